@@ -1,0 +1,117 @@
+//! What a file is, learned from its container without decoding pixels.
+
+use crate::{Format, Kind};
+
+/// EXIF orientation 1–8: how stored pixels must be turned to be looked at
+/// (EXIF 2.32, tag 0x0112).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Orientation {
+    /// Nothing to do.
+    #[default]
+    Normal = 1,
+    /// Mirror left to right.
+    FlipHorizontal = 2,
+    /// Turn by 180°.
+    Rotate180 = 3,
+    /// Mirror top to bottom.
+    FlipVertical = 4,
+    /// Mirror along the main diagonal.
+    Transpose = 5,
+    /// Turn by 90° clockwise.
+    Rotate90 = 6,
+    /// Mirror along the other diagonal.
+    Transverse = 7,
+    /// Turn by 270° clockwise.
+    Rotate270 = 8,
+}
+
+impl Orientation {
+    /// From the EXIF value; anything outside 1–8 counts as [`Orientation::Normal`].
+    pub fn from_exif(value: u16) -> Self {
+        match value {
+            2 => Self::FlipHorizontal,
+            3 => Self::Rotate180,
+            4 => Self::FlipVertical,
+            5 => Self::Transpose,
+            6 => Self::Rotate90,
+            7 => Self::Transverse,
+            8 => Self::Rotate270,
+            _ => Self::Normal,
+        }
+    }
+
+    /// Whether width and height change places.
+    pub fn swaps_axes(self) -> bool {
+        self as u8 >= 5
+    }
+}
+
+/// The colour model of the stored samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ColourModel {
+    /// One channel of light.
+    Gray,
+    /// Red, green, blue (or a luma-chroma form of it, or a palette).
+    Rgb,
+    /// Four inks; only in JPEG.
+    Cmyk,
+}
+
+/// What the container says. Widths and heights are in pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What the file is.
+    pub format: Format,
+    /// Width as stored, before the orientation is applied.
+    pub stored_width: u32,
+    /// Height as stored, before the orientation is applied.
+    pub stored_height: u32,
+    /// How the stored pixels must be turned. Always normal for GIF.
+    pub orientation: Orientation,
+    /// Number of frames, at least 1. Counted by walking the container.
+    pub frames: u32,
+    /// Length of one run of the animation in milliseconds; `None` for stills.
+    pub duration_ms: Option<u64>,
+    /// Whether any pixel can be transparent.
+    pub has_alpha: bool,
+    /// Bits per sample: 8 or 16 (smaller depths are expanded and count as 8).
+    pub bits: u8,
+    /// The colour model of the stored samples.
+    pub colour: ColourModel,
+    /// Whether the decoder must keep the whole picture to deliver its first row:
+    /// progressive JPEG, interlaced PNG, every WebP.
+    pub buffered: bool,
+    /// Whether the stored samples were compressed without loss.
+    pub lossless: bool,
+}
+
+impl Facts {
+    /// Width in pixels as it is looked at, orientation applied.
+    pub fn width(&self) -> u32 {
+        if self.orientation.swaps_axes() {
+            self.stored_height
+        } else {
+            self.stored_width
+        }
+    }
+
+    /// Height in pixels as it is looked at, orientation applied.
+    pub fn height(&self) -> u32 {
+        if self.orientation.swaps_axes() {
+            self.stored_width
+        } else {
+            self.stored_height
+        }
+    }
+
+    /// Picture, animation or clip.
+    pub fn kind(&self) -> Kind {
+        self.format.kind()
+    }
+
+    /// Whether there is more than one frame to show.
+    pub fn is_animated(&self) -> bool {
+        self.frames > 1
+    }
+}

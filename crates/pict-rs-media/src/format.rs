@@ -1,0 +1,229 @@
+//! The table of formats: one row of facts each. Pure data, no decoding.
+
+use std::fmt;
+
+/// What a stored file is. The discriminants are the format byte of the content key
+/// (the last of its 39 bytes), which clients of the HTTP API can see: never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Format {
+    /// Animated PNG.
+    Apng = 0,
+    /// AVIF image sequence.
+    AvifAnimation = 1,
+    /// GIF, with any number of frames.
+    Gif = 2,
+    /// WebP with an `ANIM` chunk.
+    WebpAnimation = 3,
+    /// AVIF still picture.
+    Avif = 4,
+    /// JPEG.
+    Jpeg = 5,
+    /// JPEG XL.
+    Jxl = 6,
+    /// PNG without `acTL`.
+    Png = 7,
+    /// WebP still picture, lossy or lossless.
+    Webp = 8,
+    /// MP4 or QuickTime container.
+    Mp4 = 9,
+    /// WebM container.
+    Webm = 10,
+}
+
+/// How clients are told to treat a file: `format` in the details object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A single picture.
+    Image,
+    /// Frames without sound. GIF and APNG are always this, even with one frame.
+    Animation,
+    /// A clip.
+    Video,
+}
+
+impl Kind {
+    /// The word used in the details object of the HTTP API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "Image",
+            Self::Animation => "Animation",
+            Self::Video => "Video",
+        }
+    }
+}
+
+struct Row {
+    format: Format,
+    name: &'static str,
+    extension: &'static str,
+    mime: &'static str,
+    kind: Kind,
+    readable: bool,
+}
+
+#[rustfmt::skip]
+const TABLE: [Row; 11] = [
+    Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: false },
+    Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: false },
+    Row { format: Format::Gif, name: "GIF", extension: "gif", mime: "image/gif", kind: Kind::Animation, readable: true },
+    Row { format: Format::WebpAnimation, name: "animated WebP", extension: "webp", mime: "image/webp", kind: Kind::Animation, readable: true },
+    Row { format: Format::Avif, name: "AVIF", extension: "avif", mime: "image/avif", kind: Kind::Image, readable: false },
+    Row { format: Format::Jpeg, name: "JPEG", extension: "jpeg", mime: "image/jpeg", kind: Kind::Image, readable: true },
+    Row { format: Format::Jxl, name: "JPEG XL", extension: "jxl", mime: "image/jxl", kind: Kind::Image, readable: false },
+    Row { format: Format::Png, name: "PNG", extension: "png", mime: "image/png", kind: Kind::Image, readable: true },
+    Row { format: Format::Webp, name: "WebP", extension: "webp", mime: "image/webp", kind: Kind::Image, readable: true },
+    Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: false },
+    Row { format: Format::Webm, name: "WebM", extension: "webm", mime: "video/webm", kind: Kind::Video, readable: false },
+];
+
+impl Format {
+    /// Every format, in the order of its byte.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.format)
+    }
+
+    fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    /// The format whose byte in the content key is `byte`.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        TABLE.get(usize::from(byte)).map(|row| row.format)
+    }
+
+    /// The format's byte in the content key.
+    pub fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// File name extension without a dot; part of every alias. JPEG's is `jpeg`.
+    pub fn extension(self) -> &'static str {
+        self.row().extension
+    }
+
+    /// The media type sent as `Content-Type`.
+    pub fn mime(self) -> &'static str {
+        self.row().mime
+    }
+
+    /// Picture, animation or clip.
+    pub fn kind(self) -> Kind {
+        self.row().kind
+    }
+
+    /// Whether this build can decode it.
+    pub fn is_readable(self) -> bool {
+        self.row().readable
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row().name)
+    }
+}
+
+/// What a variant or an upload can be converted to: the `{ext}` of `process.{ext}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutputFormat {
+    /// Animated PNG.
+    Apng,
+    /// AVIF.
+    Avif,
+    /// GIF.
+    Gif,
+    /// JPEG; `jpg` and `jpeg` are the same.
+    Jpeg,
+    /// JPEG XL.
+    Jxl,
+    /// PNG.
+    Png,
+    /// WebP, still or animated as the source is.
+    Webp,
+}
+
+impl OutputFormat {
+    /// Every output format the HTTP API knows, whether or not this build can write it.
+    pub const ALL: [Self; 7] = [
+        Self::Apng,
+        Self::Avif,
+        Self::Gif,
+        Self::Jpeg,
+        Self::Jxl,
+        Self::Png,
+        Self::Webp,
+    ];
+
+    /// The format of a (case-sensitive) extension.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "jpg" => Some(Self::Jpeg),
+            _ => Self::ALL
+                .into_iter()
+                .find(|format| format.extension() == extension),
+        }
+    }
+
+    /// Its canonical extension, used in variant keys.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Apng => "apng",
+            Self::Avif => "avif",
+            Self::Gif => "gif",
+            Self::Jpeg => "jpeg",
+            Self::Jxl => "jxl",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+
+    /// Whether this build can encode it.
+    pub fn is_writable(self) -> bool {
+        matches!(self, Self::Gif | Self::Jpeg | Self::Png | Self::Webp)
+    }
+
+    /// Whether an animated source stays animated in it.
+    pub fn keeps_animation(self) -> bool {
+        !matches!(self, Self::Jpeg | Self::Jxl | Self::Png)
+    }
+
+    /// What the file will be, given whether the source is animated.
+    pub fn file_format(self, animated: bool) -> Format {
+        match (self, animated) {
+            (Self::Apng, _) => Format::Apng,
+            (Self::Avif, false) => Format::Avif,
+            (Self::Avif, true) => Format::AvifAnimation,
+            (Self::Gif, _) => Format::Gif,
+            (Self::Jpeg, _) => Format::Jpeg,
+            (Self::Jxl, _) => Format::Jxl,
+            (Self::Png, _) => Format::Png,
+            (Self::Webp, false) => Format::Webp,
+            (Self::Webp, true) => Format::WebpAnimation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_stands_at_its_byte() {
+        for (index, format) in Format::all().enumerate() {
+            assert_eq!(usize::from(format.byte()), index);
+            assert_eq!(Format::from_byte(format.byte()), Some(format));
+        }
+        assert_eq!(Format::from_byte(11), None);
+    }
+
+    #[test]
+    fn jpg_and_jpeg_are_one_output() {
+        assert_eq!(
+            OutputFormat::from_extension("jpg"),
+            OutputFormat::from_extension("jpeg")
+        );
+        assert_eq!(OutputFormat::from_extension("WEBP"), None);
+        assert_eq!(OutputFormat::from_extension("mp4"), None);
+    }
+}

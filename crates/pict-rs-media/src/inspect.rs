@@ -1,0 +1,101 @@
+//! Names a file by its first bytes and asks its codec for the facts.
+
+use crate::{Error, Facts, Format, Result, codec};
+
+/// What the file is, learned from its container without decoding pixels. The whole file must
+/// be given: frames are counted by walking it.
+///
+/// # Errors
+/// [`Error::Empty`], [`Error::Unrecognised`], [`Error::Unsupported`] for formats that this
+/// build cannot read, [`Error::Corrupt`] when the container breaks its own rules.
+pub fn inspect(source: &[u8]) -> Result<Facts> {
+    if source.is_empty() {
+        return Err(Error::Empty);
+    }
+    match detect(source).ok_or(Error::Unrecognised)? {
+        Detected::Jpeg => codec::jpeg::inspect(source),
+        Detected::Png => codec::png::inspect(source),
+        Detected::Gif => codec::gif::inspect(source),
+        Detected::Webp => codec::webp::inspect(source),
+        Detected::Other(name) => Err(Error::Unsupported(format!(
+            "{name} files cannot be read by this build; it reads {}",
+            readable()
+        ))),
+    }
+}
+
+/// The names of all formats that can be read, for messages.
+fn readable() -> String {
+    let names: Vec<_> = Format::all()
+        .filter(|format| format.is_readable())
+        .map(|format| format.to_string())
+        .collect();
+    names.join(", ")
+}
+
+enum Detected {
+    Jpeg,
+    Png,
+    Gif,
+    Webp,
+    /// Recognised so that the refusal can name it.
+    Other(&'static str),
+}
+
+fn detect(source: &[u8]) -> Option<Detected> {
+    let starts = |magic: &[u8]| source.starts_with(magic);
+    let at = |offset: usize, magic: &[u8]| {
+        source
+            .get(offset..)
+            .is_some_and(|rest| rest.starts_with(magic))
+    };
+    if starts(b"\xff\xd8\xff") {
+        return Some(Detected::Jpeg);
+    }
+    if starts(b"\x89PNG\r\n\x1a\n") {
+        return Some(Detected::Png);
+    }
+    if starts(b"GIF87a") || starts(b"GIF89a") {
+        return Some(Detected::Gif);
+    }
+    if starts(b"RIFF") && at(8, b"WEBP") {
+        return Some(Detected::Webp);
+    }
+    if at(4, b"ftyp") {
+        let brand = source.get(8..12)?;
+        return Some(Detected::Other(match brand {
+            b"avif" | b"avis" => "AVIF",
+            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" => "HEIF",
+            _ => "MP4",
+        }));
+    }
+    const OTHERS: [(&[u8], &str); 9] = [
+        (b"\xff\x0a", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\x1a\x45\xdf\xa3", "WebM"),
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+        (b"BM", "BMP"),
+        (b"qoif", "QOI"),
+        (b"\0\0\x01\0", "ICO"),
+        (b"%PDF-", "PDF"),
+    ];
+    let (_, name) = OTHERS.iter().find(|(magic, _)| starts(magic))?;
+    Some(Detected::Other(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_say_what_the_file_is() {
+        assert!(matches!(inspect(b""), Err(Error::Empty)));
+        assert!(matches!(inspect(b"hello, world"), Err(Error::Unrecognised)));
+        let message = inspect(b"II*\0....").expect_err("not readable").to_string();
+        assert!(
+            message.starts_with("TIFF files cannot be read"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! Limits as data, and the pure check of facts against them.
+//! Called before any pixel is decoded.
+
+use crate::{Facts, Kind};
+
+/// Ceilings for one kind of media. All are inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Pixels across, orientation applied.
+    pub max_width: u32,
+    /// Pixels down, orientation applied.
+    pub max_height: u32,
+    /// Width times height, in pixels.
+    pub max_area: u64,
+    /// Frames of an animation or clip; not looked at for stills.
+    pub max_frame_count: u32,
+    /// Bytes of the file as uploaded.
+    pub max_file_size: u64,
+}
+
+/// Which limit was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// Pixels across.
+    Width,
+    /// Pixels down.
+    Height,
+    /// Width times height.
+    Area,
+    /// Frames.
+    Frames,
+    /// Bytes.
+    FileSize,
+    /// Bytes of memory the work would need.
+    Memory,
+}
+
+/// A limit, its value and what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {found} {}, the limit is {allowed}", self.title(), self.unit())]
+pub struct Violation {
+    /// Which limit.
+    pub limit: LimitKind,
+    /// Its value.
+    pub allowed: u64,
+    /// What the file has.
+    pub found: u64,
+}
+
+impl Violation {
+    fn title(&self) -> &'static str {
+        match self.limit {
+            LimitKind::Width => "Too wide",
+            LimitKind::Height => "Too tall",
+            LimitKind::Area => "Too many pixels",
+            LimitKind::Frames => "Too many frames",
+            LimitKind::FileSize => "File too large",
+            LimitKind::Memory => "Too much memory needed",
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.limit {
+            LimitKind::Width | LimitKind::Height | LimitKind::Area => "pixels",
+            LimitKind::Frames => "frames",
+            LimitKind::FileSize | LimitKind::Memory => "bytes",
+        }
+    }
+}
+
+/// Checks a file of `file_size` bytes, in the order width, height, area, frames, file size.
+///
+/// # Errors
+/// The first [`Violation`] found.
+pub fn check(facts: &Facts, file_size: u64, limits: &Limits) -> Result<(), Violation> {
+    let (width, height) = (u64::from(facts.width()), u64::from(facts.height()));
+    at_most(LimitKind::Width, limits.max_width.into(), width)?;
+    at_most(LimitKind::Height, limits.max_height.into(), height)?;
+    at_most(LimitKind::Area, limits.max_area, width * height)?;
+    if facts.kind() != Kind::Image {
+        at_most(
+            LimitKind::Frames,
+            limits.max_frame_count.into(),
+            facts.frames.into(),
+        )?;
+    }
+    at_most(LimitKind::FileSize, limits.max_file_size, file_size)
+}
+
+/// `Ok` when `found` does not exceed `allowed`.
+///
+/// # Errors
+/// The [`Violation`] that says so.
+pub fn at_most(limit: LimitKind, allowed: u64, found: u64) -> Result<(), Violation> {
+    if found <= allowed {
+        return Ok(());
+    }
+    Err(Violation {
+        limit,
+        allowed,
+        found,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ColourModel, Format, Orientation};
+
+    const LIMITS: Limits = Limits {
+        max_width: 100,
+        max_height: 50,
+        max_area: 4000,
+        max_frame_count: 2,
+        max_file_size: 1000,
+    };
+
+    fn facts(format: Format, width: u32, height: u32, frames: u32) -> Facts {
+        Facts {
+            format,
+            stored_width: width,
+            stored_height: height,
+            orientation: Orientation::Normal,
+            frames,
+            duration_ms: None,
+            has_alpha: false,
+            bits: 8,
+            colour: ColourModel::Rgb,
+            buffered: false,
+            lossless: true,
+        }
+    }
+
+    #[test]
+    fn the_first_limit_exceeded_is_named_with_both_values() {
+        let check = |facts: &Facts, size| {
+            check(facts, size, &LIMITS).map_err(|v| (v.limit, v.allowed, v.found))
+        };
+        assert_eq!(check(&facts(Format::Png, 80, 50, 9), 1000), Ok(()));
+        assert_eq!(
+            check(&facts(Format::Png, 101, 51, 1), 1),
+            Err((LimitKind::Width, 100, 101))
+        );
+        assert_eq!(
+            check(&facts(Format::Png, 100, 51, 1), 1),
+            Err((LimitKind::Height, 50, 51))
+        );
+        assert_eq!(
+            check(&facts(Format::Png, 100, 50, 1), 1),
+            Err((LimitKind::Area, 4000, 5000))
+        );
+        assert_eq!(
+            check(&facts(Format::Gif, 10, 10, 3), 1),
+            Err((LimitKind::Frames, 2, 3))
+        );
+        assert_eq!(
+            check(&facts(Format::Gif, 10, 10, 2), 1001),
+            Err((LimitKind::FileSize, 1000, 1001))
+        );
+    }
+
+    #[test]
+    fn limits_look_at_the_turned_picture() {
+        let mut turned = facts(Format::Jpeg, 40, 90, 1);
+        turned.orientation = Orientation::Rotate90;
+        assert_eq!(check(&turned, 1, &LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn an_area_beyond_32_bits_does_not_wrap() {
+        let huge = facts(Format::Png, u32::MAX, u32::MAX, 1);
+        let limits = Limits {
+            max_width: u32::MAX,
+            max_height: u32::MAX,
+            ..LIMITS
+        };
+        assert_eq!(
+            super::check(&huge, 1, &limits).map_err(|v| v.limit),
+            Err(LimitKind::Area)
+        );
+    }
+}
