@@ -1,1 +1,20 @@
-//! Core.
+//! Everything pict-rs knows that is true without HTTP and without a command line.
+//!
+//! Start reading at [`Context`], which is opened once at start, then at [`service`], where
+//! each use case has a file. Services see everything; `media`, `store` and `repo` do not know
+//! each other.
+
+pub mod config;
+mod context;
+mod error;
+mod id;
+pub mod media;
+pub mod query;
+pub mod repo;
+pub mod service;
+pub mod store;
+
+pub use config::Config;
+pub use context::Context;
+pub use error::{Error, ErrorCode, Result};
+pub use id::{Alias, ContentKey, DeleteToken, ObjectKey, VariantKey};

@@ -36,3 +36,8 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, _control: &Control) -> Result<
         facts: facts.clone(),
     })
 }
+
+/// An upper estimate, in bytes, of the memory that [`clean()`] needs beside the source.
+pub fn clean_memory(_facts: &Facts) -> u64 {
+    0
+}

@@ -20,11 +20,11 @@ mod preview;
 mod rows;
 mod transform;
 
-pub use clean::{Cleaned, clean};
+pub use clean::{Cleaned, clean, clean_memory};
 pub use control::Control;
 pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};
 pub use format::{Format, Kind, OutputFormat};
 pub use inspect::inspect;
-pub use preview::blurhash;
+pub use preview::{blurhash, preview_memory};
 pub use transform::{Output, Speed, Transformed, predicted_memory, transform};

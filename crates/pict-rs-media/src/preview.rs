@@ -10,3 +10,8 @@ use crate::{Control, Error, Facts, Result};
 pub fn blurhash(_source: &[u8], _facts: &Facts, _control: &Control) -> Result<String> {
     Err(Error::Internal("not written yet".into()))
 }
+
+/// An upper estimate, in bytes, of the memory that [`blurhash`] needs beside the source.
+pub fn preview_memory(_facts: &Facts) -> u64 {
+    0
+}

@@ -1,0 +1,546 @@
+//! Every setting, its default and its meaning. Reads no file and no environment; the binary
+//! does that. `pict-rs.toml` at the top of the repository shows the same keys to people.
+//!
+//! Keys and spellings are those of the existing pict-rs, so its deployments start unchanged;
+//! ours stand beside them. Sizes named `max_file_size` are in MiB, as they always were.
+
+mod limits;
+mod types;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use limits::{
+    AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
+    VideoQuality,
+};
+pub use types::{AnimationFormat, ImageFormat, List, Seconds, Secret, Span};
+
+use crate::{Error, ErrorCode, Result, query};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The HTTP client for downloads and the proxy.
+    pub client: ClientConfig,
+    /// Accepted for compatibility.
+    pub upgrade: UpgradeConfig,
+    /// Logs and traces.
+    pub tracing: TracingConfig,
+    /// The Prometheus listener.
+    pub metrics: MetricsConfig,
+    /// What is accepted, and how media are made.
+    pub media: MediaConfig,
+    /// The database.
+    pub repo: RepoConfig,
+    /// The bytes.
+    pub store: StoreConfig,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ServerConfig {
+    /// Socket to listen on; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// Refuse everything that changes data.
+    pub read_only: bool,
+    /// Accept any bytes as a picture; for other projects' tests.
+    pub danger_dummy_mode: bool,
+    /// Key for `/internal/*`; unset refuses all of it.
+    pub api_key: Option<Secret>,
+    /// Files per upload request.
+    pub max_file_count: usize,
+    /// Where uploads are spooled; a folder inside the store by default, so that large uploads
+    /// never land in a memory-backed `/tmp`.
+    pub temporary_directory: Option<PathBuf>,
+    /// Remove leftovers of an earlier run at start.
+    pub cleanup_temporary_directory: bool,
+    /// TLS certificate chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// TLS private key, PEM.
+    pub private_key: Option<PathBuf>,
+    /// `max-age` of served media: how long a cache may answer without asking again.
+    pub cache_max_age: Span,
+    /// How long an upload's body may take to arrive.
+    pub upload_timeout: Seconds,
+    /// How long running requests may take to end after SIGTERM.
+    pub shutdown_timeout: Seconds,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            read_only: false,
+            danger_dummy_mode: false,
+            api_key: None,
+            max_file_count: 1,
+            temporary_directory: None,
+            cleanup_temporary_directory: true,
+            certificate: None,
+            private_key: None,
+            cache_max_age: Span::seconds(5),
+            upload_timeout: Seconds(60),
+            shutdown_timeout: Seconds(30),
+        }
+    }
+}
+
+/// `[client]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ClientConfig {
+    /// For a whole exchange.
+    pub timeout: Seconds,
+    /// Allow fetches from private addresses.
+    pub allow_local_connections: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Seconds(30),
+            allow_local_connections: false,
+        }
+    }
+}
+
+/// `[upgrade]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct UpgradeConfig {
+    /// Accepted, without effect.
+    pub concurrency: usize,
+}
+
+impl Default for UpgradeConfig {
+    fn default() -> Self {
+        Self { concurrency: 32 }
+    }
+}
+
+/// `[tracing]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct TracingConfig {
+    /// Logs on standard output.
+    pub logging: LoggingConfig,
+    /// Accepted for compatibility.
+    pub console: ConsoleConfig,
+    /// Traces over OTLP.
+    pub opentelemetry: OpentelemetryConfig,
+}
+
+/// `[tracing.logging]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct LoggingConfig {
+    /// Shape of a line.
+    pub format: LogFormat,
+    /// Filter in the syntax of `RUST_LOG`.
+    pub targets: String,
+    /// Log when spans open and close.
+    pub log_spans: bool,
+    /// Log each finished request.
+    pub log_requests: bool,
+    /// No colours.
+    pub no_ansi: bool,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Normal,
+            targets: "info".to_owned(),
+            log_spans: false,
+            log_requests: false,
+            no_ansi: false,
+        }
+    }
+}
+
+/// Shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line, for people.
+    Normal,
+    /// Shorter.
+    Compact,
+    /// Several lines.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[tracing.console]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ConsoleConfig {
+    /// Needs a special build; refused by this one.
+    pub address: Option<SocketAddr>,
+    /// Events kept.
+    pub buffer_capacity: usize,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self {
+            address: None,
+            buffer_capacity: 102_400,
+        }
+    }
+}
+
+/// `[tracing.opentelemetry]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OpentelemetryConfig {
+    /// OTLP endpoint.
+    pub url: Option<String>,
+    /// Name of this service in traces.
+    pub service_name: String,
+    /// Filter in the syntax of `RUST_LOG`.
+    pub targets: String,
+}
+
+impl Default for OpentelemetryConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            service_name: "pict-rs".to_owned(),
+            targets: "info".to_owned(),
+        }
+    }
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct MetricsConfig {
+    /// Socket of the Prometheus listener.
+    pub prometheus_address: Option<SocketAddr>,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct MediaConfig {
+    /// URL that is asked before a file is accepted.
+    pub external_validation: Option<String>,
+    /// For one such question.
+    pub external_validation_timeout: Seconds,
+    /// Ceiling for any upload, in MiB.
+    pub max_file_size: u64,
+    /// For one piece of media work.
+    pub process_timeout: Seconds,
+    /// Operations applied to every upload, as a query string.
+    pub preprocess_steps: Option<String>,
+    /// Operations that process URLs may use; others are ignored.
+    pub filters: List,
+    /// Pieces of media work at a time; 0 means one per processor.
+    pub concurrency: usize,
+    /// Pieces of media work that may wait; more are answered with 503 at once.
+    pub queue_length: usize,
+    /// Memory that media work may use in all, in MiB.
+    pub memory: u64,
+    /// Trade sharpness and bytes of variants for CPU time.
+    pub fast: bool,
+    /// How long unused copies are kept.
+    pub retention: RetentionConfig,
+    /// Limits of the ImageMagick fallback.
+    pub magick: MagickConfig,
+    /// Stills.
+    pub image: ImageConfig,
+    /// Animations.
+    pub animation: AnimationConfig,
+    /// Clips.
+    pub video: VideoConfig,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            external_validation: None,
+            external_validation_timeout: Seconds(30),
+            max_file_size: 40,
+            process_timeout: Seconds(30),
+            preprocess_steps: None,
+            filters: List(pict_rs_media::operation::NAMES.map(str::to_owned).into()),
+            concurrency: 0,
+            queue_length: 256,
+            memory: 512,
+            fast: false,
+            retention: RetentionConfig::default(),
+            magick: MagickConfig::default(),
+            image: ImageConfig::default(),
+            animation: AnimationConfig::default(),
+            video: VideoConfig::default(),
+        }
+    }
+}
+
+/// `[media.retention]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct RetentionConfig {
+    /// Of variants.
+    pub variants: Span,
+    /// Of proxied media.
+    pub proxy: Span,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            variants: Span::days(7),
+            proxy: Span::days(7),
+        }
+    }
+}
+
+/// `[repo]`: flat, as in the existing pict-rs; which keys count depends on `type`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct RepoConfig {
+    /// Which database.
+    pub r#type: RepoType,
+    /// Folder of the embedded database (`sqlite`, `sled`).
+    pub path: Option<PathBuf>,
+    /// Folder of the embedded database (`fjall`).
+    pub fjall_path: Option<PathBuf>,
+    /// Accepted, without effect.
+    pub cache_capacity: Option<u64>,
+    /// Folder for exports.
+    pub export_path: Option<PathBuf>,
+    /// Accepted, without effect.
+    pub debug_dump_db_path: Option<PathBuf>,
+    /// PostgreSQL URL.
+    pub url: Option<Secret>,
+    /// PostgreSQL over TLS.
+    pub use_tls: bool,
+    /// CA certificate for PostgreSQL.
+    pub certificate_file: Option<PathBuf>,
+}
+
+/// Which database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepoType {
+    /// The embedded database.
+    #[default]
+    Sqlite,
+    /// The embedded database, at the path given for sled.
+    Sled,
+    /// The embedded database, at the path given for fjall.
+    Fjall,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// `[store]`: flat, as in the existing pict-rs; which keys count depends on `type`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct StoreConfig {
+    /// Where bytes are kept.
+    pub r#type: StoreType,
+    /// Folder.
+    pub path: Option<PathBuf>,
+    /// S3 endpoint.
+    pub endpoint: Option<String>,
+    /// S3 bucket.
+    pub bucket_name: Option<String>,
+    /// S3 region.
+    pub region: Option<String>,
+    /// S3 key id.
+    pub access_key: Option<Secret>,
+    /// S3 secret.
+    pub secret_key: Option<Secret>,
+    /// S3 session.
+    pub session_token: Option<Secret>,
+    /// Bucket in the path instead of the host name.
+    pub use_path_style: bool,
+    /// For one S3 request.
+    pub client_timeout: Option<Seconds>,
+    /// Send clients there instead of answering with bytes.
+    pub public_endpoint: Option<String>,
+    /// Tag health check objects.
+    pub tag_healthz: bool,
+}
+
+/// Where bytes are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreType {
+    /// A folder.
+    #[default]
+    Filesystem,
+    /// An S3 bucket.
+    ObjectStorage,
+}
+
+impl Config {
+    /// The folder that holds the embedded database. `data` is the default data folder.
+    pub fn database_folder(&self, data: &std::path::Path) -> PathBuf {
+        let configured = match self.repo.r#type {
+            RepoType::Fjall => &self.repo.fjall_path,
+            RepoType::Sqlite | RepoType::Sled | RepoType::Postgres => &self.repo.path,
+        };
+        configured.clone().unwrap_or_else(|| data.join("database"))
+    }
+
+    /// The folder that holds the files. `data` is the default data folder.
+    pub fn files_folder(&self, data: &std::path::Path) -> PathBuf {
+        self.store
+            .path
+            .clone()
+            .unwrap_or_else(|| data.join("files"))
+    }
+
+    /// Refuses what cannot work, and what this version does not do yet: a setting that is
+    /// silently without effect would be worse than none.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`], naming the key.
+    pub fn validate(&self) -> Result<()> {
+        let unsupported = [
+            (
+                "repo.type = \"postgres\"",
+                self.repo.r#type == RepoType::Postgres,
+            ),
+            (
+                "store.type = \"object_storage\"",
+                self.store.r#type == StoreType::ObjectStorage,
+            ),
+            ("server.danger_dummy_mode", self.server.danger_dummy_mode),
+            ("server.certificate", self.server.certificate.is_some()),
+            ("server.private_key", self.server.private_key.is_some()),
+            (
+                "metrics.prometheus_address",
+                self.metrics.prometheus_address.is_some(),
+            ),
+            (
+                "tracing.console.address",
+                self.tracing.console.address.is_some(),
+            ),
+            (
+                "tracing.opentelemetry.url",
+                self.tracing.opentelemetry.url.is_some(),
+            ),
+            (
+                "media.external_validation",
+                self.media.external_validation.is_some(),
+            ),
+        ];
+        if let Some((key, _)) = unsupported.iter().find(|(_, set)| *set) {
+            return Err(invalid(format!(
+                "{key} is not supported by this version of pict-rs yet"
+            )));
+        }
+        for name in &self.media.filters.0 {
+            if !pict_rs_media::operation::NAMES.contains(&name.as_str()) {
+                return Err(invalid(format!(
+                    "media.filters: '{name}' is not an operation; there are {}",
+                    pict_rs_media::operation::NAMES.join(", ")
+                )));
+            }
+        }
+        self.preprocess_steps()?;
+        for (key, format) in [
+            (
+                "media.image.format",
+                self.media.image.format.map(ImageFormat::output),
+            ),
+            (
+                "media.animation.format",
+                self.media.animation.format.map(AnimationFormat::output),
+            ),
+        ] {
+            if let Some(format) = format
+                && !format.is_writable()
+            {
+                return Err(invalid(format!(
+                    "{key} = \"{}\" cannot be written by this build",
+                    format.extension()
+                )));
+            }
+        }
+        for (key, value) in [
+            ("server.max_file_count", self.server.max_file_count as u64),
+            ("media.max_file_size", self.media.max_file_size),
+            ("media.memory", self.media.memory),
+            ("media.process_timeout", self.media.process_timeout.0),
+        ] {
+            if value == 0 {
+                return Err(invalid(format!("{key} must be at least 1")));
+            }
+        }
+        Ok(())
+    }
+
+    /// `media.preprocess_steps`, parsed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when an operation is unknown or has a bad argument.
+    pub fn preprocess_steps(&self) -> Result<Vec<pict_rs_media::operation::Operation>> {
+        let Some(steps) = &self.media.preprocess_steps else {
+            return Ok(Vec::new());
+        };
+        let mut operations = Vec::new();
+        for (key, value) in query::pairs(steps) {
+            let operation = pict_rs_media::operation::parse(&key, &value)
+                .map_err(|error| invalid(format!("media.preprocess_steps: {error}")))?;
+            operations.extend(operation);
+        }
+        Ok(operations)
+    }
+
+    /// `server.cache_max_age` as a duration.
+    pub fn cache_max_age(&self) -> Duration {
+        self.server.cache_max_age.duration()
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::user(ErrorCode::ConfigInvalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_configuration_is_valid() {
+        Config::default().validate().expect("valid");
+    }
+
+    #[test]
+    fn what_this_version_cannot_do_is_refused_by_name() {
+        let mut config = Config::default();
+        config.repo.r#type = RepoType::Postgres;
+        let message = config.validate().expect_err("refused").to_string();
+        assert!(message.contains("postgres"), "{message}");
+    }
+
+    #[test]
+    fn bad_operations_in_settings_are_found_at_start() {
+        let mut config = Config::default();
+        config.media.preprocess_steps = Some("resize=1200&crop=99x1".to_owned());
+        let message = config.validate().expect_err("refused").to_string();
+        assert!(
+            message.contains("preprocess_steps") && message.contains("99x1"),
+            "{message}"
+        );
+        config.media.preprocess_steps = Some("resize=1200&crop=16x9".to_owned());
+        config.validate().expect("valid");
+        config.media.filters = List(vec!["sepia".to_owned()]);
+        assert!(config.validate().is_err());
+    }
+}

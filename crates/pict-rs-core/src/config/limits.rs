@@ -1,0 +1,227 @@
+//! The limits and output settings of each kind of media.
+
+use pict_rs_media::limits::Limits;
+use serde::{Deserialize, Serialize};
+
+use super::{AnimationFormat, ImageFormat};
+
+/// Bytes in a MiB, which the settings call MB.
+const MIB: u64 = 1024 * 1024;
+
+/// `[media.magick]`: limits of the ImageMagick fallback. Accepted; this version never starts
+/// ImageMagick.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct MagickConfig {
+    /// Pixels.
+    pub max_width: u32,
+    /// Pixels.
+    pub max_height: u32,
+    /// Pixels held in memory.
+    pub max_area: u64,
+    /// MiB.
+    pub memory: u64,
+    /// MiB.
+    pub map: u64,
+    /// MiB.
+    pub disk: u64,
+}
+
+impl Default for MagickConfig {
+    fn default() -> Self {
+        Self {
+            max_width: 10_000,
+            max_height: 10_000,
+            max_area: 20_000,
+            memory: 256,
+            map: 512,
+            disk: 1024,
+        }
+    }
+}
+
+/// `[media.image]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ImageConfig {
+    /// Pixels.
+    pub max_width: u32,
+    /// Pixels.
+    pub max_height: u32,
+    /// Pixels.
+    pub max_area: u64,
+    /// MiB.
+    pub max_file_size: u64,
+    /// Convert all stills to this at upload.
+    pub format: Option<ImageFormat>,
+    /// 0-100 for each format written.
+    pub quality: ImageQuality,
+}
+
+impl Default for ImageConfig {
+    fn default() -> Self {
+        Self {
+            max_width: 10_000,
+            max_height: 10_000,
+            max_area: 40_000_000,
+            max_file_size: 40,
+            format: None,
+            quality: ImageQuality::default(),
+        }
+    }
+}
+
+impl ImageConfig {
+    /// As the engine checks them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_width: self.max_width,
+            max_height: self.max_height,
+            max_area: self.max_area,
+            max_frame_count: 1,
+            max_file_size: self.max_file_size.saturating_mul(MIB),
+        }
+    }
+}
+
+/// `[media.image.quality]`: 0-100, the codec's default when unset.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say all")]
+pub struct ImageQuality {
+    pub avif: Option<u8>,
+    pub png: Option<u8>,
+    pub jpeg: Option<u8>,
+    pub jxl: Option<u8>,
+    pub webp: Option<u8>,
+}
+
+/// `[media.animation]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct AnimationConfig {
+    /// Pixels.
+    pub max_width: u32,
+    /// Pixels.
+    pub max_height: u32,
+    /// Pixels of one frame.
+    pub max_area: u64,
+    /// Frames.
+    pub max_frame_count: u32,
+    /// MiB.
+    pub max_file_size: u64,
+    /// Convert all animations to this at upload.
+    pub format: Option<AnimationFormat>,
+    /// 0-100 for each format written.
+    pub quality: AnimationQuality,
+}
+
+impl Default for AnimationConfig {
+    fn default() -> Self {
+        Self {
+            max_width: 1920,
+            max_height: 1920,
+            max_area: 2_073_600,
+            max_frame_count: 900,
+            max_file_size: 40,
+            format: None,
+            quality: AnimationQuality::default(),
+        }
+    }
+}
+
+impl AnimationConfig {
+    /// As the engine checks them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_width: self.max_width,
+            max_height: self.max_height,
+            max_area: self.max_area,
+            max_frame_count: self.max_frame_count,
+            max_file_size: self.max_file_size.saturating_mul(MIB),
+        }
+    }
+}
+
+/// `[media.animation.quality]`: 0-100, the codec's default when unset.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say all")]
+pub struct AnimationQuality {
+    pub apng: Option<u8>,
+    pub avif: Option<u8>,
+    pub webp: Option<u8>,
+}
+
+/// `[media.video]`. Accepted; this version refuses videos.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct VideoConfig {
+    /// Accept videos at all.
+    pub enable: bool,
+    /// Keep sound.
+    pub allow_audio: bool,
+    /// Pixels.
+    pub max_width: u32,
+    /// Pixels.
+    pub max_height: u32,
+    /// Pixels of one frame.
+    pub max_area: u64,
+    /// Frames.
+    pub max_frame_count: u32,
+    /// MiB.
+    pub max_file_size: u64,
+    /// Re-encode to this.
+    pub video_codec: Option<String>,
+    /// Re-encode sound to this.
+    pub audio_codec: Option<String>,
+    /// Constant rate factors.
+    pub quality: VideoQuality,
+}
+
+impl Default for VideoConfig {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            allow_audio: false,
+            max_width: 3840,
+            max_height: 3840,
+            max_area: 8_294_400,
+            max_frame_count: 900,
+            max_file_size: 40,
+            video_codec: None,
+            audio_codec: None,
+            quality: VideoQuality::default(),
+        }
+    }
+}
+
+/// `[media.video.quality]`: constant rate factor 0-63 by the smaller side.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the names say all")]
+pub struct VideoQuality {
+    pub crf_max: u8,
+    pub crf_240: Option<u8>,
+    pub crf_360: Option<u8>,
+    pub crf_480: Option<u8>,
+    pub crf_720: Option<u8>,
+    pub crf_1080: Option<u8>,
+    pub crf_1440: Option<u8>,
+    pub crf_2160: Option<u8>,
+}
+
+impl Default for VideoQuality {
+    fn default() -> Self {
+        Self {
+            crf_max: 32,
+            crf_240: None,
+            crf_360: None,
+            crf_480: None,
+            crf_720: None,
+            crf_1080: None,
+            crf_1440: None,
+            crf_2160: None,
+        }
+    }
+}

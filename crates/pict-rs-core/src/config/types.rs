@@ -1,0 +1,233 @@
+//! Small types of settings: how they are written and what they mean.
+
+use std::fmt;
+use std::time::Duration;
+
+use pict_rs_media::OutputFormat;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Whole seconds, written as a bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Seconds(pub u64);
+
+impl Seconds {
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+}
+
+/// A length of time with a unit: `30s`, `15m`, `12h`, `7d`, `1y`; also `minute`, `hour`,
+/// `day`, `year` in the existing pict-rs's spelling. A bare number means seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(u64);
+
+const UNITS: [(&str, u64); 13] = [
+    ("seconds", 1),
+    ("second", 1),
+    ("s", 1),
+    ("minutes", 60),
+    ("minute", 60),
+    ("m", 60),
+    ("hours", 3_600),
+    ("hour", 3_600),
+    ("h", 3_600),
+    ("days", 86_400),
+    ("day", 86_400),
+    ("d", 86_400),
+    ("y", 31_536_000),
+];
+
+impl Span {
+    /// From seconds.
+    pub fn seconds(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// From days.
+    pub fn days(days: u64) -> Self {
+        Self(days * 86_400)
+    }
+
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim() {
+            "" => 1,
+            "year" | "years" => 31_536_000,
+            unit => UNITS.iter().find(|(name, _)| *name == unit)?.1,
+        };
+        number.parse::<u64>().ok()?.checked_mul(factor).map(Self)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, factor) = [("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60)]
+            .into_iter()
+            .find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor))
+            .unwrap_or(("s", 1));
+        write!(f, "{}{unit}", self.0 / factor)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "'{text}' is not a time such as 30s, 15m, 12h or 7d"
+            ))
+        })
+    }
+}
+
+/// Text that must not be printed.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes it in.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Hands it out, to be compared or sent where it belongs.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A list of words; a single text is split at commas, as environment variables hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct List(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> de::Visitor<'de> for Words {
+            type Value = Vec<String>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of words")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                let words = text.split(',').map(|word| word.trim().to_owned());
+                Ok(words.filter(|word| !word.is_empty()).collect())
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut words: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(word) = words.next_element()? {
+                    list.push(word);
+                }
+                Ok(list)
+            }
+        }
+        deserializer.deserialize_any(Words).map(Self)
+    }
+}
+
+/// What stills can be converted to at upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum ImageFormat {
+    Avif,
+    Jpeg,
+    Jxl,
+    Png,
+    Webp,
+}
+
+impl ImageFormat {
+    /// The engine's name for it.
+    pub fn output(self) -> OutputFormat {
+        match self {
+            Self::Avif => OutputFormat::Avif,
+            Self::Jpeg => OutputFormat::Jpeg,
+            Self::Jxl => OutputFormat::Jxl,
+            Self::Png => OutputFormat::Png,
+            Self::Webp => OutputFormat::Webp,
+        }
+    }
+}
+
+/// What animations can be converted to at upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum AnimationFormat {
+    Apng,
+    Avif,
+    Gif,
+    Webp,
+}
+
+impl AnimationFormat {
+    /// The engine's name for it.
+    pub fn output(self) -> OutputFormat {
+        match self {
+            Self::Apng => OutputFormat::Apng,
+            Self::Avif => OutputFormat::Avif,
+            Self::Gif => OutputFormat::Gif,
+            Self::Webp => OutputFormat::Webp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_take_every_documented_unit() {
+        let check =
+            |text, seconds| assert_eq!(Span::parse(text).map(|span| span.0), seconds, "{text}");
+        check("5", Some(5));
+        check("5s", Some(5));
+        check("2m", Some(120));
+        check("2minute", Some(120));
+        check("3h", Some(10_800));
+        check("3 hours", Some(10_800));
+        check("7d", Some(604_800));
+        check("1year", Some(31_536_000));
+        check("", None);
+        check("d", None);
+        check("7w", None);
+        check("99999999999999999999d", None);
+        check("999999999999999999y", None);
+    }
+
+    #[test]
+    fn a_span_prints_as_it_is_written() {
+        for text in ["0s", "5s", "2m", "36h", "7d", "1y"] {
+            assert_eq!(Span::parse(text).expect("valid").to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Everything a service needs, opened once at start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pict_rs_media::operation::Operation;
+
+use crate::config::Config;
+use crate::media::Pool;
+use crate::repo::Repo;
+use crate::service::flight::Flights;
+use crate::service::known::Known;
+use crate::store::Store;
+use crate::{Error, ErrorCode, Result};
+
+/// The open server without its HTTP side.
+#[derive(Debug)]
+pub struct Context {
+    /// The settings, valid.
+    pub config: Config,
+    /// Bytes.
+    pub store: Store,
+    /// Facts.
+    pub repo: Repo,
+    /// Where media work runs.
+    pub media: Pool,
+    /// `media.preprocess_steps`, parsed.
+    pub(crate) preprocess_steps: Vec<Operation>,
+    /// Where uploads are spooled.
+    pub(crate) spool_folder: PathBuf,
+    /// Facts of recently served media.
+    pub(crate) known: Known,
+    /// Variants that are being made right now.
+    pub(crate) flights: Flights,
+}
+
+impl Context {
+    /// Opens database and store, then removes what a crash may have left. `data` is the folder
+    /// for whatever has no path of its own.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] for settings that cannot work, [`ErrorCode::RepoError`]
+    /// and [`ErrorCode::FileIoError`] when a folder cannot be used.
+    pub async fn open(config: Config, data: &Path) -> Result<Arc<Self>> {
+        config.validate()?;
+        let repo = Repo::open(&config.database_folder(data)).await?;
+        let store = Store::open(&config.files_folder(data))?;
+        let context = Self {
+            preprocess_steps: config.preprocess_steps()?,
+            spool_folder: spool_folder(&config, &store)?,
+            media: Pool::new(&config.media),
+            known: Known::default(),
+            flights: Flights::default(),
+            config,
+            store,
+            repo,
+        };
+        context.recover().await?;
+        Ok(Arc::new(context))
+    }
+
+    async fn recover(&self) -> Result<()> {
+        let leftovers = self
+            .store
+            .recover(async |object| self.repo.knows_object(&object).await)
+            .await?;
+        let garbage = self.repo.garbage().await?;
+        if leftovers > 0 || !garbage.is_empty() {
+            tracing::info!(
+                leftovers,
+                removals = garbage.len(),
+                "finishing what the last run left"
+            );
+        }
+        self.collect(garbage).await
+    }
+
+    /// Removes objects that no row names any more.
+    pub(crate) async fn collect(&self, objects: Vec<crate::ObjectKey>) -> Result<()> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let store = self.store.clone();
+        let removed = blocking(move || {
+            objects.iter().try_for_each(|object| store.remove(object))?;
+            Ok(objects)
+        })
+        .await?;
+        self.repo.collected(&removed).await
+    }
+}
+
+fn spool_folder(config: &Config, store: &Store) -> Result<PathBuf> {
+    let Some(folder) = &config.server.temporary_directory else {
+        return Ok(store.spool_folder().to_owned());
+    };
+    std::fs::create_dir_all(folder).map_err(|e| {
+        Error::internal(
+            ErrorCode::FileIoError,
+            format!(
+                "cannot make server.temporary_directory {}",
+                folder.display()
+            ),
+            e,
+        )
+    })?;
+    Ok(folder.clone())
+}
+
+/// Runs something that waits for the disk where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| Error::internal(ErrorCode::UnknownError, "disk work panicked", panic))?
+}

@@ -1,0 +1,215 @@
+//! The one error of this crate, and the stable codes that clients see.
+//!
+//! Modules below collapse their own errors into [`Error`] at their border. A message of a
+//! user's mistake goes to the client as it is; the source of a fault of ours goes only to the
+//! log.
+
+use std::sync::Arc;
+
+use pict_rs_media::limits::{LimitKind, Violation};
+
+/// The result of every fallible function of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Public, stable names of everything that can go wrong: added to, never renamed or
+        /// reused. `docs/errors.md` lists each with its HTTP status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code as it stands in error bodies.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No such alias.
+    AliasNotFound = "alias-not-found",
+    /// A setting has a value that cannot work.
+    ConfigInvalid = "config-invalid",
+    /// The file is no media this build can read.
+    DiscoverError = "discover-error",
+    /// Reading or writing a stored or temporary file failed.
+    FileIoError = "file-io-error",
+    /// The multipart body is not what the upload route expects.
+    FileUploadError = "file-upload-error",
+    /// The API key is missing or wrong, or none is configured.
+    InvalidApiToken = "invalid-api-token",
+    /// The delete token does not belong to the alias.
+    InvalidDeleteToken = "invalid-delete-token",
+    /// `process.{ext}` with an extension that cannot be written.
+    InvalidFileExtension = "invalid-file-extension",
+    /// An operation that does not exist or has a bad argument.
+    InvalidProcessPath = "invalid-process-path",
+    /// A query that lacks something or has a bad value.
+    InvalidQuery = "invalid-query",
+    /// The database knows the file, the store does not.
+    LostFile = "lost-file",
+    /// The file is damaged: its pixels cannot be decoded.
+    MediaDamaged = "media-damaged",
+    /// This kind of media is not allowed here.
+    MediaDisallowed = "media-disallowed",
+    /// The media engine failed on data that it should have handled.
+    MediaFailed = "media-failed",
+    /// Media work took longer than `media.process_timeout`.
+    ProcessTimeout = "process-timeout",
+    /// The URL has not been proxied.
+    ProxyNotFound = "proxy-not-found",
+    /// The asked range does not lie inside the file.
+    RangeNotSatisfiable = "range-not-satisfiable",
+    /// The server is in read-only mode.
+    ReadOnly = "read-only",
+    /// The database failed.
+    RepoError = "repo-error",
+    /// The body did not arrive in time.
+    StreamTooSlow = "stream-too-slow",
+    /// Too much media work is waiting already.
+    TooBusy = "too-busy",
+    /// Anything else that is our fault.
+    UnknownError = "unknown-error",
+    /// More pixels than allowed.
+    ValidateArea = "validate-area",
+    /// An empty file.
+    ValidateFileEmpty = "validate-file-empty",
+    /// More bytes than allowed.
+    ValidateFileSize = "validate-file-size",
+    /// More frames than allowed.
+    ValidateFrames = "validate-frames",
+    /// Taller than allowed.
+    ValidateHeight = "validate-height",
+    /// The work would need more memory than the server may use.
+    ValidateMemory = "validate-memory",
+    /// An upload without a file.
+    ValidateNoFiles = "validate-no-files",
+    /// Wider than allowed.
+    ValidateWidth = "validate-width",
+    /// Videos are not accepted.
+    VideoDisabled = "video-disabled",
+}
+
+/// What went wrong, by who has to act on it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's mistake; the message is meant for the caller.
+    #[error("{message}")]
+    User {
+        /// The stable code.
+        code: ErrorCode,
+        /// For the caller: what was wrong, the limit and what was found.
+        message: String,
+    },
+    /// Our fault. The message and the chain behind it are meant for the log alone.
+    #[error("{message}")]
+    Internal {
+        /// The stable code.
+        code: ErrorCode,
+        /// For the log: what we were doing.
+        message: String,
+        /// What failed below.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// One failure that several callers waited for.
+    #[error(transparent)]
+    Shared(Arc<Error>),
+}
+
+impl Error {
+    /// The caller's mistake.
+    pub fn user(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::User {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// Our fault, with what failed below.
+    pub fn internal(
+        code: ErrorCode,
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Internal {
+            code,
+            message: message.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// Nothing has that name.
+    pub fn alias_not_found() -> Self {
+        Self::user(ErrorCode::AliasNotFound, "No media has this alias")
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::User { code, .. } | Self::Internal { code, .. } => *code,
+            Self::Shared(error) => error.code(),
+        }
+    }
+
+    /// Whether the caller caused it; then the message is meant for the caller.
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::User { .. } => true,
+            Self::Internal { .. } => false,
+            Self::Shared(error) => error.is_users(),
+        }
+    }
+
+    /// For each of several callers.
+    pub(crate) fn shared(error: Arc<Self>) -> Self {
+        Self::Shared(error)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        let code = match violation.limit {
+            LimitKind::Width => ErrorCode::ValidateWidth,
+            LimitKind::Height => ErrorCode::ValidateHeight,
+            LimitKind::Area => ErrorCode::ValidateArea,
+            LimitKind::Frames => ErrorCode::ValidateFrames,
+            LimitKind::FileSize => ErrorCode::ValidateFileSize,
+            LimitKind::Memory => ErrorCode::ValidateMemory,
+        };
+        Self::user(code, violation.to_string())
+    }
+}
+
+impl From<pict_rs_media::Error> for Error {
+    fn from(error: pict_rs_media::Error) -> Self {
+        use pict_rs_media::Error as Media;
+        match error {
+            Media::Empty => Self::user(ErrorCode::ValidateFileEmpty, "Uploaded file is empty"),
+            Media::Unrecognised | Media::Unsupported(_) => {
+                Self::user(ErrorCode::DiscoverError, error.to_string())
+            }
+            Media::Corrupt { .. } => Self::user(ErrorCode::MediaDamaged, error.to_string()),
+            Media::Limit(violation) => violation.into(),
+            Media::Cancelled => Self::user(ErrorCode::ProcessTimeout, "Processing took too long"),
+            Media::Internal(_) => {
+                Self::internal(ErrorCode::MediaFailed, "the media engine failed", error)
+            }
+        }
+    }
+}
+
+impl From<pict_rs_media::operation::ParseError> for Error {
+    fn from(error: pict_rs_media::operation::ParseError) -> Self {
+        Self::user(ErrorCode::InvalidProcessPath, error.to_string())
+    }
+}

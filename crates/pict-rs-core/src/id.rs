@@ -1,0 +1,241 @@
+//! Names of things. A string from outside becomes one of these at the edge, once, and is
+//! trusted from then on.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use pict_rs_media::{Format, OutputFormat, operation};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+use crate::{Error, ErrorCode, Result};
+
+/// The public name of an upload: what clients put into URLs. Several can name one content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alias(String);
+
+impl Alias {
+    /// Aliases come from file names at import, and those are shorter than this everywhere.
+    const MAX_BYTES: usize = 1024;
+
+    /// A new random alias, ending in the extension of `format`.
+    pub fn generate(format: Format) -> Self {
+        Self(format!("{}.{}", Uuid::new_v4(), format.extension()))
+    }
+
+    /// Any text can be an alias; an empty or absurdly long one cannot exist.
+    ///
+    /// # Errors
+    /// Not found, as nothing can have that name.
+    pub fn parse(text: impl Into<String>) -> Result<Self> {
+        let text = text.into();
+        if text.is_empty() || text.len() > Self::MAX_BYTES || text.contains('\0') {
+            return Err(Error::alias_not_found());
+        }
+        Ok(Self(text))
+    }
+
+    /// The alias as it stands in URLs and in the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The secret that lets its holder delete one alias.
+#[derive(Clone)]
+pub struct DeleteToken(String);
+
+impl DeleteToken {
+    /// A new random token.
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4().to_string())
+    }
+
+    /// Takes what a client sent or the database holds.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token as text, for the one client that may see it and for the database.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Compares in a time that depends only on the lengths.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for DeleteToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeleteToken(***)")
+    }
+}
+
+/// The identity of stored bytes: SHA-256 (32 bytes), length (6 bytes, big endian), format
+/// (1 byte). The same 39 bytes as the existing pict-rs uses, so ETags and paging agree.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentKey([u8; Self::BYTES]);
+
+impl ContentKey {
+    /// Length of a key.
+    pub const BYTES: usize = 39;
+
+    /// From the digest of the stored bytes, their number and what they are.
+    pub fn new(sha256: [u8; 32], size: u64, format: Format) -> Self {
+        let mut key = [0; Self::BYTES];
+        key[..32].copy_from_slice(&sha256);
+        key[32..38].copy_from_slice(&size.to_be_bytes()[2..]);
+        key[38] = format.byte();
+        Self(key)
+    }
+
+    /// From the database.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let key: [u8; Self::BYTES] = bytes.try_into().ok()?;
+        Format::from_byte(key[38])?;
+        Some(Self(key))
+    }
+
+    /// All 39 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The number of stored bytes.
+    pub fn size(&self) -> u64 {
+        let mut size = [0; 8];
+        size[2..].copy_from_slice(&self.0[32..38]);
+        u64::from_be_bytes(size)
+    }
+
+    /// What the stored bytes are.
+    pub fn format(&self) -> Format {
+        Format::from_byte(self.0[38]).expect("both constructors put a known format here")
+    }
+
+    /// The key in standard base64: the text inside a strong ETag.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+}
+
+impl fmt::Debug for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// Where bytes lie in the store: a random path under its root, never derived from content,
+/// so that a late clean-up of an old copy cannot delete a new upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// A new random key, `ab/cd/<uuid>.<extension>`.
+    pub fn generate(format: Format) -> Self {
+        let uuid = Uuid::new_v4().simple().to_string();
+        Self(format!(
+            "{}/{}/{}.{}",
+            &uuid[..2],
+            &uuid[2..4],
+            uuid,
+            format.extension()
+        ))
+    }
+
+    /// From the database. Kept opaque, so that keys of other shapes stay valid.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The path under the store's root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a variant is: canonical operations and format, e.g. `thumbnail/256/webp`. Equal keys
+/// mean equal pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VariantKey(String);
+
+impl VariantKey {
+    /// The longest key that is kept; more operations than this are nobody's wish.
+    const MAX_BYTES: usize = 512;
+
+    /// The key of these operations and this format.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidProcessPath`] when there are absurdly many operations.
+    pub fn new(operations: &[operation::Operation], format: OutputFormat) -> Result<Self> {
+        let mut key = operation::path(operations);
+        if !key.is_empty() {
+            key.push('/');
+        }
+        key.push_str(format.extension());
+        if key.len() > Self::MAX_BYTES {
+            return Err(Error::user(
+                ErrorCode::InvalidProcessPath,
+                format!(
+                    "the operations take {} characters, the limit is {}",
+                    key.len(),
+                    Self::MAX_BYTES
+                ),
+            ));
+        }
+        Ok(Self(key))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_key_keeps_size_and_format() {
+        let key = ContentKey::new([7; 32], 0x1234_5678_9abc, Format::Webp);
+        assert_eq!(key.size(), 0x1234_5678_9abc);
+        assert_eq!(key.format(), Format::Webp);
+        assert_eq!(ContentKey::from_bytes(key.as_bytes()), Some(key));
+        assert_eq!(ContentKey::from_bytes(&key.as_bytes()[1..]), None);
+        let mut unknown = *key.as_bytes().first_chunk::<39>().expect("39 bytes");
+        unknown[38] = 200;
+        assert_eq!(ContentKey::from_bytes(&unknown), None);
+    }
+
+    #[test]
+    fn tokens_match_only_themselves_and_never_print() {
+        let token = DeleteToken::generate();
+        assert!(token.matches(&DeleteToken::new(token.expose())));
+        assert!(!token.matches(&DeleteToken::generate()));
+        assert_eq!(format!("{token:?}"), "DeleteToken(***)");
+    }
+
+    #[test]
+    fn impossible_aliases_are_not_found() {
+        for text in ["", "a\0b", &"x".repeat(1025)] {
+            let error = Alias::parse(text).expect_err("impossible");
+            assert_eq!(error.code(), ErrorCode::AliasNotFound);
+        }
+        assert!(Alias::parse("ä b.png").is_ok());
+    }
+}

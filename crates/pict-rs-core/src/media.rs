@@ -1,0 +1,231 @@
+//! Where media work runs: one blocking thread per permit, a bounded queue in front, a budget
+//! of memory over all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pict_rs_media::Control;
+use pict_rs_media::limits::{LimitKind, at_most};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::MediaConfig;
+use crate::{Error, ErrorCode, Result};
+
+/// The unit of the memory budget, so that it fits a semaphore's counter on 32-bit systems.
+const MIB: u64 = 1024 * 1024;
+
+/// Admits media work.
+#[derive(Debug)]
+pub struct Pool {
+    permits: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+    memory_mib: u32,
+    waiting: AtomicUsize,
+    queue_length: usize,
+    timeout: Duration,
+}
+
+impl Pool {
+    /// As the settings say; one permit per processor when they leave it open.
+    pub fn new(config: &MediaConfig) -> Self {
+        let permits = match config.concurrency {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            permits => permits,
+        };
+        let memory_mib = u32::try_from(config.memory)
+            .unwrap_or(u32::MAX >> 4)
+            .min(u32::MAX >> 4);
+        Self {
+            permits: Arc::new(Semaphore::new(permits)),
+            memory: Arc::new(Semaphore::new(memory_mib as usize)),
+            memory_mib,
+            waiting: AtomicUsize::new(0),
+            queue_length: config.queue_length,
+            timeout: config.process_timeout.duration(),
+        }
+    }
+
+    /// Waits for its turn, a processor first. The turn lasts until the guard is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TooBusy`] at once when the queue is full.
+    pub async fn turn(&self) -> Result<Turn> {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _place = self.queue()?;
+                self.permits.clone().acquire_owned().await.map_err(|e| {
+                    // The semaphore is never closed.
+                    Error::internal(ErrorCode::UnknownError, "the media queue is closed", e)
+                })?
+            }
+        };
+        Ok(Turn { permit })
+    }
+
+    /// Runs `work` on a blocking thread. When the returned future is dropped or the time is
+    /// up, `work` is told to stop through its [`Control`]; its permit and memory are free
+    /// again once it has.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidateMemory`] when `memory` bytes can never be had,
+    /// [`ErrorCode::ProcessTimeout`], and whatever `work` fails with.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        memory: u64,
+        work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        at_most(LimitKind::Memory, u64::from(self.memory_mib) * MIB, memory)?;
+        let mib = u32::try_from(memory.div_ceil(MIB))
+            .unwrap_or(self.memory_mib)
+            .min(self.memory_mib);
+        let memory = self
+            .memory
+            .clone()
+            .acquire_many_owned(mib)
+            .await
+            .map_err(|e| {
+                Error::internal(ErrorCode::UnknownError, "the memory budget is closed", e)
+            })?;
+        let control = Arc::new(Control::new());
+        let _cancel = CancelOnDrop(control.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let _held = (turn, memory);
+            work(&control)
+        });
+        match tokio::time::timeout(self.timeout, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Error::internal(
+                ErrorCode::MediaFailed,
+                "media work panicked",
+                panic,
+            )),
+            Err(_) => Err(Error::user(
+                ErrorCode::ProcessTimeout,
+                format!(
+                    "Processing took longer than {} seconds",
+                    self.timeout.as_secs()
+                ),
+            )),
+        }
+    }
+
+    fn queue(&self) -> Result<Place<'_>> {
+        let place = Place(&self.waiting);
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        if waiting >= self.queue_length {
+            return Err(Error::user(
+                ErrorCode::TooBusy,
+                format!(
+                    "{waiting} pieces of media work are waiting, the limit is {}",
+                    self.queue_length
+                ),
+            ));
+        }
+        Ok(place)
+    }
+}
+
+/// The right to use one processor.
+#[derive(Debug)]
+pub struct Turn {
+    #[expect(dead_code, reason = "held for its Drop")]
+    permit: OwnedSemaphorePermit,
+}
+
+/// A place in the queue, given up on drop.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct CancelOnDrop(Arc<Control>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Seconds;
+
+    fn pool(queue_length: usize) -> Arc<Pool> {
+        Arc::new(Pool::new(&MediaConfig {
+            concurrency: 1,
+            queue_length,
+            memory: 8,
+            process_timeout: Seconds(1),
+            ..MediaConfig::default()
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let pool = pool(1);
+        let busy = pool.turn().await.expect("free");
+        let waiter = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.turn().await.map(drop) }
+        });
+        while pool.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(
+            pool.turn().await.expect_err("full").code(),
+            ErrorCode::TooBusy
+        );
+        drop(busy);
+        waiter.await.expect("joined").expect("its turn came");
+        assert_eq!(pool.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn work_that_takes_too_long_is_told_to_stop() {
+        let pool = pool(1);
+        let turn = pool.turn().await.expect("free");
+        let error = pool
+            .run(turn, 0, |control| {
+                loop {
+                    control.check()?;
+                    std::thread::yield_now();
+                }
+                #[expect(unreachable_code, reason = "gives the closure its type")]
+                Ok(())
+            })
+            .await
+            .expect_err("too long");
+        assert_eq!(error.code(), ErrorCode::ProcessTimeout);
+        // The permit comes back once the work has noticed.
+        drop(pool.turn().await.expect("free again"));
+    }
+
+    #[tokio::test]
+    async fn memory_beyond_the_budget_is_refused_before_any_work() {
+        let pool = pool(1);
+        let turn = pool.turn().await.expect("free");
+        let error = pool
+            .run(turn, 9 * MIB, |_| Ok(()))
+            .await
+            .expect_err("too much");
+        assert_eq!(error.code(), ErrorCode::ValidateMemory);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_frees_its_permit() {
+        let pool = pool(1);
+        let turn = pool.turn().await.expect("free");
+        let error = pool
+            .run(turn, 0, |_| -> Result<()> { panic!("on purpose") })
+            .await;
+        assert_eq!(error.expect_err("panicked").code(), ErrorCode::MediaFailed);
+        drop(pool.turn().await.expect("free again"));
+    }
+}

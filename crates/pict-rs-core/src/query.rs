@@ -1,0 +1,279 @@
+//! Query strings with meaning: what a process URL asks for, and what an upload may be.
+//! Pure; order is kept, because operations apply in order.
+
+use std::borrow::Cow;
+
+use pict_rs_media::{
+    Kind, OutputFormat,
+    limits::{LimitKind, Limits, at_most},
+    operation::{self, Operation},
+};
+
+use crate::{Error, ErrorCode, Result, VariantKey};
+
+/// Bytes in a MiB, which the query calls MB.
+const MIB: u64 = 1024 * 1024;
+
+/// Splits and decodes a query string, in order.
+pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// What `process.{ext}?…` asks for.
+#[derive(Clone, Debug)]
+pub struct ProcessRequest {
+    /// In the order of the query.
+    pub operations: Vec<Operation>,
+    /// What to write.
+    pub format: OutputFormat,
+    /// Canonical name of both.
+    pub key: VariantKey,
+}
+
+impl ProcessRequest {
+    /// Keys that are no operation are ignored (clients leak parts of other URLs into ours),
+    /// and so are operations that are not among `filters`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`].
+    pub fn parse(extension: &str, query: &str, filters: &[String]) -> Result<Self> {
+        let format = OutputFormat::from_extension(extension)
+            .filter(|format| format.is_writable())
+            .ok_or_else(|| {
+                let known: Vec<_> = OutputFormat::ALL
+                    .into_iter()
+                    .filter(|format| format.is_writable())
+                    .map(OutputFormat::extension)
+                    .collect();
+                Error::user(
+                    ErrorCode::InvalidFileExtension,
+                    format!(
+                        "Cannot write '{extension}' files; this server writes {}",
+                        known.join(", ")
+                    ),
+                )
+            })?;
+        let mut operations = Vec::new();
+        for (key, value) in pairs(query) {
+            if is_operation_like(&key)
+                && (filters.iter().any(|name| *name == key) || !is_operation(&key))
+            {
+                operations.extend(operation::parse(&key, &value)?);
+            }
+        }
+        let key = VariantKey::new(&operations, format)?;
+        Ok(Self {
+            operations,
+            format,
+            key,
+        })
+    }
+}
+
+fn is_operation(key: &str) -> bool {
+    operation::NAMES.contains(&key)
+}
+
+/// `Thumbnail` is a mistake to be told about; `utm_source` is none of our business.
+fn is_operation_like(key: &str) -> bool {
+    operation::NAMES
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(key))
+}
+
+/// What an upload's query asks for: limits, each of which can only make the server's stricter,
+/// and operations that replace `media.preprocess_steps`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UploadQuery {
+    /// Pixels.
+    pub max_width: Option<u32>,
+    /// Pixels.
+    pub max_height: Option<u32>,
+    /// Pixels.
+    pub max_area: Option<u64>,
+    /// Frames.
+    pub max_frame_count: Option<u32>,
+    /// MiB.
+    pub max_file_size: Option<u64>,
+    /// Refuse stills when false.
+    pub allow_image: Option<bool>,
+    /// Refuse animations when false.
+    pub allow_animation: Option<bool>,
+    /// Refuse clips when false.
+    pub allow_video: Option<bool>,
+    /// In the order of the query; `None` when the query names no operation at all.
+    pub operations: Option<Vec<Operation>>,
+}
+
+impl UploadQuery {
+    /// Strict: a key that is neither a limit nor an operation is an error.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] and [`ErrorCode::InvalidProcessPath`].
+    pub fn parse(query: &str) -> Result<Self> {
+        let mut parsed = Self::default();
+        for (key, value) in pairs(query) {
+            match &*key {
+                "max_width" => parsed.max_width = Some(number(&key, &value)?),
+                "max_height" => parsed.max_height = Some(number(&key, &value)?),
+                "max_area" => parsed.max_area = Some(number(&key, &value)?),
+                "max_frame_count" => parsed.max_frame_count = Some(number(&key, &value)?),
+                "max_file_size" => parsed.max_file_size = Some(number(&key, &value)?),
+                "allow_image" => parsed.allow_image = Some(switch(&key, &value)?),
+                "allow_animation" => parsed.allow_animation = Some(switch(&key, &value)?),
+                "allow_video" => parsed.allow_video = Some(switch(&key, &value)?),
+                _ => {
+                    let operation = operation::parse(&key, &value)?;
+                    parsed.operations.get_or_insert_default().extend(operation);
+                }
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// The server's limits, made stricter where the query asks for it.
+    pub fn tighten(&self, limits: Limits) -> Limits {
+        Limits {
+            max_width: stricter(limits.max_width, self.max_width),
+            max_height: stricter(limits.max_height, self.max_height),
+            max_area: stricter(limits.max_area, self.max_area),
+            max_frame_count: stricter(limits.max_frame_count, self.max_frame_count),
+            max_file_size: self.tighten_size(limits.max_file_size),
+        }
+    }
+
+    /// The byte limit alone, for the time before the kind of media is known.
+    pub fn tighten_size(&self, bytes: u64) -> u64 {
+        stricter(bytes, self.max_file_size.map(|mib| mib.saturating_mul(MIB)))
+    }
+
+    /// # Errors
+    /// [`ErrorCode::MediaDisallowed`] when the query excludes this kind of media.
+    pub fn check_kind(&self, kind: Kind) -> Result<()> {
+        let (allowed, key) = match kind {
+            Kind::Image => (self.allow_image, "allow_image"),
+            Kind::Animation => (self.allow_animation, "allow_animation"),
+            Kind::Video => (self.allow_video, "allow_video"),
+        };
+        if allowed == Some(false) {
+            return Err(Error::user(
+                ErrorCode::MediaDisallowed,
+                format!("{key}=false, and the file is of the kind {}", kind.name()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`ErrorCode::ValidateFileSize`] when `size` bytes exceed both limits' minimum.
+    pub fn check_size(&self, size: u64, server_limit: u64) -> Result<()> {
+        Ok(at_most(
+            LimitKind::FileSize,
+            self.tighten_size(server_limit),
+            size,
+        )?)
+    }
+}
+
+fn stricter<N: Ord>(server: N, query: Option<N>) -> N {
+    match query {
+        Some(query) => query.min(server),
+        None => server,
+    }
+}
+
+fn number<N: std::str::FromStr>(key: &str, value: &str) -> Result<N> {
+    value.parse().map_err(|_| {
+        Error::user(
+            ErrorCode::InvalidQuery,
+            format!("{key}={value} is not a whole number"),
+        )
+    })
+}
+
+fn switch(key: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::user(
+            ErrorCode::InvalidQuery,
+            format!("{key}={value} is neither true nor false"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<String> {
+        operation::NAMES.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_process_query_keeps_order_and_ignores_strangers() {
+        let check = |query: &str, expected: &str| {
+            let request = ProcessRequest::parse("webp", query, &all()).expect("valid");
+            assert_eq!(request.key.as_str(), expected, "{query}");
+        };
+        check("src=a.png", "webp");
+        check("src=a.png&thumbnail=64", "thumbnail/64/webp");
+        check("crop=1x1&resize=64&utm_source=x", "crop/1x1/resize/64/webp");
+        check("resize=64&crop=1x1", "resize/64/crop/1x1/webp");
+        check("resize=%36%34", "resize/64/webp");
+    }
+
+    #[test]
+    fn operations_that_are_not_among_the_filters_are_ignored() {
+        let request = ProcessRequest::parse("jpg", "blur=x&thumbnail=9", &["thumbnail".to_owned()])
+            .expect("valid");
+        assert_eq!(request.key.as_str(), "thumbnail/9/jpeg");
+    }
+
+    #[test]
+    fn mistakes_in_a_process_url_are_told() {
+        let code = |extension, query| {
+            ProcessRequest::parse(extension, query, &all())
+                .expect_err("refused")
+                .code()
+        };
+        assert_eq!(code("webp", "thumbnail=-1"), ErrorCode::InvalidProcessPath);
+        assert_eq!(code("webp", "Thumbnail=32"), ErrorCode::InvalidProcessPath);
+        assert_eq!(code("mp4", ""), ErrorCode::InvalidFileExtension);
+        assert_eq!(code("WEBP", ""), ErrorCode::InvalidFileExtension);
+        assert_eq!(
+            code("webp", &"blur=1&".repeat(200)),
+            ErrorCode::InvalidProcessPath
+        );
+    }
+
+    #[test]
+    fn an_upload_query_is_strict() {
+        let code = |query| UploadQuery::parse(query).expect_err("refused").code();
+        assert_eq!(code("colour=red"), ErrorCode::InvalidProcessPath);
+        assert_eq!(code("allow_video=1"), ErrorCode::InvalidQuery);
+        assert_eq!(code("max_width=wide"), ErrorCode::InvalidQuery);
+        assert_eq!(code("resize=a100"), ErrorCode::InvalidProcessPath);
+        assert_eq!(
+            UploadQuery::parse("").expect("valid"),
+            UploadQuery::default()
+        );
+    }
+
+    #[test]
+    fn an_upload_query_only_tightens() {
+        let query = UploadQuery::parse("max_width=10&max_height=99999&max_file_size=1&resize=64")
+            .expect("valid");
+        let limits = query.tighten(crate::config::ImageConfig::default().limits());
+        assert_eq!(
+            (limits.max_width, limits.max_height, limits.max_file_size),
+            (10, 10_000, MIB)
+        );
+        assert_eq!(query.operations.as_ref().map(Vec::len), Some(1));
+        assert!(query.check_size(MIB, 40 * MIB).is_ok());
+        assert_eq!(
+            query.check_size(MIB + 1, 40 * MIB).map_err(|e| e.code()),
+            Err(ErrorCode::ValidateFileSize)
+        );
+    }
+}

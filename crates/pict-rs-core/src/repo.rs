@@ -1,0 +1,265 @@
+//! Facts: which aliases name which content, where its bytes lie, which variants exist.
+//!
+//! One embedded SQLite database. A write is durable when its function returns
+//! (`synchronous=FULL`); writes go through one connection, reads through others, so a read
+//! never waits for a flush. Objects that lose their last row move to the `garbage` table in
+//! the same transaction, so that a crash cannot forget them.
+
+mod garbage;
+mod hash;
+mod removal;
+mod variant;
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use pict_rs_media::Facts;
+use rustix::fs::{FlockOperation, flock};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Row as _, SqlStr, SqlitePool};
+
+use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
+
+pub use hash::{Added, NewUpload, Original};
+pub use removal::{Purged, Removed};
+
+/// The name of the database file inside its folder.
+const FILE: &str = "pict-rs.sqlite3";
+/// Held while the server runs; two servers on one database would serve each other's past.
+const LOCK: &str = "pict-rs.lock";
+
+/// A stored file and what is known of it: an original or a variant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Representation {
+    /// Where its bytes lie.
+    pub object: ObjectKey,
+    /// Digest, size and format of its bytes.
+    pub key: ContentKey,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// At least 1.
+    pub frames: u32,
+    /// Of an animation, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Unix time in milliseconds.
+    pub created_at: i64,
+}
+
+impl Representation {
+    /// From what the engine says of a file that was just stored.
+    pub fn new(object: ObjectKey, key: ContentKey, facts: &Facts, created_at: i64) -> Self {
+        Self {
+            object,
+            key,
+            width: facts.width(),
+            height: facts.height(),
+            frames: facts.frames,
+            duration_ms: facts.duration_ms,
+            created_at,
+        }
+    }
+
+    /// From the columns that `hashes` and `variants` share.
+    fn from_row(row: &SqliteRow, key_column: &str) -> Result<Self> {
+        let number = |column: &str| -> Result<u32> {
+            let value: i64 = row.try_get(column).map_err(repo_error)?;
+            u32::try_from(value).map_err(|_| broken(column))
+        };
+        let duration: Option<i64> = row.try_get("duration_ms").map_err(repo_error)?;
+        Ok(Self {
+            object: ObjectKey::new(row.try_get::<String, _>("object").map_err(repo_error)?),
+            key: content_key(row, key_column)?,
+            width: number("width")?,
+            height: number("height")?,
+            frames: number("frames")?,
+            duration_ms: duration.and_then(|value| u64::try_from(value).ok()),
+            created_at: row.try_get("created_at").map_err(repo_error)?,
+        })
+    }
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    write: SqlitePool,
+    read: SqlitePool,
+    _lock: std::sync::Arc<File>,
+}
+
+impl Repo {
+    /// Opens the database in `folder`, making and migrating it if needed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when the folder holds another software's data (which is
+    /// not touched) or another server runs on it; [`ErrorCode::RepoError`] otherwise.
+    pub async fn open(folder: &Path) -> Result<Self> {
+        refuse_foreign_data(folder)?;
+        let lock = lock(folder)?;
+        let path = folder.join(FILE);
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("trusted_schema", "OFF");
+        // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(repo_error)?;
+        migrations().run(&write).await.map_err(repo_error)?;
+        // The folder entry of a new database file must survive a power cut as well.
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|e| {
+                Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
+            })?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(2)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(repo_error)?;
+        Ok(Self {
+            write,
+            read,
+            _lock: lock.into(),
+        })
+    }
+
+    /// Proves that the database answers.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn ping(&self) -> Result<()> {
+        let ping = |pool| async move {
+            sqlx::query("SELECT 1")
+                .execute(pool)
+                .await
+                .map_err(repo_error)
+        };
+        ping(&self.read).await?;
+        ping(&self.write).await?;
+        Ok(())
+    }
+
+    /// Ends all connections, folding the write-ahead log into the database file.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn migrations() -> Migrator {
+    const FILES: [(i64, &str, &str); 1] = [(
+        1,
+        "media",
+        include_str!("../migrations/sqlite/0001_media.sql"),
+    )];
+    let migrations = FILES.map(|(version, name, sql)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            SqlStr::from_static(sql),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.into())
+}
+
+/// The existing pict-rs keeps its database as folders with these names.
+const FOREIGN: [(&str, &str); 6] = [
+    ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
+    ("v0.5.0", "sled database of pict-rs 0.5"),
+    ("v0.5.18", "fjall database of pict-rs 0.5"),
+    ("v0.5.20", "fjall database of pict-rs 0.5 or 0.6"),
+    ("sled-repo", "sled database"),
+    ("fjall-repo", "fjall database"),
+];
+
+/// Never mixes with, and never hides, what another program keeps here.
+fn refuse_foreign_data(folder: &Path) -> Result<()> {
+    if folder.join(FILE).is_file() {
+        return Ok(());
+    }
+    let refuse = |what: &str| {
+        Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "{} holds a {what} of the existing pict-rs, which this version cannot read. Nothing was \
+                 changed. Give another path for the database, or go on using the program that made it.",
+                folder.display()
+            ),
+        ))
+    };
+    for (name, what) in FOREIGN {
+        if folder.join(name).is_dir() {
+            return refuse(what);
+        }
+    }
+    // A sled database is a folder with the files `conf` and `db`; a fjall one has `keyspaces`.
+    if folder.join("conf").is_file() && folder.join("db").is_file() {
+        return refuse("sled database");
+    }
+    if folder.join("keyspaces").is_dir() || folder.join("partitions").is_dir() {
+        return refuse("fjall database");
+    }
+    Ok(())
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let open = || -> std::io::Result<File> {
+        std::fs::create_dir_all(folder)?;
+        File::create(folder.join(LOCK))
+    };
+    let file = open().map_err(|e| {
+        Error::internal(
+            ErrorCode::RepoError,
+            format!(
+                "cannot make or write to the database folder {}",
+                folder.display()
+            ),
+            e,
+        )
+    })?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "another pict-rs is running on the database in {}",
+                folder.display()
+            ),
+        )
+    })?;
+    Ok(file)
+}
+
+fn content_key(row: &SqliteRow, column: &str) -> Result<ContentKey> {
+    let bytes: &[u8] = row.try_get(column).map_err(repo_error)?;
+    ContentKey::from_bytes(bytes).ok_or_else(|| broken(column))
+}
+
+fn broken(column: &str) -> Error {
+    Error::Internal {
+        code: ErrorCode::RepoError,
+        message: format!("the database holds an impossible value in column {column}"),
+        source: None,
+    }
+}
+
+fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal(ErrorCode::RepoError, "the database failed", error)
+}
+
+/// An in-database integer is signed; sizes and counts of media fit.
+fn bigint(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

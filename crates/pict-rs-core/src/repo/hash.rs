@@ -1,0 +1,177 @@
+//! Contents and their aliases: adding and finding.
+
+use sqlx::Row as _;
+
+use super::{Repo, Representation, bigint, content_key, repo_error};
+use crate::{Alias, ContentKey, DeleteToken, ObjectKey, Result};
+
+/// A content as it was uploaded (and cleaned).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The stored file.
+    pub representation: Representation,
+    /// Its blurhash.
+    pub blurhash: String,
+}
+
+impl Original {
+    /// What identifies the content.
+    pub fn hash(&self) -> &ContentKey {
+        &self.representation.key
+    }
+}
+
+/// What an upload adds.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// Its public name.
+    pub alias: Alias,
+    /// The secret that deletes it.
+    pub token: DeleteToken,
+    /// The stored file.
+    pub original: Original,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug)]
+pub struct Added {
+    /// The content that the alias names now; an earlier upload's if the bytes were known.
+    pub original: Original,
+    /// Whether the new object is in use. If not, an earlier one holds the same bytes.
+    pub is_new: bool,
+}
+
+const COLUMNS: &str =
+    "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.created_at";
+
+impl Repo {
+    /// The content that `alias` names.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn original(&self, alias: &Alias) -> Result<Option<Original>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
+        )))
+        .bind(alias.as_str())
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        row.map(|row| from_row(&row)).transpose()
+    }
+
+    /// Adds an alias for a content that may be known already. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
+        let NewUpload {
+            alias,
+            token,
+            original,
+        } = upload;
+        let stored = &original.representation;
+        let mut tx = self
+            .write
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(repo_error)?;
+        let inserted = sqlx::query(
+            "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
+        )
+        .bind(stored.key.as_bytes())
+        .bind(stored.object.as_str())
+        .bind(i64::from(stored.width))
+        .bind(i64::from(stored.height))
+        .bind(i64::from(stored.frames))
+        .bind(stored.duration_ms.map(bigint))
+        .bind(&original.blurhash)
+        .bind(stored.created_at)
+        .execute(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let is_new = inserted.rows_affected() == 1;
+        sqlx::query("INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(alias.as_str())
+            .bind(stored.key.as_bytes())
+            .bind(token.expose())
+            .bind(stored.created_at)
+            .execute(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        let original = if is_new {
+            original.clone()
+        } else {
+            let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"
+            )))
+            .bind(stored.key.as_bytes())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+            from_row(&row)?
+        };
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Added { original, is_new })
+    }
+
+    /// Lets a content whose object was lost point to another copy of its bytes. Returns false
+    /// when the content is gone or points elsewhere by now.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn replace_object(
+        &self,
+        hash: &ContentKey,
+        lost: &ObjectKey,
+        found: &ObjectKey,
+    ) -> Result<bool> {
+        let updated = sqlx::query("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
+            .bind(hash.as_bytes())
+            .bind(lost.as_str())
+            .bind(found.as_str())
+            .execute(&self.write)
+            .await
+            .map_err(repo_error)?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    /// The secret that deletes `alias`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn delete_token(&self, alias: &Alias) -> Result<Option<DeleteToken>> {
+        let token: Option<String> =
+            sqlx::query_scalar("SELECT token FROM aliases WHERE alias = $1")
+                .bind(alias.as_str())
+                .fetch_optional(&self.read)
+                .await
+                .map_err(repo_error)?;
+        Ok(token.map(DeleteToken::new))
+    }
+
+    /// All aliases of a content, sorted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn aliases(&self, hash: &ContentKey) -> Result<Vec<Alias>> {
+        let aliases: Vec<String> =
+            sqlx::query_scalar("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
+                .bind(hash.as_bytes())
+                .fetch_all(&self.read)
+                .await
+                .map_err(repo_error)?;
+        aliases.into_iter().map(Alias::parse).collect()
+    }
+}
+
+fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Original> {
+    Ok(Original {
+        representation: Representation {
+            key: content_key(row, "hash")?,
+            ..Representation::from_row(row, "hash")?
+        },
+        blurhash: row.try_get("blurhash").map_err(repo_error)?,
+    })
+}

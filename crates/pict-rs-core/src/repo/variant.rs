@@ -1,0 +1,75 @@
+//! Variants: pictures made from a content.
+
+use super::{Repo, Representation, bigint, repo_error};
+use crate::{ContentKey, ObjectKey, Result, VariantKey};
+
+impl Repo {
+    /// A variant that was made before.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn variant(
+        &self,
+        hash: &ContentKey,
+        variant: &VariantKey,
+    ) -> Result<Option<Representation>> {
+        let row = sqlx::query(
+            "SELECT content_key, object, width, height, frames, duration_ms, created_at \
+             FROM variants WHERE hash = $1 AND variant = $2",
+        )
+        .bind(hash.as_bytes())
+        .bind(variant.as_str())
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        row.map(|row| Representation::from_row(&row, "content_key"))
+            .transpose()
+    }
+
+    /// Remembers a variant. Returns the one to serve: an earlier one if there is one already,
+    /// `None` if the content was removed meanwhile.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn add_variant(
+        &self,
+        hash: &ContentKey,
+        variant: &VariantKey,
+        made: &Representation,
+    ) -> Result<Option<Representation>> {
+        let inserted = sqlx::query(
+            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
+             ON CONFLICT (hash, variant) DO NOTHING",
+        )
+        .bind(hash.as_bytes())
+        .bind(variant.as_str())
+        .bind(made.key.as_bytes())
+        .bind(made.object.as_str())
+        .bind(i64::from(made.width))
+        .bind(i64::from(made.height))
+        .bind(i64::from(made.frames))
+        .bind(made.duration_ms.map(bigint))
+        .bind(made.created_at)
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        if inserted.rows_affected() == 1 {
+            return Ok(Some(made.clone()));
+        }
+        self.variant(hash, variant).await
+    }
+
+    /// Forgets a variant whose object was lost, so that it can be made again.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<()> {
+        sqlx::query("DELETE FROM variants WHERE object = $1")
+            .bind(lost.as_str())
+            .execute(&self.write)
+            .await
+            .map_err(repo_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Use cases, one per file. Only they see media, store and repo together.
+
+pub mod find;
+pub(crate) mod flight;
+pub(crate) mod known;
+pub mod process;
+pub mod remove;
+pub mod spool;
+pub mod upload;

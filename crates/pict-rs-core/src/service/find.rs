@@ -1,0 +1,56 @@
+//! From an alias to facts and bytes.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use crate::context::blocking;
+use crate::repo::{Original, Representation};
+use crate::{Alias, Context, Error, Result};
+
+/// The content that `alias` names.
+///
+/// # Errors
+/// [`crate::ErrorCode::AliasNotFound`].
+pub async fn original(ctx: &Context, alias: &Alias) -> Result<Arc<Original>> {
+    if let Some(original) = ctx.known.original(alias) {
+        return Ok(original);
+    }
+    let generation = ctx.known.generation();
+    let original = ctx
+        .repo
+        .original(alias)
+        .await?
+        .ok_or_else(Error::alias_not_found)?;
+    let original = Arc::new(original);
+    ctx.known.remember(generation, alias, &original);
+    Ok(original)
+}
+
+/// All aliases of the content that `alias` names, sorted.
+///
+/// # Errors
+/// [`crate::ErrorCode::AliasNotFound`].
+pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
+    let original = original(ctx, alias).await?;
+    ctx.repo.aliases(original.hash()).await
+}
+
+/// Opens the bytes of a representation.
+///
+/// # Errors
+/// [`crate::ErrorCode::LostFile`] when the store has lost them.
+pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<File> {
+    let store = ctx.store.clone();
+    let object = representation.object.clone();
+    blocking(move || store.open_object(&object)).await
+}
+
+/// Proves that database and store can be read and written.
+///
+/// # Errors
+/// What is broken.
+pub async fn health(ctx: &Context) -> Result<()> {
+    ctx.repo.ping().await?;
+    let store = ctx.store.clone();
+    blocking(move || store.ping()).await
+}

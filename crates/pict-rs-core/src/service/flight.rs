@@ -1,0 +1,159 @@
+//! Single flight: whoever asks for a variant that is being made waits for it instead of
+//! making it again. When the last of them goes away, the work is dropped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+use crate::repo::Representation;
+use crate::{ContentKey, Error, Result, VariantKey};
+
+type Key = (ContentKey, VariantKey);
+type Outcome = Result<Arc<Representation>, Arc<Error>>;
+type Work = BoxFuture<'static, Outcome>;
+
+/// Variants that are being made right now.
+#[derive(Debug, Default)]
+pub(crate) struct Flights(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    flights: HashMap<Key, (u64, WeakShared<Work>)>,
+    next: u64,
+}
+
+impl Flights {
+    /// Joins the flight for `key`, or starts it with `work`.
+    pub(crate) fn join<F>(&self, key: Key, work: impl FnOnce() -> F) -> Shared<Work>
+    where
+        F: Future<Output = Result<Arc<Representation>>> + Send + 'static,
+    {
+        let mut inner = lock(&self.0);
+        if let Some(flight) = inner
+            .flights
+            .get(&key)
+            .and_then(|(_, flight)| flight.upgrade())
+        {
+            return flight;
+        }
+        let number = inner.next;
+        inner.next += 1;
+        let landing = Landing {
+            flights: self.0.clone(),
+            key: key.clone(),
+            number,
+        };
+        let work = work();
+        let flight = async move {
+            let _landing = landing;
+            work.await.map_err(Arc::new)
+        }
+        .boxed()
+        .shared();
+        if let Some(weak) = flight.downgrade() {
+            inner.flights.insert(key, (number, weak));
+        }
+        flight
+    }
+}
+
+/// Takes its flight off the list, whether it landed or was given up.
+struct Landing {
+    flights: Arc<Mutex<Inner>>,
+    key: Key,
+    number: u64,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.flights);
+        // A given-up flight may have been replaced already.
+        if inner
+            .flights
+            .get(&self.key)
+            .is_some_and(|(number, _)| *number == self.number)
+        {
+            inner.flights.remove(&self.key);
+        }
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorCode, ObjectKey};
+    use pict_rs_media::{Format, OutputFormat};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn key() -> Key {
+        (
+            ContentKey::new([1; 32], 9, Format::Png),
+            VariantKey::new(&[], OutputFormat::Webp).expect("short"),
+        )
+    }
+
+    fn variant() -> Arc<Representation> {
+        Arc::new(Representation {
+            object: ObjectKey::generate(Format::Webp),
+            key: ContentKey::new([2; 32], 9, Format::Webp),
+            width: 1,
+            height: 1,
+            frames: 1,
+            duration_ms: None,
+            created_at: 0,
+        })
+    }
+
+    #[tokio::test]
+    async fn ten_requests_are_one_conversion() {
+        let flights = Flights::default();
+        let made = Arc::new(AtomicUsize::new(0));
+        let joined: Vec<_> = (0..10)
+            .map(|_| {
+                flights.join(key(), || {
+                    let made = made.clone();
+                    async move {
+                        tokio::task::yield_now().await;
+                        made.fetch_add(1, Ordering::Relaxed);
+                        Ok(variant())
+                    }
+                })
+            })
+            .collect();
+        for outcome in futures_util::future::join_all(joined).await {
+            outcome.expect("made");
+        }
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert!(lock(&flights.0).flights.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failure_reaches_everybody_and_is_not_remembered() {
+        let flights = Flights::default();
+        let fail = || async { Err(Error::user(ErrorCode::MediaDamaged, "broken")) };
+        let (a, b) = (flights.join(key(), fail), flights.join(key(), fail));
+        assert_eq!(a.await.expect_err("failed").code(), ErrorCode::MediaDamaged);
+        assert_eq!(b.await.expect_err("failed").code(), ErrorCode::MediaDamaged);
+        flights
+            .join(key(), || async { Ok(variant()) })
+            .await
+            .expect("a new attempt");
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_everybody_left_is_dropped() {
+        let flights = Flights::default();
+        drop(flights.join(key(), || std::future::pending()));
+        assert!(lock(&flights.0).flights.is_empty());
+        flights
+            .join(key(), || async { Ok(variant()) })
+            .await
+            .expect("a new flight");
+    }
+}

@@ -1,0 +1,184 @@
+//! Making and finding variants.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use pict_rs_media::{Output, OutputFormat, Speed, transform};
+
+use crate::config::MediaConfig;
+use crate::context::blocking;
+use crate::query::ProcessRequest;
+use crate::repo::{Original, Representation};
+use crate::service::{find, remove};
+use crate::store::StoredObject;
+use crate::{Alias, Context, Error, ErrorCode, Result};
+
+/// A content and the variant of it that was asked for.
+pub type Found = (Arc<Original>, Arc<Representation>);
+
+/// The variant if it was made before; never makes it.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`].
+pub async fn existing(
+    ctx: &Context,
+    alias: &Alias,
+    request: &ProcessRequest,
+) -> Result<Option<Found>> {
+    if let Some(found) = ctx.known.variant(alias, &request.key) {
+        return Ok(Some(found));
+    }
+    let generation = ctx.known.generation();
+    let original = find::original(ctx, alias).await?;
+    let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? else {
+        return Ok(None);
+    };
+    let variant = Arc::new(variant);
+    ctx.known
+        .remember_variant(generation, alias, &request.key, &variant);
+    Ok(Some((original, variant)))
+}
+
+/// The variant, made now if need be. Concurrent requests for a new one convert once.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
+/// have to be made, [`ErrorCode::LostFile`], [`ErrorCode::ProcessTimeout`].
+pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<Found> {
+    if let Some(found) = existing(ctx, alias, request).await? {
+        return Ok(found);
+    }
+    remove::writable(ctx)?;
+    let generation = ctx.known.generation();
+    let original = find::original(ctx, alias).await?;
+    let flight = ctx
+        .flights
+        .join((*original.hash(), request.key.clone()), || {
+            make(ctx.clone(), original.clone(), request.clone())
+        });
+    let variant = flight.await.map_err(Error::shared)?;
+    ctx.known
+        .remember_variant(generation, alias, &request.key, &variant);
+    Ok((original, variant))
+}
+
+/// The variant's object is lost: forgets it, so that the next [`variant`] makes it again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_lost(ctx: &Context, alias: &Alias, lost: &Representation) -> Result<()> {
+    tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
+    ctx.repo.forget_variant(&lost.object).await?;
+    ctx.known.forget([alias]);
+    Ok(())
+}
+
+async fn make(
+    ctx: Arc<Context>,
+    original: Arc<Original>,
+    request: ProcessRequest,
+) -> Result<Arc<Representation>> {
+    // A flight that landed a moment ago may have made it.
+    if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
+        return Ok(Arc::new(variant));
+    }
+    let turn = ctx.media.turn().await?;
+    let mut file = find::bytes(&ctx, &original.representation).await?;
+    let size = original.representation.key.size();
+    let (source, facts) = blocking(move || {
+        let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.read_to_end(&mut source)
+            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
+        let facts = pict_rs_media::inspect(&source).map_err(stored_is_broken)?;
+        Ok((source, facts))
+    })
+    .await?;
+    let output = output(&ctx.config.media, request.format, facts.is_animated());
+    let memory = size + pict_rs_media::predicted_memory(&facts, &request.operations, &output);
+    let store = ctx.store.clone();
+    let operations = request.operations.clone();
+    let (writer, facts) = ctx
+        .media
+        .run(turn, memory, move |control| {
+            let made = transform(&source, &facts, &operations, &output, control)
+                .map_err(stored_is_broken)?;
+            let mut writer = store.create(made.facts.format)?;
+            writer.write(&made.bytes)?;
+            Ok((writer, made.facts))
+        })
+        .await?;
+    let stored = blocking(move || writer.finish()).await?;
+    let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
+    match ctx
+        .repo
+        .add_variant(original.hash(), &request.key, &made)
+        .await?
+    {
+        Some(kept) => {
+            settle(stored, kept.object == made.object).await?;
+            Ok(Arc::new(kept))
+        }
+        // The content was removed while we worked.
+        None => {
+            settle(stored, false).await?;
+            Err(Error::alias_not_found())
+        }
+    }
+}
+
+async fn settle(stored: StoredObject, is_kept: bool) -> Result<()> {
+    blocking(move || {
+        if is_kept {
+            stored.keep();
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What we stored we had checked, so damage is our fault now and worth the log.
+fn stored_is_broken(error: pict_rs_media::Error) -> Error {
+    match error {
+        pict_rs_media::Error::Corrupt { .. }
+        | pict_rs_media::Error::Unrecognised
+        | pict_rs_media::Error::Empty => Error::internal(
+            ErrorCode::MediaFailed,
+            "a stored original cannot be decoded",
+            error,
+        ),
+        other => other.into(),
+    }
+}
+
+/// How the settings want `format` to be written.
+pub(crate) fn output(media: &MediaConfig, format: OutputFormat, animated: bool) -> Output {
+    let (image, animation) = (&media.image.quality, &media.animation.quality);
+    let quality = match (format, animated && format.keeps_animation()) {
+        (OutputFormat::Avif, false) => image.avif,
+        (OutputFormat::Avif, true) => animation.avif,
+        (OutputFormat::Webp, false) => image.webp,
+        (OutputFormat::Webp, true) => animation.webp,
+        (OutputFormat::Apng, _) => animation.apng,
+        (OutputFormat::Jpeg, _) => image.jpeg,
+        (OutputFormat::Jxl, _) => image.jxl,
+        (OutputFormat::Png, _) => image.png,
+        (OutputFormat::Gif, _) => None,
+    };
+    Output {
+        format,
+        quality,
+        speed: if media.fast {
+            Speed::Fast
+        } else {
+            Speed::Quality
+        },
+    }
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

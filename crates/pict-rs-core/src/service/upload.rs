@@ -1,0 +1,237 @@
+//! Taking media in: check, clean or convert, store durably, remember.
+
+use pict_rs_media::limits::{self, Limits};
+use pict_rs_media::operation::Operation;
+use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform};
+
+use crate::context::blocking;
+use crate::query::UploadQuery;
+use crate::repo::{NewUpload, Original, Representation};
+use crate::service::process::{now, output};
+use crate::service::spool::Spooled;
+use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::{Alias, Context, DeleteToken, Result};
+
+/// A finished upload. Drop it to keep it; see [`undo`].
+#[derive(Debug)]
+pub struct Uploaded {
+    /// Its public name.
+    pub alias: Alias,
+    /// The secret that deletes it.
+    pub token: DeleteToken,
+    /// What it names, maybe an earlier upload's content.
+    pub original: Original,
+}
+
+/// Takes one spooled file in. When this returns, bytes and rows are on disk.
+///
+/// # Errors
+/// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
+/// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`]. Nothing is left of a
+/// refused file.
+pub async fn ingest(ctx: &Context, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
+    let turn = ctx.media.turn().await?;
+    let (turn, source, facts) = {
+        let (query, config) = (query.clone(), ctx.config.media.clone());
+        blocking(move || {
+            let source = spooled.read()?;
+            let facts = pict_rs_media::inspect(&source)?;
+            query.check_kind(facts.kind())?;
+            let server: Limits = match facts.kind() {
+                Kind::Image => config.image.limits(),
+                Kind::Animation => config.animation.limits(),
+                // The engine reads none yet, so it has refused the file already.
+                Kind::Video => config.image.limits(),
+            };
+            limits::check(&facts, source.len() as u64, &query.tighten(server))?;
+            Ok((turn, source, facts))
+        })
+        .await?
+    };
+    let plan = Plan::new(ctx, query, &facts);
+    let memory = plan.memory(&facts, source.len() as u64);
+    let store = ctx.store.clone();
+    let made = ctx
+        .media
+        .run(turn, memory, move |control| {
+            plan.make(&store, &source, &facts, control)
+        })
+        .await?;
+    let Made {
+        writer,
+        facts,
+        blurhash,
+    } = made;
+    // Waiting for the disk needs no processor, so the turn is over.
+    let stored = blocking(move || writer.finish()).await?;
+    remember(ctx, stored, &facts, blurhash).await
+}
+
+/// Takes an upload back, because its request failed as a whole.
+///
+/// # Errors
+/// When the database fails.
+pub async fn undo(ctx: &Context, uploaded: &Uploaded) -> Result<()> {
+    super::remove::by_token(ctx, &uploaded.alias, &uploaded.token).await
+}
+
+/// What to do with one file.
+struct Plan {
+    /// `None` keeps the bytes, cleaned.
+    convert: Option<(Vec<Operation>, Output)>,
+}
+
+struct Made {
+    writer: ObjectWriter,
+    facts: Facts,
+    blurhash: String,
+}
+
+impl Plan {
+    fn new(ctx: &Context, query: &UploadQuery, facts: &Facts) -> Self {
+        let media = &ctx.config.media;
+        let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
+        let wanted = match facts.kind() {
+            Kind::Image => media.image.format.map(crate::config::ImageFormat::output),
+            Kind::Animation => media
+                .animation
+                .format
+                .map(crate::config::AnimationFormat::output),
+            Kind::Video => None,
+        };
+        let own = own_format(facts);
+        let format = wanted.unwrap_or(own);
+        if format == own && !changes_anything(operations, facts) {
+            return Self { convert: None };
+        }
+        let output = output(media, format, facts.is_animated());
+        Self {
+            convert: Some((operations.clone(), output)),
+        }
+    }
+
+    fn memory(&self, facts: &Facts, file_size: u64) -> u64 {
+        let work = match &self.convert {
+            None => pict_rs_media::clean_memory(facts),
+            Some((operations, output)) => {
+                pict_rs_media::predicted_memory(facts, operations, output)
+            }
+        };
+        file_size + work.max(pict_rs_media::preview_memory(facts))
+    }
+
+    fn make(&self, store: &Store, source: &[u8], facts: &Facts, control: &Control) -> Result<Made> {
+        match &self.convert {
+            None => {
+                let cleaned = clean(source, facts, control)?;
+                let blurhash = pict_rs_media::blurhash(source, facts, control)?;
+                let mut writer = store.create(cleaned.facts.format)?;
+                for piece in &cleaned.pieces {
+                    writer.write(piece)?;
+                }
+                Ok(Made {
+                    writer,
+                    facts: cleaned.facts,
+                    blurhash,
+                })
+            }
+            Some((operations, output)) => {
+                let made = transform(source, facts, operations, output, control)?;
+                let blurhash = pict_rs_media::blurhash(&made.bytes, &made.facts, control)?;
+                let mut writer = store.create(made.facts.format)?;
+                writer.write(&made.bytes)?;
+                Ok(Made {
+                    writer,
+                    facts: made.facts,
+                    blurhash,
+                })
+            }
+        }
+    }
+}
+
+/// The output format that keeps a file what it is.
+fn own_format(facts: &Facts) -> OutputFormat {
+    // Every readable format has a writable one of the same extension.
+    OutputFormat::from_extension(facts.format.extension()).unwrap_or(OutputFormat::Png)
+}
+
+/// A photograph that is within `resize=1024` already need not lose quality to it.
+fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
+    let (width, height) = (facts.width(), facts.height());
+    operations.iter().any(|operation| match *operation {
+        Operation::Thumbnail(size) => {
+            pict_rs_media::operation::ResizeTo::Fit(size).size(width, height) != (width, height)
+        }
+        Operation::Resize { to, .. } => to.size(width, height) != (width, height),
+        Operation::Crop {
+            width: w,
+            height: h,
+        } => {
+            let rect = pict_rs_media::operation::centred_crop(width, height, w, h);
+            (rect.width, rect.height) != (width, height)
+        }
+        Operation::Blur(sigma) => sigma > 0.0,
+    })
+}
+
+async fn remember(
+    ctx: &Context,
+    stored: StoredObject,
+    facts: &Facts,
+    blurhash: String,
+) -> Result<Uploaded> {
+    let representation = Representation::new(stored.object().clone(), *stored.key(), facts, now());
+    let upload = NewUpload {
+        alias: Alias::generate(facts.format),
+        token: DeleteToken::generate(),
+        original: Original {
+            representation,
+            blurhash,
+        },
+    };
+    let added = ctx.repo.add_upload(&upload).await?;
+    let mut original = added.original;
+    if added.is_new {
+        stored.keep();
+    } else {
+        original = heal(ctx, stored, original).await?;
+    }
+    Ok(Uploaded {
+        alias: upload.alias,
+        token: upload.token,
+        original,
+    })
+}
+
+/// The content was known. If its object was lost, ours takes its place; else ours is dropped.
+async fn heal(ctx: &Context, stored: StoredObject, mut original: Original) -> Result<Original> {
+    let known = &original.representation;
+    let (store, object, size) = (ctx.store.clone(), known.object.clone(), known.key.size());
+    let (stored, is_lost) = blocking(move || {
+        let is_lost = !store.has(&object, size);
+        Ok((stored, is_lost))
+    })
+    .await?;
+    if is_lost {
+        let found = stored.object().clone();
+        if ctx
+            .repo
+            .replace_object(original.hash(), &original.representation.object, &found)
+            .await?
+        {
+            tracing::warn!(lost = %original.representation.object, %found, "a lost object was healed by an upload");
+            stored.keep();
+            let aliases = ctx.repo.aliases(original.hash()).await?;
+            ctx.known.forget(&aliases);
+            original.representation.object = found;
+            return Ok(original);
+        }
+    }
+    blocking(move || {
+        drop(stored);
+        Ok(())
+    })
+    .await?;
+    Ok(original)
+}

@@ -1,0 +1,411 @@
+//! Bytes: a folder of objects with random names, written durably.
+//!
+//! An object is written beside its place, flushed to disk, renamed into place and its folder
+//! flushed; only then may a database row name it. Between rename and row a small marker in
+//! [`INCOMING`] remembers it, so that a crash there leaves nothing behind: see
+//! [`Store::recover`]. Everything here blocks; callers are on blocking threads.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pict_rs_media::Format;
+use sha2::{Digest as _, Sha256};
+
+use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
+
+/// The folder inside the root for everything that is not an object yet. Object keys start
+/// with two hexadecimal digits, so they cannot meet it.
+const INCOMING: &str = ".incoming";
+/// Ends the name of a file that is still being written.
+const PARTIAL: &str = ".partial";
+
+/// A folder of objects.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: Arc<Path>,
+    incoming: Arc<Path>,
+}
+
+impl Store {
+    /// Opens the folder, making it if needed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`] when it cannot be made or written to.
+    pub fn open(root: &Path) -> Result<Self> {
+        let store = Self {
+            root: root.into(),
+            incoming: root.join(INCOMING).into(),
+        };
+        fs::create_dir_all(&store.incoming)
+            .map_err(|e| io_error(format!("cannot make {}", root.display()), e))?;
+        store.ping()?;
+        Ok(store)
+    }
+
+    /// Writes and removes a file: proves that uploads can be kept.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn ping(&self) -> Result<()> {
+        tempfile::tempfile_in(&self.incoming)
+            .and_then(|mut file| file.write_all(b"health"))
+            .map_err(|e| io_error(format!("cannot write to {}", self.root.display()), e))
+    }
+
+    /// The folder for spooled uploads when none is configured.
+    pub fn spool_folder(&self) -> &Path {
+        &self.incoming
+    }
+
+    /// Opens an object for reading.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LostFile`] when it is not there, [`ErrorCode::FileIoError`] otherwise.
+    pub fn open_object(&self, object: &ObjectKey) -> Result<File> {
+        File::open(self.path(object)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::internal(
+                ErrorCode::LostFile,
+                format!("object {object} is lost"),
+                error,
+            ),
+            _ => io_error(format!("cannot open object {object}"), error),
+        })
+    }
+
+    /// Whether the object is there with this many bytes.
+    pub fn has(&self, object: &ObjectKey, size: u64) -> bool {
+        fs::metadata(self.path(object))
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    /// Starts a new object.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn create(&self, format: Format) -> Result<ObjectWriter> {
+        let object = ObjectKey::generate(format);
+        let marker = self.marker(&object);
+        let mut partial = marker.clone().into_os_string();
+        partial.push(PARTIAL);
+        let partial = PathBuf::from(partial);
+        let file = File::create_new(&partial)
+            .map_err(|e| io_error("cannot create a file for an object", e))?;
+        Ok(ObjectWriter {
+            store: self.clone(),
+            file,
+            digest: Sha256::new(),
+            size: 0,
+            format,
+            object,
+            marker,
+            partial: Some(partial),
+        })
+    }
+
+    /// Removes an object and the folders that it leaves empty. One that is gone is fine.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn remove(&self, object: &ObjectKey) -> Result<()> {
+        let path = self.path(object);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(io_error(format!("cannot remove object {object}"), error));
+            }
+            _ => {}
+        }
+        let mut folder = path.parent();
+        while let Some(path) = folder.filter(|path| **path != *self.root) {
+            // Fails when the folder is not empty, which is the usual case and right.
+            if fs::remove_dir(path).is_err() {
+                break;
+            }
+            folder = path.parent();
+        }
+        Ok(())
+    }
+
+    /// Cleans up after a crash: partial files go; objects whose marker is still there were
+    /// renamed into place but maybe never entered into the database, so `is_known` decides.
+    /// Returns how many files were removed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`], and whatever `is_known` fails with.
+    pub async fn recover<F>(&self, is_known: impl Fn(ObjectKey) -> F) -> Result<u64>
+    where
+        F: Future<Output = Result<bool>>,
+    {
+        let listing = || -> io::Result<Vec<PathBuf>> {
+            fs::read_dir(&self.incoming)?
+                .map(|entry| Ok(entry?.path()))
+                .collect()
+        };
+        let mut removed = 0;
+        for path in listing().map_err(|e| io_error("cannot list leftovers", e))? {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if let Some(object) = object_of_marker(name)
+                && !is_known(object.clone()).await?
+            {
+                self.remove(&object)?;
+            }
+            fs::remove_file(&path).map_err(|e| io_error("cannot remove a leftover", e))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, object: &ObjectKey) -> PathBuf {
+        self.root.join(object.as_str())
+    }
+
+    fn marker(&self, object: &ObjectKey) -> PathBuf {
+        let name = object.as_str().rsplit('/').next().unwrap_or_default();
+        self.incoming.join(name)
+    }
+
+    /// Makes the folders of `path` below the root; whatever was made is flushed into its parent.
+    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+        match fs::create_dir(folder) {
+            Ok(()) => sync_folder(folder.parent().unwrap_or(&self.root)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && *folder != *self.root => {
+                self.make_folders(folder.parent().unwrap_or(&self.root))?;
+                self.make_folders(folder)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// `0a1b….png` marks `0a/1b/0a1b….png`.
+fn object_of_marker(name: &str) -> Option<ObjectKey> {
+    if name.ends_with(PARTIAL) || !name.is_ascii() || name.len() < 32 {
+        return None;
+    }
+    Some(ObjectKey::new(format!(
+        "{}/{}/{name}",
+        &name[..2],
+        &name[2..4]
+    )))
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn io_error(message: impl Into<String>, error: io::Error) -> Error {
+    Error::internal(ErrorCode::FileIoError, message, error)
+}
+
+/// An object that is being written, hashed on the way. Dropping it removes what was written.
+#[derive(Debug)]
+pub struct ObjectWriter {
+    store: Store,
+    file: File,
+    digest: Sha256,
+    size: u64,
+    format: Format,
+    object: ObjectKey,
+    marker: PathBuf,
+    partial: Option<PathBuf>,
+}
+
+impl ObjectWriter {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.digest.update(bytes);
+        self.size += bytes.len() as u64;
+        self.file
+            .write_all(bytes)
+            .map_err(|e| io_error("cannot write an object", e))
+    }
+
+    /// Flushes the bytes to disk and puts them in their place, durably.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn finish(mut self) -> Result<StoredObject> {
+        self.place()
+            .map_err(|e| io_error("cannot put an object in its place", e))?;
+        let key = ContentKey::new(
+            std::mem::take(&mut self.digest).finalize().into(),
+            self.size,
+            self.format,
+        );
+        Ok(StoredObject {
+            store: self.store.clone(),
+            object: self.object.clone(),
+            marker: self.marker.clone(),
+            key,
+            kept: false,
+        })
+    }
+
+    fn place(&mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        let path = self.store.path(&self.object);
+        let folder = path.parent().unwrap_or(&self.store.root);
+        File::create_new(&self.marker)?;
+        // A concurrent removal can take an empty folder away between making and using it.
+        for attempt in 0.. {
+            let placed = self.store.make_folders(folder).and_then(|()| {
+                let partial = self.partial.as_deref().unwrap_or(&self.marker);
+                fs::rename(partial, &path)
+            });
+            match placed {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < 8 => {}
+                Err(error) => {
+                    // Nothing was placed; the marker has nothing to remember.
+                    let _ = fs::remove_file(&self.marker);
+                    return Err(error);
+                }
+            }
+        }
+        self.partial = None;
+        sync_folder(folder)
+    }
+}
+
+impl Drop for ObjectWriter {
+    fn drop(&mut self) {
+        if let Some(partial) = &self.partial {
+            // Nothing better can be done here; the next start removes it.
+            let _ = fs::remove_file(partial);
+        }
+    }
+}
+
+/// An object in its place that no database row names yet. Dropping it removes it, unless
+/// [`StoredObject::keep`] was called.
+#[derive(Debug)]
+pub struct StoredObject {
+    store: Store,
+    object: ObjectKey,
+    marker: PathBuf,
+    key: ContentKey,
+    kept: bool,
+}
+
+impl StoredObject {
+    /// Where it lies.
+    pub fn object(&self) -> &ObjectKey {
+        &self.object
+    }
+
+    /// What it is.
+    pub fn key(&self) -> &ContentKey {
+        &self.key
+    }
+
+    /// A committed database row names it now.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for StoredObject {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = self.store.remove(&self.object)
+        {
+            tracing::warn!(%error, object = %self.object, "an unused object stays until the next start");
+            return;
+        }
+        let _ = fs::remove_file(&self.marker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    fn files_below(folder: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() {
+                files.extend(files_below(&path));
+            } else {
+                files.push(path);
+            }
+        }
+        files
+    }
+
+    fn write(store: &Store, bytes: &[u8]) -> StoredObject {
+        let mut writer = store.create(Format::Png).expect("created");
+        writer.write(bytes).expect("written");
+        writer.finish().expect("finished")
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let stored = write(&store, b"hello");
+        assert_eq!(stored.key().size(), 5);
+        let object = stored.object().clone();
+        stored.keep();
+        let mut text = String::new();
+        store
+            .open_object(&object)
+            .expect("there")
+            .read_to_string(&mut text)
+            .expect("read");
+        assert_eq!(text, "hello");
+        assert!(store.has(&object, 5) && !store.has(&object, 6));
+        assert_eq!(files_below(folder.path()).len(), 1);
+        store.remove(&object).expect("removed");
+        store.remove(&object).expect("removing twice is fine");
+        let left: Vec<_> = fs::read_dir(folder.path()).expect("readable").collect();
+        assert_eq!(left.len(), 1, "only the incoming folder: {left:?}");
+        assert_eq!(
+            store.open_object(&object).expect_err("gone").code(),
+            ErrorCode::LostFile
+        );
+    }
+
+    #[test]
+    fn dropped_objects_leave_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        drop(write(&store, b"never entered into the database"));
+        let mut writer = store.create(Format::Gif).expect("created");
+        writer.write(b"half").expect("written");
+        drop(writer);
+        assert_eq!(files_below(folder.path()), Vec::<PathBuf>::new());
+    }
+
+    #[tokio::test]
+    async fn recovery_removes_what_a_crash_left_and_keeps_what_is_known() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let known = write(&store, b"known");
+        let unknown = write(&store, b"unknown");
+        let (known_object, unknown_object) = (known.object().clone(), unknown.object().clone());
+        let writer = store.create(Format::Gif).expect("created");
+        // A crash runs no destructors.
+        std::mem::forget((known, unknown, writer));
+        let removed = store
+            .recover(|object| {
+                let is_known = object == known_object;
+                async move { Ok(is_known) }
+            })
+            .await
+            .expect("recovered");
+        assert_eq!(removed, 3);
+        assert!(store.has(&known_object, 5));
+        assert!(!store.has(&unknown_object, 7));
+        assert_eq!(files_below(folder.path()).len(), 1);
+    }
+}
