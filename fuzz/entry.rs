@@ -1,0 +1,182 @@
+//! What the fuzz targets do with their bytes, and what must hold for every input.
+//!
+//! Shared by the targets and by an ordinary test that replays `fuzz/seeds` on the stable
+//! compiler, so it uses nothing but the public interface of pict-rs-media. A broken promise is
+//! a panic; an error that the interface documents is not.
+
+use pict_rs_media::{
+    Control, Error, Facts, Format, Orientation, Output, OutputFormat, Speed, blurhash, clean,
+    inspect,
+    limits::{self, Limits},
+    operation::{self, Operation},
+    predicted_memory, transform,
+};
+
+/// Small enough that a megabyte of input cannot make a minute of work, large enough that every
+/// path of the codecs is reached.
+const LIMITS: Limits = Limits {
+    max_width: 4096,
+    max_height: 4096,
+    max_area: 256 * 1024,
+    max_frame_count: 12,
+    max_file_size: 1 << 20,
+};
+
+/// What one variant may need by the engine's own prediction.
+const MAX_MEMORY: u64 = 64 << 20;
+
+/// Detection, facts and cleaning; never decodes pixels unless the orientation has to be baked in.
+pub fn container(source: &[u8]) {
+    let Some(facts) = admit(source) else { return };
+    clean_twice(source, &facts);
+}
+
+/// Everything that an upload and its variants do, for files of the given formats.
+pub fn picture(source: &[u8], formats: &[Format]) {
+    let Some(facts) = admit(source) else { return };
+    if !formats.contains(&facts.format) {
+        return;
+    }
+    clean_twice(source, &facts);
+    let control = Control::new();
+    match blurhash(source, &facts, &control) {
+        Ok(hash) => assert!(hash.len() >= 6 && hash.is_ascii(), "blurhash {hash:?}"),
+        Err(error) => expected(&error),
+    }
+    // Both ways of shrinking, and one that changes nothing but the format.
+    variant(
+        source,
+        &facts,
+        "thumbnail=16",
+        OutputFormat::Webp,
+        Speed::Quality,
+    );
+    variant(
+        source,
+        &facts,
+        "thumbnail=9",
+        OutputFormat::Jpeg,
+        Speed::Fast,
+    );
+    variant(
+        source,
+        &facts,
+        "crop=3x2&resize=Mitchell.20&blur=1.5",
+        OutputFormat::Png,
+        Speed::Quality,
+    );
+    if facts.is_animated() {
+        variant(source, &facts, "resize=12", OutputFormat::Gif, Speed::Fast);
+    }
+}
+
+/// Parsing, the canonical path and the geometry of what was parsed.
+pub fn query(source: &[u8]) {
+    let Ok(text) = std::str::from_utf8(source) else {
+        return;
+    };
+    for pair in text.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Ok(Some(parsed)) = operation::parse(key, value) else {
+            continue;
+        };
+        let path = operation::path(&[parsed]);
+        let (name, argument) = path.split_once('/').expect("a path has a name");
+        let again = operation::parse(name, argument)
+            .expect("a canonical path parses")
+            .expect("an operation with a path does something");
+        assert_eq!(operation::path(&[again]), path, "from {pair:?}");
+        geometry(parsed);
+    }
+}
+
+fn geometry(parsed: Operation) {
+    for (width, height) in [
+        (1, 1),
+        (3, 2),
+        (4032, 3024),
+        (1, 65_535),
+        (u32::MAX, u32::MAX),
+    ] {
+        match parsed {
+            Operation::Resize { to, .. } => {
+                let (w, h) = to.size(width, height);
+                assert!((1..=width).contains(&w) && (1..=height).contains(&h));
+            }
+            Operation::Crop {
+                width: rw,
+                height: rh,
+            } => {
+                let cut = operation::centred_crop(width, height, rw, rh);
+                assert!(cut.width >= 1 && cut.height >= 1);
+                assert!(u64::from(cut.x) + u64::from(cut.width) <= u64::from(width));
+                assert!(u64::from(cut.y) + u64::from(cut.height) <= u64::from(height));
+            }
+            Operation::Thumbnail(_) | Operation::Blur(_) => {}
+        }
+    }
+}
+
+/// The facts of a file that a server with [`LIMITS`] would let in.
+fn admit(source: &[u8]) -> Option<Facts> {
+    let facts = inspect(source).inspect_err(expected).ok()?;
+    assert!(facts.frames >= 1 && facts.stored_width >= 1 && facts.stored_height >= 1);
+    limits::check(&facts, source.len() as u64, &LIMITS).ok()?;
+    Some(facts)
+}
+
+/// A cleaned file is a file of the same picture, upright, with nothing left to clean.
+fn clean_twice(source: &[u8], facts: &Facts) {
+    let control = Control::new();
+    let cleaned = match clean(source, facts, &control) {
+        Ok(cleaned) => cleaned,
+        Err(error) => return expected(&error),
+    };
+    assert_eq!(cleaned.facts.orientation, Orientation::Normal);
+    let size = |facts: &Facts| (facts.width(), facts.height(), facts.frames);
+    assert_eq!(size(&cleaned.facts), size(facts));
+    let once = cleaned.pieces.concat();
+    let found = inspect(&once).expect("a cleaned file is recognised");
+    assert_eq!(
+        found, cleaned.facts,
+        "the facts of a cleaned file are those it was given"
+    );
+    let again = clean(&once, &found, &control).expect("a cleaned file can be cleaned");
+    assert!(
+        again.pieces.concat() == once,
+        "cleaning twice is cleaning once"
+    );
+}
+
+fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, speed: Speed) {
+    let operations: Vec<_> = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter_map(|(key, value)| operation::parse(key, value).expect("written right above"))
+        .collect();
+    let output = Output {
+        format,
+        quality: None,
+        speed,
+    };
+    if predicted_memory(facts, &operations, &output) > MAX_MEMORY {
+        return;
+    }
+    match transform(source, facts, &operations, &output, &Control::new()) {
+        Ok(made) => {
+            let found = inspect(&made.bytes).expect("our own file is recognised");
+            let size = |facts: &Facts| (facts.format, facts.width(), facts.height(), facts.frames);
+            assert_eq!(size(&found), size(&made.facts), "{query} to {format:?}");
+            assert!(found.width() <= facts.width() && found.height() <= facts.height());
+        }
+        Err(error) => expected(&error),
+    }
+}
+
+/// Refusals are part of the interface; our own fault and a cancel that nobody asked for are not.
+fn expected(error: &Error) {
+    assert!(
+        !matches!(error, Error::Internal(_) | Error::Cancelled),
+        "{error}"
+    );
+}
