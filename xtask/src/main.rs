@@ -1,2 +1,45 @@
-//! Every chore of the repository.
-fn main() {}
+//! Every chore of the repository, as Rust instead of shell: `cargo xtask test | bench`.
+//!
+//! It starts other programs and prints what they did. It never becomes part of the server and
+//! nothing here is linked into it. Start reading at the chore: [`test`] or [`bench`].
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool whose output is its purpose"
+)]
+
+mod cache;
+mod command;
+mod deny;
+mod direction;
+mod provision;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of pict-rs", version)]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check everything that must hold before a change lands: the one gate, here and in CI.
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().chore {
+        Chore::Test(args) => test::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Where chores keep what they fetched or built: one private folder of the user's cache,
+//! never the clone and never a place that other programs look into.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// `$XDG_CACHE_HOME/pict-rs/NAME`, created; `~/.cache` when the variable is unset.
+pub fn folder(name: &str) -> Result<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
+        .context("neither XDG_CACHE_HOME nor a home folder is known")?;
+    let folder = base.join("pict-rs").join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The root of the clone. Chores run from there whatever the current folder is.
+pub fn repository() -> PathBuf {
+    // Cargo sets the variable for what it runs; the other value is for a copied program.
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
+    let mut root = PathBuf::from(package);
+    root.pop();
+    root
+}

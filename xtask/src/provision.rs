@@ -1,0 +1,120 @@
+//! Programs that tests and benchmarks use: says exactly what is missing, and installs it where
+//! that can be done without asking (Debian's packages, as root or with a silent sudo).
+
+use std::process::Stdio;
+
+use anyhow::{Result, bail};
+
+use crate::command;
+
+/// A program and where it comes from.
+pub struct Program {
+    /// What is looked for on PATH.
+    pub name: &'static str,
+    /// The Debian package that has it.
+    pub package: &'static str,
+    /// What goes wrong or slow without it.
+    pub purpose: &'static str,
+}
+
+/// What `cargo xtask test` wants.
+pub const FOR_TESTS: [Program; 3] = [
+    Program {
+        name: "cc",
+        package: "gcc",
+        purpose: "compiles the C codecs and SQLite; nothing builds without it",
+    },
+    Program {
+        name: "nasm",
+        package: "nasm",
+        purpose: "assembles libjpeg's SIMD; without it JPEG takes 1.75 times as long",
+    },
+    Program {
+        name: "exiftool",
+        package: "libimage-exiftool-perl",
+        purpose: "a second opinion on whether metadata is really gone",
+    },
+];
+
+/// Makes sure of `programs`, installing what is missing when `install` is set and that works
+/// without a question. Gives those that are still missing.
+///
+/// # Errors
+/// When the C compiler is missing at the end: nothing could be built.
+pub fn ensure(programs: &'static [Program], install: bool) -> Result<Vec<&'static Program>> {
+    let mut missing = absent(programs);
+    if install && !missing.is_empty() {
+        try_install(&missing);
+        missing = absent(programs);
+    }
+    for program in programs.iter().filter(|p| command::is_installed(p.name)) {
+        println!("{}: found", program.name);
+    }
+    for program in &missing {
+        println!("{}: MISSING: {}", program.name, program.purpose);
+    }
+    if !missing.is_empty() {
+        println!(
+            "to install: sudo apt-get install {}",
+            packages(&missing).join(" ")
+        );
+    }
+    if missing.iter().any(|program| program.name == "cc") {
+        bail!("there is no C compiler");
+    }
+    Ok(missing)
+}
+
+fn absent(programs: &'static [Program]) -> Vec<&'static Program> {
+    programs
+        .iter()
+        .filter(|program| !command::is_installed(program.name))
+        .collect()
+}
+
+fn packages(missing: &[&Program]) -> Vec<&'static str> {
+    missing.iter().map(|program| program.package).collect()
+}
+
+/// A failure is not an error here: the caller looks again and says what is missing.
+fn try_install(missing: &[&Program]) {
+    let Some(prefix) = privilege() else {
+        return;
+    };
+    let packages = packages(missing);
+    println!("installing {}", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        let mut words = prefix.iter().copied().chain(["apt-get", "-q", "-y"]);
+        let mut command = command::new(words.next().unwrap_or("apt-get"));
+        let ran = command
+            .args(words)
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status();
+        ran.is_ok_and(|status| status.success())
+    };
+    let mut install = vec!["install", "--no-install-recommends"];
+    install.extend(&packages);
+    // A fresh machine has no package list yet, or an old one: then fetch it and try again.
+    if !apt(&install) && apt(&["update"]) && !apt(&install) {
+        println!("apt-get install failed");
+    }
+}
+
+/// What to put before apt-get: nothing for root, sudo where it asks no question, `None` where
+/// packages cannot be installed.
+fn privilege() -> Option<&'static [&'static str]> {
+    if !command::is_installed("apt-get") {
+        return None;
+    }
+    if command::output(command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+        return Some(&[]);
+    }
+    let silent = command::new("sudo")
+        .args(["-n", "true"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    silent.then_some(&["sudo", "-n"])
+}

@@ -1,0 +1,278 @@
+//! `cargo xtask test`: the one gate, for a newcomer and for CI.
+//!
+//! Runs stages in order, stops at the first that fails, and always ends with a table of
+//! seconds and the sum of all tests. It decides nothing itself: rules live in the tests, in
+//! `clippy.toml` and in `deny.toml`.
+
+use std::{
+    fmt::Write as _,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{command, deny, direction, provision};
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
+    /// cross, advisories. `all` leaves out advisories, whose database no package registry
+    /// carries: name them where the network allows it.
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    require: Vec<String>,
+    /// Only formatting, lints and tests.
+    #[arg(long)]
+    quick: bool,
+    /// Never install a missing program; say which ones are missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+const KINDS: [&str; 6] = ["all", "programs", "postgres", "s3", "cross", "advisories"];
+
+impl Args {
+    fn requires(&self, kind: &str) -> bool {
+        self.require
+            .iter()
+            .any(|word| word == kind || (word == "all" && kind != "advisories"))
+    }
+}
+
+/// Runs the stages and prints the table.
+///
+/// # Errors
+/// When an option makes no sense. A failed stage is no error but a failing exit code.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(word) = args.require.iter().find(|w| !KINDS.contains(&w.as_str())) {
+        bail!("--require {word}: there are {}", KINDS.join(", "));
+    }
+    let mut gate = Gate::default();
+    let started = Instant::now();
+    let outcome = stages(args, &mut gate);
+    println!("\n{}", gate.table(started.elapsed()));
+    if let Err(error) = &outcome {
+        println!("error: {error:#}");
+        // The last stage may have been something else than a test; the sum must still say so.
+        gate.tally.failed = gate.tally.failed.max(1);
+    }
+    println!("{}", gate.tally);
+    Ok(match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("provision", |gate| {
+        let missing = provision::ensure(&provision::FOR_TESTS, !args.no_install)?;
+        if !missing.is_empty() && args.requires("programs") {
+            bail!("programs are required and not all of them are there");
+        }
+        if !missing.is_empty() {
+            gate.note("some programs are missing, their tests will say SKIPPED");
+        }
+        Ok(())
+    })?;
+    gate.stage("format", |_| {
+        command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
+        // The fuzz targets are a workspace of their own.
+        command::run(command::cargo().args([
+            "fmt",
+            "--check",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+        ]))
+    })?;
+    gate.stage("clippy", |_| {
+        command::run(command::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    gate.stage("tests", |gate| {
+        let targets = ["--lib", "--bins", "--tests", "--examples"];
+        gate.cargo_test(args, &targets)
+    })?;
+    if args.quick {
+        return Ok(());
+    }
+    gate.stage("doc tests", |gate| gate.cargo_test(args, &["--doc"]))?;
+    gate.stage("documentation", |_| {
+        command::run(
+            command::cargo()
+                .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    gate.stage("directions", |_| direction::check())?;
+    gate.stage("deny", |gate| match deny::check()? {
+        deny::Advisories::Checked => Ok(()),
+        deny::Advisories::NotChecked if args.requires("advisories") => {
+            bail!("advisories are required and their database could not be fetched")
+        }
+        deny::Advisories::NotChecked => {
+            gate.note("advisories NOT CHECKED: the advisory database could not be fetched");
+            Ok(())
+        }
+    })
+}
+
+/// What has been done so far.
+#[derive(Default)]
+struct Gate {
+    rows: Vec<Row>,
+    tally: Tally,
+    note: Option<&'static str>,
+}
+
+struct Row {
+    name: &'static str,
+    time: Duration,
+    passed: bool,
+    note: Option<&'static str>,
+}
+
+impl Gate {
+    fn stage(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        println!("\n== {name}");
+        let started = Instant::now();
+        let outcome = work(self);
+        let time = started.elapsed();
+        let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("== {name}: {verdict}, {:.1} s", time.as_secs_f64());
+        self.rows.push(Row {
+            name,
+            time,
+            passed: outcome.is_ok(),
+            note: self.note.take(),
+        });
+        outcome.map_err(|error| error.context(format!("stage '{name}' failed")))
+    }
+
+    /// Something that everybody should see once more at the end.
+    fn note(&mut self, text: &'static str) {
+        println!("notice: {text}");
+        self.note = Some(text);
+    }
+
+    fn cargo_test(&mut self, args: &Args, targets: &[&str]) -> Result<()> {
+        let mut command = command::cargo();
+        command
+            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+            .args(targets);
+        if !args.require.is_empty() {
+            command.env("PICTRS_TEST_REQUIRE", args.require.join(","));
+        }
+        let tally = &mut self.tally;
+        command::watch(&mut command, |line| tally.add(line))
+    }
+
+    fn table(&self, total: Duration) -> String {
+        let mut text = String::from("stage            seconds\n");
+        for row in &self.rows {
+            let verdict = if row.passed { "ok" } else { "FAILED" };
+            let seconds = row.time.as_secs_f64();
+            let _ = write!(text, "{:<16} {seconds:>7.1}  {verdict}", row.name);
+            if let Some(note) = row.note {
+                let _ = write!(text, "  ({note})");
+            }
+            text.push('\n');
+        }
+        let _ = write!(text, "{:<16} {:>7.1}", "total", total.as_secs_f64());
+        text
+    }
+}
+
+/// The sum over all test programs.
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    /// Marked `#[ignore]`, so not among the passed.
+    ignored: u64,
+    /// Said that they could not run, but are among the passed for cargo.
+    unable: u64,
+}
+
+impl Tally {
+    /// Reads the last line of a test program, and the line `SKIPPED what: why` by which a test
+    /// says that it could not run (once, on standard error, past the harness's capture). Such a
+    /// test passes for cargo; here it counts as skipped.
+    fn add(&mut self, line: &str) {
+        if line.contains("SKIPPED ") {
+            self.unable += 1;
+            return;
+        }
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        self.passed += count_before(result, " passed");
+        self.failed += count_before(result, " failed");
+        self.ignored += count_before(result, " ignored");
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let passed = self.passed.saturating_sub(self.unable);
+        write!(f, "{passed} passed, {} failed", self.failed)?;
+        let skipped = self.ignored + self.unable;
+        if skipped > 0 {
+            write!(f, ", {skipped} skipped")?;
+        }
+        Ok(())
+    }
+}
+
+/// The number that stands right before `word`.
+fn count_before(text: &str, word: &str) -> u64 {
+    let Some((before, _)) = text.split_once(word) else {
+        return 0;
+    };
+    let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_test_programs_are_summed() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+            "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+            "SKIPPED postgres: initdb is not on PATH",
+            "this line says 7 passed but is not a result",
+        ] {
+            tally.add(line);
+        }
+        assert_eq!(tally.to_string(), "14 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn all_requires_everything_that_registries_can_give() {
+        let args = |require: &[&str]| Args {
+            require: require.iter().map(|&word| word.to_owned()).collect(),
+            quick: false,
+            no_install: true,
+        };
+        assert!(args(&["all"]).requires("programs"));
+        assert!(!args(&["all"]).requires("advisories"));
+        assert!(args(&["all", "advisories"]).requires("advisories"));
+        assert!(!args(&["s3"]).requires("programs"));
+    }
+}
