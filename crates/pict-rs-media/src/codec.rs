@@ -4,4 +4,6 @@ pub(crate) mod exif;
 pub(crate) mod gif;
 pub(crate) mod jpeg;
 pub(crate) mod png;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod webp;

@@ -1,0 +1,477 @@
+//! The segments of a JPEG file: facts, cleaning and the ICC profile. Knows no pixels.
+//!
+//! The walk sees the same segments as libjpeg would: garbage between segments is skipped,
+//! markers may be preceded by fill bytes. Everything after the end marker (a second picture,
+//! a motion photo's clip) is not part of the file.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::codec::exif;
+use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
+
+pub(super) const SOI: u8 = 0xd8;
+pub(super) const EOI: u8 = 0xd9;
+pub(super) const SOS: u8 = 0xda;
+const DNL: u8 = 0xdc;
+const APP0: u8 = 0xe0;
+const APP1: u8 = 0xe1;
+const APP2: u8 = 0xe2;
+const APP14: u8 = 0xee;
+const COM: u8 = 0xfe;
+
+const EXIF: &[u8] = b"Exif\0";
+const ICC: &[u8] = b"ICC_PROFILE\0";
+const ADOBE: &[u8] = b"Adobe";
+const ADOBE_LEN: usize = 12;
+const JFIF: &[u8] = b"JFIF\0";
+
+/// Profiles beyond this are not colour profiles.
+const MAX_ICC: usize = 4 << 20;
+
+/// Scans that any encoder could want (a full successive approximation of three components
+/// stays below); beyond, their number times the area is bounded, since every scan walks the
+/// whole picture however few bytes it has.
+const PLENTY_OF_SCANS: u64 = 100;
+const MAX_SCANNED_PIXELS: u64 = 1 << 30;
+
+/// What the segments say.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub(super) width: u16,
+    pub(super) height: u16,
+    /// Sampling factors (across, down) of each component.
+    pub(super) sampling: Vec<(u8, u8)>,
+    pub(super) progressive: bool,
+    /// The components arrive in several scans, so the decoder must collect them first.
+    pub(super) buffered: bool,
+    /// Four-component files with this marker hold inverted inks.
+    pub(super) adobe: bool,
+    orientation: Orientation,
+}
+
+impl Header {
+    pub(super) fn colour(&self) -> ColourModel {
+        match self.sampling.len() {
+            1 => ColourModel::Gray,
+            4 => ColourModel::Cmyk,
+            _ => ColourModel::Rgb,
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            format: Format::Jpeg,
+            stored_width: self.width.into(),
+            stored_height: self.height.into(),
+            orientation: self.orientation,
+            frames: 1,
+            duration_ms: None,
+            has_alpha: false,
+            bits: 8,
+            colour: self.colour(),
+            buffered: self.buffered,
+            lossless: false,
+        }
+    }
+}
+
+/// Walks the whole file.
+pub(super) fn read(source: &[u8]) -> Result<Header> {
+    let mut frame: Option<Frame> = None;
+    let mut orientation = None;
+    let mut adobe = false;
+    let mut scans = 0_u64;
+    let mut ended = false;
+    for segment in Segments::new(source)? {
+        let segment = segment?;
+        match segment.marker {
+            0xc0..=0xcf if !matches!(segment.marker, 0xc4 | 0xc8 | 0xcc) => {
+                if frame.is_some() {
+                    return Err(corrupt("it has two frame headers"));
+                }
+                frame = Some(Frame::parse(&segment)?);
+            }
+            // Decoders settle the colours and viewers the orientation at the first scan.
+            APP1 if scans == 0 && orientation.is_none() && segment.payload.starts_with(EXIF) => {
+                // "Exif", a zero and a byte that should be zero.
+                orientation = segment.payload.get(6..).map(exif::orientation);
+            }
+            APP14 if scans == 0 && is_adobe(&segment) => adobe = true,
+            SOS => {
+                let frame = frame
+                    .as_mut()
+                    .ok_or_else(|| corrupt("a scan comes before the frame header"))?;
+                frame.add_scan(segment.payload)?;
+                scans += 1;
+                if scans > PLENTY_OF_SCANS && scans * frame.area() > MAX_SCANNED_PIXELS {
+                    return Err(corrupt("it has far too many scans"));
+                }
+            }
+            EOI => ended = true,
+            _ => {}
+        }
+    }
+    let frame = frame.ok_or_else(|| corrupt("it has no frame header"))?;
+    if scans == 0 {
+        return Err(corrupt("it has no picture data"));
+    }
+    if frame.components.iter().any(|component| !component.scanned) {
+        return Err(corrupt("a colour component has no data"));
+    }
+    let buffered = frame.progressive || scans > 1;
+    if buffered && !ended {
+        // In a single scan the decoder notices missing data; between scans nobody would.
+        return Err(corrupt("the end of the file is missing"));
+    }
+    Ok(Header {
+        width: frame.width,
+        height: frame.height,
+        sampling: frame.components.iter().map(|c| c.sampling).collect(),
+        progressive: frame.progressive,
+        buffered,
+        adobe,
+        orientation: orientation.unwrap_or_default(),
+    })
+}
+
+/// The pieces of the file that a decoder needs, and the ICC profile.
+pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    let mut pieces = Pieces {
+        source,
+        done: Vec::new(),
+        pending: 0..2,
+    };
+    for segment in Segments::new(source)? {
+        let segment = segment?;
+        match segment.marker {
+            APP0 if segment.payload.starts_with(JFIF) => keep_jfif(&mut pieces, &segment),
+            APP14 if is_adobe(&segment) => keep_adobe(&mut pieces, &segment),
+            APP2 if segment.payload.starts_with(ICC) => pieces.keep(segment.range),
+            APP0..=0xef | COM => {}
+            // Reserved and JPEG-LS extension codes: no decoder of ours looks at them.
+            0xf0..=0xfd | 0x02..=0xbf => {}
+            _ => pieces.keep(segment.range),
+        }
+    }
+    Ok(pieces.finish())
+}
+
+/// JFIF without its thumbnail: version and density stay.
+fn keep_jfif(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
+    match segment.payload.split_at_checked(12) {
+        // Too short to say anything; libjpeg ignores it too.
+        None => {}
+        Some((_, [0, 0])) => pieces.keep(segment.range.clone()),
+        Some((start, _)) => {
+            let mut owned = vec![0xff, APP0, 0, 16];
+            owned.extend_from_slice(start);
+            owned.extend([0, 0]);
+            pieces.own(owned);
+        }
+    }
+}
+
+/// Adobe's marker without what some programs hang on to it.
+fn keep_adobe(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
+    if segment.payload.len() == ADOBE_LEN {
+        return pieces.keep(segment.range.clone());
+    }
+    let mut owned = vec![0xff, APP14, 0, ADOBE_LEN as u8 + 2];
+    owned.extend_from_slice(&segment.payload[..ADOBE_LEN]);
+    pieces.own(owned);
+}
+
+/// Marker and payload of the segments that hold the ICC profile.
+pub(super) fn icc_segments(source: &[u8]) -> Vec<(u8, &[u8])> {
+    Segments::new(source)
+        .into_iter()
+        .flatten()
+        .map_while(Result::ok)
+        .take_while(|segment| segment.marker != SOS)
+        .filter(|segment| segment.marker == APP2 && segment.payload.starts_with(ICC))
+        .map(|segment| (APP2, segment.payload))
+        .collect()
+}
+
+/// The ICC profile, put together from its chunks.
+pub(super) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut chunks: Vec<(u8, &[u8])> = icc_segments(source)
+        .into_iter()
+        .filter_map(|(_, payload)| {
+            // The sequence number, the number of chunks, the data.
+            let [number, _, data @ ..] = payload.strip_prefix(ICC)? else {
+                return None;
+            };
+            Some((*number, data))
+        })
+        .collect();
+    if let [(_, only)] = chunks[..] {
+        return (!only.is_empty()).then_some(Cow::Borrowed(only));
+    }
+    // Stable, so that files which number every chunk alike keep their order.
+    chunks.sort_by_key(|(number, _)| *number);
+    let len: usize = chunks.iter().map(|(_, data)| data.len()).sum();
+    if len == 0 || len > MAX_ICC {
+        return None;
+    }
+    let mut profile = Vec::with_capacity(len);
+    for (_, data) in chunks {
+        profile.extend_from_slice(data);
+    }
+    Some(Cow::Owned(profile))
+}
+
+fn is_adobe(segment: &Segment<'_>) -> bool {
+    segment.payload.len() >= ADOBE_LEN && segment.payload.starts_with(ADOBE)
+}
+
+struct Frame {
+    width: u16,
+    height: u16,
+    progressive: bool,
+    components: Vec<Component>,
+}
+
+struct Component {
+    id: u8,
+    sampling: (u8, u8),
+    scanned: bool,
+}
+
+impl Frame {
+    fn parse(segment: &Segment<'_>) -> Result<Self> {
+        let kind = match segment.marker {
+            0xc0..=0xc2 => None,
+            0xc3 => Some("lossless JPEG"),
+            0xc9..=0xcb => Some("arithmetic-coded JPEG"),
+            _ => Some("hierarchical JPEG"),
+        };
+        if let Some(kind) = kind {
+            return Err(unsupported(kind));
+        }
+        let [bits, h1, h0, w1, w0, count, components @ ..] = segment.payload else {
+            return Err(corrupt("the frame header is too short"));
+        };
+        if *bits != 8 {
+            return Err(unsupported(&format!("{bits}-bit JPEG")));
+        }
+        let width = u16::from_be_bytes([*w1, *w0]);
+        let height = u16::from_be_bytes([*h1, *h0]);
+        if width == 0 || height == 0 {
+            return Err(corrupt("its width or height is zero"));
+        }
+        if components.len() != usize::from(*count) * 3 {
+            return Err(corrupt("the frame header has a wrong length"));
+        }
+        if !matches!(count, 1 | 3 | 4) {
+            return Err(unsupported(&format!("JPEG with {count} components")));
+        }
+        let components: Vec<_> = components
+            .chunks_exact(3)
+            .map(|c| Component {
+                id: c[0],
+                sampling: (c[1] >> 4, c[1] & 15),
+                scanned: false,
+            })
+            .collect();
+        let in_range = |n: u8| (1..=4).contains(&n);
+        if components
+            .iter()
+            .any(|c| !in_range(c.sampling.0) || !in_range(c.sampling.1))
+        {
+            return Err(corrupt("a sampling factor is out of range"));
+        }
+        Ok(Self {
+            width,
+            height,
+            progressive: segment.marker == 0xc2,
+            components,
+        })
+    }
+
+    fn area(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    fn add_scan(&mut self, header: &[u8]) -> Result<()> {
+        let (count, rest) = header
+            .split_first()
+            .ok_or_else(|| corrupt("a scan header is empty"))?;
+        let ids = rest
+            .get(..usize::from(*count) * 2)
+            .ok_or_else(|| corrupt("a scan header is too short"))?;
+        for id in ids.chunks_exact(2) {
+            // Equal ids occur in the wild; libjpeg takes them in order.
+            let mut same: Vec<_> = self
+                .components
+                .iter_mut()
+                .filter(|component| component.id == id[0])
+                .collect();
+            let at = same.iter().position(|c| !c.scanned).unwrap_or(0);
+            let component = same
+                .get_mut(at)
+                .ok_or_else(|| corrupt("a scan names a component that does not exist"))?;
+            component.scanned = true;
+        }
+        Ok(())
+    }
+}
+
+/// One marker with its payload and, after a scan header, the entropy-coded data.
+pub(super) struct Segment<'a> {
+    pub(super) marker: u8,
+    /// Without the length.
+    pub(super) payload: &'a [u8],
+    /// From the marker's `0xff` to the end of the data.
+    pub(super) range: Range<usize>,
+}
+
+/// Everything between the start and the end marker; the latter is the last item. Ends without
+/// one when the file ends inside entropy-coded data.
+pub(super) struct Segments<'a> {
+    source: &'a [u8],
+    at: usize,
+    done: bool,
+}
+
+impl<'a> Segments<'a> {
+    pub(super) fn new(source: &'a [u8]) -> Result<Self> {
+        if !source.starts_with(&[0xff, SOI]) {
+            return Err(corrupt("it does not start as one"));
+        }
+        Ok(Self {
+            source,
+            at: 2,
+            done: false,
+        })
+    }
+
+    /// The position and code of the next marker, past garbage and fill bytes.
+    fn marker(&self) -> Option<(usize, u8)> {
+        let mut at = self.at;
+        loop {
+            at += memchr::memchr(0xff, self.source.get(at..)?)?;
+            match self.source.get(at + 1)? {
+                0xff => at += 1,
+                0 => at += 2,
+                code => return Some((at, *code)),
+            }
+        }
+    }
+
+    fn segment(&mut self) -> Result<Option<Segment<'a>>> {
+        let (start, marker) = loop {
+            let Some((start, marker)) = self.marker() else {
+                // libjpeg would invent an end marker. The caller knows whether that matters.
+                return Ok(None);
+            };
+            self.at = start + 2;
+            match marker {
+                // Restarts and TEM stand alone and mean nothing here.
+                0x01 | 0xd0..=0xd7 => {}
+                SOI => return Err(corrupt("it starts a second time before it ends")),
+                EOI => {
+                    self.done = true;
+                    let segment = Segment {
+                        marker,
+                        payload: &[],
+                        range: start..self.at,
+                    };
+                    return Ok(Some(segment));
+                }
+                _ => break (start, marker),
+            }
+        };
+        let rest = self.source.get(self.at..).unwrap_or_default();
+        let payload = rest
+            .first_chunk()
+            .and_then(|len| rest.get(2..u16::from_be_bytes(*len).into()))
+            .ok_or_else(|| corrupt("a segment is cut off or has no valid length"))?;
+        self.at += 2 + payload.len();
+        if marker == SOS {
+            self.at = entropy_end(self.source, self.at);
+        }
+        Ok(Some(Segment {
+            marker,
+            payload,
+            range: start..self.at,
+        }))
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Result<Segment<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let segment = self.segment().transpose();
+        if !matches!(segment, Some(Ok(_))) {
+            self.done = true;
+        }
+        segment
+    }
+}
+
+/// Where the entropy-coded data ends: at the first marker that is not a restart, or with the
+/// file.
+fn entropy_end(source: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = source.get(at..).unwrap_or_default();
+        let Some(found) = memchr::memchr(0xff, rest) else {
+            return source.len();
+        };
+        at += found;
+        match source.get(at + 1) {
+            None => return source.len(),
+            Some(0 | 0xd0..=0xd7) => at += 2,
+            Some(0xff) => at += 1,
+            Some(_) => return at,
+        }
+    }
+}
+
+/// Joins neighbouring ranges, so that a clean file costs one piece.
+struct Pieces<'a> {
+    source: &'a [u8],
+    done: Vec<Cow<'a, [u8]>>,
+    pending: Range<usize>,
+}
+
+impl<'a> Pieces<'a> {
+    fn keep(&mut self, range: Range<usize>) {
+        if self.pending.end == range.start {
+            self.pending.end = range.end;
+            return;
+        }
+        self.flush();
+        self.pending = range;
+    }
+
+    fn own(&mut self, bytes: Vec<u8>) {
+        self.flush();
+        self.done.push(Cow::Owned(bytes));
+    }
+
+    fn flush(&mut self) {
+        let range = std::mem::take(&mut self.pending);
+        if !range.is_empty() {
+            self.done.push(Cow::Borrowed(&self.source[range]));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Cow<'a, [u8]>> {
+        self.flush();
+        self.done
+    }
+}
+
+pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
+    Error::corrupt(Format::Jpeg, reason)
+}
+
+fn unsupported(kind: &str) -> Error {
+    Error::Unsupported(format!("{kind} files cannot be read by this build"))
+}

@@ -1,0 +1,125 @@
+//! Writes JPEG: zenjpeg for few bytes, libjpeg for little time.
+
+use zenjpeg::encoder::{
+    BytesEncoder, ChromaSubsampling, EncoderConfig, PixelLayout, Quality, Unstoppable,
+};
+
+use super::sys;
+use crate::rows::{Layout, Row, RowSink, Shape};
+use crate::{ColourModel, Error, Result};
+
+const DEFAULT_QUALITY: u8 = 80;
+/// From here on halved chroma is what one would see first.
+const FULL_CHROMA_QUALITY: u8 = 92;
+
+/// Receives `Gray8` or `Rgb8` rows of an sRGB picture.
+pub(crate) struct Encoder {
+    quality: u8,
+    fast: bool,
+    state: State,
+}
+
+enum State {
+    Idle,
+    Small(Box<BytesEncoder>),
+    Fast(sys::Compress),
+    Done(Vec<u8>),
+}
+
+impl Encoder {
+    /// `quality` 0-100 on libjpeg's scale; `fast` trades bytes for time.
+    pub(crate) fn new(quality: Option<u8>, fast: bool) -> Self {
+        Self {
+            quality: quality.unwrap_or(DEFAULT_QUALITY).clamp(1, 100),
+            fast,
+            state: State::Idle,
+        }
+    }
+
+    /// The file; valid after `end`.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self.state {
+            State::Done(bytes) => bytes,
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl RowSink for Encoder {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        let colour = match shape.layout {
+            Layout::Gray8 => ColourModel::Gray,
+            Layout::Rgb8 => ColourModel::Rgb,
+            other => {
+                return Err(Error::Internal(format!("JPEG has no layout {other:?}")));
+            }
+        };
+        if shape.width > 65_500 || shape.height > 65_500 {
+            return Err(Error::Unsupported(
+                "a JPEG cannot be larger than 65500 pixels a side".into(),
+            ));
+        }
+        let full_chroma = self.quality >= FULL_CHROMA_QUALITY;
+        self.state = if self.fast {
+            let size = (shape.width, shape.height);
+            State::Fast(sys::Compress::start(
+                size,
+                colour,
+                self.quality,
+                full_chroma,
+            )?)
+        } else {
+            State::Small(Box::new(small(shape, colour, self.quality, full_chroma)?))
+        };
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        match (&mut self.state, row) {
+            (State::Small(encoder), Row::U8(row)) => {
+                encoder.push_packed(row, Unstoppable).map_err(internal)
+            }
+            (State::Fast(encoder), Row::U8(row)) => encoder.write(row),
+            _ => Err(Error::Internal(
+                "the JPEG encoder expects 8-bit rows".into(),
+            )),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let bytes = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Small(encoder) => encoder.finish().map_err(internal)?,
+            State::Fast(encoder) => encoder.finish()?,
+            _ => return Err(Error::Internal("the JPEG encoder was not begun".into())),
+        };
+        self.state = State::Done(bytes);
+        Ok(())
+    }
+}
+
+fn small(
+    shape: Shape,
+    colour: ColourModel,
+    quality: u8,
+    full_chroma: bool,
+) -> Result<BytesEncoder> {
+    let quality = Quality::ApproxMozjpeg(quality);
+    let (config, layout) = if colour == ColourModel::Gray {
+        (EncoderConfig::grayscale(quality), PixelLayout::Gray8Srgb)
+    } else {
+        let chroma = if full_chroma {
+            ChromaSubsampling::None
+        } else {
+            ChromaSubsampling::Quarter
+        };
+        (EncoderConfig::ycbcr(quality, chroma), PixelLayout::Rgb8Srgb)
+    };
+    config
+        .progressive(false)
+        .encode_from_bytes(shape.width, shape.height, layout)
+        .map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string())
+}

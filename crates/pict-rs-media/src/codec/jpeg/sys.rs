@@ -1,0 +1,620 @@
+//! The one place that talks to libjpeg (mozjpeg's), and the only unsafe code of this codec.
+//!
+//! libjpeg reports a fatal error by calling `error_exit`, which must not return. Ours unwinds
+//! through the C frames (they are built with `-fexceptions`) without running the panic hook,
+//! and [`guard`] turns that into a [`Failure`]. Warnings that mean lost pixels are raised the
+//! same way: libjpeg would go on and paint the rest grey.
+
+#![expect(unsafe_code, reason = "libjpeg is a C library")]
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{mem, ptr};
+
+use mozjpeg_sys as ffi;
+
+use super::container::corrupt;
+use crate::{ColourModel, Control, Error, Result};
+
+/// What libjpeg refused, by its own code.
+pub(super) enum Failure {
+    Cancelled,
+    Message { code: c_int, text: String },
+}
+
+impl Failure {
+    /// The file broke a rule.
+    fn into_corrupt(self) -> Error {
+        match self {
+            Self::Cancelled => Error::Cancelled,
+            Self::Message { code, text } if code == ffi::JERR_OUT_OF_MEMORY => {
+                Error::Internal(text)
+            }
+            Self::Message { text, .. } => corrupt(text),
+        }
+    }
+
+    /// We broke a rule.
+    fn into_internal(self) -> Error {
+        match self {
+            Self::Cancelled => Error::Cancelled,
+            Self::Message { text, .. } => Error::Internal(text),
+        }
+    }
+}
+
+/// Reads rows of a JPEG file.
+pub(super) struct Decompress<'a> {
+    info: Box<ffi::jpeg_decompress_struct>,
+    hooks: Shared<Hooks>,
+    /// libjpeg reads from the source for as long as this lives.
+    _source: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Decompress<'a> {
+    /// Reads everything before the first scan.
+    pub(super) fn new(source: &'a [u8], control: &'a Control) -> Result<Self> {
+        let mut decompress = Self {
+            // SAFETY: plain data, raw pointers and enums that have a variant 0.
+            info: Box::new(unsafe { mem::zeroed() }),
+            hooks: Shared::new(Hooks::new()),
+            _source: PhantomData,
+        };
+        let info = &mut *decompress.info;
+        // SAFETY: a field of a live allocation.
+        info.common.err = unsafe { &raw mut (*decompress.hooks.0).errors };
+        guard(|| {
+            // SAFETY: `info` is zeroed, its error manager is set up; both live in boxes.
+            unsafe { ffi::jpeg_create_decompress(info) }
+        })
+        .map_err(Failure::into_internal)?;
+        // Only now: creation clears everything but the error manager.
+        // SAFETY: a field of a live allocation.
+        info.common.progress = unsafe { &raw mut (*decompress.hooks.0).progress };
+        info.common.client_data = ptr::from_ref(control).cast_mut().cast();
+        let info = &mut *decompress.info;
+        guard(|| {
+            // SAFETY: `info` was created; `source` outlives it by the lifetime of the struct.
+            unsafe {
+                ffi::jpeg_mem_src(info, source.as_ptr(), source.len() as c_ulong);
+                ffi::jpeg_read_header(info, 1);
+            }
+        })
+        .map_err(Failure::into_corrupt)?;
+        Ok(decompress)
+    }
+
+    /// Chooses size and layout; for a file of several scans, reads them all. `shrink` is 1, 2,
+    /// 4 or 8. Gives width and height in pixels.
+    pub(super) fn start(&mut self, shrink: u32, colour: ColourModel) -> Result<(u32, u32)> {
+        let info = &mut *self.info;
+        info.scale_num = 1;
+        info.scale_denom = shrink;
+        info.out_color_space = match colour {
+            ColourModel::Gray => ffi::JCS_GRAYSCALE,
+            ColourModel::Rgb => ffi::JCS_RGB,
+            ColourModel::Cmyk => ffi::JCS_CMYK,
+        };
+        // Smoothing guesses at coefficients that are still to come; none are.
+        info.do_block_smoothing = 0;
+        guard(|| {
+            // SAFETY: the header was read, the fields set are those meant to be set here.
+            unsafe { ffi::jpeg_start_decompress(info) }
+        })
+        .map_err(Failure::into_corrupt)?;
+        Ok((info.output_width, info.output_height))
+    }
+
+    /// Bytes of one row; valid after `start`.
+    pub(super) fn row_len(&self) -> usize {
+        self.info.output_width as usize * self.info.output_components as usize
+    }
+
+    /// How many rows come out together; valid after `start`.
+    pub(super) fn group(&self) -> usize {
+        (self.info.rec_outbuf_height as usize).clamp(1, MAX_GROUP)
+    }
+
+    /// Fills `buffer` with as many whole rows as are ready, at least one, and gives their
+    /// number. Must not be called after the last row.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let mut rows = [ptr::null_mut(); MAX_GROUP];
+        let mut count = 0;
+        for (row, bytes) in rows.iter_mut().zip(buffer.chunks_exact_mut(self.row_len())) {
+            *row = bytes.as_mut_ptr();
+            count += 1;
+        }
+        let info = &mut *self.info;
+        let read = guard(|| {
+            // SAFETY: `count` pointers are set, each to a whole row inside `buffer`.
+            unsafe { ffi::jpeg_read_scanlines(info, rows.as_mut_ptr(), count) }
+        })
+        .map_err(Failure::into_corrupt)?;
+        if read == 0 {
+            return Err(corrupt("it ends too early"));
+        }
+        Ok(read as usize)
+    }
+}
+
+/// `rec_outbuf_height` is at most the largest vertical sampling factor.
+const MAX_GROUP: usize = 4;
+
+impl Drop for Decompress<'_> {
+    fn drop(&mut self) {
+        // SAFETY: destroying is allowed in every state, also after a failed call and when
+        // creation failed (the memory manager's pointer is null then).
+        unsafe { ffi::jpeg_destroy_decompress(&mut self.info) }
+    }
+}
+
+/// Writes a JPEG file into memory.
+pub(super) struct Compress {
+    info: Box<ffi::jpeg_compress_struct>,
+    hooks: Shared<Hooks>,
+    destination: Shared<Destination>,
+}
+
+impl Compress {
+    fn new() -> Result<Self> {
+        let mut compress = Self {
+            // SAFETY: plain data, raw pointers and enums that have a variant 0.
+            info: Box::new(unsafe { mem::zeroed() }),
+            hooks: Shared::new(Hooks::new()),
+            destination: Shared::new(Destination::new()),
+        };
+        let info = &mut *compress.info;
+        // SAFETY: a field of a live allocation.
+        info.common.err = unsafe { &raw mut (*compress.hooks.0).errors };
+        guard(|| {
+            // SAFETY: `info` is zeroed, its error manager is set up; both live in boxes.
+            unsafe { ffi::jpeg_create_compress(info) }
+        })
+        .map_err(Failure::into_internal)?;
+        info.dest = compress.destination.0.cast();
+        guard(|| {
+            // SAFETY: `info` was created. The parameter exists in this library.
+            unsafe {
+                ffi::jpeg_c_set_int_param(
+                    info,
+                    ffi::JINT_COMPRESS_PROFILE,
+                    ffi::JCP_FASTEST as c_int,
+                );
+            }
+        })
+        .map_err(Failure::into_internal)?;
+        Ok(compress)
+    }
+
+    /// A baseline encoder for rows of 1 (grey), 3 (sRGB) or 4 (inverted inks) bytes a pixel.
+    pub(super) fn start(
+        (width, height): (u32, u32),
+        colour: ColourModel,
+        quality: u8,
+        full_chroma: bool,
+    ) -> Result<Self> {
+        let mut compress = Self::new()?;
+        let info = &mut *compress.info;
+        info.image_width = width;
+        info.image_height = height;
+        (info.input_components, info.in_color_space) = match colour {
+            ColourModel::Gray => (1, ffi::JCS_GRAYSCALE),
+            ColourModel::Rgb => (3, ffi::JCS_RGB),
+            ColourModel::Cmyk => (4, ffi::JCS_CMYK),
+        };
+        guard(|| {
+            // SAFETY: the fields that describe the picture are set; after the defaults there
+            // is at least one component.
+            unsafe {
+                ffi::jpeg_set_defaults(info);
+                ffi::jpeg_set_quality(info, quality.into(), 1);
+                if full_chroma {
+                    (*info.comp_info).h_samp_factor = 1;
+                    (*info.comp_info).v_samp_factor = 1;
+                }
+                ffi::jpeg_start_compress(info, 1);
+            }
+        })
+        .map_err(Failure::into_internal)?;
+        Ok(compress)
+    }
+
+    /// Takes one row.
+    pub(super) fn write(&mut self, row: &[u8]) -> Result<()> {
+        let info = &mut *self.info;
+        let expected = info.image_width as usize * info.input_components as usize;
+        if row.len() != expected {
+            return Err(Error::Internal("a row has the wrong length".into()));
+        }
+        let rows = [row.as_ptr()];
+        guard(|| {
+            // SAFETY: one pointer, to a row whose length was checked.
+            unsafe { ffi::jpeg_write_scanlines(info, rows.as_ptr(), 1) }
+        })
+        .map_err(Failure::into_internal)?;
+        Ok(())
+    }
+
+    /// The file.
+    pub(super) fn finish(mut self) -> Result<Vec<u8>> {
+        let info = &mut *self.info;
+        guard(|| {
+            // SAFETY: compression was started; libjpeg checks that all rows have come.
+            unsafe { ffi::jpeg_finish_compress(info) }
+        })
+        .map_err(Failure::into_internal)?;
+        Ok(self.bytes())
+    }
+
+    /// What was written; only after the writing has ended.
+    fn bytes(&mut self) -> Vec<u8> {
+        // SAFETY: a live allocation that nobody borrows between calls.
+        mem::take(unsafe { &mut (*self.destination.0).bytes })
+    }
+}
+
+impl Drop for Compress {
+    fn drop(&mut self) {
+        // SAFETY: as for `Decompress`.
+        unsafe { ffi::jpeg_destroy_compress(&mut self.info) }
+    }
+}
+
+/// How blocks move: first the axes change places, then the result is mirrored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    pub(super) transpose: bool,
+    pub(super) mirror_x: bool,
+    pub(super) mirror_y: bool,
+}
+
+/// Moves the DCT coefficients of a file and writes them again, with `markers` (code and
+/// payload) after the header. `None` when the file redefines its tables on the way.
+///
+/// The caller makes sure that a mirrored axis is a whole number of blocks.
+pub(super) fn turn(
+    source: &[u8],
+    how: Move,
+    progressive: bool,
+    adobe: bool,
+    markers: &[(u8, &[u8])],
+    control: &Control,
+) -> Result<Option<Vec<u8>>> {
+    let mut from = Decompress::new(source, control)?;
+    let moved = match moved_coefficients(&mut from.info, how) {
+        Ok(moved) => moved,
+        Err(failure) => return Err(failure.into_corrupt()),
+    };
+    control.check()?;
+    let mut to = Compress::new()?;
+    to.info.common.progress = from.info.common.progress;
+    to.info.common.client_data = from.info.common.client_data;
+    match write_moved(
+        &from.info,
+        &mut to.info,
+        moved,
+        how,
+        progressive,
+        adobe,
+        markers,
+    ) {
+        Ok(()) => Ok(Some(to.bytes())),
+        Err(Failure::Message { code, .. }) if code == ffi::JERR_MISMATCHED_QUANT_TABLE => Ok(None),
+        Err(failure) => Err(failure.into_internal()),
+    }
+}
+
+/// Rows of blocks that the writer asks for at once: the largest sampling factor.
+const ROWS: u32 = 4;
+
+/// libjpeg's own arrays of blocks, one per component.
+type Arrays = [*mut ffi::jvirt_barray_control; ffi::NUM_QUANT_TBLS];
+
+fn moved_coefficients(
+    info: &mut ffi::jpeg_decompress_struct,
+    how: Move,
+) -> std::result::Result<Arrays, Failure> {
+    let count = info.num_components as usize;
+    let mut arrays: Arrays = [ptr::null_mut(); ffi::NUM_QUANT_TBLS];
+    guard(|| {
+        // SAFETY: the header was read, so `comp_info` holds `num_components` (checked to be
+        // at most 4) items. Arrays are requested before `jpeg_read_coefficients`, which makes
+        // them real, and live as long as `info`. Blocks are accessed below the sizes that the
+        // arrays were requested with, a row at a time, and the two rows are in different arrays.
+        unsafe {
+            let memory = &*info.common.mem;
+            let (Some(request), Some(access)) =
+                (memory.request_virt_barray, memory.access_virt_barray)
+            else {
+                return;
+            };
+            // Rounded up to whole MCUs, because the writer looks at those.
+            let round = |blocks: u32, factor: c_int| blocks.next_multiple_of(factor as u32);
+            for (index, array) in arrays.iter_mut().enumerate().take(count) {
+                let component = &*info.comp_info.add(index);
+                let (mut width, mut height) = (
+                    round(component.width_in_blocks, component.h_samp_factor),
+                    round(component.height_in_blocks, component.v_samp_factor),
+                );
+                if how.transpose {
+                    (width, height) = (height, width);
+                }
+                *array = request(&mut info.common, ffi::JPOOL_IMAGE, 1, width, height, ROWS);
+            }
+            let read = ffi::jpeg_read_coefficients(info);
+            for (index, &target) in arrays.iter().enumerate().take(count) {
+                let source = *read.add(index);
+                let component = &*info.comp_info.add(index);
+                let (width, height) = (component.width_in_blocks, component.height_in_blocks);
+                let (out_width, out_height) = if how.transpose {
+                    (height, width)
+                } else {
+                    (width, height)
+                };
+                let common = &raw mut info.common;
+                for y in 0..out_height {
+                    let to = *access(&mut *common, target, y, 1, 1);
+                    let from_y = if how.mirror_y { out_height - 1 - y } else { y };
+                    if how.transpose {
+                        for x in 0..out_width {
+                            let from_x = if how.mirror_x { out_width - 1 - x } else { x };
+                            let from = *access(&mut *common, source, from_x, 1, 0);
+                            move_block(&*from.add(from_y as usize), &mut *to.add(x as usize), how);
+                        }
+                    } else {
+                        let from = *access(&mut *common, source, from_y, 1, 0);
+                        for x in 0..out_width {
+                            let from_x = if how.mirror_x { out_width - 1 - x } else { x };
+                            move_block(&*from.add(from_x as usize), &mut *to.add(x as usize), how);
+                        }
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(arrays)
+}
+
+/// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
+fn move_block(from: &ffi::JBLOCK, to: &mut ffi::JBLOCK, how: Move) {
+    for row in 0..8 {
+        for column in 0..8 {
+            let value = if how.transpose {
+                from[column * 8 + row]
+            } else {
+                from[row * 8 + column]
+            };
+            let negate = (how.mirror_x && column % 2 == 1) != (how.mirror_y && row % 2 == 1);
+            to[row * 8 + column] = if negate { value.wrapping_neg() } else { value };
+        }
+    }
+}
+
+fn write_moved(
+    from: &ffi::jpeg_decompress_struct,
+    to: &mut ffi::jpeg_compress_struct,
+    mut arrays: Arrays,
+    how: Move,
+    progressive: bool,
+    adobe: bool,
+    markers: &[(u8, &[u8])],
+) -> std::result::Result<(), Failure> {
+    guard(|| {
+        // SAFETY: both objects are created; `from` has read its coefficients, into which
+        // `arrays` (one per component) point. `comp_info` holds `num_components` items,
+        // quantisation tables are null or whole.
+        unsafe {
+            ffi::jpeg_copy_critical_parameters(from, to);
+            if to.num_components == 4 {
+                // The marker says whether inks are inverted, so it must neither come nor go.
+                to.write_Adobe_marker = adobe.into();
+            }
+            let components =
+                std::slice::from_raw_parts_mut(to.comp_info, to.num_components as usize);
+            if let [only] = components {
+                // A lone component has no MCU of several blocks, whatever it claims.
+                (only.h_samp_factor, only.v_samp_factor) = (1, 1);
+            }
+            if how.transpose {
+                mem::swap(&mut to.image_width, &mut to.image_height);
+                mem::swap(&mut to.X_density, &mut to.Y_density);
+                for component in components {
+                    mem::swap(&mut component.h_samp_factor, &mut component.v_samp_factor);
+                }
+                for table in to.quant_tbl_ptrs {
+                    if let Some(table) = table.as_mut() {
+                        transpose(&mut table.quantval);
+                    }
+                }
+            }
+            if progressive {
+                ffi::jpeg_simple_progression(to);
+            }
+            to.optimize_coding = 1;
+            ffi::jpeg_write_coefficients(to, arrays.as_mut_ptr());
+            for (marker, payload) in markers {
+                ffi::jpeg_write_marker(
+                    to,
+                    (*marker).into(),
+                    payload.as_ptr(),
+                    payload.len() as u32,
+                );
+            }
+            ffi::jpeg_finish_compress(to);
+        }
+    })
+}
+
+fn transpose(table: &mut [u16; 64]) {
+    for row in 0..8 {
+        for column in 0..row {
+            table.swap(row * 8 + column, column * 8 + row);
+        }
+    }
+}
+
+/// A value that C keeps a pointer to. No Rust reference to it outlives a call, so that the
+/// two never overlap.
+struct Shared<T>(*mut T);
+
+impl<T> Shared<T> {
+    fn new(value: T) -> Self {
+        Self(Box::into_raw(Box::new(value)))
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::into_raw`, and the owner destroys the object that points here
+        // before its fields.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+/// The callbacks that both directions share.
+struct Hooks {
+    errors: ffi::jpeg_error_mgr,
+    progress: ffi::jpeg_progress_mgr,
+}
+
+impl Hooks {
+    fn new() -> Self {
+        // SAFETY: plain data, raw pointers and optional function pointers.
+        let mut hooks: Self = unsafe { mem::zeroed() };
+        // SAFETY: only fills the struct it is given.
+        unsafe { ffi::jpeg_std_error(&mut hooks.errors) };
+        hooks.errors.error_exit = Some(error_exit);
+        hooks.errors.emit_message = Some(emit_message);
+        hooks.errors.output_message = Some(output_message);
+        hooks.progress.progress_monitor = Some(progress_monitor);
+        hooks
+    }
+}
+
+/// Runs calls into libjpeg. A panic that is not ours goes on.
+fn guard<T>(calls: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
+    // The libjpeg objects that a failed call leaves behind are only destroyed.
+    catch_unwind(AssertUnwindSafe(calls)).map_err(|payload| match payload.downcast::<Failure>() {
+        Ok(failure) => *failure,
+        Err(other) => resume_unwind(other),
+    })
+}
+
+/// What C writes at most into the buffer for a message.
+const JMSG_LENGTH_MAX: usize = 200;
+
+#[cold]
+fn raise(info: &mut ffi::jpeg_common_struct) -> ! {
+    let mut text = [0_u8; JMSG_LENGTH_MAX];
+    // SAFETY: `err` was set before any other call.
+    let errors = unsafe { &*info.err };
+    if let Some(format) = errors.format_message {
+        // The binding declares 80 bytes that are only read; C writes up to 200.
+        // SAFETY: the same function by the signature it has in C, with a buffer of that size.
+        unsafe {
+            let format: unsafe extern "C-unwind" fn(
+                &mut ffi::jpeg_common_struct,
+                *mut [u8; JMSG_LENGTH_MAX],
+            ) = mem::transmute(format);
+            format(info, &raw mut text);
+        }
+    }
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    // `resume_unwind` does not run the panic hook, so nothing is printed.
+    resume_unwind(Box::new(Failure::Message {
+        code: errors.msg_code,
+        text: String::from_utf8_lossy(text).into_owned(),
+    }))
+}
+
+unsafe extern "C-unwind" fn error_exit(info: &mut ffi::jpeg_common_struct) {
+    raise(info)
+}
+
+/// Below zero is a warning, the rest is tracing.
+unsafe extern "C-unwind" fn emit_message(info: &mut ffi::jpeg_common_struct, level: c_int) {
+    if level >= 0 {
+        return;
+    }
+    // SAFETY: `err` was set before any other call.
+    let code = unsafe { (*info.err).msg_code };
+    let loses_pixels = [
+        ffi::JWRN_HIT_MARKER,
+        ffi::JWRN_HUFF_BAD_CODE,
+        ffi::JWRN_MUST_RESYNC,
+    ];
+    if loses_pixels.contains(&code) {
+        raise(info);
+    }
+}
+
+unsafe extern "C-unwind" fn output_message(_: &mut ffi::jpeg_common_struct) {}
+
+unsafe extern "C-unwind" fn progress_monitor(info: &mut ffi::jpeg_common_struct) {
+    // SAFETY: set to a `Control` that outlives the object, or null.
+    let control = unsafe { info.client_data.cast::<Control>().as_ref() };
+    if control.is_some_and(|control| control.check().is_err()) {
+        resume_unwind(Box::new(Failure::Cancelled));
+    }
+}
+
+/// A libjpeg destination that grows a vector. libjpeg only sees the first field.
+#[repr(C)]
+struct Destination {
+    manager: ffi::jpeg_destination_mgr,
+    bytes: Vec<u8>,
+}
+
+const FIRST_BYTES: usize = 64 << 10;
+
+impl Destination {
+    fn new() -> Self {
+        Self {
+            manager: ffi::jpeg_destination_mgr {
+                next_output_byte: ptr::null_mut(),
+                free_in_buffer: 0,
+                init_destination: Some(init_destination),
+                empty_output_buffer: Some(empty_output_buffer),
+                term_destination: Some(term_destination),
+            },
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Makes room behind the bytes that are there.
+    fn grow(&mut self, by: usize) {
+        let old = self.bytes.len();
+        self.bytes.resize(old + by, 0);
+        let room = &mut self.bytes[old..];
+        self.manager.next_output_byte = room.as_mut_ptr();
+        self.manager.free_in_buffer = room.len();
+    }
+}
+
+/// # Safety
+/// `info.dest` must point to a [`Destination`].
+unsafe fn destination(info: &mut ffi::jpeg_compress_struct) -> &mut Destination {
+    // SAFETY: by the caller.
+    unsafe { &mut *info.dest.cast::<c_void>().cast::<Destination>() }
+}
+
+unsafe extern "C-unwind" fn init_destination(info: &mut ffi::jpeg_compress_struct) {
+    // SAFETY: `Compress::new` sets no other destination.
+    unsafe { destination(info) }.grow(FIRST_BYTES);
+}
+
+/// Called when the buffer is full; the fields that tell how full are to be ignored.
+unsafe extern "C-unwind" fn empty_output_buffer(info: &mut ffi::jpeg_compress_struct) -> c_int {
+    // SAFETY: as above.
+    let destination = unsafe { destination(info) };
+    destination.grow(destination.bytes.len());
+    1
+}
+
+unsafe extern "C-unwind" fn term_destination(info: &mut ffi::jpeg_compress_struct) {
+    // SAFETY: as above.
+    let destination = unsafe { destination(info) };
+    let unused = destination.manager.free_in_buffer;
+    destination.bytes.truncate(destination.bytes.len() - unused);
+}

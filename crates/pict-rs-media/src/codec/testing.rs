@@ -1,0 +1,121 @@
+//! What the tests of the still codecs share: a sink that keeps everything, and test pictures.
+
+use crate::Result;
+use crate::rows::{Layout, Row, RowSink, Shape};
+
+/// A whole picture. 8-bit samples are widened without scaling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) shape: Shape,
+    pub(crate) samples: Vec<u16>,
+}
+
+impl Picture {
+    pub(crate) fn at(&self, x: u32, y: u32) -> &[u16] {
+        let channels = self.shape.layout.channels();
+        let start = y as usize * self.shape.row_len() + x as usize * channels;
+        &self.samples[start..start + channels]
+    }
+
+    /// Feeds the picture to an encoder.
+    pub(crate) fn push(&self, sink: &mut dyn RowSink) -> Result<()> {
+        sink.begin(self.shape)?;
+        for row in self.samples.chunks_exact(self.shape.row_len()) {
+            if self.shape.layout.is_16_bit() {
+                sink.row(Row::U16(row))?;
+            } else {
+                let row: Vec<u8> = row.iter().map(|sample| *sample as u8).collect();
+                sink.row(Row::U8(&row))?;
+            }
+        }
+        sink.end()
+    }
+
+    /// The largest difference of two samples; the shapes must be equal.
+    pub(crate) fn difference(&self, other: &Self) -> u16 {
+        assert_eq!(self.shape, other.shape);
+        let pairs = self.samples.iter().zip(&other.samples);
+        pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0)
+    }
+}
+
+/// Smooth, but different in every corner and channel.
+pub(crate) fn picture(width: u32, height: u32, layout: Layout) -> Picture {
+    let shape = Shape {
+        width,
+        height,
+        layout,
+    };
+    let scale = if layout.is_16_bit() { 257 } else { 1 };
+    let mut samples = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..layout.channels() as u32 {
+                let (x, y) = (x * 255 / width, y * 255 / height);
+                let sample = match channel {
+                    0 => (x * 2 + y) / 3,
+                    1 => 255 - y,
+                    2 => (x + (255 - y)) / 2,
+                    _ => 255 - x / 2,
+                };
+                samples.push((sample * scale) as u16);
+            }
+        }
+    }
+    Picture { shape, samples }
+}
+
+/// Keeps what it receives, and checks that the calls come as promised.
+#[derive(Debug, Default)]
+pub(crate) struct Collect {
+    shape: Option<Shape>,
+    samples: Vec<u16>,
+    ended: bool,
+}
+
+impl Collect {
+    pub(crate) fn picture(self) -> Picture {
+        assert!(self.ended, "the picture was not ended");
+        let shape = self.shape.expect("the picture was not begun");
+        assert_eq!(
+            self.samples.len(),
+            shape.row_len() * shape.height as usize,
+            "rows are missing"
+        );
+        Picture {
+            shape,
+            samples: self.samples,
+        }
+    }
+}
+
+impl RowSink for Collect {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        assert!(self.shape.is_none(), "begun twice");
+        self.shape = Some(shape);
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let shape = self.shape.expect("a row before the beginning");
+        let before = self.samples.len();
+        match row {
+            Row::U8(row) => {
+                assert!(!shape.layout.is_16_bit());
+                self.samples.extend(row.iter().copied().map(u16::from));
+            }
+            Row::U16(row) => {
+                assert!(shape.layout.is_16_bit());
+                self.samples.extend_from_slice(row);
+            }
+        }
+        assert_eq!(self.samples.len() - before, shape.row_len());
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        assert!(!self.ended, "ended twice");
+        self.ended = true;
+        Ok(())
+    }
+}
