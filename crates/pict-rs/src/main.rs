@@ -1,2 +1,55 @@
-//! The server.
-fn main() {}
+//! The server. Reads command line, environment and configuration file; everything else is in
+//! `pict-rs-core` (services) and `http` (their HTTP side).
+
+mod cli;
+mod http;
+mod load;
+mod log;
+mod programs;
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use pict_rs_core::Context;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    // A variable that is not UTF-8 cannot be one of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let loaded = load::load(cli.config_file.as_deref(), environment, cli.overrides())?;
+    let config = loaded.config;
+    config.validate()?;
+    if let Some(file) = &cli.save_to {
+        std::fs::write(file, toml::to_string(&config)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match cli.command {
+        Some(Command::CheckConfig) => {
+            for name in loaded.unknown {
+                writeln!(std::io::stdout(), "unknown, ignored: {name}")?;
+            }
+            writeln!(std::io::stdout(), "the configuration is valid")?;
+            return Ok(());
+        }
+        Some(Command::PrintConfig) => {
+            write!(std::io::stdout(), "{}", load::printable(&config)?)?;
+            return Ok(());
+        }
+        Some(Command::Run(_)) | None => {}
+    }
+    log::start(&config.tracing.logging)?;
+    if !loaded.unknown.is_empty() {
+        let names: Vec<_> = loaded.unknown.into_iter().collect();
+        tracing::warn!(names = names.join(", "), "unknown settings are ignored");
+    }
+    let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+    actix_web::rt::System::new().block_on(async {
+        let context = Context::open(config, &data).await?;
+        programs::announce(std::env::var_os("PATH").as_deref());
+        http::serve(context, &data).await
+    })
+}

@@ -1,0 +1,535 @@
+//! The command line, word for word that of the existing pict-rs where it has one. Every flag
+//! is another spelling of a configuration key: see [`Cli::overrides`].
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted image server: stores, cleans, serves and transforms pictures.
+///
+/// Without arguments it serves on 0.0.0.0:8080, with an embedded database and a folder of
+/// files under ./data (under systemd: in the unit's state directory).
+///
+/// Settings come from, in this order, later wins: built-in defaults, the file given with -c,
+/// RUST_LOG, environment variables such as PICTRS__SERVER__API_KEY, the command line.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// Configuration file: TOML or JSON, by its extension
+    #[arg(short, long, value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Write the merged configuration to this file (TOML) and go on
+    #[arg(long, value_name = "FILE")]
+    pub save_to: Option<PathBuf>,
+    /// Log format: normal, compact, pretty or json [default: normal]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Log filter in the syntax of RUST_LOG [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log_targets: Option<String>,
+    /// Log when spans open and close
+    #[arg(long)]
+    log_spans: bool,
+    /// Log each finished request
+    #[arg(long)]
+    log_requests: bool,
+    /// No colours in logs
+    #[arg(long)]
+    no_log_ansi: bool,
+    /// tokio-console socket; needs a special build
+    #[arg(long, value_name = "ADDRESS")]
+    console_address: Option<String>,
+    /// Events that tokio-console keeps
+    #[arg(long, value_name = "COUNT")]
+    console_buffer_capacity: Option<usize>,
+    /// OTLP endpoint for traces
+    #[arg(long, value_name = "URL")]
+    opentelemetry_url: Option<String>,
+    /// Name of this service in traces
+    #[arg(long, value_name = "NAME")]
+    opentelemetry_service_name: Option<String>,
+    /// Trace filter in the syntax of RUST_LOG
+    #[arg(long, value_name = "FILTER")]
+    opentelemetry_targets: Option<String>,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve (the default)
+    Run(Box<Run>),
+    /// Check the configuration and exit
+    CheckConfig,
+    /// Print the merged configuration, secrets as ***, and exit
+    PrintConfig,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Socket to listen on [default: 0.0.0.0:8080]
+    #[arg(short, long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// Key for /internal/*; without one all of it is refused
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// Refuse everything that changes data
+    #[arg(long)]
+    read_only: bool,
+    /// Accept any bytes as a picture, for other projects' tests
+    #[arg(long)]
+    danger_dummy_mode: bool,
+    /// Files per upload request [default: 1]
+    #[arg(long, value_name = "COUNT")]
+    max_file_count: Option<usize>,
+    /// Where uploads are spooled [default: inside the files folder]
+    #[arg(long, value_name = "FOLDER")]
+    temporary_directory: Option<PathBuf>,
+    /// Keep leftovers of an earlier run
+    #[arg(long)]
+    no_cleanup_temporary_directory: bool,
+    /// TLS certificate chain (PEM)
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// TLS private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// Seconds for one download [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    client_timeout: Option<u64>,
+    /// Allow downloads from private addresses
+    #[arg(long)]
+    client_allow_local_connections: bool,
+    /// Accepted, without effect
+    #[arg(long, value_name = "COUNT", hide = true)]
+    upgrade_concurrency: Option<usize>,
+    /// Prometheus socket
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_prometheus_address: Option<String>,
+    #[command(flatten, next_help_heading = "Media")]
+    media: Media,
+
+    #[command(subcommand)]
+    store: Option<StoreCommand>,
+}
+
+macro_rules! media_flags {
+    ($($(#[$attribute:meta])* $field:ident: $type:ty => $key:literal,)*) => {
+        #[derive(Debug, Args)]
+        struct Media {
+            $($(#[$attribute])* #[arg(long)] $field: Option<$type>,)*
+            /// Operations that process URLs may use; repeat for more than one
+            #[arg(long, value_name = "OPERATION")]
+            media_filters: Vec<String>,
+            /// Refuse videos
+            #[arg(long)]
+            media_video_disable: bool,
+            /// Keep the sound of videos
+            #[arg(long)]
+            media_video_allow_audio: bool,
+        }
+
+        impl Media {
+            fn overrides(&self, set: &mut Overrides) {
+                $(set.option($key, self.$field.as_ref());)*
+                if !self.media_filters.is_empty() {
+                    set.0.push(("media.filters", self.media_filters.join(",")));
+                }
+                if self.media_video_disable {
+                    set.0.push(("media.video.enable", "false".to_owned()));
+                }
+                set.switch("media.video.allow_audio", self.media_video_allow_audio);
+            }
+        }
+    };
+}
+
+media_flags! {
+    /// URL asked before a file is accepted
+    media_external_validation: String => "media.external_validation",
+    /// Seconds for one such question
+    media_external_validation_timeout: u64 => "media.external_validation_timeout",
+    /// MiB, ceiling for any upload [default: 40]
+    media_max_file_size: u64 => "media.max_file_size",
+    /// Seconds for one piece of media work [default: 30]
+    media_process_timeout: u64 => "media.process_timeout",
+    /// Operations for every upload, as a query string
+    media_preprocess_steps: String => "media.preprocess_steps",
+    /// Time after which unused variants go [default: 7d]
+    media_retention_variants: String => "media.retention.variants",
+    /// Time after which unused proxied media go [default: 7d]
+    media_retention_proxy: String => "media.retention.proxy",
+    /// Pixels
+    media_magick_max_width: u32 => "media.magick.max_width",
+    /// Pixels
+    media_magick_max_height: u32 => "media.magick.max_height",
+    /// Pixels
+    media_magick_max_area: u64 => "media.magick.max_area",
+    /// MiB
+    media_magick_memory: u64 => "media.magick.memory",
+    /// MiB
+    media_magick_map: u64 => "media.magick.map",
+    /// MiB
+    media_magick_disk: u64 => "media.magick.disk",
+    /// Pixels [default: 10000]
+    media_image_max_width: u32 => "media.image.max_width",
+    /// Pixels [default: 10000]
+    media_image_max_height: u32 => "media.image.max_height",
+    /// Pixels [default: 40000000]
+    media_image_max_area: u64 => "media.image.max_area",
+    /// MiB [default: 40]
+    media_image_max_file_size: u64 => "media.image.max_file_size",
+    /// Convert stills at upload: avif, jpeg, jxl, png or webp
+    media_image_format: String => "media.image.format",
+    /// 0-100
+    media_image_quality_avif: u8 => "media.image.quality.avif",
+    /// 0-100
+    media_image_quality_png: u8 => "media.image.quality.png",
+    /// 0-100
+    media_image_quality_jpeg: u8 => "media.image.quality.jpeg",
+    /// 0-100
+    media_image_quality_jxl: u8 => "media.image.quality.jxl",
+    /// 0-100
+    media_image_quality_webp: u8 => "media.image.quality.webp",
+    /// Pixels [default: 1920]
+    media_animation_max_width: u32 => "media.animation.max_width",
+    /// Pixels [default: 1920]
+    media_animation_max_height: u32 => "media.animation.max_height",
+    /// Pixels [default: 2073600]
+    media_animation_max_area: u64 => "media.animation.max_area",
+    /// Frames [default: 900]
+    media_animation_max_frame_count: u32 => "media.animation.max_frame_count",
+    /// MiB [default: 40]
+    media_animation_max_file_size: u64 => "media.animation.max_file_size",
+    /// Convert animations at upload: apng, avif, gif or webp
+    media_animation_format: String => "media.animation.format",
+    /// 0-100
+    media_animation_quality_apng: u8 => "media.animation.quality.apng",
+    /// 0-100
+    media_animation_quality_avif: u8 => "media.animation.quality.avif",
+    /// 0-100
+    media_animation_quality_webp: u8 => "media.animation.quality.webp",
+    /// Pixels
+    media_video_max_width: u32 => "media.video.max_width",
+    /// Pixels
+    media_video_max_height: u32 => "media.video.max_height",
+    /// Pixels
+    media_video_max_area: u64 => "media.video.max_area",
+    /// Frames
+    media_video_max_frame_count: u32 => "media.video.max_frame_count",
+    /// MiB
+    media_video_max_file_size: u64 => "media.video.max_file_size",
+    /// av1, h264, h265, vp8 or vp9
+    media_video_codec: String => "media.video.video_codec",
+    /// aac, opus or vorbis
+    media_video_audio_codec: String => "media.video.audio_codec",
+    /// 0-63
+    media_video_quality_max: u8 => "media.video.quality.crf_max",
+    /// 0-63
+    media_video_quality_240: u8 => "media.video.quality.crf_240",
+    /// 0-63
+    media_video_quality_360: u8 => "media.video.quality.crf_360",
+    /// 0-63
+    media_video_quality_480: u8 => "media.video.quality.crf_480",
+    /// 0-63
+    media_video_quality_720: u8 => "media.video.quality.crf_720",
+    /// 0-63
+    media_video_quality_1080: u8 => "media.video.quality.crf_1080",
+    /// 0-63
+    media_video_quality_1440: u8 => "media.video.quality.crf_1440",
+    /// 0-63
+    media_video_quality_2160: u8 => "media.video.quality.crf_2160",
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Keep files in a folder (the default)
+    Filesystem {
+        /// The folder [default: files in the data folder]
+        #[arg(short, long)]
+        path: Option<PathBuf>,
+        #[command(subcommand)]
+        repo: Option<RepoCommand>,
+    },
+    /// Keep files in an S3 bucket
+    ObjectStorage(ObjectStorage),
+}
+
+#[derive(Debug, Args)]
+struct ObjectStorage {
+    /// S3 endpoint
+    #[arg(short, long)]
+    endpoint: Option<String>,
+    /// S3 bucket
+    #[arg(short, long)]
+    bucket_name: Option<String>,
+    /// S3 region
+    #[arg(short, long)]
+    region: Option<String>,
+    /// S3 key id
+    #[arg(short, long)]
+    access_key: Option<String>,
+    /// S3 secret
+    #[arg(short, long)]
+    secret_key: Option<String>,
+    /// S3 session
+    #[arg(long)]
+    session_token: Option<String>,
+    /// Bucket in the path instead of the host name
+    #[arg(short, long)]
+    use_path_style: bool,
+    /// Seconds for one request
+    #[arg(long)]
+    client_timeout: Option<u64>,
+    /// Send clients there instead of answering with bytes
+    #[arg(long)]
+    public_endpoint: Option<String>,
+    /// Tag health check objects
+    #[arg(long)]
+    tag_healthz: bool,
+    #[command(subcommand)]
+    repo: Option<RepoCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RepoCommand {
+    /// The embedded database (the default)
+    Sqlite {
+        /// Its folder [default: database in the data folder]
+        #[arg(short, long)]
+        path: Option<PathBuf>,
+    },
+    /// The embedded database, in the folder given for sled
+    Sled {
+        /// Its folder
+        #[arg(short, long)]
+        path: Option<PathBuf>,
+        /// Accepted, without effect
+        #[arg(short, long)]
+        cache_capacity: Option<u64>,
+        /// Folder for exports
+        #[arg(short, long)]
+        export_path: Option<PathBuf>,
+    },
+    /// The embedded database, in the folder given for fjall
+    Fjall {
+        /// Its folder
+        #[arg(short, long)]
+        fjall_path: Option<PathBuf>,
+        /// Accepted, without effect
+        #[arg(short, long)]
+        debug_dump_db_path: Option<PathBuf>,
+    },
+    /// PostgreSQL
+    Postgres {
+        /// Connection URL
+        #[arg(short, long)]
+        url: Option<String>,
+        /// Connect over TLS
+        #[arg(short = 't', long)]
+        use_tls: bool,
+        /// CA certificate
+        #[arg(short, long)]
+        certificate_file: Option<PathBuf>,
+    },
+}
+
+/// Configuration keys and the values that the command line gives them.
+#[derive(Debug, Default)]
+pub struct Overrides(pub Vec<(&'static str, String)>);
+
+impl Overrides {
+    fn option(&mut self, key: &'static str, value: Option<impl Display>) {
+        self.0.extend(value.map(|value| (key, value.to_string())));
+    }
+
+    fn path(&mut self, key: &'static str, value: Option<&PathBuf>) {
+        self.option(key, value.map(|path| path.display()));
+    }
+
+    fn switch(&mut self, key: &'static str, on: bool) {
+        self.option(key, on.then_some(true));
+    }
+}
+
+impl Cli {
+    /// Everything the command line says about the configuration.
+    pub fn overrides(&self) -> Overrides {
+        let mut set = Overrides::default();
+        set.option("tracing.logging.format", self.log_format.as_ref());
+        set.option("tracing.logging.targets", self.log_targets.as_ref());
+        set.switch("tracing.logging.log_spans", self.log_spans);
+        set.switch("tracing.logging.log_requests", self.log_requests);
+        set.switch("tracing.logging.no_ansi", self.no_log_ansi);
+        set.option("tracing.console.address", self.console_address.as_ref());
+        set.option(
+            "tracing.console.buffer_capacity",
+            self.console_buffer_capacity,
+        );
+        set.option("tracing.opentelemetry.url", self.opentelemetry_url.as_ref());
+        set.option(
+            "tracing.opentelemetry.service_name",
+            self.opentelemetry_service_name.as_ref(),
+        );
+        set.option(
+            "tracing.opentelemetry.targets",
+            self.opentelemetry_targets.as_ref(),
+        );
+        if let Some(Command::Run(run)) = &self.command {
+            run.overrides(&mut set);
+        }
+        set
+    }
+}
+
+impl Run {
+    fn overrides(&self, set: &mut Overrides) {
+        set.option("server.address", self.address.as_ref());
+        set.option("server.api_key", self.api_key.as_ref());
+        set.switch("server.read_only", self.read_only);
+        set.switch("server.danger_dummy_mode", self.danger_dummy_mode);
+        set.option("server.max_file_count", self.max_file_count);
+        set.path(
+            "server.temporary_directory",
+            self.temporary_directory.as_ref(),
+        );
+        if self.no_cleanup_temporary_directory {
+            set.option("server.cleanup_temporary_directory", Some(false));
+        }
+        set.path("server.certificate", self.certificate.as_ref());
+        set.path("server.private_key", self.private_key.as_ref());
+        set.option("client.timeout", self.client_timeout);
+        set.switch(
+            "client.allow_local_connections",
+            self.client_allow_local_connections,
+        );
+        set.option("upgrade.concurrency", self.upgrade_concurrency);
+        set.option(
+            "metrics.prometheus_address",
+            self.metrics_prometheus_address.as_ref(),
+        );
+        self.media.overrides(set);
+        let repo = match &self.store {
+            None => None,
+            Some(StoreCommand::Filesystem { path, repo }) => {
+                set.option("store.type", Some("filesystem"));
+                set.path("store.path", path.as_ref());
+                repo.as_ref()
+            }
+            Some(StoreCommand::ObjectStorage(storage)) => {
+                storage.overrides(set);
+                storage.repo.as_ref()
+            }
+        };
+        if let Some(repo) = repo {
+            repo.overrides(set);
+        }
+    }
+}
+
+impl ObjectStorage {
+    fn overrides(&self, set: &mut Overrides) {
+        set.option("store.type", Some("object_storage"));
+        set.option("store.endpoint", self.endpoint.as_ref());
+        set.option("store.bucket_name", self.bucket_name.as_ref());
+        set.option("store.region", self.region.as_ref());
+        set.option("store.access_key", self.access_key.as_ref());
+        set.option("store.secret_key", self.secret_key.as_ref());
+        set.option("store.session_token", self.session_token.as_ref());
+        set.switch("store.use_path_style", self.use_path_style);
+        set.option("store.client_timeout", self.client_timeout);
+        set.option("store.public_endpoint", self.public_endpoint.as_ref());
+        set.switch("store.tag_healthz", self.tag_healthz);
+    }
+}
+
+impl RepoCommand {
+    fn overrides(&self, set: &mut Overrides) {
+        match self {
+            Self::Sqlite { path } => {
+                set.option("repo.type", Some("sqlite"));
+                set.path("repo.path", path.as_ref());
+            }
+            Self::Sled {
+                path,
+                cache_capacity,
+                export_path,
+            } => {
+                set.option("repo.type", Some("sled"));
+                set.path("repo.path", path.as_ref());
+                set.option("repo.cache_capacity", *cache_capacity);
+                set.path("repo.export_path", export_path.as_ref());
+            }
+            Self::Fjall {
+                fjall_path,
+                debug_dump_db_path,
+            } => {
+                set.option("repo.type", Some("fjall"));
+                set.path("repo.fjall_path", fjall_path.as_ref());
+                set.path("repo.debug_dump_db_path", debug_dump_db_path.as_ref());
+            }
+            Self::Postgres {
+                url,
+                use_tls,
+                certificate_file,
+            } => {
+                set.option("repo.type", Some("postgres"));
+                set.option("repo.url", url.as_ref());
+                set.switch("repo.use_tls", *use_tls);
+                set.path("repo.certificate_file", certificate_file.as_ref());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Overrides {
+        Cli::try_parse_from(line.split_whitespace())
+            .expect(line)
+            .overrides()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_of_lemmys_tests_is_understood() {
+        let set = parse(
+            "pict-rs run -a 0.0.0.0:8080 --danger-dummy-mode --api-key my-pictrs-key \
+             filesystem -p /tmp/pictrs/files sled -p /tmp/pictrs/sled-repo",
+        );
+        let expected = [
+            ("server.address", "0.0.0.0:8080"),
+            ("server.api_key", "my-pictrs-key"),
+            ("server.danger_dummy_mode", "true"),
+            ("store.type", "filesystem"),
+            ("store.path", "/tmp/pictrs/files"),
+            ("repo.type", "sled"),
+            ("repo.path", "/tmp/pictrs/sled-repo"),
+        ];
+        let found: Vec<_> = set
+            .0
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_store_and_repo_word_is_understood() {
+        parse("pict-rs");
+        parse("pict-rs run filesystem");
+        parse("pict-rs run filesystem sled -p a -c 5 -e b");
+        parse("pict-rs run filesystem fjall -f a -d b");
+        parse("pict-rs run object-storage -e a -b b -r c -a d -s e -u postgres -u f -t -c g");
+        parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
+    }
+}

@@ -1,0 +1,198 @@
+//! The HTTP side: the route table, and what all routes share. Everything a route does beyond
+//! HTTP is a function of `pict_rs_core::service`.
+
+mod body;
+mod conditional;
+mod details;
+mod error;
+mod health;
+mod image;
+mod internal;
+mod process;
+mod request;
+mod subject;
+mod view;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, Resource, Route, web};
+use pict_rs_core::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The route table. Methods that a path does not have are answered with 405 and `Allow`.
+fn routes(app: &mut web::ServiceConfig) {
+    let get_or_head = "GET, HEAD";
+    app.service(
+        web::scope("/image")
+            .service(resource(
+                "/original/{alias:.+}",
+                get_or_head,
+                [
+                    web::get().to(image::by_path),
+                    web::head().to(image::by_path),
+                ],
+            ))
+            .service(resource(
+                "/original",
+                get_or_head,
+                [
+                    web::get().to(image::by_query),
+                    web::head().to(image::by_query),
+                ],
+            ))
+            .service(resource(
+                "/process.{extension}",
+                get_or_head,
+                [web::get().to(process::get), web::head().to(process::head)],
+            ))
+            .service(resource(
+                "/details/original/{alias:.+}",
+                get_or_head,
+                [
+                    web::get().to(details::by_path),
+                    web::head().to(details::by_path),
+                ],
+            ))
+            .service(resource(
+                "/details/original",
+                get_or_head,
+                [
+                    web::get().to(details::by_query),
+                    web::head().to(details::by_query),
+                ],
+            ))
+            .service(resource(
+                "/details/process.{extension}",
+                get_or_head,
+                [
+                    web::get().to(details::of_variant),
+                    web::head().to(details::of_variant),
+                ],
+            ))
+            .service(resource(
+                "/blurhash",
+                get_or_head,
+                [
+                    web::get().to(details::blurhash),
+                    web::head().to(details::blurhash),
+                ],
+            ))
+            .service(resource(
+                "/delete/{token}/{alias:.+}",
+                "DELETE, GET",
+                [
+                    web::delete().to(image::delete),
+                    web::get().to(image::delete),
+                ],
+            )),
+    )
+    .service(resource("/image", "POST", [web::post().to(image::upload)]))
+    .service(resource(
+        "/healthz",
+        get_or_head,
+        [web::get().to(health::check), web::head().to(health::check)],
+    ))
+    .service(
+        web::scope("/internal")
+            .wrap(from_fn(internal::require_api_key))
+            .service(resource(
+                "/purge",
+                "POST",
+                [web::post().to(internal::purge)],
+            ))
+            .service(resource(
+                "/delete",
+                "POST",
+                [web::post().to(internal::delete)],
+            ))
+            .service(resource(
+                "/aliases",
+                get_or_head,
+                [
+                    web::get().to(internal::aliases),
+                    web::head().to(internal::aliases),
+                ],
+            ))
+            .service(resource(
+                "/identifier",
+                get_or_head,
+                [
+                    web::get().to(internal::identifier),
+                    web::head().to(internal::identifier),
+                ],
+            )),
+    );
+}
+
+fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
+    let resource = routes
+        .into_iter()
+        .fold(web::resource(path), Resource::route);
+    resource.default_service(web::to(move || async move {
+        HttpResponse::MethodNotAllowed()
+            .insert_header(("Allow", allow))
+            .finish()
+    }))
+}
+
+/// Serves until SIGTERM or SIGINT, then lets running requests end.
+///
+/// # Errors
+/// When the socket cannot be had.
+pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
+    let server = &context.config.server;
+    let shared = web::Data::from(context.clone());
+    let settings = Arc::new(request::Settings::new(&context.config));
+    let http = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(web::Data::from(settings.clone()))
+            .wrap(from_fn(request::identify))
+            .configure(routes)
+    })
+    .workers(std::thread::available_parallelism().map_or(1, usize::from))
+    .tcp_nodelay(true)
+    .keep_alive(Duration::from_secs(75))
+    .disable_signals()
+    .shutdown_timeout(server.shutdown_timeout.0)
+    .bind(server.address)
+    .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
+    for address in http.addrs() {
+        tracing::info!("listening on http://{address}");
+    }
+    tracing::info!(
+        database = %context.config.database_folder(data).display(),
+        files = %context.config.files_folder(data).display(),
+        api_key = if server.api_key.is_some() { "set" } else { "not set, /internal is closed" },
+        "ready"
+    );
+    let running = http.run();
+    let stopper = actix_web::rt::spawn(stop_on_signal(running.handle()));
+    running.await?;
+    stopper.abort();
+    context.repo.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first signal stops gracefully, the second at once.
+async fn stop_on_signal(server: ServerHandle) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    for graceful in [true, false] {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(graceful, "stopping");
+        // Not awaited: it ends when the server has stopped, and a second signal must be heard.
+        drop(server.stop(graceful));
+    }
+    Ok(())
+}

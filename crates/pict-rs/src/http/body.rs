@@ -1,0 +1,174 @@
+//! From a representation to a response: headers, conditions, ranges, and bytes.
+//!
+//! Small bodies leave in one piece, together with the head; large ones are read ahead by one
+//! piece while the last one is sent.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
+use actix_web::body::{BodySize, MessageBody, SizedStream};
+use actix_web::http::header::{self, ContentRange, ContentRangeSpec};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::stream;
+use pict_rs_core::repo::Representation;
+use pict_rs_core::service::find;
+use pict_rs_core::store::Cached;
+use pict_rs_core::{Context, Error, ErrorCode};
+use tokio::task::JoinHandle;
+
+use super::conditional::{Decision, Validators, decide};
+use super::error::{ApiError, Result};
+use super::request::Settings;
+
+/// Up to here a file is read and sent in one piece.
+const SMALL: u64 = 256 * 1024;
+/// Bytes read at a time of larger files.
+const PIECE: u64 = 256 * 1024;
+
+/// Answers `request` with `representation`.
+///
+/// # Errors
+/// [`ErrorCode::LostFile`], [`ErrorCode::RangeNotSatisfiable`].
+pub async fn respond(
+    ctx: &Context,
+    settings: &Settings,
+    request: &HttpRequest,
+    representation: &Representation,
+) -> Result<HttpResponse> {
+    let size = representation.key.size();
+    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
+    let decision = decide(request, &validators, size);
+    let mut response = HttpResponse::Ok();
+    let (etag, last_modified) = validators.headers();
+    response
+        .insert_header(etag)
+        .insert_header(last_modified)
+        .insert_header((header::CACHE_CONTROL, settings.cache_control.clone()));
+    let (start, length) = match decision {
+        Decision::NotModified => return Ok(response.status(StatusCode::NOT_MODIFIED).finish()),
+        Decision::PreconditionFailed => {
+            return Ok(response.status(StatusCode::PRECONDITION_FAILED).finish());
+        }
+        Decision::Unsatisfiable => return Ok(unsatisfiable(size)),
+        Decision::Whole => (0, size),
+        Decision::Part { start, length } => {
+            response.status(StatusCode::PARTIAL_CONTENT);
+            response.insert_header(ContentRange(ContentRangeSpec::Bytes {
+                range: Some((start, start + length - 1)),
+                instance_length: Some(size),
+            }));
+            (start, length)
+        }
+    };
+    response
+        .insert_header((header::CONTENT_TYPE, representation.key.format().mime()))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    if request.method() == Method::HEAD {
+        // Fails as GET would.
+        find::bytes(ctx, representation).await?;
+        return Ok(response.body(NoBody(length)));
+    }
+    if size <= SMALL {
+        return small(ctx, response, representation, start, length).await;
+    }
+    let file = find::bytes(ctx, representation).await?;
+    Ok(response.body(SizedStream::new(length, pieces(file, start, length))))
+}
+
+async fn small(
+    ctx: &Context,
+    mut response: HttpResponseBuilder,
+    representation: &Representation,
+    start: u64,
+    length: u64,
+) -> Result<HttpResponse> {
+    let bytes = match ctx
+        .store
+        .read_cached(&representation.object, to_usize(representation.key.size()))?
+    {
+        Cached::Bytes(bytes) => bytes,
+        Cached::NotInMemory(file) => read(file, 0, representation.key.size()).await?.1,
+    };
+    let (start, length) = (to_usize(start), to_usize(length));
+    Ok(response.body(bytes.slice(start..start + length)))
+}
+
+/// Only for sizes that are known to fit.
+fn to_usize(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// The JSON body that every error has, and the header that tells the real size.
+fn unsatisfiable(size: u64) -> HttpResponse {
+    use actix_web::ResponseError as _;
+    let error = ApiError::user(
+        ErrorCode::RangeNotSatisfiable,
+        format!("The range does not lie inside the {size} bytes of this file"),
+    );
+    let mut response = error.error_response();
+    if let Ok(value) = header::HeaderValue::from_str(&format!("bytes */{size}")) {
+        response.headers_mut().insert(header::CONTENT_RANGE, value);
+    }
+    response
+}
+
+async fn read(file: File, start: u64, length: u64) -> Result<(File, Bytes), Error> {
+    let read = move || -> std::io::Result<(File, Bytes)> {
+        let mut bytes = vec![0; to_usize(length)];
+        file.read_exact_at(&mut bytes, start)?;
+        Ok((file, bytes.into()))
+    };
+    let failed = |error: std::io::Error| {
+        Error::internal(ErrorCode::FileIoError, "cannot read a stored file", error)
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(result) => result.map_err(failed),
+        Err(panic) => Err(failed(std::io::Error::other(panic))),
+    }
+}
+
+type Ahead = JoinHandle<Result<(File, Bytes), Error>>;
+
+/// The bytes from `start` on, piece by piece. While one piece is sent the next is read.
+fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+    let ahead = |file, start: u64, end: u64| -> Ahead {
+        actix_web::rt::spawn(read(file, start, PIECE.min(end - start)))
+    };
+    let end = start + length;
+    let first = ahead(file, start, end);
+    stream::try_unfold(Some((first, start)), move |state| async move {
+        let Some((reading, at)) = state else {
+            return Ok(None);
+        };
+        let read = reading.await.map_err(|panic| {
+            Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
+        })?;
+        let (file, bytes) = read?;
+        let next = at + bytes.len() as u64;
+        let state = (next < end).then(|| (ahead(file, next, end), next));
+        Ok(Some((bytes, state)))
+    })
+}
+
+/// The body of an answer to HEAD: has a size, but no bytes.
+struct NoBody(u64);
+
+impl MessageBody for NoBody {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0)
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,246 @@
+//! Conditional requests and ranges (RFC 9110, sections 13 and 14): pure decisions.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{
+    self, ETag, EntityTag, Header as _, HttpDate, IfMatch, IfModifiedSince, IfNoneMatch, IfRange,
+    IfUnmodifiedSince,
+};
+
+/// What identifies a representation to caches.
+#[derive(Clone, Debug)]
+pub struct Validators {
+    /// Strong.
+    pub etag: EntityTag,
+    /// Whole seconds, as HTTP dates are.
+    pub last_modified: SystemTime,
+}
+
+impl Validators {
+    /// `created_at` is Unix time in milliseconds.
+    pub fn new(etag: String, created_at: i64) -> Self {
+        let seconds = u64::try_from(created_at / 1000).unwrap_or(0);
+        Self {
+            etag: EntityTag::new_strong(etag),
+            last_modified: UNIX_EPOCH + Duration::from_secs(seconds),
+        }
+    }
+
+    /// The two headers.
+    pub fn headers(&self) -> (ETag, header::LastModified) {
+        (
+            ETag(self.etag.clone()),
+            header::LastModified(HttpDate::from(self.last_modified)),
+        )
+    }
+}
+
+/// How to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// 200 with everything.
+    Whole,
+    /// 206 with `length` bytes from `start`.
+    Part {
+        /// First byte.
+        start: u64,
+        /// Number of bytes, at least 1.
+        length: u64,
+    },
+    /// 304.
+    NotModified,
+    /// 412.
+    PreconditionFailed,
+    /// 416.
+    Unsatisfiable,
+}
+
+/// Decides for a representation of `size` bytes.
+pub fn decide(request: &HttpRequest, validators: &Validators, size: u64) -> Decision {
+    let headers = request.headers();
+    let has = |name| headers.contains_key(name);
+    if has(header::IF_MATCH) {
+        if !if_match(request, &validators.etag) {
+            return Decision::PreconditionFailed;
+        }
+    } else if has(header::IF_UNMODIFIED_SINCE)
+        && let Ok(IfUnmodifiedSince(date)) = IfUnmodifiedSince::parse(request)
+        && validators.last_modified > SystemTime::from(date)
+    {
+        return Decision::PreconditionFailed;
+    }
+    if has(header::IF_NONE_MATCH) {
+        if if_none_match(request, &validators.etag) {
+            return Decision::NotModified;
+        }
+    } else if has(header::IF_MODIFIED_SINCE)
+        && let Ok(IfModifiedSince(date)) = IfModifiedSince::parse(request)
+        && validators.last_modified <= SystemTime::from(date)
+    {
+        return Decision::NotModified;
+    }
+    match headers.get(header::RANGE) {
+        Some(range) if !has(header::IF_RANGE) || if_range(request, validators) => range
+            .to_str()
+            .map_or(Decision::Whole, |range| part(range, size)),
+        _ => Decision::Whole,
+    }
+}
+
+fn if_match(request: &HttpRequest, etag: &EntityTag) -> bool {
+    match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => true,
+        Ok(IfMatch::Items(items)) => items.iter().any(|item| item.strong_eq(etag)),
+        Err(_) => false,
+    }
+}
+
+fn if_none_match(request: &HttpRequest, etag: &EntityTag) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(items)) => items.iter().any(|item| item.weak_eq(etag)),
+        Err(_) => false,
+    }
+}
+
+fn if_range(request: &HttpRequest, validators: &Validators) -> bool {
+    match IfRange::parse(request) {
+        Ok(IfRange::EntityTag(etag)) => etag.strong_eq(&validators.etag),
+        Ok(IfRange::Date(date)) => SystemTime::from(date) == validators.last_modified,
+        Err(_) => false,
+    }
+}
+
+/// One range of bytes is served; something that is no range header at all is ignored; several
+/// ranges and other units are refused, as the existing pict-rs does.
+fn part(range: &str, size: u64) -> Decision {
+    let Some((unit, ranges)) = range.split_once('=') else {
+        return Decision::Whole;
+    };
+    if unit.trim() != "bytes" || ranges.contains(',') {
+        return Decision::Unsatisfiable;
+    }
+    let Some((first, last)) = ranges.trim().split_once('-') else {
+        return Decision::Whole;
+    };
+    let number = |text: &str| -> Option<Option<u64>> {
+        if text.is_empty() {
+            return Some(None);
+        }
+        // A number too large for us is beyond the end of any file.
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| Some(text.parse().unwrap_or(u64::MAX)))
+    };
+    let (Some(first), Some(last)) = (number(first), number(last)) else {
+        return Decision::Whole;
+    };
+    let (start, end) = match (first, last) {
+        (None, None) => return Decision::Whole,
+        (None, Some(suffix)) => (size.saturating_sub(suffix), size),
+        (Some(first), None) => (first, size),
+        (Some(first), Some(last)) if last < first => return Decision::Whole,
+        (Some(first), Some(last)) => (first, last.saturating_add(1).min(size)),
+    };
+    if start >= end {
+        return Decision::Unsatisfiable;
+    }
+    Decision::Part {
+        start,
+        length: end - start,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn check(headers: &[(&str, &str)], expected: Decision) {
+        let mut request = TestRequest::default();
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        let validators = Validators::new("tag".to_owned(), 784_111_777_900);
+        assert_eq!(
+            decide(&request.to_http_request(), &validators, 1000),
+            expected,
+            "{headers:?}"
+        );
+    }
+
+    const fn part_of(start: u64, length: u64) -> Decision {
+        Decision::Part { start, length }
+    }
+
+    #[test]
+    fn ranges() {
+        check(&[], Decision::Whole);
+        check(&[("Range", "bytes=0-9")], part_of(0, 10));
+        check(&[("Range", "bytes=10-")], part_of(10, 990));
+        check(&[("Range", "bytes=-10")], part_of(990, 10));
+        check(&[("Range", "bytes=-5000")], part_of(0, 1000));
+        check(&[("Range", "bytes=990-5000")], part_of(990, 10));
+        check(
+            &[("Range", "bytes=999-99999999999999999999999")],
+            part_of(999, 1),
+        );
+        check(&[("Range", "bytes=1000-")], Decision::Unsatisfiable);
+        check(&[("Range", "bytes=-0")], Decision::Unsatisfiable);
+        check(&[("Range", "bytes=0-1,5-6")], Decision::Unsatisfiable);
+        check(&[("Range", "lines=0-1")], Decision::Unsatisfiable);
+        check(&[("Range", "garbage")], Decision::Whole);
+        check(&[("Range", "bytes=9-1")], Decision::Whole);
+        check(&[("Range", "bytes=a-b")], Decision::Whole);
+        check(&[("Range", "bytes=-")], Decision::Whole);
+    }
+
+    #[test]
+    fn preconditions() {
+        check(&[("If-None-Match", "\"tag\"")], Decision::NotModified);
+        check(&[("If-None-Match", "W/\"tag\"")], Decision::NotModified);
+        check(
+            &[("If-None-Match", "\"a\", \"tag\"")],
+            Decision::NotModified,
+        );
+        check(&[("If-None-Match", "*")], Decision::NotModified);
+        check(&[("If-None-Match", "\"other\"")], Decision::Whole);
+        check(&[("If-None-Match", "garbage")], Decision::Whole);
+        check(&[("If-Match", "\"tag\"")], Decision::Whole);
+        check(&[("If-Match", "\"other\"")], Decision::PreconditionFailed);
+        // The stored time has 900 ms more than the header can say.
+        check(
+            &[("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")],
+            Decision::NotModified,
+        );
+        check(
+            &[("If-Modified-Since", "Sun, 06 Nov 1994 08:49:36 GMT")],
+            Decision::Whole,
+        );
+        check(
+            &[("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")],
+            Decision::Whole,
+        );
+        check(
+            &[("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT")],
+            Decision::PreconditionFailed,
+        );
+    }
+
+    #[test]
+    fn a_range_of_another_representation_is_the_whole_of_this_one() {
+        check(
+            &[("Range", "bytes=0-9"), ("If-Range", "\"tag\"")],
+            part_of(0, 10),
+        );
+        check(
+            &[("Range", "bytes=0-9"), ("If-Range", "\"other\"")],
+            Decision::Whole,
+        );
+        check(
+            &[("Range", "bytes=0-9"), ("If-Range", "W/\"tag\"")],
+            Decision::Whole,
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! From an error to an answer: the one table of codes and statuses.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, ResponseError};
+use pict_rs_core::{Error, ErrorCode};
+
+/// The result of every handler.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub struct ApiError(pub Error);
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        status(self.0.code())
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let code = self.0.code();
+        let mut response = HttpResponse::build(status(code));
+        if code == ErrorCode::TooBusy {
+            response.insert_header((RETRY_AFTER, "2"));
+        }
+        // What failed inside is for the log only.
+        let msg = if self.0.is_users() {
+            self.0.to_string()
+        } else {
+            fault(code).to_owned()
+        };
+        response.json(serde_json::json!({ "msg": msg, "code": code.as_str() }))
+    }
+}
+
+impl ApiError {
+    /// A mistake of the client that only HTTP knows of.
+    pub fn user(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(Error::user(code, message))
+    }
+}
+
+/// Which status each code has.
+pub fn status(code: ErrorCode) -> StatusCode {
+    use ErrorCode as Code;
+    match code {
+        Code::AliasNotFound | Code::ProxyNotFound => StatusCode::NOT_FOUND,
+        Code::ConfigInvalid
+        | Code::FileIoError
+        | Code::LostFile
+        | Code::MediaFailed
+        | Code::RepoError
+        | Code::UnknownError => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::DiscoverError
+        | Code::FileUploadError
+        | Code::InvalidFileExtension
+        | Code::InvalidProcessPath
+        | Code::InvalidQuery
+        | Code::MediaDamaged
+        | Code::MediaDisallowed
+        | Code::ProcessTimeout
+        | Code::ReadOnly
+        | Code::StreamTooSlow
+        | Code::ValidateArea
+        | Code::ValidateFileEmpty
+        | Code::ValidateFrames
+        | Code::ValidateHeight
+        | Code::ValidateMemory
+        | Code::ValidateNoFiles
+        | Code::ValidateWidth
+        | Code::VideoDisabled => StatusCode::BAD_REQUEST,
+        Code::InvalidApiToken => StatusCode::UNAUTHORIZED,
+        Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
+        Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
+    }
+}
+
+/// What a client hears of a fault of ours.
+fn fault(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::LostFile => "The server has lost this file",
+        ErrorCode::MediaFailed => "The server could not process this media",
+        ErrorCode::RepoError => "The server's database failed",
+        ErrorCode::FileIoError => "The server's storage failed",
+        _ => "The server failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_ours_do_not_leak_and_mistakes_are_explained() {
+        let ours = ApiError(Error::internal(
+            ErrorCode::RepoError,
+            "SELECT secret FROM /srv/db",
+            std::io::Error::other("disk"),
+        ));
+        assert_eq!(ours.status_code(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(fault(ErrorCode::RepoError), "The server's database failed");
+        let theirs = ApiError::user(ErrorCode::ValidateFileSize, "too large");
+        assert_eq!(theirs.status_code().as_u16(), 413);
+    }
+
+    #[test]
+    fn every_code_has_a_status_and_only_busy_ones_ask_to_come_back() {
+        for code in ErrorCode::ALL {
+            let status = status(*code);
+            assert!(
+                status.is_client_error() || status.is_server_error(),
+                "{}",
+                code.as_str()
+            );
+            let response = ApiError::user(*code, "x").error_response();
+            assert_eq!(
+                response.headers().contains_key(RETRY_AFTER),
+                status == StatusCode::SERVICE_UNAVAILABLE
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_in_the_docs_is_complete() {
+        let docs = include_str!("../../../../docs/errors.md");
+        for code in ErrorCode::ALL {
+            let row = format!("| `{}` | {} |", code.as_str(), status(*code).as_u16());
+            assert!(docs.contains(&row), "docs/errors.md lacks: {row}");
+        }
+        assert_eq!(
+            docs.matches("\n| `").count(),
+            ErrorCode::ALL.len(),
+            "docs/errors.md has a stale row"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! Is the server able to do its work?
+
+use actix_web::{HttpResponse, web};
+use pict_rs_core::Context;
+use pict_rs_core::service::find;
+
+use super::error::Result;
+
+/// 200 when database and store can be read and written.
+pub async fn check(ctx: web::Data<Context>) -> Result<HttpResponse> {
+    find::health(&ctx).await?;
+    Ok(HttpResponse::Ok().finish())
+}

@@ -1,0 +1,49 @@
+//! Variants.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use pict_rs_core::query::ProcessRequest;
+use pict_rs_core::service::process;
+use pict_rs_core::{Context, ErrorCode};
+
+use super::body;
+use super::details::not_made;
+use super::error::{ApiError, Result};
+use super::request::Settings;
+use super::subject;
+
+/// `GET /image/process.{ext}?src=…&{operation}={argument}…`
+pub async fn get(
+    ctx: web::Data<Context>,
+    settings: web::Data<Settings>,
+    extension: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let query = request.query_string();
+    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
+    let alias = subject::of_process(query)?;
+    let (_, variant) = process::variant(&ctx, &alias, &wanted).await?;
+    match body::respond(&ctx, &settings, &request, &variant).await {
+        Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
+            process::forget_lost(&ctx, &alias, &variant).await?;
+            let (_, variant) = process::variant(&ctx, &alias, &wanted).await?;
+            body::respond(&ctx, &settings, &request, &variant).await
+        }
+        answer => answer,
+    }
+}
+
+/// `HEAD /image/process.{ext}?…`; never makes the variant.
+pub async fn head(
+    ctx: web::Data<Context>,
+    settings: web::Data<Settings>,
+    extension: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let query = request.query_string();
+    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
+    let alias = subject::of_process(query)?;
+    let (_, variant) = process::existing(&ctx, &alias, &wanted)
+        .await?
+        .ok_or_else(not_made)?;
+    body::respond(&ctx, &settings, &request, &variant).await
+}

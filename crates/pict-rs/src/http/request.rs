@@ -1,0 +1,129 @@
+//! What every request gets: an id, and a log line where one is due.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CacheControl, CacheDirective, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use pict_rs_core::Config;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+/// Where the id comes from, when a proxy in front has given one, and where it goes to.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What handlers need of the configuration, ready to use.
+pub struct Settings {
+    /// `Cache-Control` of served media.
+    pub cache_control: HeaderValue,
+    log_requests: bool,
+    /// Begins every id of this process.
+    instance: u32,
+    count: AtomicU64,
+}
+
+impl Settings {
+    /// Prepares them.
+    pub fn new(config: &Config) -> Self {
+        let max_age = u32::try_from(config.cache_max_age().as_secs()).unwrap_or(u32::MAX);
+        let directives = CacheControl(vec![
+            CacheDirective::Public,
+            CacheDirective::MaxAge(max_age),
+            CacheDirective::Extension("immutable".to_owned(), None),
+            CacheDirective::Extension(
+                "stale-while-revalidate".to_owned(),
+                Some("604800".to_owned()),
+            ),
+        ]);
+        Self {
+            cache_control: HeaderValue::from_str(&directives.to_string())
+                .expect("directives are made of words, digits and commas"),
+            log_requests: config.tracing.logging.log_requests,
+            instance: Uuid::new_v4().as_fields().0,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    fn next_id(&self) -> HeaderValue {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        HeaderValue::from_str(&format!("{:08x}-{count:x}", self.instance))
+            .expect("hexadecimal digits")
+    }
+}
+
+/// Gives each request an id, answers with it, and logs under it: faults of ours with their
+/// whole chain, mistakes of clients in one line, the rest when asked for.
+pub async fn identify<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let settings = request.app_data::<web::Data<Settings>>().cloned();
+    let Some(settings) = settings else {
+        return next.call(request).await;
+    };
+    let given = request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(|id| is_sane(id))
+        .cloned();
+    let id = given.unwrap_or_else(|| settings.next_id());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let started = Instant::now();
+    let mut response = next.call(request).instrument(span.clone()).await?;
+    span.in_scope(|| log(&response, started, settings.log_requests));
+    response.headers_mut().insert(REQUEST_ID, id);
+    Ok(response)
+}
+
+/// Anything longer or stranger would let clients write into our logs.
+fn is_sane(id: &HeaderValue) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
+}
+
+fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
+    let request = response.request();
+    let (method, status) = (request.method(), response.status().as_u16());
+    let path = loggable_path(request.path());
+    if let Some(error) = response.response().error() {
+        match error.as_error::<ApiError>() {
+            Some(ApiError(error)) if !error.is_users() => {
+                tracing::error!(%method, path, status, code = error.code().as_str(), chain = chain(error), "{error}");
+            }
+            Some(ApiError(error)) => {
+                tracing::info!(%method, path, status, code = error.code().as_str(), "{error}");
+            }
+            None => tracing::info!(%method, path, status, "{error}"),
+        }
+    } else if log_all {
+        let ms = started.elapsed().as_millis();
+        tracing::info!(%method, path, status, ms, "finished");
+    }
+}
+
+/// Delete tokens are secrets and stand in a path.
+fn loggable_path(path: &str) -> &str {
+    if path.starts_with("/image/delete/") {
+        "/image/delete/***"
+    } else {
+        path
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = String::new();
+    let mut source = error.source();
+    while let Some(error) = source {
+        if !chain.is_empty() {
+            chain.push_str(": ");
+        }
+        chain.push_str(&error.to_string());
+        source = error.source();
+    }
+    chain
+}

@@ -1,0 +1,95 @@
+//! The JSON that clients read.
+
+use pict_rs_core::repo::{Original, Representation};
+use pict_rs_core::service::upload::Uploaded;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The details object.
+#[derive(Debug, Serialize)]
+pub struct Details {
+    width: u32,
+    height: u32,
+    frames: Option<u32>,
+    content_type: &'static str,
+    created_at: String,
+    blurhash: String,
+    format: &'static str,
+    /// Seconds that one run of an animation takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+}
+
+impl Details {
+    /// Of `shown`, which is `original` itself or a variant of it.
+    pub fn new(original: &Original, shown: &Representation) -> Self {
+        let format = shown.key.format();
+        Self {
+            width: shown.width,
+            height: shown.height,
+            frames: (shown.frames > 1).then_some(shown.frames),
+            content_type: format.mime(),
+            created_at: rfc3339(shown.created_at),
+            blurhash: original.blurhash.clone(),
+            format: format.kind().name(),
+            duration: shown.duration_ms.map(|ms| ms as f64 / 1000.0),
+        }
+    }
+}
+
+/// A details answer of its own.
+#[derive(Debug, Serialize)]
+pub struct DetailsAnswer {
+    msg: &'static str,
+    #[serde(flatten)]
+    details: Details,
+}
+
+impl From<Details> for DetailsAnswer {
+    fn from(details: Details) -> Self {
+        Self { msg: "ok", details }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct File<'a> {
+    file: &'a str,
+    alias: &'a str,
+    delete_token: &'a str,
+    details: Details,
+}
+
+/// The answer to an upload: once as `files` (pict-rs 0.5), once as `uploads` (0.6).
+pub fn uploads(uploaded: &[Uploaded]) -> serde_json::Value {
+    let files: Vec<_> = uploaded
+        .iter()
+        .map(|uploaded| File {
+            file: uploaded.alias.as_str(),
+            alias: uploaded.alias.as_str(),
+            delete_token: uploaded.token.expose(),
+            details: Details::new(&uploaded.original, &uploaded.original.representation),
+        })
+        .collect();
+    serde_json::json!({ "msg": "ok", "files": files, "uploads": files })
+}
+
+fn rfc3339(unix_ms: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000);
+    // Only years beyond 9999 cannot be written, and no clock of ours shows one.
+    time.ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_and_pass_2038() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(1_795_000_000_917), "2026-11-18T09:06:40.917Z");
+        assert_eq!(rfc3339(2_208_988_800_000), "2040-01-01T00:00:00Z");
+    }
+}

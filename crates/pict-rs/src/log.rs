@@ -1,0 +1,29 @@
+//! Log lines on standard output.
+
+use pict_rs_core::config::{LogFormat, LoggingConfig};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Starts logging.
+///
+/// # Errors
+/// A filter that cannot be parsed.
+pub fn start(config: &LoggingConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.targets)?;
+    let spans = if config.log_spans {
+        FmtSpan::NEW | FmtSpan::CLOSE
+    } else {
+        FmtSpan::NONE
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(spans)
+        .with_ansi(!config.no_ansi);
+    match config.format {
+        LogFormat::Normal => builder.init(),
+        LogFormat::Compact => builder.compact().init(),
+        LogFormat::Pretty => builder.pretty().init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Optional helper programs: looked for once at start, so that nobody learns from a failing
+//! request that one is missing.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+const OPTIONAL: [&str; 3] = ["exiftool", "ffmpeg", "magick"];
+
+/// Logs which optional programs there are. This version needs and uses none of them.
+pub fn announce(path: Option<&OsStr>) {
+    let (found, missing): (Vec<_>, Vec<_>) =
+        OPTIONAL.iter().partition(|name| find(path, name).is_some());
+    let list = |names: Vec<&str>| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    tracing::info!(
+        found = list(found),
+        missing = list(missing),
+        "optional programs; stills and animations need none"
+    );
+}
+
+fn find(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|file| {
+            file.metadata().is_ok_and(|metadata| {
+                metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_executable_files_in_absolute_folders_count() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("magick"), "").expect("written");
+        let path = folder.path().as_os_str();
+        assert_eq!(find(Some(path), "magick"), None);
+        std::fs::set_permissions(
+            folder.path().join("magick"),
+            PermissionsExt::from_mode(0o755),
+        )
+        .expect("set");
+        assert_eq!(
+            find(Some(path), "magick"),
+            Some(folder.path().join("magick"))
+        );
+        assert_eq!(find(Some(path), "ffmpeg"), None);
+        assert_eq!(find(None, "magick"), None);
+        assert_eq!(find(Some(OsStr::new("relative")), "magick"), None);
+    }
+}
