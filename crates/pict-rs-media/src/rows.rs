@@ -94,3 +94,118 @@ pub(crate) trait CanvasSink {
     fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>>;
     fn end(&mut self) -> Result<()>;
 }
+
+impl<S: RowSink + ?Sized> RowSink for Box<S> {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        (**self).begin(shape)
+    }
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        (**self).row(row)
+    }
+    fn end(&mut self) -> Result<()> {
+        (**self).end()
+    }
+}
+
+impl<S: RowSink + ?Sized> RowSink for &mut S {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        (**self).begin(shape)
+    }
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        (**self).row(row)
+    }
+    fn end(&mut self) -> Result<()> {
+        (**self).end()
+    }
+}
+
+/// A sink that remembers what it got, and ways to push a picture, for tests of stages.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Collected {
+        pub(crate) shape: Option<Shape>,
+        pub(crate) bytes: Vec<u8>,
+        pub(crate) words: Vec<u16>,
+        pub(crate) ended: bool,
+    }
+
+    impl RowSink for Collected {
+        fn begin(&mut self, shape: Shape) -> Result<()> {
+            *self = Self {
+                shape: Some(shape),
+                ..Self::default()
+            };
+            Ok(())
+        }
+
+        fn row(&mut self, row: Row<'_>) -> Result<()> {
+            let shape = self.shape.expect("begin comes first");
+            match row {
+                Row::U8(row) => {
+                    assert_eq!(
+                        (row.len(), shape.layout.is_16_bit()),
+                        (shape.row_len(), false)
+                    );
+                    self.bytes.extend_from_slice(row);
+                }
+                Row::U16(row) => {
+                    assert_eq!(
+                        (row.len(), shape.layout.is_16_bit()),
+                        (shape.row_len(), true)
+                    );
+                    self.words.extend_from_slice(row);
+                }
+            }
+            Ok(())
+        }
+
+        fn end(&mut self) -> Result<()> {
+            let shape = self.shape.expect("begin comes first");
+            let samples = shape.row_len() * shape.height as usize;
+            assert_eq!(self.bytes.len() + self.words.len(), samples);
+            self.ended = true;
+            Ok(())
+        }
+    }
+
+    pub(crate) fn picture_8(
+        mut sink: impl RowSink,
+        width: u32,
+        height: u32,
+        layout: Layout,
+        samples: &[u8],
+    ) {
+        let shape = Shape {
+            width,
+            height,
+            layout,
+        };
+        sink.begin(shape).expect("begins");
+        for row in samples.chunks_exact(shape.row_len()) {
+            sink.row(Row::U8(row)).expect("takes the row");
+        }
+        sink.end().expect("ends");
+    }
+
+    pub(crate) fn picture_16(
+        mut sink: impl RowSink,
+        width: u32,
+        height: u32,
+        layout: Layout,
+        samples: &[u16],
+    ) {
+        let shape = Shape {
+            width,
+            height,
+            layout,
+        };
+        sink.begin(shape).expect("begins");
+        for row in samples.chunks_exact(shape.row_len()) {
+            sink.row(Row::U16(row)).expect("takes the row");
+        }
+        sink.end().expect("ends");
+    }
+}
