@@ -1,0 +1,507 @@
+//! Colours: from whatever the file's ICC profile means to sRGB, and from inks to light.
+//!
+//! A profile that cannot be read, or that does not fit the samples, is ignored: a picture in
+//! slightly wrong colours is worth more than none. Start at [`Conversion::new`].
+
+use std::sync::Arc;
+
+use moxcms::{ColorProfile, DataColorSpace, TransformExecutor, TransformOptions};
+
+use crate::{
+    Error, Result,
+    rows::{Layout, Row, RowSink, Shape},
+};
+
+type Executor<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
+
+/// The way from one file's samples to sRGB.
+pub(crate) struct Conversion {
+    profile: ColorProfile,
+    srgb: ColorProfile,
+}
+
+impl Conversion {
+    /// `None` when there is nothing to convert: no profile, a broken one, or sRGB itself.
+    pub(crate) fn new(icc: Option<&[u8]>) -> Option<Self> {
+        let profile = ColorProfile::new_from_slice(icc?).ok()?;
+        let conversion = Self {
+            profile,
+            srgb: ColorProfile::new_srgb(),
+        };
+        match conversion.profile.color_space {
+            DataColorSpace::Rgb => (!conversion.is_nearly_srgb()?).then_some(conversion),
+            DataColorSpace::Gray | DataColorSpace::Cmyk => Some(conversion),
+            _ => None,
+        }
+    }
+
+    /// Whether a coarse grid of colours comes out as it went in. Most photographs carry an
+    /// sRGB profile and must not pay for it. `None` when the profile cannot be used at all.
+    fn is_nearly_srgb(&self) -> Option<bool> {
+        const LEVELS: [u8; 5] = [0, 48, 112, 184, 255];
+        let mut grid = Vec::with_capacity(LEVELS.len().pow(3) * 3);
+        for r in LEVELS {
+            for g in LEVELS {
+                for b in LEVELS {
+                    grid.extend([r, g, b]);
+                }
+            }
+        }
+        let mut converted = vec![0; grid.len()];
+        self.executor_8(moxcms::Layout::Rgb, moxcms::Layout::Rgb)?
+            .transform(&grid, &mut converted)
+            .ok()?;
+        Some(
+            grid.iter()
+                .zip(&converted)
+                .all(|(a, b)| a.abs_diff(*b) <= 2),
+        )
+    }
+
+    fn executor_8(&self, from: moxcms::Layout, to: moxcms::Layout) -> Option<Executor<u8>> {
+        let options = TransformOptions::default();
+        self.profile
+            .create_transform_8bit(from, &self.srgb, to, options)
+            .ok()
+    }
+
+    fn executor_16(&self, from: moxcms::Layout, to: moxcms::Layout) -> Option<Executor<u16>> {
+        let options = TransformOptions::default();
+        self.profile
+            .create_transform_16bit(from, &self.srgb, to, options)
+            .ok()
+    }
+
+    /// What to do with rows of `layout`; `None` when the profile does not fit them.
+    fn way(&self, layout: Layout) -> Option<Way> {
+        let rgb = match layout {
+            Layout::Rgba8 | Layout::Rgba16 => moxcms::Layout::Rgba,
+            _ => moxcms::Layout::Rgb,
+        };
+        match (self.profile.color_space, layout) {
+            (DataColorSpace::Rgb, Layout::Rgb8 | Layout::Rgba8) => {
+                self.executor_8(rgb, rgb).map(Way::Rows8)
+            }
+            (DataColorSpace::Rgb, Layout::Rgb16 | Layout::Rgba16) => {
+                self.executor_16(rgb, rgb).map(Way::Rows16)
+            }
+            (DataColorSpace::Rgb | DataColorSpace::Gray, Layout::Gray8)
+            | (DataColorSpace::Gray, Layout::Rgb8 | Layout::Rgba8) => {
+                self.gray_table_8().map(Way::Table8)
+            }
+            (DataColorSpace::Gray, Layout::Rgb16 | Layout::Rgba16) => {
+                self.gray_table_16().map(Way::Table16)
+            }
+            _ => None,
+        }
+    }
+
+    /// What becomes of each gray level. An RGB profile on a gray picture means equal parts.
+    fn gray_table_8(&self) -> Option<Vec<u8>> {
+        let gray = self.profile.color_space == DataColorSpace::Gray;
+        let (layout, times) = gray_layout(gray);
+        let ramp: Vec<u8> = (0..=255)
+            .flat_map(|v| [v; 3].into_iter().take(times))
+            .collect();
+        let mut converted = vec![0; 256 * 3];
+        self.executor_8(layout, moxcms::Layout::Rgb)?
+            .transform(&ramp, &mut converted)
+            .ok()?;
+        Some(converted.chunks_exact(3).map(|rgb| rgb[1]).collect())
+    }
+
+    fn gray_table_16(&self) -> Option<Vec<u16>> {
+        let ramp: Vec<u16> = (0..=65535).collect();
+        let mut converted = vec![0; 65536 * 3];
+        self.executor_16(moxcms::Layout::Gray, moxcms::Layout::Rgb)?
+            .transform(&ramp, &mut converted)
+            .ok()?;
+        Some(converted.chunks_exact(3).map(|rgb| rgb[1]).collect())
+    }
+}
+
+fn gray_layout(gray: bool) -> (moxcms::Layout, usize) {
+    if gray {
+        (moxcms::Layout::Gray, 1)
+    } else {
+        (moxcms::Layout::Rgb, 3)
+    }
+}
+
+enum Way {
+    Rows8(Executor<u8>),
+    Rows16(Executor<u16>),
+    Table8(Vec<u8>),
+    Table16(Vec<u16>),
+}
+
+/// The stage: rows in the file's colours go in, sRGB comes out in the same layout. It stands
+/// after the resize, where there is little left to convert: shrinking device values through
+/// sRGB's curve instead of their own makes no visible difference, converting 12 megapixels
+/// instead of one does.
+pub(crate) struct ToSrgb<'a, N> {
+    conversion: Option<&'a Conversion>,
+    next: N,
+    layout: Layout,
+    way: Option<Way>,
+    row_8: Vec<u8>,
+    row_16: Vec<u16>,
+}
+
+impl<'a, N: RowSink> ToSrgb<'a, N> {
+    pub(crate) fn new(conversion: Option<&'a Conversion>, next: N) -> Self {
+        Self {
+            conversion,
+            next,
+            layout: Layout::Rgb8,
+            way: None,
+            row_8: Vec::new(),
+            row_16: Vec::new(),
+        }
+    }
+}
+
+impl<N: RowSink> RowSink for ToSrgb<'_, N> {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        if self.way.is_none() || self.layout != shape.layout {
+            self.way = self
+                .conversion
+                .and_then(|conversion| conversion.way(shape.layout));
+        }
+        self.layout = shape.layout;
+        let (bytes, words) = match self.way {
+            None => (0, 0),
+            Some(Way::Rows8(_) | Way::Table8(_)) => (shape.row_len(), 0),
+            Some(Way::Rows16(_) | Way::Table16(_)) => (0, shape.row_len()),
+        };
+        self.row_8.resize(bytes, 0);
+        self.row_16.resize(words, 0);
+        self.next.begin(shape)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let failed = |e| Error::Internal(format!("colour conversion: {e:?}"));
+        match (&self.way, row) {
+            (Some(Way::Rows8(executor)), Row::U8(row)) => {
+                executor.transform(row, &mut self.row_8).map_err(failed)?;
+                self.next.row(Row::U8(&self.row_8))
+            }
+            (Some(Way::Rows16(executor)), Row::U16(row)) => {
+                executor.transform(row, &mut self.row_16).map_err(failed)?;
+                self.next.row(Row::U16(&self.row_16))
+            }
+            (Some(Way::Table8(table)), Row::U8(row)) => {
+                look_up(table, row, self.layout, &mut self.row_8);
+                self.next.row(Row::U8(&self.row_8))
+            }
+            (Some(Way::Table16(table)), Row::U16(row)) => {
+                look_up(table, row, self.layout, &mut self.row_16);
+                self.next.row(Row::U16(&self.row_16))
+            }
+            (_, row) => self.next.row(row),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.next.end()
+    }
+}
+
+fn look_up<T: Copy + Into<usize>>(table: &[T], from: &[T], layout: Layout, to: &mut [T]) {
+    let channels = layout.channels();
+    let colours = if layout.has_alpha() { 3 } else { channels };
+    for (to, from) in to
+        .chunks_exact_mut(channels)
+        .zip(from.chunks_exact(channels))
+    {
+        to.copy_from_slice(from);
+        for sample in &mut to[..colours] {
+            // The table has an entry for each value of its type.
+            *sample = table.get((*sample).into()).copied().unwrap_or(*sample);
+        }
+    }
+}
+
+/// The stage that turns inks to sRGB; it stands first, because nothing else understands inks.
+/// Other layouts pass through.
+pub(crate) struct InksToRgb<'a, N> {
+    conversion: Option<&'a Conversion>,
+    next: N,
+    inks: bool,
+    executor: Option<Executor<u8>>,
+    rgb: Vec<u8>,
+}
+
+impl<'a, N: RowSink> InksToRgb<'a, N> {
+    pub(crate) fn new(conversion: Option<&'a Conversion>, next: N) -> Self {
+        Self {
+            conversion,
+            next,
+            inks: false,
+            executor: None,
+            rgb: Vec::new(),
+        }
+    }
+}
+
+impl<N: RowSink> RowSink for InksToRgb<'_, N> {
+    fn begin(&mut self, mut shape: Shape) -> Result<()> {
+        self.inks = shape.layout == Layout::Cmyk8;
+        if self.inks {
+            shape.layout = Layout::Rgb8;
+            self.rgb.resize(shape.row_len(), 0);
+            self.executor = self
+                .conversion
+                .filter(|conversion| conversion.profile.color_space == DataColorSpace::Cmyk)
+                .and_then(|conversion| {
+                    conversion.executor_8(moxcms::Layout::Rgba, moxcms::Layout::Rgb)
+                });
+        }
+        self.next.begin(shape)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        match row {
+            Row::U8(inks) if self.inks => {
+                match &self.executor {
+                    Some(executor) => executor
+                        .transform(inks, &mut self.rgb)
+                        .map_err(|e| Error::Internal(format!("colour conversion: {e:?}")))?,
+                    None => plain_inks(inks, &mut self.rgb),
+                }
+                self.next.row(Row::U8(&self.rgb))
+            }
+            other => self.next.row(other),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.next.end()
+    }
+}
+
+/// Inks without a profile: each takes its share of the light away.
+fn plain_inks(inks: &[u8], rgb: &mut [u8]) {
+    for (rgb, inks) in rgb.chunks_exact_mut(3).zip(inks.chunks_exact(4)) {
+        let paper = 255 - u32::from(inks[3]);
+        for (light, &ink) in rgb.iter_mut().zip(inks) {
+            // At most 255.
+            *light = (((255 - u32::from(ink)) * paper + 127) / 255) as u8;
+        }
+    }
+}
+
+/// The stage that puts a transparent picture onto white, for formats without alpha.
+pub(crate) struct Flatten<N> {
+    next: N,
+    alpha: bool,
+    row_8: Vec<u8>,
+    row_16: Vec<u16>,
+}
+
+impl<N: RowSink> Flatten<N> {
+    pub(crate) fn new(next: N) -> Self {
+        Self {
+            next,
+            alpha: false,
+            row_8: Vec::new(),
+            row_16: Vec::new(),
+        }
+    }
+}
+
+impl<N: RowSink> RowSink for Flatten<N> {
+    fn begin(&mut self, mut shape: Shape) -> Result<()> {
+        self.alpha = shape.layout.has_alpha();
+        match shape.layout {
+            Layout::Rgba8 => {
+                shape.layout = Layout::Rgb8;
+                self.row_8.resize(shape.row_len(), 0);
+            }
+            Layout::Rgba16 => {
+                shape.layout = Layout::Rgb16;
+                self.row_16.resize(shape.row_len(), 0);
+            }
+            _ => {}
+        }
+        self.next.begin(shape)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        if !self.alpha {
+            return self.next.row(row);
+        }
+        match row {
+            Row::U8(row) => {
+                for (to, from) in self.row_8.chunks_exact_mut(3).zip(row.chunks_exact(4)) {
+                    for (to, &from4) in to.iter_mut().zip(from) {
+                        // At most 255: a weighted mean of two samples.
+                        *to = onto_white(from4.into(), from[3].into(), 255) as u8;
+                    }
+                }
+                self.next.row(Row::U8(&self.row_8))
+            }
+            Row::U16(row) => {
+                for (to, from) in self.row_16.chunks_exact_mut(3).zip(row.chunks_exact(4)) {
+                    for (to, &from4) in to.iter_mut().zip(from) {
+                        *to = onto_white(from4.into(), from[3].into(), 65535) as u16;
+                    }
+                }
+                self.next.row(Row::U16(&self.row_16))
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.next.end()
+    }
+}
+
+fn onto_white(sample: u64, alpha: u64, max: u64) -> u64 {
+    (sample * alpha + max * (max - alpha) + max / 2) / max
+}
+
+/// The stage that rounds 16-bit samples to 8 bits.
+pub(crate) struct Narrow<N> {
+    next: N,
+    row: Vec<u8>,
+}
+
+impl<N: RowSink> Narrow<N> {
+    pub(crate) fn new(next: N) -> Self {
+        Self {
+            next,
+            row: Vec::new(),
+        }
+    }
+}
+
+impl<N: RowSink> RowSink for Narrow<N> {
+    fn begin(&mut self, mut shape: Shape) -> Result<()> {
+        shape.layout = match shape.layout {
+            Layout::Rgb16 => Layout::Rgb8,
+            Layout::Rgba16 => Layout::Rgba8,
+            other => other,
+        };
+        self.next.begin(shape)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        match row {
+            Row::U16(row) => {
+                self.row.clear();
+                // At most 255; 257 = 65535 / 255.
+                self.row
+                    .extend(row.iter().map(|&v| ((u32::from(v) + 128) / 257) as u8));
+                self.next.row(Row::U8(&self.row))
+            }
+            row => self.next.row(row),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.next.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::testing::{Collected, picture_8, picture_16};
+
+    fn converted(icc: Option<&[u8]>, layout: Layout, samples: &[u8]) -> Vec<u8> {
+        let conversion = Conversion::new(icc);
+        let mut out = Collected::default();
+        let stage = ToSrgb::new(conversion.as_ref(), &mut out);
+        picture_8(
+            InksToRgb::new(conversion.as_ref(), stage),
+            (samples.len() / layout.channels()) as u32,
+            1,
+            layout,
+            samples,
+        );
+        out.bytes
+    }
+
+    fn near(found: &[u8], expected: &[u8]) {
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(expected) {
+            assert!(a.abs_diff(*b) <= 2, "{found:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn display_p3_becomes_srgb() {
+        let icc = ColorProfile::new_display_p3().encode().expect("encodes");
+        // The P3 value of sRGB's pure red is (234, 51, 35).
+        near(
+            &converted(Some(&icc), Layout::Rgb8, &[234, 51, 35]),
+            &[255, 0, 0],
+        );
+        near(
+            &converted(Some(&icc), Layout::Rgba8, &[234, 51, 35, 77]),
+            &[255, 0, 0, 77],
+        );
+        let gray = converted(Some(&icc), Layout::Gray8, &[0, 99, 255]);
+        near(&gray, &[0, 99, 255]);
+    }
+
+    #[test]
+    fn a_gray_profile_converts_its_levels() {
+        let icc = ColorProfile::new_gray_with_gamma(1.0)
+            .encode()
+            .expect("encodes");
+        // Half the light is level 188.
+        near(
+            &converted(Some(&icc), Layout::Gray8, &[0, 128, 255]),
+            &[0, 188, 255],
+        );
+        near(
+            &converted(Some(&icc), Layout::Rgba8, &[128, 128, 128, 40]),
+            &[188, 188, 188, 40],
+        );
+    }
+
+    #[test]
+    fn srgb_and_broken_profiles_cost_nothing() {
+        let srgb = ColorProfile::new_srgb().encode().expect("encodes");
+        assert!(Conversion::new(Some(&srgb)).is_none());
+        assert!(Conversion::new(None).is_none());
+        assert!(Conversion::new(Some(b"")).is_none());
+        assert!(Conversion::new(Some(b"not a profile at all")).is_none());
+        let p3 = ColorProfile::new_display_p3().encode().expect("encodes");
+        for end in (0..p3.len()).step_by(7) {
+            // Must not panic; what it gives depends on where it was cut.
+            let _ = Conversion::new(Some(&p3[..end]));
+        }
+        let same = [9, 200, 31];
+        assert_eq!(converted(Some(&srgb), Layout::Rgb8, &same), same);
+    }
+
+    #[test]
+    fn inks_without_a_profile_take_light_away() {
+        let inks = [0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 255, 0, 128, 0, 128];
+        assert_eq!(
+            converted(None, Layout::Cmyk8, &inks),
+            [255, 255, 255, 0, 255, 255, 0, 0, 0, 127, 63, 127]
+        );
+    }
+
+    #[test]
+    fn transparent_pixels_become_white() {
+        let mut out = Collected::default();
+        let pixels = [10, 20, 30, 0, 10, 20, 30, 255, 0, 0, 0, 128];
+        picture_8(Flatten::new(&mut out), 3, 1, Layout::Rgba8, &pixels);
+        assert_eq!(out.bytes, [255, 255, 255, 10, 20, 30, 127, 127, 127]);
+        let mut out = Collected::default();
+        let pixels = [10, 20, 30, 0, 65535, 0, 65535, 65535];
+        picture_16(
+            Narrow::new(Flatten::new(&mut out)),
+            2,
+            1,
+            Layout::Rgba16,
+            &pixels,
+        );
+        assert_eq!(out.bytes, [255, 255, 255, 255, 0, 255]);
+    }
+}
