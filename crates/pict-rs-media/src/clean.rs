@@ -1,8 +1,20 @@
 //! Drops metadata without re-encoding: keeps what a decoder needs, loses the rest.
+//!
+//! A picture whose orientation is not normal is also turned, because the orientation itself
+//! is metadata. That is done without loss where the codec can, else at high quality.
 
 use std::borrow::Cow;
 
-use crate::{Control, Error, Facts, Format, Result, codec};
+use crate::{
+    Control, Error, Facts, Format, Result, codec,
+    colour::Flatten,
+    inspect,
+    transform::{
+        canvases,
+        pipeline::{Pipeline, conversion},
+        plan::Plan,
+    },
+};
 
 /// A file without metadata, as pieces to be written one after another. Most of them borrow
 /// from the source, so that nothing is held in memory twice.
@@ -18,18 +30,20 @@ pub struct Cleaned<'a> {
 /// orientation has to be applied and the codec cannot do that without loss.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when the container breaks its own rules.
-pub fn clean<'a>(source: &'a [u8], facts: &Facts, _control: &Control) -> Result<Cleaned<'a>> {
+/// [`Error::Corrupt`] when the container breaks its own rules, or when the picture has to be
+/// turned and its pixels cannot be decoded; [`Error::Unsupported`] for formats that this
+/// build cannot clean; [`Error::Cancelled`] through `control`.
+pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
+    control.check()?;
+    if facts.orientation != crate::Orientation::Normal {
+        return turned(source, facts, control);
+    }
     let pieces = match facts.format {
         Format::Jpeg => codec::jpeg::clean(source, facts)?,
         Format::Png => codec::png::clean(source, facts)?,
         Format::Gif => codec::gif::clean(source, facts)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts)?,
-        other => {
-            return Err(Error::Unsupported(format!(
-                "{other} cannot be cleaned by this build"
-            )));
-        }
+        other => return Err(cannot_clean(other)),
     };
     Ok(Cleaned {
         pieces,
@@ -37,7 +51,141 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, _control: &Control) -> Result<
     })
 }
 
-/// An upper estimate, in bytes, of the memory that [`clean()`] needs beside the source.
-pub fn clean_memory(_facts: &Facts) -> u64 {
-    0
+fn cannot_clean(format: Format) -> Error {
+    Error::Unsupported(format!("{format} files cannot be cleaned by this build"))
+}
+
+/// Quality of the formats whose turn costs a generation.
+const TURNED_QUALITY: u8 = 95;
+
+fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
+    let pieces = match facts.format {
+        Format::Jpeg => match codec::jpeg::turn(source, facts, control)? {
+            Some(bytes) => vec![Cow::Owned(bytes)],
+            None => vec![Cow::Owned(turned_jpeg(source, facts, control)?)],
+        },
+        Format::Png => turned_png(source, facts, control)?,
+        Format::Webp => vec![Cow::Owned(turned_webp(source, facts, control)?)],
+        Format::WebpAnimation => {
+            let encoder = codec::webp::AnimationEncoder::new(webp_settings(facts));
+            let pipeline = pipeline(source, facts, control, true);
+            vec![Cow::Owned(canvases(&pipeline, encoder)?.into_bytes())]
+        }
+        other => return Err(cannot_clean(other)),
+    };
+    let facts = inspect(&pieces.concat())?;
+    Ok(Cleaned { pieces, facts })
+}
+
+/// A pipeline that only turns, and converts colours if the profile cannot be kept.
+fn pipeline<'a>(
+    source: &'a [u8],
+    facts: &'a Facts,
+    control: &'a Control,
+    convert: bool,
+) -> Pipeline<'a> {
+    Pipeline {
+        source,
+        facts,
+        plan: Plan::unchanged(facts),
+        conversion: convert.then(|| conversion(source, facts)).flatten(),
+        deep: facts.format == Format::Png,
+        control,
+    }
+}
+
+fn turned_jpeg(source: &[u8], facts: &Facts, control: &Control) -> Result<Vec<u8>> {
+    let mut encoder = codec::jpeg::Encoder::new(Some(TURNED_QUALITY), false);
+    pipeline(source, facts, control, true).still(&mut Flatten::new(&mut encoder))?;
+    Ok(encoder.into_bytes())
+}
+
+fn webp_settings(facts: &Facts) -> codec::webp::Settings {
+    codec::webp::Settings {
+        quality: Some(TURNED_QUALITY),
+        lossless: facts.lossless,
+        fast: false,
+    }
+}
+
+fn turned_webp(source: &[u8], facts: &Facts, control: &Control) -> Result<Vec<u8>> {
+    let mut encoder = codec::webp::Encoder::new(webp_settings(facts));
+    pipeline(source, facts, control, true).still(&mut encoder)?;
+    Ok(encoder.into_bytes())
+}
+
+/// Turns without loss: the samples stay as they are, and so do the chunks that say which
+/// colours they mean.
+fn turned_png<'a>(
+    source: &'a [u8],
+    facts: &Facts,
+    control: &Control,
+) -> Result<Vec<Cow<'a, [u8]>>> {
+    // The encoder may write a gray picture as RGB (16 bits, alpha). A gray profile would not
+    // fit that, so such a picture is converted.
+    let icc = codec::png::icc(source);
+    let fits = icc
+        .as_deref()
+        .is_none_or(|icc| icc.get(16..20) == Some(b"RGB "));
+    let mut encoder = codec::png::Encoder::new(false);
+    pipeline(source, facts, control, !fits).still(&mut encoder)?;
+    let mut bytes = encoder.into_bytes();
+    if !fits || bytes.len() < PNG_HEADER {
+        return Ok(vec![Cow::Owned(bytes)]);
+    }
+    let rest = bytes.split_off(PNG_HEADER);
+    let mut pieces = vec![Cow::Owned(bytes)];
+    pieces.extend(png_colour_chunks(source).map(Cow::Borrowed));
+    pieces.push(Cow::Owned(rest));
+    Ok(pieces)
+}
+
+/// Signature and `IHDR`, which always come first and always have this length.
+const PNG_HEADER: usize = 33;
+
+/// The chunks before the pixels that say what the samples mean, each whole.
+fn png_colour_chunks(source: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = source.get(PNG_HEADER..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let length = u32::from_be_bytes(rest.get(..4)?.try_into().ok()?);
+        let end = usize::try_from(length).ok()?.checked_add(12)?;
+        let (chunk, after) = rest.split_at_checked(end)?;
+        rest = after;
+        (&chunk[4..8] != b"IDAT").then_some(chunk)
+    })
+    .filter(|chunk| {
+        matches!(
+            &chunk[4..8],
+            b"iCCP" | b"sRGB" | b"gAMA" | b"cHRM" | b"cICP"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(data.len()).expect("short").to_be_bytes();
+        [&length, &name[..], data, b"crc!"].concat()
+    }
+
+    #[test]
+    fn colour_chunks_before_the_pixels_are_found() {
+        let source = [
+            vec![0; PNG_HEADER],
+            chunk(b"gAMA", b"1234"),
+            chunk(b"tEXt", b"secret"),
+            chunk(b"iCCP", b"profile"),
+            chunk(b"IDAT", b""),
+            chunk(b"cHRM", b"late"),
+        ]
+        .concat();
+        let names: Vec<_> = png_colour_chunks(&source).map(|c| &c[4..8]).collect();
+        assert_eq!(names, [b"gAMA", b"iCCP"]);
+        for end in 0..source.len() {
+            // A cut file gives fewer chunks and no panic.
+            assert!(png_colour_chunks(&source[..end]).count() <= 2);
+        }
+    }
 }

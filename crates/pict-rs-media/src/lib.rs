@@ -9,22 +9,28 @@
 
 mod clean;
 mod codec;
+mod colour;
 mod control;
+mod crop;
 mod error;
 mod facts;
 mod format;
 mod inspect;
 pub mod limits;
+mod memory;
 pub mod operation;
+mod orient;
 mod preview;
+mod resample;
 mod rows;
 mod transform;
 
-pub use clean::{Cleaned, clean, clean_memory};
+pub use clean::{Cleaned, clean};
 pub use control::Control;
 pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};
 pub use format::{Format, Kind, OutputFormat};
 pub use inspect::inspect;
-pub use preview::{blurhash, preview_memory};
-pub use transform::{Output, Speed, Transformed, predicted_memory, transform};
+pub use memory::{clean_memory, predicted_memory, preview_memory};
+pub use preview::blurhash;
+pub use transform::{Output, Speed, Transformed, transform};

@@ -1,17 +1,266 @@
 //! A small look at a picture: proves that its pixels decode, and gives the blurhash.
 
-use crate::{Control, Error, Facts, Result};
+use blurhash_update::{Encoder, ImageBounds};
+
+use crate::{
+    Control, Error, Facts, Format, Orientation, Result,
+    colour::{InksToRgb, Narrow},
+    operation::Rect,
+    rows::{Layout, Row, RowSink, Shape},
+    transform::pipeline::decode,
+};
 
 /// Decodes the picture (an animation's first frame) far enough to know that it is whole, and
-/// gives its blurhash.
+/// gives its blurhash. A large JPEG is decoded at an eighth of its size, which reads all of
+/// its data too; its hash may differ in a digit from that of the whole picture.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when pixels cannot be decoded.
-pub fn blurhash(_source: &[u8], _facts: &Facts, _control: &Control) -> Result<String> {
-    Err(Error::Internal("not written yet".into()))
+/// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Cancelled`] through `control`.
+pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<String> {
+    let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
+    let shrink = if facts.format == Format::Jpeg && area > WHOLE_JPEG_AREA {
+        8
+    } else {
+        1
+    };
+    let mut hash = Hash {
+        orientation: facts.orientation,
+        shape: None,
+        received: 0,
+        skip: 1,
+        upright: Vec::new(),
+        rgba: Vec::new(),
+        encoder: None,
+    };
+    // Colours are left as they are stored: the hash is a hint, and this is what the published
+    // values of other implementations mean.
+    decode(
+        source,
+        facts,
+        shrink,
+        control,
+        &mut InksToRgb::new(None, Narrow::new(&mut hash)),
+    )?;
+    hash.finish()
 }
 
-/// An upper estimate, in bytes, of the memory that [`blurhash`] needs beside the source.
-pub fn preview_memory(_facts: &Facts) -> u64 {
-    0
+/// JPEGs up to this many pixels are decoded at full size.
+const WHOLE_JPEG_AREA: u64 = 4_000_000;
+
+/// Feeds rows to the hash. Of a picture that has to be turned it keeps only the pixels that
+/// the hash looks at, a few hundred of them.
+struct Hash {
+    orientation: Orientation,
+    shape: Option<Shape>,
+    received: u32,
+    /// The hash looks at every `skip`-th pixel of every `skip`-th row.
+    skip: u32,
+    /// The pixels it looks at, upright; only filled when there is something to turn.
+    upright: Vec<[u8; 4]>,
+    rgba: Vec<u8>,
+    encoder: Option<Encoder>,
+}
+
+impl Hash {
+    fn finish(mut self) -> Result<String> {
+        let (Some(mut encoder), Some(shape)) = (self.encoder.take(), self.shape) else {
+            return Err(Error::Internal("a picture without rows".into()));
+        };
+        if self.orientation != Orientation::Normal {
+            let (width, height) = self.orientation.swap_size((shape.width, shape.height));
+            let across = width.div_ceil(self.skip) as usize;
+            let mut row = vec![0; width as usize * 4];
+            for y in 0..height {
+                if y % self.skip == 0 {
+                    let from = (y / self.skip) as usize * across;
+                    let to = row.chunks_mut(self.skip as usize * 4);
+                    for (to, pixel) in to.zip(&self.upright[from..]) {
+                        to[..4].copy_from_slice(pixel);
+                    }
+                }
+                encoder.update(&row);
+            }
+        }
+        Ok(encoder.finalize())
+    }
+
+    /// Keeps the pixels of the row that is now in `rgba` if the hash looks at them.
+    fn keep(&mut self, shape: Shape, stored_y: u32) {
+        let (up_w, up_h) = self.orientation.swap_size((shape.width, shape.height));
+        let across = up_w.div_ceil(self.skip);
+        // A stored row is an upright row or an upright column.
+        let line = Rect {
+            x: 0,
+            y: stored_y,
+            width: 1,
+            height: 1,
+        };
+        let inverse = match self.orientation {
+            Orientation::Rotate90 => Orientation::Rotate270,
+            Orientation::Rotate270 => Orientation::Rotate90,
+            other => other,
+        };
+        let at = |stored_x| {
+            let pixel = Rect {
+                x: stored_x,
+                ..line
+            };
+            let upright = inverse.stored_rect(pixel, up_w, up_h);
+            (upright.x, upright.y)
+        };
+        for (stored_x, pixel) in (0..shape.width).zip(self.rgba.chunks_exact(4)) {
+            let (x, y) = at(stored_x);
+            if x % self.skip == 0 && y % self.skip == 0 {
+                let index = (y / self.skip) as usize * across as usize + (x / self.skip) as usize;
+                if let Some(kept) = self.upright.get_mut(index) {
+                    kept.copy_from_slice(pixel);
+                }
+            }
+        }
+    }
+}
+
+impl RowSink for Hash {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        let (width, height) = self.orientation.swap_size((shape.width, shape.height));
+        let Some(area) = width.checked_mul(height) else {
+            return Err(Error::Unsupported(
+                "a picture of more than 2^32 pixels has no blurhash".into(),
+            ));
+        };
+        self.shape = Some(shape);
+        self.skip = skip(area);
+        self.encoder = Some(Encoder::auto(ImageBounds { width, height }));
+        if self.orientation != Orientation::Normal {
+            let across = width.div_ceil(self.skip) as usize;
+            let down = height.div_ceil(self.skip) as usize;
+            self.upright = vec![[0; 4]; across * down];
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let (Some(shape), Row::U8(row)) = (self.shape, row) else {
+            return Err(Error::Internal("a row of another kind".into()));
+        };
+        let y = self.received;
+        self.received += 1;
+        self.rgba.clear();
+        match shape.layout {
+            Layout::Rgba8 => self.rgba.extend_from_slice(row),
+            Layout::Rgb8 => self
+                .rgba
+                .extend(row.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255])),
+            _ => self.rgba.extend(row.iter().flat_map(|&v| [v, v, v, 255])),
+        }
+        if self.orientation == Orientation::Normal {
+            if let Some(encoder) = &mut self.encoder {
+                encoder.update(&self.rgba);
+            }
+        } else {
+            self.keep(shape, y);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How many pixels the hash's encoder goes on by when it chooses by itself: the largest power
+/// of two below the side of a square of a 512th of the area. A test holds it to that.
+fn skip(area: u32) -> u32 {
+    let side = ((area / 512) as f32).sqrt().floor() as u32;
+    let mut skip = 1;
+    while skip * 2 < side {
+        skip *= 2;
+    }
+    skip
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        orient::{tests as turns, turn},
+        rows::testing::picture_8,
+    };
+
+    fn hash(orientation: Orientation, width: u32, height: u32, rgb: &[u8]) -> String {
+        let mut hash = Hash {
+            orientation,
+            shape: None,
+            received: 0,
+            skip: 1,
+            upright: Vec::new(),
+            rgba: Vec::new(),
+            encoder: None,
+        };
+        picture_8(&mut hash, width, height, Layout::Rgb8, rgb);
+        hash.finish().expect("the picture is whole")
+    }
+
+    #[test]
+    fn every_orientation_has_the_hash_of_the_upright_picture() {
+        for (width, height) in [(300u32, 200u32), (31, 77), (1, 1), (1, 9), (97, 1000)] {
+            let pixel = |x: u32, y: u32| {
+                [
+                    (x * 255 / width) as u8,
+                    (y * 255 / height) as u8,
+                    if x < width / 3 && y < height / 4 {
+                        255
+                    } else {
+                        20
+                    },
+                ]
+            };
+            let upright: Vec<u8> = (0..height)
+                .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
+                .collect();
+            let rgba: Vec<u8> = upright
+                .chunks_exact(3)
+                .flat_map(|p| [p[0], p[1], p[2], 255])
+                .collect();
+            let expected = blurhash_update::auto_encode(ImageBounds { width, height }, &rgba);
+            for orientation in turns::ALL {
+                let mut stored = Vec::new();
+                let shape = Shape {
+                    width,
+                    height,
+                    layout: Layout::Rgb8,
+                };
+                turn(&upright, shape, turns::inverse(orientation), |row| {
+                    stored.extend_from_slice(row);
+                    Ok(())
+                })
+                .expect("the sizes fit");
+                let (w, h) = orientation.swap_size((width, height));
+                assert_eq!(
+                    hash(orientation, w, h, &stored),
+                    expected,
+                    "{orientation:?} {width}x{height}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_beyond_counting_is_refused() {
+        let mut hash = Hash {
+            orientation: Orientation::Normal,
+            shape: None,
+            received: 0,
+            skip: 1,
+            upright: Vec::new(),
+            rgba: Vec::new(),
+            encoder: None,
+        };
+        let shape = Shape {
+            width: 1 << 17,
+            height: 1 << 17,
+            layout: Layout::Gray8,
+        };
+        assert!(matches!(hash.begin(shape), Err(Error::Unsupported(_))));
+    }
 }

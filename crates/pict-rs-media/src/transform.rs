@@ -1,6 +1,19 @@
 //! Makes a variant: decode, operations in order, encode.
+//!
+//! [`plan`] decides the geometry, [`pipeline`] connects decoder and stages, [`frames`] repeats
+//! that for each frame of an animation. Here stand the encoders.
 
-use crate::{Control, Error, Facts, OutputFormat, Result, operation::Operation};
+pub(crate) mod frames;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
+
+use crate::{
+    Control, Error, Facts, OutputFormat, Result, codec, colour::Flatten, inspect,
+    operation::Operation, rows::CanvasSink,
+};
+use frames::{Assemble, Link};
+use pipeline::Pipeline;
+use plan::Plan;
 
 /// How hard the engine tries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,16 +52,80 @@ pub struct Transformed {
 /// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Unsupported`] when this build
 /// cannot write the format, [`Error::Cancelled`] through `control`.
 pub fn transform(
-    _source: &[u8],
-    _facts: &Facts,
-    _operations: &[Operation],
-    _output: &Output,
-    _control: &Control,
+    source: &[u8],
+    facts: &Facts,
+    operations: &[Operation],
+    output: &Output,
+    control: &Control,
 ) -> Result<Transformed> {
-    Err(Error::Internal("not written yet".into()))
+    control.check()?;
+    let pipeline = Pipeline {
+        source,
+        facts,
+        plan: Plan::new(facts, operations, output.speed),
+        conversion: pipeline::conversion(source, facts),
+        deep: keeps_depth(facts, output),
+        control,
+    };
+    let bytes = encode(&pipeline, output)?;
+    // What was written is asked, not guessed: an encoder may drop alpha that is not there or
+    // merge frames. Reading its own container costs an encoder nothing.
+    let facts = inspect(&bytes)?;
+    Ok(Transformed { bytes, facts })
 }
 
-/// An upper estimate, in bytes, of the memory that [`transform()`] needs beside the source.
-pub fn predicted_memory(facts: &Facts, _operations: &[Operation], _output: &Output) -> u64 {
-    u64::from(facts.stored_width) * u64::from(facts.stored_height) * 4
+/// Only PNG can hold 16 bits; a crop of a deep picture is still worth them, a thumbnail too.
+pub(crate) fn keeps_depth(facts: &Facts, output: &Output) -> bool {
+    facts.bits > 8 && output.format == OutputFormat::Png
+}
+
+fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
+    let fast = output.speed == Speed::Fast;
+    let settings = codec::webp::Settings {
+        quality: output.quality,
+        lossless: false,
+        fast,
+    };
+    let animated = pipeline.facts.is_animated();
+    match output.format {
+        OutputFormat::Jpeg => {
+            let mut encoder = codec::jpeg::Encoder::new(output.quality, fast);
+            pipeline.still(&mut Flatten::new(&mut encoder))?;
+            Ok(encoder.into_bytes())
+        }
+        OutputFormat::Png => {
+            let mut encoder = codec::png::Encoder::new(fast);
+            pipeline.still(&mut encoder)?;
+            Ok(encoder.into_bytes())
+        }
+        OutputFormat::Webp if animated => {
+            canvases(pipeline, codec::webp::AnimationEncoder::new(settings))
+                .map(codec::webp::AnimationEncoder::into_bytes)
+        }
+        OutputFormat::Webp => {
+            let mut encoder = codec::webp::Encoder::new(settings);
+            pipeline.still(&mut encoder)?;
+            Ok(encoder.into_bytes())
+        }
+        OutputFormat::Gif => canvases(pipeline, codec::gif::AnimationEncoder::new(fast))
+            .map(codec::gif::AnimationEncoder::into_bytes),
+        OutputFormat::Apng | OutputFormat::Avif | OutputFormat::Jxl => {
+            Err(Error::Unsupported(format!(
+                "this build cannot write {}",
+                output.format.file_format(animated)
+            )))
+        }
+    }
+}
+
+/// Encodes all canvases of an animation, or the one of a still picture.
+pub(crate) fn canvases<E: CanvasSink>(pipeline: &Pipeline<'_>, encoder: E) -> Result<E> {
+    let link = Link::new();
+    let mut assemble = Assemble::new(&link, encoder);
+    if pipeline.facts.is_animated() {
+        pipeline.animation(&link, &mut assemble)?;
+    } else {
+        pipeline.still(&mut assemble)?;
+    }
+    assemble.finish()
 }

@@ -1,0 +1,216 @@
+//! Upper estimates of the memory that work needs, known before any pixel is decoded.
+//!
+//! All are bytes beside the source itself. They are sums of what each decoder, stage and
+//! encoder holds at most; a server adds them up to decide what may run at once.
+
+use crate::{
+    ColourModel, Facts, Format, Orientation, Output, OutputFormat,
+    operation::Operation,
+    transform::{
+        keeps_depth,
+        plan::{Plan, Step},
+    },
+};
+
+/// An upper estimate, in bytes, of the memory that [`transform()`](crate::transform()) needs
+/// beside the source.
+pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output) -> u64 {
+    let plan = Plan::new(facts, operations, output.speed);
+    let result = area(plan.stored_size.0, plan.stored_size.1);
+    let deep = if keeps_depth(facts, output) { 2 } else { 1 };
+    let decoded = decoder(facts);
+    // Canvases are put together whole again, twice.
+    let animated = facts.is_animated() && output.format.keeps_animation();
+    let frames = if animated { result * 8 } else { 0 };
+    FIXED
+        + decoded
+        + stages(facts, &plan)
+        + turned(facts, result * deep)
+        + frames
+        + encoder(facts, output, result)
+}
+
+/// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean()) needs beside
+/// the source.
+pub fn clean_memory(facts: &Facts) -> u64 {
+    if facts.orientation == Orientation::Normal {
+        return FIXED;
+    }
+    let pixels = pixels(facts);
+    let again = match facts.format {
+        // The coefficients twice, or the picture and the encoder's coefficients.
+        Format::Jpeg => pixels * 4 * components(facts),
+        Format::Png => pixels * pixel_bytes(facts),
+        Format::Webp => pixels * WEBP_ENCODER,
+        _ => pixels * ANIMATION_ENCODER,
+    };
+    FIXED + decoder(facts) + turned(facts, pixels * sample_bytes(facts)) + again
+}
+
+/// An upper estimate, in bytes, of the memory that [`blurhash`](crate::blurhash) needs beside
+/// the source.
+pub fn preview_memory(facts: &Facts) -> u64 {
+    FIXED + decoder(facts)
+}
+
+/// Tables and small buffers that all work needs.
+const FIXED: u64 = 2 << 20;
+
+/// Bytes per pixel of a WebP encoder: the picture as it is handed over, its planes, the state
+/// of the search, the file.
+const WEBP_ENCODER: u64 = 12;
+
+/// Bytes per pixel of an encoder of animations: the canvas, the one before, and the encoder's
+/// own copies of both.
+const ANIMATION_ENCODER: u64 = 24;
+
+fn area(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+fn pixels(facts: &Facts) -> u64 {
+    area(facts.stored_width, facts.stored_height)
+}
+
+fn components(facts: &Facts) -> u64 {
+    match (facts.colour, facts.has_alpha) {
+        (ColourModel::Gray, false) => 1,
+        (ColourModel::Rgb, false) => 3,
+        _ => 4,
+    }
+}
+
+fn sample_bytes(facts: &Facts) -> u64 {
+    if facts.bits > 8 { 2 } else { 1 }
+}
+
+fn pixel_bytes(facts: &Facts) -> u64 {
+    // Deep gray is handed on as RGB.
+    components(facts).max(if facts.bits > 8 { 3 } else { 1 }) * sample_bytes(facts)
+}
+
+fn decoder(facts: &Facts) -> u64 {
+    let pixels = pixels(facts);
+    let row = u64::from(facts.stored_width) * pixel_bytes(facts);
+    match facts.format {
+        // Two bytes for each coefficient, at most at full size in each component.
+        Format::Jpeg if facts.buffered => pixels * 2 * components(facts) + row * 32,
+        Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
+        // The pixels, and a second form of them inside the decoder (alpha or lossless).
+        Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
+        // The canvas, the one before it, the frame on its own, and its indices.
+        Format::Gif | Format::WebpAnimation => pixels * 13,
+        _ => row * 32,
+    }
+}
+
+/// The sums of each resample: as many rows as its kernel reaches over output rows, in floats.
+fn stages(facts: &Facts, plan: &Plan) -> u64 {
+    let mut width = f64::from(facts.stored_width) / f64::from(plan.shrink);
+    let mut samples = 0.0;
+    for step in &plan.steps {
+        match step {
+            Step::Cut(rect) => width = rect.width.into(),
+            Step::Resample { geometry, .. } => {
+                samples += width * (4.0 * geometry.rows_in_flight() + 8.0);
+                width = geometry.width.into();
+                samples += width * 6.0;
+            }
+        }
+    }
+    (samples * components(facts) as f64) as u64
+}
+
+/// The held picture of a turn; `samples` per component.
+fn turned(facts: &Facts, samples: u64) -> u64 {
+    if facts.orientation == Orientation::Normal {
+        0
+    } else {
+        samples * components(facts)
+    }
+}
+
+fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
+    match output.format {
+        // Coefficients are held until the best Huffman codes are known.
+        OutputFormat::Jpeg => result * 9,
+        OutputFormat::Png => result * pixel_bytes(facts),
+        OutputFormat::Webp if !facts.is_animated() => result * WEBP_ENCODER,
+        // The file so far grows with the frames, but only by what changes between them.
+        _ if facts.is_animated() => result * (ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
+        _ => result * ANIMATION_ENCODER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Speed;
+
+    fn photograph(width: u32, height: u32) -> Facts {
+        Facts {
+            format: Format::Jpeg,
+            stored_width: width,
+            stored_height: height,
+            orientation: Orientation::Normal,
+            frames: 1,
+            duration_ms: None,
+            has_alpha: false,
+            bits: 8,
+            colour: ColourModel::Rgb,
+            buffered: false,
+            lossless: false,
+        }
+    }
+
+    fn thumbnail(facts: &Facts, format: OutputFormat) -> u64 {
+        let output = Output {
+            format,
+            quality: None,
+            speed: Speed::Quality,
+        };
+        predicted_memory(facts, &[Operation::Thumbnail(1024)], &output)
+    }
+
+    #[test]
+    fn a_streamed_photograph_costs_little_whatever_its_size() {
+        let facts = photograph(6000, 4000);
+        assert!(thumbnail(&facts, OutputFormat::Webp) < 24 << 20);
+        assert!(preview_memory(&facts) < 4 << 20);
+        assert_eq!(clean_memory(&facts), FIXED);
+    }
+
+    #[test]
+    fn what_must_be_held_is_counted() {
+        let streamed = photograph(6000, 4000);
+        let buffered = Facts {
+            buffered: true,
+            ..streamed.clone()
+        };
+        let held = 24_000_000 * 6;
+        assert!(thumbnail(&buffered, OutputFormat::Jpeg) > held);
+        assert!(preview_memory(&buffered) > held);
+        let turned = Facts {
+            orientation: Orientation::Rotate90,
+            ..streamed
+        };
+        assert!(clean_memory(&turned) > held);
+        assert!(thumbnail(&turned, OutputFormat::Jpeg) < 24 << 20);
+    }
+
+    #[test]
+    fn the_largest_sizes_do_not_overflow() {
+        let facts = Facts {
+            format: Format::Gif,
+            frames: u32::MAX,
+            bits: 16,
+            buffered: true,
+            orientation: Orientation::Transpose,
+            ..photograph(65535, 65535)
+        };
+        for format in OutputFormat::ALL {
+            assert!(thumbnail(&facts, format) > 1 << 32);
+        }
+        assert!(clean_memory(&facts) > 1 << 32);
+    }
+}

@@ -1,0 +1,157 @@
+//! Puts decoder, stages and sink together.
+
+use crate::{
+    Control, Error, Facts, Format, Result, codec,
+    colour::{Conversion, InksToRgb, Narrow, ToSrgb},
+    crop::Cut,
+    orient::Turn,
+    resample::Resample,
+    rows::{CanvasSink, Row, RowSink, Shape},
+    transform::{
+        frames::{Link, Unroll},
+        plan::{Plan, Step},
+    },
+};
+
+/// What happens between a decoder and an encoder.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) source: &'a [u8],
+    pub(crate) facts: &'a Facts,
+    pub(crate) plan: Plan,
+    /// `None` leaves the colours as they are stored.
+    pub(crate) conversion: Option<Conversion>,
+    /// Whether 16-bit samples are handed on as such.
+    pub(crate) deep: bool,
+    pub(crate) control: &'a Control,
+}
+
+impl Pipeline<'_> {
+    /// Pushes the still picture, or an animation's first frame, into `sink`.
+    pub(crate) fn still(&self, sink: &mut dyn RowSink) -> Result<()> {
+        let mut stages = self.stages(sink);
+        decode(
+            self.source,
+            self.facts,
+            self.plan.shrink,
+            self.control,
+            &mut stages,
+        )
+    }
+
+    /// Pushes every canvas of an animation into `sink`, as one picture each. `link` tells its
+    /// delay.
+    pub(crate) fn animation(&self, link: &Link, sink: &mut dyn RowSink) -> Result<()> {
+        let mut unroll = Unroll::new(link, false, self.stages(sink));
+        decode_canvases(self.source, self.facts, self.control, &mut unroll)
+    }
+
+    /// The stages in order of the rows: inks, geometry, colours, depth, turn. They are put
+    /// together from the end, because each owns the next.
+    fn stages<'s>(&'s self, sink: &'s mut dyn RowSink) -> Box<dyn RowSink + 's> {
+        let turn = Turn::new(self.facts.orientation, sink);
+        let mut stage: Box<dyn RowSink + 's> = if self.deep {
+            Box::new(ToSrgb::new(self.conversion.as_ref(), turn))
+        } else {
+            Box::new(ToSrgb::new(self.conversion.as_ref(), Narrow::new(turn)))
+        };
+        let source_is_deep = self.facts.bits > 8;
+        let last = self.plan.last_resample();
+        for (index, step) in self.plan.steps.iter().enumerate().rev() {
+            stage = match *step {
+                Step::Cut(rect) => Box::new(Cut::new(rect, stage)),
+                Step::Resample { geometry, deep } => {
+                    let keeps = if last == Some(index) {
+                        self.deep || self.conversion.is_some()
+                    } else {
+                        true
+                    };
+                    let deep = deep || (source_is_deep && keeps);
+                    Box::new(Resample::new(geometry, deep, stage))
+                }
+            };
+        }
+        Box::new(Watch {
+            control: self.control,
+            next: InksToRgb::new(self.conversion.as_ref(), stage),
+            rows: 0,
+        })
+    }
+}
+
+/// The conversion from the file's colours to sRGB, if it needs one.
+pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
+    let icc = match facts.format {
+        Format::Jpeg => codec::jpeg::icc(source),
+        Format::Png => codec::png::icc(source),
+        Format::Webp | Format::WebpAnimation => codec::webp::icc(source),
+        _ => None,
+    };
+    Conversion::new(icc.as_deref())
+}
+
+/// Pushes the rows of a still picture, or of an animation's first frame. `shrink` (1, 2, 4
+/// or 8) is only for JPEG.
+pub(crate) fn decode(
+    source: &[u8],
+    facts: &Facts,
+    shrink: u32,
+    control: &Control,
+    sink: &mut dyn RowSink,
+) -> Result<()> {
+    match facts.format {
+        Format::Jpeg => codec::jpeg::decode(source, facts, shrink, control, sink),
+        Format::Png => codec::png::decode(source, facts, control, sink),
+        Format::Webp => codec::webp::decode(source, facts, control, sink),
+        _ => {
+            let link = Link::new();
+            let mut first = Unroll::new(&link, true, sink);
+            decode_canvases(source, facts, control, &mut first)
+        }
+    }
+}
+
+fn decode_canvases(
+    source: &[u8],
+    facts: &Facts,
+    control: &Control,
+    sink: &mut dyn CanvasSink,
+) -> Result<()> {
+    match facts.format {
+        Format::Gif => codec::gif::decode_animation(source, facts, control, sink),
+        Format::WebpAnimation => codec::webp::decode_animation(source, facts, control, sink),
+        other => Err(Error::Unsupported(format!(
+            "{other} files cannot be decoded by this build"
+        ))),
+    }
+}
+
+/// How many rows pass between two looks at the control.
+const ROWS_PER_LOOK: u32 = 16;
+
+/// The stage that stops the work when nobody waits for it any more.
+struct Watch<'a, N> {
+    control: &'a Control,
+    next: N,
+    rows: u32,
+}
+
+impl<N: RowSink> RowSink for Watch<'_, N> {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        self.rows = 0;
+        self.control.check()?;
+        self.next.begin(shape)
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        self.rows = self.rows.wrapping_add(1);
+        if self.rows.is_multiple_of(ROWS_PER_LOOK) {
+            self.control.check()?;
+        }
+        self.next.row(row)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.control.check()?;
+        self.next.end()
+    }
+}
