@@ -26,6 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The route table. Methods that a path does not have are answered with 405 and `Allow`.
 fn routes(app: &mut web::ServiceConfig) {
     let get_or_head = "GET, HEAD";
+    // Before the scope, which would take the path for itself.
+    app.service(resource("/image", "POST", [web::post().to(image::upload)]));
     app.service(
         web::scope("/image")
             .service(resource(
@@ -90,7 +92,6 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             )),
     )
-    .service(resource("/image", "POST", [web::post().to(image::upload)]))
     .service(resource(
         "/healthz",
         get_or_head,

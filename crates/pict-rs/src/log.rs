@@ -1,5 +1,7 @@
 //! Log lines on standard output.
 
+use std::io::IsTerminal as _;
+
 use pict_rs_core::config::{LogFormat, LoggingConfig};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -18,7 +20,7 @@ pub fn start(config: &LoggingConfig) -> anyhow::Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(spans)
-        .with_ansi(!config.no_ansi);
+        .with_ansi(!config.no_ansi && std::io::stdout().is_terminal());
     match config.format {
         LogFormat::Normal => builder.init(),
         LogFormat::Compact => builder.compact().init(),
