@@ -3,6 +3,7 @@
 pub(crate) mod exif;
 pub(crate) mod gif;
 pub(crate) mod jpeg;
+pub(crate) mod pieces;
 pub(crate) mod png;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::codec::exif;
+use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
 
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
-const DNL: u8 = 0xdc;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
@@ -137,11 +137,8 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
 
 /// The pieces of the file that a decoder needs, and the ICC profile.
 pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
-    let mut pieces = Pieces {
-        source,
-        done: Vec::new(),
-        pending: 0..2,
-    };
+    let mut pieces = Pieces::new(source);
+    pieces.keep(0..2);
     for segment in Segments::new(source)? {
         let segment = segment?;
         match segment.marker {
@@ -430,41 +427,6 @@ fn entropy_end(source: &[u8], mut at: usize) -> usize {
             Some(0xff) => at += 1,
             Some(_) => return at,
         }
-    }
-}
-
-/// Joins neighbouring ranges, so that a clean file costs one piece.
-struct Pieces<'a> {
-    source: &'a [u8],
-    done: Vec<Cow<'a, [u8]>>,
-    pending: Range<usize>,
-}
-
-impl<'a> Pieces<'a> {
-    fn keep(&mut self, range: Range<usize>) {
-        if self.pending.end == range.start {
-            self.pending.end = range.end;
-            return;
-        }
-        self.flush();
-        self.pending = range;
-    }
-
-    fn own(&mut self, bytes: Vec<u8>) {
-        self.flush();
-        self.done.push(Cow::Owned(bytes));
-    }
-
-    fn flush(&mut self) {
-        let range = std::mem::take(&mut self.pending);
-        if !range.is_empty() {
-            self.done.push(Cow::Borrowed(&self.source[range]));
-        }
-    }
-
-    fn finish(mut self) -> Vec<Cow<'a, [u8]>> {
-        self.flush();
-        self.done
     }
 }
 

@@ -1,0 +1,266 @@
+//! The chunks of a PNG file: facts, cleaning and the ICC profile. Inflates nothing but the
+//! profile, and that only when asked and up to a cap.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::codec::exif;
+use crate::codec::pieces::Pieces;
+use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
+
+pub(super) const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
+/// The largest value of a length or a size.
+const MAX: u32 = i32::MAX as u32;
+/// Profiles beyond this are not colour profiles.
+const MAX_ICC: usize = 4 << 20;
+
+/// Chunks without which a decoder gives other pixels.
+const DECODED: [&[u8; 4]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
+/// Chunks that say what the pixels mean.
+const MEANING: [&[u8; 4]; 8] = [
+    b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sBIT",
+];
+
+/// What the chunks say.
+pub(super) struct Header {
+    width: u32,
+    height: u32,
+    bits: u8,
+    colour: u8,
+    interlaced: bool,
+    transparent: bool,
+    orientation: Orientation,
+}
+
+impl Header {
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            format: Format::Png,
+            stored_width: self.width,
+            stored_height: self.height,
+            orientation: self.orientation,
+            frames: 1,
+            duration_ms: None,
+            has_alpha: self.transparent || matches!(self.colour, 4 | 6),
+            bits: if self.bits == 16 { 16 } else { 8 },
+            colour: if matches!(self.colour, 0 | 4) {
+                ColourModel::Gray
+            } else {
+                ColourModel::Rgb
+            },
+            buffered: self.interlaced,
+            lossless: true,
+        }
+    }
+}
+
+/// Walks the whole file.
+pub(super) fn read(source: &[u8]) -> Result<Header> {
+    let mut chunks = Chunks::new(source)?;
+    let first = chunks.next().transpose()?;
+    let mut header = match first {
+        Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data)?,
+        Some(chunk) if &chunk.kind == b"CgBI" => {
+            return Err(Error::Unsupported(
+                "PNG files rewritten for iOS applications cannot be read by this build".into(),
+            ));
+        }
+        _ => return Err(corrupt("it does not start with its header")),
+    };
+    let mut orientation = None;
+    // Image data is one run of chunks.
+    let (mut data, mut data_ended) = (false, false);
+    for chunk in chunks {
+        let chunk = chunk?;
+        if data && &chunk.kind != b"IDAT" {
+            data_ended = true;
+        }
+        match &chunk.kind {
+            b"IHDR" => return Err(corrupt("it has two headers")),
+            b"IDAT" if data_ended => return Err(corrupt("its data is in two places")),
+            b"IDAT" => data = true,
+            b"acTL" if !data => {
+                return Err(Error::Unsupported(
+                    "APNG files cannot be read by this build; still PNG files can".into(),
+                ));
+            }
+            b"tRNS" if !data && header.may_have_trns() => header.transparent = true,
+            b"eXIf" if orientation.is_none() => orientation = Some(exif::orientation(chunk.data)),
+            b"PLTE" | b"IEND" => {}
+            // Bit 5 of the first letter: an unknown chunk without which it cannot be shown.
+            kind if kind[0] & 0x20 == 0 => {
+                return Err(corrupt("it has an unknown critical chunk"));
+            }
+            _ => {}
+        }
+    }
+    if !data {
+        return Err(corrupt("it has no picture data"));
+    }
+    header.orientation = orientation.unwrap_or_default();
+    Ok(header)
+}
+
+/// The file without chunks that neither make nor explain pixels.
+pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    keep(source, |kind| {
+        DECODED.contains(&kind) || MEANING.contains(&kind)
+    })
+}
+
+/// Only what makes pixels, so that a decoder neither reads nor stores anything else.
+pub(super) fn decodable(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    let may_have_trns = read(source)?.may_have_trns();
+    keep(source, |kind| {
+        DECODED.contains(&kind) && (kind != b"tRNS" || may_have_trns)
+    })
+}
+
+fn keep(source: &[u8], wanted: impl Fn(&[u8; 4]) -> bool) -> Result<Vec<Cow<'_, [u8]>>> {
+    let mut pieces = Pieces::new(source);
+    pieces.keep(0..SIGNATURE.len());
+    for chunk in Chunks::new(source)? {
+        let chunk = chunk?;
+        if wanted(&chunk.kind) {
+            pieces.keep(chunk.range);
+        }
+    }
+    Ok(pieces.finish())
+}
+
+/// The inflated ICC profile. `gAMA` and `cHRM` are not turned into one: pictures with those
+/// but without a profile are treated as sRGB, which is what almost all of them are.
+pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
+    let chunk = Chunks::new(source)
+        .ok()?
+        .map_while(Result::ok)
+        .take_while(|chunk| &chunk.kind != b"IDAT")
+        .find(|chunk| &chunk.kind == b"iCCP")?;
+    // A picture of one pixel around the chunk lets the decoder do it, with its limits.
+    let around = [
+        SIGNATURE,
+        &b"\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90\x77\x53\xde"[..],
+        &source[chunk.range],
+        b"\0\0\0\0IDAT",
+    ]
+    .concat();
+    let limits = png::Limits {
+        bytes: chunk.data.len().saturating_mul(2).saturating_add(MAX_ICC),
+    };
+    let decoder = png::Decoder::new_with_limits(std::io::Cursor::new(around), limits);
+    let profile = decoder.read_info().ok()?.info().icc_profile.clone()?;
+    (!profile.is_empty() && profile.len() <= MAX_ICC).then(|| profile.into_owned())
+}
+
+impl Header {
+    fn may_have_trns(&self) -> bool {
+        matches!(self.colour, 0 | 2 | 3)
+    }
+}
+
+fn parse(header: &[u8]) -> Result<Header> {
+    let [
+        w3,
+        w2,
+        w1,
+        w0,
+        h3,
+        h2,
+        h1,
+        h0,
+        bits,
+        colour,
+        0,
+        0,
+        interlace @ (0 | 1),
+    ] = *header
+    else {
+        return Err(corrupt("its header is not valid"));
+    };
+    let (width, height) = (
+        u32::from_be_bytes([w3, w2, w1, w0]),
+        u32::from_be_bytes([h3, h2, h1, h0]),
+    );
+    if !(1..=MAX).contains(&width) || !(1..=MAX).contains(&height) {
+        return Err(corrupt("its width or height is not valid"));
+    }
+    match (colour, bits) {
+        (0, 1 | 2 | 4 | 8 | 16) | (3, 1 | 2 | 4 | 8) | (2 | 4 | 6, 8 | 16) => {}
+        _ => return Err(corrupt("its colour type and depth do not fit")),
+    }
+    Ok(Header {
+        width,
+        height,
+        bits,
+        colour,
+        interlaced: interlace == 1,
+        transparent: false,
+        orientation: Orientation::Normal,
+    })
+}
+
+struct Chunk<'a> {
+    kind: [u8; 4],
+    data: &'a [u8],
+    /// With length and checksum.
+    range: Range<usize>,
+}
+
+/// All chunks up to `IEND`, which must come.
+struct Chunks<'a> {
+    source: &'a [u8],
+    at: usize,
+    done: bool,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(source: &'a [u8]) -> Result<Self> {
+        if !source.starts_with(SIGNATURE) {
+            return Err(corrupt("it does not start as one"));
+        }
+        Ok(Self {
+            source,
+            at: SIGNATURE.len(),
+            done: false,
+        })
+    }
+
+    fn chunk(&mut self) -> Option<Chunk<'a>> {
+        let rest = self.source.get(self.at..)?;
+        let len = u32::from_be_bytes(*rest.first_chunk()?);
+        if len > MAX {
+            return None;
+        }
+        let kind = *rest.get(4..)?.first_chunk()?;
+        let data = rest.get(8..)?.get(..len as usize)?;
+        // The checksum is the decoder's to check.
+        rest.get(8..)?.get(data.len()..)?.get(..4)?;
+        let start = self.at;
+        self.at += 12 + data.len();
+        Some(Chunk {
+            kind,
+            data,
+            range: start..self.at,
+        })
+    }
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Result<Chunk<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let Some(chunk) = self.chunk() else {
+            self.done = true;
+            return Some(Err(corrupt("it ends too early")));
+        };
+        self.done = &chunk.kind == b"IEND";
+        Some(Ok(chunk))
+    }
+}
+
+pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
+    Error::corrupt(Format::Png, reason)
+}
