@@ -23,6 +23,11 @@ pub fn announce(path: Option<&OsStr>) {
         missing = list(missing),
         "optional programs; stills and animations need none"
     );
+    if !pict_rs_media::JPEG_SIMD {
+        tracing::warn!(
+            "built without SIMD for JPEG (on x86-64: install nasm and build again); decoding is slower"
+        );
+    }
 }
 
 fn find(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
