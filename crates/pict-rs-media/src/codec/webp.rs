@@ -1,74 +1,26 @@
 //! WebP, still and animated, over libwebp.
-use crate::rows::{AnimationShape, Canvas, CanvasSink};
-use crate::rows::{Row, RowSink, Shape};
-use std::ops::ControlFlow;
+//!
+//! The container is ours ([`riff`]), the bitstreams are libwebp's; every call into it goes
+//! through [`sys`], the only module with unsafe code. Start reading at [`inspect`].
+
+mod animation;
+mod read;
+mod riff;
+mod still;
+mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
-use crate::{Control, Error, Facts, Result};
+use crate::codec::exif;
+use crate::{ColourModel, Facts, Format, Orientation, Result};
 
-/// Facts from the container; no pixel is decoded.
-pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
-    Err(Error::Internal("webp is not written yet".into()))
-}
+pub(crate) use animation::AnimationEncoder;
+pub(crate) use read::{decode, decode_animation};
+pub(crate) use still::Encoder;
 
-/// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
-/// the end of the picture.
-pub(crate) fn clean<'a>(_source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
-    Err(Error::Internal("webp is not written yet".into()))
-}
-
-/// The embedded ICC profile, if there is one.
-pub(crate) fn icc(_source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    None
-}
-
-/// Pushes the still picture's rows (`Rgb8` or `Rgba8`); not turned, not colour managed.
-pub(crate) fn decode(
-    _source: &[u8],
-    _facts: &Facts,
-    _control: &Control,
-    _sink: &mut dyn RowSink,
-) -> Result<()> {
-    Err(Error::Internal("webp is not written yet".into()))
-}
-
-/// Pushes the animation, one composed canvas after another; memory does not grow with the
-/// number of frames.
-pub(crate) fn decode_animation(
-    _source: &[u8],
-    _facts: &Facts,
-    _control: &Control,
-    _sink: &mut dyn CanvasSink,
-) -> Result<()> {
-    Err(Error::Internal("webp is not written yet".into()))
-}
-
-/// Receives canvases.
-pub(crate) struct AnimationEncoder {}
-
-impl AnimationEncoder {
-    pub(crate) fn new(_settings: Settings) -> Self {
-        Self {}
-    }
-
-    /// The file; valid after `end`.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        Vec::new()
-    }
-}
-
-impl CanvasSink for AnimationEncoder {
-    fn begin(&mut self, _shape: AnimationShape) -> Result<()> {
-        Ok(())
-    }
-    fn canvas(&mut self, _canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        Ok(ControlFlow::Continue(()))
-    }
-    fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
+use riff::{Chunk, Container, Content, Frame};
 
 /// How a WebP is written.
 #[derive(Clone, Copy, Debug)]
@@ -79,28 +31,127 @@ pub(crate) struct Settings {
     pub(crate) fast: bool,
 }
 
-/// Receives `Gray8`, `Rgb8` or `Rgba8` rows of an sRGB picture.
-pub(crate) struct Encoder {}
+/// Facts from the container; no pixel is decoded.
+pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+    let container = riff::read(source)?;
+    let (format, frames, duration_ms) = match container.content {
+        Content::Still(_) => (Format::Webp, 1, None),
+        Content::Animation {
+            frames,
+            duration_ms,
+            ..
+        } => (Format::WebpAnimation, frames, Some(duration_ms)),
+    };
+    Ok(Facts {
+        format,
+        stored_width: container.width,
+        stored_height: container.height,
+        orientation: container
+            .exif
+            .map_or(Orientation::Normal, exif::orientation),
+        frames,
+        duration_ms,
+        has_alpha: container.has_alpha,
+        bits: 8,
+        colour: ColourModel::Rgb,
+        buffered: true,
+        lossless: container.lossless,
+    })
+}
 
-impl Encoder {
-    pub(crate) fn new(_settings: Settings) -> Self {
-        Self {}
+/// The embedded ICC profile, if there is one.
+pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+    riff::read(source).ok()?.icc.map(Cow::Borrowed)
+}
+
+/// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
+/// the end of the picture.
+///
+/// What is kept is written in the order that the specification asks for.
+pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
+    let container = riff::read(source)?;
+    // A place for the header, which holds the length of what follows.
+    let mut pieces = vec![Cow::Borrowed(&[][..])];
+    if let Some(vp8x) = extended_header(&container) {
+        pieces.push(Cow::Owned(vp8x));
     }
+    if let Some(icc) = container.icc {
+        pieces.push(Cow::Owned(chunk_header(b"ICCP", icc.len())));
+        push_data(&mut pieces, icc);
+    }
+    match container.content {
+        Content::Still(bitstream) => {
+            for chunk in bitstream.chunks() {
+                push_chunk(&mut pieces, &chunk);
+            }
+        }
+        Content::Animation { anim, .. } => {
+            push_chunk(&mut pieces, &anim);
+            for frame in riff::frames(source)? {
+                push_frame(&mut pieces, &frame?);
+            }
+        }
+    }
+    let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let mut header = chunk_header(b"RIFF", size + 4);
+    header.extend(b"WEBP");
+    pieces[0] = Cow::Owned(header);
+    Ok(pieces)
+}
 
-    /// The file; valid after `end`.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        Vec::new()
+/// The `VP8X` chunk, when the picture cannot do without one.
+fn extended_header(container: &Container<'_>) -> Option<Vec<u8>> {
+    let needed = match &container.content {
+        Content::Still(bitstream) => container.icc.is_some() || bitstream.alpha.is_some(),
+        Content::Animation { .. } => true,
+    };
+    let mut flags = container.flags & (riff::ALPHA | riff::ANIMATION);
+    if container.icc.is_some() {
+        flags |= riff::ICC;
+    }
+    needed.then(|| riff::vp8x(flags, container.width, container.height))
+}
+
+/// The header of a chunk whose data were read from a file, so that their length fits.
+fn chunk_header(name: &[u8; 4], length: usize) -> Vec<u8> {
+    let mut header = name.to_vec();
+    header.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    header
+}
+
+fn push_chunk<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, chunk: &Chunk<'a>) {
+    match chunk.padded() {
+        Some(bytes) => pieces.push(Cow::Borrowed(bytes)),
+        None => {
+            pieces.push(Cow::Borrowed(chunk.bytes()));
+            pieces.push(Cow::Borrowed(&[0]));
+        }
     }
 }
 
-impl RowSink for Encoder {
-    fn begin(&mut self, _shape: Shape) -> Result<()> {
-        Ok(())
+fn push_data<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, data: &'a [u8]) {
+    pieces.push(Cow::Borrowed(data));
+    if data.len() % 2 == 1 {
+        pieces.push(Cow::Borrowed(&[0]));
     }
-    fn row(&mut self, _row: Row<'_>) -> Result<()> {
-        Ok(())
+}
+
+/// A frame with nothing but its alpha and its picture.
+fn push_frame<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, frame: &Frame<'a>) {
+    let size = riff::FRAME_HEADER
+        + frame
+            .bitstream
+            .chunks()
+            .map(|chunk| chunk.bytes().len().next_multiple_of(2))
+            .sum::<usize>();
+    if size == frame.chunk.data.len() {
+        push_chunk(pieces, &frame.chunk);
+        return;
     }
-    fn end(&mut self) -> Result<()> {
-        Ok(())
+    let mut header = chunk_header(b"ANMF", size);
+    header.extend(&frame.chunk.data[..riff::FRAME_HEADER]);
+    pieces.push(Cow::Owned(header));
+    for chunk in frame.bitstream.chunks() {
+        push_chunk(pieces, &chunk);
     }
 }

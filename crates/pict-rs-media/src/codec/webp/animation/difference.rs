@@ -1,0 +1,191 @@
+//! What must be sent so that the shown canvas becomes the next one. Pure pixels, no codec.
+
+/// Side of the squares that are sent or kept as a whole: VP8's chroma blocks cover 8×8 pixels,
+/// and frames must start at even positions.
+pub(super) const BLOCK: usize = 8;
+
+/// A box of the canvas and which of its blocks changed.
+pub(super) struct Difference {
+    /// Left edge of the box, a multiple of [`BLOCK`].
+    pub(super) x: usize,
+    /// Upper edge of the box, a multiple of [`BLOCK`].
+    pub(super) y: usize,
+    right: usize,
+    bottom: usize,
+    canvas_width: usize,
+    /// For every block of the canvas, row by row, whether it changed.
+    blocks: Vec<bool>,
+    /// Blocks in one row of `blocks`.
+    columns: usize,
+}
+
+impl Difference {
+    /// Everything has to be sent.
+    pub(super) fn everything(width: usize, height: usize) -> Self {
+        let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
+        Self {
+            x: 0,
+            y: 0,
+            right: width,
+            bottom: height,
+            canvas_width: width,
+            blocks: vec![true; columns * rows],
+            columns,
+        }
+    }
+
+    /// One block, although it did not change.
+    pub(super) fn corner(width: usize, height: usize) -> Self {
+        Self {
+            right: width.min(BLOCK),
+            bottom: height.min(BLOCK),
+            ..Self::everything(width, height)
+        }
+    }
+
+    /// What differs by more than `tolerance` in any channel; `None` when nothing does.
+    /// Alpha may not differ at all, and what is invisible in both does not differ.
+    pub(super) fn between(
+        shown: &[u8],
+        next: &[u8],
+        width: usize,
+        height: usize,
+        tolerance: u8,
+    ) -> Option<Self> {
+        let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
+        let mut blocks = vec![false; columns * rows];
+        let (mut left, mut right, mut top, mut bottom) = (columns, 0, rows, 0);
+        for (row, blocks) in blocks.chunks_exact_mut(columns).enumerate() {
+            for y in row * BLOCK..height.min((row + 1) * BLOCK) {
+                let line = y * width * 4..(y + 1) * width * 4;
+                let (shown, next) = (&shown[line.clone()], &next[line]);
+                if shown == next {
+                    continue;
+                }
+                let pairs = shown.chunks(BLOCK * 4).zip(next.chunks(BLOCK * 4));
+                for (changed, (shown, next)) in blocks.iter_mut().zip(pairs) {
+                    *changed |= shown != next && differs(shown, next, tolerance);
+                }
+            }
+            let Some(first) = blocks.iter().position(|changed| *changed) else {
+                continue;
+            };
+            let last = blocks.iter().rposition(|changed| *changed)?;
+            (left, right) = (left.min(first), right.max(last + 1));
+            (top, bottom) = (top.min(row), row + 1);
+        }
+        (bottom > 0).then(|| Self {
+            x: left * BLOCK,
+            y: top * BLOCK,
+            right: width.min(right * BLOCK),
+            bottom: height.min(bottom * BLOCK),
+            canvas_width: width,
+            blocks,
+            columns,
+        })
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.right - self.x
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.bottom - self.y
+    }
+
+    /// Whether some blocks inside the box did not change.
+    pub(super) fn has_gaps(&self) -> bool {
+        (self.y..self.bottom)
+            .step_by(BLOCK)
+            .any(|y| self.block_row(y).contains(&false))
+    }
+
+    /// Whether no pixel of the next canvas in the box is transparent.
+    pub(super) fn is_opaque(&self, next: &[u8]) -> bool {
+        (self.y..self.bottom).all(|y| {
+            next[self.line(y)]
+                .chunks_exact(4)
+                .all(|rgba| rgba[3] == 255)
+        })
+    }
+
+    /// Whether laying opaque pixels over the shown ones gives the next canvas. Pixels that
+    /// become more transparent can only be replaced.
+    pub(super) fn can_blend(&self, shown: &[u8], next: &[u8]) -> bool {
+        (self.y..self.bottom).all(|y| {
+            let line = self.line(y);
+            let changed = self.block_row(y).iter();
+            let pairs = next[line.clone()]
+                .chunks(BLOCK * 4)
+                .zip(shown[line].chunks(BLOCK * 4));
+            changed.zip(pairs).all(|(changed, (next, shown))| {
+                !changed
+                    || next
+                        .chunks_exact(4)
+                        .zip(shown.chunks_exact(4))
+                        .all(|(next, shown)| next[3] == 255 || is_kept(next, shown))
+            })
+        })
+    }
+
+    /// Appends the box's part of a row, already cut out of both canvases, with everything that
+    /// is to be kept made transparent. Only valid where [`Difference::can_blend`] holds.
+    pub(super) fn push_masked(&self, y: usize, next: &[u8], shown: &[u8], out: &mut Vec<u8>) {
+        let pairs = next.chunks(BLOCK * 4).zip(shown.chunks(BLOCK * 4));
+        for (changed, (next, shown)) in self.block_row(y).iter().zip(pairs) {
+            for (next, shown) in next.chunks_exact(4).zip(shown.chunks_exact(4)) {
+                let alpha = if !changed || (next[3] != 255 && is_kept(next, shown)) {
+                    0
+                } else {
+                    next[3]
+                };
+                out.extend([next[0], next[1], next[2], alpha]);
+            }
+        }
+    }
+
+    /// Takes over into `shown` what was sent: the changed blocks, or the whole box.
+    pub(super) fn copy(&self, next: &[u8], shown: &mut [u8], only_changed: bool) {
+        for y in self.y..self.bottom {
+            let line = self.line(y);
+            let (next, shown) = (&next[line.clone()], &mut shown[line]);
+            let pairs = next.chunks(BLOCK * 4).zip(shown.chunks_mut(BLOCK * 4));
+            for (changed, (next, shown)) in self.block_row(y).iter().zip(pairs) {
+                if *changed || !only_changed {
+                    shown.copy_from_slice(next);
+                }
+            }
+        }
+    }
+
+    /// The bytes of a canvas that hold the box's part of row `y`.
+    fn line(&self, y: usize) -> std::ops::Range<usize> {
+        let start = y * self.canvas_width;
+        (start + self.x) * 4..(start + self.right) * 4
+    }
+
+    /// The box's blocks that row `y` runs through.
+    fn block_row(&self, y: usize) -> &[bool] {
+        let row = &self.blocks[y / BLOCK * self.columns..][..self.columns];
+        &row[self.x / BLOCK..self.right.div_ceil(BLOCK)]
+    }
+}
+
+fn differs(shown: &[u8], next: &[u8], tolerance: u8) -> bool {
+    shown
+        .chunks_exact(4)
+        .zip(next.chunks_exact(4))
+        .any(|(shown, next)| {
+            shown[3] != next[3]
+                || (next[3] != 0
+                    && shown[..3]
+                        .iter()
+                        .zip(next)
+                        .any(|(shown, next)| shown.abs_diff(*next) > tolerance))
+        })
+}
+
+/// Whether a pixel stays what it is.
+fn is_kept(next: &[u8], shown: &[u8]) -> bool {
+    next == shown || (next[3] == 0 && shown[3] == 0)
+}

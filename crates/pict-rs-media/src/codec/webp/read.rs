@@ -1,0 +1,174 @@
+//! WebP to pixels: rows of a still, composed canvases of an animation.
+
+use super::riff::{self, Bitstream, Container, Content, Frame, corrupt};
+use super::sys::{self, Incremental, Pixels};
+use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
+use crate::{Control, Error, Facts, Result};
+
+/// Bytes of bitstream between two looks at the control.
+const STEP: usize = 64 << 10;
+
+/// Pushes the still picture's rows (`Rgb8` or `Rgba8`); not turned, not colour managed.
+pub(crate) fn decode(
+    source: &[u8],
+    _facts: &Facts,
+    control: &Control,
+    sink: &mut dyn RowSink,
+) -> Result<()> {
+    let Container {
+        content: Content::Still(bitstream),
+        ..
+    } = riff::read(source)?
+    else {
+        return Err(Error::Internal("an animation is not a still".into()));
+    };
+    let Bitstream { width, height, .. } = bitstream;
+    let (pixels, layout) = if bitstream.has_alpha {
+        (Pixels::Rgba, Layout::Rgba8)
+    } else {
+        (Pixels::Rgb, Layout::Rgb8)
+    };
+    let mut decoder = Incremental::new(bitstream.bytes(), width, height, pixels)?;
+    sink.begin(Shape {
+        width,
+        height,
+        layout,
+    })?;
+    let mut pushed = 0;
+    loop {
+        control.check()?;
+        let more = decoder.advance(STEP)?;
+        // Rows go on while they are warm in the cache.
+        for row in pushed..decoder.rows() {
+            if row % 64 == 0 {
+                control.check()?;
+            }
+            sink.row(Row::U8(decoder.row(row)))?;
+        }
+        pushed = pushed.max(decoder.rows());
+        if more.is_none() {
+            break;
+        }
+    }
+    if pushed != height as usize {
+        return Err(corrupt("the picture ends too early"));
+    }
+    sink.end()
+}
+
+/// Pushes the animation, one composed canvas after another; memory does not grow with the
+/// number of frames.
+pub(crate) fn decode_animation(
+    source: &[u8],
+    _facts: &Facts,
+    control: &Control,
+    sink: &mut dyn CanvasSink,
+) -> Result<()> {
+    let container = riff::read(source)?;
+    let Content::Animation { loop_count, .. } = container.content else {
+        return Err(Error::Internal("a still is not an animation".into()));
+    };
+    sink.begin(AnimationShape {
+        width: container.width,
+        height: container.height,
+        loop_count: loop_count.into(),
+        has_alpha: container.has_alpha,
+    })?;
+    let mut composer = Composer::new(container.width, container.height);
+    for frame in riff::frames(source)? {
+        control.check()?;
+        let frame = frame?;
+        composer.show(&frame)?;
+        let canvas = Canvas {
+            rgba: &composer.canvas,
+            delay_ms: frame.duration_ms,
+        };
+        if sink.canvas(canvas)?.is_break() {
+            break;
+        }
+        if frame.clear {
+            composer.clear(&frame);
+        }
+    }
+    sink.end()
+}
+
+/// The canvas of an animation and the means to draw on it.
+struct Composer {
+    stride: usize,
+    /// RGBA, straight alpha. Transparent at first: like all browsers, this does not look at
+    /// the background colour.
+    canvas: Vec<u8>,
+    /// Room for a frame that must be blended.
+    frame: Vec<u8>,
+}
+
+impl Composer {
+    fn new(width: u32, height: u32) -> Self {
+        let stride = width as usize * 4;
+        Self {
+            stride,
+            canvas: vec![0; stride * height as usize],
+            frame: Vec::new(),
+        }
+    }
+
+    fn show(&mut self, frame: &Frame<'_>) -> Result<()> {
+        let Bitstream {
+            width,
+            height,
+            has_alpha,
+            ..
+        } = frame.bitstream;
+        let bytes = frame.bitstream.bytes();
+        if !(has_alpha && frame.blend) {
+            let start = self.start(frame);
+            let into = &mut self.canvas[start..];
+            return sys::decode(bytes, Pixels::Rgba, into, self.stride);
+        }
+        let row_len = width as usize * 4;
+        self.frame.resize(row_len * height as usize, 0);
+        sys::decode(bytes, Pixels::Rgba, &mut self.frame, row_len)?;
+        let start = self.start(frame);
+        let rows = self.canvas[start..].chunks_mut(self.stride);
+        for (under, over) in rows.zip(self.frame.chunks_exact(row_len)) {
+            blend_row(&mut under[..row_len], over);
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, frame: &Frame<'_>) {
+        let row_len = frame.bitstream.width as usize * 4;
+        let start = self.start(frame);
+        let rows = self.canvas[start..].chunks_mut(self.stride);
+        for row in rows.take(frame.bitstream.height as usize) {
+            row[..row_len].fill(0);
+        }
+    }
+
+    fn start(&self, frame: &Frame<'_>) -> usize {
+        frame.y as usize * self.stride + frame.x as usize * 4
+    }
+}
+
+/// Lays straight-alpha pixels over others.
+fn blend_row(under: &mut [u8], over: &[u8]) {
+    for (under, over) in under.chunks_exact_mut(4).zip(over.chunks_exact(4)) {
+        match over[3] {
+            0 => {}
+            255 => under.copy_from_slice(over),
+            alpha => {
+                let alpha = u32::from(alpha);
+                // In units of 1/255², so that nothing is rounded before the end.
+                let (over_weight, under_weight) =
+                    (alpha * 255, u32::from(under[3]) * (255 - alpha));
+                let total = over_weight + under_weight;
+                for (under, over) in under[..3].iter_mut().zip(over) {
+                    let sum = u32::from(*over) * over_weight + u32::from(*under) * under_weight;
+                    *under = ((sum + total / 2) / total) as u8;
+                }
+                under[3] = ((total + 127) / 255) as u8;
+            }
+        }
+    }
+}

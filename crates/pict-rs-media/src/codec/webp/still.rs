@@ -1,0 +1,180 @@
+//! Rows to a still WebP. Lossy pictures are held only as VP8's own planes (1.5 bytes a pixel,
+//! one more for alpha), lossless ones at four bytes a pixel.
+
+use super::Settings;
+use super::sys::{self, Config, Pixels, Planes};
+use crate::rows::{Layout, Row, RowSink, Shape};
+use crate::{Error, Result};
+
+/// Rows that are converted at a time; even, because chroma is shared by two rows.
+const STRIP: usize = 16;
+
+/// Receives `Gray8`, `Rgb8` or `Rgba8` rows of an sRGB picture.
+pub(crate) struct Encoder {
+    settings: Settings,
+    picture: Option<Picture>,
+    bytes: Vec<u8>,
+}
+
+struct Picture {
+    shape: Shape,
+    samples: Samples,
+}
+
+enum Samples {
+    Lossy {
+        planes: Planes,
+        /// Rows not converted yet.
+        strip: Vec<u8>,
+        pixels: Pixels,
+        converted: usize,
+    },
+    Lossless {
+        argb: Vec<u32>,
+    },
+}
+
+impl Encoder {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            picture: None,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The file; valid after `end`.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl RowSink for Encoder {
+    fn begin(&mut self, shape: Shape) -> Result<()> {
+        check_size(shape.width, shape.height)?;
+        let samples = if self.settings.lossless {
+            Samples::Lossless {
+                argb: Vec::with_capacity(shape.width as usize * shape.height as usize),
+            }
+        } else {
+            let pixels = match shape.layout {
+                Layout::Rgba8 => Pixels::Rgba,
+                _ => Pixels::Rgb,
+            };
+            Samples::Lossy {
+                planes: Planes::new(shape.width, shape.height)?,
+                strip: Vec::with_capacity(STRIP * shape.width as usize * pixels.channels()),
+                pixels,
+                converted: 0,
+            }
+        };
+        self.picture = Some(Picture { shape, samples });
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row<'_>) -> Result<()> {
+        let (Some(picture), Row::U8(row)) = (&mut self.picture, row) else {
+            return Err(misused());
+        };
+        let layout = picture.shape.layout;
+        match &mut picture.samples {
+            Samples::Lossless { argb } => push_argb(argb, layout, row)?,
+            Samples::Lossy {
+                planes,
+                strip,
+                pixels,
+                converted,
+            } => {
+                match layout {
+                    Layout::Gray8 => strip.extend(row.iter().flat_map(|gray| [*gray; 3])),
+                    Layout::Rgb8 | Layout::Rgba8 => strip.extend_from_slice(row),
+                    _ => return Err(misused()),
+                }
+                if strip.len() == strip_len(picture.shape.width, *pixels) {
+                    planes.import(*converted, *pixels, strip)?;
+                    *converted += STRIP;
+                    strip.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some(picture) = self.picture.take() else {
+            return Err(misused());
+        };
+        let config = config(self.settings)?;
+        let Shape { width, height, .. } = picture.shape;
+        self.bytes = match picture.samples {
+            Samples::Lossless { mut argb } => sys::encode_argb(&config, width, height, &mut argb)?,
+            Samples::Lossy {
+                mut planes,
+                strip,
+                pixels,
+                converted,
+            } => {
+                if !strip.is_empty() {
+                    planes.import(converted, pixels, &strip)?;
+                }
+                planes.encode(&config)?
+            }
+        };
+        Ok(())
+    }
+}
+
+/// libwebp's configuration for `settings`.
+pub(super) fn config(settings: Settings) -> Result<Config> {
+    let mut config = sys::config()?;
+    config.thread_level = 0;
+    if settings.lossless {
+        config.lossless = 1;
+        // For lossless pictures this is effort, not quality.
+        (config.method, config.quality) = if settings.fast { (1, 20.0) } else { (4, 50.0) };
+        return Ok(config);
+    }
+    config.quality = f32::from(settings.quality.unwrap_or(DEFAULT_QUALITY).min(100));
+    config.method = if settings.fast { 1 } else { 2 };
+    Ok(config)
+}
+
+/// On libwebp's scale.
+const DEFAULT_QUALITY: u8 = 80;
+
+/// # Errors
+/// [`Error::Unsupported`] for what the format cannot hold.
+pub(super) fn check_size(width: u32, height: u32) -> Result<()> {
+    if width.max(height) <= sys::MAX_SIZE && width > 0 && height > 0 {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "WebP pictures have 1 to {} pixels on each side, this one would have {width}×{height}",
+        sys::MAX_SIZE
+    )))
+}
+
+fn strip_len(width: u32, pixels: Pixels) -> usize {
+    STRIP * width as usize * pixels.channels()
+}
+
+fn push_argb(argb: &mut Vec<u32>, layout: Layout, row: &[u8]) -> Result<()> {
+    let pixel = |a, r, g, b| u32::from_be_bytes([a, r, g, b]);
+    match layout {
+        Layout::Gray8 => argb.extend(row.iter().map(|gray| pixel(255, *gray, *gray, *gray))),
+        Layout::Rgb8 => argb.extend(
+            row.chunks_exact(3)
+                .map(|rgb| pixel(255, rgb[0], rgb[1], rgb[2])),
+        ),
+        Layout::Rgba8 => argb.extend(
+            row.chunks_exact(4)
+                .map(|rgba| pixel(rgba[3], rgba[0], rgba[1], rgba[2])),
+        ),
+        _ => return Err(misused()),
+    }
+    Ok(())
+}
+
+fn misused() -> Error {
+    Error::Internal("the WebP encoder was given rows it did not ask for".into())
+}
