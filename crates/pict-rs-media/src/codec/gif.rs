@@ -1,56 +1,125 @@
 //! GIF, still and animated.
-use crate::rows::{AnimationShape, Canvas, CanvasSink};
-use std::ops::ControlFlow;
+//!
+//! Blocks are read by [`blocks`], pixels by [`lzw`], composed into canvases by [`read`]; writing
+//! ([`write`]) lays its frames over the `gif` crate's encoder and `quantette`'s palettes.
+//! Start reading at [`inspect`].
+
+mod blocks;
+mod lzw;
+mod palette;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::{Control, Error, Facts, Result};
+use crate::{ColourModel, Facts, Format, Orientation, Result};
+
+use blocks::{Block, Disposal, Frame, Gif, TRAILER, corrupt};
+
+pub(crate) use read::decode_animation;
+pub(crate) use write::AnimationEncoder;
 
 /// Facts from the container; no pixel is decoded.
-pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
-    Err(Error::Internal("gif is not written yet".into()))
+///
+/// A file that ends inside a later frame has the frames before it, as in browsers. The duration
+/// is the sum of the delays in the file, although browsers show frames without a delay longer.
+pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+    let gif = Gif::read(source)?;
+    let mut frames = gif.frames();
+    let first = frames
+        .next()
+        .unwrap_or_else(|| Err(corrupt("it has no complete frame")))?;
+    let (width, height) = gif.canvas(&first);
+    if width == 0 || height == 0 {
+        return Err(corrupt("it has no pixels"));
+    }
+    let mut opacity = Opacity {
+        size: (width, height),
+        ..Opacity::default()
+    };
+    let (mut count, mut hundredths) = (0, 0);
+    for frame in std::iter::once(Ok(first)).chain(frames) {
+        let frame = frame?;
+        opacity.add(&frame);
+        // A frame has at least 12 bytes, so that neither sum can wrap.
+        count += 1;
+        hundredths += u64::from(frame.delay);
+    }
+    Ok(Facts {
+        format: Format::Gif,
+        stored_width: width,
+        stored_height: height,
+        orientation: Orientation::Normal,
+        frames: count,
+        duration_ms: Some(hundredths * 10),
+        has_alpha: opacity.has_alpha,
+        bits: 8,
+        colour: ColourModel::Rgb,
+        buffered: false,
+        lossless: true,
+    })
 }
 
-/// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
-/// the end of the picture.
-pub(crate) fn clean<'a>(_source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
-    Err(Error::Internal("gif is not written yet".into()))
+/// The file without metadata, pixels untouched. Drops everything after the end of the picture,
+/// and everything that is neither a frame nor the loop count.
+pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
+    let gif = Gif::read(source)?;
+    let mut kept = Vec::new();
+    keep(&mut kept, 0..gif.body);
+    for block in gif.blocks() {
+        match block? {
+            Block::Loop(_, bytes) => keep(&mut kept, bytes),
+            Block::Frame(frame) => {
+                if let Some(control) = frame.control {
+                    keep(&mut kept, control);
+                }
+                keep(&mut kept, frame.image);
+            }
+        }
+    }
+    let mut pieces: Vec<_> = kept
+        .into_iter()
+        .map(|bytes| Cow::Borrowed(&source[bytes]))
+        .collect();
+    pieces.push(Cow::Borrowed(&[TRAILER]));
+    Ok(pieces)
 }
 
-/// Pushes the animation, one composed canvas after another; memory does not grow with the
-/// number of frames.
-pub(crate) fn decode_animation(
-    _source: &[u8],
-    _facts: &Facts,
-    _control: &Control,
-    _sink: &mut dyn CanvasSink,
-) -> Result<()> {
-    Err(Error::Internal("gif is not written yet".into()))
-}
-
-/// Receives canvases.
-pub(crate) struct AnimationEncoder {}
-
-impl AnimationEncoder {
-    /// `fast` trades palette quality for time.
-    pub(crate) fn new(_fast: bool) -> Self {
-        Self {}
-    }
-
-    /// The file; valid after `end`.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        Vec::new()
+/// Adds a range, joined to the one before it if nothing was dropped in between.
+fn keep(kept: &mut Vec<Range<usize>>, bytes: Range<usize>) {
+    match kept.last_mut() {
+        Some(last) if last.end == bytes.start => last.end = bytes.end,
+        _ => kept.push(bytes),
     }
 }
 
-impl CanvasSink for AnimationEncoder {
-    fn begin(&mut self, _shape: AnimationShape) -> Result<()> {
-        Ok(())
-    }
-    fn canvas(&mut self, _canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        Ok(ControlFlow::Continue(()))
-    }
-    fn end(&mut self) -> Result<()> {
-        Ok(())
+/// Whether transparent pixels can be seen, judged by boxes and disposals alone.
+#[derive(Default)]
+struct Opacity {
+    size: (u32, u32),
+    /// Whether the canvas that the next frame is drawn on is known to be opaque.
+    opaque: bool,
+    has_alpha: bool,
+}
+
+impl Opacity {
+    fn add(&mut self, frame: &Frame<'_>) {
+        let right = u32::from(frame.left) + u32::from(frame.width);
+        let bottom = u32::from(frame.top) + u32::from(frame.height);
+        let covers = (frame.left, frame.top) == (0, 0)
+            && right >= self.size.0
+            && bottom >= self.size.1
+            && frame.transparent.is_none();
+        let before = self.opaque;
+        self.opaque |= covers;
+        self.has_alpha |= !self.opaque;
+        match frame.disposal {
+            Disposal::Keep => {}
+            Disposal::Background => self.opaque = false,
+            Disposal::Previous => self.opaque = before,
+        }
     }
 }
