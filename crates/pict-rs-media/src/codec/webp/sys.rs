@@ -176,11 +176,17 @@ fn check(status: c::VP8StatusCode) -> Result<()> {
     use c::VP8StatusCode as Status;
     Err(match status {
         Status::VP8_STATUS_OK => return Ok(()),
-        Status::VP8_STATUS_OUT_OF_MEMORY => out_of_memory(),
+        // Said of a damaged alpha header as well, and the prediction of memory comes before
+        // decoding, so the file is the likelier culprit.
+        Status::VP8_STATUS_OUT_OF_MEMORY => {
+            corrupt("its transparency is invalid, or there is no memory for the picture")
+        }
         Status::VP8_STATUS_NOT_ENOUGH_DATA | Status::VP8_STATUS_SUSPENDED => {
             corrupt("the picture ends too early")
         }
         Status::VP8_STATUS_BITSTREAM_ERROR => corrupt("the picture's data are invalid"),
+        // Nobody here can abort: this is what becomes of alpha that cannot be decoded.
+        Status::VP8_STATUS_USER_ABORT => corrupt("the picture's transparency is invalid"),
         Status::VP8_STATUS_UNSUPPORTED_FEATURE => {
             corrupt("the picture uses a feature that the format reserves")
         }
