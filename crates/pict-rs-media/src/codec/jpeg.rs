@@ -11,6 +11,7 @@ use crate::{ColourModel, Control, Error, Facts, Orientation, Result};
 
 mod container;
 mod encode;
+mod huffman;
 mod sys;
 
 pub(crate) use encode::Encoder;

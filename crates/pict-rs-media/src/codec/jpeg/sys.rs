@@ -15,6 +15,7 @@ use std::{mem, ptr};
 use mozjpeg_sys as ffi;
 
 use super::container::corrupt;
+use super::huffman::Statistics;
 use crate::{ColourModel, Control, Error, Result};
 
 /// What libjpeg refused, by its own code.
@@ -270,7 +271,7 @@ pub(super) struct Move {
 }
 
 /// Moves the DCT coefficients of a file and writes them again, with `markers` (code and
-/// payload) after the header. `None` when the file redefines its tables on the way.
+/// payload) after the header. `None` when libjpeg can read but not write such a file.
 ///
 /// The caller makes sure that a mirrored axis is a whole number of blocks.
 pub(super) fn turn(
@@ -291,7 +292,7 @@ pub(super) fn turn(
     to.info.common.progress = from.info.common.progress;
     to.info.common.client_data = from.info.common.client_data;
     match write_moved(
-        &from.info,
+        &mut from.info,
         &mut to.info,
         moved,
         how,
@@ -300,8 +301,9 @@ pub(super) fn turn(
         markers,
     ) {
         Ok(()) => Ok(Some(to.bytes())),
-        Err(Failure::Message { code, .. }) if code == ffi::JERR_MISMATCHED_QUANT_TABLE => Ok(None),
-        Err(failure) => Err(failure.into_internal()),
+        Err(Failure::Cancelled) => Err(Error::Cancelled),
+        // Tables that change on the way, coefficients beyond what 8-bit pictures need.
+        Err(Failure::Message { .. }) => Ok(None),
     }
 }
 
@@ -316,6 +318,7 @@ fn moved_coefficients(
     how: Move,
 ) -> std::result::Result<Arrays, Failure> {
     let count = info.num_components as usize;
+    let block = BlockMove::new(how);
     let mut arrays: Arrays = [ptr::null_mut(); ffi::NUM_QUANT_TBLS];
     guard(|| {
         // SAFETY: the header was read, so `comp_info` holds `num_components` (checked to be
@@ -360,13 +363,13 @@ fn moved_coefficients(
                         for x in 0..out_width {
                             let from_x = if how.mirror_x { out_width - 1 - x } else { x };
                             let from = *access(&mut *common, source, from_x, 1, 0);
-                            move_block(&*from.add(from_y as usize), &mut *to.add(x as usize), how);
+                            block.apply(&*from.add(from_y as usize), &mut *to.add(x as usize));
                         }
                     } else {
                         let from = *access(&mut *common, source, from_y, 1, 0);
                         for x in 0..out_width {
                             let from_x = if how.mirror_x { out_width - 1 - x } else { x };
-                            move_block(&*from.add(from_x as usize), &mut *to.add(x as usize), how);
+                            block.apply(&*from.add(from_x as usize), &mut *to.add(x as usize));
                         }
                     }
                 }
@@ -376,23 +379,46 @@ fn moved_coefficients(
     Ok(arrays)
 }
 
-/// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
-fn move_block(from: &ffi::JBLOCK, to: &mut ffi::JBLOCK, how: Move) {
-    for row in 0..8 {
-        for column in 0..8 {
-            let value = if how.transpose {
-                from[column * 8 + row]
-            } else {
-                from[row * 8 + column]
-            };
-            let negate = (how.mirror_x && column % 2 == 1) != (how.mirror_y && row % 2 == 1);
-            to[row * 8 + column] = if negate { value.wrapping_neg() } else { value };
+/// How to move the coefficients inside a block.
+struct BlockMove {
+    transpose: bool,
+    /// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
+    signs: ffi::JBLOCK,
+}
+
+impl BlockMove {
+    fn new(how: Move) -> Self {
+        let mut signs = [1; 64];
+        for (at, sign) in signs.iter_mut().enumerate() {
+            let (row, column) = (at / 8, at % 8);
+            if (how.mirror_x && column % 2 == 1) != (how.mirror_y && row % 2 == 1) {
+                *sign = -1;
+            }
+        }
+        Self {
+            transpose: how.transpose,
+            signs,
+        }
+    }
+
+    fn apply(&self, from: &ffi::JBLOCK, to: &mut ffi::JBLOCK) {
+        if self.transpose {
+            for row in 0..8 {
+                for column in 0..8 {
+                    to[row * 8 + column] = from[column * 8 + row];
+                }
+            }
+        } else {
+            *to = *from;
+        }
+        for (value, sign) in to.iter_mut().zip(self.signs) {
+            *value = value.wrapping_mul(sign);
         }
     }
 }
 
 fn write_moved(
-    from: &ffi::jpeg_decompress_struct,
+    from: &mut ffi::jpeg_decompress_struct,
     to: &mut ffi::jpeg_compress_struct,
     mut arrays: Arrays,
     how: Move,
@@ -430,8 +456,10 @@ fn write_moved(
             }
             if progressive {
                 ffi::jpeg_simple_progression(to);
+                to.optimize_coding = 1;
+            } else {
+                fit_tables(from, to, &arrays, how);
             }
-            to.optimize_coding = 1;
             ffi::jpeg_write_coefficients(to, arrays.as_mut_ptr());
             for (marker, payload) in markers {
                 ffi::jpeg_write_marker(
@@ -444,6 +472,62 @@ fn write_moved(
             ffi::jpeg_finish_compress(to);
         }
     })
+}
+
+/// One row of blocks in so many is looked at for the Huffman tables.
+const SAMPLED_ROWS: usize = 4;
+
+/// Sets Huffman tables that fit the coefficients.
+///
+/// # Safety
+/// `to` must have its default tables and the components of `from`, `arrays` their moved
+/// coefficients.
+unsafe fn fit_tables(
+    from: &mut ffi::jpeg_decompress_struct,
+    to: &mut ffi::jpeg_compress_struct,
+    arrays: &Arrays,
+    how: Move,
+) {
+    let mut statistics = [const { None }; ffi::NUM_QUANT_TBLS];
+    // SAFETY: by the caller; rows are accessed below the sizes of the arrays, tables are
+    // checked for null.
+    unsafe {
+        let Some(access) = (*from.common.mem).access_virt_barray else {
+            return;
+        };
+        for (index, &array) in arrays.iter().enumerate().take(to.num_components as usize) {
+            let component = &*from.comp_info.add(index);
+            let (mut width, mut height) = (component.width_in_blocks, component.height_in_blocks);
+            if how.transpose {
+                mem::swap(&mut width, &mut height);
+            }
+            let table = (*to.comp_info.add(index)).dc_tbl_no as usize;
+            let Some(slot) = statistics.get_mut(table) else {
+                return;
+            };
+            let statistics = slot.get_or_insert_with(Statistics::new);
+            for y in (0..height).step_by(SAMPLED_ROWS) {
+                let row = *access(&mut from.common, array, y, 1, 0);
+                let row = std::slice::from_raw_parts(row, width as usize);
+                let mut before = 0;
+                for block in row {
+                    statistics.count(block, before);
+                    before = block[0];
+                }
+            }
+        }
+        let tables = to.dc_huff_tbl_ptrs.iter().zip(to.ac_huff_tbl_ptrs);
+        for (statistics, (dc, ac)) in statistics.into_iter().zip(tables) {
+            let (Some(statistics), Some(dc), Some(ac)) = (statistics, dc.as_mut(), ac.as_mut())
+            else {
+                continue;
+            };
+            for (table, fitted) in [(dc, statistics.dc()), (ac, statistics.ac())] {
+                table.bits = fitted.bits;
+                table.huffval = fitted.symbols;
+            }
+        }
+    }
 }
 
 fn transpose(table: &mut [u16; 64]) {
