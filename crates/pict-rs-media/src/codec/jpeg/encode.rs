@@ -1,4 +1,8 @@
 //! Writes JPEG: zenjpeg for few bytes, libjpeg for little time.
+//!
+//! At equal score (SSIMULACRA2 of 80, six photographs at 640 pixels) zenjpeg's files are 11 %
+//! smaller; they take 2.5 instead of 0.5 ms. Progressive files would be 3 % smaller still for
+//! twice the time, trellis quantisation 9 % for ten times.
 
 use zenjpeg::encoder::{
     BytesEncoder, ChromaSubsampling, EncoderConfig, PixelLayout, Quality, Unstoppable,
@@ -11,6 +15,9 @@ use crate::{ColourModel, Error, Result};
 const DEFAULT_QUALITY: u8 = 80;
 /// From here on halved chroma is what one would see first.
 const FULL_CHROMA_QUALITY: u8 = 92;
+/// Fitted Huffman tables save 4 % but keep all symbols, about 3 bytes a pixel, until the end.
+/// Beyond this area general tables are used, and memory no longer grows with the picture.
+const MAX_FITTED_AREA: u64 = 4 << 20;
 
 /// Receives `Gray8` or `Rgb8` rows of an sRGB picture.
 pub(crate) struct Encoder {
@@ -103,7 +110,7 @@ fn small(
     quality: u8,
     full_chroma: bool,
 ) -> Result<BytesEncoder> {
-    let quality = Quality::ApproxMozjpeg(quality);
+    let quality = Quality::ApproxJpegli(like_libjpeg(quality));
     let (config, layout) = if colour == ColourModel::Gray {
         (EncoderConfig::grayscale(quality), PixelLayout::Gray8Srgb)
     } else {
@@ -114,10 +121,19 @@ fn small(
         };
         (EncoderConfig::ycbcr(quality, chroma), PixelLayout::Rgb8Srgb)
     };
+    let area = u64::from(shape.width) * u64::from(shape.height);
     config
         .progressive(false)
+        .optimize_huffman(area <= MAX_FITTED_AREA)
         .encode_from_bytes(shape.width, shape.height, layout)
         .map_err(internal)
+}
+
+/// The value on zenjpeg's scale that scores like libjpeg's `quality`. Measured at 60 to 90 with
+/// halved chroma, within one point of SSIMULACRA2.
+fn like_libjpeg(quality: u8) -> f32 {
+    let quality = f32::from(quality);
+    quality + 0.13 * (100.0 - quality)
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
