@@ -52,13 +52,16 @@ impl RowSink for Encoder {
         encoder.set_color(colour);
         encoder.set_depth(depth);
         encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
-        let compression = if self.fast {
-            DeflateCompression::FdeflateUltraFast
+        // Photographs of 1024 pixels, and a screen full of text: 1688, 896 and 315 kB in
+        // about 70, 40 and 21 ms. Level 6 gains 0 to 5 % for up to three times the time.
+        // `fast`: 2001, 852 and 725 kB in 11, 5 and 3 ms.
+        let (compression, filter) = if self.fast {
+            (DeflateCompression::FdeflateUltraFast, Filter::Paeth)
         } else {
-            DeflateCompression::Level(6)
+            (DeflateCompression::Level(4), Filter::Adaptive)
         };
         encoder.set_deflate_compression(compression);
-        encoder.set_filter(Filter::Adaptive);
+        encoder.set_filter(filter);
         let writer = encoder.write_header().map_err(internal)?;
         self.writer = Some(
             writer
