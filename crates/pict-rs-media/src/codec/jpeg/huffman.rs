@@ -115,7 +115,7 @@ fn table(counts: &[u32; SYMBOLS]) -> Table {
         .collect();
     while trees.len() > 1 {
         // Of equally rare trees the longer-lived go first; the forbidden symbol ends deepest.
-        trees.sort_by(|a, b| b.0.cmp(&a.0));
+        trees.sort_by_key(|tree| std::cmp::Reverse(tree.0));
         let (Some(rarest), Some(rare)) = (trees.pop(), trees.pop()) else {
             break;
         };
