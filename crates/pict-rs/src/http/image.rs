@@ -1,10 +1,16 @@
 //! Originals: in, out, away.
 
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::{Spool, Spooled};
 use pict_rs_core::service::{find, remove, upload};
@@ -78,8 +84,10 @@ pub async fn delete(
 pub async fn upload(
     ctx: web::Data<Context>,
     request: HttpRequest,
-    mut form: Multipart,
+    payload: web::Payload,
 ) -> Result<HttpResponse> {
+    let body = Body(Rc::new(RefCell::new(payload)));
+    let mut form = Multipart::new(request.headers(), body.clone());
     let limit = ctx.config.server.upload_timeout;
     let received = match UploadQuery::parse(request.query_string()) {
         Ok(query) => {
@@ -99,7 +107,7 @@ pub async fn upload(
             Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
         }
         Err(error) => {
-            drain(&mut form).await;
+            drain(body).await;
             Err(error)
         }
     }
@@ -181,9 +189,21 @@ fn bad_form(error: actix_multipart::MultipartError) -> ApiError {
     ))
 }
 
+/// What a client sends. Shared, because a form that found a mistake cannot be read any further.
+#[derive(Clone)]
+struct Body(Rc<RefCell<web::Payload>>);
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
+    }
+}
+
 /// A client that is still sending would see a broken connection instead of the answer.
-async fn drain(form: &mut Multipart) {
-    let rest = async { while let Some(Ok(_)) = form.next().await {} };
+async fn drain(mut body: Body) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
     // Whether it ended or not, the answer goes out now.
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
