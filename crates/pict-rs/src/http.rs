@@ -21,7 +21,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, Resource, Route, web};
 use pict_rs_core::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The route table. Methods that a path does not have are answered with 405 and `Allow`.
 fn routes(app: &mut web::ServiceConfig) {
@@ -162,6 +162,11 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
     .shutdown_timeout(server.shutdown_timeout.0)
     .bind(server.address)
     .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
+    // Before anybody can know that we run: a signal right after the line below ends us well.
+    let signals = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     for address in http.addrs() {
         tracing::info!("listening on http://{address}");
     }
@@ -172,7 +177,7 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
         "ready"
     );
     let running = http.run();
-    let stopper = actix_web::rt::spawn(stop_on_signal(running.handle()));
+    let stopper = actix_web::rt::spawn(stop_on_signal(signals, running.handle()));
     running.await?;
     stopper.abort();
     context.repo.close().await;
@@ -181,11 +186,7 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
 }
 
 /// The first signal stops gracefully, the second at once.
-async fn stop_on_signal(server: ServerHandle) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
     for graceful in [true, false] {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -195,5 +196,4 @@ async fn stop_on_signal(server: ServerHandle) -> std::io::Result<()> {
         // Not awaited: it ends when the server has stopped, and a second signal must be heard.
         drop(server.stop(graceful));
     }
-    Ok(())
 }
