@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use anyhow::Context as _;
 use pict_rs_core::config::{LogFormat, LoggingConfig};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -11,7 +12,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 /// # Errors
 /// A filter that cannot be parsed.
 pub fn start(config: &LoggingConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.targets)?;
+    let filter = filter(config)?;
     let spans = if config.log_spans {
         FmtSpan::NEW | FmtSpan::CLOSE
     } else {
@@ -28,4 +29,17 @@ pub fn start(config: &LoggingConfig) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+/// The filter of `tracing.logging.targets`.
+///
+/// # Errors
+/// When it cannot be parsed; names the setting.
+pub fn filter(config: &LoggingConfig) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&config.targets).with_context(|| {
+        format!(
+            "tracing.logging.targets = \"{}\" is no filter",
+            config.targets
+        )
+    })
 }

@@ -23,6 +23,7 @@ fn main() -> anyhow::Result<()> {
     let loaded = load::load(cli.config_file.as_deref(), environment, cli.overrides())?;
     let config = loaded.config;
     config.validate()?;
+    log::filter(&config.tracing.logging)?;
     if let Some(file) = &cli.save_to {
         std::fs::write(file, toml::to_string(&config)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
