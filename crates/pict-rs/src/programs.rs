@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(find(Some(path), "magick"), None);
         std::fs::set_permissions(
             folder.path().join("magick"),
-            PermissionsExt::from_mode(0o755),
+            std::fs::Permissions::from_mode(0o755),
         )
         .expect("set");
         assert_eq!(
