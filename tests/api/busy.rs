@@ -1,0 +1,155 @@
+//! Full queues, big work, one conversion for many.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Client, process_path};
+use crate::support::{File, Server, disk, eventually, pictures, work};
+
+/// One piece of work at a time, and nobody waits.
+fn single() -> (Server, String) {
+    let server = Server::with([("media.concurrency", "1"), ("media.queue_length", "0")]);
+    let alias = server
+        .upload(&pictures::jpeg(&pictures::photo(1500, 1000)))
+        .alias;
+    (server, alias)
+}
+
+#[test]
+fn many_requests_for_one_new_variant_are_one_conversion() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::jpeg(&pictures::photo(1200, 900)))
+        .alias;
+    let path = process_path("webp", &alias, "resize=400&blur=3");
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| Client::new(server.address).get(&path).ok()))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("answered"))
+            .collect()
+    });
+    for answer in &answers {
+        assert_eq!(answer.body, answers[0].body);
+        assert_eq!(answer.header("etag"), answers[0].header("etag"));
+    }
+    assert_eq!(disk::objects(&server.files()).len(), 2);
+    assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_queue_is_answered_at_once_with_a_time_to_come_back() {
+    let (server, alias) = single();
+    let running = work::occupy(&server, &alias);
+    let started = Instant::now();
+    let answer = server.get(&process_path("png", &alias, "thumbnail=999"));
+    if !running.is_finished() {
+        let message = answer.refused(503, "too-busy");
+        assert!(message.contains("waiting"), "{message}");
+        let seconds = answer.header("retry-after").expect("a time");
+        assert!(seconds.parse::<u32>().is_ok_and(|n| (1..=60).contains(&n)));
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+    // What needs no processor is served all the same.
+    server.original(&alias);
+    server.get("/healthz").ok();
+    running.join().expect("answered").ok();
+    // And what was refused is done later.
+    server.process("png", &alias, "thumbnail=999");
+}
+
+#[test]
+fn uploads_meet_the_same_queue_and_leave_nothing() {
+    let (server, alias) = single();
+    let before = disk::objects(&server.files());
+    let running = work::occupy(&server, &alias);
+    let bytes = pictures::png(&pictures::photo(10, 10));
+    let answer = server.upload_form("", &[File::new(&bytes)]);
+    if !running.is_finished() {
+        answer.refused(503, "too-busy");
+        assert!(answer.header("retry-after").is_some());
+        let names = disk::objects(&server.files());
+        assert!(before.keys().all(|name| names.contains_key(name)));
+        assert!(
+            !names
+                .keys()
+                .any(|name| name.ends_with(".png") && !before.contains_key(name))
+        );
+    }
+    running.join().expect("answered").ok();
+}
+
+#[test]
+fn a_queue_lets_as_many_wait_as_the_settings_say() {
+    let server = Server::with([("media.concurrency", "1"), ("media.queue_length", "64")]);
+    let alias = server
+        .upload(&pictures::jpeg(&pictures::photo(800, 600)))
+        .alias;
+    std::thread::scope(|scope| {
+        for size in 1..=20 {
+            let path = process_path("jpg", &alias, &format!("thumbnail={size}"));
+            let address = server.address;
+            scope.spawn(move || Client::new(address).get(&path).ok());
+        }
+    });
+    assert_eq!(disk::objects(&server.files()).len(), 21);
+}
+
+#[test]
+fn work_that_nobody_waits_for_any_more_is_given_up() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.queue_length", "0"),
+        ("media.process_timeout", "600"),
+    ]);
+    let alias = server
+        .upload(&pictures::jpeg(&pictures::photo(2500, 2000)))
+        .alias;
+    // Minutes of work, if anybody let it go on.
+    let steps = vec!["blur=49.5"; 45].join("&");
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "GET {} HTTP/1.1\r\nHost: x\r\n\r\n",
+        process_path("png", &alias, &steps)
+    )
+    .expect("sent");
+    work::wait_until_busy(&server, &alias);
+    drop(stream);
+    let free = process_path("png", &alias, "thumbnail=77");
+    eventually("the processor is free again", || {
+        (server.get(&free).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_failed_conversion_is_told_at_once_and_to_everybody() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::noise(200, 200, 16)))
+        .alias;
+    // Somebody else wrote over the stored file.
+    for name in disk::objects(&server.files()).into_keys() {
+        let path = server.files().join(name);
+        let mut bytes = std::fs::read(&path).expect("there");
+        let middle = bytes.len() / 2;
+        bytes[100..middle].fill(0);
+        std::fs::write(&path, bytes).expect("written");
+    }
+    let path = process_path("webp", &alias, "thumbnail=50");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let started = Instant::now();
+                Client::new(server.address)
+                    .get(&path)
+                    .refused(500, "media-failed");
+                assert!(started.elapsed() < Duration::from_secs(5));
+            });
+        }
+    });
+    assert_eq!(disk::objects(&server.files()).len(), 1);
+    server.get("/healthz").ok();
+}

@@ -1,0 +1,159 @@
+//! The holder of the API key.
+
+use crate::support::client::process_path;
+use crate::support::{Answer, Server, disk, pictures};
+
+const KEY: &str = "the-key";
+
+/// Every internal route of this version, and two that are none.
+const ROUTES: [(&str, &str); 6] = [
+    ("POST", "/internal/purge?alias=a"),
+    ("POST", "/internal/delete?alias=a"),
+    ("GET", "/internal/aliases?alias=a"),
+    ("GET", "/internal/identifier?alias=a"),
+    ("GET", "/internal/purge?alias=a"),
+    ("GET", "/internal/absent"),
+];
+
+fn with_key() -> Server {
+    Server::with([("server.api_key", KEY)])
+}
+
+fn call(server: &Server, method: &str, route: &str) -> Answer {
+    let path = format!("/internal/{route}");
+    server.send(method, &path, &[("X-Api-Token", KEY)], None)
+}
+
+#[test]
+fn without_the_right_key_everything_is_401_before_the_route_is_looked_at() {
+    let server = with_key();
+    for (method, path) in ROUTES {
+        for headers in [
+            &[][..],
+            &[("X-Api-Token", "")],
+            &[("X-Api-Token", "wrong")],
+            &[("X-Api-Token", "the-ke")],
+            &[("X-Api-Token", "the-key-and-more")],
+            &[("Authorization", KEY)],
+        ] {
+            server
+                .send(method, path, headers, None)
+                .refused(401, "invalid-api-token");
+        }
+    }
+}
+
+#[test]
+fn without_a_configured_key_no_key_is_right() {
+    let server = Server::start();
+    for (method, path) in ROUTES {
+        for headers in [&[][..], &[("X-Api-Token", "")], &[("X-Api-Token", "any")]] {
+            server
+                .send(method, path, headers, None)
+                .refused(401, "invalid-api-token");
+        }
+    }
+}
+
+#[test]
+fn an_empty_configured_key_is_no_key() {
+    let server = Server::with([("server.api_key", "")]);
+    for headers in [&[][..], &[("X-Api-Token", "")]] {
+        server
+            .send("GET", "/internal/aliases?alias=a", headers, None)
+            .refused(401, "invalid-api-token");
+    }
+}
+
+#[test]
+fn aliases_of_a_content_are_listed_from_any_of_them() {
+    let server = with_key();
+    let bytes = pictures::png(&pictures::photo(20, 20));
+    let mut aliases: Vec<_> = (0..3).map(|_| server.upload(&bytes).alias).collect();
+    server.upload(&pictures::png(&pictures::photo(21, 20)));
+    aliases.sort();
+    for alias in &aliases {
+        let answer = call(&server, "GET", &format!("aliases?alias={alias}")).ok();
+        let json = answer.json();
+        assert_eq!(json["msg"], "ok");
+        assert_eq!(json["aliases"], serde_json::json!(aliases));
+    }
+}
+
+#[test]
+fn the_identifier_is_the_path_below_the_store() {
+    let server = with_key();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(20, 20)))
+        .alias;
+    let answer = call(&server, "GET", &format!("identifier?alias={alias}")).ok();
+    let json = answer.json();
+    assert_eq!(json["msg"], "ok");
+    let identifier = json["identifier"].as_str().expect("a path");
+    let bytes = std::fs::read(server.files().join(identifier)).expect("there");
+    assert_eq!(bytes, server.original(&alias));
+}
+
+#[test]
+fn purge_removes_every_alias_and_tells_them() {
+    let server = with_key();
+    let bytes = pictures::png(&pictures::photo(90, 60));
+    let mut aliases: Vec<_> = (0..3).map(|_| server.upload(&bytes).alias).collect();
+    server.process("webp", &aliases[1], "thumbnail=30");
+    let path = format!("purge?alias={}", aliases[1]);
+    let json = call(&server, "POST", &path).ok().json();
+    aliases.sort();
+    assert_eq!(json["msg"], "ok");
+    assert_eq!(json["aliases"], serde_json::json!(aliases));
+    disk::assert_nothing_stored(&server);
+    for alias in &aliases {
+        for path in [
+            format!("/image/original/{alias}"),
+            format!("/image/details/original/{alias}"),
+            process_path("webp", alias, "thumbnail=30"),
+        ] {
+            server.get(&path).refused(404, "alias-not-found");
+        }
+    }
+    call(&server, "POST", &path).refused(404, "alias-not-found");
+}
+
+#[test]
+fn delete_removes_one_alias_without_its_token() {
+    let server = with_key();
+    let bytes = pictures::png(&pictures::photo(90, 60));
+    let (one, other) = (server.upload(&bytes).alias, server.upload(&bytes).alias);
+    let json = call(&server, "POST", &format!("delete?alias={one}"))
+        .ok()
+        .json();
+    assert_eq!(json, serde_json::json!({ "msg": "ok" }));
+    server
+        .get(&format!("/image/original/{one}"))
+        .refused(404, "alias-not-found");
+    server.original(&other);
+    call(&server, "POST", &format!("delete?alias={one}")).refused(404, "alias-not-found");
+    call(&server, "POST", &format!("delete?alias={other}")).ok();
+    disk::assert_nothing_stored(&server);
+}
+
+#[test]
+fn what_is_unknown_is_404_and_what_is_missing_400() {
+    let server = with_key();
+    for (method, route) in [
+        ("POST", "purge"),
+        ("POST", "delete"),
+        ("GET", "aliases"),
+        ("GET", "identifier"),
+    ] {
+        call(&server, method, &format!("{route}?alias=absent.png")).refused(404, "alias-not-found");
+        // With both given the proxied one is meant.
+        call(&server, method, &format!("{route}?alias=a&proxy=http://x"))
+            .refused(404, "proxy-not-found");
+        call(&server, method, route).refused(400, "invalid-query");
+    }
+    call(&server, "POST", "absent").status(404);
+    let answer = call(&server, "GET", "purge?alias=a").status(405);
+    assert_eq!(answer.header("allow"), Some("POST"));
+    let answer = call(&server, "POST", "aliases?alias=a").status(405);
+    assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+}

@@ -1,0 +1,44 @@
+//! A server that changes nothing.
+
+use crate::support::client::process_path;
+use crate::support::{File, Server, disk, pictures};
+
+#[test]
+fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
+    let server = Server::with([("server.api_key", "key")]);
+    let uploaded = server.upload(&pictures::png(&pictures::photo(90, 60)));
+    let alias = &uploaded.alias;
+    let original = server.original(alias);
+    let made = server.process("webp", alias, "thumbnail=30");
+
+    let server = server.stop().setting("server.read_only", true).start();
+    let before = disk::snapshot(&server.files());
+    assert_eq!(server.original(alias), original);
+    assert_eq!(server.process("webp", alias, "thumbnail=30"), made);
+    server
+        .head(&process_path("webp", alias, "thumbnail=30"))
+        .ok();
+    server.get(&format!("/image/details/original/{alias}")).ok();
+    server.get("/healthz").ok();
+    let key = [("X-Api-Token", "key")];
+    let aliases = format!("/internal/aliases?alias={alias}");
+    server.get_with(&aliases, &key).ok();
+
+    let another = pictures::png(&pictures::photo(50, 50));
+    server
+        .upload_form("", &[File::new(&another)])
+        .refused(400, "read-only");
+    server
+        .get(&process_path("webp", alias, "thumbnail=31"))
+        .refused(400, "read-only");
+    server
+        .delete(&format!("/image/delete/{}/{alias}", uploaded.token))
+        .refused(400, "read-only");
+    for route in ["purge", "delete"] {
+        let path = format!("/internal/{route}?alias={alias}");
+        server
+            .send("POST", &path, &key, None)
+            .refused(400, "read-only");
+    }
+    assert_eq!(disk::snapshot(&server.files()), before);
+}

@@ -1,0 +1,204 @@
+//! Metadata goes, pixels and colour profiles stay.
+
+use std::io::Cursor;
+use std::process::Command;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::{ImageDecoder as _, ImageFormat};
+use serde_json::Value;
+
+use crate::support::client::process_path;
+use crate::support::{Server, dirty, icc, pictures, pixels, programs};
+
+fn dirty_files() -> [(&'static str, Vec<u8>); 4] {
+    let image = pictures::photo(75, 51);
+    let transparent = pictures::fading(75, 51);
+    [
+        ("jpeg", dirty::dirty_jpeg(&image)),
+        ("png", dirty::dirty_png(&transparent)),
+        ("webp", dirty::dirty_webp(&transparent)),
+        ("gif", dirty::dirty_gif(&pictures::film(75, 51, 4))),
+    ]
+}
+
+#[test]
+fn the_test_files_are_as_dirty_as_they_should_be() {
+    let expected = |format| match format {
+        "jpeg" => &[
+            "appten", "comment", "ducky", "exif", "iptc", "trailing", "xmp",
+        ][..],
+        "png" => &[
+            "author", "exif", "private", "text", "trailing", "xmp", "ztxt",
+        ],
+        "webp" => &["exif", "trailing", "unknown", "xmp"],
+        _ => &["application", "comment", "trailing", "xmp"],
+    };
+    for (format, bytes) in dirty_files() {
+        assert_eq!(dirty::secrets(&bytes), expected(format), "{format}");
+    }
+}
+
+#[test]
+fn an_upload_without_conversion_keeps_no_metadata_and_every_pixel() {
+    let server = Server::start();
+    for (format, bytes) in dirty_files() {
+        let uploaded = server.upload(&bytes);
+        let cleaned = server.original(&uploaded.alias);
+        assert_eq!(dirty::secrets(&cleaned), Vec::<String>::new(), "{format}");
+        for tell_tale in [
+            &b"Exif\0\0"[..],
+            b"EXIF",
+            b"eXIf",
+            b"xmpmeta",
+            b"8BIM",
+            b"tIME",
+        ] {
+            let found = cleaned
+                .windows(tell_tale.len())
+                .any(|window| window == tell_tale);
+            assert!(!found, "{format}: {}", String::from_utf8_lossy(tell_tale));
+        }
+        pixels::assert_equal(&pixels::decode(&cleaned), &pixels::decode(&bytes));
+        if format == "gif" {
+            assert!(pixels::frames(&cleaned) == pixels::frames(&bytes));
+        }
+        assert!(cleaned.len() < bytes.len());
+        // Cleaning what is clean changes nothing.
+        let again = server.upload(&cleaned);
+        assert_eq!(server.original(&again.alias), cleaned, "{format}");
+    }
+}
+
+#[test]
+fn colour_profiles_stay_in_originals() {
+    let server = Server::start();
+    for (format, bytes) in dirty_files() {
+        if format == "gif" {
+            continue;
+        }
+        let cleaned = server.original(&server.upload(&bytes).alias);
+        let found = profile(&cleaned);
+        assert!(found == Some(icc::swapped_red_and_green()), "{format}");
+    }
+}
+
+fn profile(bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = Cursor::new(bytes);
+    match pixels::format(bytes.get_ref()) {
+        Some(ImageFormat::Jpeg) => JpegDecoder::new(bytes).expect("a JPEG").icc_profile(),
+        Some(ImageFormat::Png) => PngDecoder::new(bytes).expect("a PNG").icc_profile(),
+        Some(ImageFormat::WebP) => WebPDecoder::new(bytes).expect("a WebP").icc_profile(),
+        other => panic!("{other:?}"),
+    }
+    .expect("readable")
+}
+
+#[test]
+fn an_animated_webp_is_cleaned_and_moves_on() {
+    let server = Server::start();
+    let clean = pictures::animated_webp(&pictures::film(40, 30, 5));
+    let mut chunks = clean[12..].to_vec();
+    // In VP8X, the first chunk: EXIF and XMP are there as well.
+    chunks[8] |= 0x0c;
+    chunks.extend(pictures::chunk(b"EXIF", &dirty::exif(1)));
+    chunks.extend(pictures::chunk(b"XMP ", b"SECRET-xmp"));
+    let bytes = pictures::riff(&chunks);
+    assert_eq!(dirty::secrets(&bytes), ["exif", "xmp"]);
+    let cleaned = server.original(&server.upload(&bytes).alias);
+    assert_eq!(dirty::secrets(&cleaned), Vec::<String>::new());
+    assert!(pixels::frames(&cleaned) == pixels::frames(&clean));
+}
+
+#[test]
+fn variants_and_converted_uploads_have_no_metadata_either() {
+    let server = Server::start();
+    for (format, bytes) in dirty_files() {
+        let alias = server.upload(&bytes).alias;
+        for extension in ["jpg", "png", "webp", "gif"] {
+            for operations in ["", "thumbnail=20"] {
+                let made = server.process(extension, &alias, operations);
+                assert_eq!(
+                    dirty::secrets(&made),
+                    Vec::<String>::new(),
+                    "{format} as {extension}"
+                );
+            }
+        }
+        let converted = server.upload_with("resize=30", &bytes);
+        let original = server.original(&converted.alias);
+        assert_eq!(dirty::secrets(&original), Vec::<String>::new(), "{format}");
+    }
+}
+
+#[test]
+fn a_gif_still_runs_forever_after_cleaning() {
+    let server = Server::start();
+    let (_, bytes) = dirty_files().into_iter().next_back().expect("the GIF");
+    let loops = |bytes: &[u8]| bytes.windows(11).any(|window| window == b"NETSCAPE2.0");
+    assert!(loops(&bytes));
+    let alias = server.upload(&bytes).alias;
+    assert!(loops(&server.original(&alias)));
+    assert!(loops(&server.process("gif", &alias, "thumbnail=20")));
+}
+
+#[test]
+fn exiftool_finds_nothing_that_it_found_before() {
+    let Some(exiftool) = programs::find_or_skip("exiftool", "cleaning as exiftool sees it") else {
+        return;
+    };
+    let look = |bytes: &[u8], name: &str| -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).expect("written");
+        let output = Command::new(&exiftool)
+            .args(["-json", "-G1", "-a", "-ee", "-u"])
+            .arg(&file)
+            .output()
+            .expect("exiftool runs");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let tags = told[0].as_object().expect("an object");
+        tags.iter()
+            .map(|(tag, value)| format!("{tag}={value}"))
+            .filter(|tag| is_metadata(tag))
+            .collect()
+    };
+    let server = Server::start();
+    for (format, bytes) in dirty_files() {
+        let name = format!("a.{format}");
+        let before = look(&bytes, &name);
+        assert!(before.len() >= 2, "{format}: {before:?}");
+        let alias = server.upload(&bytes).alias;
+        assert_eq!(look(&server.original(&alias), &name), Vec::<String>::new());
+        for extension in ["jpg", "png", "webp", "gif"] {
+            let answer = server.get(&process_path(extension, &alias, "thumbnail=20"));
+            let found = look(&answer.ok().body, &format!("a.{extension}"));
+            assert_eq!(found, Vec::<String>::new(), "{format} as {extension}");
+        }
+    }
+}
+
+/// What is neither the file system's, nor needed to decode, nor computed by exiftool.
+fn is_metadata(tag: &str) -> bool {
+    let (group, rest) = tag.split_once(':').unwrap_or(("", tag));
+    let describes = [
+        "Comment",
+        "Text",
+        "Author",
+        "Hidden",
+        "ModifyDate",
+        "Warning",
+        "Trailer",
+    ];
+    match group {
+        "" => !rest.starts_with("SourceFile"),
+        "System" | "ExifTool" | "Composite" => rest.starts_with("Warning"),
+        "File" | "PNG" | "RIFF" | "GIF" | "JFIF" | "Adobe" => {
+            describes.iter().any(|name| rest.starts_with(name))
+        }
+        "PNG-pHYs" => false,
+        // The profile, and PNG's short colour chunks.
+        group => !group.starts_with("ICC"),
+    }
+}

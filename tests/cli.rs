@@ -1,0 +1,230 @@
+//! Arguments, exit codes and messages of a program that does not serve.
+
+use assert_cmd::assert::OutputAssertExt as _;
+use predicates::prelude::*;
+
+use crate::support::Launch;
+use crate::support::server::program;
+
+/// As a shell shows a mistake in the configuration.
+const CANNOT_WORK: i32 = 1;
+/// As a shell shows a mistake in the arguments.
+const WRONG_USE: i32 = 2;
+
+/// Text that has all these words.
+fn has(words: &'static [&'static str]) -> impl Predicate<str> {
+    predicate::function(move |text: &str| words.iter().all(|word| text.contains(word)))
+}
+
+#[test]
+fn help_explains_commands_sources_of_settings_and_defaults() {
+    program()
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(has(&[
+            "run",
+            "check-config",
+            "print-config",
+            "--config-file",
+            "PICTRS__SERVER__API_KEY",
+            "./data",
+            "0.0.0.0:8080",
+        ]))
+        .stderr("");
+    program()
+        .args(["run", "--help"])
+        .assert()
+        .success()
+        .stdout(has(&[
+            "--address",
+            "--api-key",
+            "--media-max-file-size",
+            "[default: 40]",
+            "filesystem",
+            "object-storage",
+        ]));
+    program()
+        .args(["run", "filesystem", "--help"])
+        .assert()
+        .success()
+        .stdout(has(&["sqlite", "sled", "fjall", "postgres", "--path"]));
+}
+
+#[test]
+fn version_is_name_and_number() {
+    for flag in ["--version", "-V"] {
+        program()
+            .arg(flag)
+            .assert()
+            .success()
+            .stdout(predicate::function(|text: &str| {
+                let version = text.strip_prefix("pict-rs ").unwrap_or_default();
+                version.starts_with(|c: char| c.is_ascii_digit())
+                    && version.matches('.').count() == 2
+                    && version.ends_with('\n')
+            }));
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_wrong_use_and_named() {
+    for (arguments, word) in [
+        (&["run", "--adress", "127.0.0.1:0"][..], "--adress"),
+        (&["serve"], "serve"),
+        (&["run", "--max-file-count", "many"], "many"),
+        (&["run", "filesystem", "mysql"], "mysql"),
+    ] {
+        program()
+            .args(arguments)
+            .assert()
+            .code(WRONG_USE)
+            .stdout("")
+            .stderr(predicate::str::contains(word))
+            .stderr(predicate::str::contains("--help"));
+    }
+}
+
+#[test]
+fn a_configuration_file_that_cannot_be_used_is_named() {
+    let launch = Launch::new();
+    let write = |name: &str, text: &str| {
+        std::fs::write(launch.folder().join(name), text).expect("written");
+    };
+    write("broken.toml", "[server\n");
+    write("settings.ini", "[server]");
+    write("wrong.toml", "[server]\nmax_file_count = 'many'\n");
+    write("number.json", "{\"server\": {\"api_key\": [1]}}");
+    for (file, words) in [
+        ("absent.toml", &["absent.toml"][..]),
+        ("broken.toml", &["broken.toml"]),
+        ("settings.ini", &["settings.ini", ".toml", ".json"]),
+        ("wrong.toml", &["max_file_count", "many"]),
+        ("number.json", &["api_key"]),
+    ] {
+        let assert = launch.command().args(["-c", file]).assert();
+        let assert = assert.code(CANNOT_WORK).stdout("");
+        for word in words {
+            assert_stderr_has(&assert, word);
+        }
+    }
+}
+
+#[track_caller]
+fn assert_stderr_has(assert: &assert_cmd::assert::Assert, word: &str) {
+    let text = String::from_utf8_lossy(&assert.get_output().stderr);
+    assert!(text.contains(word), "no {word} in: {text}");
+}
+
+#[test]
+fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
+    for (key, value, words) in [
+        ("server.address", "nowhere", &["address"][..]),
+        (
+            "server.max_file_count",
+            "0",
+            &["max_file_count", "at least 1"],
+        ),
+        ("media.max_file_size", "-1", &["max_file_size"]),
+        ("media.video.enable", "perhaps", &["enable"]),
+        (
+            "media.filters",
+            "blur,sepia",
+            &["filters", "sepia", "thumbnail"],
+        ),
+        (
+            "media.preprocess_steps",
+            "crop=99x1",
+            &["preprocess_steps", "99x1"],
+        ),
+        ("media.image.format", "bmp", &["format", "bmp"]),
+        ("media.retention.variants", "soon", &["variants"]),
+        ("repo.type", "mysql", &["type", "mysql"]),
+        ("repo.type", "postgres", &["postgres", "not supported"]),
+        (
+            "store.type",
+            "object_storage",
+            &["object_storage", "not supported"],
+        ),
+        ("tracing.logging.format", "xml", &["format", "xml"]),
+        (
+            "tracing.logging.targets",
+            "info,=bad=",
+            &["targets", "=bad="],
+        ),
+    ] {
+        let launch = Launch::new().setting(key, value);
+        let assert = launch.command().assert().code(CANNOT_WORK);
+        for word in words {
+            assert_stderr_has(&assert, word);
+        }
+        let left: Vec<_> = std::fs::read_dir(launch.folder())
+            .expect("readable")
+            .collect();
+        assert!(left.is_empty(), "{key}={value} left {left:?}");
+    }
+}
+
+#[test]
+fn check_config_says_valid_or_what_is_wrong_and_never_serves() {
+    let launch = Launch::new();
+    launch
+        .clone()
+        .environment("PICTRS__MEDIA__GIF__MAX_WIDTH", 256)
+        .environment("PICTRS_OPENTELEMETRY_URL", "http://otel:4137")
+        .command()
+        .arg("check-config")
+        .assert()
+        .success()
+        .stdout(has(&["media.gif", "PICTRS_OPENTELEMETRY_URL", "valid"]));
+    launch
+        .clone()
+        .setting("media.process_timeout", 0)
+        .command()
+        .arg("check-config")
+        .assert()
+        .code(CANNOT_WORK)
+        .stderr(has(&["process_timeout"]));
+    assert!(!launch.folder().join("data").exists());
+}
+
+#[test]
+fn print_config_shows_the_merged_settings_without_secrets() {
+    let launch = Launch::new()
+        .setting("server.api_key", "hush-hush")
+        .setting("media.max_file_size", 7);
+    let file = launch.folder().join("some.toml");
+    std::fs::write(&file, "[media]\nmax_file_size = 3\nprocess_timeout = 11\n").expect("written");
+    let assert = launch
+        .command()
+        .args(["-c", "some.toml", "print-config"])
+        .assert()
+        .success();
+    let text = String::from_utf8_lossy(&assert.get_output().stdout);
+    assert!(!text.contains("hush"), "{text}");
+    let shown: toml::Table = text.parse().expect("TOML");
+    assert_eq!(shown["server"]["api_key"].as_str(), Some("***"));
+    assert_eq!(shown["media"]["max_file_size"].as_integer(), Some(7));
+    assert_eq!(shown["media"]["process_timeout"].as_integer(), Some(11));
+}
+
+#[test]
+fn save_to_writes_settings_that_can_be_loaded_again() {
+    let launch = Launch::new().setting("server.api_key", "hush-hush");
+    launch
+        .command()
+        .args(["--save-to", "saved.toml", "check-config"])
+        .assert()
+        .success();
+    let again = Launch::new();
+    let saved = launch.folder().join("saved.toml");
+    let assert = again
+        .command()
+        .arg("-c")
+        .arg(saved)
+        .arg("check-config")
+        .assert()
+        .success();
+    let text = String::from_utf8_lossy(&assert.get_output().stdout);
+    assert!(!text.contains("unknown"), "{text}");
+}

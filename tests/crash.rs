@@ -1,0 +1,211 @@
+//! Death in the middle of work, and what the next start finds.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::support::client::{Client, process_path};
+use crate::support::{File, Launch, Server, disk, pictures, pixels};
+
+/// Deaths in one test.
+const ROUNDS: u64 = 25;
+/// Clients that work until the server dies.
+const CLIENTS: u64 = 3;
+
+/// What a client was told before the server died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// A 201 came, so it must be there.
+    Stored,
+    /// A deletion was asked for and not answered: either is right.
+    Unknown,
+    /// A 204 came, so it must be gone.
+    Deleted,
+}
+
+struct Picture {
+    alias: String,
+    seed: u64,
+    told: Told,
+}
+
+#[test]
+fn after_any_death_what_was_acknowledged_is_there_and_nothing_else_is() {
+    let pictures = Mutex::new(Vec::new());
+    let seeds = AtomicU64::new(1);
+    let mut launch = Launch::new();
+    for round in 0..ROUNDS {
+        let server = launch.start();
+        // Not a sleep for something to happen: the moment of death is what is tried out.
+        let life = Duration::from_millis(3 + round * 37 % 260);
+        std::thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| work_until_death(&server, &seeds, &pictures));
+            }
+            std::thread::sleep(life);
+            server.signal(Signal::KILL);
+        });
+        launch = server.ended().1;
+        let server = launch.start();
+        assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+        check(&server, &pictures.lock().expect("no panic"));
+        launch = server.stop();
+        let data = launch.folder().join("data");
+        assert_rows_and_objects_agree(&data);
+    }
+    let pictures = pictures.into_inner().expect("no panic");
+    let count = |told| {
+        pictures
+            .iter()
+            .filter(|picture| picture.told == told)
+            .count()
+    };
+    // Else nothing was tried out.
+    assert!(count(Told::Stored) > 20 && count(Told::Deleted) > 5);
+}
+
+fn work_until_death(server: &Server, seeds: &AtomicU64, pictures: &Mutex<Vec<Picture>>) {
+    let client = Client::new(server.address);
+    loop {
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
+        let bytes = pictures::png(&picture(seed));
+        let Ok(answer) = client.try_upload_form("", &[File::new(&bytes)]) else {
+            return;
+        };
+        let uploaded = answer.uploaded().remove(0);
+        let at = {
+            let mut pictures = pictures.lock().expect("no panic");
+            pictures.push(Picture {
+                alias: uploaded.alias.clone(),
+                seed,
+                told: Told::Stored,
+            });
+            pictures.len() - 1
+        };
+        let variant = process_path("png", &uploaded.alias, "thumbnail=8");
+        if client.try_send("GET", &variant, &[], None).is_err() {
+            return;
+        }
+        if seed.is_multiple_of(3) {
+            let tell = |told| pictures.lock().expect("no panic")[at].told = told;
+            tell(Told::Unknown);
+            let path = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+            match client.try_send("DELETE", &path, &[], None) {
+                Ok(answer) => assert_eq!(answer.status, 204),
+                Err(_) => return,
+            }
+            tell(Told::Deleted);
+        }
+    }
+}
+
+fn picture(seed: u64) -> image::DynamicImage {
+    pictures::noise(24, 24, seed)
+}
+
+fn check(server: &Server, pictures: &[Picture]) {
+    for known in pictures {
+        let answer = server.get(&format!("/image/original/{}", known.alias));
+        match known.told {
+            Told::Deleted => assert_eq!(answer.status, 404),
+            Told::Unknown if answer.status == 404 => {}
+            Told::Stored | Told::Unknown => {
+                let got = pixels::decode(&answer.ok().body);
+                pixels::assert_equal(&got, &picture(known.seed));
+            }
+        }
+    }
+}
+
+/// Every row has its bytes, of the right size, and all bytes have a row.
+fn assert_rows_and_objects_agree(data: &Path) {
+    let objects = disk::objects(&data.join("files"));
+    let named = block_on(async {
+        let options = SqliteConnectOptions::new()
+            .filename(data.join("database/pict-rs.sqlite3"))
+            .read_only(true);
+        let mut database = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the database opens");
+        sqlx::query_scalar::<_, String>(
+            "SELECT object FROM hashes UNION ALL SELECT object FROM variants",
+        )
+        .fetch_all(&mut database)
+        .await
+        .expect("rows")
+    });
+    let rows: BTreeSet<_> = named.iter().collect();
+    assert_eq!(rows.len(), named.len(), "two rows share an object");
+    assert_eq!(rows, objects.keys().collect());
+    assert!(objects.values().all(|size| *size > 0));
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
+}
+
+#[test]
+fn leftovers_of_a_death_are_removed_at_start_and_strangers_are_not() {
+    let server = Server::start();
+    let uploaded = server.upload(&pictures::png(&picture(1)));
+    let launch = server.stop();
+    let files = launch.folder().join("data/files");
+    let name = "ab12cdef00000000000000000000000f.png";
+    // Renamed into its place, with no row yet; and one half written.
+    std::fs::create_dir_all(files.join("ab/12")).expect("made");
+    for path in [
+        format!("ab/12/{name}"),
+        format!(".incoming/{name}"),
+        ".incoming/0123456789abcdef0123456789abcdef.png.partial".to_owned(),
+        "notes.txt".to_owned(),
+    ] {
+        std::fs::write(files.join(path), b"left").expect("written");
+    }
+    let server = launch.start();
+    assert_eq!(disk::unfinished(&files), Vec::<String>::new());
+    assert!(!files.join("ab").exists());
+    assert!(files.join("notes.txt").exists());
+    server.original(&uploaded.alias);
+}
+
+#[test]
+fn a_deletion_that_death_interrupted_is_finished_at_start() {
+    let server = Server::start();
+    let uploaded = server.upload(&pictures::png(&picture(2)));
+    let name = disk::objects(&server.files())
+        .into_keys()
+        .next()
+        .expect("one");
+    let bytes = server.original(&uploaded.alias);
+    let path = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+    server.delete(&path).status(204);
+    let launch = server.kill();
+    // As if death had come between the row and the file: the row is in the garbage table.
+    let data = launch.folder().join("data");
+    let object = data.join("files").join(&name);
+    std::fs::create_dir_all(object.parent().expect("a folder")).expect("made");
+    std::fs::write(&object, bytes).expect("written");
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
+        let mut database = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the database opens");
+        sqlx::query("INSERT INTO garbage (object) VALUES ($1)")
+            .bind(&name)
+            .execute(&mut database)
+            .await
+            .expect("inserted");
+        database.close().await.expect("closed");
+    });
+    disk::assert_nothing_stored(&launch.start());
+}

@@ -1,0 +1,22 @@
+//! All integration tests, as one program. The server runs as a process of its own and is
+//! spoken to over a socket; nothing here looks inside it.
+
+/// Servers, clients, pictures, looks at the disk.
+mod support;
+
+/// What HTTP clients see, one file for each use.
+mod api;
+/// Metadata goes, pixels and colour profiles stay.
+mod cleaning;
+/// Arguments, exit codes and messages of a program that does not serve.
+mod cli;
+/// Death in the middle of work, and what the next start finds.
+mod crash;
+/// One row for each format, in and out.
+mod formats;
+/// The database: one suite for whatever is behind `Repo`.
+mod repo;
+/// A server that starts, stops, logs, or refuses to.
+mod start;
+/// Rules about the files of this repository.
+mod tidy;

@@ -1,0 +1,298 @@
+//! A server that starts, stops, logs, or refuses to.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::server::is_emulated;
+use crate::support::{Launch, Server, disk, eventually, pictures, programs, work};
+
+#[test]
+fn without_arguments_and_settings_it_serves_within_a_second() {
+    let servers: Vec<_> = (0..5).map(|_| Server::start()).collect();
+    servers[0].get("/healthz").ok();
+    let output = servers[0].output();
+    for word in [
+        "data/database",
+        "data/files",
+        "optional programs",
+        "missing",
+    ] {
+        assert!(output.contains(word), "no {word} in:\n{output}");
+    }
+    assert!(servers[0].data().join("files").is_dir());
+    // Other tests may hold the processors; one of five undisturbed starts is enough.
+    let fastest = servers.iter().map(Server::start_time).min();
+    if is_emulated() {
+        return programs::skip("speed", "start within a second", "the program is emulated");
+    }
+    assert!(fastest < Some(Duration::from_secs(1)), "{fastest:?}");
+}
+
+#[test]
+fn optional_programs_are_looked_for_on_the_path() {
+    let launch = Launch::new();
+    let folder = launch.folder().join("programs");
+    std::fs::create_dir(&folder).expect("made");
+    let program = folder.join("exiftool");
+    std::fs::write(&program, "#!/bin/false\n").expect("written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).expect("set");
+    let server = launch.environment("PATH", folder.display()).start();
+    let output = server.output();
+    let line = output
+        .lines()
+        .find(|line| line.contains("optional programs"))
+        .expect("a line");
+    assert!(line.contains("found=\"exiftool\""), "{line}");
+    assert!(line.contains("missing=\"ffmpeg, magick\""), "{line}");
+}
+
+#[test]
+fn the_command_line_of_existing_deployments_starts_on_fresh_paths() {
+    for (word, flag) in [("sled", "-p"), ("fjall", "-f"), ("sqlite", "-p")] {
+        let launch = Launch::new().without_environment("PICTRS__SERVER__ADDRESS");
+        let folder = launch.folder().to_owned();
+        let line = format!(
+            "run -a 127.0.0.1:0 --api-key key filesystem -p some/files {word} {flag} some/repo"
+        );
+        let server = launch.arguments(line.split(' ')).start();
+        let bytes = pictures::png(&pictures::photo(32, 32));
+        let uploaded = server.upload(&bytes);
+        server.original(&uploaded.alias);
+        assert_eq!(disk::objects(&folder.join("some/files")).len(), 1);
+        assert!(folder.join("some/repo").is_dir());
+        assert!(!folder.join("data").exists());
+        server
+            .get_with(
+                &format!("/internal/aliases?alias={}", uploaded.alias),
+                &[("X-Api-Token", "key")],
+            )
+            .ok();
+    }
+}
+
+/// What contract and sources say that the existing pict-rs leaves on disk.
+const FOREIGN: [(&str, &[&str]); 6] = [
+    ("sled 0.5", &["v0.5.0/conf", "v0.5.0/db", "v0.5.0/blobs/1"]),
+    ("sled 0.4", &["v0.4.0-alpha.1/conf", "v0.4.0-alpha.1/db"]),
+    (
+        "fjall 0.6",
+        &["v0.5.20/keyspaces/1/manifest", "v0.5.20/lock"],
+    ),
+    ("fjall 0.5", &["v0.5.18/partitions/a/manifest"]),
+    ("sled itself", &["conf", "db", "snap.0000"]),
+    ("fjall itself", &["keyspaces/1/manifest", "version"]),
+];
+
+#[test]
+fn data_of_the_existing_pict_rs_is_refused_and_untouched() {
+    for (what, files) in FOREIGN {
+        let launch = Launch::new();
+        let folder = launch.folder().to_owned();
+        for (number, file) in files.iter().enumerate() {
+            let file = folder.join("repo").join(file);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            std::fs::write(file, [number as u8; 100]).expect("written");
+        }
+        let before = (disk::snapshot(&folder), disk::folders(&folder));
+        let (word, flag) = if what.starts_with("sled") {
+            ("sled", "-p")
+        } else {
+            ("fjall", "-f")
+        };
+        let refusal = launch
+            .clone()
+            .arguments(["run", "filesystem", word, flag, "repo"])
+            .refused();
+        assert_eq!(refusal.status.code(), Some(1), "{what}");
+        for word in ["existing pict-rs", "Nothing was changed", "repo"] {
+            assert!(refusal.output.contains(word), "{what}: {}", refusal.output);
+        }
+        assert_eq!(before.0, disk::snapshot(&folder), "{what}");
+        assert_eq!(before.1, disk::folders(&folder), "{what}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let launch = Launch::new();
+    let first = launch.clone().start();
+    let refusal = launch.refused();
+    assert_eq!(refusal.status.code(), Some(1));
+    assert!(
+        refusal.output.contains("another pict-rs is running"),
+        "{}",
+        refusal.output
+    );
+    // The first neither noticed nor suffered.
+    first.upload(&pictures::png(&pictures::photo(16, 16)));
+    first.stop().start();
+}
+
+#[test]
+fn an_address_in_use_is_refused_and_named() {
+    let first = Server::start();
+    let address = first.address.to_string();
+    let refusal = Launch::new().setting("server.address", &address).refused();
+    assert_eq!(refusal.status.code(), Some(1));
+    assert!(refusal.output.contains(&address), "{}", refusal.output);
+}
+
+#[test]
+fn under_systemd_data_goes_to_the_state_directory() {
+    let launch = Launch::new();
+    let folder = launch.folder().to_owned();
+    let state = folder.join("state");
+    let server = launch
+        .environment("STATE_DIRECTORY", state.display())
+        .start();
+    server.upload(&pictures::png(&pictures::photo(16, 16)));
+    assert_eq!(disk::objects(&state.join("files")).len(), 1);
+    assert!(!folder.join("data").exists());
+}
+
+#[test]
+fn data_survives_a_restart() {
+    let server = Server::start();
+    let uploaded = server.upload(&pictures::jpeg(&pictures::photo(64, 48)));
+    let original = server.original(&uploaded.alias);
+    let variant = server.process("webp", &uploaded.alias, "thumbnail=16");
+    let server = server.stop().start();
+    assert_eq!(server.original(&uploaded.alias), original);
+    // It was not made again: HEAD never makes one.
+    let path = format!("/image/process.webp?src={}&thumbnail=16", uploaded.alias);
+    server.head(&path).ok();
+    assert_eq!(
+        server.process("webp", &uploaded.alias, "thumbnail=16"),
+        variant
+    );
+    let deleted = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+    server.delete(&deleted).status(204);
+    disk::assert_nothing_stored(&server);
+}
+
+#[test]
+fn unknown_names_in_the_environment_are_one_warning() {
+    let server = Launch::new()
+        .environment("PICTRS_OPENTELEMETRY_URL", "http://otel:4137")
+        .environment("PICTRS__API_KEY", "old")
+        .environment("PICTRS__MEDIA__GIF__MAX_WIDTH", 256)
+        .environment("PICTRS__MEDIA__VIDEO_CODEC", "vp9")
+        .environment("PICTRS__MEDIA__VIDEO__ENABLE", "True")
+        .start();
+    let output = server.output();
+    let warnings: Vec<_> = output
+        .lines()
+        .filter(|line| line.contains("WARN"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{output}");
+    for name in [
+        "PICTRS_OPENTELEMETRY_URL",
+        "api_key",
+        "media.gif",
+        "media.video_codec",
+    ] {
+        assert!(warnings[0].contains(name), "{}", warnings[0]);
+    }
+    assert!(!warnings[0].contains("media.video.enable"));
+}
+
+#[test]
+fn json_logs_parse_and_carry_the_ids_that_clients_see() {
+    let server = Server::with([
+        ("tracing.logging.format", "json"),
+        ("tracing.logging.log_requests", "true"),
+    ]);
+    let own = server.get("/image/original/absent.png").status(404);
+    let own = own.header("x-request-id").expect("an id").to_owned();
+    let given = [("X-Request-Id", "from-the-proxy.7")];
+    let answer = server.get_with("/healthz", &given).ok();
+    assert_eq!(answer.header("x-request-id"), Some(given[0].1));
+    // What would write lines into our log is not taken.
+    let evil = [("X-Request-Id", "a b\" c")];
+    let answer = server.get_with("/healthz", &evil).ok();
+    assert_ne!(answer.header("x-request-id"), Some(evil[0].1));
+
+    let line = |id: &str| {
+        eventually("the request is logged", || {
+            let output = server.output();
+            let mut lines = output.lines().map(|line| -> Value {
+                serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))
+            });
+            lines.find(|line| line["span"]["id"] == id)
+        })
+    };
+    let refused = line(&own);
+    assert_eq!(refused["fields"]["status"], 404);
+    assert_eq!(refused["fields"]["code"], "alias-not-found");
+    assert_eq!(refused["fields"]["path"], "/image/original/absent.png");
+    assert_eq!(line(given[0].1)["fields"]["status"], 200);
+}
+
+#[test]
+fn logs_hold_no_secrets() {
+    let server = Server::with([
+        ("server.api_key", "the-api-key"),
+        ("tracing.logging.log_requests", "true"),
+        ("tracing.logging.targets", "debug"),
+    ]);
+    let uploaded = server.upload(&pictures::png(&pictures::photo(16, 16)));
+    server
+        .delete(&format!("/image/delete/wrong-token/{}", uploaded.alias))
+        .status(403);
+    server
+        .delete(&format!(
+            "/image/delete/{}/{}",
+            uploaded.token, uploaded.alias
+        ))
+        .status(204);
+    server
+        .send(
+            "POST",
+            "/internal/purge?alias=x",
+            &[("X-Api-Token", "the-api-key")],
+            None,
+        )
+        .status(404);
+    let output = eventually("the last request is logged", || {
+        Some(server.output()).filter(|output| output.contains("/internal/purge"))
+    });
+    for secret in ["the-api-key", &uploaded.token, "wrong-token"] {
+        assert!(!output.contains(secret), "{secret} in the log");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_with_success_after_the_running_request() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::with([("media.concurrency", "1"), ("media.queue_length", "0")]);
+        let uploaded = server.upload(&pictures::jpeg(&pictures::photo(1500, 1000)));
+        let request = work::occupy(&server, &uploaded.alias);
+        server.signal(signal);
+        let answer = request.join().expect("answered").ok();
+        assert_eq!(answer.header("content-type"), Some("image/png"));
+        let (code, launch) = server.ended();
+        assert_eq!(code, Some(0));
+        // And the data is whole.
+        launch.start().original(&uploaded.alias);
+    }
+}
+
+#[test]
+fn health_is_told_to_get_and_head() {
+    let server = Server::start();
+    assert!(server.get("/healthz").ok().body.is_empty());
+    server.head("/healthz").ok();
+}
+
+#[test]
+fn health_fails_when_nothing_can_be_stored() {
+    let server = Server::start();
+    let files = server.files();
+    std::fs::rename(&files, files.with_extension("away")).expect("renamed");
+    server.get("/healthz").refused(500, "file-io-error");
+    std::fs::rename(files.with_extension("away"), &files).expect("renamed");
+    server.get("/healthz").ok();
+}

@@ -1,0 +1,34 @@
+//! Programs that some tests can use. A test without its program says so and never passes in
+//! silence.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// The program, if it is on PATH.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// The program, or a line that says what was not tested. With `PICTRS_TEST_REQUIRE` naming
+/// programs that is a failure.
+pub fn find_or_skip(name: &str, test: &str) -> Option<PathBuf> {
+    let found = find(name);
+    if found.is_none() {
+        skip("programs", test, &format!("{name} is not on PATH"));
+    }
+    found
+}
+
+/// Says that a test cannot run here, or fails if `kind` is required.
+pub fn skip(kind: &str, test: &str, reason: &str) {
+    let required = std::env::var("PICTRS_TEST_REQUIRE").unwrap_or_default();
+    let is_required = required
+        .split(',')
+        .any(|word| word == kind || word == "all");
+    assert!(!is_required, "{test} is required and cannot run: {reason}");
+    // Past the harness's capture, so that it is seen.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}

@@ -1,0 +1,347 @@
+//! The server under test, as its users start it: a process with its own folder, a cleared
+//! environment and a port of the system's choice.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::programs;
+
+/// How long a start may take. An emulated processor on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the server says once it can be spoken to.
+const LISTENING: &str = "listening on http://";
+
+/// The program under test with its runner in front, nothing in its environment but an empty
+/// PATH, so that no helper program of this machine can matter.
+pub fn program() -> Command {
+    let binary: PathBuf = std::env::var_os("PICTRS_TEST_BIN").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_pict-rs")),
+        PathBuf::from,
+    );
+    let runner = std::env::var("PICTRS_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let mut command = match words.next() {
+        None => Command::new(binary),
+        Some(first) => {
+            let path = programs::find(first).unwrap_or_else(|| panic!("no runner {first}"));
+            let mut command = Command::new(path);
+            command.args(words).arg(binary);
+            command
+        }
+    };
+    command.env_clear().env("PATH", "");
+    command
+}
+
+/// Whether the program runs under an emulator, whose memory and time tell nothing.
+pub fn is_emulated() -> bool {
+    std::env::var("PICTRS_TEST_RUNNER").is_ok_and(|runner| !runner.trim().is_empty())
+}
+
+/// A server to be started.
+#[derive(Clone)]
+pub struct Launch {
+    folder: Arc<TempDir>,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Launch {
+    /// In a new folder, on a free port, otherwise with all defaults.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("pict-rs-test-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        Self {
+            folder: Arc::new(folder),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+        .setting("server.address", "127.0.0.1:0")
+    }
+
+    /// Sets a key of the configuration, as deployments do: by environment.
+    pub fn setting(self, key: &str, value: impl ToString) -> Self {
+        let name = format!("PICTRS__{}", key.to_uppercase().replace('.', "__"));
+        self.environment(&name, value)
+    }
+
+    pub fn environment(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    pub fn without_environment(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.arguments
+            .extend(arguments.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// The working folder; `data` in it is the default data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The command as it would be run.
+    pub fn command(&self) -> Command {
+        let mut command = program();
+        command
+            .args(&self.arguments)
+            .envs(&self.environment)
+            .current_dir(self.folder());
+        command
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(self) -> Server {
+        match self.try_start() {
+            Ok(server) => server,
+            Err(refusal) => panic!("the server did not start:\n{}", refusal.output),
+        }
+    }
+
+    /// Runs a server that is expected not to come up.
+    pub fn refused(self) -> Refusal {
+        match self.try_start() {
+            Ok(_) => panic!("the server started"),
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn try_start(self) -> Result<Server, Refusal> {
+        let started = Instant::now();
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be run");
+        let output = Output::default();
+        let (sender, lines) = mpsc::channel();
+        let readers = vec![
+            output.drain(child.stdout.take().expect("piped"), Some(sender)),
+            output.drain(child.stderr.take().expect("piped"), None),
+        ];
+        let address = loop {
+            match lines.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) {
+                Ok(line) => {
+                    if let Some(address) = address_in(&line) {
+                        break Some(address);
+                    }
+                }
+                Err(_) => break None,
+            }
+        };
+        let Some(address) = address else {
+            // Ended, or silent for too long: then it is made to end.
+            let status = wait(&mut child, Duration::from_secs(2)).unwrap_or_else(|| {
+                let _ = child.kill();
+                child.wait().expect("a child can be waited for")
+            });
+            readers.into_iter().for_each(|reader| {
+                let _ = reader.join();
+            });
+            return Err(Refusal {
+                status,
+                output: output.text(),
+            });
+        };
+        Ok(Server {
+            client: Client::new(address),
+            launch: self,
+            child,
+            output,
+            readers,
+            start_time: started.elapsed(),
+        })
+    }
+}
+
+/// What a server that did not come up left behind.
+pub struct Refusal {
+    pub status: ExitStatus,
+    /// Both outputs.
+    pub output: String,
+}
+
+/// A running server. Dropping it kills it; if the test failed, its output is shown.
+pub struct Server {
+    client: Client,
+    launch: Launch,
+    child: Child,
+    output: Output,
+    readers: Vec<JoinHandle<()>>,
+    start_time: Duration,
+}
+
+/// All requests are methods of the client.
+impl std::ops::Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Server {
+    /// With all defaults.
+    pub fn start() -> Self {
+        Launch::new().start()
+    }
+
+    /// With some settings.
+    pub fn with<const N: usize>(settings: [(&str, &str); N]) -> Self {
+        settings
+            .into_iter()
+            .fold(Launch::new(), |launch, (key, value)| {
+                launch.setting(key, value)
+            })
+            .start()
+    }
+
+    /// From spawning the process to the line that says it listens.
+    pub fn start_time(&self) -> Duration {
+        self.start_time
+    }
+
+    /// The folder with database and files, unless a setting moves them.
+    pub fn data(&self) -> PathBuf {
+        self.launch.folder().join("data")
+    }
+
+    /// The folder with the stored files.
+    pub fn files(&self) -> PathBuf {
+        self.data().join("files")
+    }
+
+    /// All it has printed so far.
+    pub fn output(&self) -> String {
+        self.output.text()
+    }
+
+    /// The most memory it ever had, in KiB.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("a running process has a status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("the status tells the peak");
+        let number = line.trim().trim_end_matches("kB").trim();
+        number.parse().expect("a number")
+    }
+
+    /// Sends a signal, without waiting.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids are small");
+        let process = Pid::from_raw(id).expect("not zero");
+        kill_process(process, signal).expect("a running child can be signalled");
+    }
+
+    /// Waits for its end; returns its exit code and how to start it again on the same data.
+    pub fn ended(mut self) -> (Option<i32>, Launch) {
+        let status = wait(&mut self.child, PATIENCE).unwrap_or_else(|| panic!("it never ended"));
+        let launch = self.launch.clone();
+        assert_ne!(status.signal(), Some(11), "it must not crash");
+        (status.code(), launch)
+    }
+
+    /// The gentle way.
+    pub fn stop(self) -> Launch {
+        self.signal(Signal::TERM);
+        let (code, launch) = self.ended();
+        assert_eq!(code, Some(0));
+        launch
+    }
+
+    /// As a power cut, as far as one process goes.
+    pub fn kill(self) -> Launch {
+        self.signal(Signal::KILL);
+        self.ended().1
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the server said:\n{}---", self.output.text());
+        }
+    }
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(LISTENING)?;
+    let end = rest
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':')))
+        .unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return Some(status);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Everything printed, gathered by threads so that the server never blocks on a full pipe.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<String>>);
+
+impl Output {
+    fn drain(
+        &self,
+        pipe: impl Read + Send + 'static,
+        lines: Option<mpsc::Sender<String>>,
+    ) -> JoinHandle<()> {
+        let output = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines() {
+                let Ok(line) = line else { return };
+                // Writing to a String cannot fail.
+                let _ = writeln!(output.lock(), "{line}");
+                if let Some(lines) = &lines {
+                    let _ = lines.send(line);
+                }
+            }
+        })
+    }
+
+    fn text(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,231 @@
+//! Rules about the files of this repository.
+
+use std::path::{Path, PathBuf};
+
+use pict_rs_core::Config;
+
+/// Folders that are not ours or are made by builds.
+const SKIPPED: [&str; 6] = [".git", "target", "data", "dist", "corpus", "artifacts"];
+
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().expect("the repository is there")
+}
+
+/// Every file of the repository, relative to its root.
+fn files() -> Vec<PathBuf> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if SKIPPED.iter().any(|skipped| name == Some(skipped)) {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(&root).expect("below").to_owned());
+            }
+        }
+    }
+    assert!(found.len() > 50, "not the repository: {}", root.display());
+    found
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+fn read(path: &Path) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_module_says_first_what_it_is_for() {
+    for path in files().iter().filter(|path| has_extension(path, "rs")) {
+        let text = read(path);
+        // Attributes may stand before it, code may not.
+        let first = text.lines().find(|line| !line.starts_with("#!["));
+        let says = first.is_some_and(|line| line.starts_with("//! "));
+        assert!(says, "{} does not begin with //!", path.display());
+    }
+}
+
+#[test]
+fn no_file_names_a_private_path() {
+    // In pieces, so that this file does not name them itself.
+    let private = [
+        ["/wo", "rk/"],
+        ["/tmp/", "wt"],
+        ["/tmp/", "target"],
+        ["/ho", "me/"],
+        ["/Us", "ers/"],
+        ["/ro", "ot/"],
+        [".cargo/", "registry"],
+    ]
+    .map(|pieces| pieces.concat());
+    let mut looked_at = 0;
+    for path in files() {
+        let Ok(text) = std::fs::read_to_string(root().join(&path)) else {
+            // Not text.
+            continue;
+        };
+        looked_at += 1;
+        for (number, line) in text.lines().enumerate() {
+            for private in &private {
+                let found = line.match_indices(private.as_str()).any(|(at, _)| {
+                    // A path begins there; `network/` and `$HOME/work/` are something else.
+                    let before = line[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || "._-~}/*".contains(c))
+                });
+                assert!(!found, "{}:{}: {line}", path.display(), number + 1);
+            }
+        }
+    }
+    assert!(looked_at > 50);
+}
+
+#[test]
+fn no_test_is_ignored_or_expected_to_panic() {
+    let banned = [["#[ign", "ore"], ["#[should", "_panic"]].map(|pieces| pieces.concat());
+    for path in files().iter().filter(|path| has_extension(path, "rs")) {
+        for line in read(path).lines() {
+            let is_banned = banned.iter().any(|banned| line.trim().starts_with(banned));
+            assert!(!is_banned, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn dependencies_come_from_the_one_registry() {
+    let lock = read(Path::new("Cargo.lock"));
+    let allowed = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    for line in lock.lines().filter(|line| line.starts_with("source = ")) {
+        assert_eq!(line, allowed);
+    }
+}
+
+#[test]
+fn every_test_data_file_is_credited() {
+    let credits = read(Path::new("tests/data/CREDITS.md"));
+    let folder = root().join("tests/data");
+    let mut found = 0;
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().into_string().expect("ASCII");
+        if name != "CREDITS.md" {
+            found += 1;
+            assert!(credits.contains(&format!("| `{name}` |")), "{name}");
+            assert!(entry.metadata().expect("there").len() < 50_000, "{name}");
+        }
+    }
+    assert_eq!(credits.matches("\n| `").count(), found, "a stale row");
+}
+
+#[test]
+fn the_sample_configuration_shows_every_key_with_its_default() {
+    let sample = read(Path::new("pict-rs.toml"));
+    let shown: toml::Table = sample.parse().expect("TOML");
+    let default = toml::Table::try_from(Config::default()).expect("as TOML");
+    compare("", &shown, &default);
+}
+
+fn compare(section: &str, shown: &toml::Table, default: &toml::Table) {
+    let keys = shown.keys().chain(default.keys());
+    for key in keys {
+        let name = format!("{section}{key}");
+        match (shown.get(key), default.get(key)) {
+            (Some(toml::Value::Table(shown)), Some(toml::Value::Table(default))) => {
+                compare(&format!("{name}."), shown, default);
+            }
+            // A section of nothing but optional keys.
+            (None, Some(toml::Value::Table(default))) if default.is_empty() => {}
+            (shown, default) => assert_eq!(shown, default, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn keys_without_a_default_stand_in_the_sample_as_comments_and_exist() {
+    let sample = read(Path::new("pict-rs.toml"));
+    let is_key = |line: &str| {
+        line.split_once(" = ").is_some_and(|(key, _)| {
+            key.chars()
+                .all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
+        })
+    };
+    let mut uncommented = 0;
+    let all: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) => {
+                uncommented += 1;
+                format!("{rest}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert!(uncommented > 20);
+    let mut unknown = Vec::new();
+    let table = toml::Deserializer::parse(&all).expect("TOML with all comments opened");
+    let config: Config = serde_ignored::deserialize(table, |path| unknown.push(path.to_string()))
+        .expect("every commented value has the right type");
+    assert_eq!(unknown, Vec::<String>::new());
+    // With everything set, everything is serialised; so nothing is left out of the sample.
+    let shown: toml::Table = all.parse().expect("TOML");
+    let set = toml::Table::try_from(config).expect("as TOML");
+    assert_eq!(names("", &shown), names("", &set));
+}
+
+fn names(section: &str, table: &toml::Table) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(table) => found.extend(names(&format!("{section}{key}."), table)),
+            _ => found.push(format!("{section}{key}")),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn documented_defaults_are_the_real_ones() {
+    let documented = read(Path::new("docs/configuration.md"));
+    let default = toml::Value::try_from(Config::default()).expect("as TOML");
+    let mut rows = 0;
+    for row in documented.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('`').collect();
+        let (key, shown) = (cells[1], cells[3]);
+        let found = key
+            .split('.')
+            .try_fold(&default, |value, part| value.get(part));
+        let found = found
+            .unwrap_or_else(|| panic!("there is no {key}"))
+            .to_string();
+        assert_eq!(found.trim_matches('"'), shown, "{key}");
+        rows += 1;
+    }
+    assert!(rows >= 7);
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for path in files().iter().filter(|path| has_extension(path, "md")) {
+        let folder = root().join(path);
+        let folder = folder.parent().expect("a folder");
+        let text = read(path);
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split([')', '#']).next().unwrap_or_default();
+            // The benchmarks are written by `cargo xtask bench`, by whoever ran it last.
+            if target.is_empty() || target.contains("://") || target.ends_with("benchmarks.md") {
+                continue;
+            }
+            assert!(folder.join(target).exists(), "{}: {target}", path.display());
+        }
+    }
+}
