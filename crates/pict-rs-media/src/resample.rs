@@ -130,7 +130,8 @@ const GROUP: usize = 4;
 /// small enough that a group of them stays in the fastest cache.
 const BLOCK: usize = 1008;
 
-/// What lies behind each sum, so that four samples can be read at its last pixel.
+/// What lies behind each row of light, so that its last pixel too can be worked on as four
+/// samples.
 const PADDING: usize = 4;
 
 /// One picture under way.
@@ -166,7 +167,36 @@ struct Sum {
     weights: [f32; GROUP],
     /// Whether nothing was added yet, so that `samples` holds an old sum.
     fresh: bool,
+    /// One sum for each sample of an input row, with [`PADDING`] behind them. They begin at
+    /// `first`, which is where a cache line does.
     samples: Vec<f32>,
+    first: usize,
+}
+
+/// The length of a cache line in samples; what begins there is never read in two halves.
+const LINE: usize = 16;
+
+impl Sum {
+    fn new(row_len: usize) -> Self {
+        let samples = vec![0.0f32; row_len + PADDING + LINE];
+        let first = samples.as_ptr().align_offset(LINE * size_of::<f32>());
+        Self {
+            output: 0,
+            weights: [0.0; GROUP],
+            fresh: true,
+            // A pointer need not be alignable; then speed is lost and nothing else.
+            first: first.min(LINE),
+            samples,
+        }
+    }
+
+    fn part(&mut self, at: usize, len: usize) -> Part<'_> {
+        Part {
+            samples: &mut self.samples[self.first + at..][..len],
+            weights: self.weights,
+            keep: if self.fresh { 0.0 } else { 1.0 },
+        }
+    }
 }
 
 impl Pass {
@@ -213,7 +243,7 @@ impl Pass {
             started: 0,
             sums: VecDeque::new(),
             spare: Vec::new(),
-            light: vec![0.0; out_len],
+            light: vec![0.0; out_len + PADDING],
             out_8: vec![0; if layout.is_16_bit() { 0 } else { out_len }],
             out_16: vec![0; if layout.is_16_bit() { out_len } else { 0 }],
         }
@@ -235,12 +265,7 @@ impl Pass {
             if start as usize >= end {
                 break;
             }
-            let mut sum = self.spare.pop().unwrap_or_else(|| Sum {
-                output: 0,
-                weights: [0.0; GROUP],
-                fresh: true,
-                samples: vec![0.0; self.row_len + PADDING],
-            });
+            let mut sum = self.spare.pop().unwrap_or_else(|| Sum::new(self.row_len));
             sum.output = self.started;
             sum.fresh = true;
             self.sums.push_back(sum);
@@ -284,7 +309,7 @@ impl Pass {
         arch.dispatch(ShrinkRow {
             columns: &self.columns,
             channels: self.output.layout.channels(),
-            from: &sum.samples,
+            from: &sum.samples[sum.first..],
             light: &mut self.light,
             out_8: &mut self.out_8,
             out_16: &mut self.out_16,
@@ -382,30 +407,69 @@ fn add<T: Sample, const FUSED: bool>(
     channels: usize,
     sums: &mut VecDeque<Sum>,
 ) {
-    let mut light = [[0.0f32; BLOCK]; GROUP];
+    let mut light = Block([[0.0; BLOCK]; GROUP]);
+    let sums = sums.make_contiguous();
     for at in (0..row_len).step_by(BLOCK) {
         let len = BLOCK.min(row_len - at);
-        for (row, light) in light.iter_mut().enumerate().take(filled) {
+        for (row, light) in light.0.iter_mut().enumerate().take(filled) {
             T::decode(
                 &rows[row * row_len + at..][..len],
                 channels,
                 &mut light[..len],
             );
         }
-        let [a, b, c, d] = &light;
-        let (a, b, c, d) = (&a[..len], &b[..len], &c[..len], &d[..len]);
-        for sum in sums.iter_mut() {
-            let [wa, wb, wc, wd] = sum.weights;
-            let samples = &mut sum.samples[at..at + len];
-            let keep = if sum.fresh { 0.0 } else { 1.0 };
-            for i in 0..len {
-                let mut s = samples[i] * keep;
-                s = fma::<FUSED>(a[i], wa, s);
-                s = fma::<FUSED>(b[i], wb, s);
-                s = fma::<FUSED>(c[i], wc, s);
-                samples[i] = fma::<FUSED>(d[i], wd, s);
-            }
+        // In pairs, so that each sample of light is loaded half as often.
+        let mut pairs = sums.chunks_exact_mut(2);
+        for pair in &mut pairs {
+            let [first, second] = pair else { continue };
+            add_to_two::<FUSED>(&light, first.part(at, len), second.part(at, len));
         }
+        for sum in pairs.into_remainder() {
+            add_to_one::<FUSED>(&light, sum.part(at, len));
+        }
+    }
+}
+
+/// The light of a part of each row of a group, where vectors do not straddle cache lines.
+#[repr(align(64))]
+struct Block([[f32; BLOCK]; GROUP]);
+
+/// A part of a sum: its samples, the weights of the rows, and what the samples so far count.
+struct Part<'a> {
+    samples: &'a mut [f32],
+    weights: [f32; GROUP],
+    keep: f32,
+}
+
+#[inline(always)]
+fn add_to_two<const FUSED: bool>(light: &Block, first: Part<'_>, second: Part<'_>) {
+    let len = first.samples.len();
+    let [a, b, c, d] = light.0.each_ref().map(|row| &row[..len]);
+    let (one, two) = (first.samples, &mut second.samples[..len]);
+    for i in 0..len {
+        let (mut s, mut t) = (one[i] * first.keep, two[i] * second.keep);
+        s = fma::<FUSED>(a[i], first.weights[0], s);
+        t = fma::<FUSED>(a[i], second.weights[0], t);
+        s = fma::<FUSED>(b[i], first.weights[1], s);
+        t = fma::<FUSED>(b[i], second.weights[1], t);
+        s = fma::<FUSED>(c[i], first.weights[2], s);
+        t = fma::<FUSED>(c[i], second.weights[2], t);
+        one[i] = fma::<FUSED>(d[i], first.weights[3], s);
+        two[i] = fma::<FUSED>(d[i], second.weights[3], t);
+    }
+}
+
+#[inline(always)]
+fn add_to_one<const FUSED: bool>(light: &Block, part: Part<'_>) {
+    let samples = part.samples;
+    let len = samples.len();
+    let [a, b, c, d] = light.0.each_ref().map(|row| &row[..len]);
+    for i in 0..len {
+        let mut s = samples[i] * part.keep;
+        s = fma::<FUSED>(a[i], part.weights[0], s);
+        s = fma::<FUSED>(b[i], part.weights[1], s);
+        s = fma::<FUSED>(c[i], part.weights[2], s);
+        samples[i] = fma::<FUSED>(d[i], part.weights[3], s);
     }
 }
 
@@ -439,15 +503,15 @@ impl WithSimd for ShrinkRow<'_> {
             (_, true) => shrink::<4, false>(self.columns, self.from, self.light),
         }
         if self.out_16.is_empty() {
-            u8::encode(self.light, self.channels, self.out_8);
+            u8::encode(&self.light[..self.out_8.len()], self.channels, self.out_8);
         } else {
-            u16::encode(self.light, self.channels, self.out_16);
+            u16::encode(&self.light[..self.out_16.len()], self.channels, self.out_16);
         }
     }
 }
 
-/// Reads four samples at each pixel even when it has three: the fourth lane belongs to the
-/// next pixel (or to the padding) and is dropped at the end.
+/// Works on four samples at each pixel even when it has three: the fourth belongs to the next
+/// pixel, or to the padding, and the next pixel overwrites what becomes of it.
 #[inline(always)]
 fn shrink<const CHANNELS: usize, const FUSED: bool>(
     columns: &Weights,
@@ -455,17 +519,31 @@ fn shrink<const CHANNELS: usize, const FUSED: bool>(
     to: &mut [f32],
 ) {
     let taps = columns.taps;
-    let starts = columns.starts.iter();
     let weights = columns.values.chunks_exact(taps);
-    for ((to, &start), weights) in to.chunks_exact_mut(CHANNELS).zip(starts).zip(weights) {
+    for (output, (&start, weights)) in columns.starts.iter().zip(weights).enumerate() {
         let from = &from[start as usize * CHANNELS..][..(taps - 1) * CHANNELS + 4];
-        let mut sum = [0.0f32; 4];
-        for (pixel, &weight) in from.windows(4).step_by(CHANNELS).zip(weights) {
-            for (sum, &sample) in sum.iter_mut().zip(pixel) {
-                *sum = fma::<FUSED>(sample, weight, *sum);
+        // Two sums, because a sum cannot be added to again before the last addition is done.
+        let (mut even, mut odd) = ([0.0f32; 4], [0.0f32; 4]);
+        let mut pairs = weights.chunks_exact(2);
+        let pixels = from.windows(CHANNELS + 4).step_by(2 * CHANNELS);
+        for (pixels, pair) in pixels.zip(&mut pairs) {
+            for lane in 0..4 {
+                even[lane] = fma::<FUSED>(pixels[lane], pair[0], even[lane]);
+                odd[lane] = fma::<FUSED>(pixels[CHANNELS + lane], pair[1], odd[lane]);
             }
         }
-        to.copy_from_slice(&sum[..CHANNELS]);
+        if let [weight] = pairs.remainder() {
+            let last = &from[(taps - 1) * CHANNELS..];
+            for lane in 0..4 {
+                even[lane] = fma::<FUSED>(last[lane], *weight, even[lane]);
+            }
+        }
+        for (to, (even, odd)) in to[output * CHANNELS..][..4]
+            .iter_mut()
+            .zip(even.iter().zip(odd))
+        {
+            *to = even + odd;
+        }
     }
 }
 
