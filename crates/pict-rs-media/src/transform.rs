@@ -129,3 +129,6 @@ pub(crate) fn canvases<E: CanvasSink>(pipeline: &Pipeline<'_>, encoder: E) -> Re
     }
     assemble.finish()
 }
+
+#[cfg(test)]
+mod tests;
