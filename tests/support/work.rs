@@ -1,5 +1,6 @@
 //! Work that takes long, and the certainty that it has begun.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use super::client::{Client, process_path};
@@ -20,7 +21,9 @@ pub fn occupy(server: &Server, alias: &str) -> JoinHandle<Answer> {
             Some(client.get(&path)).filter(|answer| answer.status != 503)
         })
     });
-    wait_until_busy(server, alias);
+    eventually("the server is busy", || {
+        is_busy(server, alias).then_some(())
+    });
     request
 }
 
@@ -29,12 +32,11 @@ pub fn long_path(alias: &str) -> String {
     process_path("png", alias, LONG)
 }
 
-/// Returns once no permit is free.
-pub fn wait_until_busy(server: &Server, alias: &str) {
-    let mut size = 0;
-    eventually("the server is busy", || {
-        size += 1;
-        let probe = process_path("jpg", alias, &format!("thumbnail={size}"));
-        (server.get(&probe).status == 503).then_some(())
-    });
+/// Whether no permit is free. The probe takes a free one itself for a moment; whoever wants it
+/// just then is refused and has to come again.
+pub fn is_busy(server: &Server, alias: &str) -> bool {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let size = NEXT.fetch_add(1, Ordering::Relaxed);
+    let probe = process_path("jpg", alias, &format!("thumbnail={size}"));
+    server.get(&probe).status == 503
 }
