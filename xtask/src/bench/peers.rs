@@ -1,0 +1,279 @@
+//! The tools under test, each built or installed into the cache, each behind one small driver
+//! that reads the file first and then reports CPU time from inside the process.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::target_folder;
+use crate::{cache, command};
+
+const SHARP: &str = "0.35.5";
+/// As pinned in the drivers' manifest.
+const OXIMG: &str = "0.18.1";
+
+/// What takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours, as it is by default.
+    Ours,
+    /// Ours with the documented `fast` setting.
+    OursFast,
+    /// sharp: libvips behind node. WebP by its default method, 4.
+    Sharp,
+    /// The same with our WebP method, 2. For WebP only.
+    Sharp2,
+    /// oximg's library with WebP method 4.
+    Oximg,
+    /// The same with its own default and our method, 2. For WebP only.
+    Oximg2,
+    /// ImageMagick's program with the arguments that the existing pict-rs gives it.
+    Magick,
+}
+
+impl Kind {
+    /// As it stands in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "pict-rs",
+            Self::OursFast => "pict-rs fast",
+            Self::Sharp => "sharp",
+            Self::Sharp2 => "sharp, method 2",
+            Self::Oximg => "oximg",
+            Self::Oximg2 => "oximg, method 2",
+            Self::Magick => "ImageMagick",
+        }
+    }
+}
+
+/// Everything that is there.
+pub struct Tools {
+    kinds: Vec<Kind>,
+    /// Name and version, for the document.
+    pub versions: Vec<String>,
+    /// What is missing, and why.
+    pub missing: Vec<String>,
+    ours: PathBuf,
+    drivers: PathBuf,
+    node_folder: PathBuf,
+}
+
+/// One piece of work for every tool.
+pub struct Job<'a> {
+    /// The source.
+    pub input: &'a Path,
+    /// Longest side of the result in pixels; 0 keeps the size.
+    pub side: u32,
+    /// `jpg` or `webp`.
+    pub extension: &'a str,
+}
+
+/// Builds ours, installs the peers. A peer that cannot be had is noted, not an error.
+///
+/// # Errors
+/// When ours cannot be built.
+pub fn prepare(folder: &Path, with_ours: bool) -> Result<Tools> {
+    let mut tools = Tools {
+        kinds: Vec::new(),
+        versions: Vec::new(),
+        missing: Vec::new(),
+        ours: PathBuf::new(),
+        drivers: folder.join("target/release"),
+        node_folder: folder.join("node"),
+    };
+    if with_ours {
+        tools.ours = build_ours()?;
+        tools.kinds.extend([Kind::Ours, Kind::OursFast]);
+        tools
+            .versions
+            .push(format!("pict-rs {}", env!("CARGO_PKG_VERSION")));
+    }
+    let sharp = install_sharp(&tools.node_folder);
+    tools.add(&[Kind::Sharp, Kind::Sharp2], sharp);
+    let oximg = build_drivers(folder).map(|()| format!("oximg {OXIMG}"));
+    tools.add(&[Kind::Oximg, Kind::Oximg2], oximg);
+    let magick = command::output(command::new("convert").arg("-version"));
+    tools.add(
+        &[Kind::Magick],
+        magick.map(|text| {
+            let words: Vec<_> = text.split_whitespace().skip(1).take(2).collect();
+            words.join(" ")
+        }),
+    );
+    Ok(tools)
+}
+
+impl Tools {
+    /// Those that take part in making files of this extension, in the order of their turns.
+    pub fn making(&self, extension: &str) -> Vec<Kind> {
+        let only_webp = |kind: &Kind| matches!(kind, Kind::Sharp2 | Kind::Oximg2);
+        let kinds = self.kinds.iter().copied();
+        kinds
+            .filter(|kind| extension == "webp" || !only_webp(kind))
+            .collect()
+    }
+
+    /// Whether this one is there.
+    pub fn have(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    fn add(&mut self, kinds: &[Kind], version: Result<String>) {
+        match version {
+            Ok(version) => {
+                self.kinds.extend(kinds);
+                self.versions.push(version);
+            }
+            Err(error) => {
+                let missing = format!("{}: {error:#}", kinds[0].name());
+                println!("MISSING: {missing}");
+                self.missing.push(missing);
+            }
+        }
+    }
+
+    /// The command for one job. It prints `peak BYTES` and `repeat` lines `cpu MILLISECONDS`;
+    /// ImageMagick is one run under time(1), which says the same in its own words.
+    pub fn command(&self, kind: Kind, job: &Job<'_>, output: &Path, repeat: u32) -> Command {
+        let (side, repeat) = (job.side.to_string(), repeat.to_string());
+        match kind {
+            Kind::Ours => self.ours(job, "quality", 80, output, &repeat),
+            Kind::OursFast => self.ours(job, "fast", 80, output, &repeat),
+            Kind::Sharp | Kind::Sharp2 => {
+                let mut command = command::new("node");
+                command.arg(driver_sources().join("sharp.mjs"));
+                command.arg(&self.node_folder).arg(job.input);
+                command.args([&side, job.extension]).arg(output).arg(repeat);
+                command.env(
+                    "SHARP_WEBP_EFFORT",
+                    if kind == Kind::Sharp { "4" } else { "2" },
+                );
+                command
+            }
+            Kind::Oximg | Kind::Oximg2 => {
+                let mut command = command::new(self.drivers.join("drive-oximg"));
+                command.arg(job.input).args([&side, job.extension]);
+                command.arg(output).arg(repeat);
+                command.env(
+                    "OXIMG_WEBP_EFFORT",
+                    if kind == Kind::Oximg { "4" } else { "2" },
+                );
+                command
+            }
+            Kind::Magick => magick(job, output),
+        }
+    }
+
+    /// Ours at any quality, once, for curves of bytes and score.
+    pub fn ours_once(&self, job: &Job<'_>, speed: &str, quality: u8, output: &Path) -> Command {
+        self.ours(job, speed, quality, output, "0")
+    }
+
+    fn ours(&self, job: &Job<'_>, speed: &str, q: u8, output: &Path, repeat: &str) -> Command {
+        let query = match job.side {
+            0 => String::new(),
+            // The kernel that sharp and oximg use, and the reference; the default is Lanczos2.
+            side => format!("resize=Lanczos.{side}"),
+        };
+        let mut command = command::new(&self.ours);
+        command.arg(job.input);
+        command.args([&query, job.extension, speed, &q.to_string()]);
+        command.arg(output).arg(repeat);
+        command
+    }
+
+    /// SSIMULACRA2 and bytes of each of `made`, against a linear-light reference from `source`.
+    ///
+    /// # Errors
+    /// When the score program is not there or cannot read a picture.
+    pub fn scores(&self, source: &Path, made: &[PathBuf]) -> Result<Vec<(f64, u64)>> {
+        let mut command = command::new(self.drivers.join("score"));
+        let text = command::output(command.arg(source).args(made))?;
+        let parse = |line: &str| -> Option<(f64, u64)> {
+            let mut words = line.strip_prefix("score ")?.split(' ');
+            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+        };
+        let scores: Vec<_> = text.lines().filter_map(parse).collect();
+        anyhow::ensure!(scores.len() == made.len(), "a score is missing in: {text}");
+        Ok(scores)
+    }
+}
+
+fn magick(job: &Job<'_>, output: &Path) -> Command {
+    let mut command = command::new("/usr/bin/time");
+    command
+        .args(["-f", "time %U %S %M", "convert"])
+        .arg(job.input);
+    if job
+        .input
+        .extension()
+        .is_some_and(|extension| extension == "gif")
+    {
+        command.arg("-coalesce");
+    }
+    command.args(["-strip", "-auto-orient"]);
+    if job.side > 0 {
+        command.args(["-filter", "Lanczos2", "-resize"]);
+        command.arg(format!("{0}x{0}>", job.side));
+    }
+    command.args(["-quality", "80"]).arg(output);
+    // Threads that wait for each other would count as its CPU time.
+    command.env("MAGICK_THREAD_LIMIT", "1");
+    command
+}
+
+fn build_ours() -> Result<PathBuf> {
+    println!("building pict-rs");
+    let mut build = command::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--bins",
+        "--examples",
+    ]);
+    command::run(build.args(["-p", "pict-rs", "-p", "pict-rs-media"]))?;
+    Ok(target_folder()?.join("release/examples/measure"))
+}
+
+fn driver_sources() -> PathBuf {
+    cache::repository().join("xtask/drivers")
+}
+
+fn install_sharp(folder: &Path) -> Result<String> {
+    let package = folder.join("node_modules/sharp/package.json");
+    let wanted = format!("\"version\": \"{SHARP}\"");
+    if !fs::read_to_string(package).is_ok_and(|text| text.contains(&wanted)) {
+        println!("installing sharp {SHARP}");
+        fs::create_dir_all(folder)?;
+        let mut npm = command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]);
+        npm.arg(folder).arg(format!("sharp@{SHARP}"));
+        command::run(npm.current_dir(folder))?;
+    }
+    let mut vips = command::new("node");
+    vips.args(["-p", "require('sharp').versions.vips"]);
+    let vips = command::output(vips.current_dir(folder)).context("sharp does not load")?;
+    let node = command::output(command::new("node").arg("--version"))?;
+    let (vips, node) = (vips.trim(), node.trim());
+    Ok(format!("sharp {SHARP} (libvips {vips}, node {node})"))
+}
+
+fn build_drivers(folder: &Path) -> Result<()> {
+    println!("building the drivers");
+    let mut build = command::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--manifest-path",
+    ]);
+    build.arg(driver_sources().join("Cargo.toml"));
+    command::run(build.env("CARGO_TARGET_DIR", folder.join("target")))
+}

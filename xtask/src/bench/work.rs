@@ -1,0 +1,339 @@
+//! One picture at a time: CPU, peak memory, bytes and score of every tool for every row of the
+//! table, tools in turn.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    inputs::Inputs,
+    median,
+    peers::{Job, Kind, Tools},
+    report::{Report, Verdict},
+};
+use crate::cache;
+
+/// What one tool did with one row.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Which tool.
+    pub kind: Kind,
+    /// Median of CPU milliseconds, all threads.
+    pub cpu: f64,
+    /// The largest peak of resident memory seen, in bytes, the program itself included.
+    pub peak: u64,
+    /// Bytes of the result.
+    pub bytes: u64,
+    /// SSIMULACRA2 against the linear-light reference; `None` for animations.
+    pub score: Option<f64>,
+}
+
+/// One row of the table with everybody's figures.
+pub struct Row {
+    /// Input and output, for people.
+    pub title: &'static str,
+    /// In the order of the turns.
+    pub figures: Vec<Figures>,
+}
+
+impl Row {
+    /// The figures of one tool, when it took part.
+    pub fn of(&self, kind: Kind) -> Option<&Figures> {
+        self.figures.iter().find(|figures| figures.kind == kind)
+    }
+
+    /// The lowest CPU time of these.
+    fn best(&self, kinds: [Kind; 2]) -> Option<f64> {
+        let cpus = kinds.map(|kind| self.of(kind).map(|figures| figures.cpu));
+        cpus.into_iter().flatten().min_by(f64::total_cmp)
+    }
+}
+
+/// What ours must reach in a row.
+enum Target {
+    /// CPU beside sharp's, with a better score; `fast` at sharp's own score.
+    Thumbnail,
+    /// A share of the CPU of the better of sharp and oximg; whether memory is limited too.
+    Share { of_best: f64, memory: bool },
+    /// CPU not above oximg's.
+    Animation,
+}
+
+/// The peak of memory that a still picture may need, in bytes.
+const PEAK: u64 = 30_000_000;
+
+/// Measures every row and judges it.
+///
+/// # Errors
+/// When a tool fails at a row.
+pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report) -> Result<()> {
+    let one = std::slice::from_ref;
+    let (twelve, twenty_four) = (&inputs.jpeg_12[..], &inputs.jpeg_24[..]);
+    let (png, gif) = (one(&inputs.png_8), one(&inputs.gif_125));
+    let share = |of_best, memory| Target::Share { of_best, memory };
+    #[rustfmt::skip]
+    let rows = [
+        ("12 MP JPEG to 256 px JPEG", twelve, 256, "jpg", Target::Thumbnail),
+        ("12 MP JPEG to 256 px WebP", twelve, 256, "webp", Target::Thumbnail),
+        ("12 MP JPEG to 1024 px WebP", twelve, 1024, "webp", share(0.9, true)),
+        ("24 MP JPEG to 1024 px JPEG", twenty_four, 1024, "jpg", share(0.9, true)),
+        ("8 MP PNG to 1024 px WebP", png, 1024, "webp", share(0.9, false)),
+        ("8 MP PNG to full-size WebP", png, 0, "webp", share(0.9, false)),
+        ("125-frame GIF to 320 px WebP", gif, 320, "webp", Target::Animation),
+    ];
+    for (title, sources, side, extension, target) in rows {
+        println!("measuring {title}");
+        let row = Row {
+            title,
+            figures: over_all(tools, sources, side, extension, rounds)
+                .with_context(|| title.to_owned())?,
+        };
+        for figures in &row.figures {
+            let (name, cpu, peak) = (figures.kind.name(), figures.cpu, figures.peak);
+            println!("  {name}: {cpu:.1} ms, {:.1} MB", super::megabytes(peak));
+        }
+        judge(&row, &target, report);
+        report.rows.push(row);
+    }
+    if tools.have(Kind::Ours) {
+        let peak = |input| {
+            let job = Job {
+                input,
+                side: 320,
+                extension: "webp",
+            };
+            run(tools, Kind::Ours, &job, 0)
+        };
+        let (short, long) = (peak(&inputs.gif_25)?.peak, peak(&inputs.gif_125)?.peak);
+        report.verdicts.push(Verdict {
+            what: "memory of the GIF independent of its frames".into(),
+            target: "125 frames at most 2 MB over 25 frames, beyond the file itself".into(),
+            got: format!(
+                "{:.1} and {:.1} MB",
+                super::megabytes(long),
+                super::megabytes(short)
+            ),
+            met: {
+                let file = |path| fs::metadata(path).map_or(0, |file| file.len());
+                let grown = file(&inputs.gif_125).saturating_sub(file(&inputs.gif_25));
+                long <= short + grown + 2_000_000
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Means over the sources; the peak is the largest.
+fn over_all(
+    tools: &Tools,
+    sources: &[PathBuf],
+    side: u32,
+    extension: &str,
+    rounds: u32,
+) -> Result<Vec<Figures>> {
+    let kinds = tools.making(extension);
+    let mut all = Vec::new();
+    for input in sources {
+        let job = Job {
+            input,
+            side,
+            extension,
+        };
+        all.push(in_turn(tools, &job, rounds)?);
+    }
+    let count = sources.len() as f64;
+    let of_kind = |(index, &kind)| {
+        let all: Vec<&Figures> = all.iter().map(|figures: &Vec<_>| &figures[index]).collect();
+        let scores: Option<f64> = all.iter().map(|figures| figures.score).sum();
+        Figures {
+            kind,
+            cpu: all.iter().map(|figures| figures.cpu).sum::<f64>() / count,
+            peak: all.iter().map(|figures| figures.peak).max().unwrap_or(0),
+            bytes: all.iter().map(|figures| figures.bytes).sum::<u64>() / sources.len() as u64,
+            score: scores.map(|sum| sum / count),
+        }
+    };
+    Ok(kinds.iter().enumerate().map(of_kind).collect())
+}
+
+/// A B C A B C …: whatever the machine does meanwhile, it does to everybody.
+fn in_turn(tools: &Tools, job: &Job<'_>, rounds: u32) -> Result<Vec<Figures>> {
+    let kinds = tools.making(job.extension);
+    let mut runs: Vec<Vec<Run>> = kinds.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for (runs, &kind) in runs.iter_mut().zip(&kinds) {
+            runs.push(run(tools, kind, job, 3)?);
+        }
+    }
+    let is_still = job
+        .input
+        .extension()
+        .is_some_and(|extension| extension != "gif");
+    let made: Vec<_> = kinds
+        .iter()
+        .map(|&kind| output(kind, job))
+        .collect::<Result<_>>()?;
+    let scores = match is_still {
+        true => tools.scores(job.input, &made)?,
+        false => Vec::new(),
+    };
+    let mut figures = Vec::new();
+    for (index, (&kind, runs)) in kinds.iter().zip(runs).enumerate() {
+        figures.push(Figures {
+            kind,
+            cpu: median(runs.iter().map(|run| run.cpu).collect()),
+            peak: runs.iter().map(|run| run.peak).max().unwrap_or(0),
+            bytes: fs::metadata(&made[index])?.len(),
+            score: scores.get(index).map(|&(score, _)| score),
+        });
+    }
+    Ok(figures)
+}
+
+struct Run {
+    cpu: f64,
+    peak: u64,
+}
+
+fn output(kind: Kind, job: &Job<'_>) -> Result<PathBuf> {
+    let input = job.input.file_stem().unwrap_or_default().to_string_lossy();
+    let tool = kind.name().replace([' ', ','], "-");
+    let name = format!("{input}-{}-{tool}.{}", job.side, job.extension);
+    Ok(cache::folder("bench/outputs")?.join(name))
+}
+
+fn run(tools: &Tools, kind: Kind, job: &Job<'_>, repeat: u32) -> Result<Run> {
+    let mut command = tools.command(kind, job, &output(kind, job)?, repeat);
+    let result = command
+        .output()
+        .with_context(|| format!("cannot start {}", kind.name()))?;
+    let text = String::from_utf8_lossy(&result.stdout) + String::from_utf8_lossy(&result.stderr);
+    anyhow::ensure!(result.status.success(), "{} failed: {text}", kind.name());
+    read(&text).with_context(|| format!("{} printed no figures: {text}", kind.name()))
+}
+
+/// Reads what a driver prints, or time(1): user and system seconds and kilobytes.
+fn read(text: &str) -> Option<Run> {
+    let mut cpu = Vec::new();
+    let mut peak = None;
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..] {
+            ["cpu", milliseconds] => cpu.push(milliseconds.parse().ok()?),
+            ["peak", bytes] => peak = bytes.parse().ok(),
+            ["time", user, system, kilobytes] => {
+                let (user, system): (f64, f64) = (user.parse().ok()?, system.parse().ok()?);
+                cpu.push((user + system) * 1e3);
+                peak = kilobytes
+                    .parse::<u64>()
+                    .ok()
+                    .map(|kilobytes| kilobytes * 1024);
+            }
+            _ => {}
+        }
+    }
+    Some(Run {
+        cpu: median(cpu),
+        peak: peak?,
+    })
+}
+
+fn judge(row: &Row, target: &Target, report: &mut Report) {
+    let Some(ours) = row.of(Kind::Ours) else {
+        return;
+    };
+    let mut say = |what: &str, target: &str, got: String, met| {
+        report.verdicts.push(Verdict {
+            what: format!("{}: {what}", row.title),
+            target: target.to_owned(),
+            got,
+            met,
+        });
+    };
+    let score = |figures: &Figures| figures.score.unwrap_or(f64::NAN);
+    match target {
+        Target::Thumbnail => {
+            if let Some(sharp) = row.of(Kind::Sharp) {
+                let ratio = ours.cpu / sharp.cpu;
+                let better = score(ours) - score(sharp);
+                say(
+                    "CPU",
+                    "at most 1.2 × sharp",
+                    format!("{ratio:.2} ×"),
+                    ratio <= 1.2,
+                );
+                say(
+                    "score",
+                    "at least 10 above sharp",
+                    format!("{better:+.1}"),
+                    better >= 10.0,
+                );
+            }
+            if let (Some(fast), Some(sharp)) = (row.of(Kind::OursFast), row.of(Kind::Sharp)) {
+                let ratio = fast.cpu / sharp.cpu;
+                let better = score(fast) - score(sharp);
+                say(
+                    "CPU, fast",
+                    "at most 1.0 × sharp",
+                    format!("{ratio:.2} ×"),
+                    ratio <= 1.0,
+                );
+                say(
+                    "score, fast",
+                    "at least sharp's",
+                    format!("{better:+.1}"),
+                    better >= 0.0,
+                );
+            }
+            memory(ours, &mut say);
+        }
+        Target::Share {
+            of_best,
+            memory: limited,
+        } => {
+            let target = format!("at most {of_best} × the better of sharp and oximg");
+            if let Some(best) = row.best([Kind::Sharp, Kind::Oximg]) {
+                let ratio = ours.cpu / best;
+                say("CPU", &target, format!("{ratio:.2} ×"), ratio <= *of_best);
+            }
+            if let Some(best) = row.best([Kind::Sharp2, Kind::Oximg2]) {
+                let ratio = ours.cpu / best;
+                let what = "CPU, everybody with WebP method 2";
+                say(what, &target, format!("{ratio:.2} ×"), ratio <= *of_best);
+            }
+            if *limited {
+                memory(ours, &mut say);
+            }
+        }
+        Target::Animation => {
+            if let Some(oximg) = row.of(Kind::Oximg) {
+                let ratio = ours.cpu / oximg.cpu;
+                say(
+                    "CPU",
+                    "at most oximg's",
+                    format!("{ratio:.2} ×"),
+                    ratio <= 1.0,
+                );
+            }
+        }
+    }
+}
+
+fn memory(ours: &Figures, say: &mut impl FnMut(&str, &str, String, bool)) {
+    let got = format!("{:.1} MB", super::megabytes(ours.peak));
+    say("peak memory", "at most 30 MB", got, ours.peak <= PEAK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_drivers_and_of_time_are_understood() {
+        let run = read("peak 2048\ncpu 3.5\ncpu 1.5\ncpu 2.5\n").expect("a driver's figures");
+        assert_eq!((run.cpu, run.peak), (2.5, 2048));
+        let run = read("warning: x\ntime 0.20 0.03 1000\n").expect("figures of time");
+        assert!((run.cpu - 230.0).abs() < 1e-9 && run.peak == 1_024_000);
+        assert!(read("nothing").is_none());
+    }
+}
