@@ -284,7 +284,8 @@ pub(super) fn turn(
 ) -> Result<Option<Vec<u8>>> {
     let mut from = Decompress::new(source, control)?;
     let moved = match moved_coefficients(&mut from.info, how) {
-        Ok(moved) => moved,
+        Ok(Some(moved)) => moved,
+        Ok(None) => return Ok(None),
         Err(failure) => return Err(failure.into_corrupt()),
     };
     control.check()?;
@@ -302,7 +303,7 @@ pub(super) fn turn(
     ) {
         Ok(()) => Ok(Some(to.bytes())),
         Err(Failure::Cancelled) => Err(Error::Cancelled),
-        // Tables that change on the way, coefficients beyond what 8-bit pictures need.
+        // Quantisation tables that change between scans, for one.
         Err(Failure::Message { .. }) => Ok(None),
     }
 }
@@ -313,12 +314,13 @@ const ROWS: u32 = 4;
 /// libjpeg's own arrays of blocks, one per component.
 type Arrays = [*mut ffi::jvirt_barray_control; ffi::NUM_QUANT_TBLS];
 
+/// `None` when there are coefficients that cannot be written.
 fn moved_coefficients(
     info: &mut ffi::jpeg_decompress_struct,
     how: Move,
-) -> std::result::Result<Arrays, Failure> {
+) -> std::result::Result<Option<Arrays>, Failure> {
     let count = info.num_components as usize;
-    let block = BlockMove::new(how);
+    let mut block = BlockMove::new(how);
     let mut arrays: Arrays = [ptr::null_mut(); ffi::NUM_QUANT_TBLS];
     guard(|| {
         // SAFETY: the header was read, so `comp_info` holds `num_components` (checked to be
@@ -376,7 +378,7 @@ fn moved_coefficients(
             }
         }
     })?;
-    Ok(arrays)
+    Ok(block.fits().then_some(arrays))
 }
 
 /// How to move the coefficients inside a block.
@@ -384,7 +386,13 @@ struct BlockMove {
     transpose: bool,
     /// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
     signs: ffi::JBLOCK,
+    fits: bool,
+    /// All bits that occur in the sizes of the coefficients after the first.
+    ac_bits: u16,
 }
+
+/// The first coefficient of a black block at full quality is minus this.
+const MAX_DC: i16 = 1024;
 
 impl BlockMove {
     fn new(how: Move) -> Self {
@@ -398,10 +406,12 @@ impl BlockMove {
         Self {
             transpose: how.transpose,
             signs,
+            fits: true,
+            ac_bits: 0,
         }
     }
 
-    fn apply(&self, from: &ffi::JBLOCK, to: &mut ffi::JBLOCK) {
+    fn apply(&mut self, from: &ffi::JBLOCK, to: &mut ffi::JBLOCK) {
         if self.transpose {
             for row in 0..8 {
                 for column in 0..8 {
@@ -414,6 +424,16 @@ impl BlockMove {
         for (value, sign) in to.iter_mut().zip(self.signs) {
             *value = value.wrapping_mul(sign);
         }
+        self.fits &= (-MAX_DC..MAX_DC).contains(&to[0]);
+        self.ac_bits |= to[1..]
+            .iter()
+            .fold(0, |bits, value| bits | value.unsigned_abs());
+    }
+
+    /// Whether all coefficients are ones that an 8-bit picture can have. libjpeg's vectorised
+    /// coder trusts that, and would write a broken file.
+    fn fits(&self) -> bool {
+        self.fits && self.ac_bits < MAX_DC as u16
     }
 }
 
@@ -701,4 +721,29 @@ unsafe extern "C-unwind" fn term_destination(info: &mut ffi::jpeg_compress_struc
     let destination = unsafe { destination(info) };
     let unused = destination.manager.free_in_buffer;
     destination.bytes.truncate(destination.bytes.len() - unused);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coefficients_that_no_8_bit_picture_has_are_not_written() {
+        let fits = |at: usize, value: i16| {
+            let mut block = BlockMove::new(Move {
+                transpose: true,
+                mirror_x: true,
+                mirror_y: false,
+            });
+            let mut from = [0; 64];
+            from[at] = value;
+            let mut to = [0; 64];
+            block.apply(&from, &mut to);
+            block.apply(&[0; 64], &mut to);
+            block.fits()
+        };
+        assert!(fits(0, 1023) && fits(0, -1024) && fits(9, 1023) && fits(9, -1023));
+        assert!(!fits(0, 1024) && !fits(0, -1025) && !fits(63, 1024) && !fits(63, -1024));
+        assert!(!fits(1, i16::MIN) && !fits(0, i16::MIN) && !fits(0, i16::MAX));
+    }
 }
