@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn a_flight_that_everybody_left_is_dropped() {
         let flights = Flights::default();
-        drop(flights.join(key(), || std::future::pending()));
+        drop(flights.join(key(), std::future::pending));
         assert!(lock(&flights.0).flights.is_empty());
         flights
             .join(key(), || async { Ok(variant()) })
