@@ -1,7 +1,7 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | bench`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
-//! nothing here is linked into it. Start reading at the chore: [`test`] or [`bench`].
+//! nothing here is linked into it. Start reading at the chore: [`mod@test`] or [`mod@bench`].
 #![expect(
     clippy::print_stdout,
     reason = "a command-line tool whose output is its purpose"
