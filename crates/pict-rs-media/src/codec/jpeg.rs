@@ -42,7 +42,7 @@ pub(crate) fn decode(
     sink: &mut dyn RowSink,
 ) -> Result<()> {
     let header = container::read(source)?;
-    let mut picture = sys::Decompress::new(source, control)?;
+    let mut picture = sys::Decompress::new(&source[..header.end], control)?;
     let (width, height) = picture.start(shrink, header.colour())?;
     if (width, height)
         != (
@@ -98,7 +98,7 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
         return Ok(None);
     }
     sys::turn(
-        source,
+        &source[..header.end],
         how,
         header.progressive,
         header.adobe,
@@ -634,6 +634,34 @@ mod tests {
             assert_eq!(decode_by(odd, 1).ok(), whole);
             assert_eq!(decode_by(&cleaned(odd), 1).ok(), whole);
         }
+    }
+
+    #[test]
+    fn what_follows_the_end_does_not_change_the_verdict() {
+        // The entropy-coded data of a small picture lies within the reach of libjpeg's careful
+        // decoder, unless more bytes follow.
+        let file = encode(&picture(64, 64, Layout::Gray8), 90, true);
+        let scan = file
+            .windows(2)
+            .position(|w| w == [0xff, 0xda])
+            .expect("is there");
+        let (mut accepted, mut refused) = (0, 0);
+        for at in scan + 12..file.len() - 2 {
+            for value in [0x55, 0xfe] {
+                let mut broken = file.clone();
+                broken[at] = value;
+                let alone = decode_by(&broken, 1).ok();
+                broken.extend_from_slice(&[0x42; 100_000]);
+                let followed = decode_by(&broken, 1).ok();
+                assert!(followed == alone, "{value:#x} at {at}");
+                if alone.is_some() {
+                    accepted += 1;
+                } else {
+                    refused += 1;
+                }
+            }
+        }
+        assert!(accepted > 0 && refused > 0, "{accepted} {refused}");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(super) struct Header {
     pub(super) buffered: bool,
     /// Four-component files with this marker hold inverted inks.
     pub(super) adobe: bool,
+    /// Where the picture ends. Decoders must not be given more: libjpeg takes a faster and more
+    /// lenient way while many bytes are left, so bytes behind the end would change its verdict.
+    pub(super) end: usize,
     orientation: Orientation,
 }
 
@@ -82,7 +85,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
     let mut orientation = None;
     let mut adobe = false;
     let mut scans = 0_u64;
-    let mut ended = false;
+    let mut end = None;
     for segment in Segments::new(source)? {
         let segment = segment?;
         match segment.marker {
@@ -108,7 +111,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
                     return Err(corrupt("it has far too many scans"));
                 }
             }
-            EOI => ended = true,
+            EOI => end = Some(segment.range.end),
             _ => {}
         }
     }
@@ -120,7 +123,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
         return Err(corrupt("a colour component has no data"));
     }
     let buffered = frame.progressive || scans > 1;
-    if buffered && !ended {
+    if buffered && end.is_none() {
         // In a single scan the decoder notices missing data; between scans nobody would.
         return Err(corrupt("the end of the file is missing"));
     }
@@ -131,6 +134,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
         progressive: frame.progressive,
         buffered,
         adobe,
+        end: end.unwrap_or(source.len()),
         orientation: orientation.unwrap_or_default(),
     })
 }
