@@ -412,7 +412,7 @@ fn add<T: Sample, const FUSED: bool>(
     for at in (0..row_len).step_by(BLOCK) {
         let len = BLOCK.min(row_len - at);
         for (row, light) in light.0.iter_mut().enumerate().take(filled) {
-            T::decode(
+            T::decode::<FUSED>(
                 &rows[row * row_len + at..][..len],
                 channels,
                 &mut light[..len],
@@ -565,7 +565,8 @@ fn shrink_gray<const FUSED: bool>(columns: &Weights, from: &[f32], to: &mut [f32
         for ((&sample, &weight), sum) in rest.zip(&mut sum) {
             *sum += sample * weight;
         }
-        *to = sum.iter().sum();
+        let [a, b, c, d, e, f, g, h] = sum;
+        *to = ((a + e) + (c + g)) + ((b + f) + (d + h));
     }
 }
 

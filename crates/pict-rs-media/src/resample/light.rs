@@ -54,15 +54,30 @@ fn unit(v: f32) -> f32 {
 pub(super) trait Sample: Copy + Default + 'static {
     /// Writes the light of `samples`; `channels` 4 means that the last is alpha, which is
     /// multiplied into the others.
-    fn decode(samples: &[Self], channels: usize, light: &mut [f32]);
+    fn decode<const FUSED: bool>(samples: &[Self], channels: usize, light: &mut [f32]);
     /// The reverse of `decode`, rounded to nearest.
     fn encode(light: &[f32], channels: usize, samples: &mut [Self]);
 }
 
 impl Sample for u8 {
     #[inline(always)]
-    fn decode(samples: &[Self], channels: usize, light: &mut [f32]) {
-        decode_with(&DECODE_8, 1.0 / 255.0, samples, channels, light);
+    fn decode<const FUSED: bool>(samples: &[Self], channels: usize, light: &mut [f32]) {
+        if !FUSED {
+            decode_with(&DECODE_8, 1.0 / 255.0, samples, channels, light);
+            return;
+        }
+        for (to, &from) in light.iter_mut().zip(samples) {
+            *to = curve(from.into());
+        }
+        if channels == 4 {
+            for (to, from) in light.chunks_exact_mut(4).zip(samples.chunks_exact(4)) {
+                let alpha = f32::from(from[3]) * (1.0 / 255.0);
+                for to in &mut to[..3] {
+                    *to *= alpha;
+                }
+                to[3] = alpha;
+            }
+        }
     }
 
     #[inline(always)]
@@ -94,7 +109,7 @@ impl Sample for u8 {
 
 impl Sample for u16 {
     #[inline(always)]
-    fn decode(samples: &[Self], channels: usize, light: &mut [f32]) {
+    fn decode<const FUSED: bool>(samples: &[Self], channels: usize, light: &mut [f32]) {
         decode_with(&DECODE_16, 1.0 / 65535.0, samples, channels, light);
     }
 
@@ -115,6 +130,31 @@ impl Sample for u16 {
                 *to = deep(*from);
             }
         }
+    }
+}
+
+/// The light of an 8-bit sample, without a table: vectors are computed faster than they are
+/// looked up. Off by at most a 85th of a level; only for processors that fuse.
+#[inline(always)]
+fn curve(sample: f32) -> f32 {
+    const C: [f32; 6] = [
+        9.242_401e-4,
+        0.032_571_286,
+        0.520_621_7,
+        0.663_685_4,
+        -0.303_283_42,
+        0.085_585_19,
+    ];
+    let v = sample * (1.0 / 255.0);
+    let high = v.mul_add(C[5], C[4]);
+    let high = high.mul_add(v, C[3]);
+    let high = high.mul_add(v, C[2]);
+    let high = high.mul_add(v, C[1]);
+    let high = high.mul_add(v, C[0]);
+    if sample > 10.0 {
+        high
+    } else {
+        v * (1.0 / 12.92)
     }
 }
 
@@ -160,17 +200,36 @@ mod tests {
     fn every_sample_survives_the_way_to_light_and_back() {
         let samples: Vec<u8> = (0..=255).collect();
         let mut light = vec![0.0; 256];
-        u8::decode(&samples, 1, &mut light);
-        let mut back = vec![0; 256];
-        u8::encode(&light, 1, &mut back);
-        assert_eq!(samples, back);
+        for decode in [u8::decode::<false>, u8::decode::<true>] {
+            decode(&samples, 1, &mut light);
+            let mut back = vec![0; 256];
+            u8::encode(&light, 1, &mut back);
+            assert_eq!(samples, back);
+        }
 
         let samples: Vec<u16> = (0..=65535).collect();
         let mut light = vec![0.0; 65536];
-        u16::decode(&samples, 1, &mut light);
+        u16::decode::<false>(&samples, 1, &mut light);
         let mut back = vec![0; 65536];
         u16::encode(&light, 1, &mut back);
         assert_eq!(samples, back);
+    }
+
+    #[test]
+    fn the_curve_is_the_table() {
+        for sample in 0..=255u8 {
+            let exact = |sample: u8| DECODE_8[usize::from(sample)];
+            let step = exact(sample.max(1)) - exact(sample.max(1) - 1);
+            let error = (curve(sample.into()) - exact(sample)).abs();
+            assert!(error < step / 60.0, "{sample}: {}", error / step);
+        }
+        let mut light = [[0.0; 4]; 2];
+        let pixel = [255, 128, 0, 51];
+        u8::decode::<true>(&pixel, 4, &mut light[0]);
+        u8::decode::<false>(&pixel, 4, &mut light[1]);
+        for (a, b) in light[0].iter().zip(light[1]) {
+            assert!((a - b).abs() < 1e-4, "{light:?}");
+        }
     }
 
     #[test]
