@@ -175,6 +175,31 @@ fn an_animation_as_a_still_is_its_first_frame_and_nothing_behind_it() {
 }
 
 #[test]
+fn damage_in_a_later_frame_ends_the_animation_there() {
+    let server = Server::start();
+    let film = pictures::film(60, 40, 6);
+    let mut gif = pictures::gif(&film);
+    let end = gif.len();
+    gif[end - 30..end - 10].fill(0xff);
+    let mut webp = pictures::animated_webp(&film);
+    // Behind the head of the last frame's picture.
+    let last = webp.len() - pictures::webp(&film[5].clone().into()).len() + 12 + 8 + 5;
+    webp[last..].fill(0xff);
+    for bytes in [gif, webp] {
+        let alias = server.upload(&bytes).alias;
+        for extension in ["gif", "webp"] {
+            for operations in ["", "resize=30"] {
+                let made = server.process(extension, &alias, operations);
+                assert_eq!(pixels::frames(&made).len(), 5, "{extension}");
+            }
+        }
+        for extension in ["jpg", "png"] {
+            server.process(extension, &alias, "");
+        }
+    }
+}
+
+#[test]
 fn the_duration_of_an_animation_is_told() {
     let server = Server::start();
     let frames = pictures::film(20, 20, 5);

@@ -34,6 +34,7 @@ pub(crate) struct Unroll<'a, N> {
     next: N,
     /// Whether to stop after the first canvas.
     first_only: bool,
+    has_shown: bool,
     rgb: Vec<u8>,
 }
 
@@ -43,8 +44,14 @@ impl<'a, N: RowSink> Unroll<'a, N> {
             link,
             next,
             first_only,
+            has_shown: false,
             rgb: Vec::new(),
         }
+    }
+
+    /// Whether a whole canvas has passed.
+    pub(crate) fn has_shown(&self) -> bool {
+        self.has_shown
     }
 }
 
@@ -83,6 +90,7 @@ impl<N: RowSink> CanvasSink for Unroll<'_, N> {
             }
         }
         self.next.end()?;
+        self.has_shown = true;
         Ok(if self.first_only {
             ControlFlow::Break(())
         } else {

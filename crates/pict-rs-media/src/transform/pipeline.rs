@@ -42,7 +42,12 @@ impl Pipeline<'_> {
     /// delay.
     pub(crate) fn animation(&self, link: &Link, sink: &mut dyn RowSink) -> Result<()> {
         let mut unroll = Unroll::new(link, false, self.stages(sink));
-        decode_canvases(self.source, self.facts, self.control, &mut unroll)
+        match decode_canvases(self.source, self.facts, self.control, &mut unroll) {
+            // As browsers do: what is shown ends before the first frame that is damaged. Only
+            // the first frame was proven whole when the file was taken in.
+            Err(Error::Corrupt { .. }) if unroll.has_shown() => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// The stages in order of the rows: inks, geometry, colours, depth, turn. They are put
