@@ -107,8 +107,19 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("documentation", |_| {
         command::run(
             command::cargo()
-                .args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
-                .env("RUSTDOCFLAGS", "-D warnings"),
+                .args([
+                    "doc",
+                    "--workspace",
+                    "--no-deps",
+                    "--document-private-items",
+                    "--locked",
+                    "--quiet",
+                ])
+                // Contributors read the private items' documentation too, so its links count.
+                .env(
+                    "RUSTDOCFLAGS",
+                    "-D warnings -A rustdoc::private_intra_doc_links",
+                ),
         )
     })?;
     gate.stage("directions", |_| direction::check())?;

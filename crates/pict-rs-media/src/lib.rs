@@ -4,7 +4,7 @@
 //! touches a file, a socket, a clock, a thread pool or a configuration, so it can be
 //! benchmarked and fuzzed alone and run in a sandboxed process.
 //!
-//! Start reading at [`inspect`] (what is this file?), then [`clean()`] (drop metadata without
+//! Start reading at [`inspect()`] (what is this file?), then [`clean()`] (drop metadata without
 //! re-encoding) and [`transform()`] (make a variant).
 
 mod clean;

@@ -1,7 +1,7 @@
 //! GIF, still and animated.
 //!
 //! Blocks are read by [`blocks`], pixels by [`lzw`], composed into canvases by [`read`]; writing
-//! ([`write`]) lays its frames over the `gif` crate's encoder and `quantette`'s palettes.
+//! ([`mod@write`]) lays its frames over the `gif` crate's encoder and `quantette`'s palettes.
 //! Start reading at [`inspect`].
 
 mod blocks;

@@ -1,6 +1,6 @@
 //! At most 256 colours for a box of pixels: its own if they are few enough, else the best that
 //! can be found, with the error diffused. Knows no blocks and no frames.
-//! Start reading at [`index`].
+//! Start reading at [`exact`] and [`quantised`].
 
 use quantette::deps::palette::Srgb;
 use quantette::kmeans::KmeansOptions;
