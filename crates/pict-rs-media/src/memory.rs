@@ -37,14 +37,17 @@ pub fn clean_memory(facts: &Facts) -> u64 {
         return FIXED;
     }
     let pixels = pixels(facts);
-    let again = match facts.format {
-        // The coefficients twice, or the picture and the encoder's coefficients.
+    let turned = decoder(facts) + turned(facts, pixels * sample_bytes(facts));
+    let work = match facts.format {
+        // Two bytes for each coefficient, where it was and where it goes. Turning pixels
+        // instead, where that is not possible, needs less.
         Format::Jpeg => pixels * 4 * components(facts),
-        Format::Png => pixels * pixel_bytes(facts),
-        Format::Webp => pixels * WEBP_ENCODER,
-        _ => pixels * ANIMATION_ENCODER,
+        Format::Png => turned + pixels * pixel_bytes(facts),
+        Format::Webp if facts.lossless => turned + pixels * LOSSLESS_WEBP_ENCODER,
+        Format::Webp => turned + pixels * WEBP_ENCODER,
+        _ => turned + pixels * ANIMATION_ENCODER,
     };
-    FIXED + decoder(facts) + turned(facts, pixels * sample_bytes(facts)) + again
+    FIXED + work
 }
 
 /// An upper estimate, in bytes, of the memory that [`blurhash`](crate::blurhash) needs beside
@@ -56,9 +59,15 @@ pub fn preview_memory(facts: &Facts) -> u64 {
 /// Tables and small buffers that all work needs.
 const FIXED: u64 = 2 << 20;
 
-/// Bytes per pixel of a WebP encoder: the picture as it is handed over, its planes, the state
-/// of the search, the file.
-const WEBP_ENCODER: u64 = 12;
+/// Bytes per pixel of a JPEG encoder: only the file grows, to this at the highest quality.
+const JPEG_ENCODER: u64 = 3;
+
+/// Bytes per pixel of a lossy WebP encoder: its planes, and the file. 1.6 for a photograph.
+const WEBP_ENCODER: u64 = 4;
+
+/// Bytes per pixel of a lossless WebP encoder: the pixels, what is left of them after each
+/// transform, and the chains of the search.
+const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
 /// Bytes per pixel of an encoder of animations: the canvas, the one before, and the encoder's
 /// own copies of both.
@@ -132,8 +141,7 @@ fn turned(facts: &Facts, samples: u64) -> u64 {
 
 fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
     match output.format {
-        // Coefficients are held until the best Huffman codes are known.
-        OutputFormat::Jpeg => result * 9,
+        OutputFormat::Jpeg => result * JPEG_ENCODER,
         OutputFormat::Png => result * pixel_bytes(facts),
         OutputFormat::Webp if !facts.is_animated() => result * WEBP_ENCODER,
         // The file so far grows with the frames, but only by what changes between them.
