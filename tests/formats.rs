@@ -248,6 +248,32 @@ fn all_eight_orientations_come_out_upright() {
     }
 }
 
+#[test]
+fn a_turned_jpeg_of_any_size_shows_what_it_showed() {
+    let server = Server::start();
+    for (width, height) in [(96, 64), (75, 51), (17, 33), (3, 100), (8, 8)] {
+        let stored = pictures::photo(width, height);
+        for (orientation, upright) in [
+            (1, stored.clone()),
+            (2, stored.fliph()),
+            (3, stored.rotate180()),
+            (4, stored.flipv()),
+            (5, stored.rotate90().fliph()),
+            (6, stored.rotate90()),
+            (7, stored.rotate270().fliph()),
+            (8, stored.rotate270()),
+        ] {
+            let alias = server
+                .upload(&dirty::turned_jpeg(&stored, orientation))
+                .alias;
+            let original = pixels::decode(&server.original(&alias));
+            pixels::assert_similar(&original, &upright, 3.0);
+            let made = pixels::decode(&server.process("png", &alias, ""));
+            pixels::assert_similar(&made, &original, 1.0);
+        }
+    }
+}
+
 #[track_caller]
 fn assert_quarters(image: &DynamicImage) {
     let (width, height) = (image.width(), image.height());

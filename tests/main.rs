@@ -18,5 +18,7 @@ mod formats;
 mod repo;
 /// A server that starts, stops, logs, or refuses to.
 mod start;
+/// The bytes: one suite for whatever is behind `Store`.
+mod store;
 /// Rules about the files of this repository.
 mod tidy;

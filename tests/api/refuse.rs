@@ -22,9 +22,15 @@ fn a_body_that_is_no_form_is_refused() {
         answer.refused(400, "file-upload-error");
     }
     let headers = [("content-type", &*content_type())];
+    let whole = multipart(&[File::new(&pictures::png(&pictures::photo(10, 10)))]);
+    let end = form_end().len();
     for body in [
         &b"no boundary at all"[..],
-        &multipart(&[File::new(b"x")])[..40],
+        &whole[..40],
+        // All of the file is there, but nothing says so.
+        &whole[..whole.len() - end],
+        &whole[..whole.len() - end - 2],
+        &whole[..whole.len() - end + 5],
     ] {
         let answer = server.send("POST", "/image", &headers, Some(body));
         answer.refused(400, "file-upload-error");

@@ -108,6 +108,40 @@ fn a_body_in_chunks_without_a_length_is_taken() {
     assert_eq!(disk::objects(&server.files()).len(), 1);
 }
 
+/// Sends a form as it is.
+fn send_form(server: &Server, body: &[u8]) -> Answer {
+    let headers = [("content-type", &*content_type())];
+    server.send("POST", "/image", &headers, Some(body))
+}
+
+#[test]
+fn forms_may_be_written_as_different_clients_do() {
+    let server = Server::start();
+    let bytes = pictures::png(&pictures::photo(31, 17));
+    let form = multipart(&[File::new(&bytes)]);
+    // No line break behind the last boundary, something behind it, something before the first.
+    send_form(&server, &form[..form.len() - 2]).uploaded();
+    send_form(&server, &[&form[..], b"what is this?\r\n"].concat()).uploaded();
+    send_form(&server, &[b"for old mail programs\r\n", &form[..]].concat()).uploaded();
+    // More headers, other spellings, the extended form of the name.
+    let disposition = b"Content-Disposition: form-data; name=\"images[]\"; filename=\"upload.bin\"";
+    let length = bytes.len();
+    let with_length = format!(
+        "Content-Type: image/png\r\nContent-Disposition: form-data; name=\"images[]\"; \
+         filename=\"a\"\r\nContent-Length: {length}\r\nX-Own: 1"
+    );
+    for other in [
+        &b"content-disposition:form-data;filename=a.png;name=\"images[]\""[..],
+        b"Content-Disposition: form-data; name=\"images[]\"; filename*=UTF-8''%e2%82%ac.png",
+        with_length.as_bytes(),
+    ] {
+        let start = pictures::find(&form, disposition);
+        let rest = &form[start + disposition.len()..];
+        send_form(&server, &[&form[..start], other, rest].concat()).uploaded();
+    }
+    assert_eq!(disk::objects(&server.files()).len(), 1);
+}
+
 #[test]
 fn cookies_and_credentials_that_a_proxy_passes_on_do_no_harm() {
     let server = Server::start();
