@@ -88,7 +88,8 @@ impl Animation {
         file.extend([0; 4]);
         let loop_count = u16::try_from(shape.loop_count).unwrap_or(u16::MAX);
         file.extend(loop_count.to_le_bytes());
-        let config = still::config(settings)?;
+        // Every frame costs as much as a large still.
+        let config = still::config(settings, u64::MAX)?;
         Ok(Self {
             shape,
             tolerance: if settings.lossless {

@@ -104,8 +104,8 @@ impl RowSink for Encoder {
         let Some(picture) = self.picture.take() else {
             return Err(misused());
         };
-        let config = config(self.settings)?;
         let Shape { width, height, .. } = picture.shape;
+        let config = config(self.settings, u64::from(width) * u64::from(height))?;
         self.bytes = match picture.samples {
             Samples::Lossless { mut argb } => sys::encode_argb(&config, width, height, &mut argb)?,
             Samples::Lossy {
@@ -124,23 +124,37 @@ impl RowSink for Encoder {
     }
 }
 
-/// libwebp's configuration for `settings`.
-pub(super) fn config(settings: Settings) -> Result<Config> {
+/// On libwebp's scale.
+const DEFAULT_QUALITY: u8 = 80;
+
+/// Up to this many pixels a still gets libwebp's full search.
+const SMALL: u64 = 1 << 19;
+
+/// libwebp's configuration for a picture of so many pixels.
+///
+/// Over eight photographs at 1024 px, methods 1, 2 and 4 take 13, 17 and 43 ms, and 18, 4 and
+/// 0 % more bytes than method 4 for the same SSIMULACRA2 score. So method 2 is the rule; small
+/// pictures, whose cost is in decoding the large ones that they are made of, get method 4.
+pub(super) fn config(settings: Settings, pixels: u64) -> Result<Config> {
     let mut config = sys::config()?;
     config.thread_level = 0;
     if settings.lossless {
         config.lossless = 1;
-        // For lossless pictures this is effort, not quality.
-        (config.method, config.quality) = if settings.fast { (1, 20.0) } else { (4, 50.0) };
+        // For lossless pictures this is effort, not quality. More is 3 % smaller in twice the
+        // time; less is 14 % larger in a sixth of it.
+        (config.method, config.quality) = if settings.fast { (0, 0.0) } else { (2, 25.0) };
         return Ok(config);
     }
     config.quality = f32::from(settings.quality.unwrap_or(DEFAULT_QUALITY).min(100));
-    config.method = if settings.fast { 1 } else { 2 };
+    if settings.fast || pixels > SMALL {
+        config.method = 2;
+        // Worth 1 % of the bytes with this method, nothing with the slower ones.
+        config.filter_strength = 80;
+    } else {
+        config.method = 4;
+    }
     Ok(config)
 }
-
-/// On libwebp's scale.
-const DEFAULT_QUALITY: u8 = 80;
 
 /// # Errors
 /// [`Error::Unsupported`] for what the format cannot hold.
