@@ -189,3 +189,74 @@ fn differs(shown: &[u8], next: &[u8], tolerance: u8) -> bool {
 fn is_kept(next: &[u8], shown: &[u8]) -> bool {
     next == shown || (next[3] == 0 && shown[3] == 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 30;
+    const HEIGHT: usize = 20;
+
+    fn canvas(rgba: [u8; 4]) -> Vec<u8> {
+        rgba.repeat(WIDTH * HEIGHT)
+    }
+
+    fn set(canvas: &mut [u8], x: usize, y: usize, rgba: [u8; 4]) {
+        canvas[(y * WIDTH + x) * 4..][..4].copy_from_slice(&rgba);
+    }
+
+    fn between(shown: &[u8], next: &[u8], tolerance: u8) -> Option<Difference> {
+        Difference::between(shown, next, WIDTH, HEIGHT, tolerance)
+    }
+
+    #[test]
+    fn the_box_holds_all_changed_blocks_and_ends_with_the_canvas() {
+        let shown = canvas([50, 50, 50, 255]);
+        let mut next = shown.clone();
+        set(&mut next, 9, 3, [90, 50, 50, 255]);
+        set(&mut next, 29, 19, [50, 50, 10, 255]);
+        let found = between(&shown, &next, 4).expect("differs");
+        assert_eq!((found.x, found.y), (8, 0));
+        assert_eq!((found.width(), found.height()), (22, 20));
+        assert!(found.has_gaps());
+        let mut now = shown.clone();
+        found.copy(&next, &mut now, true);
+        assert!(now == next);
+    }
+
+    #[test]
+    fn tolerance_is_for_colours_that_can_be_seen() {
+        let shown = canvas([50, 50, 50, 200]);
+        let check = |rgba, expected| {
+            let mut next = shown.clone();
+            set(&mut next, 5, 5, rgba);
+            assert_eq!(between(&shown, &next, 4).is_some(), expected, "{rgba:?}");
+        };
+        check([54, 46, 50, 200], false);
+        check([55, 50, 50, 200], true);
+        check([50, 50, 50, 199], true);
+        let hidden = canvas([1, 2, 3, 0]);
+        assert!(between(&hidden, &canvas([9, 9, 9, 0]), 0).is_none());
+    }
+
+    #[test]
+    fn what_becomes_more_transparent_cannot_be_blended() {
+        let check = |before, after, expected| {
+            let shown = canvas(before);
+            let mut next = shown.clone();
+            set(&mut next, 5, 5, after);
+            let found = between(&shown, &next, 0).expect("differs");
+            assert_eq!(
+                found.can_blend(&shown, &next),
+                expected,
+                "{before:?} {after:?}"
+            );
+        };
+        check([1, 1, 1, 255], [2, 2, 2, 255], true);
+        check([1, 1, 1, 0], [2, 2, 2, 255], true);
+        check([1, 1, 1, 128], [2, 2, 2, 255], true);
+        check([1, 1, 1, 255], [0, 0, 0, 0], false);
+        check([1, 1, 1, 0], [2, 2, 2, 128], false);
+        check([1, 1, 1, 128], [2, 2, 2, 128], false);
+    }
+}
