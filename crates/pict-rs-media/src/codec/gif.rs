@@ -31,7 +31,10 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     let mut frames = gif.frames();
     let first = frames
         .next()
-        .unwrap_or_else(|| Err(corrupt("it has no complete frame")))?;
+        .ok_or_else(|| corrupt("it has no complete frame"))?;
+    if first.palette.is_empty() {
+        return Err(corrupt("it has no colours"));
+    }
     let (width, height) = gif.canvas(&first);
     if width == 0 || height == 0 {
         return Err(corrupt("it has no pixels"));
@@ -41,8 +44,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         ..Opacity::default()
     };
     let (mut count, mut hundredths) = (0, 0);
-    for frame in std::iter::once(Ok(first)).chain(frames) {
-        let frame = frame?;
+    for frame in std::iter::once(first).chain(frames) {
         opacity.add(&frame);
         // A frame has at least 12 bytes, so that neither sum can wrap.
         count += 1;
@@ -70,7 +72,7 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     let mut kept = Vec::new();
     keep(&mut kept, 0..gif.body);
     for block in gif.blocks() {
-        match block? {
+        match block {
             Block::Loop(_, bytes) => keep(&mut kept, bytes),
             Block::Frame(frame) => {
                 if let Some(control) = frame.control {

@@ -39,7 +39,8 @@ pub(super) struct Frame<'a> {
     pub(super) delay: u16,
     pub(super) disposal: Disposal,
     pub(super) transparent: Option<u8>,
-    /// Red, green and blue of up to 256 colours.
+    /// Red, green and blue of up to 256 colours. Empty if the file has none for this frame:
+    /// then there is nothing to draw.
     pub(super) palette: &'a [u8],
     pub(super) min_code_size: u8,
     /// The sub-blocks with LZW data, terminator included.
@@ -107,7 +108,7 @@ impl<'a> Gif<'a> {
     }
 
     /// Walks the blocks that matter, up to the trailer or to the first damage.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Result<Block<'a>>> + use<'a> {
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Block<'a>> + use<'a> {
         let mut walk = Walk {
             reader: Reader {
                 source: self.source,
@@ -117,15 +118,14 @@ impl<'a> Gif<'a> {
             control: None,
             loops: false,
         };
-        std::iter::from_fn(move || walk.next().transpose())
+        std::iter::from_fn(move || walk.next())
     }
 
     /// The frames among the blocks.
-    pub(super) fn frames(&self) -> impl Iterator<Item = Result<Frame<'a>>> + use<'a> {
+    pub(super) fn frames(&self) -> impl Iterator<Item = Frame<'a>> + use<'a> {
         self.blocks().filter_map(|block| match block {
-            Ok(Block::Frame(frame)) => Some(Ok(frame)),
-            Ok(Block::Loop(..)) => None,
-            Err(error) => Some(Err(error)),
+            Block::Frame(frame) => Some(frame),
+            Block::Loop(..) => None,
         })
     }
 }
@@ -147,45 +147,33 @@ struct Control {
 }
 
 impl<'a> Walk<'a> {
-    /// `None` at the end. An error only for complete images that cannot be shown.
-    fn next(&mut self) -> Result<Option<Block<'a>>> {
+    /// `None` at the end.
+    fn next(&mut self) -> Option<Block<'a>> {
         loop {
             let start = self.reader.position;
-            match self.reader.u8() {
-                Some(IMAGE) => {
-                    let control = self.control.take();
-                    return match self.reader.image() {
-                        Some(image) => self.frame(image, start, control).map(Some),
-                        None => Ok(None),
-                    };
+            match self.reader.u8()? {
+                IMAGE => {
+                    let image = self.reader.image()?;
+                    return Some(Block::Frame(self.frame(image, start)));
                 }
-                Some(EXTENSION) => match self.extension(start) {
-                    Some(Some(block)) => return Ok(Some(block)),
-                    Some(None) => {}
-                    None => return Ok(None),
-                },
-                _ => return Ok(None),
+                EXTENSION => {
+                    if let Some(block) = self.extension(start)? {
+                        return Some(block);
+                    }
+                }
+                _ => return None,
             }
         }
     }
 
-    fn frame(
-        &self,
-        image: Image<'a>,
-        start: usize,
-        control: Option<(Control, Range<usize>)>,
-    ) -> Result<Block<'a>> {
-        let palette = image
-            .palette
-            .or(self.global_palette)
-            .ok_or_else(|| corrupt("a frame has no colours"))?;
-        let (control, control_bytes) = control.unzip();
+    fn frame(&mut self, image: Image<'a>, start: usize) -> Frame<'a> {
+        let (control, control_bytes) = self.control.take().unzip();
         let Control {
             delay,
             disposal,
             transparent,
         } = control.unwrap_or_default();
-        Ok(Block::Frame(Frame {
+        Frame {
             left: image.left,
             top: image.top,
             width: image.width,
@@ -194,12 +182,12 @@ impl<'a> Walk<'a> {
             delay,
             disposal,
             transparent,
-            palette,
+            palette: image.palette.or(self.global_palette).unwrap_or_default(),
             min_code_size: image.min_code_size,
             data: image.data,
             control: control_bytes,
             image: start..self.reader.position,
-        }))
+        }
     }
 
     /// `None` when the file ends inside of the extension.

@@ -140,6 +140,8 @@ impl Lzw {
                 self.next += 1;
             }
         }
+        // With one bit a pixel this is so from the start; the specification asks writers for two
+        // then, giflib reads either.
         if self.next == 1 << self.code_size && self.code_size < 12 {
             self.code_size += 1;
         }
@@ -194,5 +196,84 @@ fn spell(table: &[Entry; CODES], mut code: u16, into: &mut [u8]) {
         let entry = table[usize::from(code) % CODES];
         *byte = entry.last;
         code = entry.prefix;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pixels with long and short repetitions, all below `1 << bits`.
+    fn pixels(bits: u32, count: u32) -> Vec<u8> {
+        let pixel = |n: u32| {
+            let noise = (n / 3).wrapping_mul(0x9e37_79b1) >> (32 - bits);
+            let calm = (n / 700) % (1 << bits);
+            if (n / 5000).is_multiple_of(2) {
+                calm as u8
+            } else {
+                noise as u8
+            }
+        };
+        (0..count).map(pixel).collect()
+    }
+
+    /// Minimal code size and sub-blocks, from the gif crate's encoder.
+    fn encoded(pixels: &[u8], width: u16) -> (u8, Vec<u8>) {
+        let mut frame = gif::Frame {
+            width,
+            height: (pixels.len() / usize::from(width)) as u16,
+            buffer: pixels.into(),
+            ..gif::Frame::default()
+        };
+        frame.make_lzw_pre_encoded();
+        let mut blocks = Vec::new();
+        for block in frame.buffer[1..].chunks(255) {
+            blocks.push(block.len() as u8);
+            blocks.extend(block);
+        }
+        blocks.push(0);
+        (frame.buffer[0], blocks)
+    }
+
+    #[test]
+    fn rows_of_any_length_come_back() {
+        let mut lzw = Lzw::new();
+        for bits in 1..=8 {
+            let pixels = pixels(bits, 30_000);
+            let (min_code_size, blocks) = encoded(&pixels, 100);
+            // Rows that are longer and shorter than most strings.
+            for length in [1, 7, 100, 30_000] {
+                lzw.begin(min_code_size, &blocks).expect("begins");
+                let mut row = vec![0; length];
+                for expected in pixels.chunks_exact(length) {
+                    lzw.read(&mut row).expect("has pixels");
+                    assert!(row == expected, "{bits} bits, rows of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_bit_a_pixel_widens_the_codes_at_once() {
+        // Reset, 0, 1, "01" and the end, of 2, 2, 3, 3 and 3 bits.
+        let blocks = [2, 0x12, 0x0e, 0];
+        let mut lzw = Lzw::new();
+        lzw.begin(1, &blocks).expect("begins");
+        let mut row = [9; 4];
+        lzw.read(&mut row).expect("has pixels");
+        assert_eq!(row, [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn pixels_that_are_missing_are_an_error() {
+        let pixels = pixels(4, 1000);
+        let (min_code_size, blocks) = encoded(&pixels, 100);
+        let mut lzw = Lzw::new();
+        lzw.begin(min_code_size, &blocks).expect("begins");
+        assert!(lzw.read(&mut [0; 1001]).is_err());
+        for length in 0..blocks.len() - 3 {
+            lzw.begin(min_code_size, &blocks[..length]).expect("begins");
+            assert!(lzw.read(&mut [0; 1000]).is_err(), "{length}");
+        }
     }
 }

@@ -30,7 +30,6 @@ pub(crate) fn decode_animation(
     })?;
     let mut composer = Composer::new(facts.stored_width as usize, facts.stored_height as usize);
     for frame in gif.frames() {
-        let frame = frame?;
         let area = composer.visible(&frame);
         let before = match frame.disposal {
             Disposal::Previous => composer.save(&area),
@@ -62,8 +61,8 @@ pub(crate) fn decode_animation(
 fn loop_count(gif: &Gif<'_>) -> u32 {
     gif.blocks()
         .find_map(|block| match block {
-            Ok(Block::Loop(plays, _)) => Some(plays),
-            _ => None,
+            Block::Loop(plays, _) => Some(plays),
+            Block::Frame(_) => None,
         })
         .unwrap_or(1)
 }

@@ -244,6 +244,25 @@ fn the_canvas_grows_for_the_first_frame_and_clips_the_others() {
 }
 
 #[test]
+fn only_the_first_frame_needs_colours() {
+    let mut first = vec![0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0x81];
+    first.extend(PALETTE.concat());
+    first.extend(codes(&[BLUE]));
+    let mut second = vec![0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0];
+    second.extend(codes(&[RED]));
+    let check = |blocks: &[&[u8]]| {
+        let mut file = b"GIF89a\x01\0\x01\0\0\0\0".to_vec();
+        file.extend(blocks.concat());
+        decode_film(&file).map(|film| film.canvases.len())
+    };
+    assert_eq!(check(&[&first, &second]).ok(), Some(2));
+    assert!(matches!(
+        check(&[&second, &first]),
+        Err(Error::Corrupt { .. })
+    ));
+}
+
+#[test]
 fn interlaced_rows_find_their_places() {
     let stored: Vec<u8> = [0, 8, 4, 2, 6, 1, 3, 5, 7].map(|row| row % 3).to_vec();
     let mut image = vec![0x2c, 0, 0, 0, 0, 1, 0, 9, 0, 0x40];
