@@ -430,6 +430,28 @@ mod tests {
     }
 
     #[test]
+    fn processors_without_vectors_get_the_same_picture() {
+        for layout in [Layout::Gray8, Layout::Rgb8, Layout::Rgba8] {
+            let (width, height) = (83, 57);
+            let samples: Vec<u8> = (0..width * height * layout.channels() as u32)
+                .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+                .collect();
+            let kernel = Kernel::Filter(Filter::Lanczos);
+            let run = |arch| {
+                let mut out = Collected::default();
+                let geometry = geometry((width, height), (31, 20), kernel);
+                let mut stage = Resample::new(geometry, false, &mut out);
+                stage.arch = arch;
+                picture_8(stage, width, height, layout, &samples);
+                out.bytes
+            };
+            for (fast, plain) in run(Arch::new()).iter().zip(run(Arch::Scalar)) {
+                assert!(fast.abs_diff(plain) <= 1, "{layout:?} {fast} {plain}");
+            }
+        }
+    }
+
+    #[test]
     fn a_deep_gradient_keeps_its_steps() {
         let (width, height) = (2048u32, 4u32);
         // A dark gradient over four 8-bit levels.
