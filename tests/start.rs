@@ -132,6 +132,19 @@ fn a_second_server_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn a_second_server_on_the_same_files_is_refused_although_its_database_is_another() {
+    let launch = Launch::new();
+    let first = launch.clone().start();
+    // At its start the second would tidy away what the first is about to finish.
+    let refusal = launch.setting("repo.path", "another/database").refused();
+    assert_eq!(refusal.status.code(), Some(1));
+    for word in ["another pict-rs is running", "files"] {
+        assert!(refusal.output.contains(word), "{}", refusal.output);
+    }
+    first.stop().start();
+}
+
+#[test]
 fn an_address_in_use_is_refused_and_named() {
     let first = Server::start();
     let address = first.address.to_string();

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pict_rs_media::Format;
-use rustix::io::{ReadWriteFlags, preadv2};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use sha2::{Digest as _, Sha256};
 
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
@@ -37,20 +38,22 @@ pub enum Cached {
 pub struct Store {
     root: Arc<Path>,
     incoming: Arc<Path>,
+    _lock: Arc<File>,
 }
 
 impl Store {
     /// Opens the folder, making it if needed.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`] when it cannot be made or written to.
+    /// [`ErrorCode::FileIoError`] when it cannot be made or written to,
+    /// [`ErrorCode::ConfigInvalid`] when another server runs on it.
     pub fn open(root: &Path) -> Result<Self> {
+        let incoming = root.join(INCOMING);
         let store = Self {
             root: root.into(),
-            incoming: root.join(INCOMING).into(),
+            _lock: lock(root, &incoming)?.into(),
+            incoming: incoming.into(),
         };
-        fs::create_dir_all(&store.incoming)
-            .map_err(|e| io_error(format!("cannot make {}", root.display()), e))?;
         store.ping()?;
         Ok(store)
     }
@@ -206,6 +209,25 @@ impl Store {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Makes and locks the folder of unfinished files: a second server's [`Store::recover`] would
+/// take away what the first is about to finish.
+fn lock(root: &Path, incoming: &Path) -> Result<File> {
+    let folder = fs::create_dir_all(incoming)
+        .and_then(|()| File::open(incoming))
+        .map_err(|e| io_error(format!("cannot make {}", root.display()), e))?;
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "another pict-rs is running on the files in {}",
+                root.display()
+            ),
+        )),
+        // Some network file systems know no locks.
+        _ => Ok(folder),
     }
 }
 
