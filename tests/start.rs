@@ -1,10 +1,13 @@
 //! A server that starts, stops, logs, or refuses to.
 
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::client::{content_type, part_head};
 use crate::support::server::is_emulated;
 use crate::support::{Launch, Server, disk, eventually, pictures, programs, work};
 
@@ -291,6 +294,50 @@ fn a_signal_ends_it_with_success_after_the_running_request() {
         // And the data is whole.
         launch.start().original(&uploaded.alias);
     }
+}
+
+/// A connection on which half an upload has been sent.
+fn half_an_upload(server: &Server) -> TcpStream {
+    let mut stream = server.connect();
+    let part = part_head("images[]", Some("half.png"));
+    let head = format!(
+        "POST /image HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: {}\r\n\
+         Content-Length: 100000\r\n\r\n",
+        content_type()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    // The server has begun to read: it asks for the body.
+    stream.read_exact(&mut [0; 25]).expect("asked for");
+    stream.write_all(part.as_bytes()).expect("sent");
+    stream
+}
+
+#[test]
+fn a_request_that_does_not_end_is_given_up_after_a_while() {
+    let server = Server::with([("server.shutdown_timeout", "1")]);
+    let stream = half_an_upload(&server);
+    let asked = Instant::now();
+    server.signal(Signal::TERM);
+    let (code, launch) = server.ended();
+    assert_eq!(code, Some(0));
+    let took = asked.elapsed();
+    assert!((1..15).contains(&took.as_secs()), "{took:?}");
+    drop(stream);
+    disk::assert_nothing_stored(&launch.start());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = Server::with([("server.shutdown_timeout", "600")]);
+    let stream = half_an_upload(&server);
+    server.signal(Signal::TERM);
+    eventually("the first signal was heard", || {
+        server.output().contains("stopping").then_some(())
+    });
+    server.signal(Signal::INT);
+    let (code, _) = server.ended();
+    assert_eq!(code, Some(0));
+    drop(stream);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn without_a_configured_key_no_key_is_right() {
 #[test]
 fn an_empty_configured_key_is_no_key() {
     let server = Server::with([("server.api_key", "")]);
+    server.wait_for_output("/internal is closed");
     for headers in [&[][..], &[("X-Api-Token", "")]] {
         server
             .send("GET", "/internal/aliases?alias=a", headers, None)

@@ -386,6 +386,14 @@ pub enum StoreType {
     ObjectStorage,
 }
 
+impl ServerConfig {
+    /// The key, if there is one. A variable that a deployment left empty is none: it must not
+    /// open the door to an empty header.
+    pub fn api_key(&self) -> Option<&Secret> {
+        self.api_key.as_ref().filter(|key| !key.expose().is_empty())
+    }
+}
+
 impl Config {
     /// The folder that holds the embedded database. `data` is the default data folder.
     pub fn database_folder(&self, data: &std::path::Path) -> PathBuf {

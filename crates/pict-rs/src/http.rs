@@ -173,27 +173,32 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
     tracing::info!(
         database = %context.config.database_folder(data).display(),
         files = %context.config.files_folder(data).display(),
-        api_key = if server.api_key.is_some() { "set" } else { "not set, /internal is closed" },
+        api_key = if server.api_key().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
     let running = http.run();
-    let stopper = actix_web::rt::spawn(stop_on_signal(signals, running.handle()));
-    running.await?;
-    stopper.abort();
+    let stopper = running.handle();
+    tokio::select! {
+        ended = running => ended?,
+        // What still runs then is cut off as by a crash, and the next start tidies up.
+        () = stop_on_signal(signals, stopper) => {}
+    }
     context.repo.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The first signal stops gracefully, the second at once.
+/// The first signal stops gracefully; returns with the second.
 async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
-    for graceful in [true, false] {
+    for is_first in [true, false] {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!(graceful, "stopping");
-        // Not awaited: it ends when the server has stopped, and a second signal must be heard.
-        drop(server.stop(graceful));
+        tracing::info!(graceful = is_first, "stopping");
+        if is_first {
+            // Not awaited: it ends when the server has stopped, and hears no second call.
+            drop(server.stop(true));
+        }
     }
 }
