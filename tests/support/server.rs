@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::client::Client;
-use super::programs;
+use super::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -236,6 +236,12 @@ impl Server {
     /// All it has printed so far.
     pub fn output(&self) -> String {
         self.output.text()
+    }
+
+    /// Waits until it has printed this.
+    #[track_caller]
+    pub fn wait_for_output(&self, text: &str) {
+        eventually(text, || self.output().contains(text).then_some(()));
     }
 
     /// The most memory it ever had, in KiB.
