@@ -1,0 +1,52 @@
+# The bare binary: the one recipe for native and static builds. In `pkgsStatic` it gives a
+# static executable. It needs no program at run time; `pict-rs.nix` adds the optional ones.
+{
+  lib,
+  stdenv,
+  rustPlatform,
+  nasm,
+}:
+
+rustPlatform.buildRustPackage (finalAttrs: {
+  pname = "pict-rs-unwrapped";
+  version = (lib.importTOML ./Cargo.toml).workspace.package.version;
+
+  # Only what the build reads, so that a change of the docs rebuilds nothing.
+  src = lib.fileset.toSource {
+    root = ./.;
+    fileset = lib.fileset.unions [
+      ./Cargo.toml
+      ./Cargo.lock
+      ./crates
+      ./xtask
+      ./tests
+      ./docs/errors.md
+      ./pict-rs.toml
+    ];
+  };
+
+  cargoLock.lockFile = ./Cargo.lock;
+  cargoBuildFlags = [ "--package=pict-rs" ];
+  # The integration tests start servers; they run in the flake's checks, not at each build.
+  cargoTestFlags = [
+    "--workspace"
+    "--lib"
+    "--bins"
+  ];
+
+  strictDeps = true;
+  # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
+  nativeBuildInputs = lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
+
+  meta = {
+    description = "Self-hosted image server that stores, cleans, serves and transforms pictures";
+    longDescription = ''
+      Speaks the HTTP API of pict-rs 0.5 and 0.6, as used by Lemmy. Pictures and
+      animations are processed inside the binary, without helper programs.
+    '';
+    # The sources are AGPL-3.0-or-later; the JPEG encoder in the binary is AGPL-3.0-only.
+    license = lib.licenses.agpl3Only;
+    mainProgram = "pict-rs";
+    platforms = lib.platforms.unix;
+  };
+})

@@ -1,0 +1,41 @@
+# The binary with its optional helpers on PATH. Compiles nothing, so it costs seconds; the
+# static packages do without it, because a static set has no perl for exiftool.
+{
+  lib,
+  symlinkJoin,
+  makeBinaryWrapper,
+  pict-rs-unwrapped,
+  exiftool,
+  ffmpeg-headless,
+  imagemagick,
+}:
+
+symlinkJoin {
+  pname = "pict-rs";
+  inherit (pict-rs-unwrapped) version;
+  name = "pict-rs-${pict-rs-unwrapped.version}";
+
+  paths = [ pict-rs-unwrapped ];
+  nativeBuildInputs = [ makeBinaryWrapper ];
+  # Behind the user's own PATH, so that a program they chose wins.
+  postBuild = ''
+    wrapProgram $out/bin/pict-rs \
+      --suffix PATH : ${
+        lib.makeBinPath [
+          exiftool
+          ffmpeg-headless
+          imagemagick
+        ]
+      }
+  '';
+
+  passthru = {
+    unwrapped = pict-rs-unwrapped;
+  };
+
+  meta = pict-rs-unwrapped.meta // {
+    description = "${pict-rs-unwrapped.meta.description}, with its optional helper programs";
+    # The wrapper comes first when two packages offer the same file.
+    priority = (pict-rs-unwrapped.meta.priority or 5) - 1;
+  };
+}
