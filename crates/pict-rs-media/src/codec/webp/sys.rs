@@ -9,7 +9,6 @@
 )]
 
 use std::ffi::{c_int, c_void};
-use std::marker::PhantomData;
 use std::ptr;
 
 use libwebp_sys as c;
@@ -70,7 +69,6 @@ pub(super) struct Incremental<'a> {
     /// The decoder writes into it through `config`.
     samples: Vec<u8>,
     stride: usize,
-    lifetime: PhantomData<&'a [u8]>,
 }
 
 impl<'a> Incremental<'a> {
@@ -94,7 +92,6 @@ impl<'a> Incremental<'a> {
             decoder,
             samples,
             stride,
-            lifetime: PhantomData,
         };
         if decoder.is_null() {
             return Err(out_of_memory());
