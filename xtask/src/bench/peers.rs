@@ -25,11 +25,11 @@ pub enum Kind {
     OursFast,
     /// sharp: libvips behind node. WebP by its default method, 4.
     Sharp,
-    /// The same with our WebP method, 2. For WebP only.
+    /// The same with WebP method 2, ours for large pictures. For WebP only.
     Sharp2,
     /// oximg's library with WebP method 4.
     Oximg,
-    /// The same with its own default and our method, 2. For WebP only.
+    /// The same with its own default, method 2. For WebP only.
     Oximg2,
     /// ImageMagick's program with the arguments that the existing pict-rs gives it.
     Magick,

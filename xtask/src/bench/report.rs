@@ -158,8 +158,8 @@ const METHOD: &str = "## How it is measured
   the whole run counts, with the arguments that pict-rs gives (`-strip -auto-orient
   -filter Lanczos2 -resize`) and one thread; its CPU time is read from time(1), in steps of 10 ms.
 - JPEG and WebP are at quality 80 everywhere, so look at bytes and score beside CPU. WebP's method (its
-  effort, 0 to 6) is 4 for sharp and ImageMagick by default, 2 for oximg and for us (1 for `fast`), so sharp and oximg
-  are measured with 4 and with 2. sharp runs with one thread and without its cache; JPEG is 4:2:0 everywhere.
+  effort, 0 to 6) is 4 for sharp and ImageMagick by default and 2 for oximg, so sharp and oximg are measured with both;
+  ours is 4 up to half a megapixel, 2 above that, in animations and for `fast`. sharp runs with one thread and without its cache; JPEG is 4:2:0 everywhere.
 - Everybody shrinks with Lanczos-3 (ours by `resize=Lanczos.N`), but ImageMagick with Lanczos-2.
 - Peak memory is the kernel's VmHWM after the first transform, the program and its source in memory
   included (for sharp that is node as well, some 45 MB).
