@@ -102,8 +102,12 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
     magick(&bird, &pan(25), &gif_25)?;
 
     let notes = vec![
-        format!("12 MP JPEG: `convert {} {}`", name(&bird), fill("4032x3024")),
-        "24 MP JPEG, means over four: the same with 6000x4000; no photograph of that size is packaged, so they are enlarged".to_owned(),
+        format!(
+            "12 MP JPEG, means over {}: `convert PHOTOGRAPH {}`",
+            LARGE.map(|path| name(Path::new(path))).join(", "),
+            fill("4032x3024")
+        ),
+        "24 MP JPEG: the same four with 6000x4000; no photograph of that size is packaged, so they are enlarged".to_owned(),
         "8 MP PNG: Canopee 3840x2160 of plasma-workspace-wallpapers, as packaged".to_owned(),
         format!("GIF: {FRAMES} windows of 640 × 360 moving over {} at 1,600 px", name(&bird)),
         format!("phone JPEG: 12 MP cuts of {} with EXIF, GPS and an embedded thumbnail", name(&bird)),

@@ -41,8 +41,8 @@ pub fn measure(inputs: &Inputs, tools: &Tools, report: &mut Report) -> Result<()
             if let (Kind::Oximg, Some(ours)) = (peer, curve.ours) {
                 report.verdicts.push(Verdict {
                     what: format!("score at equal bytes, {format} 640 px"),
-                    target: format!("at least oximg's {:.1}", curve.score),
-                    got: format!("{ours:.1} at {:.1} kB", curve.bytes / 1e3),
+                    target: format!("at least oximg's {:.2}", curve.score),
+                    got: format!("{ours:.2} at {:.1} kB", curve.bytes / 1e3),
                     met: ours >= curve.score,
                 });
             }

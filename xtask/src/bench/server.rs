@@ -158,7 +158,7 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
                 body.len() as f64 / 1e3
             ),
             target: "at least 0.8 × nginx".into(),
-            got: format!("{ours:.0}/s, nginx {theirs:.0}/s: {ratio:.2} ×"),
+            got: format!("{ours:.0}/s, nginx {theirs:.0}/s: {ratio:.3} ×"),
             met: ratio >= 0.8,
         });
     }
