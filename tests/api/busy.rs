@@ -105,10 +105,10 @@ fn work_that_nobody_waits_for_any_more_is_given_up() {
         ("media.process_timeout", "600"),
     ]);
     let alias = server
-        .upload(&pictures::jpeg(&pictures::photo(2500, 2000)))
+        .upload(&pictures::png(&pictures::plain(6000, 6000)))
         .alias;
-    // Minutes of work, if anybody let it go on.
-    let steps = vec!["blur=49.5"; 45].join("&");
+    // A minute of work, if anybody let it go on; the wait below ends earlier.
+    let steps = work::blurs(70);
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: x\r\n\r\n",
         process_path("png", &alias, &steps)

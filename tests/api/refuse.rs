@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{content_type, form_end, multipart, part_head};
 use crate::support::server::is_emulated;
-use crate::support::{File, Server, disk, pictures, pixels, programs};
+use crate::support::{File, Server, disk, pictures, pixels, programs, work};
 
 const MIB: usize = 1024 * 1024;
 
@@ -410,10 +410,9 @@ fn work_that_would_need_too_much_memory_is_refused() {
 #[test]
 fn work_that_takes_too_long_is_given_up() {
     let server = Server::with([("media.process_timeout", "1")]);
-    let bytes = pictures::png(&pictures::photo(1500, 1500));
-    let steps = vec!["blur=60"; 40].join("&");
-    server.upload_refused(&steps, &bytes, 400, "process-timeout");
+    let large = pictures::png(&pictures::plain(2000, 2000));
+    server.upload_refused(&work::blurs(150), &large, 400, "process-timeout");
     disk::assert_nothing_stored(&server);
     // The processor is free again.
-    server.upload(&bytes);
+    server.upload(&pictures::png(&pictures::photo(10, 10)));
 }

@@ -338,26 +338,6 @@ pub fn lose_everything(server: &Server) {
 }
 
 #[test]
-fn a_client_may_close_its_side_after_the_last_byte() {
-    let server = Server::start();
-    let body = multipart(&[File::new(&pictures::png(&pictures::photo(9, 9)))]);
-    let mut stream = server.connect();
-    let head = format!(
-        "POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
-        content_type(),
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).expect("sent");
-    stream.write_all(&body).expect("sent");
-    stream
-        .shutdown(std::net::Shutdown::Write)
-        .expect("half closed");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-}
-
-#[test]
 fn an_upload_that_breaks_off_leaves_nothing() {
     let server = Server::start();
     let body = multipart(&[File::new(&pictures::png(&pictures::noise(800, 800, 6)))]);

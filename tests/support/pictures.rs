@@ -21,6 +21,11 @@ pub fn photo(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
+/// Nothing to see, quickly made and small on disk.
+pub fn plain(width: u32, height: u32) -> DynamicImage {
+    DynamicImage::new_rgb8(width, height)
+}
+
 /// Like no other picture of another seed, and impossible to compress.
 pub fn noise(width: u32, height: u32, seed: u64) -> DynamicImage {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -6,8 +6,11 @@ use std::thread::JoinHandle;
 use super::client::{Client, process_path};
 use super::{Answer, Server, eventually};
 
-/// A variant that takes about a second or more of a picture of one or two megapixels.
-const LONG: &str = "blur=40&blur=41&blur=42&blur=43";
+/// Steps that cost some thirty milliseconds for each megapixel and are never merged: wider blurs
+/// are done on a smaller picture.
+pub fn blurs(count: usize) -> String {
+    vec!["blur=4"; count].join("&")
+}
 
 /// Lets another thread ask for a variant that takes long, and returns once it is being made.
 /// For servers with one permit and no queue.
@@ -29,7 +32,7 @@ pub fn occupy(server: &Server, alias: &str) -> JoinHandle<Answer> {
 
 /// Where the long work is asked for.
 pub fn long_path(alias: &str) -> String {
-    process_path("png", alias, LONG)
+    process_path("png", alias, &blurs(40))
 }
 
 /// Whether no permit is free. The probe takes a free one itself for a moment; whoever wants it

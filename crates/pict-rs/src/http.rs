@@ -158,6 +158,8 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
     .workers(std::thread::available_parallelism().map_or(1, usize::from))
     .tcp_nodelay(true)
     .keep_alive(Duration::from_secs(75))
+    // Whoever closes its side has gone, as for nginx; so work that nobody waits for is dropped.
+    .h1_allow_half_closed(false)
     .disable_signals()
     .shutdown_timeout(server.shutdown_timeout.0)
     .bind(server.address)
