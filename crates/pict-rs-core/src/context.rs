@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pict_rs_media::operation::Operation;
+use tracing::Instrument as _;
 
 use crate::config::Config;
 use crate::media::Pool;
@@ -105,6 +106,16 @@ fn spool_folder(config: &Config, store: &Store) -> Result<PathBuf> {
         )
     })?;
     Ok(folder.clone())
+}
+
+/// Runs `work` to its end even if whoever asked for it goes away: what the database has begun to
+/// change must also reach the store and the memory of facts.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work.in_current_span())
+        .await
+        .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a change panicked", panic))?
 }
 
 /// Runs something that waits for the disk where it may.

@@ -294,7 +294,7 @@ impl ObjectWriter {
             object: self.object.clone(),
             marker: self.marker.clone(),
             key,
-            kept: false,
+            fate: Fate::Unnamed,
         })
     }
 
@@ -334,14 +334,21 @@ impl Drop for ObjectWriter {
 }
 
 /// An object in its place that no database row names yet. Dropping it removes it, unless
-/// [`StoredObject::keep`] was called.
+/// [`StoredObject::keep`] or [`StoredObject::name`] was called.
 #[derive(Debug)]
 pub struct StoredObject {
     store: Store,
     object: ObjectKey,
     marker: PathBuf,
     key: ContentKey,
-    kept: bool,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Unnamed,
+    MaybeNamed,
+    Named,
 }
 
 impl StoredObject {
@@ -355,19 +362,35 @@ impl StoredObject {
         &self.key
     }
 
+    /// From now on a row may be committed that names it, even if nobody hears of that because
+    /// the request or the server ends. Dropped in this state, it stays together with its marker,
+    /// and the next start asks the database.
+    pub fn name(&mut self) {
+        self.fate = Fate::MaybeNamed;
+    }
+
     /// A committed database row names it now.
     pub fn keep(mut self) {
-        self.kept = true;
+        self.fate = Fate::Named;
+    }
+
+    /// No row names it, and none will.
+    pub fn discard(mut self) {
+        self.fate = Fate::Unnamed;
     }
 }
 
 impl Drop for StoredObject {
     fn drop(&mut self) {
-        if !self.kept
-            && let Err(error) = self.store.remove(&self.object)
-        {
-            tracing::warn!(%error, object = %self.object, "an unused object stays until the next start");
-            return;
+        match self.fate {
+            Fate::MaybeNamed => return,
+            Fate::Named => {}
+            Fate::Unnamed => {
+                if let Err(error) = self.store.remove(&self.object) {
+                    tracing::warn!(%error, object = %self.object, "an unused object stays until the next start");
+                    return;
+                }
+            }
         }
         let _ = fs::remove_file(&self.marker);
     }
@@ -440,6 +463,22 @@ mod tests {
         writer.write(b"half").expect("written");
         drop(writer);
         assert_eq!(files_below(folder.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn an_object_that_a_row_may_name_stays_until_the_next_start() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let mut stored = write(&store, b"maybe");
+        let object = stored.object().clone();
+        stored.name();
+        drop(stored);
+        assert!(store.has(&object, 5));
+        assert_eq!(files_below(folder.path()).len(), 2, "object and marker");
+        let mut stored = write(&store, b"not after all");
+        stored.name();
+        stored.discard();
+        assert_eq!(files_below(folder.path()).len(), 2);
     }
 
     #[tokio::test]

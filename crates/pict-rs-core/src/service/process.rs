@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pict_rs_media::{Output, OutputFormat, Speed, transform};
 
 use crate::config::MediaConfig;
-use crate::context::blocking;
+use crate::context::{blocking, to_its_end};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
-use crate::service::{find, remove};
+use crate::service::{find, remove, upload};
 use crate::store::StoredObject;
 use crate::{Alias, Context, Error, ErrorCode, Result};
 
@@ -66,11 +66,15 @@ pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_lost(ctx: &Context, alias: &Alias, lost: &Representation) -> Result<()> {
+pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representation) -> Result<()> {
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
-    ctx.repo.forget_variant(&lost.object).await?;
-    ctx.known.forget([alias]);
-    Ok(())
+    let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
+    to_its_end(async move {
+        ctx.repo.forget_variant(&object).await?;
+        ctx.known.forget([&alias]);
+        Ok(())
+    })
+    .await
 }
 
 async fn make(
@@ -109,11 +113,29 @@ async fn make(
         .await?;
     let stored = blocking(move || writer.finish()).await?;
     let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-    match ctx
+    to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await
+}
+
+async fn remember(
+    ctx: &Context,
+    mut stored: StoredObject,
+    original: &Original,
+    request: &ProcessRequest,
+    made: Representation,
+) -> Result<Arc<Representation>> {
+    stored.name();
+    let added = ctx
         .repo
         .add_variant(original.hash(), &request.key, &made)
-        .await?
-    {
+        .await;
+    let added = match added {
+        Ok(added) => added,
+        Err(error) => {
+            upload::forsake(ctx, stored).await;
+            return Err(error);
+        }
+    };
+    match added {
         Some(kept) => {
             settle(stored, kept.object == made.object).await?;
             Ok(Arc::new(kept))
@@ -130,6 +152,8 @@ async fn settle(stored: StoredObject, is_kept: bool) -> Result<()> {
     blocking(move || {
         if is_kept {
             stored.keep();
+        } else {
+            stored.discard();
         }
         Ok(())
     })

@@ -1,10 +1,13 @@
 //! Taking media away: one alias by its owner or an admin, or a whole content.
 //!
 //! The database forgets first, then the memory of facts, then the store; the answer follows.
-//! What a crash leaves of the last step is in the garbage table and done at the next start.
+//! What a crash leaves of the last step is in the garbage table and done at the next start. A
+//! client that goes away interrupts none of this.
 
 use std::slice;
+use std::sync::Arc;
 
+use crate::context::to_its_end;
 use crate::service::find;
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result};
 
@@ -12,9 +15,11 @@ use crate::{Alias, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result};
 ///
 /// # Errors
 /// [`ErrorCode::InvalidDeleteToken`], [`ErrorCode::ReadOnly`].
-pub async fn by_token(ctx: &Context, alias: &Alias, token: &DeleteToken) -> Result<()> {
+pub async fn by_token(ctx: &Arc<Context>, alias: &Alias, token: &DeleteToken) -> Result<()> {
     writable(ctx)?;
     let Some(expected) = ctx.repo.delete_token(alias).await? else {
+        // Whoever removed it may be just about to do this.
+        ctx.known.forget(slice::from_ref(alias));
         return Ok(());
     };
     if !expected.matches(token) {
@@ -30,7 +35,7 @@ pub async fn by_token(ctx: &Context, alias: &Alias, token: &DeleteToken) -> Resu
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
-pub async fn alias(ctx: &Context, alias: &Alias) -> Result<()> {
+pub async fn alias(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
     writable(ctx)?;
     if alias_and_leftovers(ctx, alias).await? {
         return Ok(());
@@ -42,13 +47,17 @@ pub async fn alias(ctx: &Context, alias: &Alias) -> Result<()> {
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
-pub async fn purge(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
+pub async fn purge(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<Alias>> {
     writable(ctx)?;
     let original = find::original(ctx, alias).await?;
-    let purged = ctx.repo.purge(original.hash()).await?;
-    ctx.known.forget(&purged.aliases);
-    collect(ctx, purged.objects).await;
-    Ok(purged.aliases)
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        let purged = ctx.repo.purge(original.hash()).await?;
+        ctx.known.forget(&purged.aliases);
+        collect(&ctx, purged.objects).await;
+        Ok(purged.aliases)
+    })
+    .await
 }
 
 /// # Errors
@@ -63,11 +72,15 @@ pub fn writable(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-async fn alias_and_leftovers(ctx: &Context, alias: &Alias) -> Result<bool> {
-    let removed = ctx.repo.remove_alias(alias).await?;
-    ctx.known.forget(slice::from_ref(alias));
-    collect(ctx, removed.objects).await;
-    Ok(removed.existed)
+async fn alias_and_leftovers(ctx: &Arc<Context>, alias: &Alias) -> Result<bool> {
+    let (ctx, alias) = (ctx.clone(), alias.clone());
+    to_its_end(async move {
+        let removed = ctx.repo.remove_alias(&alias).await?;
+        ctx.known.forget(slice::from_ref(&alias));
+        collect(&ctx, removed.objects).await;
+        Ok(removed.existed)
+    })
+    .await
 }
 
 /// The removal is committed; a disk that refuses now only delays the freeing of space.

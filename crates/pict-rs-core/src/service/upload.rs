@@ -1,10 +1,12 @@
 //! Taking media in: check, clean or convert, store durably, remember.
 
+use std::sync::Arc;
+
 use pict_rs_media::limits::{self, Limits};
 use pict_rs_media::operation::Operation;
 use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform};
 
-use crate::context::blocking;
+use crate::context::{blocking, to_its_end};
 use crate::query::UploadQuery;
 use crate::repo::{NewUpload, Original, Representation};
 use crate::service::process::{now, output};
@@ -29,7 +31,7 @@ pub struct Uploaded {
 /// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
 /// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`]. Nothing is left of a
 /// refused file.
-pub async fn ingest(ctx: &Context, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
+pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
     let turn = ctx.media.turn().await?;
     let (turn, source, facts) = {
         let (query, config) = (query.clone(), ctx.config.media.clone());
@@ -64,14 +66,15 @@ pub async fn ingest(ctx: &Context, spooled: Spooled, query: &UploadQuery) -> Res
     } = made;
     // Waiting for the disk needs no processor, so the turn is over.
     let stored = blocking(move || writer.finish()).await?;
-    remember(ctx, stored, &facts, blurhash).await
+    let ctx = ctx.clone();
+    to_its_end(async move { remember(&ctx, stored, &facts, blurhash).await }).await
 }
 
 /// Takes an upload back, because its request failed as a whole.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn undo(ctx: &Context, uploaded: &Uploaded) -> Result<()> {
+pub async fn undo(ctx: &Arc<Context>, uploaded: &Uploaded) -> Result<()> {
     super::remove::by_token(ctx, &uploaded.alias, &uploaded.token).await
 }
 
@@ -177,7 +180,7 @@ fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
 
 async fn remember(
     ctx: &Context,
-    stored: StoredObject,
+    mut stored: StoredObject,
     facts: &Facts,
     blurhash: String,
 ) -> Result<Uploaded> {
@@ -190,7 +193,14 @@ async fn remember(
             blurhash,
         },
     };
-    let added = ctx.repo.add_upload(&upload).await?;
+    stored.name();
+    let added = match ctx.repo.add_upload(&upload).await {
+        Ok(added) => added,
+        Err(error) => {
+            forsake(ctx, stored).await;
+            return Err(error);
+        }
+    };
     let mut original = added.original;
     if added.is_new {
         stored.keep();
@@ -229,9 +239,21 @@ async fn heal(ctx: &Context, stored: StoredObject, mut original: Original) -> Re
         }
     }
     blocking(move || {
-        drop(stored);
+        stored.discard();
         Ok(())
     })
     .await?;
     Ok(original)
+}
+
+/// The database failed. Only if it can say that no row names the object, the object goes now;
+/// else the next start decides.
+pub(crate) async fn forsake(ctx: &Context, stored: StoredObject) {
+    if let Ok(false) = ctx.repo.knows_object(stored.object()).await {
+        let _ = blocking(move || {
+            stored.discard();
+            Ok(())
+        })
+        .await;
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -163,7 +164,7 @@ async fn spool(ctx: &Context, mut field: Field, query: &UploadQuery) -> Result<S
 
 /// All or none.
 async fn ingest(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     files: Vec<Spooled>,
     query: &UploadQuery,
 ) -> Result<Vec<upload::Uploaded>> {
