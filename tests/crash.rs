@@ -1,6 +1,7 @@
 //! Death in the middle of work, and what the next start finds.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::support::client::{Client, process_path};
+use crate::support::client::{Client, content_type, multipart, process_path};
 use crate::support::{File, Launch, Server, disk, pictures, pixels};
 
 /// Deaths in one test.
@@ -123,9 +124,16 @@ fn check(server: &Server, pictures: &[Picture]) {
     }
 }
 
-/// Every row has its bytes, of the right size, and all bytes have a row.
+/// Every row has its bytes, and all bytes have a row.
+#[track_caller]
 fn assert_rows_and_objects_agree(data: &Path) {
     let objects = disk::objects(&data.join("files"));
+    assert_eq!(rows(data), objects.keys().cloned().collect());
+    assert!(objects.values().all(|size| *size > 0));
+}
+
+/// The objects that rows name, of a server that has stopped.
+fn rows(data: &Path) -> BTreeSet<String> {
     let named = block_on(async {
         let options = SqliteConnectOptions::new()
             .filename(data.join("database/pict-rs.sqlite3"))
@@ -140,10 +148,9 @@ fn assert_rows_and_objects_agree(data: &Path) {
         .await
         .expect("rows")
     });
-    let rows: BTreeSet<_> = named.iter().collect();
+    let rows: BTreeSet<_> = named.iter().cloned().collect();
     assert_eq!(rows.len(), named.len(), "two rows share an object");
-    assert_eq!(rows, objects.keys().collect());
-    assert!(objects.values().all(|size| *size > 0));
+    rows
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -152,6 +159,44 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .build()
         .expect("a runtime")
         .block_on(work)
+}
+
+#[test]
+fn clients_that_go_away_at_any_moment_leave_no_row_without_bytes() {
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let server = &server;
+            scope.spawn(move || {
+                for round in 0..60 {
+                    let seed = client * 1000 + round;
+                    let form = multipart(&[File::new(&pictures::png(&picture(seed)))]);
+                    let mut stream = server.connect();
+                    write!(
+                        stream,
+                        "POST /image HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\n\
+                         Content-Length: {}\r\n\r\n",
+                        content_type(),
+                        form.len()
+                    )
+                    .expect("sent");
+                    stream.write_all(&form).expect("sent");
+                    // The moment of going is what is tried out.
+                    std::thread::sleep(Duration::from_micros(seed * 7919 % 40_000));
+                }
+            });
+        }
+    });
+    let launch = server.stop();
+    let data = launch.folder().join("data");
+    let objects: BTreeSet<_> = disk::objects(&data.join("files")).into_keys().collect();
+    let rows = rows(&data);
+    let lost: Vec<_> = rows.difference(&objects).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert!((5..240).contains(&rows.len()), "{}", rows.len());
+    let _launch = launch.start().stop();
+    assert_rows_and_objects_agree(&data);
+    assert_eq!(disk::unfinished(&data.join("files")), Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Removing, by owner and by content.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use crate::support::client::process_path;
-use crate::support::{Server, Uploaded, disk, pictures};
+use crate::support::{Server, Uploaded, disk, eventually, pictures};
 
 fn delete_path(token: &str, uploaded: &Uploaded) -> String {
     format!("/image/delete/{token}/{}", uploaded.alias)
@@ -85,6 +88,35 @@ fn the_bytes_stay_until_their_last_alias_is_deleted() {
         .delete(&delete_path(&second.token, &second))
         .status(204);
     disk::assert_nothing_stored(&server);
+}
+
+#[test]
+fn a_deletion_that_has_begun_ends_although_its_client_has_gone() {
+    let server = Server::start();
+    for seed in 0..40 {
+        let uploaded = server.upload(&pictures::png(&pictures::noise(20, 20, 1000 + seed)));
+        let path = format!("/image/original/{}", uploaded.alias);
+        // So that the server knows it without asking its database.
+        server.get(&path).ok();
+        let mut stream = server.connect();
+        write!(
+            stream,
+            "DELETE {} HTTP/1.1\r\nHost: x\r\n\r\n",
+            delete_path(&uploaded.token, &uploaded)
+        )
+        .expect("sent");
+        // The moment of going is what is tried out.
+        std::thread::sleep(Duration::from_micros(seed * 200));
+        drop(stream);
+        // Begun or not: asked once more it is gone, and nobody remembers it.
+        server
+            .delete(&delete_path(&uploaded.token, &uploaded))
+            .status(204);
+        server.get(&path).refused(404, "alias-not-found");
+    }
+    eventually("all bytes are gone", || {
+        disk::objects(&server.files()).is_empty().then_some(())
+    });
 }
 
 #[test]
