@@ -2,7 +2,7 @@
 //!
 //! An object is written beside its place, flushed to disk, renamed into place and its folder
 //! flushed; only then may a database row name it. Between rename and row a small marker in
-//! [`INCOMING`] remembers it, so that a crash there leaves nothing behind: see
+//! `.incoming` remembers it, so that a crash there leaves nothing behind: see
 //! [`Store::recover`]. Everything here blocks; callers are on blocking threads.
 
 use std::fs::{self, File};
