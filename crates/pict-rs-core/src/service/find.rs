@@ -45,7 +45,7 @@ pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<Fil
     blocking(move || store.open_object(&object)).await
 }
 
-/// Proves that database and store can be read and written.
+/// Proves that the database answers and that a file can be written to the store.
 ///
 /// # Errors
 /// What is broken.

@@ -6,7 +6,7 @@ use pict_rs_core::service::find;
 
 use super::error::Result;
 
-/// 200 when database and store can be read and written.
+/// 200 when the database answers and a file can be written to the store.
 pub async fn check(ctx: web::Data<Context>) -> Result<HttpResponse> {
     find::health(&ctx).await?;
     Ok(HttpResponse::Ok().finish())
