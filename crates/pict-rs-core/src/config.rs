@@ -60,7 +60,7 @@ pub struct ServerConfig {
     /// Where uploads are spooled; a folder inside the store by default, so that large uploads
     /// never land in a memory-backed `/tmp`.
     pub temporary_directory: Option<PathBuf>,
-    /// Remove leftovers of an earlier run at start.
+    /// Accepted, without effect: spooled uploads have no name and leave nothing behind.
     pub cleanup_temporary_directory: bool,
     /// TLS certificate chain, PEM.
     pub certificate: Option<PathBuf>,

@@ -87,7 +87,7 @@ pub struct Run {
     /// Where uploads are spooled [default: inside the files folder]
     #[arg(long, value_name = "FOLDER")]
     temporary_directory: Option<PathBuf>,
-    /// Keep leftovers of an earlier run
+    /// Accepted, without effect: spooled uploads have no name and leave nothing behind
     #[arg(long)]
     no_cleanup_temporary_directory: bool,
     /// TLS certificate chain (PEM)
