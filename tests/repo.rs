@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use pict_rs_core::repo::{NewUpload, Original, Removed, Repo, Representation};
-use pict_rs_core::{Alias, ContentKey, DeleteToken, ErrorCode, ObjectKey, VariantKey};
+use pict_rs_core::repo::{
+    Enqueued, Failure, Job, NewUpload, Original, Outcome, Progress, Removed, Repo, Representation,
+    Work,
+};
+use pict_rs_core::{Alias, ContentKey, DeleteToken, ErrorCode, ObjectKey, UploadId, VariantKey};
 use pict_rs_media::{Format, OutputFormat, operation::Operation};
 use tempfile::TempDir;
 
@@ -353,6 +356,340 @@ async fn what_was_added_is_there_after_a_reopening() {
     );
     let found = repo.variant(upload.original.hash(), &thumbnail(9)).await;
     assert_eq!(found.expect("asked"), Some(variant));
+}
+
+/// Unix milliseconds; the tests of the queue have a clock of their own.
+const NOW: i64 = 1_700_000_000_000;
+/// Far more jobs than any test adds.
+const LIMIT: u64 = 100;
+
+/// Uploads that wait for their work.
+async fn waiting<const N: usize>(repo: &Repo) -> [UploadId; N] {
+    let ids = std::array::from_fn(|_| UploadId::generate());
+    let added = repo.add_waiting(&ids, "resize=9", NOW, LIMIT).await;
+    assert!(added.expect("added"));
+    ids
+}
+
+/// A job that must be due, held for a second.
+async fn hold(repo: &Repo, now: i64) -> Job {
+    let job = repo.hold_job(now, now + 1000).await.expect("asked");
+    job.expect("a job is due")
+}
+
+async fn is_idle(repo: &Repo, now: i64) -> bool {
+    repo.hold_job(now, now + 1000)
+        .await
+        .expect("asked")
+        .is_none()
+}
+
+/// A content that variants can be queued for.
+async fn queue(repo: &Repo, of: &NewUpload, variant: &str, limit: u64) -> Enqueued {
+    repo.enqueue_variant(of.original.hash(), &of.alias, variant, NOW, limit)
+        .await
+        .expect("asked")
+}
+
+#[tokio::test]
+async fn a_job_is_held_by_one_worker_until_its_lease_ends() {
+    let (repo, _folder) = empty().await;
+    let [id] = waiting(&repo).await;
+    assert!(is_idle(&repo, NOW - 1).await, "not due yet");
+    let first = hold(&repo, NOW).await;
+    assert_eq!((&first.work, first.attempt), (&Work::Ingest(id), 1));
+    assert_eq!(repo.next_due().await.expect("asked"), Some(NOW + 1000));
+    assert!(is_idle(&repo, NOW + 999).await, "held");
+    // A lease that is renewed lasts longer.
+    assert!(repo.renew_job(&first, NOW + 5000).await.expect("renewed"));
+    assert!(is_idle(&repo, NOW + 4999).await, "still held");
+    let second = hold(&repo, NOW + 5000).await;
+    assert_eq!((&second.work, second.attempt), (&Work::Ingest(id), 2));
+    // Whoever lost it can do nothing with it any more.
+    let failure = Failure {
+        code: ErrorCode::MediaDamaged,
+        message: None,
+    };
+    assert!(!repo.renew_job(&first, NOW + 9000).await.expect("asked"));
+    assert!(!repo.retry_job(&first, NOW).await.expect("asked"));
+    assert!(!repo.return_job(&first, NOW).await.expect("asked"));
+    assert!(!repo.finish_job(&first).await.expect("asked"));
+    let failed = repo.fail_upload(&first, &id, &failure, NOW).await;
+    assert!(!failed.expect("asked"));
+    let late = upload();
+    let completed = repo.complete_upload(&first, &id, &late, NOW).await;
+    assert!(completed.expect("asked").is_none());
+    assert_eq!(repo.original(&late.alias).await.expect("asked"), None);
+    let progress = repo.progress(&id).await.expect("asked");
+    assert_eq!(progress, Progress::Waiting);
+    assert!(repo.finish_job(&second).await.expect("finished"));
+    assert_eq!(repo.jobs().await.expect("asked"), 0);
+    assert_eq!(repo.next_due().await.expect("asked"), None);
+}
+
+#[tokio::test]
+async fn a_job_is_tried_again_when_it_is_told_to_and_attempts_are_counted() {
+    let (repo, _folder) = empty().await;
+    let [_id] = waiting(&repo).await;
+    let job = hold(&repo, NOW).await;
+    assert!(repo.retry_job(&job, NOW + 700).await.expect("asked"));
+    assert!(is_idle(&repo, NOW + 699).await, "backs off");
+    let job = hold(&repo, NOW + 700).await;
+    assert_eq!(job.attempt, 2);
+    // Given back because the server stops: that is not the job's fault.
+    assert!(repo.return_job(&job, NOW + 800).await.expect("asked"));
+    assert_eq!(hold(&repo, NOW + 800).await.attempt, 2);
+}
+
+#[tokio::test]
+async fn jobs_are_handed_out_in_the_order_in_which_they_are_due() {
+    let (repo, _folder) = empty().await;
+    let mut expected = Vec::new();
+    for due in 0..5 {
+        let id = UploadId::generate();
+        let added = repo.add_waiting(&[id], "", NOW + due, LIMIT).await;
+        assert!(added.expect("added"));
+        expected.push(Work::Ingest(id));
+    }
+    for work in expected {
+        assert_eq!(hold(&repo, NOW + 10).await.work, work);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_workers_each_job_goes_to_one() {
+    let (repo, _folder) = empty().await;
+    let ids: [UploadId; 40] = waiting(&repo).await;
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let repo = repo.clone();
+            tokio::spawn(async move {
+                let mut done = Vec::new();
+                while let Some(job) = repo.hold_job(NOW, NOW + 1000).await.expect("asked") {
+                    assert!(repo.finish_job(&job).await.expect("finished"));
+                    done.push(job.work);
+                }
+                done
+            })
+        })
+        .collect();
+    let mut done = Vec::new();
+    for worker in workers {
+        done.extend(worker.await.expect("no panic"));
+    }
+    assert_eq!(done.len(), ids.len());
+    assert!(ids.iter().all(|id| done.contains(&Work::Ingest(*id))));
+}
+
+#[tokio::test]
+async fn the_same_variant_is_queued_once_and_again_when_it_is_done() {
+    let (repo, _folder) = empty().await;
+    let upload = upload();
+    let other_name = duplicate(&upload);
+    assert_eq!(
+        queue(&repo, &upload, "thumbnail/9/webp", 2).await,
+        Enqueued::Added
+    );
+    // Another alias of the same content is the same work.
+    for known in [&upload, &other_name] {
+        let enqueued = queue(&repo, known, "thumbnail/9/webp", 2).await;
+        assert_eq!(enqueued, Enqueued::Known);
+    }
+    assert_eq!(
+        queue(&repo, &upload, "thumbnail/9/png", 2).await,
+        Enqueued::Added
+    );
+    // Full is full, but what is known needs no room.
+    assert_eq!(
+        queue(&repo, &upload, "thumbnail/8/png", 2).await,
+        Enqueued::Full
+    );
+    assert_eq!(
+        queue(&repo, &upload, "thumbnail/9/png", 2).await,
+        Enqueued::Known
+    );
+    let job = hold(&repo, NOW).await;
+    let Work::Variant { alias, variant } = &job.work else {
+        panic!("{job:?}");
+    };
+    assert_eq!(*alias, upload.alias);
+    assert!(variant.starts_with("thumbnail/9/"));
+    // Known also while it is being done.
+    assert_eq!(queue(&repo, &upload, variant, 2).await, Enqueued::Known);
+    assert!(repo.finish_job(&job).await.expect("finished"));
+    assert_eq!(queue(&repo, &upload, variant, 2).await, Enqueued::Added);
+}
+
+#[tokio::test]
+async fn uploads_that_find_no_room_are_not_added_in_part() {
+    let (repo, _folder) = empty().await;
+    let ids = std::array::from_fn::<_, 3, _>(|_| UploadId::generate());
+    assert!(!repo.add_waiting(&ids, "", NOW, 2).await.expect("asked"));
+    assert_eq!(repo.jobs().await.expect("asked"), 0);
+    for id in &ids {
+        let progress = repo.progress(id).await.expect("asked");
+        assert_eq!(progress, Progress::Unknown);
+    }
+    assert!(repo.add_waiting(&ids, "", NOW, 3).await.expect("asked"));
+    assert_eq!(repo.jobs().await.expect("asked"), 3);
+}
+
+#[tokio::test]
+async fn an_outcome_comes_with_its_alias_and_the_end_of_its_job() {
+    let (repo, _folder) = empty().await;
+    let [id] = waiting(&repo).await;
+    assert_eq!(
+        repo.waiting(&id).await.expect("asked").as_deref(),
+        Some("resize=9")
+    );
+    assert!(repo.take_outcome(&id).await.expect("asked").is_none());
+    let job = hold(&repo, NOW).await;
+    let upload = upload();
+    let added = repo.complete_upload(&job, &id, &upload, NOW + 5).await;
+    assert!(added.expect("completed").expect("held").is_new);
+    assert_eq!(repo.waiting(&id).await.expect("asked"), None);
+    assert_eq!(repo.jobs().await.expect("asked"), 0);
+    assert_eq!(repo.progress(&id).await.expect("asked"), Progress::Finished);
+    let taken = repo.take_outcome(&id).await.expect("asked");
+    let taken = taken.expect("there");
+    assert_eq!(taken.finished_at, NOW + 5);
+    let Outcome::Taken(found) = &taken.outcome else {
+        panic!("{taken:?}");
+    };
+    assert_eq!(found.original, upload.original);
+    assert_eq!(found.alias, upload.alias);
+    assert!(found.token.matches(&upload.token));
+    assert_eq!(repo.progress(&id).await.expect("asked"), Progress::Unknown);
+    // Put back, it can be taken once more, and only once.
+    repo.put_back(&id, &taken).await.expect("put back");
+    assert_eq!(repo.oldest_unclaimed().await.expect("asked"), Some(NOW + 5));
+    assert!(repo.take_outcome(&id).await.expect("asked").is_some());
+    assert!(repo.take_outcome(&id).await.expect("asked").is_none());
+}
+
+#[tokio::test]
+async fn a_failure_is_an_outcome_too_and_keeps_its_words() {
+    let (repo, _folder) = empty().await;
+    let ids: [UploadId; 2] = waiting(&repo).await;
+    for message in [Some("cut short".to_owned()), None] {
+        let job = hold(&repo, NOW).await;
+        let Work::Ingest(id) = job.work else {
+            panic!("{job:?}");
+        };
+        let failure = Failure {
+            code: ErrorCode::MediaDamaged,
+            message,
+        };
+        let failed = repo.fail_upload(&job, &id, &failure, NOW).await;
+        assert!(failed.expect("failed"));
+        for _ in 0..2 {
+            let taken = repo.take_outcome(&id).await.expect("asked");
+            let taken = taken.expect("there");
+            assert!(matches!(&taken.outcome, Outcome::Failed(found) if *found == failure));
+            repo.put_back(&id, &taken).await.expect("put back");
+        }
+    }
+    assert!(ids.iter().all(|id| !format!("{id:?}").is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_claims_at_once_exactly_one_gets_the_outcome() {
+    let (repo, _folder) = empty().await;
+    let ids: [UploadId; 10] = waiting(&repo).await;
+    for _ in ids {
+        let job = hold(&repo, NOW).await;
+        let Work::Ingest(id) = job.work else {
+            panic!("{job:?}");
+        };
+        let completed = repo.complete_upload(&job, &id, &upload(), NOW).await;
+        assert!(completed.expect("completed").is_some());
+    }
+    for id in ids {
+        let claims: Vec<_> = (0..8)
+            .map(|_| {
+                let repo = repo.clone();
+                tokio::spawn(async move { repo.take_outcome(&id).await.expect("asked").is_some() })
+            })
+            .collect();
+        let mut won = 0;
+        for claim in claims {
+            won += u32::from(claim.await.expect("no panic"));
+        }
+        assert_eq!(won, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_claims_expires_with_the_alias_that_nobody_heard_of() {
+    let (repo, _folder) = empty().await;
+    let ids: [UploadId; 4] = waiting(&repo).await;
+    let mut uploads = Vec::new();
+    for finished_at in [NOW + 1, NOW + 2, NOW + 3] {
+        let job = hold(&repo, NOW).await;
+        let Work::Ingest(id) = job.work else {
+            panic!("{job:?}");
+        };
+        // The first two are the same bytes.
+        let upload = match uploads.first() {
+            Some(first) if finished_at == NOW + 2 => duplicate(first),
+            _ => upload(),
+        };
+        let completed = repo.complete_upload(&job, &id, &upload, finished_at).await;
+        assert!(completed.expect("completed").is_some());
+        uploads.push(upload);
+    }
+    assert_eq!(repo.oldest_unclaimed().await.expect("asked"), Some(NOW + 1));
+    let (gone, aliases, objects) = repo.expire(NOW + 1, 10).await.expect("expired");
+    assert_eq!((gone, objects.len()), (1, 0), "the bytes have another name");
+    assert_eq!(aliases, [uploads[0].alias.clone()]);
+    // In pieces, the oldest first.
+    let (gone, aliases, objects) = repo.expire(NOW + 9, 1).await.expect("expired");
+    assert_eq!((gone, objects.len()), (1, 1));
+    assert_eq!(aliases, [uploads[1].alias.clone()]);
+    let (gone, _, _) = repo.expire(NOW + 9, 10).await.expect("expired");
+    assert_eq!(gone, 1);
+    assert_eq!(repo.garbage().await.expect("asked").len(), 2);
+    // The fourth has no outcome yet, so it does not expire.
+    let (gone, _, _) = repo.expire(i64::MAX, 10).await.expect("asked");
+    assert_eq!((gone, repo.jobs().await.expect("asked")), (0, 1));
+    assert_eq!(ids.len(), 4);
+}
+
+#[tokio::test]
+async fn an_alias_that_is_removed_before_it_is_claimed_is_told_so() {
+    let (repo, _folder) = empty().await;
+    let [id] = waiting(&repo).await;
+    let job = hold(&repo, NOW).await;
+    let upload = upload();
+    let completed = repo.complete_upload(&job, &id, &upload, NOW).await;
+    assert!(completed.expect("completed").is_some());
+    repo.purge(upload.original.hash()).await.expect("purged");
+    let taken = repo.take_outcome(&id).await.expect("asked");
+    let taken = taken.expect("there");
+    assert!(matches!(&taken.outcome, Outcome::Removed(alias) if *alias == upload.alias));
+    repo.put_back(&id, &taken).await.expect("put back");
+    // And expiring it removes nothing twice.
+    let (gone, _, objects) = repo.expire(NOW, 10).await.expect("expired");
+    assert_eq!((gone, objects.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn jobs_that_were_held_when_the_server_died_are_due_at_its_next_start() {
+    let (repo, folder) = empty().await;
+    let ids: [UploadId; 2] = waiting(&repo).await;
+    let held = hold(&repo, NOW).await;
+    repo.close().await;
+    drop(repo);
+    let repo = Repo::open(folder.path()).await.expect("opened again");
+    // Even if the clock went back meanwhile.
+    assert_eq!(repo.free_jobs(NOW - 500).await.expect("freed"), 2);
+    assert!(!repo.finish_job(&held).await.expect("asked"));
+    let mut attempts = Vec::new();
+    for _ in ids {
+        attempts.push(hold(&repo, NOW - 500).await.attempt);
+    }
+    attempts.sort_unstable();
+    assert_eq!(attempts, [1, 2], "the death counts as an attempt");
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// From the database, which keeps the codes of failed uploads.
+            pub fn from_text(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             /// The code as it stands in error bodies.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -37,6 +42,8 @@ macro_rules! codes {
 codes! {
     /// No such alias.
     AliasNotFound = "alias-not-found",
+    /// No upload waits to be claimed under this id: it was claimed, it expired, or never was.
+    AlreadyClaimed = "already-claimed",
     /// A setting has a value that cannot work.
     ConfigInvalid = "config-invalid",
     /// The file is no media this build can read.

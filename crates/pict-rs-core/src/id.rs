@@ -79,6 +79,42 @@ impl fmt::Debug for DeleteToken {
     }
 }
 
+/// Names one file of a backgrounded upload until its outcome is claimed. Whoever knows it can
+/// claim, so it is as secret as a delete token and prints only its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UploadId(Uuid);
+
+impl UploadId {
+    /// A new random id.
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// From a query or the database.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] when it is no UUID.
+    pub fn parse(text: &str) -> Result<Self> {
+        Uuid::parse_str(text).map(Self).map_err(|_| {
+            Error::user(
+                ErrorCode::InvalidQuery,
+                format!("upload_id={text} is no UUID"),
+            )
+        })
+    }
+
+    /// The id as text, for the one client that may see it and for the database.
+    pub fn expose(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}…", self.0.as_fields().0)
+    }
+}
+
 /// The identity of stored bytes: SHA-256 (32 bytes), length (6 bytes, big endian), format
 /// (1 byte). The same 39 bytes as the existing pict-rs uses, so ETags and paging agree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +138,11 @@ impl ContentKey {
         let key: [u8; Self::BYTES] = bytes.try_into().ok()?;
         Format::from_byte(key[38])?;
         Some(Self(key))
+    }
+
+    /// All 39 bytes in hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
     }
 
     /// All 39 bytes.
@@ -129,7 +170,7 @@ impl ContentKey {
 
 impl fmt::Debug for ContentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(&self.to_hex())
     }
 }
 
@@ -228,6 +269,17 @@ mod tests {
         assert!(token.matches(&DeleteToken::new(token.expose())));
         assert!(!token.matches(&DeleteToken::generate()));
         assert_eq!(format!("{token:?}"), "DeleteToken(***)");
+    }
+
+    #[test]
+    fn an_upload_id_is_read_as_it_is_written_and_prints_only_its_beginning() {
+        let id = UploadId::generate();
+        assert_eq!(UploadId::parse(&id.expose()).expect("valid"), id);
+        assert!(!format!("{id:?}").contains(&id.expose()[9..]));
+        for text in ["", "x", "1c44265c-9c83-4f9f-9a61"] {
+            let error = UploadId::parse(text).expect_err("no UUID");
+            assert_eq!(error.code(), ErrorCode::InvalidQuery);
+        }
     }
 
     #[test]

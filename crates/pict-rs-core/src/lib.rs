@@ -17,4 +17,4 @@ pub mod store;
 pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorCode, Result};
-pub use id::{Alias, ContentKey, DeleteToken, ObjectKey, VariantKey};
+pub use id::{Alias, ContentKey, DeleteToken, ObjectKey, UploadId, VariantKey};

@@ -1,5 +1,7 @@
 //! Facts: which aliases name which content, where its bytes lie, which variants exist.
 //!
+//! Jobs wait here as well, so that what was acknowledged is done although the server died.
+//!
 //! One embedded SQLite database. A write is durable when its function returns
 //! (`synchronous=FULL`); writes go through one connection, reads through others, so a read
 //! never waits for a flush. Objects that lose their last row move to the `garbage` table in
@@ -7,7 +9,9 @@
 
 mod garbage;
 mod hash;
+mod job;
 mod removal;
+mod upload;
 mod variant;
 
 use std::fs::File;
@@ -20,12 +24,14 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row as _, SqlStr, SqlitePool};
+use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use hash::{Added, NewUpload, Original};
+pub use job::{Enqueued, Job, Work};
 pub use removal::{Purged, Removed};
+pub use upload::{Failure, Finished, Outcome, Progress};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
@@ -150,6 +156,14 @@ impl Repo {
         Ok(())
     }
 
+    /// Begins a change of several statements: all of them or none.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.write
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(repo_error)
+    }
+
     /// Ends all connections, folding the write-ahead log into the database file.
     pub async fn close(&self) {
         self.read.close().await;
@@ -158,11 +172,18 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 1] = [(
-        1,
-        "media",
-        include_str!("../migrations/sqlite/0001_media.sql"),
-    )];
+    const FILES: [(i64, &str, &str); 2] = [
+        (
+            1,
+            "media",
+            include_str!("../migrations/sqlite/0001_media.sql"),
+        ),
+        (
+            2,
+            "background",
+            include_str!("../migrations/sqlite/0002_background.sql"),
+        ),
+    ];
     let migrations = FILES.map(|(version, name, sql)| {
         Migration::new(
             version,

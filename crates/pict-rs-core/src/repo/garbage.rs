@@ -21,11 +21,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn collected(&self, objects: &[ObjectKey]) -> Result<()> {
-        let mut tx = self
-            .write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(repo_error)?;
+        let mut tx = self.begin().await?;
         for object in objects {
             sqlx::query("DELETE FROM garbage WHERE object = $1")
                 .bind(object.as_str())

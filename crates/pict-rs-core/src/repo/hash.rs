@@ -1,6 +1,6 @@
 //! Contents and their aliases: adding and finding.
 
-use sqlx::Row as _;
+use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::{Repo, Representation, bigint, content_key, repo_error};
 use crate::{Alias, ContentKey, DeleteToken, ObjectKey, Result};
@@ -21,7 +21,7 @@ impl Original {
     }
 }
 
-/// What an upload adds.
+/// An alias with the content that it names.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
     /// Its public name.
@@ -65,55 +65,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
-        let NewUpload {
-            alias,
-            token,
-            original,
-        } = upload;
-        let stored = &original.representation;
-        let mut tx = self
-            .write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(repo_error)?;
-        let inserted = sqlx::query(
-            "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
-        )
-        .bind(stored.key.as_bytes())
-        .bind(stored.object.as_str())
-        .bind(i64::from(stored.width))
-        .bind(i64::from(stored.height))
-        .bind(i64::from(stored.frames))
-        .bind(stored.duration_ms.map(bigint))
-        .bind(&original.blurhash)
-        .bind(stored.created_at)
-        .execute(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        let is_new = inserted.rows_affected() == 1;
-        sqlx::query("INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4)")
-            .bind(alias.as_str())
-            .bind(stored.key.as_bytes())
-            .bind(token.expose())
-            .bind(stored.created_at)
-            .execute(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-        let original = if is_new {
-            original.clone()
-        } else {
-            let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-                "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"
-            )))
-            .bind(stored.key.as_bytes())
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-            from_row(&row)?
-        };
+        let mut tx = self.begin().await?;
+        let added = add_in(&mut tx, upload).await?;
         tx.commit().await.map_err(repo_error)?;
-        Ok(Added { original, is_new })
+        Ok(added)
     }
 
     /// Lets a content whose object was lost point to another copy of its bytes. Returns false
@@ -164,6 +119,73 @@ impl Repo {
                 .map_err(repo_error)?;
         aliases.into_iter().map(Alias::parse).collect()
     }
+}
+
+/// Adds an alias and, unless it is known, the content that it names.
+pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload) -> Result<Added> {
+    let NewUpload {
+        alias,
+        token,
+        original,
+    } = upload;
+    let stored = &original.representation;
+    let inserted = sqlx::query(
+        "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
+    )
+    .bind(stored.key.as_bytes())
+    .bind(stored.object.as_str())
+    .bind(i64::from(stored.width))
+    .bind(i64::from(stored.height))
+    .bind(i64::from(stored.frames))
+    .bind(stored.duration_ms.map(bigint))
+    .bind(&original.blurhash)
+    .bind(stored.created_at)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    let is_new = inserted.rows_affected() == 1;
+    sqlx::query("INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(alias.as_str())
+        .bind(stored.key.as_bytes())
+        .bind(token.expose())
+        .bind(stored.created_at)
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    let original = if is_new {
+        original.clone()
+    } else {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"
+        )))
+        .bind(stored.key.as_bytes())
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+        from_row(&row)?
+    };
+    Ok(Added { original, is_new })
+}
+
+/// What `alias` names, with the token that deletes it.
+pub(super) async fn find_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    alias: Alias,
+) -> Result<Option<NewUpload>> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT a.token, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
+    )))
+    .bind(alias.as_str())
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(NewUpload {
+        alias,
+        token: DeleteToken::new(row.try_get::<String, _>("token").map_err(repo_error)?),
+        original: from_row(&row)?,
+    }))
 }
 
 fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Original> {

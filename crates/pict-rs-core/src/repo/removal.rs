@@ -30,34 +30,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn remove_alias(&self, alias: &Alias) -> Result<Removed> {
-        let mut tx = self
-            .write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(repo_error)?;
-        let hash: Option<Vec<u8>> =
-            sqlx::query_scalar("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
-                .bind(alias.as_str())
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(repo_error)?;
-        let Some(hash) = hash else {
-            return Ok(Removed::default());
-        };
-        let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM aliases WHERE hash = $1")
-            .bind(&hash)
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-        let objects = match others {
-            0 => remove_content(&mut tx, &hash).await?,
-            _ => Vec::new(),
-        };
+        let mut tx = self.begin().await?;
+        let removed = remove_in(&mut tx, alias).await?;
         tx.commit().await.map_err(repo_error)?;
-        Ok(Removed {
-            existed: true,
-            objects,
-        })
+        Ok(removed)
     }
 
     /// Removes a content with all its aliases and variants.
@@ -65,11 +41,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn purge(&self, hash: &ContentKey) -> Result<Purged> {
-        let mut tx = self
-            .write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(repo_error)?;
+        let mut tx = self.begin().await?;
         let mut aliases: Vec<String> =
             sqlx::query_scalar("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
                 .bind(hash.as_bytes())
@@ -87,6 +59,32 @@ impl Repo {
             objects,
         })
     }
+}
+
+/// Removes one alias, and the content with it if this was the last.
+pub(super) async fn remove_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -> Result<Removed> {
+    let hash: Option<Vec<u8>> =
+        sqlx::query_scalar("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
+            .bind(alias.as_str())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+    let Some(hash) = hash else {
+        return Ok(Removed::default());
+    };
+    let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM aliases WHERE hash = $1")
+        .bind(&hash)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    let objects = match others {
+        0 => remove_content(tx, &hash).await?,
+        _ => Vec::new(),
+    };
+    Ok(Removed {
+        existed: true,
+        objects,
+    })
 }
 
 async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {

@@ -65,7 +65,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::MediaFailed
         | Code::RepoError
         | Code::UnknownError => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::DiscoverError
+        Code::AlreadyClaimed
+        | Code::DiscoverError
         | Code::FileUploadError
         | Code::InvalidFileExtension
         | Code::InvalidProcessPath

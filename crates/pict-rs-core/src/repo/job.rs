@@ -1,0 +1,260 @@
+//! The queue of jobs: each is held by one worker at a time, for as long as its lease lasts.
+//!
+//! A job is due when its `due_at` has passed. Holding it moves `due_at` to the end of the lease,
+//! so a worker that died needs no one to notice: its job is simply due again. Whatever is done
+//! with a held job names the lease; with a lease that was lost it does nothing and says so.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+use uuid::Uuid;
+
+use super::{Repo, bigint, broken, repo_error};
+use crate::{Alias, ContentKey, Result, UploadId};
+
+/// What there is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Take a waiting upload in.
+    Ingest(UploadId),
+    /// Make a variant.
+    Variant {
+        /// Of this.
+        alias: Alias,
+        /// The variant's key, as text.
+        variant: String,
+    },
+}
+
+/// A job in the hands of one worker.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What there is to do.
+    pub work: Work,
+    /// How often it was begun, this time included.
+    pub attempt: u32,
+    key: String,
+    lease: String,
+}
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It waits for a worker.
+    Added,
+    /// The same is in the queue already.
+    Known,
+    /// Too much is waiting; nothing was added.
+    Full,
+}
+
+impl Repo {
+    /// Queues the making of a variant, unless it is queued already or `limit` jobs are.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn enqueue_variant(
+        &self,
+        hash: &ContentKey,
+        alias: &Alias,
+        variant: &str,
+        now: i64,
+        limit: u64,
+    ) -> Result<Enqueued> {
+        let key = format!("variant/{}/{variant}", hash.to_hex());
+        let mut tx = self.begin().await?;
+        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM jobs WHERE key = $1")
+            .bind(&key)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        if known.is_some() {
+            return Ok(Enqueued::Known);
+        }
+        if count(&mut tx).await? >= bigint(limit) {
+            return Ok(Enqueued::Full);
+        }
+        let work = Work::Variant {
+            alias: alias.clone(),
+            variant: variant.to_owned(),
+        };
+        insert(&mut tx, &key, &work, now).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Enqueued::Added)
+    }
+
+    /// Hands out the job that has been due longest, held until `until`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn hold_job(&self, now: i64, until: i64) -> Result<Option<Job>> {
+        let lease = Uuid::new_v4().to_string();
+        let row = sqlx::query(
+            "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1 WHERE key = \
+             (SELECT key FROM jobs WHERE due_at <= $3 ORDER BY due_at, created_at, key LIMIT 1) \
+             RETURNING key, kind, subject, detail, attempts",
+        )
+        .bind(&lease)
+        .bind(until)
+        .bind(now)
+        .fetch_optional(&self.write)
+        .await
+        .map_err(repo_error)?;
+        row.map(|row| from_row(&row, lease)).transpose()
+    }
+
+    /// When the next job is due, if there is any.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn next_due(&self) -> Result<Option<i64>> {
+        sqlx::query_scalar("SELECT MIN(due_at) FROM jobs")
+            .fetch_one(&self.read)
+            .await
+            .map_err(repo_error)
+    }
+
+    /// How many jobs wait or are held.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn jobs(&self) -> Result<u64> {
+        let jobs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs")
+            .fetch_one(&self.read)
+            .await
+            .map_err(repo_error)?;
+        Ok(u64::try_from(jobs).unwrap_or(0))
+    }
+
+    /// Holds a job longer. False when the lease was lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn renew_job(&self, job: &Job, until: i64) -> Result<bool> {
+        self.move_job(job, until, "UPDATE jobs SET due_at = $3")
+            .await
+    }
+
+    /// Gives a job back, to be tried again at `due`. False when the lease was lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn retry_job(&self, job: &Job, due: i64) -> Result<bool> {
+        self.move_job(job, due, "UPDATE jobs SET lease = NULL, due_at = $3")
+            .await
+    }
+
+    /// As [`Repo::retry_job`], but this attempt does not count: it was not the job's fault.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn return_job(&self, job: &Job, due: i64) -> Result<bool> {
+        let change = "UPDATE jobs SET lease = NULL, due_at = $3, attempts = attempts - 1";
+        self.move_job(job, due, change).await
+    }
+
+    async fn move_job(&self, job: &Job, due: i64, change: &'static str) -> Result<bool> {
+        let moved = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "{change} WHERE key = $1 AND lease = $2"
+        )))
+        .bind(&job.key)
+        .bind(&job.lease)
+        .bind(due)
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        Ok(moved.rows_affected() == 1)
+    }
+
+    /// A job is done, well or not. False when the lease was lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn finish_job(&self, job: &Job) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let is_ours = finish_in(&mut tx, job).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(is_ours)
+    }
+
+    /// Makes all jobs due. For the start: whoever held one is gone, as the lock on the database
+    /// proves; and clocks may have been set.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn free_jobs(&self, now: i64) -> Result<u64> {
+        let freed = sqlx::query("UPDATE jobs SET lease = NULL, due_at = $1")
+            .bind(now)
+            .execute(&self.write)
+            .await
+            .map_err(repo_error)?;
+        Ok(freed.rows_affected())
+    }
+}
+
+/// Jobs of any kind and state.
+pub(super) async fn count(tx: &mut Transaction<'_, Sqlite>) -> Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM jobs")
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(repo_error)
+}
+
+/// A job that is due at once.
+pub(super) async fn insert(
+    tx: &mut Transaction<'_, Sqlite>,
+    key: &str,
+    work: &Work,
+    now: i64,
+) -> Result<()> {
+    let (kind, subject, detail) = match work {
+        Work::Ingest(id) => ("ingest", id.expose(), None),
+        Work::Variant { alias, variant } => ("variant", alias.to_string(), Some(variant)),
+    };
+    sqlx::query(
+        "INSERT INTO jobs (key, kind, subject, detail, attempts, due_at, created_at) \
+         VALUES ($1, $2, $3, $4, 0, $5, $6)",
+    )
+    .bind(key)
+    .bind(kind)
+    .bind(subject)
+    .bind(detail)
+    .bind(now)
+    .bind(now)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    Ok(())
+}
+
+/// Takes a job off the queue, together with what else the transaction changes. False when the
+/// lease was lost; then nothing else may be changed either.
+pub(super) async fn finish_in(tx: &mut Transaction<'_, Sqlite>, job: &Job) -> Result<bool> {
+    let finished = sqlx::query("DELETE FROM jobs WHERE key = $1 AND lease = $2")
+        .bind(&job.key)
+        .bind(&job.lease)
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    Ok(finished.rows_affected() == 1)
+}
+
+fn from_row(row: &SqliteRow, lease: String) -> Result<Job> {
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(repo_error);
+    let work = match text("kind")?.as_str() {
+        "ingest" => {
+            Work::Ingest(UploadId::parse(&text("subject")?).map_err(|_| broken("subject"))?)
+        }
+        "variant" => Work::Variant {
+            alias: Alias::parse(text("subject")?).map_err(|_| broken("subject"))?,
+            variant: text("detail")?,
+        },
+        _ => return Err(broken("kind")),
+    };
+    let attempts: i64 = row.try_get("attempts").map_err(repo_error)?;
+    Ok(Job {
+        work,
+        attempt: u32::try_from(attempts).map_err(|_| broken("attempts"))?,
+        key: text("key")?,
+        lease,
+    })
+}

@@ -1,0 +1,283 @@
+//! Backgrounded uploads between their acknowledgement and their claim. The outcome is committed
+//! together with the end of the job, so there is exactly one, and never an alias without it.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::job::{self, Job, Work};
+use super::{Added, NewUpload, Repo, bigint, broken, hash, removal, repo_error};
+use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId};
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nobody knows it: claimed, expired, or never there.
+    Unknown,
+    /// Its job is queued or being done.
+    Waiting,
+    /// It can be claimed.
+    Finished,
+}
+
+/// Why an upload was not taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// For the client; `None` when the fault was ours.
+    pub message: Option<String>,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was taken in.
+    Taken(Box<NewUpload>),
+    /// It was taken in, and removed before anybody claimed it.
+    Removed(Alias),
+    /// It was not taken in.
+    Failed(Failure),
+}
+
+/// An outcome that was taken off the database for the one who claims it.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What became of the upload.
+    pub outcome: Outcome,
+    /// Unix time in milliseconds.
+    pub finished_at: i64,
+}
+
+impl Repo {
+    /// Adds uploads whose bytes are durable, each with its job; all of them, or none when more
+    /// than `limit` jobs would wait. Returns whether they were added.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn add_waiting(
+        &self,
+        ids: &[UploadId],
+        query: &str,
+        now: i64,
+        limit: u64,
+    ) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let jobs = job::count(&mut tx).await?;
+        if jobs.saturating_add(bigint(ids.len() as u64)) > bigint(limit) {
+            return Ok(false);
+        }
+        for id in ids {
+            sqlx::query("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
+                .bind(id.expose())
+                .bind(query)
+                .execute(&mut *tx)
+                .await
+                .map_err(repo_error)?;
+            let key = format!("ingest/{}", id.expose());
+            job::insert(&mut tx, &key, &Work::Ingest(*id), now).await?;
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok(true)
+    }
+
+    /// The query of an upload that has no outcome yet.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn waiting(&self, id: &UploadId) -> Result<Option<String>> {
+        sqlx::query_scalar("SELECT query FROM uploads WHERE upload_id = $1 AND finished_at IS NULL")
+            .bind(id.expose())
+            .fetch_optional(&self.read)
+            .await
+            .map_err(repo_error)
+    }
+
+    /// How far an upload is.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn progress(&self, id: &UploadId) -> Result<Progress> {
+        let finished: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT finished_at FROM uploads WHERE upload_id = $1")
+                .bind(id.expose())
+                .fetch_optional(&self.read)
+                .await
+                .map_err(repo_error)?;
+        Ok(match finished {
+            None => Progress::Unknown,
+            Some(None) => Progress::Waiting,
+            Some(Some(_)) => Progress::Finished,
+        })
+    }
+
+    /// As [`Repo::add_upload`], and in the same transaction the outcome of the upload and the
+    /// end of its job. `None`, and nothing changed, when the lease was lost.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn complete_upload(
+        &self,
+        job: &Job,
+        id: &UploadId,
+        upload: &NewUpload,
+        now: i64,
+    ) -> Result<Option<Added>> {
+        let mut tx = self.begin().await?;
+        if !job::finish_in(&mut tx, job).await? {
+            return Ok(None);
+        }
+        let added = hash::add_in(&mut tx, upload).await?;
+        sqlx::query("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
+            .bind(id.expose())
+            .bind(upload.alias.as_str())
+            .bind(now)
+            .execute(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Some(added))
+    }
+
+    /// Gives an upload up. False, and nothing changed, when the lease was lost.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn fail_upload(
+        &self,
+        job: &Job,
+        id: &UploadId,
+        failure: &Failure,
+        now: i64,
+    ) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        if !job::finish_in(&mut tx, job).await? {
+            return Ok(false);
+        }
+        sqlx::query(
+            "UPDATE uploads SET code = $2, message = $3, finished_at = $4 WHERE upload_id = $1",
+        )
+        .bind(id.expose())
+        .bind(failure.code.as_str())
+        .bind(&failure.message)
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(true)
+    }
+
+    /// Takes an outcome off the database; of many who ask, one gets it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn take_outcome(&self, id: &UploadId) -> Result<Option<Finished>> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "DELETE FROM uploads WHERE upload_id = $1 AND finished_at IS NOT NULL \
+             RETURNING alias, code, message, finished_at",
+        )
+        .bind(id.expose())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let Some(row) = row else { return Ok(None) };
+        let outcome = match alias(&row)? {
+            None => Outcome::Failed(failure(&row)?),
+            Some(alias) => match hash::find_in(&mut tx, alias.clone()).await? {
+                Some(upload) => Outcome::Taken(Box::new(upload)),
+                None => Outcome::Removed(alias),
+            },
+        };
+        let finished_at = row.try_get("finished_at").map_err(repo_error)?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Some(Finished {
+            outcome,
+            finished_at,
+        }))
+    }
+
+    /// Undoes [`Repo::take_outcome`], because whoever claimed it could not be answered.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn put_back(&self, id: &UploadId, finished: &Finished) -> Result<()> {
+        let (alias, failure) = match &finished.outcome {
+            Outcome::Taken(upload) => (Some(&upload.alias), None),
+            Outcome::Removed(alias) => (Some(alias), None),
+            Outcome::Failed(failure) => (None, Some(failure)),
+        };
+        sqlx::query(
+            "INSERT INTO uploads (upload_id, query, alias, code, message, finished_at) \
+             VALUES ($1, '', $2, $3, $4, $5)",
+        )
+        .bind(id.expose())
+        .bind(alias.map(Alias::as_str))
+        .bind(failure.map(|failure| failure.code.as_str()))
+        .bind(failure.and_then(|failure| failure.message.as_deref()))
+        .bind(finished.finished_at)
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        Ok(())
+    }
+
+    /// Removes up to `limit` outcomes that nobody claimed since `before`, with the aliases that
+    /// nobody has heard of. Returns how many, those aliases, and objects that nothing names any
+    /// more.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn expire(
+        &self,
+        before: i64,
+        limit: u32,
+    ) -> Result<(usize, Vec<Alias>, Vec<ObjectKey>)> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \
+             WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2) RETURNING alias",
+        )
+        .bind(before)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let (mut aliases, mut objects) = (Vec::new(), Vec::new());
+        for row in &rows {
+            if let Some(alias) = alias(row)? {
+                objects.extend(removal::remove_in(&mut tx, &alias).await?.objects);
+                aliases.push(alias);
+            }
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok((rows.len(), aliases, objects))
+    }
+
+    /// When the oldest outcome was finished that nobody has claimed yet.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn oldest_unclaimed(&self) -> Result<Option<i64>> {
+        sqlx::query_scalar("SELECT MIN(finished_at) FROM uploads")
+            .fetch_one(&self.read)
+            .await
+            .map_err(repo_error)
+    }
+}
+
+fn alias(row: &SqliteRow) -> Result<Option<Alias>> {
+    let alias: Option<String> = row.try_get("alias").map_err(repo_error)?;
+    alias
+        .map(|alias| Alias::parse(alias).map_err(|_| broken("alias")))
+        .transpose()
+}
+
+fn failure(row: &SqliteRow) -> Result<Failure> {
+    let code: String = row.try_get("code").map_err(repo_error)?;
+    Ok(Failure {
+        // A code of a newer version, read after a downgrade.
+        code: ErrorCode::from_text(&code).unwrap_or(ErrorCode::UnknownError),
+        message: row.try_get("message").map_err(repo_error)?,
+    })
+}
