@@ -11,7 +11,7 @@ use crate::media::Pool;
 use crate::repo::Repo;
 use crate::service::flight::Flights;
 use crate::service::known::Known;
-use crate::store::Store;
+use crate::store::{Leftover, Store};
 use crate::{Error, ErrorCode, Result};
 
 /// The open server without its HTTP side.
@@ -63,7 +63,10 @@ impl Context {
     async fn recover(&self) -> Result<()> {
         let leftovers = self
             .store
-            .recover(async |object| self.repo.knows_object(&object).await)
+            .recover(async |leftover| match leftover {
+                Leftover::Object(object) => self.repo.knows_object(&object).await,
+                Leftover::Waiting(id) => Ok(self.repo.waiting(&id).await?.is_some()),
+            })
             .await?;
         let garbage = self.repo.garbage().await?;
         if leftovers > 0 || !garbage.is_empty() {

@@ -3,7 +3,10 @@
 //! An object is written beside its place, flushed to disk, renamed into place and its folder
 //! flushed; only then may a database row name it. Between rename and row a small marker in
 //! `.incoming` remembers it, so that a crash there leaves nothing behind: see
-//! [`Store::recover`]. Everything here blocks; callers are on blocking threads.
+//! [`Store::recover`]. Uploads that wait for their work lie there too, in files of their own
+//! (`waiting`). Everything here blocks; callers are on blocking threads.
+
+mod waiting;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,7 +19,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use sha2::{Digest as _, Sha256};
 
-use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
+use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
+
+pub use waiting::WaitingFile;
 
 /// The folder inside the root for everything that is not an object yet. Object keys start
 /// with two hexadecimal digits, so they cannot meet it.
@@ -31,6 +36,15 @@ pub enum Cached {
     Bytes(Bytes),
     /// Reading this may have to wait for a disk.
     NotInMemory(File),
+}
+
+/// What a crash may have left, to be shown to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// An object in its place. Does a row name it?
+    Object(ObjectKey),
+    /// The file of a backgrounded upload. Does a row say that it waits for its work?
+    Waiting(UploadId),
 }
 
 /// A folder of objects.
@@ -158,12 +172,12 @@ impl Store {
     }
 
     /// Cleans up after a crash: partial files go; objects whose marker is still there were
-    /// renamed into place but maybe never entered into the database, so `is_known` decides.
-    /// Returns how many files were removed.
+    /// renamed into place but maybe never entered into the database, so `is_known` decides; and
+    /// so it does for waiting uploads. Returns how many files were removed.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], and whatever `is_known` fails with.
-    pub async fn recover<F>(&self, is_known: impl Fn(ObjectKey) -> F) -> Result<u64>
+    pub async fn recover<F>(&self, is_known: impl Fn(Leftover) -> F) -> Result<u64>
     where
         F: Future<Output = Result<bool>>,
     {
@@ -178,8 +192,12 @@ impl Store {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            if let Some(object) = object_of_marker(name)
-                && !is_known(object.clone()).await?
+            if let Some(id) = waiting::id_of(name) {
+                if is_known(Leftover::Waiting(id)).await? {
+                    continue;
+                }
+            } else if let Some(object) = object_of_marker(name)
+                && !is_known(Leftover::Object(object.clone())).await?
             {
                 self.remove(&object)?;
             }
@@ -492,8 +510,8 @@ mod tests {
         // A crash runs no destructors.
         std::mem::forget((known, unknown, writer));
         let removed = store
-            .recover(|object| {
-                let is_known = object == known_object;
+            .recover(|leftover| {
+                let is_known = leftover == Leftover::Object(known_object.clone());
                 async move { Ok(is_known) }
             })
             .await

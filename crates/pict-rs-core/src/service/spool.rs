@@ -1,5 +1,6 @@
-//! Where an upload waits until it is complete: a file without a name, so that nothing is left
-//! of it whatever happens.
+//! Where an upload waits until it is complete. In the foreground that is a file without a name,
+//! so that nothing is left of it whatever happens; one that is to be worked on later has a name
+//! and is flushed to disk.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -9,14 +10,16 @@ use pict_rs_media::limits::{LimitKind, at_most};
 
 use crate::context::blocking;
 use crate::query::UploadQuery;
-use crate::{Context, Error, ErrorCode, Result};
+use crate::store::WaitingFile;
+use crate::{Context, Error, ErrorCode, Result, UploadId};
 
 /// Bytes gathered before they are handed to a thread that may wait for the disk.
 const BATCH: usize = 256 * 1024;
 
-/// An upload on its way in.
+/// An upload on its way in, to a file without a name or to a [`WaitingFile`].
 #[derive(Debug)]
-pub struct Spool {
+pub struct Spool<Name = ()> {
+    name: Name,
     file: Option<File>,
     batch: Vec<u8>,
     size: u64,
@@ -39,12 +42,59 @@ impl Spool {
         super::remove::writable(ctx)?;
         let folder = ctx.spool_folder.clone();
         let file = blocking(move || tempfile::tempfile_in(folder).map_err(io_error)).await?;
-        Ok(Self {
+        Ok(Self::new(ctx, query, file, ()))
+    }
+
+    /// All bytes are in.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
+    pub async fn finish(mut self) -> Result<Spooled> {
+        let file = self.complete().await?;
+        Ok(Spooled {
+            file,
+            size: self.size,
+        })
+    }
+}
+
+impl Spool<WaitingFile> {
+    /// As [`Spool::start`], for an upload that is worked on later.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
+    pub async fn start_waiting(ctx: &Context, query: &UploadQuery) -> Result<Self> {
+        super::remove::writable(ctx)?;
+        let store = ctx.store.clone();
+        let (file, name) = blocking(move || store.create_waiting(UploadId::generate())).await?;
+        Ok(Self::new(ctx, query, file, name))
+    }
+
+    /// All bytes are in, and on disk when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
+    pub async fn finish(mut self) -> Result<WaitingFile> {
+        let file = self.complete().await?;
+        let name = self.name;
+        blocking(move || {
+            name.sync(&file)?;
+            Ok(name)
+        })
+        .await
+    }
+}
+
+impl<Name> Spool<Name> {
+    fn new(ctx: &Context, query: &UploadQuery, file: File, name: Name) -> Self {
+        let limit = ctx.config.media.max_file_size.saturating_mul(1024 * 1024);
+        Self {
+            name,
             file: Some(file),
             batch: Vec::new(),
             size: 0,
-            limit: query.tighten_size(ctx.config.media.max_file_size.saturating_mul(1024 * 1024)),
-        })
+            limit: query.tighten_size(limit),
+        }
     }
 
     /// Takes the next bytes.
@@ -62,11 +112,7 @@ impl Spool {
         Ok(())
     }
 
-    /// All bytes are in.
-    ///
-    /// # Errors
-    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
-    pub async fn finish(mut self) -> Result<Spooled> {
+    async fn complete(&mut self) -> Result<File> {
         if self.size == 0 {
             return Err(Error::user(
                 ErrorCode::ValidateFileEmpty,
@@ -74,11 +120,7 @@ impl Spool {
             ));
         }
         self.flush().await?;
-        let file = self.file.take().ok_or_else(given_up)?;
-        Ok(Spooled {
-            file,
-            size: self.size,
-        })
+        self.file.take().ok_or_else(given_up)
     }
 
     async fn flush(&mut self) -> Result<()> {
