@@ -249,6 +249,8 @@ pub struct MediaConfig {
     pub concurrency: usize,
     /// Pieces of media work that may wait; more are answered with 503 at once.
     pub queue_length: usize,
+    /// Jobs that may wait for background work; more are answered with 503 at once.
+    pub background_length: usize,
     /// Memory that media work may use in all, in MiB.
     pub memory: u64,
     /// Trade sharpness and bytes of variants for CPU time.
@@ -276,6 +278,7 @@ impl Default for MediaConfig {
             filters: List(pict_rs_media::operation::NAMES.map(str::to_owned).into()),
             concurrency: 0,
             queue_length: 256,
+            background_length: 256,
             memory: 512,
             fast: false,
             retention: RetentionConfig::default(),
@@ -295,6 +298,8 @@ pub struct RetentionConfig {
     pub variants: Span,
     /// Of proxied media.
     pub proxy: Span,
+    /// Of backgrounded uploads that nobody claims.
+    pub claims: Span,
 }
 
 impl Default for RetentionConfig {
@@ -302,6 +307,7 @@ impl Default for RetentionConfig {
         Self {
             variants: Span::days(7),
             proxy: Span::days(7),
+            claims: Span::days(7),
         }
     }
 }
@@ -485,6 +491,10 @@ impl Config {
             ("media.max_file_size", self.media.max_file_size),
             ("media.memory", self.media.memory),
             ("media.process_timeout", self.media.process_timeout.0),
+            (
+                "media.retention.claims",
+                self.media.retention.claims.duration().as_secs(),
+            ),
         ] {
             if value == 0 {
                 return Err(invalid(format!("{key} must be at least 1")));

@@ -11,6 +11,8 @@ use crate::media::Pool;
 use crate::repo::Repo;
 use crate::service::flight::Flights;
 use crate::service::known::Known;
+use crate::service::process::now;
+use crate::service::wake::Wake;
 use crate::store::{Leftover, Store};
 use crate::{Error, ErrorCode, Result};
 
@@ -33,6 +35,10 @@ pub struct Context {
     pub(crate) known: Known,
     /// Variants that are being made right now.
     pub(crate) flights: Flights,
+    /// Who waits for background work.
+    pub(crate) wake: Wake,
+    /// Outlives the runtimes that requests live on.
+    pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Context {
@@ -52,6 +58,8 @@ impl Context {
             media: Pool::new(&config.media),
             known: Known::default(),
             flights: Flights::default(),
+            wake: Wake::default(),
+            runtime: tokio::runtime::Handle::current(),
             config,
             store,
             repo,
@@ -76,7 +84,19 @@ impl Context {
                 "finishing what the last run left"
             );
         }
+        if !self.config.server.read_only {
+            let jobs = self.repo.free_jobs(now()).await?;
+            if jobs > 0 {
+                tracing::info!(jobs, "going on with background work");
+            }
+        }
         self.collect(garbage).await
+    }
+
+    /// Asks background work to come to an end: no job is begun any more, and clients that wait
+    /// for an outcome are sent away.
+    pub fn stop(&self) {
+        self.wake.stop();
     }
 
     /// Removes objects that no row names any more.

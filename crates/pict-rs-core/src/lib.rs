@@ -1,7 +1,7 @@
 //! Everything pict-rs knows that is true without HTTP and without a command line.
 //!
 //! Start reading at [`Context`], which is opened once at start, then at [`service`], where
-//! each use case has a file. Services see everything; `media`, `store` and `repo` do not know
+//! each use case has a file; [`worker`] does what services have queued. Services see everything; `media`, `store` and `repo` do not know
 //! each other.
 
 pub mod config;
@@ -13,6 +13,7 @@ pub mod query;
 pub mod repo;
 pub mod service;
 pub mod store;
+pub mod worker;
 
 pub use config::Config;
 pub use context::Context;

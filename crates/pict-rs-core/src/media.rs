@@ -19,6 +19,7 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Pool {
     permits: Arc<Semaphore>,
+    permit_count: usize,
     memory: Arc<Semaphore>,
     memory_mib: u32,
     waiting: AtomicUsize,
@@ -38,6 +39,7 @@ impl Pool {
             .min(u32::MAX >> 4);
         Self {
             permits: Arc::new(Semaphore::new(permits)),
+            permit_count: permits,
             memory: Arc::new(Semaphore::new(memory_mib as usize)),
             memory_mib,
             waiting: AtomicUsize::new(0),
@@ -55,13 +57,28 @@ impl Pool {
             Ok(permit) => permit,
             Err(_) => {
                 let _place = self.queue()?;
-                self.permits.clone().acquire_owned().await.map_err(|e| {
-                    // The semaphore is never closed.
-                    Error::internal(ErrorCode::UnknownError, "the media queue is closed", e)
-                })?
+                return self.background_turn().await;
             }
         };
         Ok(Turn { permit })
+    }
+
+    /// Waits in the same line for as long as it takes. For the few workers of the background,
+    /// whose jobs wait elsewhere.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub async fn background_turn(&self) -> Result<Turn> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|e| {
+            // The semaphore is never closed.
+            Error::internal(ErrorCode::UnknownError, "the media queue is closed", e)
+        })?;
+        Ok(Turn { permit })
+    }
+
+    /// How many pieces of background work may run at a time: half of all, at least one.
+    pub fn background(&self) -> usize {
+        (self.permit_count / 2).max(1)
     }
 
     /// Runs `work` on a blocking thread. When the returned future is dropped or the time is
@@ -185,6 +202,21 @@ mod tests {
         drop(busy);
         waiter.await.expect("joined").expect("its turn came");
         assert_eq!(pool.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn background_work_waits_in_line_without_a_place_in_the_queue() {
+        let pool = pool(0);
+        assert_eq!(pool.background(), 1);
+        let busy = pool.turn().await.expect("free");
+        let mut background = Box::pin(pool.background_turn());
+        assert!(futures_util::poll!(&mut background).is_pending());
+        assert_eq!(
+            pool.turn().await.expect_err("full").code(),
+            ErrorCode::TooBusy
+        );
+        drop(busy);
+        drop(background.await.expect("its turn came"));
     }
 
     #[tokio::test]

@@ -70,6 +70,24 @@ impl ProcessRequest {
     }
 }
 
+impl ProcessRequest {
+    /// What a variant's key stands for; for keys of ours, kept in the database.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`], for a key of
+    /// another version.
+    pub fn from_key(key: &str) -> Result<Self> {
+        let (path, extension) = key.rsplit_once('/').unwrap_or(("", key));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let mut words = path.split('/');
+        while let (Some(name), Some(argument)) = (words.next(), words.next()) {
+            query.append_pair(name, argument);
+        }
+        let all = operation::NAMES.map(str::to_owned);
+        Self::parse(extension, &query.finish(), &all)
+    }
+}
+
 fn is_operation(key: &str) -> bool {
     operation::NAMES.contains(&key)
 }
@@ -228,6 +246,23 @@ mod tests {
         let request = ProcessRequest::parse("jpg", "blur=x&thumbnail=9", &["thumbnail".to_owned()])
             .expect("valid");
         assert_eq!(request.key.as_str(), "thumbnail/9/jpeg");
+    }
+
+    #[test]
+    fn a_variants_key_stands_for_its_request() {
+        for query in [
+            "",
+            "thumbnail=64",
+            "crop=16x9&resize=64&blur=1.5&blur=1.5",
+            "resize=Lanczos.200&resize=.a10000&resize=Mitchell.a7",
+        ] {
+            let request = ProcessRequest::parse("jpg", query, &all()).expect("valid");
+            let again = ProcessRequest::from_key(request.key.as_str()).expect("valid");
+            assert_eq!(again.key, request.key);
+            assert_eq!(again.operations, request.operations);
+            assert_eq!(again.format, request.format);
+        }
+        assert!(ProcessRequest::from_key("sepia/1/tiff").is_err());
     }
 
     #[test]

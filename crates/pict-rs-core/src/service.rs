@@ -1,5 +1,7 @@
 //! Use cases, one per file. Only they see media, store and repo together.
 
+pub mod background;
+pub mod claim;
 pub mod find;
 pub(crate) mod flight;
 pub(crate) mod known;
@@ -7,3 +9,4 @@ pub mod process;
 pub mod remove;
 pub mod spool;
 pub mod upload;
+pub(crate) mod wake;

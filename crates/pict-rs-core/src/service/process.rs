@@ -45,6 +45,34 @@ pub async fn existing(
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
 /// have to be made, [`ErrorCode::LostFile`], [`ErrorCode::ProcessTimeout`].
 pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<Found> {
+    fly(ctx, alias, request, Rank::Foreground).await
+}
+
+/// As [`variant`], for a worker: nobody is kept waiting, so no queue is too long.
+///
+/// # Errors
+/// As [`variant`].
+pub(crate) async fn in_background(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+) -> Result<()> {
+    fly(ctx, alias, request, Rank::Background).await.map(drop)
+}
+
+/// Who asks for media work.
+#[derive(Clone, Copy)]
+enum Rank {
+    Foreground,
+    Background,
+}
+
+async fn fly(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    rank: Rank,
+) -> Result<Found> {
     if let Some(found) = existing(ctx, alias, request).await? {
         return Ok(found);
     }
@@ -54,7 +82,7 @@ pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
     let flight = ctx
         .flights
         .join((*original.hash(), request.key.clone()), || {
-            make(ctx.clone(), original.clone(), request.clone())
+            make(ctx.clone(), original.clone(), request.clone(), rank)
         });
     let variant = flight.await.map_err(Error::shared)?;
     ctx.known
@@ -81,12 +109,16 @@ async fn make(
     ctx: Arc<Context>,
     original: Arc<Original>,
     request: ProcessRequest,
+    rank: Rank,
 ) -> Result<Arc<Representation>> {
     // A flight that landed a moment ago may have made it.
     if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
         return Ok(Arc::new(variant));
     }
-    let turn = ctx.media.turn().await?;
+    let turn = match rank {
+        Rank::Foreground => ctx.media.turn().await?,
+        Rank::Background => ctx.media.background_turn().await?,
+    };
     let mut file = find::bytes(&ctx, &original.representation).await?;
     let size = original.representation.key.size();
     let (source, facts) = blocking(move || {

@@ -84,7 +84,7 @@ async fn alias_and_leftovers(ctx: &Arc<Context>, alias: &Alias) -> Result<bool> 
 }
 
 /// The removal is committed; a disk that refuses now only delays the freeing of space.
-async fn collect(ctx: &Context, objects: Vec<ObjectKey>) {
+pub(crate) async fn collect(ctx: &Context, objects: Vec<ObjectKey>) {
     if let Err(error) = ctx.collect(objects).await {
         tracing::warn!(%error, "removed objects stay on disk until the next start");
     }

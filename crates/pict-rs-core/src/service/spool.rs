@@ -3,7 +3,7 @@
 //! and is flushed to disk.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 use pict_rs_media::limits::{LimitKind, at_most};
@@ -145,12 +145,17 @@ impl Spooled {
 
     /// The bytes, read into memory once. Blocks.
     pub(crate) fn read(mut self) -> Result<Vec<u8>> {
-        use std::io::Read as _;
-        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
         self.file.seek(SeekFrom::Start(0)).map_err(io_error)?;
-        self.file.read_to_end(&mut bytes).map_err(io_error)?;
-        Ok(bytes)
+        read(self.file)
     }
+}
+
+/// The rest of a file. Blocks.
+pub(crate) fn read(mut file: File) -> Result<Vec<u8>> {
+    // Makes room for all of it at once, as the file knows its length.
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(io_error)?;
+    Ok(bytes)
 }
 
 fn io_error(error: std::io::Error) -> Error {

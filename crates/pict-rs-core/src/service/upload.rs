@@ -7,12 +7,13 @@ use pict_rs_media::operation::Operation;
 use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform};
 
 use crate::context::{blocking, to_its_end};
+use crate::media::Turn;
 use crate::query::UploadQuery;
-use crate::repo::{NewUpload, Original, Representation};
+use crate::repo::{Job, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
-use crate::service::spool::Spooled;
+use crate::service::spool::{self, Spooled};
 use crate::store::{ObjectWriter, Store, StoredObject};
-use crate::{Alias, Context, DeleteToken, Result};
+use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
 
 /// A finished upload. Drop it to keep it; see [`undo`].
 #[derive(Debug)]
@@ -33,10 +34,64 @@ pub struct Uploaded {
 /// refused file.
 pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
     let turn = ctx.media.turn().await?;
+    let ready = prepare(ctx, turn, query, move || spooled.read()).await?;
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        // Without a job there is no lease to lose.
+        let uploaded = remember(&ctx, ready, None).await?;
+        uploaded.ok_or_else(lease_lost)
+    })
+    .await
+}
+
+/// Takes the file of a waiting upload in, together with the end of its job.
+///
+/// # Errors
+/// As [`ingest`], without [`crate::ErrorCode::TooBusy`].
+pub(crate) async fn ingest_waiting(
+    ctx: &Arc<Context>,
+    job: &Job,
+    id: &UploadId,
+    query: &UploadQuery,
+) -> Result<()> {
+    let turn = ctx.media.background_turn().await?;
+    let (store, waiting) = (ctx.store.clone(), *id);
+    let read = move || spool::read(store.open_waiting(&waiting)?);
+    let ready = prepare(ctx, turn, query, read).await?;
+    let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
+    to_its_end(async move {
+        let uploaded = remember(&ctx, ready, Some((&job, &id))).await?;
+        uploaded.map(drop).ok_or_else(lease_lost)
+    })
+    .await
+}
+
+/// Another worker has the job by now, and nothing of this attempt was kept.
+fn lease_lost() -> Error {
+    Error::Internal {
+        code: ErrorCode::UnknownError,
+        message: "the lease of a job was lost".to_owned(),
+        source: None,
+    }
+}
+
+/// A file that is stored, and that no row names yet.
+struct Ready {
+    stored: StoredObject,
+    facts: Facts,
+    blurhash: String,
+}
+
+async fn prepare(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    query: &UploadQuery,
+    read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static,
+) -> Result<Ready> {
     let (turn, source, facts) = {
         let (query, config) = (query.clone(), ctx.config.media.clone());
         blocking(move || {
-            let source = spooled.read()?;
+            let source = read()?;
             let facts = pict_rs_media::inspect(&source)?;
             query.check_kind(facts.kind())?;
             let server: Limits = match facts.kind() {
@@ -66,8 +121,11 @@ pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -
     } = made;
     // Waiting for the disk needs no processor, so the turn is over.
     let stored = blocking(move || writer.finish()).await?;
-    let ctx = ctx.clone();
-    to_its_end(async move { remember(&ctx, stored, &facts, blurhash).await }).await
+    Ok(Ready {
+        stored,
+        facts,
+        blurhash,
+    })
 }
 
 /// Takes an upload back, because its request failed as a whole.
@@ -178,13 +236,18 @@ fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
     })
 }
 
+/// `None` when `job` is not ours any more.
 async fn remember(
     ctx: &Context,
-    mut stored: StoredObject,
-    facts: &Facts,
-    blurhash: String,
-) -> Result<Uploaded> {
-    let representation = Representation::new(stored.object().clone(), *stored.key(), facts, now());
+    ready: Ready,
+    job: Option<(&Job, &UploadId)>,
+) -> Result<Option<Uploaded>> {
+    let Ready {
+        mut stored,
+        facts,
+        blurhash,
+    } = ready;
+    let representation = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
     let upload = NewUpload {
         alias: Alias::generate(facts.format),
         token: DeleteToken::generate(),
@@ -194,8 +257,20 @@ async fn remember(
         },
     };
     stored.name();
-    let added = match ctx.repo.add_upload(&upload).await {
-        Ok(added) => added,
+    let added = match job {
+        None => ctx.repo.add_upload(&upload).await.map(Some),
+        Some((job, id)) => ctx.repo.complete_upload(job, id, &upload, now()).await,
+    };
+    let added = match added {
+        Ok(Some(added)) => added,
+        Ok(None) => {
+            blocking(move || {
+                stored.discard();
+                Ok(())
+            })
+            .await?;
+            return Ok(None);
+        }
         Err(error) => {
             forsake(ctx, stored).await;
             return Err(error);
@@ -207,11 +282,11 @@ async fn remember(
     } else {
         original = heal(ctx, stored, original).await?;
     }
-    Ok(Uploaded {
+    Ok(Some(Uploaded {
         alias: upload.alias,
         token: upload.token,
         original,
-    })
+    }))
 }
 
 /// The content was known. If its object was lost, ours takes its place; else ours is dropped.

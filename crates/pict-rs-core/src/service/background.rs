@@ -1,0 +1,169 @@
+//! Work that nobody waits for on the line: taking it on, and doing it when a worker comes.
+//!
+//! Taking on ends with a committed job; from then on the work is done, or is given up with an
+//! outcome, whatever happens to the server. The worker (`crate::worker`) decides when.
+
+use std::sync::Arc;
+
+use crate::context::{blocking, to_its_end};
+use crate::query::{ProcessRequest, UploadQuery};
+use crate::repo::{Enqueued, Failure, Job, Work};
+use crate::service::process::{self, now};
+use crate::service::{find, remove, upload};
+use crate::store::WaitingFile;
+use crate::{Alias, Context, Error, ErrorCode, Result, UploadId};
+
+/// Refuses early what could not be taken on anyway, before its bytes are read.
+///
+/// # Errors
+/// [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`].
+pub async fn admit(ctx: &Context) -> Result<()> {
+    remove::writable(ctx)?;
+    if ctx.repo.jobs().await? >= limit(ctx) {
+        return Err(full(ctx));
+    }
+    Ok(())
+}
+
+/// Takes the files of one request on; each has an outcome of its own. When this returns they
+/// survive anything. `query` is the request's, known to be valid.
+///
+/// # Errors
+/// [`ErrorCode::TooBusy`] when not all of them find room; then none is taken.
+pub async fn accept(
+    ctx: &Arc<Context>,
+    mut files: Vec<WaitingFile>,
+    query: &str,
+) -> Result<Vec<UploadId>> {
+    let (ctx, query) = (ctx.clone(), query.to_owned());
+    to_its_end(async move {
+        let ids: Vec<_> = files.iter().map(WaitingFile::id).collect();
+        files.iter_mut().for_each(WaitingFile::name);
+        match ctx.repo.add_waiting(&ids, &query, now(), limit(&ctx)).await {
+            Ok(true) => {
+                ids.iter().for_each(|_| ctx.wake.job_queued());
+                Ok(ids)
+            }
+            Ok(false) => {
+                discard(files).await?;
+                Err(full(&ctx))
+            }
+            Err(error) => {
+                forsake(&ctx, files).await;
+                Err(error)
+            }
+        }
+    })
+    .await
+}
+
+async fn discard(files: Vec<WaitingFile>) -> Result<()> {
+    blocking(move || {
+        files.into_iter().for_each(WaitingFile::discard);
+        Ok(())
+    })
+    .await
+}
+
+/// The database failed. Only if it can say that no row names a file, the file goes now; else
+/// the next start decides.
+async fn forsake(ctx: &Context, files: Vec<WaitingFile>) {
+    for file in files {
+        if let Ok(None) = ctx.repo.waiting(&file.id()).await {
+            let _ = discard(vec![file]).await;
+        }
+    }
+}
+
+/// Has a variant made some time, unless it is made or queued already.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
+/// have to be made.
+pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<()> {
+    if process::existing(ctx, alias, request).await?.is_some() {
+        return Ok(());
+    }
+    remove::writable(ctx)?;
+    let original = find::original(ctx, alias).await?;
+    let variant = request.key.as_str();
+    match ctx
+        .repo
+        .enqueue_variant(original.hash(), alias, variant, now(), limit(ctx))
+        .await?
+    {
+        Enqueued::Added => ctx.wake.job_queued(),
+        Enqueued::Known => {}
+        Enqueued::Full => return Err(full(ctx)),
+    }
+    Ok(())
+}
+
+/// Does a job. When this returns without an error, the job is off the queue.
+///
+/// # Errors
+/// Whatever the work fails with; the job is still held then.
+pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
+    match &job.work {
+        Work::Ingest(id) => {
+            let Some(query) = ctx.repo.waiting(id).await? else {
+                // It has its outcome, so this job should not be here.
+                return ctx.repo.finish_job(job).await.map(drop);
+            };
+            let query = UploadQuery::parse(&query)?;
+            upload::ingest_waiting(ctx, job, id, &query).await?;
+            over(ctx, id).await;
+        }
+        Work::Variant { alias, variant } => {
+            let request = ProcessRequest::from_key(variant)?;
+            process::in_background(ctx, alias, &request).await?;
+            ctx.repo.finish_job(job).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a job off the queue that cannot be done; the outcome of an upload is `error`.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Result<()> {
+    let Work::Ingest(id) = &job.work else {
+        return ctx.repo.finish_job(job).await.map(drop);
+    };
+    let failure = Failure {
+        code: error.code(),
+        message: error.is_users().then(|| error.to_string()),
+    };
+    let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
+    to_its_end(async move {
+        if ctx.repo.fail_upload(&job, &id, &failure, now()).await? {
+            over(&ctx, &id).await;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The outcome of an upload is committed: its file goes, and whoever waits hears of it.
+async fn over(ctx: &Context, id: &UploadId) {
+    ctx.wake.ring(id);
+    let (store, id) = (ctx.store.clone(), *id);
+    if let Err(error) = blocking(move || store.remove_waiting(&id)).await {
+        tracing::warn!(%error, "a file stays on disk until the next start");
+    }
+}
+
+fn limit(ctx: &Context) -> u64 {
+    ctx.config.media.background_length as u64
+}
+
+fn full(ctx: &Context) -> Error {
+    Error::user(
+        ErrorCode::TooBusy,
+        format!(
+            "Too much is waiting to be done in the background; the limit is {}",
+            limit(ctx)
+        ),
+    )
+}

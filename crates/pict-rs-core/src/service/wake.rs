@@ -1,0 +1,198 @@
+//! Who waits for what in the background: workers for jobs, clients for the outcome of their
+//! upload, everybody for the end. Waking is by notification; the database is asked only then.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::UploadId;
+
+/// All bells.
+#[derive(Debug)]
+pub(crate) struct Wake {
+    jobs: Notify,
+    uploads: Mutex<Uploads>,
+    /// Rings when a claim is over.
+    claims: Notify,
+    /// When the server was told to stop.
+    stop: watch::Sender<Option<Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Uploads {
+    bells: HashMap<UploadId, Bell>,
+    /// Uploads whose outcome somebody is looking at, to claim it.
+    held: HashSet<UploadId>,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    listeners: usize,
+    notify: Arc<Notify>,
+}
+
+impl Default for Wake {
+    fn default() -> Self {
+        Self {
+            jobs: Notify::new(),
+            uploads: Mutex::default(),
+            claims: Notify::new(),
+            stop: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Wake {
+    /// A job was queued.
+    pub(crate) fn job_queued(&self) {
+        self.jobs.notify_one();
+    }
+
+    /// Ends with the next queued job, or at once if one was queued while nobody waited.
+    pub(crate) fn next_job(&self) -> Notified<'_> {
+        self.jobs.notified()
+    }
+
+    /// Something about this upload may have changed.
+    pub(crate) fn ring(&self, id: &UploadId) {
+        if let Some(bell) = self.lock().bells.get(id) {
+            bell.notify.notify_waiters();
+        }
+    }
+
+    /// Hears the bell of an upload until it is dropped.
+    pub(crate) fn listen(&self, id: UploadId) -> Listener<'_> {
+        let mut uploads = self.lock();
+        let bell = uploads.bells.entry(id).or_default();
+        bell.listeners += 1;
+        Listener {
+            notify: bell.notify.clone(),
+            wake: self,
+            id,
+        }
+    }
+
+    /// The right to claim an upload, if nobody has it. Given back with [`Wake::release`].
+    pub(crate) fn hold(&self, id: UploadId) -> bool {
+        self.lock().held.insert(id)
+    }
+
+    /// The right to claim is free again.
+    pub(crate) fn release(&self, id: &UploadId) {
+        self.lock().held.remove(id);
+        self.claims.notify_waiters();
+    }
+
+    /// Ends when no claim is being answered or put back.
+    pub(crate) async fn claims_settled(&self) {
+        loop {
+            let over = self.claims.notified();
+            if self.lock().held.is_empty() {
+                return;
+            }
+            over.await;
+        }
+    }
+
+    /// Asks everybody to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.send_if_modified(|stop| {
+            let is_first = stop.is_none();
+            stop.get_or_insert_with(Instant::now);
+            is_first
+        });
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    /// Ends when everybody is asked to stop; tells since when.
+    pub(crate) async fn stopped(&self) -> Instant {
+        let mut stop = self.stop.subscribe();
+        match stop.wait_for(Option::is_some).await.map(|since| *since) {
+            Ok(Some(since)) => since,
+            // The sender is ours and lives as long as we are borrowed.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Uploads> {
+        // Each change under the lock is a single insertion or removal.
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hears the bell of one upload.
+pub(crate) struct Listener<'a> {
+    wake: &'a Wake,
+    notify: Arc<Notify>,
+    id: UploadId,
+}
+
+impl Listener<'_> {
+    /// Ends with the next ring after this call, even one before it is awaited.
+    pub(crate) fn next(&self) -> Notified<'_> {
+        self.notify.notified()
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        let mut uploads = self.wake.lock();
+        if let Some(bell) = uploads.bells.get_mut(&self.id) {
+            bell.listeners -= 1;
+            if bell.listeners == 0 {
+                uploads.bells.remove(&self.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_ring_between_looking_and_waiting_is_heard() {
+        let wake = Wake::default();
+        let id = UploadId::generate();
+        let (one, two) = (wake.listen(id), wake.listen(id));
+        let (first, second) = (one.next(), two.next());
+        wake.ring(&UploadId::generate());
+        wake.ring(&id);
+        first.await;
+        second.await;
+        assert!(one.next().now_or_never().is_none(), "one ring, one waking");
+        drop((one, two));
+        assert!(wake.lock().bells.is_empty(), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_holds_an_upload() {
+        let wake = Wake::default();
+        let id = UploadId::generate();
+        assert!(wake.hold(id));
+        assert!(!wake.hold(id));
+        assert!(wake.claims_settled().now_or_never().is_none());
+        wake.release(&id);
+        wake.claims_settled().await;
+        assert!(wake.hold(id));
+    }
+
+    #[tokio::test]
+    async fn everybody_hears_of_the_end() {
+        let wake = Wake::default();
+        assert!(wake.stopped().now_or_never().is_none());
+        wake.stop();
+        let since = wake.stopped().await;
+        wake.stop();
+        assert_eq!(wake.stopped().await, since, "the first call counts");
+        assert!(wake.is_stopping());
+    }
+}

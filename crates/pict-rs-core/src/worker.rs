@@ -1,0 +1,243 @@
+//! Does what is queued: holds jobs, runs service functions, renews leases, stops on shutdown.
+//!
+//! Its tasks live on the runtime that starts it. At most half of the media permits work here,
+//! at least one; each job waits for its permit in the same line as requests do, so requests go
+//! on although the queue is long.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, sleep_until, timeout_at};
+use tracing::Instrument as _;
+
+use crate::repo::{Job, Work};
+use crate::service::process::now;
+use crate::service::{background, claim};
+use crate::{Context, Error, ErrorCode};
+
+/// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
+const LEASE: Duration = Duration::from_secs(60);
+/// Renewals are three times as frequent, so one may fail.
+const RENEWAL: Duration = Duration::from_secs(20);
+/// Times that a job is begun before it is given up. A death of the server counts as well: work
+/// that kills it must not do so for ever.
+const ATTEMPTS: u32 = 5;
+/// After the first failure; four times as long after each further one.
+const BACK_OFF: Duration = Duration::from_secs(1);
+/// After a failure of the database, which knows what is to be done.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest sleep, should a clock be set meanwhile.
+const NAP: Duration = Duration::from_secs(60);
+
+/// The running tasks. Dropping it ends them at once.
+#[derive(Debug)]
+pub struct Worker {
+    ctx: Arc<Context>,
+    tasks: JoinSet<()>,
+}
+
+impl Worker {
+    /// Starts to work, unless the server is read-only.
+    pub fn start(ctx: Arc<Context>) -> Self {
+        let mut tasks = JoinSet::new();
+        if !ctx.config.server.read_only {
+            for _ in 0..ctx.media.background() {
+                tasks.spawn(work(ctx.clone()));
+            }
+            tasks.spawn(expire(ctx.clone()));
+        }
+        Self { ctx, tasks }
+    }
+
+    /// Waits until what runs has ended, at most until `server.shutdown_timeout` after
+    /// [`Context::stop`]. What still runs then stays queued for the next start.
+    pub async fn ended(mut self) {
+        self.ctx.stop();
+        let patience = self.ctx.config.server.shutdown_timeout.duration();
+        // A little longer, for what is cut off to be given back.
+        let deadline = self.ctx.wake.stopped().await + patience + 2 * PAUSE;
+        let ended = async {
+            while self.tasks.join_next().await.is_some() {}
+            self.ctx.wake.claims_settled().await;
+        };
+        if timeout_at(deadline, ended).await.is_err() {
+            tracing::warn!("background work does not end, its leases run out");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+async fn work(ctx: Arc<Context>) {
+    while !ctx.wake.is_stopping() {
+        let queued = ctx.wake.next_job();
+        let held = ctx.repo.hold_job(now(), after(LEASE)).await;
+        let pause = match held {
+            Ok(Some(job)) => {
+                let span = tracing::info_span!("job", work = label(&job.work), job.attempt);
+                run(&ctx, &job).instrument(span).await;
+                continue;
+            }
+            Ok(None) => match ctx.repo.next_due().await {
+                Ok(Some(due)) => until(due),
+                Ok(None) => NAP,
+                Err(_) => PAUSE,
+            },
+            Err(error) => {
+                log(&error, "no job can be had");
+                PAUSE
+            }
+        };
+        rest(&ctx, pause, queued).await;
+    }
+}
+
+async fn expire(ctx: Arc<Context>) {
+    while !ctx.wake.is_stopping() {
+        let pause = match claim::expire(&ctx).await {
+            Ok(next) => until(next),
+            Err(error) => {
+                log(&error, "unclaimed uploads cannot be dropped");
+                NAP
+            }
+        };
+        rest(&ctx, pause, std::future::pending()).await;
+    }
+}
+
+async fn rest(ctx: &Context, pause: Duration, woken: impl Future<Output = ()>) {
+    tokio::select! {
+        () = woken => {}
+        () = sleep(pause) => {}
+        _ = ctx.wake.stopped() => {}
+    }
+}
+
+async fn run(ctx: &Arc<Context>, job: &Job) {
+    if job.attempt > ATTEMPTS {
+        let error = Error::Internal {
+            code: ErrorCode::UnknownError,
+            message: format!("a job was begun {ATTEMPTS} times and never came to an end"),
+            source: None,
+        };
+        return failed(ctx, job, error).await;
+    }
+    let work = AssertUnwindSafe(background::run(ctx, job)).catch_unwind();
+    let result = tokio::select! {
+        result = work => result.unwrap_or_else(|_| Err(Error::Internal {
+            code: ErrorCode::UnknownError,
+            message: "a job panicked".to_owned(),
+            source: None,
+        })),
+        () = lose_lease(ctx, job) => {
+            tracing::warn!("the lease of a job was lost, its work is dropped");
+            return;
+        }
+        () = cut_off(ctx) => {
+            tracing::info!("an unfinished job is left to the next start");
+            if let Err(error) = ctx.repo.return_job(job, now()).await {
+                log(&error, "a job cannot be given back");
+            }
+            return;
+        }
+    };
+    if let Err(error) = result {
+        failed(ctx, job, error).await;
+    }
+}
+
+/// Renews the lease; ends when that is too late.
+async fn lose_lease(ctx: &Context, job: &Job) {
+    loop {
+        sleep(RENEWAL).await;
+        match ctx.repo.renew_job(job, after(LEASE)).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // The lease goes on for a while, and the next renewal may succeed.
+            Err(error) => log(&error, "a lease cannot be renewed"),
+        }
+    }
+}
+
+/// Ends when the time to shut down is over.
+async fn cut_off(ctx: &Context) {
+    let since = ctx.wake.stopped().await;
+    sleep_until(since + ctx.config.server.shutdown_timeout.duration()).await;
+}
+
+async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
+    let settled = if error.code() == ErrorCode::TooBusy {
+        // Requests made the same variant, and there were too many of them.
+        ctx.repo.return_job(job, after(BACK_OFF)).await.map(drop)
+    } else if is_final(&error) || job.attempt >= ATTEMPTS {
+        if error.is_users() {
+            tracing::info!(code = error.code().as_str(), "refused: {error}");
+        } else {
+            log(&error, "given up");
+        }
+        background::give_up(ctx, job, &error).await
+    } else {
+        log(&error, "to be tried again");
+        ctx.repo
+            .retry_job(job, after(back_off(job.attempt)))
+            .await
+            .map(drop)
+    };
+    if let Err(error) = settled {
+        // The lease runs out, and the job is due again.
+        log(&error, "a job cannot be given back");
+    }
+}
+
+/// Whether another attempt would end as this one did.
+fn is_final(error: &Error) -> bool {
+    error.is_users() || matches!(error.code(), ErrorCode::LostFile | ErrorCode::MediaFailed)
+}
+
+fn back_off(attempt: u32) -> Duration {
+    BACK_OFF * 4_u32.saturating_pow(attempt.saturating_sub(1))
+}
+
+fn log(error: &Error, what: &'static str) {
+    use std::error::Error as _;
+    let source = error.source().map(ToString::to_string);
+    tracing::error!(code = error.code().as_str(), source, "{what}: {error}");
+}
+
+fn label(work: &Work) -> String {
+    match work {
+        Work::Ingest(id) => format!("ingest {id:?}"),
+        Work::Variant { alias, variant } => format!("variant {alias} {variant}"),
+    }
+}
+
+fn after(time: Duration) -> i64 {
+    now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn until(time: i64) -> Duration {
+    let ms = u64::try_from(time.saturating_sub(now())).unwrap_or(0);
+    Duration::from_millis(ms).min(NAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_last_long_enough_for_a_disk_to_be_tidied() {
+        let pauses: Vec<_> = (1..ATTEMPTS).map(|n| back_off(n).as_secs()).collect();
+        assert_eq!(pauses, [1, 4, 16, 64]);
+    }
+
+    #[test]
+    fn what_would_fail_again_is_not_tried_again() {
+        let error = |code| Error::internal(code, "x", std::io::Error::other("y"));
+        assert!(is_final(&Error::user(ErrorCode::MediaDamaged, "x")));
+        assert!(is_final(&error(ErrorCode::LostFile)));
+        assert!(!is_final(&error(ErrorCode::FileIoError)));
+        assert!(!is_final(&error(ErrorCode::RepoError)));
+    }
+}
