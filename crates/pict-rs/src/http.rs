@@ -5,6 +5,7 @@ mod body;
 mod conditional;
 mod details;
 mod error;
+mod form;
 mod health;
 mod image;
 mod internal;

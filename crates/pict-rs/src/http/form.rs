@@ -1,0 +1,137 @@
+//! The multipart form of uploads: which parts it may have, and how long it may take.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, web};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use pict_rs_core::query::UploadQuery;
+use pict_rs_core::service::spool::Spool;
+use pict_rs_core::{Context, Error, ErrorCode};
+
+use super::error::{ApiError, Result};
+
+/// The one form field that is taken.
+const FIELD: &str = "images[]";
+/// For reading what a refused client still sends, so that it hears the answer.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Reads a whole form, giving each file to `take` as it comes.
+///
+/// # Errors
+/// [`ErrorCode::FileUploadError`], [`ErrorCode::StreamTooSlow`],
+/// [`ErrorCode::ValidateNoFiles`], a bad query, and whatever `take` fails with.
+pub async fn receive<T>(
+    ctx: &Context,
+    request: &HttpRequest,
+    payload: web::Payload,
+    take: impl AsyncFn(&UploadQuery, Field) -> Result<T>,
+) -> Result<(Vec<T>, UploadQuery)> {
+    let body = Body(Rc::new(RefCell::new(payload)));
+    let mut form = Multipart::new(request.headers(), body.clone());
+    let limit = ctx.config.server.upload_timeout;
+    let received = match UploadQuery::parse(request.query_string()) {
+        Ok(query) => {
+            let files = files(ctx, &mut form, &query, take);
+            let received = tokio::time::timeout(limit.duration(), files).await;
+            let received = received.unwrap_or_else(|_| {
+                let message = format!("The body did not arrive within {} seconds", limit.0);
+                Err(ApiError::user(ErrorCode::StreamTooSlow, message))
+            });
+            received.map(|files| (files, query))
+        }
+        Err(error) => Err(error.into()),
+    };
+    if received.is_err() {
+        drain(body).await;
+    }
+    received
+}
+
+async fn files<T>(
+    ctx: &Context,
+    form: &mut Multipart,
+    query: &UploadQuery,
+    take: impl AsyncFn(&UploadQuery, Field) -> Result<T>,
+) -> Result<Vec<T>> {
+    let max = ctx.config.server.max_file_count;
+    let mut files = Vec::new();
+    while let Some(field) = form.try_next().await.map_err(bad_form)? {
+        check_field(&field)?;
+        if files.len() == max {
+            let message = format!("Too many files in request: more than the limit of {max}");
+            return Err(ApiError::user(ErrorCode::FileUploadError, message));
+        }
+        files.push(take(query, field).await?);
+    }
+    if files.is_empty() {
+        return Err(ApiError::user(
+            ErrorCode::ValidateNoFiles,
+            "No files were uploaded",
+        ));
+    }
+    Ok(files)
+}
+
+fn check_field(field: &Field) -> Result<()> {
+    let name = field.name().unwrap_or_default();
+    if name != FIELD {
+        let message = format!(
+            "Found field with unexpected name or type: '{name}'; files go into fields named '{FIELD}'"
+        );
+        return Err(ApiError::user(ErrorCode::FileUploadError, message));
+    }
+    let has_filename = field.content_disposition().is_some_and(|disposition| {
+        disposition.get_filename().is_some() || disposition.get_filename_ext().is_some()
+    });
+    if !has_filename {
+        return Err(ApiError::user(
+            ErrorCode::FileUploadError,
+            "Filename is missing",
+        ));
+    }
+    Ok(())
+}
+
+/// Hands the bytes of one file on.
+///
+/// # Errors
+/// [`ErrorCode::FileUploadError`], and those of [`Spool::write`].
+pub async fn fill<Name>(spool: &mut Spool<Name>, mut field: Field) -> Result<()> {
+    while let Some(bytes) = field.try_next().await.map_err(bad_form)? {
+        spool.write(&bytes).await?;
+    }
+    Ok(())
+}
+
+fn bad_form(error: actix_multipart::MultipartError) -> ApiError {
+    ApiError(Error::user(
+        ErrorCode::FileUploadError,
+        format!("The multipart body is not valid: {error}"),
+    ))
+}
+
+/// What a client sends. Shared, because a form that found a mistake cannot be read any further.
+#[derive(Clone)]
+struct Body(Rc<RefCell<web::Payload>>);
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
+    }
+}
+
+/// A client that is still sending would see a broken connection instead of the answer.
+async fn drain(mut body: Body) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    // Whether it ended or not, the answer goes out now.
+    let _ = tokio::time::timeout(DRAIN, rest).await;
+}
