@@ -116,7 +116,16 @@ pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
         }
         Work::Variant { alias, variant } => {
             let request = ProcessRequest::from_key(variant)?;
-            process::in_background(ctx, alias, &request).await?;
+            let made = process::in_background(ctx, alias, &request).await;
+            if made
+                .as_ref()
+                .is_err_and(|error| error.code() == ErrorCode::LostFile)
+                && ctx.repo.original(alias).await?.is_none()
+            {
+                // Not lost, but removed since we began.
+                return Err(Error::alias_not_found());
+            }
+            made?;
             ctx.repo.finish_job(job).await?;
         }
     }
