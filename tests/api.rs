@@ -1,5 +1,7 @@
 //! The HTTP interface, by use.
 
+/// Uploads and variants that are answered before they are made.
+mod background;
 /// Full queues, big work, one conversion for many.
 mod busy;
 /// Removing, by owner and by content.

@@ -11,8 +11,8 @@ use rustix::process::Signal;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::support::client::{Client, content_type, multipart, process_path};
-use crate::support::{File, Launch, Server, disk, pictures, pixels};
+use crate::support::client::{Client, claim_path, content_type, multipart, process_path};
+use crate::support::{File, Launch, Server, database, disk, eventually, pictures, pixels, work};
 
 /// Deaths in one test.
 const ROUNDS: u64 = 25;
@@ -145,31 +145,13 @@ fn assert_rows_and_objects_agree(data: &Path) {
 
 /// The objects that rows name, of a server that has stopped.
 fn rows(data: &Path) -> BTreeSet<String> {
-    let named = block_on(async {
-        let options = SqliteConnectOptions::new()
-            .filename(data.join("database/pict-rs.sqlite3"))
-            .read_only(true);
-        let mut database = SqliteConnection::connect_with(&options)
-            .await
-            .expect("the database opens");
-        sqlx::query_scalar::<_, String>(
-            "SELECT object FROM hashes UNION ALL SELECT object FROM variants",
-        )
-        .fetch_all(&mut database)
-        .await
-        .expect("rows")
-    });
+    let named = database::texts(
+        data,
+        "SELECT object FROM hashes UNION ALL SELECT object FROM variants",
+    );
     let rows: BTreeSet<_> = named.iter().cloned().collect();
     assert_eq!(rows.len(), named.len(), "two rows share an object");
     rows
-}
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(work)
 }
 
 #[test]
@@ -251,7 +233,7 @@ fn a_deletion_that_death_interrupted_is_finished_at_start() {
     let object = data.join("files").join(&name);
     std::fs::create_dir_all(object.parent().expect("a folder")).expect("made");
     std::fs::write(&object, bytes).expect("written");
-    block_on(async {
+    database::block_on(async {
         let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
         let mut database = SqliteConnection::connect_with(&options)
             .await
@@ -264,4 +246,168 @@ fn a_deletion_that_death_interrupted_is_finished_at_start() {
         database.close().await.expect("closed");
     });
     disk::assert_nothing_stored(&launch.start());
+}
+
+/// What a client knows of a backgrounded upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// A 202 came: its outcome can be claimed.
+    Acknowledged,
+    /// A claim was begun and not answered: it may be gone.
+    MaybeClaimed,
+    /// The outcome came: it is gone.
+    Claimed,
+}
+
+struct Background {
+    id: String,
+    seed: u64,
+    known: Known,
+    alias: Option<String>,
+}
+
+#[test]
+fn after_any_death_every_acknowledged_upload_is_claimed_once_and_whole() {
+    let uploads = Mutex::new(Vec::new());
+    let seeds = AtomicU64::new(1);
+    let mut launch = Launch::new();
+    let (mut pending, mut checked) = (0, 0);
+    for round in 0..ROUNDS {
+        let server = launch.start();
+        // The moment of death is what is tried out.
+        let life = Duration::from_millis(3 + round * 53 % 310);
+        std::thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| background_until_death(&server, &seeds, &uploads));
+            }
+            std::thread::sleep(life);
+            if round % 4 == 3 {
+                server.signal(Signal::TERM);
+                server.wait_for_output("stopping");
+                server.signal(Signal::TERM);
+            } else {
+                server.signal(Signal::KILL);
+            }
+        });
+        launch = server.ended().1;
+        pending += database::jobs(&launch.folder().join("data")).len();
+        if round % 5 != 4 {
+            // Die again before all is done.
+            continue;
+        }
+        let server = launch.start();
+        let mut uploads = uploads.lock().expect("no panic");
+        for upload in uploads.drain(..) {
+            checked += 1;
+            claim_once_and_whole(&server, &upload);
+        }
+        // What nobody was told of is finished as well, and its files go.
+        eventually("all work is done", || {
+            (database::jobs(&server.data()).is_empty()
+                && disk::unfinished(&server.files()).is_empty())
+            .then_some(())
+        });
+        launch = server.stop();
+        assert_rows_and_objects_agree(&launch.folder().join("data"));
+    }
+    // Else nothing was tried out.
+    assert!(pending > 5 && checked > 30, "{pending} {checked}");
+}
+
+fn background_picture(seed: u64) -> Vec<u8> {
+    let picture = match seed % 4 {
+        0 => pictures::noise(400, 300, seed),
+        _ => picture(seed),
+    };
+    let mut bytes = pictures::png(&picture);
+    if seed % 7 == 6 {
+        bytes.truncate(bytes.len() / 2);
+    }
+    bytes
+}
+
+fn background_until_death(server: &Server, seeds: &AtomicU64, uploads: &Mutex<Vec<Background>>) {
+    let client = Client::new(server.address);
+    loop {
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
+        let bytes = background_picture(seed);
+        let Ok(answer) = client.try_background_form("", &[File::new(&bytes)]) else {
+            return;
+        };
+        if answer.status != 202 {
+            return;
+        }
+        let id = answer.upload_ids().remove(0);
+        let at = {
+            let mut uploads = uploads.lock().expect("no panic");
+            uploads.push(Background {
+                id: id.clone(),
+                seed,
+                known: Known::Acknowledged,
+                alias: None,
+            });
+            uploads.len() - 1
+        };
+        if seed.is_multiple_of(3) {
+            let tell = |known| uploads.lock().expect("no panic")[at].known = known;
+            tell(Known::MaybeClaimed);
+            match client.try_send("GET", &claim_path(&id), &[], None) {
+                // A server that stops sends those away who wait.
+                Ok(answer) if answer.status == 204 => tell(Known::Acknowledged),
+                Ok(answer) => {
+                    if answer.status == 200 {
+                        let alias = answer.claimed().alias;
+                        uploads.lock().expect("no panic")[at].alias = Some(alias);
+                    }
+                    tell(Known::Claimed);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn claim_once_and_whole(server: &Server, upload: &Background) {
+    let answer = server.claim(&upload.id);
+    let alias = match upload.known {
+        Known::Claimed => {
+            answer.refused(400, "already-claimed");
+            upload.alias.clone()
+        }
+        Known::MaybeClaimed if answer.status == 400 => None,
+        _ if upload.seed % 7 == 6 => {
+            answer.refused(422, "media-damaged");
+            None
+        }
+        _ => Some(answer.claimed().alias),
+    };
+    if let Some(alias) = alias {
+        let got = pixels::decode(&server.original(&alias));
+        pixels::assert_equal(&got, &pixels::decode(&background_picture(upload.seed)));
+    }
+    server
+        .claim_once(&upload.id)
+        .refused(400, "already-claimed");
+}
+
+#[test]
+fn files_that_no_row_names_are_removed_at_start_and_rows_without_a_file_have_an_outcome() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.queue_length", "0"),
+        ("media.process_timeout", "600"),
+    ]);
+    let held = work::hold_processor(&server);
+    let bytes = pictures::png(&picture(1));
+    let ids = [server.background(&bytes), server.background(&bytes)];
+    let launch = server.kill();
+    drop(held);
+    let incoming = launch.folder().join("data/files/.incoming");
+    std::fs::remove_file(incoming.join(format!("{}.waiting", ids[0]))).expect("it was there");
+    let stranger = incoming.join("8481e6d3-2fee-4963-b2d9-6866316c77fb.waiting");
+    std::fs::write(&stranger, &bytes).expect("written");
+    let server = launch.start();
+    assert!(!stranger.exists());
+    server.claim(&ids[0]).refused(422, "lost-file");
+    server.claim(&ids[1]).claimed();
 }

@@ -1,6 +1,5 @@
 //! Full queues, big work, one conversion for many.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, process_path};
@@ -105,27 +104,9 @@ fn work_that_nobody_waits_for_any_more_is_given_up() {
         ("media.process_timeout", "600"),
     ]);
     let alias = server
-        .upload(&pictures::png(&pictures::plain(6000, 6000)))
+        .upload(&pictures::png(&pictures::photo(60, 40)))
         .alias;
-    // A minute of work, if anybody let it go on; the wait below ends earlier.
-    let steps = work::blurs(70);
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: x\r\n\r\n",
-        process_path("png", &alias, &steps)
-    );
-    let stream = eventually("the work has begun", || {
-        let mut stream = server.connect();
-        stream.write_all(request.as_bytes()).expect("sent");
-        stream.set_nonblocking(true).expect("set");
-        while !work::is_busy(&server, &alias) {
-            if stream.peek(&mut [0]).is_ok() {
-                // Refused, because a probe was at work just then.
-                return None;
-            }
-        }
-        Some(stream)
-    });
-    drop(stream);
+    drop(work::hold_processor(&server));
     let free = process_path("png", &alias, "thumbnail=77");
     eventually("the processor is free again", || {
         (server.get(&free).status == 200).then_some(())

@@ -98,6 +98,10 @@ fn a_wrong_method_is_405_with_the_right_ones() {
         ("POST", "/image/blurhash?alias=a.png", "GET, HEAD"),
         ("POST", "/image/delete/token/a.png", "DELETE, GET"),
         ("POST", "/healthz", "GET, HEAD"),
+        ("GET", "/image/backgrounded", "POST"),
+        ("POST", "/image/backgrounded/claim?upload_id=x", "GET"),
+        ("HEAD", "/image/backgrounded/claim?upload_id=x", "GET"),
+        ("HEAD", "/image/process_backgrounded.webp?src=a.png", "GET"),
     ] {
         let answer = server.send(method, path, &[], None).status(405);
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");

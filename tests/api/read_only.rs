@@ -11,6 +11,7 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
     let original = server.original(alias);
     let made = server.process("webp", alias, "thumbnail=30");
 
+    let waiting = server.background(&pictures::png(&pictures::photo(40, 20)));
     let server = server.stop().setting("server.read_only", true).start();
     let before = disk::snapshot(&server.files());
     assert_eq!(server.original(alias), original);
@@ -29,6 +30,13 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
         .upload_form("", &[File::new(&another)])
         .refused(400, "read-only");
     server
+        .background_form("", &[File::new(&another)])
+        .refused(400, "read-only");
+    server.claim_once(&waiting).refused(400, "read-only");
+    let later = |size| format!("/image/process_backgrounded.webp?src={alias}&thumbnail={size}");
+    server.get(&later(31)).refused(400, "read-only");
+    server.get(&later(30)).status(202);
+    server
         .get(&process_path("webp", alias, "thumbnail=31"))
         .refused(400, "read-only");
     server
@@ -41,4 +49,7 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
             .refused(400, "read-only");
     }
     assert_eq!(disk::snapshot(&server.files()), before);
+    // What waited goes on once changes are allowed.
+    let server = server.stop().setting("server.read_only", false).start();
+    server.claim(&waiting).claimed();
 }

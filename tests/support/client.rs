@@ -162,6 +162,40 @@ impl Client {
         self.try_send("POST", &path, &[("content-type", &kind)], Some(&body))
     }
 
+    /// Uploads to `/image/backgrounded{query}`.
+    pub fn background_form(&self, query: &str, files: &[File]) -> Answer {
+        self.try_background_form(query, files)
+            .unwrap_or_else(|error| panic!("POST /image/backgrounded: {error}"))
+    }
+
+    /// # Errors
+    /// When the connection breaks.
+    pub fn try_background_form(&self, query: &str, files: &[File]) -> Result<Answer, ureq::Error> {
+        let path = format!("/image/backgrounded{query}");
+        let body = multipart(files);
+        let kind = content_type();
+        self.try_send("POST", &path, &[("content-type", &kind)], Some(&body))
+    }
+
+    /// One file that is expected to be taken on; its id.
+    pub fn background(&self, bytes: &[u8]) -> String {
+        let mut ids = self.background_form("", &[File::new(bytes)]).upload_ids();
+        assert_eq!(ids.len(), 1);
+        ids.remove(0)
+    }
+
+    /// Asks once; waits as long as the server wants to wait.
+    pub fn claim_once(&self, id: &str) -> Answer {
+        self.get(&claim_path(id))
+    }
+
+    /// Asks until there is an outcome.
+    pub fn claim(&self, id: &str) -> Answer {
+        super::eventually("an outcome", || {
+            Some(self.claim_once(id)).filter(|answer| answer.status != 204)
+        })
+    }
+
     /// One file that is expected to be taken.
     pub fn upload(&self, bytes: &[u8]) -> Uploaded {
         self.upload_with("", bytes)
@@ -251,6 +285,31 @@ impl Answer {
     #[track_caller]
     pub fn uploaded(&self) -> Vec<Uploaded> {
         assert_eq!(self.status, 201, "{}", self.text());
+        self.files()
+    }
+
+    /// Expects the outcome of a backgrounded upload that was taken in.
+    #[track_caller]
+    pub fn claimed(&self) -> Uploaded {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let mut files = self.files();
+        assert_eq!(files.len(), 1);
+        files.remove(0)
+    }
+
+    /// Expects 202 and returns the ids of the files.
+    #[track_caller]
+    pub fn upload_ids(&self) -> Vec<String> {
+        assert_eq!(self.status, 202, "{}", self.text());
+        let json = self.json();
+        assert_eq!(json["msg"], "ok");
+        let uploads = json["uploads"].as_array().expect("uploads");
+        let id = |upload: &Value| upload["upload_id"].as_str().expect("an id").to_owned();
+        uploads.iter().map(id).collect()
+    }
+
+    #[track_caller]
+    fn files(&self) -> Vec<Uploaded> {
         let json = self.json();
         assert_eq!(json["msg"], "ok");
         let files = json["files"].as_array().expect("files");
@@ -269,6 +328,11 @@ impl Answer {
 pub fn process_path(extension: &str, alias: &str, operations: &str) -> String {
     let and = if operations.is_empty() { "" } else { "&" };
     format!("/image/process.{extension}?src={alias}{and}{operations}")
+}
+
+/// Where the outcome of a backgrounded upload is asked for.
+pub fn claim_path(id: &str) -> String {
+    format!("/image/backgrounded/claim?upload_id={id}")
 }
 
 /// The content type of every form here.

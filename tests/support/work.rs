@@ -1,10 +1,12 @@
 //! Work that takes long, and the certainty that it has begun.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use super::client::{Client, process_path};
-use super::{Answer, Server, eventually};
+use super::{Answer, Server, eventually, pictures};
 
 /// Steps that cost some thirty milliseconds for each megapixel and are never merged: wider blurs
 /// are done on a smaller picture.
@@ -28,6 +30,31 @@ pub fn occupy(server: &Server, alias: &str) -> JoinHandle<Answer> {
         is_busy(server, alias).then_some(())
     });
     request
+}
+
+/// Keeps the only processor busy until the connection is dropped. For servers with one permit,
+/// no queue and a long `media.process_timeout`.
+pub fn hold_processor(server: &Server) -> TcpStream {
+    let alias = server
+        .upload(&pictures::png(&pictures::plain(6000, 6000)))
+        .alias;
+    // A minute of work, if anybody let it go on.
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: x\r\n\r\n",
+        process_path("png", &alias, &blurs(70))
+    );
+    eventually("the work has begun", || {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream.set_nonblocking(true).expect("set");
+        while !is_busy(server, &alias) {
+            if stream.peek(&mut [0]).is_ok() {
+                // Refused, because a probe was at work just then.
+                return None;
+            }
+        }
+        Some(stream)
+    })
 }
 
 /// Where the long work is asked for.

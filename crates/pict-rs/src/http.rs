@@ -1,6 +1,7 @@
 //! The HTTP side: the route table, and what all routes share. Everything a route does beyond
 //! HTTP is a function of `pict_rs_core::service`.
 
+mod background;
 mod body;
 mod conditional;
 mod details;
@@ -22,6 +23,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, Resource, Route, web};
 use pict_rs_core::Context;
+use pict_rs_core::worker::Worker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The route table. Methods that a path does not have are answered with 405 and `Allow`.
@@ -85,6 +87,22 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             ))
             .service(resource(
+                "/backgrounded",
+                "POST",
+                [web::post().to(background::upload)],
+            ))
+            // These two change something, so HEAD is refused.
+            .service(resource(
+                "/backgrounded/claim",
+                "GET",
+                [web::get().to(background::claim)],
+            ))
+            .service(resource(
+                "/process_backgrounded.{extension}",
+                "GET",
+                [web::get().to(background::process)],
+            ))
+            .service(resource(
                 "/delete/{token}/{alias:.+}",
                 "DELETE, GET",
                 [
@@ -141,11 +159,11 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
     }))
 }
 
-/// Serves until SIGTERM or SIGINT, then lets running requests end.
+/// Serves until SIGTERM or SIGINT, then lets running requests and jobs end.
 ///
 /// # Errors
 /// When the socket cannot be had.
-pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
+pub async fn serve(context: Arc<Context>, data: &Path, worker: Worker) -> anyhow::Result<()> {
     let server = &context.config.server;
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
@@ -182,9 +200,13 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
     let running = http.run();
     let stopper = running.handle();
     tokio::select! {
-        ended = running => ended?,
+        ended = async {
+            running.await?;
+            worker.ended().await;
+            anyhow::Ok(())
+        } => ended?,
         // What still runs then is cut off as by a crash, and the next start tidies up.
-        () = stop_on_signal(signals, stopper) => {}
+        () = stop_on_signal(signals, stopper, &context) => {}
     }
     context.repo.close().await;
     tracing::info!("stopped");
@@ -192,7 +214,11 @@ pub async fn serve(context: Arc<Context>, data: &Path) -> anyhow::Result<()> {
 }
 
 /// The first signal stops gracefully; returns with the second.
-async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
+async fn stop_on_signal(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    server: ServerHandle,
+    context: &Context,
+) {
     for is_first in [true, false] {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -200,6 +226,7 @@ async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server
         }
         tracing::info!(graceful = is_first, "stopping");
         if is_first {
+            context.stop();
             // Not awaited: it ends when the server has stopped, and hears no second call.
             drop(server.stop(true));
         }

@@ -12,6 +12,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use clap::Parser as _;
 use pict_rs_core::Context;
+use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
 
@@ -51,6 +52,7 @@ fn main() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let context = Context::open(config, &data).await?;
         programs::announce(std::env::var_os("PATH").as_deref());
-        http::serve(context, &data).await
+        let worker = Worker::start(context.clone());
+        http::serve(context, &data, worker).await
     })
 }

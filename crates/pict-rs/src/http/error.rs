@@ -37,14 +37,20 @@ impl ResponseError for ApiError {
         if code == ErrorCode::TooBusy {
             response.insert_header((RETRY_AFTER, "2"));
         }
-        // What failed inside is for the log only.
-        let msg = if self.0.is_users() {
-            self.0.to_string()
-        } else {
-            fault(code).to_owned()
-        };
-        response.json(serde_json::json!({ "msg": msg, "code": code.as_str() }))
+        response.json(body(&self.0))
     }
+}
+
+/// The JSON of every error.
+pub fn body(error: &Error) -> serde_json::Value {
+    let code = error.code();
+    // What failed inside is for the log only.
+    let msg = if error.is_users() {
+        error.to_string()
+    } else {
+        fault(code).to_owned()
+    };
+    serde_json::json!({ "msg": msg, "code": code.as_str() })
 }
 
 impl ApiError {

@@ -27,6 +27,14 @@ pub fn of_process(query: &str) -> Result<Alias> {
     }
 }
 
+/// `upload_id=`, not yet looked at.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] when it is not there.
+pub fn upload_id(query: &str) -> Result<String> {
+    find(query, "upload_id").ok_or_else(|| missing("upload_id"))
+}
+
 fn find(query: &str, name: &str) -> Option<String> {
     query::pairs(query)
         .find(|(key, _)| key == name)

@@ -1,5 +1,6 @@
 //! The JSON that clients read.
 
+use pict_rs_core::UploadId;
 use pict_rs_core::repo::{Original, Representation};
 use pict_rs_core::service::upload::Uploaded;
 use serde::Serialize;
@@ -72,6 +73,15 @@ pub fn uploads(uploaded: &[Uploaded]) -> serde_json::Value {
         })
         .collect();
     serde_json::json!({ "msg": "ok", "files": files, "uploads": files })
+}
+
+/// The answer to a backgrounded upload, in the order of its files.
+pub fn upload_ids(ids: &[UploadId]) -> serde_json::Value {
+    let uploads: Vec<_> = ids
+        .iter()
+        .map(|id| serde_json::json!({ "upload_id": id.expose() }))
+        .collect();
+    serde_json::json!({ "msg": "ok", "uploads": uploads })
 }
 
 fn rfc3339(unix_ms: i64) -> String {

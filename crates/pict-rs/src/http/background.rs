@@ -1,0 +1,62 @@
+//! Uploads and variants that are answered before they are made, and the claim of what became of
+//! an upload.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use pict_rs_core::query::{ProcessRequest, UploadQuery};
+use pict_rs_core::service::spool::Spool;
+use pict_rs_core::service::{background, claim};
+use pict_rs_core::{Context, UploadId};
+
+use super::error::{self, Result};
+use super::form;
+use super::subject;
+use super::view;
+
+/// `POST /image/backgrounded`
+pub async fn upload(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let take = async |query: &UploadQuery, field| {
+        background::admit(&ctx).await?;
+        let mut spool = Spool::start_waiting(&ctx, query).await?;
+        form::fill(&mut spool, field).await?;
+        Ok(spool.finish().await?)
+    };
+    let (files, _) = form::receive(&ctx, &request, payload, take).await?;
+    let ids = background::accept(&ctx, files, request.query_string()).await?;
+    Ok(HttpResponse::Accepted().json(view::upload_ids(&ids)))
+}
+
+/// `GET /image/backgrounded/claim?upload_id=`
+pub async fn claim(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let id = UploadId::parse(&subject::upload_id(request.query_string())?)?;
+    let claim = claim::claim(&ctx, id).await?;
+    // The answer changes with every request, and holds secrets.
+    let uncached = (CACHE_CONTROL, "no-store");
+    // Nothing may be awaited from `deliver` on: the answer begins.
+    Ok(match claim.map(claim::Claim::deliver) {
+        None => HttpResponse::NoContent().insert_header(uncached).finish(),
+        Some(Ok(uploaded)) => HttpResponse::Ok()
+            .insert_header(uncached)
+            .json(view::uploads(&[uploaded])),
+        Some(Err(failure)) => HttpResponse::UnprocessableEntity()
+            .insert_header(uncached)
+            .json(error::body(&failure)),
+    })
+}
+
+/// `GET /image/process_backgrounded.{ext}?src=…&{operation}={argument}…`
+pub async fn process(
+    ctx: web::Data<Context>,
+    extension: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let query = request.query_string();
+    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
+    let alias = subject::of_process(query)?;
+    background::process(&ctx, &alias, &wanted).await?;
+    Ok(HttpResponse::Accepted().json(serde_json::json!({ "msg": "ok" })))
+}

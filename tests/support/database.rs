@@ -1,0 +1,43 @@
+//! What stands in the database, of a server that runs or has stopped.
+
+use std::path::Path;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+/// The first column of a query that returns text.
+pub fn texts(data: &Path, query: &'static str) -> Vec<String> {
+    block_on(async {
+        let options = SqliteConnectOptions::new()
+            .filename(data.join("database/pict-rs.sqlite3"))
+            .read_only(true);
+        let mut database = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the database opens");
+        let found = sqlx::query_scalar(query)
+            .fetch_all(&mut database)
+            .await
+            .expect("rows");
+        database.close().await.expect("closed");
+        found
+    })
+}
+
+/// What is queued or being done in the background.
+pub fn jobs(data: &Path) -> Vec<String> {
+    texts(data, "SELECT key FROM jobs ORDER BY key")
+}
+
+/// Backgrounded uploads that nobody has claimed.
+pub fn unclaimed(data: &Path) -> Vec<String> {
+    texts(data, "SELECT upload_id FROM uploads ORDER BY upload_id")
+}
+
+/// For tests that are not asynchronous.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
+}
