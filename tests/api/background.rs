@@ -306,6 +306,46 @@ fn a_server_that_stops_sends_waiting_claims_away_and_gives_unfinished_work_back(
 }
 
 #[test]
+fn work_that_was_begun_too_often_is_given_up() {
+    let server = single().start();
+    let held = work::hold_processor(&server);
+    let id = server.background(&small());
+    let launch = server.kill();
+    drop(held);
+    // As if it had killed the server each time.
+    let data = launch.folder().join("data");
+    database::change(&data, "UPDATE jobs SET attempts = 5");
+    let server = launch.start();
+    let message = server.claim(&id).refused(422, "unknown-error");
+    assert_eq!(message, "The server failed");
+    eventually("its file goes", || {
+        disk::unfinished(&server.files()).is_empty().then_some(())
+    });
+    assert_eq!(database::jobs(&server.data()), Vec::<String>::new());
+}
+
+#[test]
+fn what_fails_for_a_while_is_done_when_the_fault_has_gone() {
+    let server = single().start();
+    let held = work::hold_processor(&server);
+    let bytes = small();
+    let id = server.background(&bytes);
+    // A disk that cannot read, as far as one process can be made to believe it.
+    let file = server.files().join(format!(".incoming/{id}.waiting"));
+    std::fs::remove_file(&file).expect("removed");
+    std::fs::create_dir(&file).expect("made");
+    drop(held);
+    eventually("it has failed once", || {
+        let failed = "SELECT key FROM jobs WHERE attempts > 0 AND lease IS NULL";
+        (database::texts(&server.data(), failed).len() == 1).then_some(())
+    });
+    std::fs::remove_dir(&file).expect("removed");
+    std::fs::write(&file, &bytes).expect("written");
+    server.claim(&id).claimed();
+    assert!(server.output().contains("to be tried again"));
+}
+
+#[test]
 fn a_full_queue_is_503_with_a_time_to_come_back_and_keeps_nothing() {
     let server = single()
         .setting("media.background_length", 2)

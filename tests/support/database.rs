@@ -23,6 +23,22 @@ pub fn texts(data: &Path, query: &'static str) -> Vec<String> {
     })
 }
 
+/// Changes rows of a server that has stopped.
+pub fn change(data: &Path, statement: &'static str) {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
+        let mut database = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the database opens");
+        let changed = sqlx::query(statement)
+            .execute(&mut database)
+            .await
+            .expect("changed");
+        assert!(changed.rows_affected() > 0, "{statement}");
+        database.close().await.expect("closed");
+    });
+}
+
 /// What is queued or being done in the background.
 pub fn jobs(data: &Path) -> Vec<String> {
     texts(data, "SELECT key FROM jobs ORDER BY key")
