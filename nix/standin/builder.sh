@@ -1,0 +1,96 @@
+# The stand-in's builder: nixpkgs' phases over the machine's own tools.
+export PATH=$rustToolchain/bin:$initialPath
+for input in ${nativeBuildInputs-}; do
+  if [ -d "$input/bin" ]; then PATH=$input/bin:$PATH; fi
+done
+export HOME=$TMPDIR CARGO_HOME=$TMPDIR/cargo SOURCE_DATE_EPOCH=1
+umask 022
+
+runHook() { local body=${!1-}; if [ -n "$body" ]; then eval "$body"; fi; }
+
+# wrapProgram PROGRAM [--suffix VARIABLE SEPARATOR VALUE]...
+wrapProgram() {
+  local program=$1 hidden
+  shift
+  hidden=$(dirname "$program")/.$(basename "$program")-wrapped
+  mv "$program" "$hidden"
+  {
+    echo '#!/bin/sh'
+    while [ $# -gt 0 ]; do
+      case $1 in
+      --suffix) printf 'export %s=${%s:+$%s%s}%q\n' "$2" "$2" "$2" "$3" "$4"; shift 4 ;;
+      *) echo "wrapProgram of the stand-in does not know $1" >&2; exit 1 ;;
+      esac
+    done
+    printf 'exec %q "$@"\n' "$hidden"
+  } >"$program"
+  chmod +x "$program"
+}
+
+unpack() {
+  cd "$TMPDIR"
+  if [ -z "${src-}" ]; then return; fi
+  cp -r --no-preserve=mode,ownership "$src" source
+  cd source
+  if [ -z "${cargoDeps-}" ]; then return; fi
+  mkdir -p "$CARGO_HOME/vendor"
+  printf '[source.%s]\n%s = "%s"\n' \
+    crates-io replace-with vendored vendored directory "$CARGO_HOME/vendor" \
+    >"$CARGO_HOME/config.toml"
+  ln -s "$cargoDeps"/* "$CARGO_HOME/vendor/"
+}
+
+# cargoRun COMMAND PROFILE FLAGS...
+cargoRun() {
+  local command=$1 profile=()
+  if [ "$2" != debug ]; then profile=(--profile "$2"); fi
+  shift 2
+  echo "cargo $command ${profile[*]} $*"
+  cargo "$command" "${profile[@]}" --offline --target "$cargoTarget" "$@"
+}
+
+cargoBuild() {
+  runHook preBuild
+  if [ -n "$buildStd" ]; then
+    # The standard library of a target that is not installed: built from source, linked by zig.
+    ln -sf "$buildStd"/vendor/* "$CARGO_HOME/vendor/"
+    export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$buildStd PATH=$zigbuild/bin:$PATH
+    export RUSTFLAGS="-Clink-self-contained=no --remap-path-prefix=$NIX_BUILD_TOP=/build --remap-path-prefix=$buildStd=/rustc/library"
+    export CARGO_ZIGBUILD_ZIG_PATH=$(echo "$zigbuild"/lib/python3*/site-packages/ziglang/zig)
+    cargoRun zigbuild "$buildType" -Zbuild-std=std,panic_unwind $cargoBuildFlags
+  else
+    cargoRun build "$buildType" $cargoBuildFlags
+  fi
+  runHook postBuild
+}
+
+cargoInstall() {
+  runHook preInstall
+  mkdir -p "$out/bin"
+  find "target/$cargoTarget/$buildType" -maxdepth 1 -type f -executable \
+    ! -name '*.so' -exec cp -t "$out/bin" {} +
+  runHook postInstall
+}
+
+versionCheck() { "$out/bin/$mainProgram" --version | grep -F "$version"; }
+
+phase() {
+  echo "phase: $1"
+  eval "$2"
+}
+
+if [ -n "${script-}" ]; then
+  cd "$TMPDIR"
+  eval "$script"
+else
+  phase unpack unpack
+  phase build "${buildPhase:-cargoBuild}"
+  if [ -n "$doCheck" ]; then phase check 'cargoRun test "$checkType" $cargoTestFlags'; fi
+  phase install "${installPhase:-cargoInstall}"
+  if [ -n "$doInstallCheck" ]; then phase installCheck versionCheck; fi
+fi
+[ -e "$out" ] || { echo "nothing was installed" >&2; exit 1; }
+# Nix kills a builder whose output pipe closes before it has exited; this holds the pipe open
+# past our own exit.
+sleep 0.1 &
+exit 0

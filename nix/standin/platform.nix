@@ -1,0 +1,38 @@
+# What nixpkgs says of a platform, from its triple.
+lib: triple:
+let
+  parts = builtins.match "([^-]+)-([^-]+)-(.+)" triple;
+  cpu = lib.elemAt parts 0;
+  rest = lib.elemAt parts 2;
+  isDarwin = lib.hasPrefix "darwin" rest;
+  # The one processor that rustc calls by another name.
+  rustCpu = if cpu == "armv7l" then "armv7" else cpu;
+  rustc = if isDarwin then "${rustCpu}-apple-darwin" else "${rustCpu}-unknown-${rest}";
+  kernel = if isDarwin then "darwin" else "linux";
+
+  platform = {
+    config = triple;
+    system = "${cpu}-${kernel}";
+    inherit isDarwin;
+    isLinux = !isDarwin;
+    isMusl = lib.hasInfix "musl" rest;
+    isStatic = false;
+    isx86_64 = cpu == "x86_64";
+    isAarch64 = cpu == "aarch64";
+    isAarch32 = lib.hasPrefix "arm" cpu;
+    parsed.cpu.name = cpu;
+    rust.rustcTarget = rustc;
+    rust.rustcTargetSpec = rustc;
+    # A processor runs its own programs whatever C library they are linked with.
+    canExecute = other: other.system == platform.system;
+    emulator =
+      pkgs:
+      if pkgs.stdenv.hostPlatform.canExecute platform then
+        lib.getExe (pkgs.writeShellScriptBin "exec" ''exec "$@"'')
+      else if pkgs.stdenv.hostPlatform.isLinux && platform.isLinux then
+        "${pkgs.qemu-user}/bin/qemu-${if platform.isAarch32 then "arm" else cpu}"
+      else
+        throw "Don't know how to run ${triple} executables.";
+  };
+in
+platform
