@@ -8,73 +8,94 @@
     let
       inherit (nixpkgs) lib;
 
-      # One line per static target. nixpkgs and rustc call 32-bit ARM by different names;
-      # nixpkgs translates.
+      # One line per static target: our name for it, and the triple by which nixpkgs knows it.
+      # Rust's own name for it and the emulator that runs it follow from the triple, as
+      # `stdenv.hostPlatform.rust` and `stdenv.hostPlatform.emulator`.
       targets = {
         amd64 = "x86_64-unknown-linux-musl";
         arm64 = "aarch64-unknown-linux-musl";
         armv7l = "armv7l-unknown-linux-musleabihf";
       };
 
-      forAllSystems = f: lib.genAttrs [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ] (system: f system);
+      # nixpkgs with our packages among its own.
+      native = system: nixpkgs.legacyPackages.${system}.extend self.overlays.default;
 
-      native = system: nixpkgs.legacyPackages.${system};
+      forAllSystems =
+        f: lib.genAttrs [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ] (system: f (native system));
 
       static =
-        system: config:
-        (import nixpkgs {
-          inherit system;
-          crossSystem = { inherit config; };
-        }).pkgsStatic.callPackage ./pict-rs-unwrapped.nix
-          { };
+        pkgs: triple:
+        let
+          set =
+            (import nixpkgs {
+              inherit (pkgs.stdenv.buildPlatform) system;
+              crossSystem.config = triple;
+            }).pkgsStatic;
+        in
+        set.callPackage ./pict-rs-unwrapped.nix { };
+
+      statics = pkgs: lib.mapAttrs (_: static pkgs) targets;
+
+      # An image is made of Linux programs; on a Mac a Linux builder makes it.
+      linux = pkgs: native (lib.replaceStrings [ "darwin" ] [ "linux" ] pkgs.stdenv.hostPlatform.system);
     in
     {
+      # For programs that have to know which targets there are.
+      lib = { inherit targets; };
+
       packages = forAllSystems (
-        system:
-        let
-          pkgs = native system;
-          pict-rs-unwrapped = pkgs.callPackage ./pict-rs-unwrapped.nix { };
-          pict-rs = pkgs.callPackage ./pict-rs.nix { inherit pict-rs-unwrapped; };
-        in
+        pkgs:
         {
-          inherit pict-rs pict-rs-unwrapped;
-          default = pict-rs;
+          inherit (pkgs) pict-rs pict-rs-unwrapped;
+          default = pkgs.pict-rs;
+          docker = (linux pkgs).callPackage ./nix/image.nix { };
         }
-        // lib.mapAttrs' (
-          name: config: lib.nameValuePair "pict-rs-${name}" (static system config)
-        ) targets
+        // lib.mapAttrs' (name: lib.nameValuePair "pict-rs-${name}") (statics pkgs)
       );
 
-      apps = forAllSystems (system: {
+      apps = forAllSystems (pkgs: {
         default = {
           type = "app";
-          program = lib.getExe self.packages.${system}.pict-rs;
+          program = lib.getExe pkgs.pict-rs;
           meta.description = "Serve pictures from ./data on port 8080";
         };
       });
 
-      devShells = forAllSystems (
-        system:
-        let
-          pkgs = native system;
-        in
-        {
-          default = pkgs.mkShell {
-            inputsFrom = [ self.packages.${system}.pict-rs-unwrapped ];
-            packages = [
-              pkgs.exiftool
-              pkgs.ffmpeg-headless
-              pkgs.imagemagick
-            ];
-          };
+      checks = forAllSystems (
+        pkgs:
+        import ./nix/checks.nix {
+          inherit pkgs;
+          source = self;
+          statics = statics pkgs;
+          module = self.nixosModules.default;
         }
       );
 
-      formatter = forAllSystems (system: (native system).nixfmt-tree);
+      devShells = forAllSystems (pkgs: {
+        default = pkgs.mkShell {
+          inputsFrom = [ pkgs.pict-rs-unwrapped ];
+          packages = [
+            pkgs.clippy
+            pkgs.rustfmt
+            pkgs.exiftool
+            pkgs.ffmpeg-headless
+            pkgs.imagemagick
+          ];
+        };
+      });
+
+      formatter = forAllSystems (pkgs: pkgs.nixfmt-tree);
 
       overlays.default = final: _: {
         pict-rs-unwrapped = final.callPackage ./pict-rs-unwrapped.nix { };
         pict-rs = final.callPackage ./pict-rs.nix { };
       };
+
+      nixosModules.default =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nix/module.nix ];
+          services.pict-rs.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.pict-rs;
+        };
     };
 }

@@ -5,11 +5,15 @@
   stdenv,
   rustPlatform,
   nasm,
+  versionCheckHook,
 }:
 
+let
+  manifest = (lib.importTOML ./Cargo.toml).workspace.package;
+in
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = "pict-rs-unwrapped";
-  version = (lib.importTOML ./Cargo.toml).workspace.package.version;
+  inherit (manifest) version;
 
   # Only what the build reads, so that a change of the docs rebuilds nothing.
   src = lib.fileset.toSource {
@@ -38,6 +42,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
   # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
   nativeBuildInputs = lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
 
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
   meta = {
     description = "Self-hosted image server that stores, cleans, serves and transforms pictures";
     longDescription = ''
@@ -48,5 +55,6 @@ rustPlatform.buildRustPackage (finalAttrs: {
     license = lib.licenses.agpl3Only;
     mainProgram = "pict-rs";
     platforms = lib.platforms.unix;
-  };
+  }
+  // lib.optionalAttrs (manifest ? homepage) { inherit (manifest) homepage; };
 })

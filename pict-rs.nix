@@ -4,38 +4,54 @@
   lib,
   symlinkJoin,
   makeBinaryWrapper,
+  runCommand,
+  testers,
   pict-rs-unwrapped,
   exiftool,
   ffmpeg-headless,
   imagemagick,
 }:
 
-symlinkJoin {
-  pname = "pict-rs";
-  inherit (pict-rs-unwrapped) version;
-  name = "pict-rs-${pict-rs-unwrapped.version}";
+let
+  pict-rs = symlinkJoin {
+    pname = "pict-rs";
+    inherit (pict-rs-unwrapped) version;
+    name = "pict-rs-${pict-rs-unwrapped.version}";
 
-  paths = [ pict-rs-unwrapped ];
-  nativeBuildInputs = [ makeBinaryWrapper ];
-  # Behind the user's own PATH, so that a program they chose wins.
-  postBuild = ''
-    wrapProgram $out/bin/pict-rs \
-      --suffix PATH : ${
-        lib.makeBinPath [
-          exiftool
-          ffmpeg-headless
-          imagemagick
-        ]
-      }
-  '';
+    paths = [ pict-rs-unwrapped ];
+    nativeBuildInputs = [ makeBinaryWrapper ];
+    # Behind the user's own PATH, so that a program they chose wins.
+    postBuild = ''
+      wrapProgram $out/bin/pict-rs \
+        --suffix PATH : ${
+          lib.makeBinPath [
+            exiftool
+            ffmpeg-headless
+            imagemagick
+          ]
+        }
+    '';
 
-  passthru = {
-    unwrapped = pict-rs-unwrapped;
+    passthru = {
+      unwrapped = pict-rs-unwrapped;
+      tests = {
+        version = testers.testVersion { package = pict-rs; };
+        # The server says at start which of its helpers it found.
+        helpers = runCommand "pict-rs-helpers" { } ''
+          (PATH= exec ${lib.getExe pict-rs} --no-log-ansi run --address 127.0.0.1:0) >log &
+          until grep 'optional programs' log; do sleep 0.1; kill -0 $!; done
+          kill $!
+          grep 'optional programs' log | grep 'missing="none"'
+          touch $out
+        '';
+      };
+    };
+
+    meta = pict-rs-unwrapped.meta // {
+      description = "${pict-rs-unwrapped.meta.description}, with its optional helper programs";
+      # The wrapper comes first when two packages offer the same file.
+      priority = (pict-rs-unwrapped.meta.priority or 5) - 1;
+    };
   };
-
-  meta = pict-rs-unwrapped.meta // {
-    description = "${pict-rs-unwrapped.meta.description}, with its optional helper programs";
-    # The wrapper comes first when two packages offer the same file.
-    priority = (pict-rs-unwrapped.meta.priority or 5) - 1;
-  };
-}
+in
+pict-rs

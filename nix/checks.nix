@@ -1,0 +1,75 @@
+# What `nix flake check` builds. Each check of the sources is the one recipe with another
+# command in place of its build, so that there is no second list of crates and tools.
+{
+  # nixpkgs with our packages.
+  pkgs,
+  # The whole repository: some tests read its documents.
+  source,
+  # The static packages by name.
+  statics,
+  # The NixOS module.
+  module,
+}:
+
+let
+  inherit (pkgs) lib;
+
+  check =
+    name: change:
+    pkgs.pict-rs-unwrapped.overrideAttrs (
+      old:
+      {
+        pname = "pict-rs-${name}";
+        src = source;
+        buildPhase = "true";
+        doCheck = false;
+        doInstallCheck = false;
+        installPhase = "touch $out";
+      }
+      // change old
+    );
+
+  boots =
+    name: package:
+    pkgs.runCommand "pict-rs-${name}-boots" {
+      nativeBuildInputs = [
+        pkgs.binutils
+        pkgs.curl
+      ];
+      emulator = package.stdenv.hostPlatform.emulator pkgs;
+      program = lib.getExe package;
+      picture = "${source}/tests/data/cmyk.jpeg";
+    } (lib.readFile ./boots.sh);
+in
+{
+  fmt = check "fmt" (old: {
+    nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.rustfmt ];
+    buildPhase = "cargo fmt --all --check";
+  });
+
+  clippy = check "clippy" (old: {
+    nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.clippy ];
+    buildPhase = "cargo clippy --workspace --all-targets --offline -- --deny warnings";
+  });
+
+  # Everything, the integration program included, which talks to servers on the loopback
+  # interface: Linux sandboxes have one, Darwin's must be told.
+  tests = check "tests" (old: {
+    nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.exiftool ];
+    doCheck = true;
+    cargoTestFlags = [ "--workspace" ];
+    PICTRS_TEST_REQUIRE = "programs";
+    __darwinAllowLocalNetworking = true;
+  });
+
+  inherit (pkgs.pict-rs.tests) helpers version;
+}
+// lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (
+  {
+    vm = pkgs.testers.runNixOSTest {
+      imports = [ ./vm-test.nix ];
+      _module.args = { inherit module; };
+    };
+  }
+  // lib.mapAttrs' (name: package: lib.nameValuePair "boots-${name}" (boots name package)) statics
+)
