@@ -82,6 +82,25 @@ pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
     expect_success(command, status)
 }
 
+/// Runs to the end in silence and gives standard output. An error has the end of both outputs,
+/// which is where causes stand.
+///
+/// # Errors
+/// When it cannot be started or ends with anything but success.
+pub fn said(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        return Ok(text.into_owned());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = text.lines().chain(errors.lines()).collect();
+    let end = lines.len().saturating_sub(20);
+    bail!("{}", lines[end..].join("\n"))
+}
+
 /// Whether a program of this name is on PATH.
 pub fn is_installed(program: &str) -> bool {
     env::var_os("PATH")

@@ -1,7 +1,8 @@
-//! Every chore of the repository, as Rust instead of shell: `cargo xtask test | bench`.
+//! Every chore of the repository, as Rust instead of shell: `cargo xtask test | bench | flake`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
-//! nothing here is linked into it. Start reading at the chore: [`mod@test`] or [`mod@bench`].
+//! nothing here is linked into it. Start reading at the chore: [`mod@test`],
+//! [`mod@bench`] or [`mod@flake`].
 #![expect(
     clippy::print_stdout,
     reason = "a command-line tool whose output is its purpose"
@@ -12,6 +13,7 @@ mod cache;
 mod command;
 mod deny;
 mod direction;
+mod flake;
 mod provision;
 mod test;
 
@@ -32,12 +34,15 @@ enum Chore {
     Test(test::Args),
     /// Measure pict-rs beside its peers and write docs/benchmarks.md.
     Bench(bench::Args),
+    /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
+    Flake(flake::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Bench(args) => bench::run(&args),
+        Chore::Flake(args) => flake::run(&args),
     };
     match result {
         Ok(code) => code,

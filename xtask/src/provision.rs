@@ -36,6 +36,54 @@ pub const FOR_TESTS: [Program; 3] = [
     },
 ];
 
+/// What `cargo xtask flake` wants; Nix itself it fetches.
+pub const FOR_FLAKE: [Program; 4] = [
+    Program {
+        name: "cc",
+        package: "gcc",
+        purpose: "compiles the C codecs and SQLite; nothing builds without it",
+    },
+    Program {
+        name: "nasm",
+        package: "nasm",
+        purpose: "assembles libjpeg's SIMD",
+    },
+    Program {
+        name: "patchelf",
+        package: "patchelf",
+        purpose: "makes Debian's newest Nix run on an older Debian",
+    },
+    Program {
+        name: "systemd-analyze",
+        package: "systemd",
+        purpose: "judges the unit of the NixOS module",
+    },
+];
+
+/// What `cargo xtask flake --static` wants besides.
+pub const FOR_STATIC: [Program; 4] = [
+    Program {
+        name: "qemu-aarch64-static",
+        package: "qemu-user-static",
+        purpose: "runs arm64 programs",
+    },
+    Program {
+        name: "qemu-arm-static",
+        package: "qemu-user-static",
+        purpose: "runs armv7l programs",
+    },
+    Program {
+        name: "curl",
+        package: "curl",
+        purpose: "speaks to the booted server",
+    },
+    Program {
+        name: "readelf",
+        package: "binutils",
+        purpose: "tells whether a program is static",
+    },
+];
+
 /// What `cargo xtask bench` wants.
 pub const FOR_BENCH: [Program; 10] = [
     Program {

@@ -1,0 +1,134 @@
+//! `cargo xtask flake`: the flake without a network. No package registry carries nixpkgs, so a
+//! small package set of our own (`nix/standin`) stands in for it: it answers to the same names,
+//! refuses what a static set cannot have, records which file made what, and really builds with
+//! the tools of this machine. `nix flake check` remains the check where nixpkgs can be had.
+//!
+//! Start at [`run`]; [`nix`] provides Nix itself, [`standin`] the package set, and the rest are
+//! the questions that are asked.
+
+mod evaluate;
+mod mutants;
+mod nix;
+mod outputs;
+mod report;
+mod serve;
+mod standin;
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{cache, command, provision};
+use report::Report;
+use standin::Flake;
+
+/// Options of `cargo xtask flake`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only what costs seconds: parse, evaluate, refuse mutants; build nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Also build the checks `fmt`, `clippy` and `tests` (minutes).
+    #[arg(long)]
+    checks: bool,
+    /// Also build these static packages, and boot them, under qemu where the processor is
+    /// another one: amd64, arm64, armv7l or all (minutes each).
+    #[arg(long = "static", value_delimiter = ',', value_name = "TARGETS")]
+    targets: Vec<String>,
+    /// Never install a missing program; say which ones are missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// Asks every question and prints the answers.
+///
+/// # Errors
+/// When the questions cannot be asked: no Nix, no crates, no room. A wrong answer is no error
+/// but a failing exit code.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let targets = chosen(&args.targets)?;
+    let install = !args.no_install;
+    provision::ensure(&provision::FOR_FLAKE, install)?;
+    if !targets.is_empty() {
+        let missing = provision::ensure(&provision::FOR_STATIC, install)?;
+        if let Some(first) = missing.first() {
+            bail!(
+                "{} is missing; mend it with: apt-get install {}",
+                first.name,
+                first.package
+            );
+        }
+    }
+    let folder = cache::folder("nix")?;
+    // Only one run at a time: all share the folder.
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock().context("cannot lock the folder of Nix")?;
+    if !args.quick {
+        enough_room(&folder, 3 + targets.len() as u64)?;
+    }
+
+    let nix = nix::ensure(&folder, install)?;
+    let flake = Flake::prepare(&folder, nix, args.quick, !targets.is_empty())?;
+    let mut report = Report::default();
+    evaluate::all(&flake, &mut report);
+    mutants::all(&flake, &mut report);
+    if !args.quick {
+        outputs::native(&flake, &mut report);
+    }
+    if args.checks {
+        outputs::checks(&flake, &mut report);
+    }
+    for name in targets {
+        outputs::static_package(&flake, name, &mut report);
+    }
+    println!("{report}");
+    Ok(report.exit_code())
+}
+
+/// The static targets that were asked for, each once.
+fn chosen(words: &[String]) -> Result<Vec<&'static str>> {
+    let names = evaluate::TARGETS.map(|(name, _)| name);
+    if let Some(word) = words
+        .iter()
+        .find(|word| *word != "all" && !names.contains(&word.as_str()))
+    {
+        bail!("--static {word}: there are {}, all", names.join(", "));
+    }
+    let asked = |name: &&str| words.iter().any(|word| word == name || word == "all");
+    Ok(names.into_iter().filter(asked).collect())
+}
+
+/// A full disk would show itself as a failed build with a misleading message.
+fn enough_room(folder: &std::path::Path, gigabytes: u64) -> Result<()> {
+    let mut df = command::new("df");
+    df.args(["--output=avail", "--block-size=1000000000"])
+        .arg(folder);
+    let text = command::output(&mut df)?;
+    let free: u64 = text
+        .lines()
+        .last()
+        .and_then(|line| line.trim().parse().ok())
+        .context("df gave no number")?;
+    if free < gigabytes {
+        bail!(
+            "{} has {free} GB free and {gigabytes} are wanted; mend it with: XDG_CACHE_HOME=FOLDER_ON_A_LARGER_DISK",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_chosen_by_name_once() {
+        let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        assert_eq!(chosen(&words(&[])).expect("none"), [""; 0]);
+        let two = chosen(&words(&["armv7l", "amd64", "armv7l"])).expect("two");
+        assert_eq!(two, ["amd64", "armv7l"]);
+        assert_eq!(chosen(&words(&["all"])).expect("all").len(), 3);
+        assert!(chosen(&words(&["riscv"])).is_err());
+    }
+}

@@ -1,0 +1,288 @@
+//! Nix itself: the one on PATH, or Debian's newest in a private folder, without installing
+//! anything on the machine.
+//!
+//! Either keeps its store in that folder too (`NIX_STORE_DIR` and its kin), so nothing needs
+//! root, nothing appears under `/nix`, and what was built is there at the next run. The price is
+//! that no binary cache fits, which does not matter: nothing is fetched.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::command::{self, said};
+
+/// A Nix with a store of its own.
+pub struct Nix {
+    program: PathBuf,
+    folder: PathBuf,
+    /// What the sandbox shows of the machine.
+    sandbox: Vec<PathBuf>,
+}
+
+/// Where Debian's Nix comes from. Older suites carry versions that do not know all that the
+/// lock file says.
+const SUITE: &str = "sid";
+
+/// Finds Nix or fetches it.
+///
+/// # Errors
+/// When there is none and none can be had; says how to get one.
+pub fn ensure(folder: &Path, install: bool) -> Result<Nix> {
+    let private = folder.join(SUITE);
+    let mut program = private.join("bin/nix");
+    if !program.is_file() {
+        if command::is_installed("nix") {
+            program = "nix".into();
+        } else if install {
+            fetch(folder, &private)?;
+        } else {
+            bail!("there is no nix; mend it with: cargo xtask flake, without --no-install");
+        }
+    }
+    let nix = Nix {
+        program,
+        folder: folder.to_owned(),
+        sandbox: Vec::new(),
+    };
+    println!("{}", nix.run(&["--version"])?.trim());
+    Ok(nix)
+}
+
+impl Nix {
+    /// Lets builders see a folder of the machine.
+    pub fn show(&mut self, path: &Path) -> Result<()> {
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("{} is not there", path.display()))?;
+        self.sandbox.push(path);
+        Ok(())
+    }
+
+    /// # Errors
+    /// When the file is not written in Nix.
+    pub fn parse(&self, file: &str) -> Result<()> {
+        let mut command = self.of(&self.program.with_file_name("nix-instantiate"));
+        said(command.args(["--parse", file])).map(drop)
+    }
+
+    /// A command of Nix.
+    pub fn command(&self) -> Command {
+        self.of(&self.program)
+    }
+
+    fn of(&self, program: &Path) -> Command {
+        let mut paths = vec!["/bin", "/usr", "/lib", "/lib64", "/etc/alternatives"];
+        // Not every machine has all of them.
+        paths.retain(|path| Path::new(path).exists());
+        let paths: Vec<_> = paths
+            .into_iter()
+            .map(str::to_owned)
+            .chain(self.sandbox.iter().map(|path| path.display().to_string()))
+            .collect();
+        let config = format!(
+            "experimental-features = nix-command flakes\n\
+             build-users-group =\n\
+             substituters =\n\
+             sandbox = true\n\
+             sandbox-paths = {}\n\
+             warn-dirty = false\n\
+             flake-registry =\n",
+            paths.join(" ")
+        );
+        let mut command = command::new(program);
+        command
+            .env("NIX_CONFIG", config)
+            .env("NIX_REMOTE", "local")
+            .env("NIX_STORE_DIR", self.folder.join("store"))
+            .env("NIX_STATE_DIR", self.folder.join("var"))
+            .env("NIX_LOG_DIR", self.folder.join("log"))
+            .env("NIX_CONF_DIR", self.folder.join("etc"));
+        command
+    }
+
+    /// Runs to the end and gives standard output.
+    ///
+    /// # Errors
+    /// When it fails: with the last lines that it said.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        said(self.command().args(arguments))
+    }
+}
+
+/// Debian's `nix-bin` and all that it needs, its C library included, unpacked into `private`.
+/// apt checks the archive's signature and every file's checksum.
+fn fetch(folder: &Path, private: &Path) -> Result<()> {
+    ensure!(
+        command::is_installed("apt-get"),
+        "there is no nix and no apt-get to fetch it with; mend it with: install Nix, see nixos.org"
+    );
+    ensure!(
+        command::is_installed("patchelf"),
+        "patchelf is missing; mend it with: apt-get install patchelf"
+    );
+    println!(
+        "fetching Nix from Debian {SUITE} into {}",
+        private.display()
+    );
+    let scratch = Scratch::new(folder.join("fetch"))?;
+    let apt = Apt::new(&scratch.0)?;
+    if apt.run(&["update"]).is_err() {
+        bail!("Debian {SUITE} cannot be reached; mend it with: apt-get update, until that works");
+    }
+    // An empty status file makes apt resolve everything, the C library included.
+    apt.run(&[
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "--download-only",
+        "nix-bin",
+    ])?;
+
+    let root = scratch.0.join("root");
+    fs::create_dir_all(&root)?;
+    for package in fs::read_dir(scratch.0.join("cache/archives"))? {
+        let package = package?.path();
+        if package.extension().is_some_and(|found| found == "deb") {
+            said(command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
+        }
+    }
+    place(&root, private)
+}
+
+/// Moves what Nix needs to its place and makes the program look for its libraries there.
+fn place(unpacked: &Path, private: &Path) -> Result<()> {
+    let root = private.join("root");
+    let _ = fs::remove_dir_all(private);
+    fs::create_dir_all(private.join("bin"))?;
+    fs::rename(unpacked, &root)?;
+    for useless in ["usr/share/doc", "usr/share/man", "usr/share/locale"] {
+        let _ = fs::remove_dir_all(root.join(useless));
+    }
+    let loader = ["usr/lib", "lib", "lib64", "usr/lib64"]
+        .iter()
+        .flat_map(|folder| loaders(&root.join(folder)))
+        .next()
+        .context("the packages hold no dynamic loader")?;
+    let libraries = loader.parent().context("a file has a folder")?;
+    let program = private.join("bin/nix.new");
+    fs::copy(root.join("usr/bin/nix"), &program)?;
+    // An RPATH, other than a RUNPATH, counts for the libraries' own libraries too, and other
+    // than LD_LIBRARY_PATH it does not reach git or a builder.
+    said(
+        command::new("patchelf")
+            .arg("--set-interpreter")
+            .arg(&loader)
+            .args(["--force-rpath", "--set-rpath"])
+            .arg(format!(
+                "{0}:{0}/nix:{1}",
+                libraries.display(),
+                root.join("usr/lib").display()
+            ))
+            .arg(&program),
+    )?;
+    for name in ["nix-instantiate", "nix-store", "nix-build"] {
+        std::os::unix::fs::symlink("nix", private.join("bin").join(name))?;
+    }
+    // Last, so that an interrupted fetch is not taken for a whole one.
+    fs::rename(program, private.join("bin/nix"))?;
+    Ok(())
+}
+
+/// `ld-linux-*.so.*` in a folder or one level below.
+fn loaders(folder: &Path) -> Vec<PathBuf> {
+    let list = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect()
+    };
+    let here = list(folder);
+    let below = here
+        .iter()
+        .filter(|path| path.is_dir())
+        .flat_map(|p| list(p));
+    let all: Vec<_> = below.chain(here.clone()).collect();
+    all.into_iter()
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("ld-linux-"))
+        })
+        .collect()
+}
+
+/// apt-get with lists and packages of its own, so that the machine's are left alone.
+struct Apt<'a>(&'a Path);
+
+impl<'a> Apt<'a> {
+    fn new(folder: &'a Path) -> Result<Self> {
+        for name in ["lists/partial", "cache/archives/partial", "parts"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        fs::write(folder.join("status"), "")?;
+        // The mirror that this machine uses anyway.
+        let sites = said(command::new("apt-get").args([
+            "indextargets",
+            "--format",
+            "$(SITE)",
+            "Created-By: Packages",
+        ]))?;
+        let mirror = sites
+            .lines()
+            .find(|site| site.ends_with("/debian"))
+            .context("apt knows no mirror of Debian; mend it with: apt-get update")?;
+        fs::write(
+            folder.join("sources"),
+            format!(
+                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {SUITE} main\n"
+            ),
+        )?;
+        Ok(Self(folder))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String> {
+        let path = |name: &str| self.0.join(name).display().to_string();
+        let mut command = command::new("apt-get");
+        command.arg("-q");
+        for (option, value) in [
+            ("Dir::Etc::sourcelist", path("sources")),
+            ("Dir::Etc::sourceparts", path("parts")),
+            ("Dir::Etc::preferences", path("none")),
+            ("Dir::Etc::preferencesparts", path("parts")),
+            ("Dir::State::lists", path("lists")),
+            ("Dir::State::status", path("status")),
+            ("Dir::Cache", path("cache")),
+            ("Acquire::Languages", "none".to_owned()),
+            // Lists that could not be fetched are an error, not a warning.
+            ("APT::Update::Error-Mode", "any".to_owned()),
+            // The user that apt downloads as may not enter a private folder.
+            ("APT::Sandbox::User", "root".to_owned()),
+        ] {
+            command.args(["-o", &format!("{option}={value}")]);
+        }
+        said(command.args(arguments))
+    }
+}
+
+/// A folder that goes when it is no longer used.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// Empty, whatever an earlier run left there.
+    pub fn new(path: PathBuf) -> Result<Self> {
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

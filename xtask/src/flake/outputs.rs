@@ -1,0 +1,100 @@
+//! What the flake describes, built and run.
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, ensure};
+
+use super::{evaluate::package, report::Report, serve, standin::Flake};
+use crate::command::{self, said};
+
+/// Both packages, the app, and the unit of the module.
+pub fn native(flake: &Flake, report: &mut Report) {
+    println!("building; the first time takes minutes");
+    let build = |name: &str| flake.build(&package(flake, "", name));
+    let bare = report.step("nix build .#pict-rs-unwrapped, with its unit tests", || {
+        build("pict-rs-unwrapped")
+    });
+    if let Some(bare) = &bare {
+        report.step("it refers to no other store path", || alone(flake, bare));
+    }
+    if let Some(wrapped) = report.step("nix build .#pict-rs", || build("pict-rs")) {
+        report.step("its wrapper puts three helpers on PATH", || {
+            helpers(&wrapped)
+        });
+        report.step("it boots, is healthy, takes a picture", || {
+            serve::check(&wrapped.join("bin/pict-rs"))
+        });
+    }
+    report.step("nix run . -- --version", || {
+        flake.run(&["run", "."], &["--", "--version"])
+    });
+    report.step("nix build of the check fmt", || check(flake, "fmt"));
+    if flake.system.ends_with("linux") {
+        report.step("systemd finds the unit closed", || unit(flake));
+    }
+}
+
+/// The checks that run cargo.
+pub fn checks(flake: &Flake, report: &mut Report) {
+    for name in ["clippy", "tests", "version"] {
+        report.step(&format!("nix build of the check {name}"), || {
+            check(flake, name)
+        });
+    }
+}
+
+/// One static package: the check of its name says that it is static and boots.
+pub fn static_package(flake: &Flake, name: &str, report: &mut Report) {
+    println!("building pict-rs-{name}; the first time takes minutes");
+    let built = report.step(&format!("nix build .#pict-rs-{name}"), || {
+        flake.build(&package(flake, "", &format!("pict-rs-{name}")))
+    });
+    if let Some(path) = built {
+        report.step("it refers to no other store path", || alone(flake, &path));
+        report.step(&format!("pict-rs-{name} is static and serves"), || {
+            check(flake, &format!("boots-{name}"))
+        });
+    }
+}
+
+fn check(flake: &Flake, name: &str) -> Result<()> {
+    flake
+        .build(&format!("checks.{}.{name}", flake.system))
+        .map(drop)
+}
+
+fn alone(flake: &Flake, path: &Path) -> Result<()> {
+    let path = path.display().to_string();
+    let closure = flake.nix.run(&["path-info", "--recursive", &path])?;
+    ensure!(closure.trim() == path, "{closure}");
+    Ok(())
+}
+
+fn helpers(wrapped: &Path) -> Result<()> {
+    let wrapper = fs::read_to_string(wrapped.join("bin/pict-rs"))?;
+    for name in super::evaluate::HELPERS {
+        ensure!(
+            wrapper.contains(&format!("-{name}/bin")),
+            "it lacks {name}: {wrapper}"
+        );
+    }
+    Ok(())
+}
+
+/// What systemd says of the unit without running it.
+fn unit(flake: &Flake) -> Result<()> {
+    let units = flake.build(&format!("checks.{}.vm.standin.units", flake.system))?;
+    let unit = units.join("pict-rs.service");
+    ensure!(
+        command::is_installed("systemd-analyze"),
+        "systemd-analyze is missing; mend it with: apt-get install systemd"
+    );
+    said(command::new("systemd-analyze").arg("verify").arg(&unit))?;
+    // Tenths: the test of the virtual machine has the same threshold.
+    said(
+        command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+            .arg(&unit),
+    )?;
+    Ok(())
+}

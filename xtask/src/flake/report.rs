@@ -1,0 +1,50 @@
+//! One line for each question, and the sum.
+
+use std::{fmt, process::ExitCode, time::Instant};
+
+use anyhow::Result;
+
+/// What was answered so far.
+#[derive(Default)]
+pub struct Report {
+    passed: u32,
+    failed: u32,
+}
+
+impl Report {
+    /// Asks and prints the answer; `None` is a wrong one.
+    pub fn step<T>(&mut self, what: &str, ask: impl FnOnce() -> Result<T>) -> Option<T> {
+        let started = Instant::now();
+        match ask() {
+            Ok(answer) => {
+                let seconds = started.elapsed().as_secs_f64();
+                println!("ok   {what} ({seconds:.1} s)");
+                self.passed += 1;
+                Some(answer)
+            }
+            Err(error) => {
+                println!("FAIL {what}");
+                for line in format!("{error:#}").lines() {
+                    println!("     {line}");
+                }
+                self.failed += 1;
+                None
+            }
+        }
+    }
+
+    /// Success if there were questions and no answer was wrong.
+    pub fn exit_code(&self) -> ExitCode {
+        if self.failed == 0 && self.passed > 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "flake: {} passed, {} failed", self.passed, self.failed)
+    }
+}

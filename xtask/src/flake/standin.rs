@@ -1,0 +1,182 @@
+//! The flake with the stand-in for nixpkgs in place of nixpkgs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::nix::{Nix, Scratch};
+use crate::{
+    cache,
+    command::{self, said},
+};
+
+/// A flake that can be asked.
+pub struct Flake {
+    pub nix: Nix,
+    /// Nix's name of this machine's kind.
+    pub system: String,
+    /// A copy of the repository's files that mutants are made of.
+    pub copy: Scratch,
+    standin: Scratch,
+    _vendor: Scratch,
+}
+
+impl Flake {
+    /// Copies the stand-in and tells it where this machine keeps its tools. The folders have the
+    /// same names at each run, because they are part of what Nix knows a build by.
+    ///
+    /// # Errors
+    /// When crates cannot be fetched or a tool is missing.
+    pub fn prepare(folder: &Path, mut nix: Nix, quick: bool, with_static: bool) -> Result<Self> {
+        let vendor = Scratch::new(folder.join("vendor"))?;
+        if !quick {
+            println!("vendoring the crates");
+            let mut cargo = command::cargo();
+            cargo
+                .args(["vendor", "--quiet", "--locked", "--versioned-dirs"])
+                .arg(&vendor.0);
+            if said(&mut cargo).is_err() {
+                bail!("the crates cannot be fetched; mend it with: cargo fetch --locked");
+            }
+        }
+        let sysroot = said(command::new("rustc").args(["--print", "sysroot"]))?;
+        let version = said(command::new("rustc").arg("--version"))?;
+        for path in [Path::new(sysroot.trim()), &vendor.0] {
+            nix.show(path)?;
+        }
+        let (library, venv) = if with_static {
+            static_rust(&mut nix)?
+        } else {
+            Default::default()
+        };
+
+        let standin = Scratch::new(folder.join("standin"))?;
+        for entry in fs::read_dir(cache::repository().join("nix/standin"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), standin.0.join(entry.file_name()))?;
+        }
+        let text = |value: &Path| format!("{:?}", value.display().to_string());
+        fs::write(
+            standin.0.join("host.nix"),
+            format!(
+                "{{\n  path = \"/usr/bin:/bin\";\n  rustToolchain = {};\n  rustVersion = {:?};\n  vendor = {};\n  rustSrc = {};\n  zigbuild = {};\n}}\n",
+                text(Path::new(sysroot.trim())),
+                version.trim(),
+                text(&vendor.0.canonicalize()?),
+                text(&library),
+                text(&venv),
+            ),
+        )?;
+        let system = nix.run(&[
+            "eval",
+            "--raw",
+            "--impure",
+            "--expr",
+            "builtins.currentSystem",
+        ])?;
+        Ok(Self {
+            copy: copy(folder)?,
+            nix,
+            system,
+            standin,
+            _vendor: vendor,
+        })
+    }
+
+    /// An attribute of the flake in the clone.
+    pub fn own(&self, attribute: &str) -> String {
+        format!(".#{attribute}")
+    }
+
+    /// An attribute of the flake in the copy.
+    pub fn mutant(&self, attribute: &str) -> String {
+        format!("path:{}#{attribute}", self.copy.0.display())
+    }
+
+    /// Runs `nix WORDS…` with the stand-in.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn run(&self, words: &[&str], rest: &[&str]) -> Result<String> {
+        let standin = format!("path:{}", self.standin.0.display());
+        let mut command = self.nix.command();
+        command
+            .args(words)
+            .args(["--override-input", "nixpkgs", &standin])
+            .arg("--no-write-lock-file")
+            .args(rest);
+        said(&mut command)
+    }
+
+    /// What an attribute says of itself, as JSON.
+    ///
+    /// # Errors
+    /// When it does not evaluate.
+    pub fn json(&self, attribute: &str) -> Result<serde_json::Value> {
+        Ok(serde_json::from_str(
+            &self.run(&["eval", "--json", attribute], &[])?,
+        )?)
+    }
+
+    /// Builds an attribute; gives where it is.
+    ///
+    /// # Errors
+    /// When it does not build: with the end of its log.
+    pub fn build(&self, attribute: &str) -> Result<PathBuf> {
+        let words = [
+            "build",
+            "--no-link",
+            "--print-out-paths",
+            "--print-build-logs",
+        ];
+        let path = self.run(&[&words[..], &[&self.own(attribute)]].concat(), &[])?;
+        Ok(path.trim().into())
+    }
+}
+
+/// The files of the repository that git knows or would know.
+pub fn files() -> Result<Vec<String>> {
+    let mut git = command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let list = said(&mut git)?;
+    let is_there = |file: &&str| cache::repository().join(file).is_file();
+    Ok(list.lines().filter(is_there).map(str::to_owned).collect())
+}
+
+fn copy(folder: &Path) -> Result<Scratch> {
+    let copy = Scratch::new(folder.join("mutant"))?;
+    for file in files()? {
+        let to = copy.0.join(&file);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::copy(cache::repository().join(&file), to)?;
+    }
+    Ok(copy)
+}
+
+/// The standard library's source and zig, where `cargo xtask dist` puts them.
+fn static_rust(nix: &mut Nix) -> Result<(PathBuf, PathBuf)> {
+    let about = said(command::new("rustc").arg("-vV"))?;
+    let release = about
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "))
+        .context("rustc does not tell its release")?;
+    let folder = cache::folder(&format!("static-rust-{release}"))?;
+    let find = |name: &str| {
+        let path = folder.join(name);
+        path.canonicalize().map_err(|_| {
+            anyhow!(
+                "{} is not there; mend it with: cargo xtask dist",
+                path.display()
+            )
+        })
+    };
+    let (library, venv) = (find("library")?, find("venv")?);
+    nix.show(&library)?;
+    nix.show(&venv)?;
+    Ok((library, venv))
+}
