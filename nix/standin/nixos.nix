@@ -66,20 +66,30 @@ let
       lib.concatMapStringsSep "" (entry: "${name}=${words entry}\n") value
     else
       "${name}=${words value}\n";
-  unit =
-    {
-      description,
-      after,
-      serviceConfig,
-      ...
-    }:
-    ''
-      [Unit]
-      Description=${description}
-      ${lines "After" after}
-      [Service]
-      ${lib.concatStringsSep "" (lib.mapAttrsToList lines serviceConfig)}
-    '';
+  unit = service: ''
+    [Unit]
+    Description=${service.description}
+    ${lines "After" service.after}
+    [Service]
+    ${lib.concatStringsSep "" (lib.mapAttrsToList lines service.serviceConfig)}
+  '';
+
+  # Commands that write the files of a machine below $out.
+  write = path: text: "install -D -m 400 /dev/stdin $out/${path} <<<${lib.escapeShellArg text}\n";
+  enable = name: target: ''
+    mkdir -p $out/etc/systemd/system/${target}.wants
+    ln -s ../${name}.service $out/etc/systemd/system/${target}.wants/${name}.service
+  '';
+  files =
+    node:
+    lib.concatStringsSep "" (
+      lib.mapAttrsToList (name: file: write "etc/${name}" file.text) node.environment.etc
+      ++ lib.mapAttrsToList (
+        name: service:
+        write "etc/systemd/system/${name}.service" (unit service)
+        + lib.concatMapStringsSep "" (enable name) service.wantedBy
+      ) node.systemd.services
+    );
 in
 {
   inherit machine;
@@ -101,28 +111,21 @@ in
           ];
         }).config;
       nodes = lib.mapAttrs (_: machine) test.nodes;
-      units = lib.mapAttrs (_: { systemd, ... }: lib.mapAttrs (_: unit) systemd.services) nodes;
     in
     pkgs.runCommand "vm-test-run-${test.name}"
       {
         # Everything that the machines are is part of the derivation, so it is evaluated.
-        units = lib.toJSON units;
-        firewall = lib.toJSON (lib.mapAttrs (_: node: node.networking.firewall) nodes);
+        machines = lib.toJSON (
+          lib.mapAttrs (_: node: {
+            units = lib.mapAttrs (_: unit) node.systemd.services;
+            inherit (node.networking) firewall;
+          }) nodes
+        );
         inherit (test) testScript;
-        passthru.standin = {
-          # The units as files, for what systemd can say about a unit without running it.
-          units = pkgs.runCommand "units" { } ''
-            mkdir $out
-            ${lib.concatStringsSep "\n" (
-              lib.concatLists (
-                lib.mapAttrsToList (
-                  _: lib.mapAttrsToList (name: text: "printf %s ${lib.escapeShellArg text} >$out/${name}.service")
-                ) units
-              )
-            )}
-          '';
-          inherit (test) testScript;
-        };
+        # What a machine is made of, for those who have a system to put it into.
+        passthru.standin = lib.mapAttrs (
+          name: node: pkgs.runCommand name { } (files node + write "srv/test.py" test.testScript)
+        ) nodes;
       }
       ''
         echo "the stand-in has no kernel to boot: this test needs nixpkgs itself" >&2

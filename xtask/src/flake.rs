@@ -6,6 +6,7 @@
 //! Start at [`run`]; [`nix`] provides Nix itself, [`standin`] the package set, and the rest are
 //! the questions that are asked.
 
+mod boot;
 mod evaluate;
 mod mutants;
 mod nix;
@@ -31,6 +32,9 @@ pub struct Args {
     /// Also build the checks `fmt`, `clippy` and `tests` (minutes).
     #[arg(long)]
     checks: bool,
+    /// Also run the test of the NixOS module on a Debian that boots in a container (root).
+    #[arg(long)]
+    boot: bool,
     /// Also build these static packages, and boot them, under qemu where the processor is
     /// another one: amd64, arm64, armv7l or all (minutes each).
     #[arg(long = "static", value_delimiter = ',', value_name = "TARGETS")]
@@ -59,6 +63,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             );
         }
     }
+    if args.boot {
+        provision::ensure(&provision::FOR_BOOT, install)?;
+    }
     let folder = cache::folder("nix")?;
     // Only one run at a time: all share the folder.
     let lock = fs::File::create(folder.join("lock"))?;
@@ -74,6 +81,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     mutants::all(&flake, &mut report);
     if !args.quick {
         outputs::native(&flake, &mut report);
+    }
+    if args.boot {
+        report.step("the test of the module passes on a booted system", || {
+            boot::test(&flake, &folder)
+        });
     }
     if args.checks {
         outputs::checks(&flake, &mut report);

@@ -84,6 +84,20 @@ pub const FOR_STATIC: [Program; 4] = [
     },
 ];
 
+/// What `cargo xtask flake --boot` wants besides.
+pub const FOR_BOOT: [Program; 2] = [
+    Program {
+        name: "debootstrap",
+        package: "debootstrap",
+        purpose: "makes the system that is booted",
+    },
+    Program {
+        name: "systemd-nspawn",
+        package: "systemd-container",
+        purpose: "boots it",
+    },
+];
+
 /// What `cargo xtask bench` wants.
 pub const FOR_BENCH: [Program; 10] = [
     Program {

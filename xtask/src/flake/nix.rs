@@ -225,17 +225,7 @@ impl<'a> Apt<'a> {
             fs::create_dir_all(folder.join(name))?;
         }
         fs::write(folder.join("status"), "")?;
-        // The mirror that this machine uses anyway.
-        let sites = said(command::new("apt-get").args([
-            "indextargets",
-            "--format",
-            "$(SITE)",
-            "Created-By: Packages",
-        ]))?;
-        let mirror = sites
-            .lines()
-            .find(|site| site.ends_with("/debian"))
-            .context("apt knows no mirror of Debian; mend it with: apt-get update")?;
+        let mirror = mirror()?;
         fs::write(
             folder.join("sources"),
             format!(
@@ -267,6 +257,22 @@ impl<'a> Apt<'a> {
         }
         said(command.args(arguments))
     }
+}
+
+/// The mirror of Debian that this machine uses anyway.
+pub fn mirror() -> Result<String> {
+    let mut apt = command::new("apt-get");
+    apt.args([
+        "indextargets",
+        "--format",
+        "$(SITE)",
+        "Created-By: Packages",
+    ]);
+    let sites = said(&mut apt)?;
+    let mirror = sites.lines().find(|site| site.ends_with("/debian"));
+    Ok(mirror
+        .context("apt knows no mirror of Debian; mend it with: apt-get update")?
+        .to_owned())
 }
 
 /// A folder that goes when it is no longer used.

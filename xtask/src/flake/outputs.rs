@@ -83,8 +83,8 @@ fn helpers(wrapped: &Path) -> Result<()> {
 
 /// What systemd says of the unit without running it.
 fn unit(flake: &Flake) -> Result<()> {
-    let units = flake.build(&format!("checks.{}.vm.standin.units", flake.system))?;
-    let unit = units.join("pict-rs.service");
+    let machine = flake.build(&format!("checks.{}.vm.standin.server", flake.system))?;
+    let unit = machine.join("etc/systemd/system/pict-rs.service");
     ensure!(
         command::is_installed("systemd-analyze"),
         "systemd-analyze is missing; mend it with: apt-get install systemd"
