@@ -1,6 +1,8 @@
 //! The server. Reads command line, environment and configuration file; everything else is in
 //! `pict-rs-core` (services) and `http` (their HTTP side).
 
+#[cfg(all(target_env = "musl", target_pointer_width = "64"))]
+mod allocator;
 mod cli;
 mod http;
 mod load;
@@ -17,6 +19,8 @@ use pict_rs_core::worker::Worker;
 use crate::cli::{Cli, Command};
 
 fn main() -> anyhow::Result<()> {
+    #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
+    allocator::tune();
     let cli = Cli::parse();
     // A variable that is not UTF-8 cannot be one of ours.
     let environment = std::env::vars_os()
