@@ -16,6 +16,7 @@ mod direction;
 mod flake;
 mod provision;
 mod test;
+mod tool;
 
 use std::process::ExitCode;
 

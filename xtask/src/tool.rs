@@ -1,0 +1,50 @@
+//! Cargo's helper programs that chores run: each in one pinned version, installed from the
+//! registry into the cache when it is not there yet, never into the user's own cargo.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::{cache, command};
+
+/// A program that is a crate.
+pub struct Tool {
+    /// Crate and program have the same name.
+    pub name: &'static str,
+    /// One version for everybody, so that a new release cannot break an old commit.
+    pub version: &'static str,
+}
+
+/// Judges licences, banned crates, sources and advisories.
+pub const DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+};
+impl Tool {
+    /// The program, installed first if it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be installed, which needs the crate registry.
+    pub fn installed(&self) -> Result<PathBuf> {
+        let Self { name, version } = self;
+        let root = cache::folder("tools")?.join(format!("{name}-{version}"));
+        let program = root.join("bin").join(name);
+        if program.is_file() {
+            return Ok(program);
+        }
+        println!("installing {name} {version} into {}", root.display());
+        command::run(
+            command::cargo()
+                .args(["install", "--quiet", "--locked", name])
+                .args(["--version", version, "--root"])
+                .arg(&root)
+                // The caller's target folder stays free of its few hundred crates.
+                .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
+                // They run for seconds, so compiling them well would cost more than it saves.
+                .env("CARGO_PROFILE_RELEASE_LTO", "off")
+                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        )
+        .with_context(|| format!("{name} could not be installed"))?;
+        Ok(program)
+    }
+}
