@@ -50,6 +50,13 @@ pub struct Args {
 /// When the questions cannot be asked: no Nix, no crates, no room. A wrong answer is no error
 /// but a failing exit code.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    Ok(match ask(args)? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn ask(args: &Args) -> Result<bool> {
     let targets = chosen(&args.targets)?;
     let install = !args.no_install;
     provision::ensure(&provision::FOR_FLAKE, install)?;
@@ -94,7 +101,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         outputs::static_package(&flake, name, &mut report);
     }
     println!("{report}");
-    Ok(report.exit_code())
+    Ok(report.is_good())
 }
 
 /// The static targets that were asked for, each once.

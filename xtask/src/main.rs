@@ -1,18 +1,21 @@
-//! Every chore of the repository, as Rust instead of shell: `cargo xtask test | bench | flake`.
+//! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
+//! bench`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
-//! nothing here is linked into it. Start reading at the chore: [`mod@test`],
-//! [`mod@bench`] or [`mod@flake`].
+//! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],
+//! [`mod@flake`] or [`mod@bench`].
 #![expect(
     clippy::print_stdout,
     reason = "a command-line tool whose output is its purpose"
 )]
 
+mod apt;
 mod bench;
 mod cache;
 mod command;
 mod deny;
 mod direction;
+mod dist;
 mod flake;
 mod provision;
 mod test;
@@ -33,6 +36,8 @@ struct Args {
 enum Chore {
     /// Check everything that must hold before a change lands: the one gate, here and in CI.
     Test(test::Args),
+    /// Make the static binaries and their packages, ready for a release.
+    Dist(dist::Args),
     /// Measure pict-rs beside its peers and write docs/benchmarks.md.
     Bench(bench::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
@@ -42,6 +47,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Args::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };

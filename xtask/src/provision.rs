@@ -36,6 +36,30 @@ pub const FOR_TESTS: [Program; 3] = [
     },
 ];
 
+/// What `cargo xtask dist` wants beside zig and the standard library's sources.
+pub const FOR_DIST: [Program; 4] = [
+    Program {
+        name: "cc",
+        package: "gcc",
+        purpose: "compiles what runs while building",
+    },
+    Program {
+        name: "nasm",
+        package: "nasm",
+        purpose: "assembles libjpeg's SIMD for amd64",
+    },
+    Program {
+        name: "python3",
+        package: "python3-venv",
+        purpose: "installs zig, which compiles C for every target",
+    },
+    Program {
+        name: "dpkg-deb",
+        package: "dpkg",
+        purpose: "unpacks the sources of Rust's standard library",
+    },
+];
+
 /// What `cargo xtask flake` wants; Nix itself it fetches.
 pub const FOR_FLAKE: [Program; 4] = [
     Program {

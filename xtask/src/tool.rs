@@ -20,6 +20,27 @@ pub const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
+/// Builds a binary that carries the list of its dependencies.
+pub const AUDITABLE: Tool = Tool {
+    name: "cargo-auditable",
+    version: "0.7.7",
+};
+/// Writes the bill of materials.
+pub const CYCLONEDX: Tool = Tool {
+    name: "cargo-cyclonedx",
+    version: "0.5.9",
+};
+/// Makes Debian packages.
+pub const DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
+};
+/// Makes RPM packages.
+pub const RPM: Tool = Tool {
+    name: "cargo-generate-rpm",
+    version: "0.21.1",
+};
+
 impl Tool {
     /// The program, installed first if it is missing.
     ///

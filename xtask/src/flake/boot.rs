@@ -10,11 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{
-    nix::{Scratch, mirror},
-    standin::Flake,
-};
+use super::standin::Flake;
 use crate::{
+    apt::{Scratch, mirror},
     cache,
     command::{self, said},
 };
@@ -46,7 +44,7 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     said(
         command::new("cp")
             .args(["--archive", "--no-target-directory"])
-            .args([&debian, &root.0]),
+            .args([&debian, root.path()]),
     )?;
 
     let store = folder.join("store").display().to_string();
@@ -54,12 +52,12 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     let closure = flake.nix.run(&["path-info", "--recursive", &path])?;
     for path in closure.lines().map(Path::new) {
         let name = path.file_name().context("a store path has a name")?;
-        lay(path, &root.0.join(&STORE[1..]).join(name), &store)?;
+        lay(path, &root.path().join(&STORE[1..]).join(name), &store)?;
     }
-    lay(&machine, &root.0, &store)?;
+    lay(&machine, root.path(), &store)?;
     let driver = cache::repository().join("nix/standin/driver.py");
-    fs::copy(driver, root.0.join("srv/driver.py"))?;
-    let units = root.0.join("etc/systemd/system");
+    fs::copy(driver, root.path().join("srv/driver.py"))?;
+    let units = root.path().join("etc/systemd/system");
     fs::write(units.join("driver.service"), DRIVER)?;
     symlink(
         "../driver.service",
@@ -70,13 +68,13 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     nspawn
         .args(["120", "systemd-nspawn", "--quiet", "--register=no"])
         .args(["--keep-unit", "--boot", "--directory"])
-        .arg(&root.0);
+        .arg(root.path());
     let booted = said(&mut nspawn);
-    if root.0.join("srv/passed").exists() {
+    if root.path().join("srv/passed").exists() {
         return Ok(());
     }
     // What the script said tells more than what the container said.
-    let output = fs::read_to_string(root.0.join("srv/output")).unwrap_or_default();
+    let output = fs::read_to_string(root.path().join("srv/output")).unwrap_or_default();
     let lines: Vec<_> = output.lines().collect();
     let end = lines.len().saturating_sub(20);
     match booted {
@@ -94,12 +92,12 @@ fn debian(folder: &Path) -> Result<std::path::PathBuf> {
         said(
             command::new("debootstrap")
                 .args(["--variant=minbase", &format!("--include={PACKAGES}"), SUITE])
-                .arg(&part.0)
+                .arg(part.path())
                 .arg(mirror()?),
         )
         .context("it wants root and Debian's packages")?;
         // Last, so that an interrupted one is not taken for a whole one.
-        fs::rename(&part.0, &made)?;
+        fs::rename(part.path(), &made)?;
     }
     Ok(made)
 }

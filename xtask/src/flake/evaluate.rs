@@ -3,10 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{
-    report::Report,
-    standin::{Flake, files},
-};
+use super::{report::Report, standin::Flake};
+use crate::cache;
 
 /// The targets that are promised, said a second time on purpose: a wrong triple in the flake
 /// must not pass.
@@ -61,7 +59,7 @@ pub fn package(flake: &Flake, reference: &str, rest: &str) -> String {
 }
 
 fn parse(flake: &Flake) -> Result<()> {
-    let all = files()?;
+    let all = cache::files()?;
     let nix: Vec<_> = all.iter().filter(|file| file.ends_with(".nix")).collect();
     ensure!(nix.len() > 5, "this is not the repository");
     for file in nix {

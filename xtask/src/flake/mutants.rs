@@ -172,7 +172,7 @@ struct Mistaken {
 
 impl Mistaken {
     fn make(flake: &Flake, mutant: &Mutant) -> Result<Self> {
-        let path = flake.copy.0.join(mutant.file);
+        let path = flake.copy.path().join(mutant.file);
         let right = fs::read_to_string(&path)?;
         let mut wrong = right.clone();
         for (from, to) in mutant.edits {

@@ -13,7 +13,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::command::{self, said};
+use crate::{
+    apt::{Apt, Scratch},
+    command::{self, said},
+};
 
 /// A Nix with a store of its own.
 pub struct Nix {
@@ -129,26 +132,17 @@ fn fetch(folder: &Path, private: &Path) -> Result<()> {
         private.display()
     );
     let scratch = Scratch::new(folder.join("fetch"))?;
-    let apt = Apt::new(&scratch.0)?;
-    if apt.run(&["update"]).is_err() {
-        bail!("Debian {SUITE} cannot be reached; mend it with: apt-get update, until that works");
-    }
-    // An empty status file makes apt resolve everything, the C library included.
-    apt.run(&[
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "--download-only",
-        "nix-bin",
-    ])?;
-
-    let root = scratch.0.join("root");
+    let packages = Apt::new(scratch.path(), &[SUITE])?
+        .download_closure("nix-bin")
+        .with_context(|| {
+            format!(
+                "Debian {SUITE} cannot be reached; mend it with: apt-get update, until that works"
+            )
+        })?;
+    let root = scratch.path().join("root");
     fs::create_dir_all(&root)?;
-    for package in fs::read_dir(scratch.0.join("cache/archives"))? {
-        let package = package?.path();
-        if package.extension().is_some_and(|found| found == "deb") {
-            said(command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
-        }
+    for package in packages {
+        said(command::new("dpkg-deb").arg("-x").arg(&package).arg(&root))?;
     }
     place(&root, private)
 }
@@ -214,81 +208,4 @@ fn loaders(folder: &Path) -> Vec<PathBuf> {
                 .is_some_and(|name| name.to_string_lossy().starts_with("ld-linux-"))
         })
         .collect()
-}
-
-/// apt-get with lists and packages of its own, so that the machine's are left alone.
-struct Apt<'a>(&'a Path);
-
-impl<'a> Apt<'a> {
-    fn new(folder: &'a Path) -> Result<Self> {
-        for name in ["lists/partial", "cache/archives/partial", "parts"] {
-            fs::create_dir_all(folder.join(name))?;
-        }
-        fs::write(folder.join("status"), "")?;
-        let mirror = mirror()?;
-        fs::write(
-            folder.join("sources"),
-            format!(
-                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {SUITE} main\n"
-            ),
-        )?;
-        Ok(Self(folder))
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<String> {
-        let path = |name: &str| self.0.join(name).display().to_string();
-        let mut command = command::new("apt-get");
-        command.arg("-q");
-        for (option, value) in [
-            ("Dir::Etc::sourcelist", path("sources")),
-            ("Dir::Etc::sourceparts", path("parts")),
-            ("Dir::Etc::preferences", path("none")),
-            ("Dir::Etc::preferencesparts", path("parts")),
-            ("Dir::State::lists", path("lists")),
-            ("Dir::State::status", path("status")),
-            ("Dir::Cache", path("cache")),
-            ("Acquire::Languages", "none".to_owned()),
-            // Lists that could not be fetched are an error, not a warning.
-            ("APT::Update::Error-Mode", "any".to_owned()),
-            // The user that apt downloads as may not enter a private folder.
-            ("APT::Sandbox::User", "root".to_owned()),
-        ] {
-            command.args(["-o", &format!("{option}={value}")]);
-        }
-        said(command.args(arguments))
-    }
-}
-
-/// The mirror of Debian that this machine uses anyway.
-pub fn mirror() -> Result<String> {
-    let mut apt = command::new("apt-get");
-    apt.args([
-        "indextargets",
-        "--format",
-        "$(SITE)",
-        "Created-By: Packages",
-    ]);
-    let sites = said(&mut apt)?;
-    let mirror = sites.lines().find(|site| site.ends_with("/debian"));
-    Ok(mirror
-        .context("apt knows no mirror of Debian; mend it with: apt-get update")?
-        .to_owned())
-}
-
-/// A folder that goes when it is no longer used.
-pub struct Scratch(pub PathBuf);
-
-impl Scratch {
-    /// Empty, whatever an earlier run left there.
-    pub fn new(path: PathBuf) -> Result<Self> {
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -10,8 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::nix::Scratch;
-use crate::cache;
+use crate::{apt::Scratch, cache};
 
 /// What the server says once it can be spoken to.
 const LISTENING: &str = "listening on http://";
@@ -23,7 +22,7 @@ pub fn check(program: &Path) -> Result<()> {
     let mut server = Killed(
         Command::new(program)
             .args(["run", "--address", "127.0.0.1:0"])
-            .current_dir(&folder.0)
+            .current_dir(folder.path())
             .env_clear()
             .env("PATH", "")
             .stdin(Stdio::null())

@@ -5,12 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 
-use super::nix::{Nix, Scratch};
+use super::nix::Nix;
 use crate::{
+    apt::Scratch,
     cache,
     command::{self, said},
+    dist,
 };
 
 /// A flake that can be asked.
@@ -31,20 +33,21 @@ impl Flake {
     /// # Errors
     /// When crates cannot be fetched or a tool is missing.
     pub fn prepare(folder: &Path, mut nix: Nix, quick: bool, with_static: bool) -> Result<Self> {
+        let builds = !quick || with_static;
         let vendor = Scratch::new(folder.join("vendor"))?;
-        if !quick {
+        if builds {
             println!("vendoring the crates");
             let mut cargo = command::cargo();
             cargo
                 .args(["vendor", "--quiet", "--locked", "--versioned-dirs"])
-                .arg(&vendor.0);
+                .arg(vendor.path());
             if said(&mut cargo).is_err() {
                 bail!("the crates cannot be fetched; mend it with: cargo fetch --locked");
             }
         }
         let sysroot = said(command::new("rustc").args(["--print", "sysroot"]))?;
         let version = said(command::new("rustc").arg("--version"))?;
-        for path in [Path::new(sysroot.trim()), &vendor.0] {
+        for path in [Path::new(sysroot.trim()), vendor.path()] {
             nix.show(path)?;
         }
         let (library, venv) = if with_static {
@@ -56,16 +59,16 @@ impl Flake {
         let standin = Scratch::new(folder.join("standin"))?;
         for entry in fs::read_dir(cache::repository().join("nix/standin"))? {
             let entry = entry?;
-            fs::copy(entry.path(), standin.0.join(entry.file_name()))?;
+            fs::copy(entry.path(), standin.path().join(entry.file_name()))?;
         }
         let text = |value: &Path| format!("{:?}", value.display().to_string());
         fs::write(
-            standin.0.join("host.nix"),
+            standin.path().join("host.nix"),
             format!(
                 "{{\n  path = \"/usr/bin:/bin\";\n  rustToolchain = {};\n  rustVersion = {:?};\n  vendor = {};\n  rustSrc = {};\n  zigbuild = {};\n}}\n",
                 text(Path::new(sysroot.trim())),
                 version.trim(),
-                text(&vendor.0.canonicalize()?),
+                text(&vendor.path().canonicalize()?),
                 text(&library),
                 text(&venv),
             ),
@@ -93,7 +96,7 @@ impl Flake {
 
     /// An attribute of the flake in the copy.
     pub fn mutant(&self, attribute: &str) -> String {
-        format!("path:{}#{attribute}", self.copy.0.display())
+        format!("path:{}#{attribute}", self.copy.path().display())
     }
 
     /// Runs `nix WORDS…` with the stand-in.
@@ -101,7 +104,7 @@ impl Flake {
     /// # Errors
     /// When it fails.
     pub fn run(&self, words: &[&str], rest: &[&str]) -> Result<String> {
-        let standin = format!("path:{}", self.standin.0.display());
+        let standin = format!("path:{}", self.standin.path().display());
         let mut command = self.nix.command();
         command
             .args(words)
@@ -137,45 +140,15 @@ impl Flake {
     }
 }
 
-/// The files of the repository that git knows or would know.
-pub fn files() -> Result<Vec<String>> {
-    let mut git = command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    let list = said(&mut git)?;
-    let is_there = |file: &&str| cache::repository().join(file).is_file();
-    Ok(list.lines().filter(is_there).map(str::to_owned).collect())
-}
-
 fn copy(folder: &Path) -> Result<Scratch> {
     let copy = Scratch::new(folder.join("mutant"))?;
-    for file in files()? {
-        let to = copy.0.join(&file);
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::copy(cache::repository().join(&file), to)?;
-    }
+    cache::copy_sources(copy.path())?;
     Ok(copy)
 }
 
-/// The standard library's source and zig, where `cargo xtask dist` puts them.
+/// The standard library's source and zig, as `cargo xtask dist` has them.
 fn static_rust(nix: &mut Nix) -> Result<(PathBuf, PathBuf)> {
-    let about = said(command::new("rustc").arg("-vV"))?;
-    let release = about
-        .lines()
-        .find_map(|line| line.strip_prefix("release: "))
-        .context("rustc does not tell its release")?;
-    let folder = cache::folder(&format!("static-rust-{release}"))?;
-    let find = |name: &str| {
-        let path = folder.join(name);
-        path.canonicalize().map_err(|_| {
-            anyhow!(
-                "{} is not there; mend it with: cargo xtask dist",
-                path.display()
-            )
-        })
-    };
-    let (library, venv) = (find("library")?, find("venv")?);
+    let (library, venv) = dist::static_rust()?;
     nix.show(&library)?;
     nix.show(&venv)?;
     Ok((library, venv))

@@ -1,0 +1,183 @@
+//! Debian's packages as files, taken from any suite without touching the machine: apt with a
+//! configuration, lists and a cache of its own. Needs no root and installs nothing.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::command::{self, said};
+
+/// A folder that goes when it is no longer needed, so that an interrupted fetch leaves nothing
+/// that looks whole.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Empty, whatever an earlier run left.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new(path: PathBuf) -> Result<Self> {
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Debian's package manager on lists of its own.
+pub struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    /// Looks into `suites`, working in the folder `apt` of `scratch`.
+    ///
+    /// # Errors
+    /// When the machine's own apt knows no mirror of Debian.
+    pub fn new(scratch: &Path, suites: &[&str]) -> Result<Self> {
+        let folder = scratch.join("apt");
+        for name in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        fs::write(folder.join("status"), "")?;
+        let mirror = mirror()?;
+        let sources: String = suites
+            .iter()
+            .map(|suite| {
+                format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
+            })
+            .collect();
+        fs::write(folder.join("sources.list"), sources)?;
+        let apt = Self { folder };
+        // A suite that is gone must not hide the others; what is missing shows when it is wanted.
+        let _ = said(apt.command("apt-get").args(["--quiet", "update"]));
+        Ok(apt)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = command::new(program);
+        let folder = self.folder.display();
+        for option in [
+            format!("Dir::Etc::sourcelist={folder}/sources.list"),
+            "Dir::Etc::sourceparts=/dev/null".to_owned(),
+            "Dir::Etc::preferences=/dev/null".to_owned(),
+            "Dir::Etc::preferencesparts=/dev/null".to_owned(),
+            format!("Dir::State::lists={folder}/lists"),
+            format!("Dir::State::status={folder}/status"),
+            format!("Dir::Cache={folder}/cache"),
+            // The download is not handed to a user who may not write here.
+            "APT::Sandbox::User=".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command
+    }
+
+    /// The newest Debian revision of exactly this upstream version, as a file.
+    ///
+    /// # Errors
+    /// When no suite has it or the mirror is not reached.
+    pub fn download(&self, package: &str, upstream: &str) -> Result<PathBuf> {
+        let listing = said(self.command("apt-cache").args(["madison", package]))?;
+        let version = revision(&listing, upstream)
+            .with_context(|| format!("Debian has no {package} {upstream}, or is not reached"))?;
+        said(
+            self.command("apt-get")
+                .args(["--quiet", "download"])
+                .arg(format!("{package}={version}"))
+                .current_dir(&self.folder),
+        )?;
+        let mut found = packages_in(&self.folder)?;
+        found.pop().context("apt-get downloaded no package")
+    }
+
+    /// A package and all that it needs, the C library included, as files.
+    ///
+    /// # Errors
+    /// When no suite has it or the mirror is not reached.
+    pub fn download_closure(&self, package: &str) -> Result<Vec<PathBuf>> {
+        // With an empty status file nothing counts as installed.
+        said(self.command("apt-get").args([
+            "--quiet",
+            "install",
+            "--yes",
+            "--no-install-recommends",
+            "--download-only",
+            package,
+        ]))?;
+        packages_in(&self.folder.join("cache/archives"))
+    }
+}
+
+fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The version column of `apt-cache madison` whose upstream part is `upstream`. Debian appends
+/// `+dfsg…` or `-1` to it.
+fn revision<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
+    listing
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .map(str::trim)
+        .find(|version| {
+            version
+                .strip_prefix(upstream)
+                .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
+        })
+}
+
+/// The mirror that the machine's own apt uses.
+///
+/// # Errors
+/// When it has none.
+pub fn mirror() -> Result<String> {
+    let sites = said(command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(SITE)",
+        "Created-By: Packages",
+    ]))?;
+    sites
+        .lines()
+        .find(|site| site.trim_end_matches('/').ends_with("/debian"))
+        .map(str::to_owned)
+        .context("this machine's apt has no Debian mirror; mend it: add one to sources.list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::revision;
+
+    #[test]
+    fn only_the_compilers_own_version_will_do() {
+        let listing = " rust-src | 1.95.10+dfsg1-1 | mirror sid/main amd64 Packages\n\
+                        rust-src | 1.95.1+dfsg1-2~bpo13+1 | mirror trixie-backports/main amd64\n\
+                        rust-src | 1.85.0+dfsg3-1 | mirror trixie/main amd64 Packages\n";
+        assert_eq!(revision(listing, "1.95.1"), Some("1.95.1+dfsg1-2~bpo13+1"));
+        assert_eq!(revision(listing, "1.85.0"), Some("1.85.0+dfsg3-1"));
+        assert_eq!(revision(listing, "1.95"), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! `cargo xtask dist`: static musl binaries for every target, with their bill of materials,
+//! checksums and packages, the same bytes wherever they are made.
+//!
+//! A target's folder appears in the output only when all of it is done.
+
+mod build;
+mod bundle;
+mod package;
+mod target;
+mod toolchain;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{cache, provision};
+use build::Build;
+use target::Target;
+use toolchain::Toolchain;
+
+/// Options of `cargo xtask dist`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to build for.
+    #[arg(long, value_delimiter = ',', default_value = "all", value_parser = target::words())]
+    target: Vec<String>,
+    /// Where the results go.
+    #[arg(long, default_value = "dist")]
+    out: PathBuf,
+    /// Only the binaries and their checksums.
+    #[arg(long)]
+    no_packages: bool,
+    /// Build a second time in another folder and compare: the bytes must be the same.
+    #[arg(long)]
+    verify: bool,
+    /// Never install a missing program; say which ones are missing.
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// Builds, bundles, and prints sizes, checksums and seconds.
+///
+/// # Errors
+/// One line that names the cause and, where there is one, the command that mends it. What was
+/// not finished is not in the output folder.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let dist = Dist::prepare(&target::named(&args.target), !args.no_install)?;
+    dist.build()?;
+    if args.verify {
+        dist.verify(&dist.targets)?;
+    }
+    dist.bundle(&cache::repository().join(&args.out), !args.no_packages)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that a build needs is there.
+pub struct Dist {
+    targets: Vec<&'static Target>,
+    toolchain: Toolchain,
+    build: Build,
+    started: Instant,
+}
+
+impl Dist {
+    /// For every target there is.
+    ///
+    /// # Errors
+    /// As [`Dist::prepare`].
+    pub fn of_all_targets(install: bool) -> Result<Self> {
+        Self::prepare(&target::ALL.iter().collect::<Vec<_>>(), install)
+    }
+
+    /// Provisions what is missing.
+    ///
+    /// # Errors
+    /// One line that names what cannot be had, with the command that mends it.
+    fn prepare(targets: &[&'static Target], install: bool) -> Result<Self> {
+        let started = Instant::now();
+        let missing = provision::ensure(&provision::FOR_DIST, install)?;
+        if let Some(program) = missing.first() {
+            bail!("{} is missing: {}", program.name, program.purpose);
+        }
+        let toolchain = Toolchain::ensure(targets)?;
+        let build = Build::of_repository(&toolchain)?;
+        enough_room(&build.target_folder, targets.len())?;
+        let dist = Self {
+            targets: targets.to_vec(),
+            toolchain,
+            build,
+            started,
+        };
+        dist.say("toolchain ready");
+        Ok(dist)
+    }
+
+    /// Compiles.
+    ///
+    /// # Errors
+    /// When cargo fails.
+    pub fn build(&self) -> Result<()> {
+        self.build.run(&self.targets)?;
+        self.say("built");
+        Ok(())
+    }
+
+    /// Puts binaries, bills of materials, packages and checksums into `out`.
+    ///
+    /// # Errors
+    /// When a tool fails or the disk is full.
+    pub fn bundle(&self, out: &Path, packages: bool) -> Result<()> {
+        for target in &self.targets {
+            bundle::make(&self.build, target, out, packages)?;
+        }
+        bundle::write_checksums(out)?;
+        print!("{}", bundle::summary(out, &self.targets)?);
+        self.say("finished");
+        Ok(())
+    }
+
+    /// Builds one target again from a copy of the sources; see [`Dist::verify`].
+    ///
+    /// # Errors
+    /// As [`Dist::verify`].
+    pub fn verify_first(&self) -> Result<()> {
+        self.verify(&self.targets[..1])
+    }
+
+    /// Builds a copy of the sources in another folder, with another target folder, and compares.
+    ///
+    /// # Errors
+    /// When the bytes differ.
+    fn verify(&self, targets: &[&'static Target]) -> Result<()> {
+        let elsewhere = cache::folder("verify")?;
+        let sources = elsewhere.join("a-copy-in-a-folder-with-another-name");
+        let _ = fs::remove_dir_all(&sources);
+        cache::copy_sources(&sources)?;
+        let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
+        again.run(targets)?;
+        for target in targets {
+            let (first, second) = (self.build.binary(target), again.binary(target));
+            if fs::read(&first)? != fs::read(&second)? {
+                bail!(
+                    "{}: two builds differ: {} and {}",
+                    target.name,
+                    first.display(),
+                    second.display()
+                );
+            }
+            println!("{}: the same bytes from two folders", target.name);
+        }
+        fs::remove_dir_all(sources)?;
+        self.say("verified");
+        Ok(())
+    }
+
+    fn say(&self, what: &str) {
+        println!("{what} after {:.1} s", self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// What Nix's stand-in for nixpkgs builds static packages with: the standard library's sources,
+/// and the Python environment with zig.
+///
+/// # Errors
+/// As [`Dist::prepare`].
+pub fn static_rust() -> Result<(PathBuf, PathBuf)> {
+    let toolchain = Toolchain::ensure(&target::ALL.iter().collect::<Vec<_>>())?;
+    let library = toolchain
+        .library
+        .context("one target always builds its own")?;
+    Ok((library, toolchain.venv))
+}
+
+/// What a full build of one target leaves in the target folder, with some room to spare.
+const BYTES_PER_TARGET: u64 = 1 << 30;
+
+fn enough_room(folder: &Path, targets: usize) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let disk = rustix::fs::statvfs(folder)?;
+    let free = disk.f_bavail * disk.f_frsize;
+    let wanted = BYTES_PER_TARGET * targets as u64;
+    if free < wanted {
+        bail!(
+            "{} has {} MiB free and {targets} targets may take {} MiB; mend it: cargo clean, or set CARGO_TARGET_DIR to another disk",
+            folder.display(),
+            free >> 20,
+            wanted >> 20,
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Compiles the static binaries, with a call of cargo for each target: in one call for several,
+//! cargo gives a crate the same features on all of them, and libjpeg's SIMD does not build for
+//! each.
+//!
+//! The bytes depend on sources, lock file and pinned toolchain, not on where the build runs:
+//! every folder of this machine that the compiler would write down gets a fixed name.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{target::Target, toolchain::Toolchain};
+use crate::{cache, command, tool};
+
+/// How the binary is compiled, and from where.
+pub struct Build {
+    sources: PathBuf,
+    /// Cargo's target folder.
+    pub target_folder: PathBuf,
+    /// When the sources are from, in seconds of Unix time.
+    pub epoch: String,
+    environment: Vec<(&'static str, OsString)>,
+    builds_std: bool,
+    auditable: PathBuf,
+}
+
+impl Build {
+    /// Of this clone, in the target folder that cargo uses anyhow.
+    ///
+    /// # Errors
+    /// As [`Build::new`].
+    pub fn of_repository(toolchain: &Toolchain) -> Result<Self> {
+        let sources = cache::repository();
+        let target_folder = env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| sources.join("target"), |folder| sources.join(folder));
+        Self::new(sources, target_folder, toolchain)
+    }
+
+    /// Of any folder with our sources.
+    ///
+    /// # Errors
+    /// When the dependencies or cargo-auditable cannot be had.
+    pub fn new(sources: PathBuf, target_folder: PathBuf, toolchain: &Toolchain) -> Result<Self> {
+        let auditable = tool::AUDITABLE.installed()?;
+        command::run(
+            command::cargo()
+                .args(["fetch", "--locked", "--quiet"])
+                .current_dir(&sources),
+        )
+        .context("the dependencies cannot be fetched; mend it: go online, or vendor them")?;
+        let epoch = epoch()?;
+        let mut flags: Vec<OsString> = Vec::new();
+        for (from, to) in renamed_folders(&target_folder, toolchain)? {
+            let mut flag = OsString::from("--remap-path-prefix=");
+            flag.push(from);
+            flag.push("=");
+            flag.push(to);
+            flags.push(flag);
+        }
+        // Made from the contents, so equal builds have equal ones; debuggers and packagers
+        // know a binary by it.
+        flags.push("-Clink-arg=-Wl,--build-id=sha1".into());
+        if toolchain.library.is_some() {
+            // rustup's targets bring the start files of C, a library built here does not.
+            flags.push("-Clink-self-contained=no".into());
+        }
+        let mut path = toolchain.programs().into_os_string();
+        for folder in [
+            auditable.parent().map(Path::as_os_str),
+            env::var_os("PATH").as_deref(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            path.push(":");
+            path.push(folder);
+        }
+        let mut environment = vec![
+            ("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\u{1f}"))),
+            ("CARGO_ZIGBUILD_ZIG_PATH", toolchain.zig()?.into_os_string()),
+            ("CARGO_INCREMENTAL", "0".into()),
+            ("SOURCE_DATE_EPOCH", epoch.clone().into()),
+            ("PATH", path),
+        ];
+        if let Some(library) = &toolchain.library {
+            // Building the standard library is not stable yet; the binary uses nothing unstable.
+            environment.push(("RUSTC_BOOTSTRAP", "1".into()));
+            environment.push(("__CARGO_TESTS_ONLY_SRC_ROOT", library.into()));
+        }
+        Ok(Self {
+            sources,
+            target_folder,
+            epoch,
+            environment,
+            builds_std: toolchain.library.is_some(),
+            auditable,
+        })
+    }
+
+    /// Compiles for all of `targets`.
+    ///
+    /// # Errors
+    /// When cargo fails; it has said why.
+    pub fn run(&self, targets: &[&Target]) -> Result<()> {
+        for target in targets {
+            let started = Instant::now();
+            // Called as cargo would call it: `cargo-auditable auditable zigbuild …`.
+            let mut command = command::new(&self.auditable);
+            command
+                .args(["auditable", "zigbuild", "--release", "--locked", "--quiet"])
+                .args(["--package", "pict-rs", "--target", target.rust]);
+            if self.builds_std {
+                command.arg("-Zbuild-std=std,panic_unwind");
+            }
+            command::run(self.prepare(&mut command))?;
+            println!(
+                "{}: built in {:.1} s",
+                target.name,
+                started.elapsed().as_secs_f64()
+            );
+        }
+        Ok(())
+    }
+
+    /// The finished binary of a target.
+    pub fn binary(&self, target: &Target) -> PathBuf {
+        self.target_folder
+            .join(target.rust)
+            .join("release")
+            .join("pict-rs")
+    }
+
+    /// Lets a command see sources and settings of this build.
+    pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .current_dir(&self.sources)
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_TARGET_DIR", &self.target_folder)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Folders of this machine, and what the binary calls them. The clone is not among them: cargo
+/// names our own sources by where they lie inside of it, and flags that change with the clone's
+/// folder would compile everything again.
+fn renamed_folders(target_folder: &Path, toolchain: &Toolchain) -> Result<Vec<(PathBuf, String)>> {
+    let mut folders = vec![(target_folder.to_owned(), "/target".to_owned())];
+    if let Some(library) = &toolchain.library {
+        // As in the binaries of the Rust project.
+        let name = format!("/rustc/{}/library", toolchain.rustc_commit);
+        folders.push((library.clone(), name));
+    }
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .context("neither CARGO_HOME nor a home folder is known")?;
+    // One folder for each registry; its name depends on how the registry is reached.
+    let registries = home.join("registry/src");
+    let listing = fs::read_dir(&registries)
+        .with_context(|| format!("no crates in {}", registries.display()))?;
+    for registry in listing {
+        folders.push((registry?.path(), "/crates".to_owned()));
+    }
+    Ok(folders)
+}
+
+/// Of the environment, else of the last commit, so that archives of one commit are equal.
+fn epoch() -> Result<String> {
+    if let Ok(epoch) = env::var("SOURCE_DATE_EPOCH") {
+        return Ok(epoch);
+    }
+    let time = command::output(command::new("git").args(["log", "-1", "--format=%ct"]))
+        .context("no commit to take the time from; mend it: set SOURCE_DATE_EPOCH")?;
+    Ok(time.trim().to_owned())
+}

@@ -1,0 +1,116 @@
+//! What is released for each target: a folder with the binary, its bill of materials and its
+//! packages; and one file of checksums over all folders.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use super::{build::Build, package, target::Target};
+use crate::{cache, command, tool};
+
+/// Beside the folders, in the format of `sha256sum`.
+const CHECKSUMS: &str = "SHA256SUMS";
+
+/// Makes the folder of a target, or leaves the one that was there.
+///
+/// # Errors
+/// When a tool fails or the disk is full.
+pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Result<()> {
+    let folder = out.join(target.name);
+    let partial = out.join(format!(".{}.partial", target.name));
+    let _ = fs::remove_dir_all(&partial);
+    fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+    fs::copy(build.binary(target), partial.join("pict-rs"))?;
+    if packages {
+        materials(build, target, &partial.join("pict-rs.cdx.json"))?;
+        package::deb(build, target, &partial)?;
+        package::rpm(build, target, &partial)?;
+    }
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::rename(&partial, &folder)?;
+    Ok(())
+}
+
+/// The bill of materials, CycloneDX as JSON. The tool writes beside each manifest of the
+/// workspace, so it runs on a copy.
+fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
+    let sources = cache::folder("materials")?.join("sources");
+    cache::copy_sources(&sources)?;
+    command::run(
+        command::new(tool::CYCLONEDX.installed()?)
+            .args(["cyclonedx", "--format", "json", "--spec-version", "1.5"])
+            .args(["--describe", "binaries", "--no-build-deps", "--quiet"])
+            .args(["--manifest-path", "crates/pict-rs/Cargo.toml"])
+            .args(["--target", target.rust])
+            .env("SOURCE_DATE_EPOCH", &build.epoch)
+            .current_dir(&sources),
+    )?;
+    let written = fs::read_to_string(sources.join("crates/pict-rs/pict-rs_bin.cdx.json"))?;
+    // It names our own crates by where they lie.
+    let here = sources.to_str().context("a folder with a name in UTF-8")?;
+    fs::write(to, written.replace(here, "/pict-rs"))?;
+    fs::remove_dir_all(sources)?;
+    Ok(())
+}
+
+/// Rewrites the checksums of everything that lies in the folders of `out`.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn write_checksums(out: &Path) -> Result<()> {
+    let mut text = String::new();
+    for file in files(out)? {
+        let name = file.strip_prefix(out).context("below the folder")?;
+        let _ = writeln!(text, "{}  {}", digest(&file)?, name.display());
+    }
+    fs::write(out.join(CHECKSUMS), text)?;
+    Ok(())
+}
+
+/// A line for each file of `targets`: bytes, checksum, name.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn summary(out: &Path, targets: &[&Target]) -> Result<String> {
+    let mut text = String::new();
+    for target in targets {
+        for file in files(&out.join(target.name))? {
+            let name = file.strip_prefix(out).context("below the folder")?;
+            let size = file.metadata()?.len();
+            let _ = writeln!(text, "{size:>9}  {}  {}", digest(&file)?, name.display());
+        }
+    }
+    Ok(text)
+}
+
+/// All files below, in order, without those that are not finished or are checksums.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let listing =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in listing {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || name == CHECKSUMS {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn digest(file: &Path) -> Result<String> {
+    Ok(hex::encode(Sha256::digest(fs::read(file)?)))
+}

@@ -1,0 +1,39 @@
+//! Packages for Debian's and Red Hat's families around a finished binary. What goes into them
+//! is said in `crates/pict-rs/Cargo.toml`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::{build::Build, target::Target};
+use crate::{command, tool};
+
+/// Writes `pict-rs_VERSION_ARCH.deb` into `folder`.
+///
+/// # Errors
+/// When a file is missing or the disk is full.
+pub fn deb(build: &Build, target: &Target, folder: &Path) -> Result<()> {
+    let mut command = command::new(tool::DEB.installed()?);
+    command
+        .args(["--no-build", "--no-strip", "--quiet", "--locked"])
+        .args(["--package", "pict-rs", "--target", target.rust])
+        .arg("--output")
+        .arg(folder);
+    command::run(build.prepare(&mut command))
+}
+
+/// Writes `pict-rs-VERSION.ARCH.rpm` into `folder`.
+///
+/// # Errors
+/// When a file is missing or the disk is full.
+pub fn rpm(build: &Build, target: &Target, folder: &Path) -> Result<()> {
+    let mut command = command::new(tool::RPM.installed()?);
+    command
+        .args(["generate-rpm", "--package", "crates/pict-rs"])
+        .args(["--target", target.rust, "--arch", target.rpm])
+        .args(["--payload-compress", "xz"])
+        .args(["--source-date", &build.epoch])
+        .arg("--output")
+        .arg(folder);
+    command::run(build.prepare(&mut command))
+}
