@@ -23,49 +23,81 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the server says once it can be spoken to.
 const LISTENING: &str = "listening on http://";
 
-/// The program under test with its runner in front, nothing in its environment but an empty
-/// PATH, so that no helper program of this machine can matter.
-pub fn program() -> Command {
-    let binary: PathBuf = std::env::var_os("PICTRS_TEST_BIN").map_or_else(
-        || PathBuf::from(env!("CARGO_BIN_EXE_pict-rs")),
-        PathBuf::from,
-    );
-    let runner = std::env::var("PICTRS_TEST_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let mut command = match words.next() {
-        None => Command::new(binary),
-        Some(first) => {
-            let path = programs::find(first).unwrap_or_else(|| panic!("no runner {first}"));
-            let mut command = Command::new(path);
-            command.args(words).arg(binary);
-            command
-        }
-    };
-    command.env_clear().env("PATH", "");
-    command
+/// A binary, and what runs it where this machine cannot.
+#[derive(Clone, Debug)]
+pub struct Program {
+    binary: PathBuf,
+    runner: Vec<PathBuf>,
 }
 
-/// Whether the program runs under an emulator, whose memory and time tell nothing.
+impl Program {
+    /// `runner` stands in front of the binary: an emulator, `chroot`, with their arguments.
+    pub fn new(binary: impl Into<PathBuf>, runner: Vec<PathBuf>) -> Self {
+        let binary = binary.into();
+        Self { binary, runner }
+    }
+
+    /// What `PICTRS_TEST_BIN` and `PICTRS_TEST_RUNNER` name, else what cargo built.
+    pub fn under_test() -> Self {
+        let binary = std::env::var_os("PICTRS_TEST_BIN")
+            .map_or_else(|| env!("CARGO_BIN_EXE_pict-rs").into(), PathBuf::from);
+        let runner = std::env::var("PICTRS_TEST_RUNNER").unwrap_or_default();
+        let mut runner: Vec<_> = runner.split_whitespace().map(PathBuf::from).collect();
+        if let Some(first) = runner.first_mut() {
+            let found = first.to_str().and_then(programs::find);
+            *first = found.unwrap_or_else(|| panic!("no runner {}", first.display()));
+        }
+        Self { binary, runner }
+    }
+
+    /// With nothing in its environment but an empty PATH, so that no helper program of this
+    /// machine can matter.
+    pub fn command(&self) -> Command {
+        let mut words = self.runner.iter().chain([&self.binary]);
+        let mut command = Command::new(words.next().expect("there is a binary"));
+        command.args(words).env_clear().env("PATH", "");
+        command
+    }
+
+    /// Whether it runs under an emulator, whose memory and time tell nothing.
+    pub fn is_emulated(&self) -> bool {
+        !self.runner.is_empty()
+    }
+}
+
+/// The command of the program under test.
+pub fn program() -> Command {
+    Program::under_test().command()
+}
+
+/// Whether the program under test runs under an emulator.
 pub fn is_emulated() -> bool {
-    std::env::var("PICTRS_TEST_RUNNER").is_ok_and(|runner| !runner.trim().is_empty())
+    Program::under_test().is_emulated()
 }
 
 /// A server to be started.
 #[derive(Clone)]
 pub struct Launch {
+    program: Program,
     folder: Arc<TempDir>,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
 }
 
 impl Launch {
-    /// In a new folder, on a free port, otherwise with all defaults.
+    /// The program under test, in a new folder, on a free port, otherwise with all defaults.
     pub fn new() -> Self {
+        Self::of(Program::under_test())
+    }
+
+    /// The same for any program.
+    pub fn of(program: Program) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pict-rs-test-")
             .tempdir()
             .expect("a temporary folder can be made");
         Self {
+            program,
             folder: Arc::new(folder),
             arguments: Vec::new(),
             environment: BTreeMap::new(),
@@ -102,7 +134,7 @@ impl Launch {
 
     /// The command as it would be run.
     pub fn command(&self) -> Command {
-        let mut command = program();
+        let mut command = self.program.command();
         command
             .args(&self.arguments)
             .envs(&self.environment)
