@@ -12,6 +12,8 @@ mod cleaning;
 mod cli;
 /// Death in the middle of work, and what the next start finds.
 mod crash;
+/// Static binaries, on every processor, with their packages.
+mod cross;
 /// One row for each format, in and out.
 mod formats;
 /// The database: one suite for whatever is behind `Repo`.

@@ -1,0 +1,156 @@
+//! What the files say of themselves, read with goblin.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use goblin::elf::header::{ET_DYN, ET_EXEC};
+use goblin::elf::program_header::{PF_W, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP};
+use goblin::elf::{Elf, ProgramHeader};
+
+use super::{AMD64, ARM64, ARMV7L, Target, on_each_target};
+
+/// The goal for a binary, in bytes.
+const LARGEST: usize = 25_000_000;
+
+/// "ELF for the ARM Architecture", 4.3.1: version 5 of the ABI, floats in hardware registers.
+const EF_ARM_EABI_MASK: u32 = 0xff00_0000;
+const EF_ARM_EABI_VER5: u32 = 0x0500_0000;
+const EF_ARM_ABI_FLOAT_HARD: u32 = 0x0000_0400;
+
+on_each_target!(the_file_is_static_hardened_and_tells_nothing_of_its_builder);
+
+fn the_file_is_static_hardened_and_tells_nothing_of_its_builder(target: &Target) {
+    let Some(path) = target.binary("ELF facts") else {
+        return;
+    };
+    let bytes = std::fs::read(path).expect("readable");
+    // Past the harness's capture: the size is wanted in every log.
+    let _ = writeln!(std::io::stderr(), "{}: {} bytes", target.name, bytes.len());
+    assert_eq!(faults(&bytes, target), Vec::<String>::new());
+}
+
+/// The check itself must be able to fail: the binary under test is linked dynamically, has its
+/// symbols, and was built right here.
+#[test]
+fn a_dynamic_debug_binary_is_not_taken_for_a_static_one() {
+    let bytes = std::fs::read(env!("CARGO_BIN_EXE_pict-rs")).expect("readable");
+    let own = [AMD64, ARM64, ARMV7L]
+        .into_iter()
+        .find(|target| target.arch == std::env::consts::ARCH)
+        .expect("tests run on a processor that binaries are made for");
+    let found = faults(&bytes, &own).join("\n");
+    for expected in [
+        "has an interpreter",
+        "needs libraries",
+        "names the folder",
+        "has symbols",
+        "no list of dependencies",
+    ] {
+        assert!(found.contains(expected), "{expected} is not in: {found}");
+    }
+    let other = if own.arch == AMD64.arch { ARM64 } else { AMD64 };
+    let found = faults(&bytes, &other).join("\n");
+    assert!(found.contains("for machine"), "{found}");
+    let found = faults(&bytes, &ARMV7L).join("\n");
+    assert!(found.contains("bits"), "{found}");
+}
+
+/// Everything that is wrong with a file as a static binary for `target`.
+fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
+    let elf = Elf::parse(bytes).expect("an ELF file");
+    let mut found = Vec::new();
+    let mut check = |is_right: bool, fault: &str| {
+        if !is_right {
+            found.push(fault.to_owned());
+        }
+    };
+    check(
+        elf.is_64 == target.is_64,
+        "pointers have the wrong number of bits",
+    );
+    check(elf.little_endian, "is big-endian");
+    let machine = elf.header.e_machine;
+    check(
+        machine == target.machine,
+        &format!("is for machine {machine}"),
+    );
+    check(
+        matches!(elf.header.e_type, ET_EXEC | ET_DYN),
+        "is no executable",
+    );
+    if !target.is_64 {
+        let flags = elf.header.e_flags;
+        check(flags & EF_ARM_EABI_MASK == EF_ARM_EABI_VER5, "is not EABI5");
+        check(
+            flags & EF_ARM_ABI_FLOAT_HARD != 0,
+            "passes floats in software",
+        );
+    }
+    let interpreter = segment(&elf, PT_INTERP).is_some();
+    check(
+        elf.interpreter.is_none() && !interpreter,
+        "has an interpreter",
+    );
+    check(
+        elf.libraries.is_empty(),
+        &format!("needs libraries {:?}", elf.libraries),
+    );
+    check(
+        elf.rpaths.is_empty() && elf.runpaths.is_empty(),
+        "has an RPATH",
+    );
+    let stack = segment(&elf, PT_GNU_STACK);
+    check(
+        stack.is_some_and(|stack| stack.p_flags & PF_X == 0),
+        "its stack is executable",
+    );
+    check(segment(&elf, PT_GNU_RELRO).is_some(), "has no RELRO");
+    let both = PF_W | PF_X;
+    check(
+        elf.program_headers
+            .iter()
+            .all(|segment| segment.p_flags & both != both),
+        "a segment is writable and executable",
+    );
+    let section = |name: &str| {
+        let mut names = elf.section_headers.iter().map(|section| section.sh_name);
+        names.any(|at| elf.shdr_strtab.get_at(at) == Some(name))
+    };
+    check(
+        !section(".symtab") && !section(".debug_info"),
+        "has symbols",
+    );
+    check(section(".note.gnu.build-id"), "has no build id");
+    check(section(".dep-v0"), "carries no list of dependencies");
+    check(
+        bytes.len() <= LARGEST,
+        &format!("has {} bytes", bytes.len()),
+    );
+    for folder in folders_of_this_machine() {
+        let name = folder.as_os_str().as_encoded_bytes();
+        let is_named = bytes.windows(name.len()).any(|window| window == name);
+        check(!is_named, &format!("names the folder {}", folder.display()));
+    }
+    found
+}
+
+fn segment<'a>(elf: &'a Elf, kind: u32) -> Option<&'a ProgramHeader> {
+    elf.program_headers
+        .iter()
+        .find(|segment| segment.p_type == kind)
+}
+
+/// Where sources, crates and results lie here; a binary that names one of them tells on whoever
+/// built it and cannot be built equally elsewhere.
+fn folders_of_this_machine() -> Vec<PathBuf> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let results = Path::new(env!("CARGO_BIN_EXE_pict-rs")).parent();
+    let mut folders = vec![
+        repository.canonicalize().expect("it is there"),
+        results.expect("in a folder").to_owned(),
+        PathBuf::from("registry/src/"),
+    ];
+    folders.extend(std::env::home_dir().map(|home| home.join(".cargo")));
+    folders.extend(std::env::home_dir().map(|home| home.join(".cache")));
+    folders
+}
