@@ -56,6 +56,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
+/// The part for every change: all that costs seconds, and one static package for a processor
+/// that is not this machine's. Whether all answers were right.
+///
+/// # Errors
+/// As [`run`].
+pub fn gate(install: bool) -> Result<bool> {
+    ask(&Args {
+        quick: true,
+        checks: false,
+        boot: false,
+        targets: vec!["armv7l".to_owned()],
+        no_install: !install,
+    })
+}
+
 fn ask(args: &Args) -> Result<bool> {
     let targets = chosen(&args.targets)?;
     let install = !args.no_install;

@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 3] = [
+pub const FOR_TESTS: [Program; 9] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -33,6 +33,36 @@ pub const FOR_TESTS: [Program; 3] = [
         name: "exiftool",
         package: "libimage-exiftool-perl",
         purpose: "a second opinion on whether metadata is really gone",
+    },
+    Program {
+        name: "qemu-arm-static",
+        package: "qemu-user-static",
+        purpose: "runs the static binaries of other processors, in an empty root too",
+    },
+    Program {
+        name: "qemu-arm",
+        package: "qemu-user",
+        purpose: "runs them with another clock; the static emulator takes no library in",
+    },
+    Program {
+        name: "faketime",
+        package: "faketime",
+        purpose: "lets a clock show the year 2040",
+    },
+    Program {
+        name: "rpm",
+        package: "rpm",
+        purpose: "installs the .rpm into a folder",
+    },
+    Program {
+        name: "systemd-sysusers",
+        package: "systemd",
+        purpose: "makes the service's user when a package is installed",
+    },
+    Program {
+        name: "deb-systemd-helper",
+        package: "init-system-helpers",
+        purpose: "enables the unit when the .deb is installed",
     },
 ];
 

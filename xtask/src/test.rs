@@ -6,19 +6,20 @@
 
 use std::{
     fmt::Write as _,
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
 
-use crate::{command, deny, direction, provision};
+use crate::{cache, command, deny, direction, dist::Dist, flake, provision};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
-    /// cross, advisories. `all` leaves out advisories, whose database no package registry
+    /// cross, nix, advisories. `all` leaves out advisories, whose database no package registry
     /// carries: name them where the network allows it.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     require: Vec<String>,
@@ -30,7 +31,15 @@ pub struct Args {
     no_install: bool,
 }
 
-const KINDS: [&str; 6] = ["all", "programs", "postgres", "s3", "cross", "advisories"];
+const KINDS: [&str; 7] = [
+    "all",
+    "programs",
+    "postgres",
+    "s3",
+    "cross",
+    "nix",
+    "advisories",
+];
 
 impl Args {
     fn requires(&self, kind: &str) -> bool {
@@ -96,6 +105,9 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             "warnings",
         ]))
     })?;
+    if !args.quick {
+        static_binaries(args, gate)?;
+    }
     gate.stage("tests", |gate| {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
         gate.cargo_test(args, &targets)
@@ -123,6 +135,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         )
     })?;
     gate.stage("directions", |_| direction::check())?;
+    nix(args, gate)?;
     gate.stage("deny", |gate| match deny::check()? {
         deny::Advisories::Checked => Ok(()),
         deny::Advisories::NotChecked if args.requires("advisories") => {
@@ -135,9 +148,53 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
+/// Makes the binaries that the tests boot. What they need may not be there, which is no fault of
+/// the sources; that they do not build is one.
+fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
+    let mut made = None;
+    gate.stage("toolchain", |gate| {
+        match Dist::of_all_targets(!args.no_install) {
+            Ok(dist) => made = Some(dist),
+            Err(error) if args.requires("cross") => return Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("no static binaries, their tests will say SKIPPED");
+            }
+        }
+        Ok(())
+    })?;
+    let Some(dist) = made else {
+        return Ok(());
+    };
+    gate.stage("static binaries", |gate| {
+        let out = cache::repository().join("dist");
+        dist.build()?;
+        dist.bundle(&out, true)?;
+        gate.binaries = Some(out);
+        Ok(())
+    })?;
+    gate.stage("reproducible", |_| dist.verify_first())
+}
+
+/// The flake, against the stand-in for nixpkgs.
+fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("nix", |gate| match flake::gate(!args.no_install) {
+        Ok(true) => Ok(()),
+        Ok(false) => bail!("the flake is not as it should be"),
+        Err(error) if args.requires("nix") => Err(error),
+        Err(error) => {
+            println!("{error:#}");
+            gate.note("the flake was NOT CHECKED");
+            Ok(())
+        }
+    })
+}
+
 /// What has been done so far.
 #[derive(Default)]
 struct Gate {
+    /// The folder with the static binaries.
+    binaries: Option<PathBuf>,
     rows: Vec<Row>,
     tally: Tally,
     note: Option<&'static str>,
@@ -184,6 +241,9 @@ impl Gate {
             .args(targets);
         if !args.require.is_empty() {
             command.env("PICTRS_TEST_REQUIRE", args.require.join(","));
+        }
+        if let Some(folder) = &self.binaries {
+            command.env("PICTRS_TEST_CROSS_DIR", folder);
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))
