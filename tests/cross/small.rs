@@ -166,8 +166,7 @@ fn one_gigabyte_of_memory_is_enough_for_a_small_board() {
     server.stop();
 }
 
-/// The allocator of 64-bit binaries would keep what a burst of pictures needed, were it not
-/// told otherwise: four times as much as this.
+/// Left alone, the allocator of 64-bit binaries keeps what a burst of pictures needed.
 #[test]
 fn a_burst_of_pictures_leaves_little_memory_in_use() {
     const TEST: &str = "memory after a burst";
