@@ -172,7 +172,7 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 2] = [
+    const FILES: [(i64, &str, &str); 3] = [
         (
             1,
             "media",
@@ -182,6 +182,11 @@ fn migrations() -> Migrator {
             2,
             "background",
             include_str!("../migrations/sqlite/0002_background.sql"),
+        ),
+        (
+            3,
+            "proxy",
+            include_str!("../migrations/sqlite/0003_proxy.sql"),
         ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {

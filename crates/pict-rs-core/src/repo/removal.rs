@@ -42,6 +42,13 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn purge(&self, hash: &ContentKey) -> Result<Purged> {
         let mut tx = self.begin().await?;
+        sqlx::query(
+            "DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)",
+        )
+        .bind(hash.as_bytes())
+        .execute(&mut *tx)
+        .await
+        .map_err(repo_error)?;
         let mut aliases: Vec<String> =
             sqlx::query_scalar("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
                 .bind(hash.as_bytes())
@@ -72,6 +79,11 @@ pub(super) async fn remove_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -
     let Some(hash) = hash else {
         return Ok(Removed::default());
     };
+    sqlx::query("DELETE FROM proxies WHERE alias = $1")
+        .bind(alias.as_str())
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
     let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM aliases WHERE hash = $1")
         .bind(&hash)
         .fetch_one(&mut **tx)
