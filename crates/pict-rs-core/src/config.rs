@@ -4,6 +4,7 @@
 //! Keys and spellings are those of the existing pict-rs, so its deployments start unchanged;
 //! ours stand beside them. Sizes named `max_file_size` are in MiB, as they always were.
 
+mod hosts;
 mod limits;
 mod types;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use hosts::{Allowed, AllowedHost};
 pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
     VideoQuality,
@@ -97,10 +99,14 @@ impl Default for ServerConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ClientConfig {
-    /// For a whole exchange.
+    /// For a whole fetch, redirects and body included.
     pub timeout: Seconds,
     /// Allow fetches from private addresses.
     pub allow_local_connections: bool,
+    /// Hosts (`host` or `host:port`) that may have private addresses.
+    pub allowed_hosts: List,
+    /// Fetches at a time; more are answered with 503 at once.
+    pub concurrency: usize,
 }
 
 impl Default for ClientConfig {
@@ -108,6 +114,8 @@ impl Default for ClientConfig {
         Self {
             timeout: Seconds(30),
             allow_local_connections: false,
+            allowed_hosts: List(Vec::new()),
+            concurrency: 64,
         }
     }
 }
@@ -467,6 +475,7 @@ impl Config {
             }
         }
         self.preprocess_steps()?;
+        self.allowed_hosts()?;
         for (key, format) in [
             (
                 "media.image.format",
@@ -490,6 +499,8 @@ impl Config {
             ("server.max_file_count", self.server.max_file_count as u64),
             ("media.max_file_size", self.media.max_file_size),
             ("media.memory", self.media.memory),
+            ("client.timeout", self.client.timeout.0),
+            ("client.concurrency", self.client.concurrency as u64),
             ("media.process_timeout", self.media.process_timeout.0),
             (
                 "media.retention.claims",
@@ -518,6 +529,21 @@ impl Config {
             operations.extend(operation);
         }
         Ok(operations)
+    }
+
+    /// `client.allowed_hosts`, parsed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when an entry is no host, with or without a port.
+    pub fn allowed_hosts(&self) -> Result<Vec<AllowedHost>> {
+        let parse = |text: &String| {
+            AllowedHost::parse(text).ok_or_else(|| {
+                invalid(format!(
+                    "client.allowed_hosts: '{text}' is neither a host nor host:port"
+                ))
+            })
+        };
+        self.client.allowed_hosts.0.iter().map(parse).collect()
     }
 
     /// `server.cache_max_age` as a duration.

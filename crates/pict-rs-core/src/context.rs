@@ -7,6 +7,7 @@ use pict_rs_media::operation::Operation;
 use tracing::Instrument as _;
 
 use crate::config::Config;
+use crate::fetch::Fetcher;
 use crate::media::Pool;
 use crate::repo::Repo;
 use crate::service::flight::Flights;
@@ -27,6 +28,8 @@ pub struct Context {
     pub repo: Repo,
     /// Where media work runs.
     pub media: Pool,
+    /// Media of other servers.
+    pub(crate) fetcher: Fetcher,
     /// `media.preprocess_steps`, parsed.
     pub(crate) preprocess_steps: Vec<Operation>,
     /// Where uploads are spooled.
@@ -54,6 +57,7 @@ impl Context {
         let store = Store::open(&config.files_folder(data))?;
         let context = Self {
             preprocess_steps: config.preprocess_steps()?,
+            fetcher: Fetcher::new(&config)?,
             spool_folder: spool_folder(&config, &store)?,
             media: Pool::new(&config.media),
             known: Known::default(),

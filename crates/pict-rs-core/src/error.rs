@@ -48,6 +48,8 @@ codes! {
     ConfigInvalid = "config-invalid",
     /// The file is no media this build can read.
     DiscoverError = "discover-error",
+    /// This URL must not be fetched: its scheme, port or address is not allowed.
+    DownloadFileError = "download-file-error",
     /// Reading or writing a stored or temporary file failed.
     FileIoError = "file-io-error",
     /// The multipart body is not what the upload route expects.
@@ -86,6 +88,10 @@ codes! {
     TooBusy = "too-busy",
     /// Anything else that is our fault.
     UnknownError = "unknown-error",
+    /// Another server could not be reached, refused, or broke off.
+    UpstreamError = "upstream-error",
+    /// Another server did not deliver in time.
+    UpstreamTimeout = "upstream-timeout",
     /// More pixels than allowed.
     ValidateArea = "validate-area",
     /// An empty file.

@@ -1,12 +1,13 @@
 //! Everything pict-rs knows that is true without HTTP and without a command line.
 //!
 //! Start reading at [`Context`], which is opened once at start, then at [`service`], where
-//! each use case has a file; [`worker`] does what services have queued. Services see everything; `media`, `store` and `repo` do not know
-//! each other.
+//! each use case has a file; [`worker`] does what services have queued. Services see everything; `media`, `store`, `repo` and
+//! `fetch` do not know each other.
 
 pub mod config;
 mod context;
 mod error;
+pub mod fetch;
 mod id;
 pub mod media;
 pub mod query;
@@ -18,4 +19,5 @@ pub mod worker;
 pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorCode, Result};
+pub use fetch::SourceUrl;
 pub use id::{Alias, ContentKey, DeleteToken, ObjectKey, UploadId, VariantKey};

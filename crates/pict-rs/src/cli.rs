@@ -102,6 +102,12 @@ pub struct Run {
     /// Allow downloads from private addresses
     #[arg(long)]
     client_allow_local_connections: bool,
+    /// Host, or host:port, that may have a private address; repeat for more than one
+    #[arg(long, value_name = "HOST")]
+    client_allowed_hosts: Vec<String>,
+    /// Fetches at a time [default: 64]
+    #[arg(long, value_name = "COUNT")]
+    client_concurrency: Option<usize>,
     /// Accepted, without effect
     #[arg(long, value_name = "COUNT", hide = true)]
     upgrade_concurrency: Option<usize>,
@@ -405,6 +411,11 @@ impl Run {
             "client.allow_local_connections",
             self.client_allow_local_connections,
         );
+        if !self.client_allowed_hosts.is_empty() {
+            let hosts = self.client_allowed_hosts.join(",");
+            set.option("client.allowed_hosts", Some(hosts));
+        }
+        set.option("client.concurrency", self.client_concurrency);
         set.option("upgrade.concurrency", self.upgrade_concurrency);
         set.option(
             "metrics.prometheus_address",

@@ -73,6 +73,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::UnknownError => StatusCode::INTERNAL_SERVER_ERROR,
         Code::AlreadyClaimed
         | Code::DiscoverError
+        | Code::DownloadFileError
         | Code::FileUploadError
         | Code::InvalidFileExtension
         | Code::InvalidProcessPath
@@ -94,6 +95,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Code::UpstreamError => StatusCode::BAD_GATEWAY,
+        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }

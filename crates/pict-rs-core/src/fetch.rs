@@ -1,0 +1,295 @@
+//! Fetching media from other servers, for downloads and the proxy. Strangers choose the URLs, so
+//! this is where they are kept out of the network that the server stands in.
+//!
+//! `policy` judges URLs and `address` addresses; both are pure. `connect` resolves a name once
+//! and connects to nothing but an address that was judged. Each redirect begins anew. A
+//! connection serves one request, so none is ever reused for another host, and proxies of the
+//! environment are never looked at. Knows neither `store` nor `repo`.
+
+mod address;
+mod answer;
+mod connect;
+mod policy;
+mod source;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::header::{self, HeaderMap};
+use hyper::{Request, Response, StatusCode, body::Incoming};
+use pict_rs_media::limits::{LimitKind, at_most};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
+
+use crate::config::{ClientConfig, Config};
+use crate::{Error, ErrorCode, Result};
+
+pub use answer::{Freshness, Validators};
+pub use source::SourceUrl;
+
+use connect::{Connection, Tls};
+use policy::Policy;
+
+/// Redirects that are followed, as by the existing pict-rs.
+const REDIRECTS: usize = 10;
+const USER_AGENT: &str = concat!("pict-rs ", env!("CARGO_PKG_VERSION"));
+
+/// Fetches from other servers.
+#[derive(Debug)]
+pub struct Fetcher {
+    policy: Policy,
+    tls: Tls,
+    timeout: Duration,
+    permits: Arc<Semaphore>,
+    limit: usize,
+}
+
+/// What an upstream says.
+#[derive(Debug)]
+pub enum Fetched {
+    /// What the caller has is still right.
+    NotModified(Freshness),
+    /// Here it is.
+    Body(Box<Body>),
+}
+
+/// Bytes on their way in.
+#[derive(Debug)]
+pub struct Body {
+    incoming: Incoming,
+    freshness: Freshness,
+    deadline: Deadline,
+    limit: u64,
+    found: u64,
+    /// The other end of `incoming`, and the right to fetch.
+    _held: (Connection, Permit),
+}
+
+/// The right to use the network, also of a lookup of a name that nobody waits for any more.
+type Permit = Arc<OwnedSemaphorePermit>;
+
+impl Fetcher {
+    /// As the settings say.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] for a bad `client.allowed_hosts`.
+    pub fn new(config: &Config) -> Result<Self> {
+        let ClientConfig {
+            timeout,
+            allow_local_connections,
+            concurrency,
+            ..
+        } = config.client;
+        Ok(Self {
+            policy: Policy {
+                allow_local: allow_local_connections,
+                allowed_hosts: config.allowed_hosts()?,
+            },
+            tls: Tls::default(),
+            timeout: timeout.duration(),
+            permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            limit: concurrency,
+        })
+    }
+
+    /// Asks for `url`, up to `limit` bytes. With `known` of an earlier answer the upstream may
+    /// say that nothing has changed. Everything up to the last byte of the body has to happen
+    /// within `client.timeout`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::DownloadFileError`] for a URL that is not allowed, before any connection is
+    /// made; [`ErrorCode::TooBusy`]; [`ErrorCode::UpstreamError`];
+    /// [`ErrorCode::UpstreamTimeout`]; [`ErrorCode::ValidateFileSize`] for a body that is
+    /// announced to be too large.
+    pub async fn get(
+        &self,
+        url: &SourceUrl,
+        known: Option<&Validators>,
+        limit: u64,
+    ) -> Result<Fetched> {
+        let permit = self.permit()?;
+        let deadline = Deadline::after(self.timeout);
+        let mut url = url.url().clone();
+        for _ in 0..=REDIRECTS {
+            let (connection, response) =
+                deadline.keep(self.exchange(&url, known, &permit)).await??;
+            let (status, headers) = (response.status(), response.headers());
+            if let Some(next) = redirect(&url, status, headers)? {
+                tracing::debug!(from = %url, to = %next, "redirected");
+                url = next;
+                continue;
+            }
+            let freshness = Freshness::of(headers);
+            if status == StatusCode::NOT_MODIFIED && known.is_some() {
+                return Ok(Fetched::NotModified(freshness));
+            }
+            answer::check(status, headers)?;
+            if let Some(announced) = answer::length(headers) {
+                at_most(LimitKind::FileSize, limit, announced)?;
+            }
+            return Ok(Fetched::Body(Box::new(Body {
+                incoming: response.into_body(),
+                freshness,
+                deadline,
+                limit,
+                found: 0,
+                _held: (connection, permit),
+            })));
+        }
+        Err(upstream(format!(
+            "The upstream redirected more than {REDIRECTS} times"
+        )))
+    }
+
+    fn permit(&self) -> Result<Permit> {
+        let permit = self.permits.clone().try_acquire_owned();
+        permit.map(Arc::new).map_err(|_| {
+            let message = format!("The limit of {} fetches at a time is reached", self.limit);
+            Error::user(ErrorCode::TooBusy, message)
+        })
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        known: Option<&Validators>,
+        permit: &Permit,
+    ) -> Result<(Connection, Response<Incoming>)> {
+        let target = self.policy.check(url)?;
+        let mut connection = connect::open(&target, &self.tls, permit).await?;
+        let mut request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
+            .header(
+                header::HOST,
+                &url[Position::BeforeHost..Position::AfterPort],
+            )
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::ACCEPT, "*/*")
+            // The size limit counts what arrives, so nothing may unfold afterwards.
+            .header(header::ACCEPT_ENCODING, "identity")
+            .header(header::CONNECTION, "close");
+        for (name, value) in known.into_iter().flat_map(Validators::conditions) {
+            request = request.header(name, value);
+        }
+        let request = request.body(Empty::<Bytes>::new()).map_err(|error| {
+            tracing::debug!(%url, %error, "no request can be made of a URL");
+            upstream("The URL cannot be asked for over HTTP")
+        })?;
+        let response = connection.send(request).await.map_err(|error| {
+            tracing::debug!(%url, %error, "an upstream broke off");
+            upstream("The upstream broke the connection off or did not speak HTTP")
+        })?;
+        Ok((connection, response))
+    }
+}
+
+/// Where an answer sends us to, if it does.
+fn redirect(from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>> {
+    let is_redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = headers.get(header::LOCATION).filter(|_| is_redirect) else {
+        return Ok(None);
+    };
+    // Some upstreams send raw UTF-8.
+    let location = std::str::from_utf8(location.as_bytes()).ok();
+    let next = location.and_then(|location| from.join(location).ok());
+    let mut next = next.ok_or_else(|| upstream("The upstream redirected to no valid URL"))?;
+    next.set_fragment(None);
+    Ok(Some(next))
+}
+
+impl Body {
+    /// What to remember of the answer.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// The next bytes; `None` after the last.
+    ///
+    /// # Errors
+    /// [`ErrorCode::UpstreamError`] when the upstream breaks off,
+    /// [`ErrorCode::UpstreamTimeout`], [`ErrorCode::ValidateFileSize`] with the first byte over
+    /// the limit.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let Some(frame) = self.deadline.keep(self.incoming.frame()).await? else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|error| {
+                tracing::debug!(%error, "an upstream broke off");
+                upstream("The upstream broke off in the middle of the file")
+            })?;
+            // Trailers are of no use here.
+            if let Ok(bytes) = frame.into_data() {
+                self.found += bytes.len() as u64;
+                at_most(LimitKind::FileSize, self.limit, self.found)?;
+                return Ok(Some(bytes));
+            }
+        }
+    }
+}
+
+/// When everything has to be over.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Instant,
+    patience: Duration,
+}
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        let far = Duration::from_secs(60 * 60 * 24 * 365);
+        Self {
+            at: Instant::now() + patience.min(far),
+            patience,
+        }
+    }
+
+    async fn keep<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        timeout_at(self.at, work).await.map_err(|_| {
+            let message = format!(
+                "The upstream did not deliver within {} seconds",
+                self.patience.as_secs()
+            );
+            Error::user(ErrorCode::UpstreamTimeout, message)
+        })
+    }
+}
+
+/// A fault of the other server. The message is for the client, so it must not tell what the
+/// network behind this server looks like.
+fn upstream(message: impl Into<String>) -> Error {
+    Error::user(ErrorCode::UpstreamError, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_taken_relative_to_where_they_come_from() {
+        let check = |status: u16, location: &[u8], expected: Option<&str>| {
+            let from = Url::parse("https://a.example/b/c?d").expect("valid");
+            let status = StatusCode::from_u16(status).expect("valid");
+            let value = header::HeaderValue::from_bytes(location).expect("valid");
+            let headers = HeaderMap::from_iter([(header::LOCATION, value)]);
+            let next = redirect(&from, status, &headers).expect("well-formed");
+            assert_eq!(next.as_ref().map(Url::as_str), expected);
+        };
+        check(302, b"x", Some("https://a.example/b/x"));
+        check(301, b"/x?y#z", Some("https://a.example/x?y"));
+        check(303, b"//b.example/", Some("https://b.example/"));
+        check(307, b"http://b.example", Some("http://b.example/"));
+        check(308, "/ü".as_bytes(), Some("https://a.example/%C3%BC"));
+        check(300, b"/x", None);
+        check(200, b"/x", None);
+        let from = Url::parse("https://a.example/").expect("valid");
+        let bad = header::HeaderValue::from_static("http://[");
+        let headers = HeaderMap::from_iter([(header::LOCATION, bad)]);
+        let error = redirect(&from, StatusCode::FOUND, &headers).expect_err("refused");
+        assert_eq!(error.code(), ErrorCode::UpstreamError);
+        let nowhere = redirect(&from, StatusCode::FOUND, &HeaderMap::new());
+        assert!(nowhere.expect("left to the check of the status").is_none());
+    }
+}

@@ -1,0 +1,253 @@
+//! From a checked target to a connection. The name is resolved once, each address is judged,
+//! and the socket is opened to a judged address, never to a name.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use url::Host;
+
+use super::policy::Target;
+use super::{Permit, upstream};
+use crate::{Error, ErrorCode, Result};
+
+/// For one address, so that the next one gets its chance.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Addresses that are tried.
+const ADDRESSES: usize = 4;
+/// Bytes that the head of an answer may take.
+const HEAD: usize = 64 * 1024;
+
+/// A connection for one exchange. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+    ) -> hyper::Result<Response<Incoming>> {
+        self.sender.send_request(request).await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Opens a connection to an address that `target` allows.
+///
+/// # Errors
+/// [`ErrorCode::DownloadFileError`] when it has no such address,
+/// [`ErrorCode::UpstreamError`] when the name or the host cannot be reached.
+pub(super) async fn open(target: &Target, tls: &Tls, permit: &Permit) -> Result<Connection> {
+    let addresses = addresses(target, permit).await?;
+    let tcp = reach(&addresses, target).await?;
+    if target.is_https {
+        let name = server_name(&target.host)?;
+        let secured = tls.connector().await?.connect(name, tcp).await;
+        let secured = secured.map_err(|error| {
+            tracing::debug!(host = %target.host, %error, "no TLS with an upstream");
+            upstream(format!(
+                "{} cannot be trusted: its TLS is refused",
+                target.host
+            ))
+        })?;
+        drive(secured).await
+    } else {
+        drive(tcp).await
+    }
+}
+
+async fn addresses(target: &Target, permit: &Permit) -> Result<Vec<SocketAddr>> {
+    let found = match (&target.host, target.literal()) {
+        (_, Some(address)) => vec![SocketAddr::new(address, target.port)],
+        (host, None) => {
+            let (host, port, permit) = (host.to_string(), target.port, permit.clone());
+            // The system's resolver cannot be interrupted; while it works it counts as a fetch.
+            let found = blocking(move || {
+                let _held = permit;
+                Ok((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
+            });
+            found.await?.map_err(|error| {
+                tracing::debug!(host = %target.host, %error, "no address of an upstream");
+                unresolved(target)
+            })?
+        }
+    };
+    if found.is_empty() {
+        return Err(unresolved(target));
+    }
+    let mut allowed = found;
+    allowed.retain(|address| target.allows(address.ip()));
+    if allowed.is_empty() {
+        return Err(target.is_local());
+    }
+    Ok(allowed)
+}
+
+fn unresolved(target: &Target) -> Error {
+    upstream(format!("The name {} cannot be resolved", target.host))
+}
+
+async fn reach(addresses: &[SocketAddr], target: &Target) -> Result<TcpStream> {
+    for address in addresses.iter().take(ADDRESSES) {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Nothing depends on it.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => tracing::debug!(%address, %error, "an upstream is not reached"),
+            Err(_) => tracing::debug!(%address, "an upstream is not reached in time"),
+        }
+    }
+    Err(upstream(format!("{} cannot be reached", target.host)))
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>> {
+    match host {
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
+            .map_err(|_| upstream(format!("{name} is no name that TLS knows"))),
+        Host::Ipv4(address) => Ok(std::net::IpAddr::V4(*address).into()),
+        Host::Ipv6(address) => Ok(std::net::IpAddr::V6(*address).into()),
+    }
+}
+
+async fn drive(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Connection> {
+    let handshake = http1::Builder::new()
+        .max_buf_size(HEAD)
+        .handshake(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(|error| {
+        tracing::debug!(%error, "no HTTP with an upstream");
+        upstream("The upstream does not speak HTTP")
+    })?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to an upstream ended badly");
+        }
+    });
+    Ok(Connection { sender, driver })
+}
+
+/// Runs something that waits for the system.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a fetch panicked", panic))?
+}
+
+/// Whom to trust, read when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct Tls(OnceCell<Trust>);
+
+struct Trust(TlsConnector);
+
+impl std::fmt::Debug for Trust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Trust")
+    }
+}
+
+impl Tls {
+    async fn connector(&self) -> Result<&TlsConnector> {
+        let trust = self.0.get_or_try_init(|| blocking(trust)).await?;
+        Ok(&trust.0)
+    }
+}
+
+/// The system's certificates if it has any, so that an admin can add one; else Mozilla's, as
+/// they were when this was built.
+fn trust() -> Result<Trust> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (used, broken) = roots.add_parsable_certificates(found.certs);
+    let broken = broken + found.errors.len();
+    if used == 0 {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    tracing::info!(
+        used,
+        broken,
+        built_in = used == 0,
+        "certificates of the system"
+    );
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::internal(ErrorCode::UnknownError, "TLS cannot be set up", error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Trust(Arc::new(config).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::sync::Semaphore;
+
+    fn target(host: &str, is_trusted: bool) -> Target {
+        Target {
+            host: Host::parse(host).expect("a host"),
+            port: 80,
+            is_https: false,
+            is_trusted,
+        }
+    }
+
+    async fn look_up(target: &Target) -> Result<Vec<SocketAddr>> {
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = permits.acquire_owned().await.expect("open");
+        addresses(target, &Arc::new(permit)).await
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_this_host_has_no_address() {
+        for host in ["localhost", "LOCALHOST"] {
+            let error = look_up(&target(host, false)).await.expect_err(host);
+            assert_eq!(error.code(), ErrorCode::DownloadFileError, "{error}");
+        }
+        let error = look_up(&target("127.0.0.1", false)).await;
+        let error = error.expect_err("checked here as well");
+        assert_eq!(error.code(), ErrorCode::DownloadFileError);
+    }
+
+    #[tokio::test]
+    async fn a_trusted_name_keeps_all_its_addresses() {
+        let found = look_up(&target("localhost", true)).await.expect("resolved");
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        assert!(found.contains(&here), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_has_is_a_fault_of_the_upstream() {
+        let error = look_up(&target("absent.invalid", true)).await;
+        assert_eq!(error.expect_err("none").code(), ErrorCode::UpstreamError);
+    }
+
+    #[test]
+    fn certificates_are_found_or_built_in() {
+        trust().expect("set up");
+    }
+}
