@@ -6,6 +6,8 @@ mod background;
 mod busy;
 /// Removing, by owner and by content.
 mod delete;
+/// Media that are fetched from elsewhere and stay.
+mod download;
 /// What a client may not, and what it hears then.
 mod errors;
 /// The holder of the API key.
@@ -14,6 +16,8 @@ mod internal;
 mod original;
 /// Variants.
 mod process;
+/// Media of other servers, under their URL.
+mod proxy;
 /// A server that changes nothing.
 mod read_only;
 /// Uploads that are refused, and what is left of them: nothing.

@@ -1,5 +1,8 @@
 //! The database: one suite for whatever is behind `Repo`.
 
+/// Proxied URLs.
+mod proxy;
+
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use pict_rs_core::repo::{

@@ -10,6 +10,7 @@ pub mod pictures;
 pub mod pixels;
 pub mod programs;
 pub mod server;
+pub mod upstream;
 pub mod work;
 
 pub use client::{Answer, File, Uploaded};

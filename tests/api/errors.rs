@@ -42,19 +42,6 @@ fn a_path_that_climbs_out_finds_nothing() {
 }
 
 #[test]
-fn a_proxied_address_is_not_found_by_this_version() {
-    let server = Server::start();
-    for path in [
-        "/image/original?proxy=http://example.com/a.png",
-        "/image/original?alias=a.png&proxy=http://example.com/a.png",
-        "/image/details/original?proxy=http://example.com/a.png",
-        "/image/blurhash?proxy=http://example.com/a.png",
-    ] {
-        server.get(path).refused(404, "proxy-not-found");
-    }
-}
-
-#[test]
 fn a_query_that_names_nothing_is_400() {
     let server = Server::start();
     for path in [

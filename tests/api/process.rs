@@ -302,9 +302,6 @@ fn an_unknown_source_is_not_found() {
     let path = process_path("webp", "absent.png", "thumbnail=30");
     server.get(&path).refused(404, "alias-not-found");
     assert_eq!(server.head(&path).status, 404);
-    server
-        .get("/image/process.webp?proxy=http://example.com/a.png")
-        .refused(404, "proxy-not-found");
 }
 
 #[test]

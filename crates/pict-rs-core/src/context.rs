@@ -9,13 +9,14 @@ use tracing::Instrument as _;
 use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::media::Pool;
-use crate::repo::Repo;
+use crate::repo::{Repo, Representation};
 use crate::service::flight::Flights;
 use crate::service::known::Known;
 use crate::service::process::now;
+use crate::service::proxy::Proxies;
 use crate::service::wake::Wake;
 use crate::store::{Leftover, Store};
-use crate::{Error, ErrorCode, Result};
+use crate::{ContentKey, Error, ErrorCode, Result, VariantKey};
 
 /// The open server without its HTTP side.
 #[derive(Debug)]
@@ -37,7 +38,9 @@ pub struct Context {
     /// Facts of recently served media.
     pub(crate) known: Known,
     /// Variants that are being made right now.
-    pub(crate) flights: Flights,
+    pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
+    /// Proxied media: what is known of them, and what is being fetched right now.
+    pub(crate) proxies: Proxies,
     /// Who waits for background work.
     pub(crate) wake: Wake,
     /// Outlives the runtimes that requests live on.
@@ -62,6 +65,7 @@ impl Context {
             media: Pool::new(&config.media),
             known: Known::default(),
             flights: Flights::default(),
+            proxies: Proxies::new(&config),
             wake: Wake::default(),
             runtime: tokio::runtime::Handle::current(),
             config,

@@ -1,6 +1,8 @@
 //! Query strings with meaning: what a process URL asks for, and what an upload may be.
 //! Pure; order is kept, because operations apply in order.
 
+mod source;
+
 use std::borrow::Cow;
 
 use pict_rs_media::{
@@ -10,6 +12,8 @@ use pict_rs_media::{
 };
 
 use crate::{Error, ErrorCode, Result, VariantKey};
+
+pub use source::{Download, take_url};
 
 /// Bytes in a MiB, which the query calls MB.
 const MIB: u64 = 1024 * 1024;
@@ -86,6 +90,11 @@ impl ProcessRequest {
         let all = operation::NAMES.map(str::to_owned);
         Self::parse(extension, &query.finish(), &all)
     }
+}
+
+/// Whether it is an operation that can be done.
+pub fn is_sound_operation(key: &str, argument: &str) -> bool {
+    is_operation(key) && operation::parse(key, argument).is_ok()
 }
 
 fn is_operation(key: &str) -> bool {

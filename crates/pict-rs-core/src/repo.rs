@@ -10,6 +10,7 @@
 mod garbage;
 mod hash;
 mod job;
+mod proxy;
 mod removal;
 mod upload;
 mod variant;
@@ -30,6 +31,7 @@ use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
+pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removed};
 pub use upload::{Failure, Finished, Outcome, Progress};
 

@@ -2,10 +2,12 @@
 
 pub mod background;
 pub mod claim;
+pub mod download;
 pub mod find;
 pub(crate) mod flight;
 pub(crate) mod known;
 pub mod process;
+pub mod proxy;
 pub mod remove;
 pub mod spool;
 pub mod upload;

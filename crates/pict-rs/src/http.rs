@@ -5,6 +5,7 @@ mod background;
 mod body;
 mod conditional;
 mod details;
+mod download;
 mod error;
 mod form;
 mod health;
@@ -91,7 +92,8 @@ fn routes(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(background::upload)],
             ))
-            // These two change something, so HEAD is refused.
+            // These three change something, so HEAD is refused.
+            .service(resource("/download", "GET", [web::get().to(download::get)]))
             .service(resource(
                 "/backgrounded/claim",
                 "GET",

@@ -1,34 +1,46 @@
-//! Single flight: whoever asks for a variant that is being made waits for it instead of
-//! making it again. When the last of them goes away, the work is dropped.
+//! Single flight: whoever asks for a variant that is being made, or for a URL that is being
+//! fetched, waits for it instead of doing it again. When the last of them goes away, the work is
+//! dropped.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::repo::Representation;
-use crate::{ContentKey, Error, Result, VariantKey};
+use crate::{Error, Result};
 
-type Key = (ContentKey, VariantKey);
-type Outcome = Result<Arc<Representation>, Arc<Error>>;
-type Work = BoxFuture<'static, Outcome>;
+type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 
-/// Variants that are being made right now.
-#[derive(Debug, Default)]
-pub(crate) struct Flights(Arc<Mutex<Inner>>);
+/// What is being done right now.
+#[derive(Debug)]
+pub(crate) struct Flights<K, T>(Arc<Mutex<Inner<K, T>>>);
 
-#[derive(Debug, Default)]
-struct Inner {
-    flights: HashMap<Key, (u64, WeakShared<Work>)>,
+#[derive(Debug)]
+struct Inner<K, T> {
+    flights: HashMap<K, (u64, WeakShared<Work<T>>)>,
     next: u64,
 }
 
-impl Flights {
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            flights: HashMap::new(),
+            next: 0,
+        })))
+    }
+}
+
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
     /// Joins the flight for `key`, or starts it with `work`.
-    pub(crate) fn join<F>(&self, key: Key, work: impl FnOnce() -> F) -> Shared<Work>
+    pub(crate) fn join<F>(&self, key: K, work: impl FnOnce() -> F) -> Shared<Work<T>>
     where
-        F: Future<Output = Result<Arc<Representation>>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut inner = lock(&self.0);
         if let Some(flight) = inner
@@ -60,13 +72,13 @@ impl Flights {
 }
 
 /// Takes its flight off the list, whether it landed or was given up.
-struct Landing {
-    flights: Arc<Mutex<Inner>>,
-    key: Key,
+struct Landing<K: Eq + Hash, T> {
+    flights: Arc<Mutex<Inner<K, T>>>,
+    key: K,
     number: u64,
 }
 
-impl Drop for Landing {
+impl<K: Eq + Hash, T> Drop for Landing<K, T> {
     fn drop(&mut self) {
         let mut inner = lock(&self.flights);
         // A given-up flight may have been replaced already.
@@ -80,18 +92,21 @@ impl Drop for Landing {
     }
 }
 
-fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+fn lock<K, T>(inner: &Mutex<Inner<K, T>>) -> MutexGuard<'_, Inner<K, T>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorCode, ObjectKey};
+    use crate::repo::Representation;
+    use crate::{ContentKey, ErrorCode, ObjectKey, VariantKey};
     use pict_rs_media::{Format, OutputFormat};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn key() -> Key {
+    type Flights = super::Flights<(ContentKey, VariantKey), Arc<Representation>>;
+
+    fn key() -> (ContentKey, VariantKey) {
         (
             ContentKey::new([1; 32], 9, Format::Png),
             VariantKey::new(&[], OutputFormat::Webp).expect("short"),

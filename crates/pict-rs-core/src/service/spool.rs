@@ -87,13 +87,12 @@ impl Spool<WaitingFile> {
 
 impl<Name> Spool<Name> {
     fn new(ctx: &Context, query: &UploadQuery, file: File, name: Name) -> Self {
-        let limit = ctx.config.media.max_file_size.saturating_mul(1024 * 1024);
         Self {
             name,
             file: Some(file),
             batch: Vec::new(),
             size: 0,
-            limit: query.tighten_size(limit),
+            limit: limit(ctx, query),
         }
     }
 
@@ -148,6 +147,11 @@ impl Spooled {
         self.file.seek(SeekFrom::Start(0)).map_err(io_error)?;
         read(self.file)
     }
+}
+
+/// Bytes that a file may have before its kind is known.
+pub(crate) fn limit(ctx: &Context, query: &UploadQuery) -> u64 {
+    query.tighten_size(ctx.config.media.max_file_size.saturating_mul(1024 * 1024))
 }
 
 /// The rest of a file. Blocks.

@@ -9,8 +9,9 @@ use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform
 use crate::context::{blocking, to_its_end};
 use crate::media::Turn;
 use crate::query::UploadQuery;
-use crate::repo::{Job, NewUpload, Original, Representation};
+use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
+use crate::service::remove;
 use crate::service::spool::{self, Spooled};
 use crate::store::{ObjectWriter, Store, StoredObject};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
@@ -38,8 +39,29 @@ pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -
     let ctx = ctx.clone();
     to_its_end(async move {
         // Without a job there is no lease to lose.
-        let uploaded = remember(&ctx, ready, None).await?;
+        let uploaded = remember(&ctx, ready, Place::Upload).await?;
         uploaded.ok_or_else(lease_lost)
+    })
+    .await
+}
+
+/// Takes in what was fetched for the proxy. `None`, and nothing is left of it, when the alias
+/// that it should replace was removed meanwhile.
+///
+/// # Errors
+/// As [`ingest`].
+pub(crate) async fn ingest_proxied(
+    ctx: &Arc<Context>,
+    spooled: Spooled,
+    proxy: NewProxy,
+) -> Result<Option<Alias>> {
+    let turn = ctx.media.turn().await?;
+    let query = UploadQuery::default();
+    let ready = prepare(ctx, turn, &query, move || spooled.read()).await?;
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        let uploaded = remember(&ctx, ready, Place::Proxy(&proxy)).await?;
+        Ok(uploaded.map(|uploaded| uploaded.alias))
     })
     .await
 }
@@ -60,7 +82,7 @@ pub(crate) async fn ingest_waiting(
     let ready = prepare(ctx, turn, query, read).await?;
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
     to_its_end(async move {
-        let uploaded = remember(&ctx, ready, Some((&job, &id))).await?;
+        let uploaded = remember(&ctx, ready, Place::Waiting(&job, &id)).await?;
         uploaded.map(drop).ok_or_else(lease_lost)
     })
     .await
@@ -236,19 +258,25 @@ fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
     })
 }
 
-/// `None` when `job` is not ours any more.
-async fn remember(
-    ctx: &Context,
-    ready: Ready,
-    job: Option<(&Job, &UploadId)>,
-) -> Result<Option<Uploaded>> {
+/// What an upload is remembered together with.
+enum Place<'a> {
+    /// Nothing.
+    Upload,
+    /// The end of its job.
+    Waiting(&'a Job, &'a UploadId),
+    /// The URL that it was fetched from.
+    Proxy(&'a NewProxy),
+}
+
+/// `None` when its job, or the alias that it replaces, is not there any more.
+async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Option<Uploaded>> {
     let Ready {
         mut stored,
         facts,
         blurhash,
     } = ready;
     let representation = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-    let upload = NewUpload {
+    let mut upload = NewUpload {
         alias: Alias::generate(facts.format),
         token: DeleteToken::generate(),
         original: Original {
@@ -257,9 +285,19 @@ async fn remember(
         },
     };
     stored.name();
-    let added = match job {
-        None => ctx.repo.add_upload(&upload).await.map(Some),
-        Some((job, id)) => ctx.repo.complete_upload(job, id, &upload, now()).await,
+    let added = match place {
+        Place::Upload => ctx.repo.add_upload(&upload).await.map(Some),
+        Place::Waiting(job, id) => ctx.repo.complete_upload(job, id, &upload, now()).await,
+        Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(proxied)) => {
+                ctx.known.forget(&proxied.replaced);
+                remove::collect(ctx, proxied.objects).await;
+                upload.alias = proxied.alias;
+                Ok(Some(proxied.added))
+            }
+            Err(error) => Err(error),
+        },
     };
     let added = match added {
         Ok(Some(added)) => added,

@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::{ProcessRequest, UploadQuery};
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::{background, claim};
-use pict_rs_core::{Context, UploadId};
+use pict_rs_core::{Alias, Context, UploadId};
 
 use super::error::{self, Result};
 use super::form;
-use super::subject;
+use super::subject::{self, Unknown};
 use super::view;
 
 /// `POST /image/backgrounded`
@@ -55,8 +55,9 @@ pub async fn process(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let query = request.query_string();
-    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
-    let alias = subject::of_process(query)?;
-    background::process(&ctx, &alias, &wanted).await?;
+    let (subject, rest) = subject::of_process(query)?;
+    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let queue = async |alias: &Alias| Ok(background::process(&ctx, alias, &wanted).await?);
+    subject.answer(&ctx, Unknown::Refuse, queue).await?;
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "msg": "ok" })))
 }

@@ -6,7 +6,8 @@ use pict_rs_core::service::{find, process};
 use pict_rs_core::{Alias, Context, ErrorCode};
 
 use super::error::{ApiError, Result};
-use super::subject;
+use super::image::on_get;
+use super::subject::{self, Unknown};
 use super::view::{Details, DetailsAnswer};
 
 /// `GET /image/details/original/{alias}`
@@ -14,9 +15,11 @@ pub async fn by_path(ctx: web::Data<Context>, alias: web::Path<String>) -> Resul
     original(&ctx, &Alias::parse(alias.into_inner())?).await
 }
 
-/// `GET /image/details/original?alias=`
+/// `GET /image/details/original?alias=` or `?proxy=`; never fetches.
 pub async fn by_query(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    original(&ctx, &subject::plain(request.query_string())?).await
+    let subject = subject::plain(request.query_string())?;
+    let details = async |alias: &Alias| original(&ctx, alias).await;
+    subject.answer(&ctx, Unknown::Refuse, details).await
 }
 
 async fn original(ctx: &Context, alias: &Alias) -> Result<HttpResponse> {
@@ -32,19 +35,24 @@ pub async fn of_variant(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let query = request.query_string();
-    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
-    let alias = subject::of_process(query)?;
-    let (original, variant) = process::existing(&ctx, &alias, &wanted)
-        .await?
-        .ok_or_else(not_made)?;
-    Ok(HttpResponse::Ok().json(DetailsAnswer::from(Details::new(&original, &variant))))
+    let (subject, rest) = subject::of_process(query)?;
+    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let details = async |alias: &Alias| {
+        let found = process::existing(&ctx, alias, &wanted).await?;
+        let (original, variant) = found.ok_or_else(not_made)?;
+        Ok(HttpResponse::Ok().json(DetailsAnswer::from(Details::new(&original, &variant))))
+    };
+    subject.answer(&ctx, Unknown::Refuse, details).await
 }
 
-/// `GET /image/blurhash?alias=`
+/// `GET /image/blurhash?alias=` or `?proxy=`
 pub async fn blurhash(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let alias = subject::plain(request.query_string())?;
-    let original = find::original(&ctx, &alias).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "blurhash": original.blurhash })))
+    let subject = subject::plain(request.query_string())?;
+    let blurhash = async |alias: &Alias| {
+        let blurhash = &find::original(&ctx, alias).await?.blurhash;
+        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "blurhash": blurhash })))
+    };
+    subject.answer(&ctx, on_get(&request), blurhash).await
 }
 
 /// For HEAD and details, which never make a variant.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::{Spool, Spooled};
@@ -12,7 +13,7 @@ use super::body;
 use super::error::Result;
 use super::form;
 use super::request::Settings;
-use super::subject;
+use super::subject::{self, Unknown};
 use super::view;
 
 /// `GET /image/original/{alias}`
@@ -31,19 +32,24 @@ pub async fn by_path(
     .await
 }
 
-/// `GET /image/original?alias=`
+/// `GET /image/original?alias=` or `?proxy=`
 pub async fn by_query(
     ctx: web::Data<Context>,
     settings: web::Data<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    serve(
-        &ctx,
-        &settings,
-        &request,
-        &subject::plain(request.query_string())?,
-    )
-    .await
+    let subject = subject::plain(request.query_string())?;
+    let serve = async |alias: &Alias| serve(&ctx, &settings, &request, alias).await;
+    subject.answer(&ctx, on_get(&request), serve).await
+}
+
+/// Only GET fetches.
+pub fn on_get(request: &HttpRequest) -> Unknown {
+    if request.method() == Method::GET {
+        Unknown::Fetch
+    } else {
+        Unknown::Refuse
+    }
 }
 
 async fn serve(

@@ -9,7 +9,7 @@ use pict_rs_core::{Alias, Context, ErrorCode};
 use subtle::ConstantTimeEq as _;
 
 use super::error::{ApiError, Result};
-use super::subject;
+use super::subject::{self, Unknown};
 
 /// Refuses everything without the right key, before path and method are looked at.
 pub async fn require_api_key(
@@ -37,32 +37,39 @@ pub async fn require_api_key(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// `POST /internal/purge?alias=`
+/// `POST /internal/purge?alias=` or `?proxy=`
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let alias = subject::plain(request.query_string())?;
-    let removed = remove::purge(&ctx, &alias).await?;
-    Ok(aliases_answer(&removed))
+    let subject = subject::plain(request.query_string())?;
+    let purge = async |alias: &Alias| Ok(aliases_answer(&remove::purge(&ctx, alias).await?));
+    subject.answer(&ctx, Unknown::Refuse, purge).await
 }
 
-/// `POST /internal/delete?alias=`
+/// `POST /internal/delete?alias=` or `?proxy=`
 pub async fn delete(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let alias = subject::plain(request.query_string())?;
-    remove::alias(&ctx, &alias).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
+    let subject = subject::plain(request.query_string())?;
+    let delete = async |alias: &Alias| {
+        remove::alias(&ctx, alias).await?;
+        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
+    };
+    subject.answer(&ctx, Unknown::Refuse, delete).await
 }
 
-/// `GET /internal/aliases?alias=`
+/// `GET /internal/aliases?alias=` or `?proxy=`
 pub async fn aliases(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let alias = subject::plain(request.query_string())?;
-    Ok(aliases_answer(&find::aliases(&ctx, &alias).await?))
+    let subject = subject::plain(request.query_string())?;
+    let aliases = async |alias: &Alias| Ok(aliases_answer(&find::aliases(&ctx, alias).await?));
+    subject.answer(&ctx, Unknown::Refuse, aliases).await
 }
 
-/// `GET /internal/identifier?alias=`
+/// `GET /internal/identifier?alias=` or `?proxy=`
 pub async fn identifier(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let alias = subject::plain(request.query_string())?;
-    let original = find::original(&ctx, &alias).await?;
-    let identifier = original.representation.object.as_str();
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "identifier": identifier })))
+    let subject = subject::plain(request.query_string())?;
+    let identifier = async |alias: &Alias| {
+        let original = find::original(&ctx, alias).await?;
+        let identifier = original.representation.object.as_str();
+        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "identifier": identifier })))
+    };
+    subject.answer(&ctx, Unknown::Refuse, identifier).await
 }
 
 fn aliases_answer(aliases: &[Alias]) -> HttpResponse {

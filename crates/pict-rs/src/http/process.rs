@@ -3,13 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::ProcessRequest;
 use pict_rs_core::service::process;
-use pict_rs_core::{Context, ErrorCode};
+use pict_rs_core::{Alias, Context, ErrorCode};
 
 use super::body;
 use super::details::not_made;
 use super::error::{ApiError, Result};
 use super::request::Settings;
-use super::subject;
+use super::subject::{self, Unknown};
 
 /// `GET /image/process.{ext}?src=…&{operation}={argument}…`
 pub async fn get(
@@ -19,17 +19,20 @@ pub async fn get(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let query = request.query_string();
-    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
-    let alias = subject::of_process(query)?;
-    let (_, variant) = process::variant(&ctx, &alias, &wanted).await?;
-    match body::respond(&ctx, &settings, &request, &variant).await {
-        Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-            process::forget_lost(&ctx, &alias, &variant).await?;
-            let (_, variant) = process::variant(&ctx, &alias, &wanted).await?;
-            body::respond(&ctx, &settings, &request, &variant).await
+    let (subject, rest) = subject::of_process(query)?;
+    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let serve = async |alias: &Alias| {
+        let (_, variant) = process::variant(&ctx, alias, &wanted).await?;
+        match body::respond(&ctx, &settings, &request, &variant).await {
+            Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
+                process::forget_lost(&ctx, alias, &variant).await?;
+                let (_, variant) = process::variant(&ctx, alias, &wanted).await?;
+                body::respond(&ctx, &settings, &request, &variant).await
+            }
+            answer => answer,
         }
-        answer => answer,
-    }
+    };
+    subject.answer(&ctx, Unknown::Fetch, serve).await
 }
 
 /// `HEAD /image/process.{ext}?…`; never makes the variant.
@@ -40,10 +43,12 @@ pub async fn head(
     request: HttpRequest,
 ) -> Result<HttpResponse> {
     let query = request.query_string();
-    let wanted = ProcessRequest::parse(&extension, query, &ctx.config.media.filters.0)?;
-    let alias = subject::of_process(query)?;
-    let (_, variant) = process::existing(&ctx, &alias, &wanted)
-        .await?
-        .ok_or_else(not_made)?;
-    body::respond(&ctx, &settings, &request, &variant).await
+    let (subject, rest) = subject::of_process(query)?;
+    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let serve = async |alias: &Alias| {
+        let found = process::existing(&ctx, alias, &wanted).await?;
+        let (_, variant) = found.ok_or_else(not_made)?;
+        body::respond(&ctx, &settings, &request, &variant).await
+    };
+    subject.answer(&ctx, Unknown::Refuse, serve).await
 }

@@ -1,30 +1,92 @@
 //! Which media a query string is about.
 
-use pict_rs_core::{Alias, Error, ErrorCode, Result, query};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use pict_rs_core::service::proxy;
+use pict_rs_core::{Alias, Context, Error, ErrorCode, Result, SourceUrl, query};
+
+use super::error::ApiError;
+
+/// What a request is about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// `alias=`, `src=`
+    Alias(Alias),
+    /// `proxy=`
+    Proxy(SourceUrl),
+}
+
+/// What to do about a URL that was not proxied yet.
+#[derive(Clone, Copy, Debug)]
+pub enum Unknown {
+    /// Fetch it.
+    Fetch,
+    /// Refuse it.
+    Refuse,
+}
+
+impl Subject {
+    /// Has `answer` made for the alias that is meant.
+    ///
+    /// # Errors
+    /// Those of [`proxy::obtain`] or [`proxy::known`], and of `answer`.
+    pub async fn answer<T>(
+        &self,
+        ctx: &Arc<Context>,
+        unknown: Unknown,
+        answer: impl AsyncFn(&Alias) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let url = match self {
+            Self::Alias(alias) => return answer(alias).await,
+            Self::Proxy(url) => url,
+        };
+        let find = async || match unknown {
+            Unknown::Fetch => proxy::obtain(ctx, url).await,
+            Unknown::Refuse => proxy::known(ctx, url).await,
+        };
+        let alias = find().await?;
+        match answer(&alias).await {
+            // It was removed, or a newer copy has taken its place just now.
+            Err(ApiError(error)) if error.code() == ErrorCode::AliasNotFound => {
+                proxy::forget(ctx, url);
+                let found = find().await?;
+                if found == alias {
+                    return Err(error.into());
+                }
+                answer(&found).await
+            }
+            answered => answered,
+        }
+    }
+}
 
 /// `alias=` or `proxy=`; with both, `proxy` wins. Unknown keys are ignored.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] when neither is there, [`ErrorCode::ProxyNotFound`] for any
-/// `proxy=`, as this version fetches nothing.
-pub fn plain(query: &str) -> Result<Alias> {
-    match (find(query, "proxy"), find(query, "alias")) {
-        (Some(_), _) => Err(not_proxied()),
-        (None, Some(alias)) => Alias::parse(alias),
+/// [`ErrorCode::InvalidQuery`] when neither is there, or the URL is none.
+pub fn plain(query: &str) -> Result<Subject> {
+    let (url, rest) = query::take_url(query, "proxy", |_, _| false);
+    match (url, find(&rest, "alias")) {
+        (Some(url), _) => SourceUrl::parse(&url).map(Subject::Proxy),
+        (None, Some(alias)) => Alias::parse(alias).map(Subject::Alias),
         (None, None) => Err(missing("alias")),
     }
 }
 
-/// `src=`, else `alias=`, else `proxy=`.
+/// `src=`, else `alias=`, else `proxy=`; and the query that is left for operations.
 ///
 /// # Errors
 /// As [`plain`].
-pub fn of_process(query: &str) -> Result<Alias> {
-    match find(query, "src").or_else(|| find(query, "alias")) {
-        Some(alias) => Alias::parse(alias),
-        None if find(query, "proxy").is_some() => Err(not_proxied()),
-        None => Err(missing("src")),
-    }
+pub fn of_process(query: &str) -> Result<(Subject, Cow<'_, str>)> {
+    let (url, rest) = query::take_url(query, "proxy", query::is_sound_operation);
+    let alias = find(&rest, "src").or_else(|| find(&rest, "alias"));
+    let subject = match (alias, url) {
+        (Some(alias), _) => Subject::Alias(Alias::parse(alias)?),
+        (None, Some(url)) => Subject::Proxy(SourceUrl::parse(&url)?),
+        (None, None) => return Err(missing("src")),
+    };
+    Ok((subject, rest))
 }
 
 /// `upload_id=`, not yet looked at.
@@ -45,43 +107,44 @@ fn missing(name: &str) -> Error {
     Error::user(ErrorCode::InvalidQuery, format!("The query lacks {name}=…"))
 }
 
-fn not_proxied() -> Error {
-    Error::user(ErrorCode::ProxyNotFound, "Media has not been proxied")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn alias(text: &str) -> Subject {
+        Subject::Alias(Alias::parse(text).expect("valid"))
+    }
+
+    fn proxy(text: &str) -> Subject {
+        Subject::Proxy(SourceUrl::parse(text).expect("valid"))
+    }
+
     #[test]
     fn each_kind_of_route_has_its_own_order() {
-        let code = |result: Result<Alias>| result.map_err(|error| error.code());
-        assert_eq!(plain("alias=a.png&x=y").expect("found").as_str(), "a.png");
-        assert_eq!(
-            code(plain("alias=a.png&proxy=http://b")),
-            Err(ErrorCode::ProxyNotFound)
-        );
+        let both = "alias=a.png&proxy=http://b";
+        assert_eq!(plain("alias=a.png&x=y").expect("found"), alias("a.png"));
+        assert_eq!(plain(both).expect("found"), proxy("http://b/"));
+        let of = |query| of_process(query).expect("found").0;
+        assert_eq!(of("alias=a.png&src=b%20c.png"), alias("b c.png"));
+        assert_eq!(of(both), alias("a.png"));
+        assert_eq!(of("proxy=http://b&alias=a.png"), alias("a.png"));
+        assert_eq!(of("proxy=http://b&thumbnail=5"), proxy("http://b/"));
+        let code = |result: Result<Subject>| result.map_err(|error| error.code());
+        let of = |query| of_process(query).map(|(subject, _)| subject);
         assert_eq!(code(plain("src=a.png")), Err(ErrorCode::InvalidQuery));
-        assert_eq!(
-            of_process("alias=a.png&src=b%20c.png")
-                .expect("found")
-                .as_str(),
-            "b c.png"
-        );
-        assert_eq!(
-            of_process("proxy=http://b&alias=a.png")
-                .expect("found")
-                .as_str(),
-            "a.png"
-        );
-        assert_eq!(
-            code(of_process("proxy=http://b")),
-            Err(ErrorCode::ProxyNotFound)
-        );
-        assert_eq!(
-            code(of_process("thumbnail=5")),
-            Err(ErrorCode::InvalidQuery)
-        );
+        assert_eq!(code(plain("proxy=b")), Err(ErrorCode::InvalidQuery));
+        assert_eq!(code(of("thumbnail=5")), Err(ErrorCode::InvalidQuery));
+        assert_eq!(code(of("proxy=/b")), Err(ErrorCode::InvalidQuery));
         assert_eq!(code(plain("alias=")), Err(ErrorCode::AliasNotFound));
+    }
+
+    #[test]
+    fn what_leaked_of_a_url_is_no_operation() {
+        let (subject, rest) =
+            of_process("proxy=http://b/?c=1&crop=faces&d=2&thumbnail=5").expect("found");
+        assert_eq!(subject, proxy("http://b/?c=1&crop=faces&d=2"));
+        assert_eq!(rest, "thumbnail=5");
+        let found = plain("proxy=http://b/?c=1&thumbnail=5&alias=a").expect("found");
+        assert_eq!(found, proxy("http://b/?c=1&thumbnail=5&alias=a"));
     }
 }

@@ -1,0 +1,186 @@
+//! Proxied URLs: which alias holds what was fetched from where, and when to ask again.
+
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::{Added, NewUpload, Repo, hash, removal, repo_error};
+use crate::{Alias, ObjectKey, Result};
+
+/// What is known of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Names what was fetched.
+    pub alias: Alias,
+    /// Unix time in milliseconds; coarse.
+    pub accessed_at: i64,
+    /// Of the upstream's answer.
+    pub etag: Option<String>,
+    /// Of the upstream's answer.
+    pub last_modified: Option<String>,
+    /// Unix time in milliseconds, from which on the upstream is asked again.
+    pub fresh_until: i64,
+}
+
+/// What is to be remembered of a URL.
+#[derive(Clone, Debug)]
+pub struct NewProxy {
+    /// Key of the row.
+    pub url: String,
+    /// Of the upstream's answer.
+    pub etag: Option<String>,
+    /// Of the upstream's answer.
+    pub last_modified: Option<String>,
+    /// Unix time in milliseconds.
+    pub fresh_until: i64,
+    /// What the URL must lead to until now; `None` for one that is new.
+    pub replaces: Option<Alias>,
+}
+
+/// What became of a fetched content.
+#[derive(Clone, Debug)]
+pub struct Proxied {
+    /// As for an upload.
+    pub added: Added,
+    /// The alias of the URL from now on; the old one if the content has not changed.
+    pub alias: Alias,
+    /// The alias that is gone.
+    pub replaced: Option<Alias>,
+    /// Objects that nothing names any more.
+    pub objects: Vec<ObjectKey>,
+}
+
+impl Repo {
+    /// What is known of a URL.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn proxy(&self, url: &str) -> Result<Option<Proxy>> {
+        let row = sqlx::query(
+            "SELECT alias, accessed_at, etag, last_modified, fresh_until FROM proxies WHERE url = $1",
+        )
+        .bind(url)
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Proxy {
+            alias: Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?,
+            accessed_at: row.try_get("accessed_at").map_err(repo_error)?,
+            etag: row.try_get("etag").map_err(repo_error)?,
+            last_modified: row.try_get("last_modified").map_err(repo_error)?,
+            fresh_until: row.try_get("fresh_until").map_err(repo_error)?,
+        }))
+    }
+
+    /// Adds what was fetched from a URL, and takes away what was fetched from it before, in one
+    /// transaction. `None`, and nothing changed, when the URL does not lead to
+    /// [`NewProxy::replaces`] any more. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn add_proxied(
+        &self,
+        upload: &NewUpload,
+        proxy: &NewProxy,
+        now: i64,
+    ) -> Result<Option<Proxied>> {
+        let mut tx = self.begin().await?;
+        let old: Option<String> = sqlx::query_scalar("SELECT alias FROM proxies WHERE url = $1")
+            .bind(&proxy.url)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        if old.as_deref() != proxy.replaces.as_ref().map(Alias::as_str) {
+            return Ok(None);
+        }
+        let old = match &proxy.replaces {
+            None => None,
+            Some(alias) => hash::find_in(&mut tx, alias.clone()).await?,
+        };
+        let same = old
+            .as_ref()
+            .filter(|old| old.original.hash() == upload.original.hash());
+        let added = match same {
+            Some(old) => Added {
+                original: old.original.clone(),
+                is_new: false,
+            },
+            None => hash::add_in(&mut tx, upload).await?,
+        };
+        let alias = same.map_or(&upload.alias, |old| &old.alias).clone();
+        put(&mut tx, proxy, &alias, now).await?;
+        let mut proxied = Proxied {
+            added,
+            alias,
+            replaced: None,
+            objects: Vec::new(),
+        };
+        let is_same = same.is_some();
+        if let Some(old) = old.filter(|_| !is_same) {
+            proxied.objects = removal::remove_in(&mut tx, &old.alias).await?.objects;
+            proxied.replaced = Some(old.alias);
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Some(proxied))
+    }
+
+    /// The upstream says that nothing has changed. False, and nothing changed here, when the
+    /// URL leads elsewhere by now.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn refresh_proxy(&self, proxy: &NewProxy) -> Result<bool> {
+        let updated = sqlx::query(
+            "UPDATE proxies SET etag = $3, last_modified = $4, fresh_until = $5 \
+             WHERE url = $1 AND alias = $2",
+        )
+        .bind(&proxy.url)
+        .bind(proxy.replaces.as_ref().map(Alias::as_str))
+        .bind(&proxy.etag)
+        .bind(&proxy.last_modified)
+        .bind(proxy.fresh_until)
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    /// Remembers when URLs were last asked for.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn touch_proxies(&self, accesses: &[(String, i64)]) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for (url, at) in accesses {
+            sqlx::query("UPDATE proxies SET accessed_at = $2 WHERE url = $1 AND accessed_at < $2")
+                .bind(url)
+                .bind(at)
+                .execute(&mut *tx)
+                .await
+                .map_err(repo_error)?;
+        }
+        tx.commit().await.map_err(repo_error)
+    }
+}
+
+async fn put(
+    tx: &mut Transaction<'_, Sqlite>,
+    proxy: &NewProxy,
+    alias: &Alias,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO proxies (url, alias, created_at, accessed_at, etag, last_modified, fresh_until) \
+         VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (url) DO UPDATE SET \
+         alias = $2, accessed_at = $3, etag = $4, last_modified = $5, fresh_until = $6",
+    )
+    .bind(&proxy.url)
+    .bind(alias.as_str())
+    .bind(now)
+    .bind(&proxy.etag)
+    .bind(&proxy.last_modified)
+    .bind(proxy.fresh_until)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    Ok(())
+}

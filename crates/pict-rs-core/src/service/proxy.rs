@@ -1,0 +1,190 @@
+//! Media of other servers, kept under their URL: fetched when they are first asked for, served
+//! from the store ever after.
+//!
+//! A copy is fresh for a while. After that it is still served at once, and the upstream is asked
+//! beside it whether something has changed; whatever goes wrong then, the copy stays. A fetch
+//! runs to its end although its client has gone: the client will come again.
+
+mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tracing::Instrument as _;
+
+use crate::fetch::{Fetched, Freshness, Validators};
+use crate::query::UploadQuery;
+use crate::repo::{NewProxy, Proxy};
+use crate::service::process::now;
+use crate::service::spool::Spool;
+use crate::service::{download, remove, upload};
+use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
+
+pub(crate) use memory::Proxies;
+
+/// How long an upstream is left alone after a fetch that failed.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// The alias of what was fetched from `url` before. Fetches nothing.
+///
+/// # Errors
+/// [`ErrorCode::ProxyNotFound`].
+pub async fn known(ctx: &Context, url: &SourceUrl) -> Result<Alias> {
+    let proxy = find(ctx, url).await?;
+    proxy.map(|proxy| proxy.alias).ok_or_else(not_proxied)
+}
+
+/// The alias of what `url` leads to, fetched now if need be. Concurrent requests for a new URL
+/// fetch once.
+///
+/// # Errors
+/// Those of [`crate::fetch::Fetcher::get`] and of [`upload::ingest`], [`ErrorCode::ReadOnly`]
+/// when it would have to be fetched.
+pub async fn obtain(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
+    let Some(proxy) = find(ctx, url).await? else {
+        remove::writable(ctx)?;
+        if let Some(failure) = ctx.proxies.failure(url) {
+            return Err(Error::shared(failure));
+        }
+        return fly(ctx, url, None).await.map_err(Error::shared);
+    };
+    if !ctx.config.server.read_only {
+        ctx.proxies.touch(ctx, url, &proxy);
+        if now() >= proxy.fresh_until {
+            drop(fly(ctx, url, Some(proxy.clone())));
+        }
+    }
+    Ok(proxy.alias)
+}
+
+/// What is remembered of `url` turned out to be wrong; the database will tell.
+pub fn forget(ctx: &Context, url: &SourceUrl) {
+    ctx.proxies.forget(url);
+}
+
+async fn find(ctx: &Context, url: &SourceUrl) -> Result<Option<Proxy>> {
+    if let Some(proxy) = ctx.proxies.known(url) {
+        return Ok(Some(proxy));
+    }
+    let proxy = ctx.repo.proxy(url.as_str()).await?;
+    if let Some(proxy) = &proxy {
+        // Should its alias be removed just now: a removed alias is noticed when it is used.
+        ctx.proxies.remember(url, proxy.clone());
+    }
+    Ok(proxy)
+}
+
+/// Joins the fetch of `url`, or starts it. Dropping what this returns stops nothing.
+fn fly(
+    ctx: &Arc<Context>,
+    url: &SourceUrl,
+    stale: Option<Proxy>,
+) -> BoxFuture<'static, Result<Alias, Arc<Error>>> {
+    let mut is_first = false;
+    let key = (url.clone(), stale.is_some());
+    let flight = ctx.proxies.flights().join(key, || {
+        is_first = true;
+        let work = attempt(ctx.clone(), url.clone(), stale).in_current_span();
+        let task = ctx.runtime.spawn(work);
+        async move {
+            let panicked =
+                |panic| Error::internal(ErrorCode::UnknownError, "a proxied fetch panicked", panic);
+            task.await.map_err(panicked)?
+        }
+    });
+    if is_first {
+        // Somebody has to wait for it, so that others can join as long as it lasts.
+        ctx.runtime.spawn(flight.clone().map(drop));
+    }
+    flight.boxed()
+}
+
+async fn attempt(ctx: Arc<Context>, url: SourceUrl, stale: Option<Proxy>) -> Result<Alias> {
+    let result = fetch(&ctx, &url, stale.as_ref()).await;
+    match (&result, &stale) {
+        (Ok(_), _) => {}
+        (Err(error), Some(_)) if error.code() == ErrorCode::ProxyNotFound => {
+            tracing::info!(%url, "a proxied copy was removed while its upstream was asked");
+        }
+        (Err(error), Some(stale)) => {
+            tracing::warn!(%url, alias = %stale.alias, code = error.code().as_str(), "a proxied copy is served although it is stale: {error}");
+            ctx.proxies.postpone(&url, after(PAUSE));
+        }
+        (Err(error), None) => {
+            let is_upstreams = matches!(
+                error.code(),
+                ErrorCode::UpstreamError | ErrorCode::UpstreamTimeout
+            );
+            if is_upstreams {
+                let copy = Error::user(error.code(), error.to_string());
+                ctx.proxies.fail(&url, PAUSE, Arc::new(copy));
+            }
+        }
+    }
+    result
+}
+
+async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Result<Alias> {
+    if stale.is_none()
+        && let Some(proxy) = ctx.repo.proxy(url.as_str()).await?
+    {
+        // A flight that landed a moment ago has brought it.
+        return Ok(proxy.alias);
+    }
+    let validators = stale.map(|stale| Validators {
+        etag: stale.etag.clone(),
+        last_modified: stale.last_modified.clone(),
+    });
+    let limit = download::limit(ctx);
+    let fetched = ctx.fetcher.get(url, validators.as_ref(), limit).await?;
+    let (alias, row) = match fetched {
+        Fetched::NotModified(freshness) => {
+            let mut row = row(url, freshness, stale);
+            row.etag = row.etag.or(validators.and_then(|known| known.etag));
+            row.last_modified = row
+                .last_modified
+                .or(stale.and_then(|stale| stale.last_modified.clone()));
+            let alias = row.replaces.clone();
+            let is_kept = ctx.repo.refresh_proxy(&row).await?;
+            let alias = alias.filter(|_| is_kept).ok_or_else(not_proxied)?;
+            (alias, row)
+        }
+        Fetched::Body(body) => {
+            let row = row(url, body.freshness().clone(), stale);
+            let mut spool = Spool::start(ctx, &UploadQuery::default()).await?;
+            download::fill(&mut spool, *body).await?;
+            let spooled = spool.finish().await?;
+            let alias = upload::ingest_proxied(ctx, spooled, row.clone()).await?;
+            (alias.ok_or_else(not_proxied)?, row)
+        }
+    };
+    let proxy = Proxy {
+        alias: alias.clone(),
+        accessed_at: stale.map_or_else(now, |stale| stale.accessed_at),
+        etag: row.etag,
+        last_modified: row.last_modified,
+        fresh_until: row.fresh_until,
+    };
+    ctx.proxies.remember(url, proxy);
+    Ok(alias)
+}
+
+fn row(url: &SourceUrl, freshness: Freshness, stale: Option<&Proxy>) -> NewProxy {
+    NewProxy {
+        url: url.as_str().to_owned(),
+        etag: freshness.validators.etag,
+        last_modified: freshness.validators.last_modified,
+        fresh_until: after(freshness.max_age),
+        replaces: stale.map(|stale| stale.alias.clone()),
+    }
+}
+
+fn after(time: Duration) -> i64 {
+    now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn not_proxied() -> Error {
+    Error::user(ErrorCode::ProxyNotFound, "Media has not been proxied")
+}

@@ -1,0 +1,203 @@
+//! What is remembered of proxied URLs between requests: recently served ones, dead upstreams,
+//! running fetches, and accesses that the database has still to be told.
+//!
+//! Nothing here has to be emptied by a removal: an alias is never given twice, so whoever finds
+//! that a remembered one is gone forgets it and asks the database.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use crate::config::Config;
+use crate::repo::Proxy;
+use crate::service::flight::Flights;
+use crate::service::process::now;
+use crate::{Alias, Context, Error, SourceUrl};
+
+/// URLs remembered. One takes about half a kilobyte, and 5 at worst.
+const URLS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// Dead URLs remembered.
+const FAILURES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+/// Accesses that wait to be written.
+const ACCESSES: usize = 4096;
+/// An access is written if the last one that was is older than this.
+const COARSE: Duration = Duration::from_secs(5 * 60);
+/// Accesses are gathered for this long, so that many are one write.
+const GATHER: Duration = Duration::from_secs(5);
+
+/// A URL, and whether a copy of it is there already.
+type Key = (SourceUrl, bool);
+
+/// Everything that is remembered.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    memory: Mutex<Memory>,
+    flights: Flights<Key, Alias>,
+    coarse: Duration,
+}
+
+#[derive(Debug)]
+struct Memory {
+    known: LruCache<SourceUrl, Proxy>,
+    failures: LruCache<SourceUrl, (Instant, Arc<Error>)>,
+    accesses: HashMap<SourceUrl, i64>,
+}
+
+impl Proxies {
+    /// Nothing is known yet.
+    pub(crate) fn new(config: &Config) -> Self {
+        // Short times are for tests, and must not be drowned in ours.
+        let coarse = COARSE.min(config.media.retention.proxy.duration() / 10);
+        Self {
+            memory: Mutex::new(Memory {
+                known: LruCache::new(URLS),
+                failures: LruCache::new(FAILURES),
+                accesses: HashMap::new(),
+            }),
+            flights: Flights::default(),
+            coarse,
+        }
+    }
+
+    pub(super) fn flights(&self) -> &Flights<Key, Alias> {
+        &self.flights
+    }
+
+    pub(super) fn known(&self, url: &SourceUrl) -> Option<Proxy> {
+        self.lock().known.get(url).cloned()
+    }
+
+    pub(super) fn remember(&self, url: &SourceUrl, proxy: Proxy) {
+        self.lock().known.push(url.clone(), proxy);
+    }
+
+    pub(super) fn forget(&self, url: &SourceUrl) {
+        self.lock().known.pop(url);
+    }
+
+    /// The upstream is not asked again before `time`, Unix milliseconds.
+    pub(super) fn postpone(&self, url: &SourceUrl, time: i64) {
+        if let Some(proxy) = self.lock().known.peek_mut(url) {
+            proxy.fresh_until = time;
+        }
+    }
+
+    /// Why the last fetch failed, if that is not long ago.
+    pub(super) fn failure(&self, url: &SourceUrl) -> Option<Arc<Error>> {
+        let mut memory = self.lock();
+        let (until, error) = memory.failures.get(url)?;
+        if Instant::now() < *until {
+            return Some(error.clone());
+        }
+        memory.failures.pop(url);
+        None
+    }
+
+    /// Remembers for a while why a fetch failed.
+    pub(super) fn fail(&self, url: &SourceUrl, pause: Duration, error: Arc<Error>) {
+        let until = Instant::now() + pause;
+        self.lock().failures.push(url.clone(), (until, error));
+    }
+
+    /// Somebody asks for it. The database hears of that later, and not each time.
+    pub(super) fn touch(&self, ctx: &Arc<Context>, url: &SourceUrl, proxy: &Proxy) {
+        let at = now();
+        if millis(at.saturating_sub(proxy.accessed_at)) < self.coarse {
+            return;
+        }
+        let mut memory = self.lock();
+        let is_first = memory.accesses.is_empty();
+        if memory.accesses.len() == ACCESSES && !memory.accesses.contains_key(url) {
+            return;
+        }
+        memory.accesses.insert(url.clone(), at);
+        if let Some(known) = memory.known.peek_mut(url) {
+            known.accessed_at = at;
+        }
+        if is_first {
+            ctx.runtime
+                .spawn(write(ctx.clone(), GATHER.min(self.coarse)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        // Each change under the lock is a single insertion or removal.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn write(ctx: Arc<Context>, pause: Duration) {
+    tokio::time::sleep(pause).await;
+    let accesses = std::mem::take(&mut ctx.proxies.lock().accesses);
+    let accesses: Vec<_> = accesses
+        .into_iter()
+        .map(|(url, at)| (url.as_str().to_owned(), at))
+        .collect();
+    if let Err(error) = ctx.repo.touch_proxies(&accesses).await {
+        tracing::warn!(%error, "the database was not told what was asked for");
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    fn url(text: &str) -> SourceUrl {
+        SourceUrl::parse(text).expect("valid")
+    }
+
+    fn failure() -> Arc<Error> {
+        Arc::new(Error::user(ErrorCode::UpstreamError, "dead"))
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_a_while_and_for_its_url_alone() {
+        let proxies = Proxies::new(&Config::default());
+        let (dead, other) = (url("http://a.example/x"), url("http://a.example/y"));
+        proxies.fail(&dead, Duration::from_secs(60), failure());
+        assert!(proxies.failure(&dead).is_some());
+        assert!(proxies.failure(&other).is_none());
+        proxies.fail(&dead, Duration::ZERO, failure());
+        assert!(proxies.failure(&dead).is_none(), "its time is over");
+    }
+
+    #[test]
+    fn failures_are_bounded() {
+        let proxies = Proxies::new(&Config::default());
+        for number in 0..2000 {
+            let url = url(&format!("http://a.example/{number}"));
+            proxies.fail(&url, Duration::from_secs(60), failure());
+        }
+        assert_eq!(proxies.lock().failures.len(), FAILURES.get());
+        assert!(proxies.failure(&url("http://a.example/0")).is_none());
+        assert!(proxies.failure(&url("http://a.example/1999")).is_some());
+    }
+
+    #[test]
+    fn an_upstream_that_failed_is_asked_later() {
+        let proxies = Proxies::new(&Config::default());
+        let url = url("http://a.example/x");
+        let proxy = Proxy {
+            alias: Alias::parse("a.png").expect("valid"),
+            accessed_at: 1,
+            etag: None,
+            last_modified: None,
+            fresh_until: 1,
+        };
+        proxies.postpone(&url, 5);
+        assert!(proxies.known(&url).is_none());
+        proxies.remember(&url, proxy);
+        proxies.postpone(&url, 5);
+        assert_eq!(proxies.known(&url).expect("known").fresh_until, 5);
+        proxies.forget(&url);
+        assert!(proxies.known(&url).is_none());
+    }
+}
