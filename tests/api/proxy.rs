@@ -499,6 +499,29 @@ fn what_is_purged_while_its_upstream_is_asked_does_not_come_back() {
 }
 
 #[test]
+fn a_copy_that_the_store_has_lost_is_fetched_again() {
+    let upstream = Upstream::start(|asked| match asked.header("if-none-match") {
+        None => Reply::with("ETag: \"one\"\r\n", &small()),
+        Some(_) => Reply::status("304 Not Modified", "", b""),
+    });
+    let server = open().start();
+    let url = upstream.url("/x");
+    let lose = || {
+        for object in disk::objects(&server.files()).keys() {
+            std::fs::remove_file(server.files().join(object)).expect("removed");
+        }
+    };
+    let bytes = server.get(&original(&url)).ok().body;
+    lose();
+    assert_eq!(server.get(&original(&url)).ok().body, bytes);
+    assert_eq!(upstream.asked().len(), 2);
+    lose();
+    server.get(&process(&url, "&thumbnail=9")).ok();
+    assert_eq!(upstream.asked().len(), 3);
+    assert_eq!(disk::objects(&server.files()).len(), 2);
+}
+
+#[test]
 fn a_server_that_changes_nothing_serves_what_it_has_and_fetches_nothing() {
     let upstream = Upstream::start(|_| Reply::with(STALE, &small()));
     let server = open().start();

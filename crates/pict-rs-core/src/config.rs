@@ -574,6 +574,19 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_none_is_found_at_start() {
+        let mut config = Config::default();
+        config.client.allowed_hosts = List(vec!["media.internal:9000".to_owned()]);
+        config.validate().expect("valid");
+        config.client.allowed_hosts = List(vec!["http://media.internal".to_owned()]);
+        let message = config.validate().expect_err("refused").to_string();
+        assert!(
+            message.contains("allowed_hosts") && message.contains("http://media"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn bad_operations_in_settings_are_found_at_start() {
         let mut config = Config::default();
         config.media.preprocess_steps = Some("resize=1200&crop=99x1".to_owned());

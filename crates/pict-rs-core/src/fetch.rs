@@ -123,7 +123,8 @@ impl Fetcher {
                 continue;
             }
             let freshness = Freshness::of(headers);
-            if status == StatusCode::NOT_MODIFIED && known.is_some() {
+            let has_asked = known.is_some_and(|known| known.conditions().next().is_some());
+            if status == StatusCode::NOT_MODIFIED && has_asked {
                 return Ok(Fetched::NotModified(freshness));
             }
             answer::check(status, headers)?;

@@ -541,6 +541,13 @@ mod tests {
         parse("pict-rs run filesystem sled -p a -c 5 -e b");
         parse("pict-rs run filesystem fjall -f a -d b");
         parse("pict-rs run object-storage -e a -b b -r c -a d -s e -u postgres -u f -t -c g");
+        let set = parse(
+            "pict-rs run --client-allowed-hosts a --client-allowed-hosts b:1 --client-timeout 9",
+        );
+        assert!(
+            set.0
+                .contains(&("client.allowed_hosts", "a,b:1".to_owned()))
+        );
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
     }
 }

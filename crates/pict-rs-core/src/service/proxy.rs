@@ -59,6 +59,20 @@ pub async fn obtain(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
     Ok(proxy.alias)
 }
 
+/// The copy's bytes are lost: fetches them again, whatever the upstream thinks of the copy.
+///
+/// # Errors
+/// As [`obtain`].
+pub async fn renew(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
+    remove::writable(ctx)?;
+    let copy = find(ctx, url).await?.map(|proxy| Proxy {
+        etag: None,
+        last_modified: None,
+        ..proxy
+    });
+    fly(ctx, url, copy).await.map_err(Error::shared)
+}
+
 /// What is remembered of `url` turned out to be wrong; the database will tell.
 pub fn forget(ctx: &Context, url: &SourceUrl) {
     ctx.proxies.forget(url);

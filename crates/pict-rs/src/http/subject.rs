@@ -56,6 +56,13 @@ impl Subject {
                 }
                 answer(&found).await
             }
+            Err(ApiError(error))
+                if error.code() == ErrorCode::LostFile && matches!(unknown, Unknown::Fetch) =>
+            {
+                tracing::error!(%url, "a proxied copy is lost and is fetched again: {error}");
+                let found = proxy::renew(ctx, url).await?;
+                answer(&found).await
+            }
             answered => answered,
         }
     }
