@@ -26,8 +26,8 @@ use super::{Permit, upstream};
 use crate::{Error, ErrorCode, Result};
 
 /// For one address, so that the next one gets its chance.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Addresses that are tried.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Addresses that are tried: two of each family, if there are as many.
 const ADDRESSES: usize = 4;
 /// Bytes that the head of an answer may take.
 const HEAD: usize = 64 * 1024;
@@ -94,15 +94,29 @@ async fn addresses(target: &Target, permit: &Permit) -> Result<Vec<SocketAddr>> 
             })?
         }
     };
+    judge(target, found)
+}
+
+/// The addresses that are allowed, in the order in which they are tried.
+fn judge(target: &Target, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     if found.is_empty() {
         return Err(unresolved(target));
     }
     let mut allowed = found;
     allowed.retain(|address| target.allows(address.ip()));
-    if allowed.is_empty() {
+    let Some(first) = allowed.first().map(SocketAddr::is_ipv6) else {
         return Err(target.is_local());
-    }
-    Ok(allowed)
+    };
+    // The families take turns: where one of them leads nowhere, the other is soon tried.
+    let (preferred, others): (Vec<_>, Vec<_>) = allowed
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first);
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    let turns = std::iter::repeat_with(|| [preferred.next(), others.next()])
+        .take(ADDRESSES)
+        .flatten()
+        .flatten();
+    Ok(turns.take(ADDRESSES).collect())
 }
 
 fn unresolved(target: &Target) -> Error {
@@ -110,7 +124,7 @@ fn unresolved(target: &Target) -> Error {
 }
 
 async fn reach(addresses: &[SocketAddr], target: &Target) -> Result<TcpStream> {
-    for address in addresses.iter().take(ADDRESSES) {
+    for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Nothing depends on it.
@@ -231,6 +245,37 @@ mod tests {
         let error = look_up(&target("127.0.0.1", false)).await;
         let error = error.expect_err("checked here as well");
         assert_eq!(error.code(), ErrorCode::DownloadFileError);
+    }
+
+    fn judged(is_trusted: bool, found: &[&str]) -> Result<Vec<String>, ErrorCode> {
+        let address = |text: &&str| text.parse().expect("an address");
+        let found = found.iter().map(address).collect();
+        let judged = judge(&target("a.example", is_trusted), found);
+        let judged = judged.map_err(|error| error.code())?;
+        Ok(judged.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn of_a_name_only_public_addresses_are_left() {
+        let mixed = ["10.0.0.1:80", "8.8.8.8:80", "[::1]:80", "127.0.0.1:80"];
+        assert_eq!(judged(false, &mixed).expect("one"), ["8.8.8.8:80"]);
+        assert_eq!(judged(true, &mixed).expect("all").len(), 4);
+        let local = judged(false, &["10.0.0.1:80", "[fd00::1]:80"]);
+        assert_eq!(local, Err(ErrorCode::DownloadFileError));
+        assert_eq!(judged(true, &[]), Err(ErrorCode::UpstreamError));
+    }
+
+    #[test]
+    fn families_of_addresses_take_turns() {
+        let found = [
+            "[2a00::1]:80",
+            "[2a00::2]:80",
+            "[2a00::3]:80",
+            "[2a00::4]:80",
+            "1.1.1.1:80",
+        ];
+        let expected = ["[2a00::1]:80", "1.1.1.1:80", "[2a00::2]:80", "[2a00::3]:80"];
+        assert_eq!(judged(false, &found).expect("allowed"), expected);
     }
 
     #[tokio::test]
