@@ -5,6 +5,7 @@ mod proxy;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
     Enqueued, Failure, Job, NewUpload, Original, Outcome, Progress, Removed, Repo, Representation,
     Work,
@@ -12,6 +13,17 @@ use pict_rs_core::repo::{
 use pict_rs_core::{Alias, ContentKey, DeleteToken, ErrorCode, ObjectKey, UploadId, VariantKey};
 use pict_rs_media::{Format, OutputFormat, operation::Operation};
 use tempfile::TempDir;
+
+/// Unix time in milliseconds; these tests have a clock of their own.
+const NOW: i64 = 1_700_000_000_000;
+
+fn admin() -> Cause {
+    Cause::new(Actor::Admin)
+}
+
+fn server() -> Cause {
+    Cause::new(Actor::Server)
+}
 
 /// An empty database.
 async fn empty() -> (Repo, TempDir) {
@@ -42,6 +54,7 @@ fn upload() -> NewUpload {
             representation: representation(Format::Png),
             blurhash: "LGF5?xYk^6".to_owned(),
         },
+        source: None,
     }
 }
 
@@ -51,6 +64,7 @@ fn duplicate(of: &NewUpload) -> NewUpload {
         alias: Alias::generate(Format::Png),
         token: DeleteToken::generate(),
         original: of.original.clone(),
+        source: None,
     };
     again.original.representation.object = ObjectKey::generate(Format::Png);
     again.original.representation.created_at += 5000;
@@ -100,10 +114,13 @@ async fn what_is_unknown_is_nothing_and_no_error() {
     );
     assert!(!repo.knows_object(&nowhere).await.expect("asked"));
     assert_eq!(
-        repo.remove_alias(&absent).await.expect("asked"),
+        repo.remove_alias(&absent, None, NOW).await.expect("asked"),
         Removed::default()
     );
-    let purged = repo.purge(&hash).await.expect("asked");
+    let purged = repo
+        .purge(&hash, false, &admin(), NOW)
+        .await
+        .expect("asked");
     assert!(purged.aliases.is_empty() && purged.objects.is_empty());
     repo.forget_variant(&nowhere).await.expect("asked");
     repo.collected(std::slice::from_ref(&nowhere))
@@ -164,13 +181,19 @@ async fn the_last_alias_takes_content_and_variants_with_it() {
         add_variant(&repo, &first, &thumbnail(2)).await,
     ];
 
-    let removed = repo.remove_alias(&first.alias).await.expect("removed");
+    let removed = repo
+        .remove_alias(&first.alias, None, NOW)
+        .await
+        .expect("removed");
     assert!(removed.existed && removed.objects.is_empty());
     assert_eq!(repo.original(&first.alias).await.expect("asked"), None);
     assert!(repo.original(&second.alias).await.expect("asked").is_some());
     assert!(repo.garbage().await.expect("asked").is_empty());
 
-    let removed = repo.remove_alias(&second.alias).await.expect("removed");
+    let removed = repo
+        .remove_alias(&second.alias, None, NOW)
+        .await
+        .expect("removed");
     let mut expected: Vec<_> = variants
         .iter()
         .chain([&first.original.representation])
@@ -204,7 +227,10 @@ async fn a_purge_takes_all_aliases_and_nothing_of_others() {
     }
     add_variant(&repo, &first, &thumbnail(1)).await;
     add_variant(&repo, &other, &thumbnail(1)).await;
-    let purged = repo.purge(first.original.hash()).await.expect("purged");
+    let purged = repo
+        .purge(first.original.hash(), false, &admin(), NOW)
+        .await
+        .expect("purged");
     let mut aliases = vec![first.alias.clone(), second.alias.clone()];
     aliases.sort();
     assert_eq!(purged.aliases, aliases);
@@ -238,7 +264,9 @@ async fn a_variant_of_a_content_that_is_gone_is_not_kept() {
     let (repo, _folder) = empty().await;
     let upload = upload();
     repo.add_upload(&upload).await.expect("added");
-    repo.remove_alias(&upload.alias).await.expect("removed");
+    repo.remove_alias(&upload.alias, None, NOW)
+        .await
+        .expect("removed");
     let late = representation(Format::Webp);
     let kept = repo
         .add_variant(upload.original.hash(), &thumbnail(9), &late)
@@ -322,7 +350,10 @@ async fn uploads_and_removals_at_once_leave_no_row_without_an_alias() {
                         .expect("asked");
                     let found = repo.original(&upload.alias).await.expect("asked");
                     assert_eq!(found, Some(added.original));
-                    let removed = repo.remove_alias(&upload.alias).await.expect("removed");
+                    let removed = repo
+                        .remove_alias(&upload.alias, None, NOW)
+                        .await
+                        .expect("removed");
                     assert!(removed.existed);
                     // The last one took the variant too.
                     assert_ne!(removed.objects.len(), 1);
@@ -361,8 +392,6 @@ async fn what_was_added_is_there_after_a_reopening() {
     assert_eq!(found.expect("asked"), Some(variant));
 }
 
-/// Unix milliseconds; the tests of the queue have a clock of their own.
-const NOW: i64 = 1_700_000_000_000;
 /// Far more jobs than any test adds.
 const LIMIT: u64 = 100;
 
@@ -642,18 +671,30 @@ async fn what_nobody_claims_expires_with_the_alias_that_nobody_heard_of() {
         uploads.push(upload);
     }
     assert_eq!(repo.oldest_unclaimed().await.expect("asked"), Some(NOW + 1));
-    let (gone, aliases, objects) = repo.expire(NOW + 1, 10).await.expect("expired");
+    let (gone, aliases, objects) = repo
+        .expire(NOW + 1, 10, &server(), NOW)
+        .await
+        .expect("expired");
     assert_eq!((gone, objects.len()), (1, 0), "the bytes have another name");
     assert_eq!(aliases, [uploads[0].alias.clone()]);
     // In pieces, the oldest first.
-    let (gone, aliases, objects) = repo.expire(NOW + 9, 1).await.expect("expired");
+    let (gone, aliases, objects) = repo
+        .expire(NOW + 9, 1, &server(), NOW)
+        .await
+        .expect("expired");
     assert_eq!((gone, objects.len()), (1, 1));
     assert_eq!(aliases, [uploads[1].alias.clone()]);
-    let (gone, _, _) = repo.expire(NOW + 9, 10).await.expect("expired");
+    let (gone, _, _) = repo
+        .expire(NOW + 9, 10, &server(), NOW)
+        .await
+        .expect("expired");
     assert_eq!(gone, 1);
     assert_eq!(repo.garbage().await.expect("asked").len(), 2);
     // The fourth has no outcome yet, so it does not expire.
-    let (gone, _, _) = repo.expire(i64::MAX, 10).await.expect("asked");
+    let (gone, _, _) = repo
+        .expire(i64::MAX, 10, &server(), NOW)
+        .await
+        .expect("asked");
     assert_eq!((gone, repo.jobs().await.expect("asked")), (0, 1));
     assert_eq!(ids.len(), 4);
 }
@@ -666,13 +707,15 @@ async fn an_alias_that_is_removed_before_it_is_claimed_is_told_so() {
     let upload = upload();
     let completed = repo.complete_upload(&job, &id, &upload, NOW).await;
     assert!(completed.expect("completed").is_some());
-    repo.purge(upload.original.hash()).await.expect("purged");
+    repo.purge(upload.original.hash(), false, &admin(), NOW)
+        .await
+        .expect("purged");
     let taken = repo.take_outcome(&id).await.expect("asked");
     let taken = taken.expect("there");
     assert!(matches!(&taken.outcome, Outcome::Removed(alias) if *alias == upload.alias));
     repo.put_back(&id, &taken).await.expect("put back");
     // And expiring it removes nothing twice.
-    let (gone, _, objects) = repo.expire(NOW, 10).await.expect("expired");
+    let (gone, _, objects) = repo.expire(NOW, 10, &server(), NOW).await.expect("expired");
     assert_eq!((gone, objects.len()), (1, 0));
 }
 

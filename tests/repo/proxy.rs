@@ -3,7 +3,7 @@
 use pict_rs_core::Alias;
 use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Repo};
 
-use super::{add_variant, duplicate, empty, thumbnail, upload};
+use super::{add_variant, admin, duplicate, empty, thumbnail, upload};
 
 const URL: &str = "http://a.example/x.png";
 
@@ -51,12 +51,16 @@ async fn a_removed_alias_takes_its_url_with_it() {
     let (repo, _folder) = empty().await;
     let first = upload();
     added(&repo, &first).await;
-    repo.remove_alias(&first.alias).await.expect("removed");
+    repo.remove_alias(&first.alias, None, 2000)
+        .await
+        .expect("removed");
     assert_eq!(found(&repo).await, None);
     let second = upload();
     added(&repo, &second).await;
     repo.add_upload(&duplicate(&second)).await.expect("added");
-    repo.purge(second.original.hash()).await.expect("purged");
+    repo.purge(second.original.hash(), false, &admin(), 2000)
+        .await
+        .expect("purged");
     assert_eq!(found(&repo).await, None);
 }
 

@@ -7,10 +7,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 /// The first column of a query that returns text.
 pub fn texts(data: &Path, query: &'static str) -> Vec<String> {
+    texts_of(&data.join("database/pict-rs.sqlite3"), query)
+}
+
+/// The same, of any database file.
+pub fn texts_of(file: &Path, query: &'static str) -> Vec<String> {
     block_on(async {
-        let options = SqliteConnectOptions::new()
-            .filename(data.join("database/pict-rs.sqlite3"))
-            .read_only(true);
+        let options = SqliteConnectOptions::new().filename(file).read_only(true);
         let mut database = SqliteConnection::connect_with(&options)
             .await
             .expect("the database opens");
@@ -37,6 +40,40 @@ pub fn change(data: &Path, statement: &'static str) {
         assert!(changed.rows_affected() > 0, "{statement}");
         database.close().await.expect("closed");
     });
+}
+
+/// Keeps everybody else from writing, until it is dropped.
+pub fn hold_writes(data: &Path) -> impl Drop + use<> {
+    struct Held {
+        connection: Option<SqliteConnection>,
+        runtime: tokio::runtime::Runtime,
+    }
+    impl Drop for Held {
+        fn drop(&mut self) {
+            if let Some(connection) = self.connection.take() {
+                let _ = self.runtime.block_on(connection.close());
+            }
+        }
+    }
+    let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let connection = runtime.block_on(async {
+        let mut database = SqliteConnection::connect_with(&options)
+            .await
+            .expect("the database opens");
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut database)
+            .await
+            .expect("nobody writes");
+        database
+    });
+    Held {
+        connection: Some(connection),
+        runtime,
+    }
 }
 
 /// What is queued or being done in the background.

@@ -19,7 +19,7 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
     VideoQuality,
 };
-pub use types::{AnimationFormat, ImageFormat, List, Seconds, Secret, Span};
+pub use types::{AnimationFormat, ImageFormat, List, Seconds, Secret, Secrets, Span};
 
 use crate::{Error, ErrorCode, Result, query};
 
@@ -57,6 +57,10 @@ pub struct ServerConfig {
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
     pub api_key: Option<Secret>,
+    /// More keys, each as good as `api_key`, so that keys can be changed one client at a time.
+    pub api_keys: Secrets,
+    /// How long the audit log remembers removals.
+    pub audit_retention: Span,
     /// Files per upload request.
     pub max_file_count: usize,
     /// Where uploads are spooled; a folder inside the store by default, so that large uploads
@@ -83,6 +87,8 @@ impl Default for ServerConfig {
             read_only: false,
             danger_dummy_mode: false,
             api_key: None,
+            api_keys: Secrets::default(),
+            audit_retention: Span::days(365),
             max_file_count: 1,
             temporary_directory: None,
             cleanup_temporary_directory: true,
@@ -401,10 +407,11 @@ pub enum StoreType {
 }
 
 impl ServerConfig {
-    /// The key, if there is one. A variable that a deployment left empty is none: it must not
-    /// open the door to an empty header.
-    pub fn api_key(&self) -> Option<&Secret> {
-        self.api_key.as_ref().filter(|key| !key.expose().is_empty())
+    /// All keys, each as good as the others. A variable that a deployment left empty is none: it
+    /// must not open the door to an empty header.
+    pub fn api_keys(&self) -> impl Iterator<Item = &Secret> {
+        let keys = self.api_key.iter().chain(&self.api_keys.0);
+        keys.filter(|key| !key.expose().is_empty())
     }
 }
 
@@ -424,6 +431,12 @@ impl Config {
             .path
             .clone()
             .unwrap_or_else(|| data.join("files"))
+    }
+
+    /// The folder for exports of the database. `data` is the default data folder.
+    pub fn export_folder(&self, data: &std::path::Path) -> PathBuf {
+        let configured = self.repo.export_path.clone();
+        configured.unwrap_or_else(|| data.join("exports"))
     }
 
     /// Refuses what cannot work, and what this version does not do yet: a setting that is

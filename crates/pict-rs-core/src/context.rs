@@ -35,6 +35,10 @@ pub struct Context {
     pub(crate) preprocess_steps: Vec<Operation>,
     /// Where uploads are spooled.
     pub(crate) spool_folder: PathBuf,
+    /// Where exports of the database go.
+    pub(crate) export_folder: PathBuf,
+    /// Held while one is written.
+    pub(crate) exporting: tokio::sync::Mutex<()>,
     /// Facts of recently served media.
     pub(crate) known: Known,
     /// Variants that are being made right now.
@@ -63,6 +67,8 @@ impl Context {
             fetcher: Fetcher::new(&config)?,
             spool_folder: spool_folder(&config, &store)?,
             media: Pool::new(&config.media),
+            export_folder: config.export_folder(data),
+            exporting: tokio::sync::Mutex::default(),
             known: Known::default(),
             flights: Flights::default(),
             proxies: Proxies::new(&config),

@@ -44,22 +44,32 @@ codes! {
     AliasNotFound = "alias-not-found",
     /// No upload waits to be claimed under this id: it was claimed, it expired, or never was.
     AlreadyClaimed = "already-claimed",
+    /// The bytes are on the blocklist.
+    Blocked = "blocked",
     /// A setting has a value that cannot work.
     ConfigInvalid = "config-invalid",
     /// The file is no media this build can read.
     DiscoverError = "discover-error",
     /// This URL must not be fetched: its scheme, port or address is not allowed.
     DownloadFileError = "download-file-error",
+    /// The name of an imported file is taken.
+    DuplicateAlias = "duplicate-alias",
     /// Reading or writing a stored or temporary file failed.
     FileIoError = "file-io-error",
     /// The multipart body is not what the upload route expects.
     FileUploadError = "file-upload-error",
+    /// The path was there in older versions.
+    Gone = "gone",
+    /// No such hash is on the blocklist.
+    HashNotFound = "hash-not-found",
     /// The API key is missing or wrong, or none is configured.
     InvalidApiToken = "invalid-api-token",
     /// The delete token does not belong to the alias.
     InvalidDeleteToken = "invalid-delete-token",
     /// `process.{ext}` with an extension that cannot be written.
     InvalidFileExtension = "invalid-file-extension",
+    /// The body is not the JSON that the path takes.
+    InvalidJson = "invalid-json",
     /// An operation that does not exist or has a bad argument.
     InvalidProcessPath = "invalid-process-path",
     /// A query that lacks something or has a bad value.
@@ -74,6 +84,8 @@ codes! {
     MediaFailed = "media-failed",
     /// Media work took longer than `media.process_timeout`.
     ProcessTimeout = "process-timeout",
+    /// Proxied media cannot be used for this.
+    ProxyNotAllowed = "proxy-not-allowed",
     /// The URL has not been proxied.
     ProxyNotFound = "proxy-not-found",
     /// The asked range does not lie inside the file.

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE};
 use pict_rs_media::{Format, OutputFormat, operation};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ pub struct Alias(String);
 
 impl Alias {
     /// Aliases come from file names at import, and those are shorter than this everywhere.
-    const MAX_BYTES: usize = 1024;
+    pub(crate) const MAX_BYTES: usize = 1024;
 
     /// A new random alias, ending in the extension of `format`.
     pub fn generate(format: Format) -> Self {
@@ -115,6 +116,59 @@ impl fmt::Debug for UploadId {
     }
 }
 
+/// SHA-256 of some bytes, stored here or not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; Self::BYTES]);
+
+impl Digest {
+    /// Length of a digest.
+    pub const BYTES: usize = 32;
+
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// From the database.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// From hexadecimal digits: of a digest, or of a whole [`ContentKey`], which begins with one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`].
+    pub fn parse(text: &str) -> Result<Self> {
+        let bytes = hex::decode(text).unwrap_or_default();
+        match bytes.first_chunk() {
+            Some(digest) if [Self::BYTES, ContentKey::BYTES].contains(&bytes.len()) => {
+                Ok(Self(*digest))
+            }
+            _ => Err(Error::user(
+                ErrorCode::InvalidQuery,
+                "A hash is the SHA-256 of a file in 64 hexadecimal digits, or one of the hashes \
+                 that /internal/hashes lists",
+            )),
+        }
+    }
+
+    /// All 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All 32 bytes in hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
 /// The identity of stored bytes: SHA-256 (32 bytes), length (6 bytes, big endian), format
 /// (1 byte). The same 39 bytes as the existing pict-rs uses, so ETags and paging agree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,6 +204,13 @@ impl ContentKey {
         &self.0
     }
 
+    /// The digest of the stored bytes.
+    pub fn digest(&self) -> Digest {
+        let mut digest = [0; Digest::BYTES];
+        digest.copy_from_slice(&self.0[..Digest::BYTES]);
+        Digest(digest)
+    }
+
     /// The number of stored bytes.
     pub fn size(&self) -> u64 {
         let mut size = [0; 8];
@@ -160,6 +221,16 @@ impl ContentKey {
     /// What the stored bytes are.
     pub fn format(&self) -> Format {
         Format::from_byte(self.0[38]).expect("both constructors put a known format here")
+    }
+
+    /// The key in URL-safe base64: a cursor in pages of contents. It needs no padding.
+    pub fn to_slug(&self) -> String {
+        URL_SAFE.encode(self.0)
+    }
+
+    /// From [`ContentKey::to_slug`].
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::from_bytes(&URL_SAFE.decode(slug).ok()?)
     }
 
     /// The key in standard base64: the text inside a strong ETag.
@@ -261,6 +332,21 @@ mod tests {
         let mut unknown = *key.as_bytes().first_chunk::<39>().expect("39 bytes");
         unknown[38] = 200;
         assert_eq!(ContentKey::from_bytes(&unknown), None);
+    }
+
+    #[test]
+    fn a_content_key_is_read_as_it_is_written() {
+        let key = ContentKey::new([0xfb; 32], 77, Format::Png);
+        assert_eq!(ContentKey::from_slug(&key.to_slug()), Some(key));
+        assert!(!key.to_slug().contains(['+', '/', '=']));
+        assert_eq!(ContentKey::from_slug("absent"), None);
+        let digest = Digest::parse(&key.to_hex()).expect("valid");
+        assert_eq!(digest, key.digest());
+        assert_eq!(Digest::parse(&digest.to_hex()).expect("valid"), digest);
+        for text in ["", "fb", "x", &digest.to_hex()[1..]] {
+            let error = Digest::parse(text).expect_err("no digest");
+            assert_eq!(error.code(), ErrorCode::InvalidQuery);
+        }
     }
 
     #[test]

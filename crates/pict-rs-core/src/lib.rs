@@ -20,4 +20,4 @@ pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorCode, Result};
 pub use fetch::SourceUrl;
-pub use id::{Alias, ContentKey, DeleteToken, ObjectKey, UploadId, VariantKey};
+pub use id::{Alias, ContentKey, DeleteToken, Digest, ObjectKey, UploadId, VariantKey};

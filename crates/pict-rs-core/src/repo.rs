@@ -7,16 +7,22 @@
 //! never waits for a flush. Objects that lose their last row move to the `garbage` table in
 //! the same transaction, so that a crash cannot forget them.
 
+pub mod audit;
+mod blocklist;
+mod export;
 mod garbage;
-mod hash;
+pub(crate) mod hash;
 mod job;
+mod maintenance;
+mod page;
 mod proxy;
 mod removal;
+mod setting;
 mod upload;
 mod variant;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pict_rs_media::Facts;
@@ -29,8 +35,11 @@ use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
+pub use blocklist::Blocked;
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
+pub use maintenance::{Run, Task};
+pub use page::Page;
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removed};
 pub use upload::{Failure, Finished, Outcome, Progress};
@@ -97,6 +106,9 @@ impl Representation {
 pub struct Repo {
     write: SqlitePool,
     read: SqlitePool,
+    /// Of a connection that only reads.
+    options: SqliteConnectOptions,
+    folder: PathBuf,
     _lock: std::sync::Arc<File>,
 }
 
@@ -132,14 +144,21 @@ impl Repo {
             })?;
         let read = SqlitePoolOptions::new()
             .max_connections(2)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(repo_error)?;
         Ok(Self {
             write,
             read,
+            options: options.read_only(true),
+            folder: folder.to_owned(),
             _lock: lock.into(),
         })
+    }
+
+    /// Where the database lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Proves that the database answers.
@@ -174,7 +193,7 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 3] = [
+    const FILES: [(i64, &str, &str); 4] = [
         (
             1,
             "media",
@@ -189,6 +208,11 @@ fn migrations() -> Migrator {
             3,
             "proxy",
             include_str!("../migrations/sqlite/0003_proxy.sql"),
+        ),
+        (
+            4,
+            "internal",
+            include_str!("../migrations/sqlite/0004_internal.sql"),
         ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {

@@ -3,9 +3,16 @@
 pub mod background;
 pub mod claim;
 pub mod download;
+pub mod export;
 pub mod find;
 pub(crate) mod flight;
+pub mod hashes;
+pub mod health;
+pub mod import;
 pub(crate) mod known;
+pub mod maintain;
+pub mod moderate;
+pub mod placeholder;
 pub mod process;
 pub mod proxy;
 pub mod remove;

@@ -118,6 +118,23 @@ impl Store {
         }
     }
 
+    /// Where the objects lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether the object is not there at all. Not being able to tell is an error.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn is_lost(&self, object: &ObjectKey) -> Result<bool> {
+        match fs::metadata(self.path(object)) {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(io_error(format!("cannot look for object {object}"), error)),
+        }
+    }
+
     /// Whether the object is there with this many bytes.
     pub fn has(&self, object: &ObjectKey, size: u64) -> bool {
         fs::metadata(self.path(object))

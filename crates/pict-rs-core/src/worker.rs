@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 
 use crate::repo::{Job, Work};
 use crate::service::process::now;
-use crate::service::{background, claim};
+use crate::service::{background, claim, maintain};
 use crate::{Context, Error, ErrorCode};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -48,6 +48,7 @@ impl Worker {
                 tasks.spawn(work(ctx.clone()));
             }
             tasks.spawn(expire(ctx.clone()));
+            tasks.spawn(keep_house(ctx.clone()));
         }
         Self { ctx, tasks }
     }
@@ -104,6 +105,19 @@ async fn expire(ctx: Arc<Context>) {
             }
         };
         rest(&ctx, pause, std::future::pending()).await;
+    }
+}
+
+/// Long work in small steps. Not a job, as it would keep uploads waiting for a permit.
+async fn keep_house(ctx: Arc<Context>) {
+    while !ctx.wake.is_stopping() {
+        let due = ctx.wake.next_maintenance();
+        match maintain::step(&ctx).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => log(&error, "maintenance fails and is tried again"),
+        }
+        rest(&ctx, NAP, due).await;
     }
 }
 

@@ -1,8 +1,10 @@
 //! The HTTP side: the route table, and what all routes share. Everything a route does beyond
 //! HTTP is a function of `pict_rs_core::service`.
 
+mod admin;
 mod background;
 mod body;
+mod cause;
 mod conditional;
 mod details;
 mod download;
@@ -11,6 +13,9 @@ mod form;
 mod health;
 mod image;
 mod internal;
+mod limits;
+mod missing;
+mod pages;
 mod process;
 mod request;
 mod subject;
@@ -88,6 +93,14 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             ))
             .service(resource(
+                "/limits",
+                get_or_head,
+                [
+                    web::get().to(limits::public),
+                    web::head().to(limits::public),
+                ],
+            ))
+            .service(resource(
                 "/backgrounded",
                 "POST",
                 [web::post().to(background::upload)],
@@ -121,6 +134,65 @@ fn routes(app: &mut web::ServiceConfig) {
     .service(
         web::scope("/internal")
             .wrap(from_fn(internal::require_api_key))
+            .service(resource(
+                "/import",
+                "POST",
+                [web::post().to(internal::import)],
+            ))
+            .service(resource(
+                "/hashes",
+                get_or_head,
+                [web::get().to(pages::hashes), web::head().to(pages::hashes)],
+            ))
+            .service(resource(
+                "/variants",
+                "DELETE",
+                [web::delete().to(admin::drop_variants)],
+            ))
+            .service(resource(
+                "/set_not_found",
+                "POST",
+                [web::post().to(admin::set_not_found)],
+            ))
+            .service(resource(
+                "/prune_missing",
+                "POST",
+                [web::post().to(admin::prune_missing)],
+            ))
+            .service(resource("/export", "POST", [web::post().to(admin::export)]))
+            .service(resource(
+                "/limits",
+                get_or_head,
+                [
+                    web::get().to(limits::internal),
+                    web::head().to(limits::internal),
+                ],
+            ))
+            .service(resource(
+                "/health",
+                get_or_head,
+                [web::get().to(health::deep), web::head().to(health::deep)],
+            ))
+            .service(resource(
+                "/audit",
+                get_or_head,
+                [web::get().to(pages::audit), web::head().to(pages::audit)],
+            ))
+            .service(resource(
+                "/blocklist",
+                "GET, HEAD, POST, DELETE",
+                [
+                    web::get().to(pages::blocklist),
+                    web::head().to(pages::blocklist),
+                    web::post().to(admin::block),
+                    web::delete().to(admin::unblock),
+                ],
+            ))
+            .service(resource(
+                "/prepare_upgrade",
+                "POST",
+                [web::post().to(admin::prepare_upgrade)],
+            ))
             .service(resource(
                 "/purge",
                 "POST",
@@ -196,7 +268,7 @@ pub async fn serve(context: Arc<Context>, data: &Path, worker: Worker) -> anyhow
     tracing::info!(
         database = %context.config.database_folder(data).display(),
         files = %context.config.files_folder(data).display(),
-        api_key = if server.api_key().is_some() { "set" } else { "not set, /internal is closed" },
+        api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
     let running = http.run();

@@ -96,6 +96,7 @@ pub fn printable(config: &Config) -> anyhow::Result<String> {
     let mut table = toml::Table::try_from(config)?;
     for (section, key) in [
         ("server", "api_key"),
+        ("server", "api_keys"),
         ("repo", "url"),
         ("store", "access_key"),
         ("store", "secret_key"),

@@ -9,8 +9,7 @@ const OPTIONAL: [&str; 3] = ["exiftool", "ffmpeg", "magick"];
 
 /// Logs which optional programs there are. This version needs and uses none of them.
 pub fn announce(path: Option<&OsStr>) {
-    let (found, missing): (Vec<_>, Vec<_>) =
-        OPTIONAL.iter().partition(|name| find(path, name).is_some());
+    let (found, missing) = look(path);
     let list = |names: Vec<&str>| {
         if names.is_empty() {
             "none".to_owned()
@@ -28,6 +27,13 @@ pub fn announce(path: Option<&OsStr>) {
             "built without SIMD for JPEG (on x86-64: install nasm and build again); decoding is slower"
         );
     }
+}
+
+/// Which optional programs there are, and which there are not.
+pub fn look(path: Option<&OsStr>) -> (Vec<&'static str>, Vec<&'static str>) {
+    OPTIONAL
+        .into_iter()
+        .partition(|name| find(path, name).is_some())
 }
 
 fn find(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {

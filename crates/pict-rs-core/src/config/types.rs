@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pict_rs_media::OutputFormat;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 /// Whole seconds, written as a bare number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -110,11 +112,29 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Compares in a time that tells nothing of the secret, not even its length.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        let [ours, theirs] = [self.0.as_bytes(), given].map(Sha256::digest);
+        ours[..].ct_eq(&theirs[..]).into()
+    }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+/// Several secrets; a single text is split at commas, as environment variables hold it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Secrets(pub Vec<Secret>);
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let List(words) = List::deserialize(deserializer)?;
+        Ok(Self(words.into_iter().map(Secret).collect()))
     }
 }
 
@@ -222,6 +242,17 @@ mod tests {
         check("7w", None);
         check("99999999999999999999d", None);
         check("999999999999999999y", None);
+    }
+
+    #[test]
+    fn a_secret_matches_only_itself_and_never_prints() {
+        let secret = Secret::new("hush");
+        assert!(secret.matches(b"hush"));
+        for other in ["", "hus", "hush ", "husH"] {
+            assert!(!secret.matches(other.as_bytes()), "{other}");
+        }
+        let secrets = Secrets(vec![secret]);
+        assert!(!format!("{secrets:?}").contains("hush"));
     }
 
     #[test]

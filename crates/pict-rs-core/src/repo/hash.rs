@@ -2,8 +2,8 @@
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Repo, Representation, bigint, content_key, repo_error};
-use crate::{Alias, ContentKey, DeleteToken, ObjectKey, Result};
+use super::{Repo, Representation, bigint, blocklist, content_key, repo_error};
+use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// A content as it was uploaded (and cleaned).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct NewUpload {
     pub token: DeleteToken,
     /// The stored file.
     pub original: Original,
+    /// Of the file as it was sent; `None` where that is not asked any more.
+    pub source: Option<Digest>,
 }
 
 /// What became of an upload.
@@ -41,7 +43,7 @@ pub struct Added {
     pub is_new: bool,
 }
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.created_at";
 
 impl Repo {
@@ -63,7 +65,7 @@ impl Repo {
     /// Adds an alias for a content that may be known already. Durable when this returns.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
+    /// [`ErrorCode::Blocked`], [`ErrorCode::DuplicateAlias`], [`ErrorCode::RepoError`].
     pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
         let mut tx = self.begin().await?;
         let added = add_in(&mut tx, upload).await?;
@@ -106,6 +108,14 @@ impl Repo {
         Ok(token.map(DeleteToken::new))
     }
 
+    /// Whether something has this name.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn has_alias(&self, alias: &Alias) -> Result<bool> {
+        Ok(self.delete_token(alias).await?.is_some())
+    }
+
     /// All aliases of a content, sorted.
     ///
     /// # Errors
@@ -127,8 +137,10 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
         alias,
         token,
         original,
+        source,
     } = upload;
     let stored = &original.representation;
+    blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
     let inserted = sqlx::query(
         "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
@@ -145,14 +157,23 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
     .await
     .map_err(repo_error)?;
     let is_new = inserted.rows_affected() == 1;
-    sqlx::query("INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4)")
-        .bind(alias.as_str())
-        .bind(stored.key.as_bytes())
-        .bind(token.expose())
-        .bind(stored.created_at)
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
+    let named = sqlx::query(
+        "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (alias) DO NOTHING",
+    )
+    .bind(alias.as_str())
+    .bind(stored.key.as_bytes())
+    .bind(token.expose())
+    .bind(stored.created_at)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    if named.rows_affected() == 0 {
+        return Err(duplicate(alias));
+    }
+    if let Some(source) = source {
+        blocklist::add_source(tx, &stored.key, source).await?;
+    }
     let original = if is_new {
         original.clone()
     } else {
@@ -166,6 +187,14 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
         from_row(&row)?
     };
     Ok(Added { original, is_new })
+}
+
+/// Only names that were chosen can meet.
+pub(crate) fn duplicate(alias: &Alias) -> Error {
+    Error::user(
+        ErrorCode::DuplicateAlias,
+        format!("There is an alias '{alias}' already"),
+    )
 }
 
 /// What `alias` names, with the token that deletes it.
@@ -185,10 +214,11 @@ pub(super) async fn find_in(
         alias,
         token: DeleteToken::new(row.try_get::<String, _>("token").map_err(repo_error)?),
         original: from_row(&row)?,
+        source: None,
     }))
 }
 
-fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Original> {
+pub(super) fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Original> {
     Ok(Original {
         representation: Representation {
             key: content_key(row, "hash")?,

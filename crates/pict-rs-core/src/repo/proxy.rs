@@ -116,7 +116,8 @@ impl Repo {
         };
         let is_same = same.is_some();
         if let Some(old) = old.filter(|_| !is_same) {
-            proxied.objects = removal::remove_in(&mut tx, &old.alias).await?.objects;
+            // Not for the audit log: nobody took anything away, the upstream has another copy.
+            proxied.objects = removal::remove_in(&mut tx, &old.alias).await?.0.objects;
             proxied.replaced = Some(old.alias);
         }
         tx.commit().await.map_err(repo_error)?;

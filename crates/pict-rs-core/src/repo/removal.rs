@@ -1,10 +1,12 @@
 //! Removing aliases and contents. What loses its last alias loses its rows in the same
-//! transaction; its objects move to the garbage table until the store has removed them.
+//! transaction; its objects move to the garbage table until the store has removed them. So does
+//! the entry of the audit log come.
 
 use sqlx::{Sqlite, Transaction};
 
-use super::{Repo, repo_error};
-use crate::{Alias, ContentKey, ObjectKey, Result};
+use super::audit::{self, Action, Cause, Event};
+use super::{Repo, blocklist, repo_error};
+use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What the removal of one alias did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,54 +24,121 @@ pub struct Purged {
     pub aliases: Vec<Alias>,
     /// Objects that nothing names any more.
     pub objects: Vec<ObjectKey>,
+    /// What must not come again, if that was asked for.
+    pub blocked: Vec<Digest>,
 }
 
 impl Repo {
-    /// Removes one alias, and the content with it if this was the last.
+    /// Removes one alias, and the content with it if this was the last. `cause` goes into the
+    /// audit log; there is none only when an upload is taken back that nobody has heard of.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn remove_alias(&self, alias: &Alias) -> Result<Removed> {
+    pub async fn remove_alias(
+        &self,
+        alias: &Alias,
+        cause: Option<&Cause>,
+        now: i64,
+    ) -> Result<Removed> {
         let mut tx = self.begin().await?;
-        let removed = remove_in(&mut tx, alias).await?;
+        let removed = match cause {
+            Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
+            None => remove_in(&mut tx, alias).await?.0,
+        };
         tx.commit().await.map_err(repo_error)?;
         Ok(removed)
     }
 
-    /// Removes a content with all its aliases and variants.
+    /// Removes a content with all its aliases and variants. With `block` it does not come again.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn purge(&self, hash: &ContentKey) -> Result<Purged> {
+    pub async fn purge(
+        &self,
+        hash: &ContentKey,
+        block: bool,
+        cause: &Cause,
+        now: i64,
+    ) -> Result<Purged> {
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)",
-        )
-        .bind(hash.as_bytes())
-        .execute(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        let mut aliases: Vec<String> =
-            sqlx::query_scalar("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
-                .bind(hash.as_bytes())
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(repo_error)?;
-        aliases.sort();
-        let objects = remove_content(&mut tx, hash.as_bytes()).await?;
+        let blocked = match block {
+            true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
+            false => Vec::new(),
+        };
+        let mut purged = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
         tx.commit().await.map_err(repo_error)?;
-        Ok(Purged {
-            aliases: aliases
-                .into_iter()
-                .map(Alias::parse)
-                .collect::<Result<_>>()?,
-            objects,
-        })
+        purged.blocked = blocked;
+        Ok(purged)
     }
 }
 
-/// Removes one alias, and the content with it if this was the last.
-pub(super) async fn remove_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -> Result<Removed> {
+/// Removes a content with all its aliases and variants. One that is gone is not recorded.
+pub(super) async fn purge_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    hash: &ContentKey,
+    action: Action,
+    cause: &Cause,
+    now: i64,
+) -> Result<Purged> {
+    sqlx::query("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
+        .bind(hash.as_bytes())
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    let mut aliases: Vec<String> =
+        sqlx::query_scalar("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
+            .bind(hash.as_bytes())
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+    aliases.sort();
+    let aliases: Vec<_> = aliases
+        .into_iter()
+        .map(Alias::parse)
+        .collect::<Result<_>>()?;
+    let objects = remove_content(tx, hash.as_bytes()).await?;
+    if !aliases.is_empty() || !objects.is_empty() {
+        let event = Event {
+            action,
+            aliases: &aliases,
+            hash: Some(hash.to_hex()),
+            amount: None,
+        };
+        audit::record_in(tx, cause, &event, now).await?;
+    }
+    Ok(Purged {
+        aliases,
+        objects,
+        blocked: Vec::new(),
+    })
+}
+
+/// As [`remove_in`], recorded.
+pub(super) async fn remove_for(
+    tx: &mut Transaction<'_, Sqlite>,
+    alias: &Alias,
+    action: Action,
+    cause: &Cause,
+    now: i64,
+) -> Result<Removed> {
+    let (removed, hash) = remove_in(tx, alias).await?;
+    if removed.existed {
+        let event = Event {
+            action,
+            aliases: std::slice::from_ref(alias),
+            hash: hash.map(hex::encode),
+            amount: None,
+        };
+        audit::record_in(tx, cause, &event, now).await?;
+    }
+    Ok(removed)
+}
+
+/// Removes one alias, and the content with it if this was the last. Returns its key as well.
+pub(super) async fn remove_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    alias: &Alias,
+) -> Result<(Removed, Option<Vec<u8>>)> {
     let hash: Option<Vec<u8>> =
         sqlx::query_scalar("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
             .bind(alias.as_str())
@@ -77,7 +146,7 @@ pub(super) async fn remove_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -
             .await
             .map_err(repo_error)?;
     let Some(hash) = hash else {
-        return Ok(Removed::default());
+        return Ok((Removed::default(), None));
     };
     sqlx::query("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
@@ -93,10 +162,11 @@ pub(super) async fn remove_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -
         0 => remove_content(tx, &hash).await?,
         _ => Vec::new(),
     };
-    Ok(Removed {
+    let removed = Removed {
         existed: true,
         objects,
-    })
+    };
+    Ok((removed, Some(hash)))
 }
 
 async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {
@@ -112,12 +182,23 @@ async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result
             .map_err(repo_error)?;
         objects.extend(removed);
     }
-    for object in &objects {
+    sqlx::query("DELETE FROM sources WHERE hash = $1")
+        .bind(hash)
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    discard_in(tx, &objects).await?;
+    Ok(objects.into_iter().map(ObjectKey::new).collect())
+}
+
+/// Objects that have just lost their last row.
+pub(super) async fn discard_in(tx: &mut Transaction<'_, Sqlite>, objects: &[String]) -> Result<()> {
+    for object in objects {
         sqlx::query("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
             .bind(object)
             .execute(&mut **tx)
             .await
             .map_err(repo_error)?;
     }
-    Ok(objects.into_iter().map(ObjectKey::new).collect())
+    Ok(())
 }

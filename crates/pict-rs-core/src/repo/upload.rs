@@ -4,6 +4,7 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
 use super::{Added, NewUpload, Repo, bigint, broken, hash, removal, repo_error};
 use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId};
@@ -232,6 +233,8 @@ impl Repo {
         &self,
         before: i64,
         limit: u32,
+        cause: &Cause,
+        now: i64,
     ) -> Result<(usize, Vec<Alias>, Vec<ObjectKey>)> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
@@ -246,7 +249,9 @@ impl Repo {
         let (mut aliases, mut objects) = (Vec::new(), Vec::new());
         for row in &rows {
             if let Some(alias) = alias(row)? {
-                objects.extend(removal::remove_in(&mut tx, &alias).await?.objects);
+                let action = Action::Expire;
+                let removed = removal::remove_for(&mut tx, &alias, action, cause, now).await?;
+                objects.extend(removed.objects);
                 aliases.push(alias);
             }
         }

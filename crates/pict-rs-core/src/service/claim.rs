@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::context::to_its_end;
+use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
 use crate::service::process::now;
 use crate::service::remove;
@@ -108,6 +109,7 @@ impl Claim {
                     alias,
                     token,
                     original,
+                    ..
                 } = *upload;
                 Ok(Uploaded {
                     alias,
@@ -178,7 +180,9 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
         }
         let ctx = ctx.clone();
         to_its_end(async move {
-            let (expired, aliases, objects) = ctx.repo.expire(before, BATCH).await?;
+            let cause = Cause::new(Actor::Server);
+            let expired = ctx.repo.expire(before, BATCH, &cause, now()).await?;
+            let (expired, aliases, objects) = expired;
             ctx.known.forget(&aliases);
             remove::collect(&ctx, objects).await;
             tracing::info!(expired, "uploads that nobody claimed are dropped");

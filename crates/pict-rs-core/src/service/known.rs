@@ -108,6 +108,13 @@ impl Known {
         }
     }
 
+    /// As [`Known::forget`], for everything.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.lock();
+        inner.generation += 1;
+        inner.entries.clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while holding the lock leaves valid, at worst incomplete, facts.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,20 +2,29 @@
 //!
 //! The database forgets first, then the memory of facts, then the store; the answer follows.
 //! What a crash leaves of the last step is in the garbage table and done at the next start. A
-//! client that goes away interrupts none of this.
+//! client that goes away interrupts none of this. Who removes and why is recorded with it
+//! ([`Cause`]).
 
 use std::slice;
 use std::sync::Arc;
 
 use crate::context::to_its_end;
+use crate::repo::audit::Cause;
+use crate::repo::{Purged, Removed};
 use crate::service::find;
+use crate::service::process::now;
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result};
 
 /// The owner's way: needs the alias's token. An alias that is gone already is fine.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidDeleteToken`], [`ErrorCode::ReadOnly`].
-pub async fn by_token(ctx: &Arc<Context>, alias: &Alias, token: &DeleteToken) -> Result<()> {
+pub async fn by_token(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    token: &DeleteToken,
+    cause: Cause,
+) -> Result<()> {
     writable(ctx)?;
     let Some(expected) = ctx.repo.delete_token(alias).await? else {
         // Whoever removed it may be just about to do this.
@@ -28,34 +37,46 @@ pub async fn by_token(ctx: &Arc<Context>, alias: &Alias, token: &DeleteToken) ->
             "The delete token does not belong to this alias",
         ));
     }
-    alias_and_leftovers(ctx, alias).await.map(drop)
+    alias_and_leftovers(ctx, alias, Some(cause)).await.map(drop)
 }
 
 /// The admin's way.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
-pub async fn alias(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
+pub async fn alias(ctx: &Arc<Context>, alias: &Alias, cause: Cause) -> Result<()> {
     writable(ctx)?;
-    if alias_and_leftovers(ctx, alias).await? {
+    if alias_and_leftovers(ctx, alias, Some(cause)).await?.existed {
         return Ok(());
     }
     Err(Error::alias_not_found())
 }
 
-/// Removes the content that `alias` names with all its aliases, which are returned sorted.
+/// Takes back what a request has added that failed as a whole; nobody has heard of it.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn take_back(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
+    alias_and_leftovers(ctx, alias, None).await.map(drop)
+}
+
+/// Removes the content that `alias` names with all its aliases, which are returned sorted. With
+/// `block` neither it nor any file that it was made from is taken in again.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
-pub async fn purge(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<Alias>> {
+pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause) -> Result<Purged> {
     writable(ctx)?;
     let original = find::original(ctx, alias).await?;
     let ctx = ctx.clone();
     to_its_end(async move {
-        let purged = ctx.repo.purge(original.hash()).await?;
+        let mut purged = ctx
+            .repo
+            .purge(original.hash(), block, &cause, now())
+            .await?;
         ctx.known.forget(&purged.aliases);
-        collect(&ctx, purged.objects).await;
-        Ok(purged.aliases)
+        collect(&ctx, std::mem::take(&mut purged.objects)).await;
+        Ok(purged)
     })
     .await
 }
@@ -72,13 +93,17 @@ pub fn writable(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-async fn alias_and_leftovers(ctx: &Arc<Context>, alias: &Alias) -> Result<bool> {
+async fn alias_and_leftovers(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    cause: Option<Cause>,
+) -> Result<Removed> {
     let (ctx, alias) = (ctx.clone(), alias.clone());
     to_its_end(async move {
-        let removed = ctx.repo.remove_alias(&alias).await?;
+        let mut removed = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
         ctx.known.forget(slice::from_ref(&alias));
-        collect(&ctx, removed.objects).await;
-        Ok(removed.existed)
+        collect(&ctx, std::mem::take(&mut removed.objects)).await;
+        Ok(removed)
     })
     .await
 }

@@ -14,7 +14,7 @@ use crate::service::process::{now, output};
 use crate::service::remove;
 use crate::service::spool::{self, Spooled};
 use crate::store::{ObjectWriter, Store, StoredObject};
-use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
+use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result, UploadId};
 
 /// A finished upload. Drop it to keep it; see [`undo`].
 #[derive(Debug)]
@@ -34,8 +34,22 @@ pub struct Uploaded {
 /// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`]. Nothing is left of a
 /// refused file.
 pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
+    ingest_as(ctx, spooled, query, None).await
+}
+
+/// As [`ingest`], under a name that the caller has chosen.
+///
+/// # Errors
+/// As [`ingest`], and [`ErrorCode::DuplicateAlias`].
+pub async fn ingest_as(
+    ctx: &Arc<Context>,
+    spooled: Spooled,
+    query: &UploadQuery,
+    alias: Option<Alias>,
+) -> Result<Uploaded> {
     let turn = ctx.media.turn().await?;
-    let ready = prepare(ctx, turn, query, move || spooled.read()).await?;
+    let mut ready = prepare(ctx, turn, query, move || spooled.read()).await?;
+    ready.alias = alias;
     let ctx = ctx.clone();
     to_its_end(async move {
         // Without a job there is no lease to lose.
@@ -102,6 +116,10 @@ struct Ready {
     stored: StoredObject,
     facts: Facts,
     blurhash: String,
+    /// Of the file as it was sent.
+    source: Digest,
+    /// Chosen by the caller.
+    alias: Option<Alias>,
 }
 
 async fn prepare(
@@ -110,10 +128,11 @@ async fn prepare(
     query: &UploadQuery,
     read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static,
 ) -> Result<Ready> {
-    let (turn, source, facts) = {
+    let (turn, source, digest, facts) = {
         let (query, config) = (query.clone(), ctx.config.media.clone());
         blocking(move || {
             let source = read()?;
+            let digest = Digest::of(&source);
             let facts = pict_rs_media::inspect(&source)?;
             query.check_kind(facts.kind())?;
             let server: Limits = match facts.kind() {
@@ -123,7 +142,7 @@ async fn prepare(
                 Kind::Video => config.image.limits(),
             };
             limits::check(&facts, source.len() as u64, &query.tighten(server))?;
-            Ok((turn, source, facts))
+            Ok((turn, source, digest, facts))
         })
         .await?
     };
@@ -147,6 +166,8 @@ async fn prepare(
         stored,
         facts,
         blurhash,
+        source: digest,
+        alias: None,
     })
 }
 
@@ -155,7 +176,7 @@ async fn prepare(
 /// # Errors
 /// When the database fails.
 pub async fn undo(ctx: &Arc<Context>, uploaded: &Uploaded) -> Result<()> {
-    super::remove::by_token(ctx, &uploaded.alias, &uploaded.token).await
+    super::remove::take_back(ctx, &uploaded.alias).await
 }
 
 /// What to do with one file.
@@ -274,15 +295,18 @@ async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Optio
         mut stored,
         facts,
         blurhash,
+        source,
+        alias,
     } = ready;
     let representation = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
     let mut upload = NewUpload {
-        alias: Alias::generate(facts.format),
+        alias: alias.unwrap_or_else(|| Alias::generate(facts.format)),
         token: DeleteToken::generate(),
         original: Original {
             representation,
             blurhash,
         },
+        source: Some(source),
     };
     stored.name();
     let added = match place {

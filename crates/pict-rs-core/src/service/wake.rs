@@ -15,6 +15,7 @@ use crate::UploadId;
 #[derive(Debug)]
 pub(crate) struct Wake {
     jobs: Notify,
+    maintenance: Notify,
     uploads: Mutex<Uploads>,
     /// Rings when a claim is over.
     claims: Notify,
@@ -39,6 +40,7 @@ impl Default for Wake {
     fn default() -> Self {
         Self {
             jobs: Notify::new(),
+            maintenance: Notify::new(),
             uploads: Mutex::default(),
             claims: Notify::new(),
             stop: watch::Sender::new(None),
@@ -55,6 +57,16 @@ impl Wake {
     /// Ends with the next queued job, or at once if one was queued while nobody waited.
     pub(crate) fn next_job(&self) -> Notified<'_> {
         self.jobs.notified()
+    }
+
+    /// Long work was asked for.
+    pub(crate) fn maintenance_due(&self) {
+        self.maintenance.notify_one();
+    }
+
+    /// Ends when long work is asked for, or at once if it was while nobody waited.
+    pub(crate) fn next_maintenance(&self) -> Notified<'_> {
+        self.maintenance.notified()
     }
 
     /// Something about this upload may have changed.

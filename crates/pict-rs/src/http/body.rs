@@ -20,7 +20,7 @@ use pict_rs_core::store::Cached;
 use pict_rs_core::{Context, Error, ErrorCode};
 use tokio::task::JoinHandle;
 
-use super::conditional::{Decision, Validators, decide};
+use super::conditional::{self, Decision, Validators, decide};
 use super::error::{ApiError, Result};
 use super::request::Settings;
 
@@ -42,7 +42,40 @@ pub async fn respond(
     let size = representation.key.size();
     let validators = Validators::new(representation.key.to_base64(), representation.created_at);
     let decision = decide(request, &validators, size);
-    let mut response = HttpResponse::Ok();
+    let response = HttpResponse::Ok();
+    answer(ctx, settings, request, representation, response, decision).await
+}
+
+/// Answers a GET of something that is missing with `representation`, as 404. Of conditions only
+/// ranges count, if they can be met: what is missing cannot be unchanged.
+///
+/// # Errors
+/// [`ErrorCode::LostFile`].
+pub async fn stand_in(
+    ctx: &Context,
+    settings: &Settings,
+    request: &HttpRequest,
+    representation: &Representation,
+) -> Result<HttpResponse> {
+    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
+    let decision = match conditional::range(request, &validators, representation.key.size()) {
+        part @ Decision::Part { .. } => part,
+        _ => Decision::Whole,
+    };
+    let response = HttpResponse::NotFound();
+    answer(ctx, settings, request, representation, response, decision).await
+}
+
+async fn answer(
+    ctx: &Context,
+    settings: &Settings,
+    request: &HttpRequest,
+    representation: &Representation,
+    mut response: HttpResponseBuilder,
+    decision: Decision,
+) -> Result<HttpResponse> {
+    let size = representation.key.size();
+    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
     let (etag, last_modified) = validators.headers();
     response
         .insert_header(etag)

@@ -80,10 +80,18 @@ pub fn decide(request: &HttpRequest, validators: &Validators, size: u64) -> Deci
     {
         return Decision::NotModified;
     }
+    range(request, validators, size)
+}
+
+/// Decides by the range alone.
+pub fn range(request: &HttpRequest, validators: &Validators, size: u64) -> Decision {
+    let headers = request.headers();
     match headers.get(header::RANGE) {
-        Some(range) if !has(header::IF_RANGE) || if_range(request, validators) => range
-            .to_str()
-            .map_or(Decision::Whole, |range| part(range, size)),
+        Some(range) if !headers.contains_key(header::IF_RANGE) || if_range(request, validators) => {
+            range
+                .to_str()
+                .map_or(Decision::Whole, |range| part(range, size))
+        }
         _ => Decision::Whole,
     }
 }

@@ -64,7 +64,8 @@ impl ApiError {
 pub fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as Code;
     match code {
-        Code::AliasNotFound | Code::ProxyNotFound => StatusCode::NOT_FOUND,
+        Code::AliasNotFound | Code::HashNotFound | Code::ProxyNotFound => StatusCode::NOT_FOUND,
+        Code::Gone => StatusCode::GONE,
         Code::ConfigInvalid
         | Code::FileIoError
         | Code::LostFile
@@ -72,15 +73,19 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::RepoError
         | Code::UnknownError => StatusCode::INTERNAL_SERVER_ERROR,
         Code::AlreadyClaimed
+        | Code::Blocked
         | Code::DiscoverError
         | Code::DownloadFileError
+        | Code::DuplicateAlias
         | Code::FileUploadError
         | Code::InvalidFileExtension
+        | Code::InvalidJson
         | Code::InvalidProcessPath
         | Code::InvalidQuery
         | Code::MediaDamaged
         | Code::MediaDisallowed
         | Code::ProcessTimeout
+        | Code::ProxyNotAllowed
         | Code::ReadOnly
         | Code::StreamTooSlow
         | Code::ValidateArea

@@ -87,16 +87,21 @@ fn check_field(field: &Field) -> Result<()> {
         );
         return Err(ApiError::user(ErrorCode::FileUploadError, message));
     }
-    let has_filename = field.content_disposition().is_some_and(|disposition| {
-        disposition.get_filename().is_some() || disposition.get_filename_ext().is_some()
-    });
-    if !has_filename {
+    if filename(field).is_none() {
         return Err(ApiError::user(
             ErrorCode::FileUploadError,
             "Filename is missing",
         ));
     }
     Ok(())
+}
+
+/// The name that the client gives a file.
+pub fn filename(field: &Field) -> Option<String> {
+    let disposition = field.content_disposition()?;
+    let extended = disposition.get_filename_ext();
+    let extended = extended.map(|name| String::from_utf8_lossy(&name.value).into_owned());
+    extended.or_else(|| disposition.get_filename().map(str::to_owned))
 }
 
 /// Hands the bytes of one file on.

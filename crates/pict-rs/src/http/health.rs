@@ -1,13 +1,63 @@
 //! Is the server able to do its work?
 
+use std::error::Error as _;
+
 use actix_web::{HttpResponse, web};
 use pict_rs_core::Context;
 use pict_rs_core::service::find;
+use pict_rs_core::service::health::{self, Part};
+use serde_json::{Value, json};
 
 use super::error::Result;
+use crate::programs;
 
 /// 200 when the database answers and a file can be written to the store.
 pub async fn check(ctx: web::Data<Context>) -> Result<HttpResponse> {
     find::health(&ctx).await?;
     Ok(HttpResponse::Ok().finish())
+}
+
+/// `GET /internal/health`: 200 or 503, and in both cases what there is to know. Here even faults
+/// of ours are told with their cause, as the holder of a key may read the log as well.
+pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
+    let health = health::deep(&ctx).await;
+    let parts = [("repo", &health.repo), ("store", &health.store)];
+    let broken: Vec<_> = parts
+        .iter()
+        .filter(|(_, part)| part.written.is_err())
+        .map(|(name, _)| *name)
+        .collect();
+    let (found, missing) = programs::look(std::env::var_os("PATH").as_deref());
+    let answer = json!({
+        "msg": if broken.is_empty() { "ok".to_owned() } else { format!("broken: {}", broken.join(", ")) },
+        "broken": broken,
+        "version": env!("CARGO_PKG_VERSION"),
+        "read_only": ctx.config.server.read_only,
+        "repo": part(&health.repo),
+        "store": part(&health.store),
+        "programs": { "found": found, "missing": missing },
+        "jobs": { "waiting": health.jobs },
+        "media": { "running": health.running, "waiting": health.waiting },
+    });
+    let mut response = match broken.is_empty() {
+        true => HttpResponse::Ok(),
+        false => HttpResponse::ServiceUnavailable(),
+    };
+    response.json(answer)
+}
+
+fn part(part: &Part) -> Value {
+    let fault = part.written.as_ref().err();
+    let cause = fault.map(|fault| match fault.source() {
+        Some(source) => format!("{fault}: {source}"),
+        None => fault.to_string(),
+    });
+    json!({
+        "ok": fault.is_none(),
+        "ms": part.took.as_secs_f64() * 1000.0,
+        "code": fault.map(|fault| fault.code().as_str()),
+        "cause": cause,
+        "free_bytes": part.space.map(|space| space.free),
+        "total_bytes": part.space.map(|space| space.total),
+    })
 }

@@ -10,8 +10,10 @@ use pict_rs_core::service::{find, remove, upload};
 use pict_rs_core::{Alias, Context, DeleteToken};
 
 use super::body;
+use super::cause;
 use super::error::Result;
 use super::form;
+use super::missing;
 use super::request::Settings;
 use super::subject::{self, Unknown};
 use super::view;
@@ -23,13 +25,11 @@ pub async fn by_path(
     alias: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    serve(
-        &ctx,
-        &settings,
-        &request,
-        &Alias::parse(alias.into_inner())?,
-    )
-    .await
+    let found = async {
+        let alias = Alias::parse(alias.into_inner())?;
+        serve(&ctx, &settings, &request, &alias).await
+    };
+    missing::or_placeholder(&ctx, &settings, &request, found.await).await
 }
 
 /// `GET /image/original?alias=` or `?proxy=`
@@ -38,9 +38,12 @@ pub async fn by_query(
     settings: web::Data<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let serve = async |alias: &Alias| serve(&ctx, &settings, &request, alias).await;
-    subject.answer(&ctx, on_get(&request), serve).await
+    let found = async {
+        let subject = subject::plain(request.query_string())?;
+        let serve = async |alias: &Alias| serve(&ctx, &settings, &request, alias).await;
+        subject.answer(&ctx, on_get(&request), serve).await
+    };
+    missing::or_placeholder(&ctx, &settings, &request, found.await).await
 }
 
 /// Only GET fetches.
@@ -66,10 +69,12 @@ async fn serve(
 pub async fn delete(
     ctx: web::Data<Context>,
     path: web::Path<(String, String)>,
+    request: HttpRequest,
 ) -> Result<HttpResponse> {
     let (token, alias) = path.into_inner();
     if let Ok(alias) = Alias::parse(alias) {
-        remove::by_token(&ctx, &alias, &DeleteToken::new(token)).await?;
+        let token = DeleteToken::new(token);
+        remove::by_token(&ctx, &alias, &token, cause::token(&request)).await?;
     }
     Ok(HttpResponse::NoContent().finish())
 }
@@ -83,22 +88,22 @@ pub async fn upload(
     let take = async |query: &UploadQuery, field| {
         let mut spool = Spool::start(&ctx, query).await?;
         form::fill(&mut spool, field).await?;
-        Ok(spool.finish().await?)
+        Ok((None, spool.finish().await?))
     };
     let (files, query) = form::receive(&ctx, &request, payload, take).await?;
     let uploaded = ingest(&ctx, files, &query).await?;
     Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
 }
 
-/// All or none.
-async fn ingest(
+/// All or none, each under the name that was chosen for it, if one was.
+pub async fn ingest(
     ctx: &Arc<Context>,
-    files: Vec<Spooled>,
+    files: Vec<(Option<Alias>, Spooled)>,
     query: &UploadQuery,
 ) -> Result<Vec<upload::Uploaded>> {
     let mut uploaded = Vec::with_capacity(files.len());
-    for file in files {
-        match upload::ingest(ctx, file, query).await {
+    for (alias, file) in files {
+        match upload::ingest_as(ctx, file, query, alias).await {
             Ok(file) => uploaded.push(file),
             Err(error) => {
                 for file in &uploaded {

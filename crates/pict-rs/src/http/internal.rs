@@ -4,12 +4,14 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::service::{find, remove};
+use pict_rs_core::query::UploadQuery;
+use pict_rs_core::service::spool::Spool;
+use pict_rs_core::service::{find, import, remove};
 use pict_rs_core::{Alias, Context, ErrorCode};
-use subtle::ConstantTimeEq as _;
 
 use super::error::{ApiError, Result};
 use super::subject::{self, Unknown};
+use super::{cause, form, image, view};
 
 /// Refuses everything without the right key, before path and method are looked at.
 pub async fn require_api_key(
@@ -20,11 +22,13 @@ pub async fn require_api_key(
         .headers()
         .get("x-api-token")
         .map(|token| token.as_bytes());
-    let expected = request
-        .app_data::<web::Data<Context>>()
-        .and_then(|ctx| ctx.config.server.api_key());
-    let is_right = match (given, expected) {
-        (Some(given), Some(expected)) => given.ct_eq(expected.expose().as_bytes()).into(),
+    let ctx = request.app_data::<web::Data<Context>>();
+    let is_right = match (given, ctx) {
+        (Some(given), Some(ctx)) => {
+            let keys = ctx.config.server.api_keys();
+            // All of them are looked at, so that time does not tell which one it was.
+            keys.fold(false, |found, key| found | key.matches(given))
+        }
         _ => false,
     };
     if !is_right {
@@ -37,18 +41,47 @@ pub async fn require_api_key(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// `POST /internal/purge?alias=` or `?proxy=`
+/// `POST /internal/import`: as an upload, but file names become aliases.
+pub async fn import(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let take = async |query: &UploadQuery, field| {
+        remove::writable(&ctx)?;
+        let filename = form::filename(&field).unwrap_or_default();
+        let alias = import::name(&ctx, &filename).await?;
+        let mut spool = Spool::start(&ctx, query).await?;
+        form::fill(&mut spool, field).await?;
+        Ok((Some(alias), spool.finish().await?))
+    };
+    let (files, query) = form::receive(&ctx, &request, payload, take).await?;
+    let imported = image::ingest(&ctx, files, &query).await?;
+    Ok(HttpResponse::Created().json(view::uploads(&imported)))
+}
+
+/// `POST /internal/purge?alias=` or `?proxy=`, with `block=true` for ever.
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let subject = subject::plain(request.query_string())?;
-    let purge = async |alias: &Alias| Ok(aliases_answer(&remove::purge(&ctx, alias).await?));
+    let block = subject::switch(request.query_string(), "block")?;
+    let cause = cause::admin(&request)?;
+    let purge = async |alias: &Alias| {
+        let purged = remove::purge(&ctx, alias, block, cause.clone()).await?;
+        let mut answer = aliases_json(&purged.aliases);
+        if block {
+            answer["blocked"] = view::digests(&purged.blocked);
+        }
+        Ok(HttpResponse::Ok().json(answer))
+    };
     subject.answer(&ctx, Unknown::Refuse, purge).await
 }
 
 /// `POST /internal/delete?alias=` or `?proxy=`
 pub async fn delete(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let subject = subject::plain(request.query_string())?;
+    let cause = cause::admin(&request)?;
     let delete = async |alias: &Alias| {
-        remove::alias(&ctx, alias).await?;
+        remove::alias(&ctx, alias, cause.clone()).await?;
         Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
     };
     subject.answer(&ctx, Unknown::Refuse, delete).await
@@ -57,7 +90,9 @@ pub async fn delete(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
 /// `GET /internal/aliases?alias=` or `?proxy=`
 pub async fn aliases(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let subject = subject::plain(request.query_string())?;
-    let aliases = async |alias: &Alias| Ok(aliases_answer(&find::aliases(&ctx, alias).await?));
+    let aliases = async |alias: &Alias| {
+        Ok(HttpResponse::Ok().json(aliases_json(&find::aliases(&ctx, alias).await?)))
+    };
     subject.answer(&ctx, Unknown::Refuse, aliases).await
 }
 
@@ -72,7 +107,7 @@ pub async fn identifier(ctx: web::Data<Context>, request: HttpRequest) -> Result
     subject.answer(&ctx, Unknown::Refuse, identifier).await
 }
 
-fn aliases_answer(aliases: &[Alias]) -> HttpResponse {
+fn aliases_json(aliases: &[Alias]) -> serde_json::Value {
     let aliases: Vec<_> = aliases.iter().map(Alias::as_str).collect();
-    HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "aliases": aliases }))
+    serde_json::json!({ "msg": "ok", "aliases": aliases })
 }

@@ -1,5 +1,7 @@
 //! Variants.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::ProcessRequest;
 use pict_rs_core::service::process;
@@ -8,6 +10,7 @@ use pict_rs_core::{Alias, Context, ErrorCode};
 use super::body;
 use super::details::not_made;
 use super::error::{ApiError, Result};
+use super::missing;
 use super::request::Settings;
 use super::subject::{self, Unknown};
 
@@ -18,21 +21,31 @@ pub async fn get(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
+    let found = serve(&ctx, &settings, &extension, &request).await;
+    missing::or_placeholder(&ctx, &settings, &request, found).await
+}
+
+async fn serve(
+    ctx: &Arc<Context>,
+    settings: &Settings,
+    extension: &str,
+    request: &HttpRequest,
+) -> Result<HttpResponse> {
     let query = request.query_string();
     let (subject, rest) = subject::of_process(query)?;
-    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let wanted = ProcessRequest::parse(extension, &rest, &ctx.config.media.filters.0)?;
     let serve = async |alias: &Alias| {
-        let (_, variant) = process::variant(&ctx, alias, &wanted).await?;
-        match body::respond(&ctx, &settings, &request, &variant).await {
+        let (_, variant) = process::variant(ctx, alias, &wanted).await?;
+        match body::respond(ctx, settings, request, &variant).await {
             Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(&ctx, alias, &variant).await?;
-                let (_, variant) = process::variant(&ctx, alias, &wanted).await?;
-                body::respond(&ctx, &settings, &request, &variant).await
+                process::forget_lost(ctx, alias, &variant).await?;
+                let (_, variant) = process::variant(ctx, alias, &wanted).await?;
+                body::respond(ctx, settings, request, &variant).await
             }
             answer => answer,
         }
     };
-    subject.answer(&ctx, Unknown::Fetch, serve).await
+    subject.answer(ctx, Unknown::Fetch, serve).await
 }
 
 /// `HEAD /image/process.{ext}?…`; never makes the variant.

@@ -7,7 +7,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CacheControl, CacheDirective, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage as _, web};
 use pict_rs_core::Config;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -56,6 +56,9 @@ impl Settings {
     }
 }
 
+/// The id of a request, for those who write it down elsewhere than in the log.
+pub struct RequestId(pub String);
+
 /// Gives each request an id, answers with it, and logs under it: faults of ours with their
 /// whole chain, mistakes of clients in one line, the rest when asked for.
 pub async fn identify<B: MessageBody + 'static>(
@@ -73,6 +76,8 @@ pub async fn identify<B: MessageBody + 'static>(
         .cloned();
     let id = given.unwrap_or_else(|| settings.next_id());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(text));
     let started = Instant::now();
     let mut response = next.call(request).instrument(span.clone()).await?;
     span.in_scope(|| log(&response, started, settings.log_requests));

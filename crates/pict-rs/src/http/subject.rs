@@ -104,7 +104,23 @@ pub fn upload_id(query: &str) -> Result<String> {
     find(query, "upload_id").ok_or_else(|| missing("upload_id"))
 }
 
-fn find(query: &str, name: &str) -> Option<String> {
+/// A key that is `true` or `false`; false when it is not there.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] for any other value.
+pub fn switch(query: &str, name: &str) -> Result<bool> {
+    match find(query, name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Error::user(
+            ErrorCode::InvalidQuery,
+            format!("{name}={other} is neither true nor false"),
+        )),
+    }
+}
+
+/// The first value of a key.
+pub fn find(query: &str, name: &str) -> Option<String> {
     query::pairs(query)
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())

@@ -1,8 +1,8 @@
 //! The JSON that clients read.
 
-use pict_rs_core::UploadId;
 use pict_rs_core::repo::{Original, Representation};
 use pict_rs_core::service::upload::Uploaded;
+use pict_rs_core::{Digest, UploadId};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -84,7 +84,13 @@ pub fn upload_ids(ids: &[UploadId]) -> serde_json::Value {
     serde_json::json!({ "msg": "ok", "uploads": uploads })
 }
 
-fn rfc3339(unix_ms: i64) -> String {
+/// In hexadecimal digits.
+pub fn digests(digests: &[Digest]) -> serde_json::Value {
+    digests.iter().map(Digest::to_hex).collect()
+}
+
+/// Unix milliseconds as RFC 3339.
+pub fn rfc3339(unix_ms: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000);
     // Only years beyond 9999 cannot be written, and no clock of ours shows one.
     time.ok()

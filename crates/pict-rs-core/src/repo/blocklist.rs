@@ -1,0 +1,210 @@
+//! Bytes that are not taken in again, by their SHA-256: as clients send them, and as they would
+//! be stored. Which files a content was made from is remembered for that, so that the same file
+//! stays out although it is to be resized in another way.
+
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::audit::{self, Action, Cause, Event};
+use super::{Repo, broken, repo_error};
+use crate::{ContentKey, Digest, Error, ErrorCode, Result};
+
+/// Files remembered for each content. Only somebody who means to sends more different ones.
+const SOURCES: i64 = 1000;
+
+/// An entry of the blocklist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Of the bytes that are refused.
+    pub digest: Digest,
+    /// Why.
+    pub reason: Option<String>,
+    /// Unix time in milliseconds.
+    pub created_at: i64,
+}
+
+/// Refuses a content that is blocked, or that comes of a file that is.
+pub(super) async fn check_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    content: &ContentKey,
+    source: Option<&Digest>,
+) -> Result<()> {
+    let stored = content.digest();
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM blocklist WHERE digest IN ($1, $2) LIMIT 1")
+            .bind(stored.as_bytes())
+            .bind(source.unwrap_or(&stored).as_bytes())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+    if found.is_some() {
+        // Neutral on purpose: whoever sends it need not learn more.
+        return Err(Error::user(
+            ErrorCode::Blocked,
+            "This file is not accepted here",
+        ));
+    }
+    Ok(())
+}
+
+/// Remembers which file a content was made from.
+pub(super) async fn add_source(
+    tx: &mut Transaction<'_, Sqlite>,
+    content: &ContentKey,
+    source: &Digest,
+) -> Result<()> {
+    if *source == content.digest() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO sources (hash, digest) SELECT $1, $2 \
+         WHERE (SELECT COUNT(*) FROM sources WHERE hash = $1) < $3 \
+         ON CONFLICT (hash, digest) DO NOTHING",
+    )
+    .bind(content.as_bytes())
+    .bind(source.as_bytes())
+    .bind(SOURCES)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    Ok(())
+}
+
+/// Blocks a content and every file that it was made from. Returns all these digests.
+pub(super) async fn block_content_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    content: &ContentKey,
+    cause: &Cause,
+    now: i64,
+) -> Result<Vec<Digest>> {
+    let sources: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT digest FROM sources WHERE hash = $1 ORDER BY digest")
+            .bind(content.as_bytes())
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+    let sources = sources
+        .iter()
+        .map(|source| Digest::from_bytes(source).ok_or_else(|| broken("digest")));
+    let digests: Vec<_> = std::iter::once(Ok(content.digest()))
+        .chain(sources)
+        .collect::<Result<_>>()?;
+    block_in(tx, &digests, content.to_hex(), cause, now).await?;
+    Ok(digests)
+}
+
+async fn block_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    digests: &[Digest],
+    hash: String,
+    cause: &Cause,
+    now: i64,
+) -> Result<()> {
+    for digest in digests {
+        sqlx::query(
+            "INSERT INTO blocklist (digest, reason, created_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(digest.as_bytes())
+        .bind(&cause.reason)
+        .bind(now)
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    }
+    let event = Event {
+        action: Action::Block,
+        aliases: &[],
+        hash: Some(hash),
+        amount: Some(digests.len() as u64),
+    };
+    audit::record_in(tx, cause, &event, now).await
+}
+
+impl Repo {
+    /// Blocks bytes that may never have been here.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn block(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        block_in(&mut tx, &[*digest], digest.to_hex(), cause, now).await?;
+        tx.commit().await.map_err(repo_error)
+    }
+
+    /// Blocks a content, which stays, and every file that it was made from. Returns all these
+    /// digests.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn block_content(
+        &self,
+        content: &ContentKey,
+        cause: &Cause,
+        now: i64,
+    ) -> Result<Vec<Digest>> {
+        let mut tx = self.begin().await?;
+        let digests = block_content_in(&mut tx, content, cause, now).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(digests)
+    }
+
+    /// Takes a digest off the list. Returns whether it was there.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn unblock(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let removed = sqlx::query("DELETE FROM blocklist WHERE digest = $1")
+            .bind(digest.as_bytes())
+            .execute(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        if removed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let event = Event {
+            action: Action::Unblock,
+            aliases: &[],
+            hash: Some(digest.to_hex()),
+            amount: None,
+        };
+        audit::record_in(&mut tx, cause, &event, now).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(true)
+    }
+
+    /// Up to `limit` entries, newest first, all of them behind the entry `after`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn blocklist(
+        &self,
+        after: Option<(i64, Digest)>,
+        limit: u32,
+    ) -> Result<Vec<Blocked>> {
+        // Before the first one: later than any time.
+        let (time, digest) = after.map_or((i64::MAX, Vec::new()), |(time, digest)| {
+            (time, digest.as_bytes().to_vec())
+        });
+        let rows = sqlx::query(
+            "SELECT digest, reason, created_at FROM blocklist WHERE (created_at, digest) < ($1, $2) \
+             ORDER BY created_at DESC, digest DESC LIMIT $3",
+        )
+        .bind(time)
+        .bind(digest)
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await
+        .map_err(repo_error)?;
+        rows.iter()
+            .map(|row| {
+                let digest: &[u8] = row.try_get("digest").map_err(repo_error)?;
+                Ok(Blocked {
+                    digest: Digest::from_bytes(digest).ok_or_else(|| broken("digest"))?,
+                    reason: row.try_get("reason").map_err(repo_error)?,
+                    created_at: row.try_get("created_at").map_err(repo_error)?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,282 @@
+//! Long work over everything, done in small steps. Each step moves the cursor of its run in the
+//! transaction that changes things, so a run goes on where it was when the server died.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::audit::{self, Action, Actor, Cause, Event};
+use super::{Purged, Repo, bigint, broken, content_key, removal, repo_error};
+use crate::{ContentKey, ObjectKey, Result};
+
+/// What is to be done with everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Purge contents whose file is lost.
+    Prune,
+    /// Remove variants.
+    Variants,
+}
+
+impl Task {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Prune => "prune",
+            Self::Variants => "variants",
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Prune => "hashes",
+            Self::Variants => "variants",
+        }
+    }
+}
+
+/// The last time that a task was begun.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What is done.
+    pub task: Task,
+    /// The last content that was looked at.
+    pub cursor: Option<ContentKey>,
+    /// How many were removed.
+    pub progress: u64,
+    /// How many there were at the start.
+    pub total: u64,
+    /// Why it was begun. The server acts, on somebody's request.
+    pub cause: Cause,
+    /// Unix time in milliseconds; tells runs of one task apart.
+    pub started_at: i64,
+    /// Whether it has come to its end.
+    pub is_finished: bool,
+}
+
+const COLUMNS: &str = "task, cursor, progress, total, reason, request_id, started_at, finished_at";
+
+impl Repo {
+    /// How many things a task is about.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn count_for(&self, task: Task) -> Result<u64> {
+        let table = task.table();
+        let count: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
+                .fetch_one(&self.read)
+                .await
+                .map_err(repo_error)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The last run of a task, if it was ever begun.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn run_of(&self, task: Task) -> Result<Option<Run>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM maintenance WHERE task = $1"
+        )))
+        .bind(task.as_str())
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        row.map(|row| from_row(&row)).transpose()
+    }
+
+    /// The oldest run that has not come to its end.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn unfinished_run(&self) -> Result<Option<Run>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM maintenance WHERE finished_at IS NULL \
+             ORDER BY started_at LIMIT 1"
+        )))
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        row.map(|row| from_row(&row)).transpose()
+    }
+
+    /// Begins a task, anew if it was begun before. `total` is what [`Repo::count_for`] said.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn begin_run(&self, task: Task, total: u64, cause: &Cause, now: i64) -> Result<Run> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at) \
+             VALUES ($1, 0, $2, $3, $4, $5) ON CONFLICT (task) DO UPDATE SET cursor = NULL, \
+             progress = 0, total = excluded.total, reason = excluded.reason, \
+             request_id = excluded.request_id, finished_at = NULL, \
+             started_at = MAX(excluded.started_at, started_at + 1) RETURNING {COLUMNS}"
+        )))
+        .bind(task.as_str())
+        .bind(bigint(total))
+        .bind(&cause.reason)
+        .bind(&cause.request_id)
+        .bind(now)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let run = from_row(&row)?;
+        if task == Task::Variants {
+            // Not one by one: they come again when they are asked for.
+            let event = Event {
+                action: Action::Variants,
+                aliases: &[],
+                hash: None,
+                amount: Some(total),
+            };
+            audit::record_in(&mut tx, cause, &event, now).await?;
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok(run)
+    }
+
+    /// A step of [`Task::Variants`]: removes up to `limit` variants that are older than the run,
+    /// and ends it when these were the last. Returns their objects; `None` when the run was
+    /// begun anew.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn drop_variants(
+        &self,
+        run: &Run,
+        limit: u32,
+        now: i64,
+    ) -> Result<Option<Vec<ObjectKey>>> {
+        let mut tx = self.begin().await?;
+        let objects: Vec<String> = sqlx::query_scalar(
+            "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
+             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING object",
+        )
+        .bind(run.started_at)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        removal::discard_in(&mut tx, &objects).await?;
+        let is_last = objects.len() < limit as usize;
+        if !advance_in(&mut tx, run, None, objects.len(), is_last.then_some(now)).await? {
+            return Ok(None);
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Some(objects.into_iter().map(ObjectKey::new).collect()))
+    }
+
+    /// The next contents for a step of [`Task::Prune`], with where their bytes should be.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn contents_after(
+        &self,
+        cursor: Option<&ContentKey>,
+        limit: u32,
+    ) -> Result<Vec<(ContentKey, ObjectKey)>> {
+        let rows =
+            sqlx::query("SELECT hash, object FROM hashes WHERE hash > $1 ORDER BY hash LIMIT $2")
+                .bind(cursor.map_or(&[][..], ContentKey::as_bytes))
+                .bind(i64::from(limit))
+                .fetch_all(&self.read)
+                .await
+                .map_err(repo_error)?;
+        rows.iter()
+            .map(|row| {
+                let object: String = row.try_get("object").map_err(repo_error)?;
+                Ok((content_key(row, "hash")?, ObjectKey::new(object)))
+            })
+            .collect()
+    }
+
+    /// A step of [`Task::Prune`]: purges the contents that still point to these lost objects.
+    /// `cursor` is the last one looked at; without one the run is at its end. Returns what was
+    /// purged; `None` when the run was begun anew.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn prune(
+        &self,
+        run: &Run,
+        cursor: Option<&ContentKey>,
+        lost: &[(ContentKey, ObjectKey)],
+        now: i64,
+    ) -> Result<Option<Purged>> {
+        let mut tx = self.begin().await?;
+        let mut pruned = Purged::default();
+        let mut count = 0;
+        for (hash, object) in lost {
+            // An upload may have healed it meanwhile.
+            let still: Option<i64> =
+                sqlx::query_scalar("SELECT 1 FROM hashes WHERE hash = $1 AND object = $2")
+                    .bind(hash.as_bytes())
+                    .bind(object.as_str())
+                    .fetch_optional(&mut *tx)
+                    .await
+                    .map_err(repo_error)?;
+            if still.is_some() {
+                let action = Action::Prune;
+                let purged = removal::purge_in(&mut tx, hash, action, &run.cause, now).await?;
+                pruned.aliases.extend(purged.aliases);
+                pruned.objects.extend(purged.objects);
+                count += 1;
+            }
+        }
+        let end = cursor.is_none().then_some(now);
+        if !advance_in(&mut tx, run, cursor, count, end).await? {
+            return Ok(None);
+        }
+        tx.commit().await.map_err(repo_error)?;
+        Ok(Some(pruned))
+    }
+}
+
+/// False when the run was begun anew; then nothing else may be changed either.
+async fn advance_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    run: &Run,
+    cursor: Option<&ContentKey>,
+    removed: usize,
+    finished_at: Option<i64>,
+) -> Result<bool> {
+    let advanced = sqlx::query(
+        "UPDATE maintenance SET cursor = $3, progress = progress + $4, finished_at = $5 \
+         WHERE task = $1 AND started_at = $2",
+    )
+    .bind(run.task.as_str())
+    .bind(run.started_at)
+    .bind(cursor.map(ContentKey::as_bytes))
+    .bind(bigint(removed as u64))
+    .bind(finished_at)
+    .execute(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    Ok(advanced.rows_affected() == 1)
+}
+
+fn from_row(row: &SqliteRow) -> Result<Run> {
+    let number = |column: &str| -> Result<u64> {
+        let value: i64 = row.try_get(column).map_err(repo_error)?;
+        u64::try_from(value).map_err(|_| broken(column))
+    };
+    let task: String = row.try_get("task").map_err(repo_error)?;
+    let cursor: Option<Vec<u8>> = row.try_get("cursor").map_err(repo_error)?;
+    let finished_at: Option<i64> = row.try_get("finished_at").map_err(repo_error)?;
+    Ok(Run {
+        task: [Task::Prune, Task::Variants]
+            .into_iter()
+            .find(|known| known.as_str() == task)
+            .ok_or_else(|| broken("task"))?,
+        cursor: cursor.and_then(|cursor| ContentKey::from_bytes(&cursor)),
+        progress: number("progress")?,
+        total: number("total")?,
+        cause: Cause {
+            actor: Actor::Server,
+            reason: row.try_get("reason").map_err(repo_error)?,
+            request_id: row.try_get("request_id").map_err(repo_error)?,
+        },
+        started_at: row.try_get("started_at").map_err(repo_error)?,
+        is_finished: finished_at.is_some(),
+    })
+}

@@ -1,0 +1,99 @@
+//! All contents, page by page, newest first. Every page costs the same wherever it lies: its
+//! neighbours are found by their keys in an index, never by counting.
+
+use sqlx::Row as _;
+
+use super::{Original, Repo, content_key, hash, repo_error};
+use crate::{Alias, ContentKey, Result};
+
+/// Some contents, and where the pages beside them begin.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Newest first, each with all its aliases, sorted.
+    pub contents: Vec<(Original, Vec<Alias>)>,
+    /// The first content of the page with newer ones, if there are any.
+    pub prev: Option<ContentKey>,
+    /// The first content of the page with older ones, if there are any.
+    pub next: Option<ContentKey>,
+}
+
+/// Later than any content of the same time, as its keys are shorter.
+const LAST: [u8; ContentKey::BYTES + 1] = [0xff; ContentKey::BYTES + 1];
+
+impl Repo {
+    /// Up to `limit` contents, beginning with `first`, and with none younger than `time` (Unix
+    /// time in milliseconds). A `first` that does not exist (any more) is as none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn page(
+        &self,
+        first: Option<&ContentKey>,
+        time: Option<i64>,
+        limit: u32,
+    ) -> Result<Page> {
+        // All of it as of one moment.
+        let mut tx = self.read.begin().await.map_err(repo_error)?;
+        let mut bound = time.map(|time| (time, LAST.to_vec()));
+        if let Some(first) = first {
+            let created_at: Option<i64> =
+                sqlx::query_scalar("SELECT created_at FROM hashes WHERE hash = $1")
+                    .bind(first.as_bytes())
+                    .fetch_optional(&mut *tx)
+                    .await
+                    .map_err(repo_error)?;
+            let first = created_at.map(|time| (time, first.as_bytes().to_vec()));
+            // The older of the two.
+            bound = match (first, bound) {
+                (Some(first), Some(bound)) => Some(first.min(bound)),
+                (first, bound) => first.or(bound),
+            };
+        }
+        let mut page = Page::default();
+        if let Some((time, key)) = &bound {
+            let newer = sqlx::query(
+                "SELECT hash FROM (SELECT created_at, hash FROM hashes \
+                 WHERE (created_at, hash) > ($1, $2) ORDER BY created_at, hash LIMIT $3) \
+                 ORDER BY created_at DESC, hash DESC LIMIT 1",
+            )
+            .bind(*time)
+            .bind(key)
+            .bind(i64::from(limit))
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+            page.prev = newer.map(|row| content_key(&row, "hash")).transpose()?;
+        }
+        let (time, key) = bound.unwrap_or((i64::MAX, LAST.to_vec()));
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT {} FROM hashes h WHERE (h.created_at, h.hash) <= ($1, $2) \
+             ORDER BY h.created_at DESC, h.hash DESC LIMIT $3",
+            hash::COLUMNS
+        )))
+        .bind(time)
+        .bind(key)
+        .bind(i64::from(limit) + 1)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let (rows, next) = rows.split_at(rows.len().min(limit as usize));
+        page.next = next
+            .first()
+            .map(|row| content_key(row, "hash"))
+            .transpose()?;
+        for row in rows {
+            let original = hash::from_row(row)?;
+            let aliases = sqlx::query("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
+                .bind(original.hash().as_bytes())
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(repo_error)?;
+            let aliases = aliases
+                .iter()
+                .map(|row| Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?))
+                .collect::<Result<_>>()?;
+            page.contents.push((original, aliases));
+        }
+        Ok(page)
+    }
+}

@@ -1,0 +1,96 @@
+//! Writing a copy of the database beside it, for backups.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::context::{blocking, to_its_end};
+use crate::{Context, Error, ErrorCode, Result};
+
+/// Begins the name of an export; its time follows.
+const PREFIX: &str = "pict-rs-";
+/// Ends the name of an export that is still being written.
+const PARTIAL: &str = ".partial";
+
+/// A complete export.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Writes a copy of the database to the folder for exports, durably. One at a time.
+///
+/// # Errors
+/// [`ErrorCode::TooBusy`] while another is written, [`ErrorCode::FileIoError`],
+/// [`ErrorCode::RepoError`].
+pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        let _turn = ctx.exporting.try_lock().map_err(|_| {
+            Error::user(
+                ErrorCode::TooBusy,
+                "Another export is being written already",
+            )
+        })?;
+        let folder = ctx.export_folder.clone();
+        let path = folder.join(name());
+        let mut partial = path.clone().into_os_string();
+        partial.push(PARTIAL);
+        let partial = PathBuf::from(partial);
+        blocking(move || make_room(&folder).map_err(io_error)).await?;
+        let copied = ctx.repo.copy_to(&partial).await;
+        blocking(move || match copied {
+            Ok(()) => finish(&partial, path).map_err(io_error),
+            Err(error) => {
+                // The next export tries again.
+                let _ = fs::remove_file(&partial);
+                Err(error)
+            }
+        })
+        .await
+    })
+    .await
+}
+
+fn name() -> String {
+    let now = OffsetDateTime::now_utc();
+    let time = now.format(&Rfc3339).unwrap_or_default().replace(':', "-");
+    format!("{PREFIX}{time}.sqlite3")
+}
+
+/// Makes the folder, and removes what a crash may have left of exports.
+fn make_room(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // `-journal` may follow.
+        if name.starts_with(PREFIX) && name.contains(PARTIAL) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn finish(partial: &Path, path: PathBuf) -> std::io::Result<Exported> {
+    let file = File::open(partial)?;
+    file.sync_all()?;
+    let size = file.metadata()?.len();
+    fs::rename(partial, &path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    let path = path.canonicalize()?;
+    Ok(Exported { path, size })
+}
+
+fn io_error(error: std::io::Error) -> Error {
+    Error::internal(ErrorCode::FileIoError, "cannot write an export", error)
+}

@@ -1,0 +1,24 @@
+//! Looking through everything there is.
+
+use crate::repo::Page;
+use crate::{ContentKey, Context, Result};
+
+/// Contents of a page unless asked otherwise.
+pub const DEFAULT: u32 = 20;
+/// Contents of a page at most, so that an answer stays small.
+pub const MOST: u32 = 1000;
+
+/// A page of contents, newest first; see [`crate::repo::Repo::page`]. Returns the number of
+/// contents that it may have as well, which is at most [`MOST`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(
+    ctx: &Context,
+    first: Option<&ContentKey>,
+    time: Option<i64>,
+    limit: Option<u32>,
+) -> Result<(u32, Page)> {
+    let limit = limit.unwrap_or(DEFAULT).min(MOST);
+    Ok((limit, ctx.repo.page(first, time, limit).await?))
+}

@@ -1,0 +1,117 @@
+//! Long work over everything: asked for here, done by a task of the worker in small steps, each
+//! durable. A death of the server costs the step that was being done.
+
+use std::sync::Arc;
+
+use crate::context::{blocking, to_its_end};
+use crate::repo::audit::Cause;
+use crate::repo::{Run, Task};
+use crate::service::process::now;
+use crate::service::remove;
+use crate::{Context, Error, Result};
+
+/// Variants removed in one step.
+const VARIANTS: u32 = 200;
+/// Contents looked at in one step.
+const CONTENTS: u32 = 500;
+/// Entries of the audit log forgotten in one step.
+const ENTRIES: u32 = 1000;
+
+/// Has every variant removed that there is now. They are made again when they are asked for.
+///
+/// # Errors
+/// [`crate::ErrorCode::ReadOnly`].
+pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
+    remove::writable(ctx)?;
+    begin(ctx, Task::Variants, cause).await.map(drop)
+}
+
+/// Has everything looked at, and what has lost its file purged, unless that was asked for
+/// before. With `force` it is begun anew. Returns how far it is.
+///
+/// # Errors
+/// [`crate::ErrorCode::ReadOnly`].
+pub async fn prune_missing(ctx: &Arc<Context>, force: bool, cause: &Cause) -> Result<Run> {
+    remove::writable(ctx)?;
+    match ctx.repo.run_of(Task::Prune).await? {
+        Some(run) if !force => Ok(run),
+        _ => begin(ctx, Task::Prune, cause).await,
+    }
+}
+
+async fn begin(ctx: &Context, task: Task, cause: &Cause) -> Result<Run> {
+    let total = ctx.repo.count_for(task).await?;
+    let run = ctx.repo.begin_run(task, total, cause, now()).await?;
+    ctx.wake.maintenance_due();
+    Ok(run)
+}
+
+/// Does a little of what is due. Returns whether there is more.
+///
+/// # Errors
+/// When database or store fail; the step is to be tried again later.
+pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
+    let Some(run) = ctx.repo.unfinished_run().await? else {
+        return forget_audit(ctx).await;
+    };
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        match run.task {
+            Task::Variants => variants(&ctx, &run).await?,
+            Task::Prune => prune(&ctx, &run).await?,
+        }
+        Ok(true)
+    })
+    .await
+}
+
+async fn variants(ctx: &Context, run: &Run) -> Result<()> {
+    if let Some(objects) = ctx.repo.drop_variants(run, VARIANTS, now()).await? {
+        // Looking for their aliases would cost more than remembering facts again.
+        ctx.known.clear();
+        remove::collect(ctx, objects).await;
+    }
+    Ok(())
+}
+
+async fn prune(ctx: &Context, run: &Run) -> Result<()> {
+    let contents = ctx
+        .repo
+        .contents_after(run.cursor.as_ref(), CONTENTS)
+        .await?;
+    let cursor = contents.last().map(|(hash, _)| *hash);
+    let store = ctx.store.clone();
+    let lost = blocking(move || {
+        let mut lost = Vec::new();
+        for (hash, object) in contents {
+            if store.is_lost(&object)? {
+                lost.push((hash, object));
+            }
+        }
+        // A disk that is not there must not look like files that are not there.
+        if !lost.is_empty() {
+            store.ping()?;
+        }
+        Ok::<_, Error>(lost)
+    })
+    .await?;
+    let pruned = ctx.repo.prune(run, cursor.as_ref(), &lost, now()).await?;
+    if let Some(pruned) = pruned
+        && !lost.is_empty()
+    {
+        ctx.known.forget(&pruned.aliases);
+        remove::collect(ctx, pruned.objects).await;
+        tracing::warn!(
+            lost = lost.len(),
+            "contents whose file is missing are pruned"
+        );
+    }
+    Ok(())
+}
+
+async fn forget_audit(ctx: &Context) -> Result<bool> {
+    let retention = ctx.config.server.audit_retention.duration();
+    let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let before = now().saturating_sub(retention);
+    Ok(ctx.repo.forget_audit(before, ENTRIES).await? == u64::from(ENTRIES))
+}

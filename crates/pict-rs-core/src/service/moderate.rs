@@ -1,0 +1,92 @@
+//! What is not taken in again, and what was removed.
+
+use std::sync::Arc;
+
+use crate::repo::Blocked;
+use crate::repo::audit::{Cause, Entry};
+use crate::service::process::now;
+use crate::service::{find, remove};
+use crate::{Alias, Context, Digest, Error, ErrorCode, Result};
+
+/// Entries of a page unless asked otherwise.
+const DEFAULT: u32 = 20;
+/// Entries of a page at most.
+const MOST: u32 = 1000;
+
+/// What is to be blocked.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// These bytes, known or not.
+    Digest(Digest),
+    /// The content that this names, and the files that it was made from.
+    Alias(Alias),
+}
+
+/// Lets bytes not be taken in again. What is there stays. Returns every digest that is blocked.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
+pub async fn block(ctx: &Arc<Context>, subject: &Subject, cause: &Cause) -> Result<Vec<Digest>> {
+    remove::writable(ctx)?;
+    match subject {
+        Subject::Digest(digest) => {
+            ctx.repo.block(digest, cause, now()).await?;
+            Ok(vec![*digest])
+        }
+        Subject::Alias(alias) => {
+            let original = find::original(ctx, alias).await?;
+            ctx.repo.block_content(original.hash(), cause, now()).await
+        }
+    }
+}
+
+/// Lets bytes be taken in again.
+///
+/// # Errors
+/// [`ErrorCode::HashNotFound`], [`ErrorCode::ReadOnly`].
+pub async fn unblock(ctx: &Arc<Context>, digest: &Digest, cause: &Cause) -> Result<()> {
+    remove::writable(ctx)?;
+    if ctx.repo.unblock(digest, cause, now()).await? {
+        return Ok(());
+    }
+    Err(Error::user(
+        ErrorCode::HashNotFound,
+        format!("{} is not on the blocklist", digest.to_hex()),
+    ))
+}
+
+/// A page of the blocklist, newest first, behind the entry `after`. Returns what the last one of
+/// the page was if there are more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn blocklist(
+    ctx: &Context,
+    after: Option<(i64, Digest)>,
+    limit: Option<u32>,
+) -> Result<(Vec<Blocked>, Option<(i64, Digest)>)> {
+    let limit = limit.unwrap_or(DEFAULT).min(MOST);
+    let mut entries = ctx.repo.blocklist(after, limit + 1).await?;
+    let has_more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    let last = entries.last().map(|entry| (entry.created_at, entry.digest));
+    Ok((entries, last.filter(|_| has_more)))
+}
+
+/// A page of the audit log, newest first, of entries with smaller numbers than `before`. Returns
+/// the number of the last one of the page if there are more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn audit(
+    ctx: &Context,
+    before: Option<i64>,
+    limit: Option<u32>,
+) -> Result<(Vec<Entry>, Option<i64>)> {
+    let limit = limit.unwrap_or(DEFAULT).min(MOST);
+    let mut entries = ctx.repo.audit(before, limit + 1).await?;
+    let has_more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    let last = entries.last().map(|entry| entry.number);
+    Ok((entries, last.filter(|_| has_more)))
+}

@@ -1,0 +1,34 @@
+//! The file that stands in for missing ones.
+
+use std::sync::Arc;
+
+use crate::repo::Original;
+use crate::service::{find, remove};
+use crate::{Alias, Context, ErrorCode, Result};
+
+/// Lets the file of an alias stand in for missing ones from now on, or none.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
+pub async fn set(ctx: &Context, alias: Option<&Alias>) -> Result<()> {
+    remove::writable(ctx)?;
+    if let Some(alias) = alias {
+        find::original(ctx, alias).await?;
+    }
+    ctx.repo.set_not_found_alias(alias).await
+}
+
+/// What stands in for missing ones, as long as its alias exists.
+///
+/// # Errors
+/// When the database fails.
+pub async fn get(ctx: &Context) -> Result<Option<Arc<Original>>> {
+    let Some(alias) = ctx.repo.not_found_alias().await? else {
+        return Ok(None);
+    };
+    match find::original(ctx, &alias).await {
+        Ok(original) => Ok(Some(original)),
+        Err(error) if error.code() == ErrorCode::AliasNotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

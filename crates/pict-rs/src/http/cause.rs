@@ -1,0 +1,47 @@
+//! Who asks for a removal, and why: what the audit log gets to know of a request.
+
+use actix_web::{HttpMessage as _, HttpRequest};
+use pict_rs_core::repo::audit::{Actor, Cause};
+use pict_rs_core::{ErrorCode, query};
+
+use super::error::{ApiError, Result};
+use super::request::RequestId;
+
+/// Bytes of a reason.
+const REASON: usize = 1000;
+
+/// Whoever has the delete token of an alias.
+pub fn token(request: &HttpRequest) -> Cause {
+    Cause {
+        actor: Actor::Token,
+        reason: None,
+        request_id: id(request),
+    }
+}
+
+/// Whoever has an API key; may give a `reason=`.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] when that is too long.
+pub fn admin(request: &HttpRequest) -> Result<Cause> {
+    let reason = query::pairs(request.query_string())
+        .find(|(key, value)| key == "reason" && !value.is_empty())
+        .map(|(_, value)| value.into_owned());
+    let length = reason.as_ref().map_or(0, String::len);
+    if length > REASON {
+        return Err(ApiError::user(
+            ErrorCode::InvalidQuery,
+            format!("reason= takes up to {REASON} bytes, found {length}"),
+        ));
+    }
+    Ok(Cause {
+        actor: Actor::Admin,
+        reason,
+        request_id: id(request),
+    })
+}
+
+fn id(request: &HttpRequest) -> Option<String> {
+    let extensions = request.extensions();
+    extensions.get::<RequestId>().map(|id| id.0.clone())
+}

@@ -1,0 +1,112 @@
+//! What is accepted: for admins as the settings have it, for everybody in the numbers that a
+//! client needs before it uploads.
+
+use actix_web::{HttpResponse, web};
+use pict_rs_core::{Config, Context};
+use pict_rs_media::limits::Limits;
+use pict_rs_media::{Format, Kind, OutputFormat};
+use serde_json::{Value, json};
+
+/// Bytes in a MiB, which the settings call MB.
+const MIB: u64 = 1024 * 1024;
+
+/// `GET /internal/limits`: the section `media` of the settings that count.
+pub async fn internal(ctx: web::Data<Context>) -> HttpResponse {
+    let mut media = json!(ctx.config.media);
+    leave_unset_out(&mut media);
+    // The one that clients look for although it is not set.
+    let validation = ctx.config.media.external_validation.as_deref();
+    media["external_validation"] = validation.map(without_password).into();
+    HttpResponse::Ok().json(media)
+}
+
+/// `GET /image/limits`
+pub async fn public(ctx: web::Data<Context>) -> HttpResponse {
+    HttpResponse::Ok().json(for_clients(&ctx.config))
+}
+
+fn for_clients(config: &Config) -> Value {
+    let media = &config.media;
+    let ceiling = media.max_file_size.saturating_mul(MIB);
+    let kind = |kind: Kind, limits: Limits| {
+        json!({
+            "max_width": limits.max_width,
+            "max_height": limits.max_height,
+            "max_area": limits.max_area,
+            "max_file_size": limits.max_file_size.min(ceiling),
+            "content_types": content_types(kind),
+        })
+    };
+    let mut animation = kind(Kind::Animation, media.animation.limits());
+    animation["max_frame_count"] = media.animation.max_frame_count.into();
+    let extensions: Vec<_> = OutputFormat::ALL
+        .into_iter()
+        .filter(|format| format.is_writable())
+        .map(OutputFormat::extension)
+        .collect();
+    let videos = content_types(Kind::Video);
+    json!({
+        "msg": "ok",
+        "max_file_count": config.server.max_file_count,
+        "max_file_size": ceiling,
+        "upload_timeout": config.server.upload_timeout.0,
+        "read_only": config.server.read_only,
+        "image": kind(Kind::Image, media.image.limits()),
+        "animation": animation,
+        "video": {
+            "enabled": media.video.enable && !videos.is_empty(),
+            "content_types": videos,
+        },
+        "process": { "extensions": extensions, "operations": media.filters },
+    })
+}
+
+/// Each one once: a still and an animation may share it.
+fn content_types(kind: Kind) -> Vec<&'static str> {
+    let formats = Format::all().filter(|format| format.is_readable() && format.kind() == kind);
+    formats.map(Format::mime).collect()
+}
+
+fn leave_unset_out(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(leave_unset_out);
+    }
+}
+
+/// A password in a URL is a secret.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked() {
+        let check = |url, expected| assert_eq!(without_password(url), expected);
+        check("http://a:14051/scan@b", "http://a:14051/scan@b");
+        check("http://me:hush@a/scan", "http://***@a/scan");
+        check("http://hush@a", "http://***@a");
+        check("no url", "no url");
+    }
+
+    #[test]
+    fn the_smaller_of_two_limits_counts() {
+        let mut config = Config::default();
+        config.media.max_file_size = 3;
+        config.media.animation.max_file_size = 2;
+        let limits = for_clients(&config);
+        assert_eq!(limits["max_file_size"], 3 * MIB);
+        assert_eq!(limits["image"]["max_file_size"], 3 * MIB);
+        assert_eq!(limits["animation"]["max_file_size"], 2 * MIB);
+    }
+}

@@ -1,0 +1,149 @@
+//! Long lists, page by page, for the holder of an API key.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use pict_rs_core::service::{hashes, moderate};
+use pict_rs_core::{ContentKey, Context, Digest, Error, ErrorCode, query};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::error::Result;
+use super::view;
+
+/// `GET /internal/hashes?slug=&timestamp=&limit=`
+pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let query = Query(request.query_string());
+    // A slug that says nothing is as none, as in the existing pict-rs.
+    let first = query
+        .find("slug")
+        .and_then(|slug| ContentKey::from_slug(&slug));
+    let time = query.time("timestamp")?;
+    let limit = query.number("limit")?;
+    let (limit, page) = hashes::page(&ctx, first.as_ref(), time, limit).await?;
+    let mut answer = json!({ "limit": limit, "hashes": [] });
+    for (original, aliases) in &page.contents {
+        let aliases: Vec<_> = aliases.iter().map(pict_rs_core::Alias::as_str).collect();
+        let details = view::Details::new(original, &original.representation);
+        let content = json!({
+            "hex": original.hash().to_hex(),
+            "aliases": aliases,
+            "details": details,
+        });
+        if let Some(list) = answer["hashes"].as_array_mut() {
+            list.push(content);
+        }
+    }
+    let current = page.contents.first().map(|(original, _)| *original.hash());
+    for (name, key) in [
+        ("current", current),
+        ("prev", page.prev),
+        ("next", page.next),
+    ] {
+        if let Some(key) = key {
+            answer[name] = key.to_slug().into();
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "page": answer })))
+}
+
+/// `GET /internal/blocklist?before=&limit=`
+pub async fn blocklist(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let query = Query(request.query_string());
+    let after = match query.find("before") {
+        None => None,
+        Some(text) => Some(
+            place(&text)
+                .ok_or_else(|| bad(format!("before={text} is not what a page has as \"next\"")))?,
+        ),
+    };
+    let (entries, next) = moderate::blocklist(&ctx, after, query.number("limit")?).await?;
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "hash": entry.digest.to_hex(),
+                "reason": entry.reason,
+                "created_at": view::rfc3339(entry.created_at),
+            })
+        })
+        .collect();
+    let next = next.map(|(time, digest)| format!("{time}.{}", digest.to_hex()));
+    Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "blocklist": entries, "next": next })))
+}
+
+/// The place of an entry in the list, `<unix milliseconds>.<digest>`.
+fn place(text: &str) -> Option<(i64, Digest)> {
+    let (time, digest) = text.split_once('.')?;
+    Some((time.parse().ok()?, Digest::parse(digest).ok()?))
+}
+
+/// `GET /internal/audit?before=&limit=`
+pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let query = Query(request.query_string());
+    let before = match query.find("before") {
+        None => None,
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| bad(format!("before={text} is no number of an entry")))?,
+        ),
+    };
+    let (entries, next) = moderate::audit(&ctx, before, query.number("limit")?).await?;
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "number": entry.number,
+                "time": view::rfc3339(entry.created_at),
+                "action": entry.action,
+                "actor": entry.actor,
+                "aliases": entry.aliases,
+                "hash": entry.hash,
+                "amount": entry.amount,
+                "reason": entry.reason,
+                "request_id": entry.request_id,
+            })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "audit": entries, "next": next })))
+}
+
+/// A query string whose values mean something.
+struct Query<'a>(&'a str);
+
+impl Query<'_> {
+    /// An empty value is as none.
+    fn find(&self, name: &str) -> Option<String> {
+        query::pairs(self.0)
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.into_owned())
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u32>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        // More than fits is more than we give anyway.
+        let number: u64 = text
+            .parse()
+            .map_err(|_| bad(format!("{name}={text} is no number of 0 or more")))?;
+        Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    /// Unix milliseconds.
+    fn time(&self, name: &str) -> Result<Option<i64>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| {
+            bad(format!(
+                "{name}={text} is no time such as 2026-11-22T11:07:22Z"
+            ))
+        })?;
+        let ms = time.unix_timestamp_nanos().div_euclid(1_000_000);
+        Ok(i64::try_from(ms).ok())
+    }
+}
+
+fn bad(message: String) -> Error {
+    Error::user(ErrorCode::InvalidQuery, message)
+}
