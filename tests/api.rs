@@ -1,7 +1,11 @@
 //! The HTTP interface, by use.
 
+/// The log of removals.
+mod audit;
 /// Uploads and variants that are answered before they are made.
 mod background;
+/// Bytes that are not taken in again.
+mod blocklist;
 /// Full queues, big work, one conversion for many.
 mod busy;
 /// Removing, by owner and by content.
@@ -10,14 +14,26 @@ mod delete;
 mod download;
 /// What a client may not, and what it hears then.
 mod errors;
+/// Copies of the database, and life with a copy.
+mod export;
+/// Looking through everything there is.
+mod hashes;
+/// How the server is, and what it takes.
+mod health;
+/// Files that are taken in under their own names.
+mod import;
 /// The holder of the API key.
 mod internal;
+/// A file that stands in for missing ones.
+mod not_found;
 /// Originals: headers, ranges, conditions.
 mod original;
 /// Variants.
 mod process;
 /// Media of other servers, under their URL.
 mod proxy;
+/// Long work over everything.
+mod prune;
 /// A server that changes nothing.
 mod read_only;
 /// Uploads that are refused, and what is left of them: nothing.

@@ -6,11 +6,27 @@ use crate::support::{Answer, Server, disk, pictures};
 const KEY: &str = "the-key";
 
 /// Every internal route of this version, and two that are none.
-const ROUTES: [(&str, &str); 6] = [
+const ROUTES: [(&str, &str); 22] = [
+    ("POST", "/internal/import"),
     ("POST", "/internal/purge?alias=a"),
     ("POST", "/internal/delete?alias=a"),
     ("GET", "/internal/aliases?alias=a"),
+    ("HEAD", "/internal/aliases?alias=a"),
     ("GET", "/internal/identifier?alias=a"),
+    ("DELETE", "/internal/variants"),
+    ("POST", "/internal/set_not_found"),
+    ("GET", "/internal/hashes"),
+    ("POST", "/internal/prune_missing"),
+    ("POST", "/internal/export"),
+    ("GET", "/internal/limits"),
+    ("GET", "/internal/health"),
+    ("GET", "/internal/audit"),
+    ("GET", "/internal/blocklist"),
+    ("POST", "/internal/blocklist?hash=a"),
+    ("DELETE", "/internal/blocklist?hash=a"),
+    ("POST", "/internal/prepare_upgrade"),
+    ("GET", "/internal/import"),
+    ("OPTIONS", "/internal/hashes"),
     ("GET", "/internal/purge?alias=a"),
     ("GET", "/internal/absent"),
 ];
@@ -36,11 +52,69 @@ fn without_the_right_key_everything_is_401_before_the_route_is_looked_at() {
             &[("X-Api-Token", "the-key-and-more")],
             &[("Authorization", KEY)],
         ] {
-            server
-                .send(method, path, headers, None)
-                .refused(401, "invalid-api-token");
+            refused(&server, method, path, headers);
         }
     }
+}
+
+fn refused(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]) {
+    let answer = server.send(method, path, headers, None);
+    if method == "HEAD" {
+        answer.status(401);
+    } else {
+        answer.refused(401, "invalid-api-token");
+    }
+}
+
+#[test]
+fn any_of_several_keys_opens_the_door() {
+    let server = Server::with([
+        ("server.api_key", KEY),
+        ("server.api_keys", "the-new-key,,another-one"),
+    ]);
+    for key in [KEY, "the-new-key", "another-one"] {
+        let headers = [("X-Api-Token", key)];
+        server.get_with("/internal/hashes", &headers).ok();
+    }
+    for key in ["", "the-new-key,,another-one", "the-new-ke", "absent"] {
+        refused(&server, "GET", "/internal/hashes", &[("X-Api-Token", key)]);
+    }
+    // They suffice without the first one.
+    let server = Server::with([("server.api_keys", "the-new-key")]);
+    let headers = [("X-Api-Token", "the-new-key")];
+    server.get_with("/internal/hashes", &headers).ok();
+}
+
+#[test]
+fn every_path_answers_a_wrong_method_with_405_and_what_it_allows() {
+    let server = with_key();
+    for (path, allowed) in [
+        ("import", "POST"),
+        ("purge", "POST"),
+        ("delete", "POST"),
+        ("aliases", "GET, HEAD"),
+        ("identifier", "GET, HEAD"),
+        ("variants", "DELETE"),
+        ("set_not_found", "POST"),
+        ("hashes", "GET, HEAD"),
+        ("prune_missing", "POST"),
+        ("export", "POST"),
+        ("limits", "GET, HEAD"),
+        ("health", "GET, HEAD"),
+        ("audit", "GET, HEAD"),
+        ("blocklist", "GET, HEAD, POST, DELETE"),
+        ("prepare_upgrade", "POST"),
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] {
+            if allowed.split(", ").any(|allowed| allowed == method) {
+                continue;
+            }
+            let answer = call(&server, method, path).status(405);
+            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+        }
+    }
+    let message = call(&server, "POST", "prepare_upgrade").refused(410, "gone");
+    assert!(message.contains("compatibility.md"), "{message}");
 }
 
 #[test]
@@ -48,9 +122,7 @@ fn without_a_configured_key_no_key_is_right() {
     let server = Server::start();
     for (method, path) in ROUTES {
         for headers in [&[][..], &[("X-Api-Token", "")], &[("X-Api-Token", "any")]] {
-            server
-                .send(method, path, headers, None)
-                .refused(401, "invalid-api-token");
+            refused(&server, method, path, headers);
         }
     }
 }

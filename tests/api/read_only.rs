@@ -48,6 +48,30 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
             .send("POST", &path, &key, None)
             .refused(400, "read-only");
     }
+    for (method, path) in [
+        ("DELETE", "variants"),
+        ("POST", "prune_missing"),
+        ("POST", "blocklist?hash=00"),
+        ("DELETE", "blocklist?hash=00"),
+    ] {
+        let hash = "00".repeat(32);
+        let path = format!("/internal/{}", path.replace("00", &hash));
+        server
+            .send(method, &path, &key, None)
+            .refused(400, "read-only");
+    }
+    let json = [key[0], ("content-type", "application/json")];
+    let body = Some(&b"{\"alias\":null}"[..]);
+    server
+        .send("POST", "/internal/set_not_found", &json, body)
+        .refused(400, "read-only");
+    for path in ["hashes", "audit", "blocklist", "limits", "health"] {
+        server.get_with(&format!("/internal/{path}"), &key).ok();
+    }
+    // A backup changes nothing here.
+    server
+        .send("POST", "/internal/export", &key, None)
+        .status(201);
     assert_eq!(disk::snapshot(&server.files()), before);
     // What waited goes on once changes are allowed.
     let server = server.stop().setting("server.read_only", false).start();

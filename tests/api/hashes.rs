@@ -1,0 +1,164 @@
+//! Looking through everything there is.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server, pictures};
+
+const KEY: (&str, &str) = ("X-Api-Token", "the-key");
+
+fn with_key() -> Server {
+    Server::with([("server.api_key", KEY.1)])
+}
+
+fn ask(server: &Server, query: &str) -> Answer {
+    server.get_with(&format!("/internal/hashes?{query}"), &[KEY])
+}
+
+fn page(server: &Server, query: &str) -> Value {
+    let json = ask(server, query).ok().json();
+    assert_eq!(json["msg"], "ok");
+    json["page"].clone()
+}
+
+/// Uploads contents, oldest first, none in the millisecond of another. Returns their aliases,
+/// newest first.
+fn upload(server: &Server, count: u32) -> Vec<String> {
+    let mut aliases: Vec<_> = (0..count)
+        .map(|n| {
+            std::thread::sleep(Duration::from_millis(2));
+            let bytes = pictures::png(&pictures::photo(20 + n, 20));
+            server.upload(&bytes).alias
+        })
+        .collect();
+    aliases.reverse();
+    aliases
+}
+
+fn aliases(page: &Value) -> Vec<&str> {
+    let hashes = page["hashes"].as_array().expect("a list");
+    hashes
+        .iter()
+        .map(|hash| hash["aliases"][0].as_str().expect("an alias"))
+        .collect()
+}
+
+fn keys(page: &Value) -> Vec<&str> {
+    let page = page.as_object().expect("a page");
+    let mut keys: Vec<_> = page.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn hashes_paging() {
+    let server = with_key();
+    let uploaded = upload(&server, 6);
+    let first = page(&server, "limit=2");
+    assert_eq!(keys(&first), ["current", "hashes", "limit", "next"]);
+    assert_eq!(first["limit"], 2);
+    assert_eq!(aliases(&first), uploaded[..2]);
+    let slug = |page: &Value, name: &str| page[name].as_str().expect("a slug").to_owned();
+    let second = page(&server, &format!("limit=2&slug={}", slug(&first, "next")));
+    assert_eq!(
+        keys(&second),
+        ["current", "hashes", "limit", "next", "prev"]
+    );
+    assert_eq!(aliases(&second), uploaded[2..4]);
+    assert_eq!(second["current"], first["next"]);
+    assert_eq!(second["prev"], first["current"]);
+    let third = page(&server, &format!("limit=2&slug={}", slug(&second, "next")));
+    assert_eq!(keys(&third), ["current", "hashes", "limit", "prev"]);
+    assert_eq!(aliases(&third), uploaded[4..]);
+    assert_eq!(third["prev"], second["current"]);
+    // And back again, from the page's own slug as well.
+    for (query, expected) in [
+        (slug(&third, "prev"), &second),
+        (slug(&second, "current"), &second),
+        (slug(&second, "prev"), &first),
+    ] {
+        let found = page(&server, &format!("limit=2&slug={query}"));
+        assert_eq!(&found["hashes"], &expected["hashes"]);
+        assert_eq!(&found["next"], &expected["next"]);
+    }
+    // Fewer newer ones than a page has.
+    let wide = page(&server, &format!("limit=4&slug={}", slug(&first, "next")));
+    assert_eq!(aliases(&wide), uploaded[2..]);
+    assert_eq!(wide["prev"], first["current"]);
+}
+
+#[test]
+fn an_item_has_its_hex_all_its_aliases_and_its_details() {
+    let server = with_key();
+    let bytes = pictures::png(&pictures::photo(20, 10));
+    let first = server.upload(&bytes);
+    let second = server.upload(&bytes);
+    let page = page(&server, "");
+    assert_eq!(page["limit"], 20);
+    assert_eq!(aliases(&page).len(), 1);
+    let item = &page["hashes"][0];
+    let mut both = [first.alias.clone(), second.alias];
+    both.sort();
+    assert_eq!(item["aliases"], json!(both));
+    assert_eq!(item["details"], first.details);
+    assert_eq!(item["hex"].as_str().map(str::len), Some(78));
+    assert_eq!(page["current"].as_str().map(str::len), Some(52));
+}
+
+#[test]
+fn the_timestamp_filter_leaves_younger_ones_out() {
+    let server = with_key();
+    let uploaded = upload(&server, 4);
+    let all = page(&server, "");
+    let time = |n: usize| {
+        let time = all["hashes"][n]["details"]["created_at"].as_str();
+        time.expect("a time").to_owned()
+    };
+    let older = page(&server, &format!("limit=2&timestamp={}", time(1)));
+    assert_eq!(aliases(&older), uploaded[1..3]);
+    assert_eq!(older["prev"], all["current"]);
+    let past_the_end = page(&server, "timestamp=2001-02-03T04:05:06%2B02:00&limit=3");
+    assert_eq!(keys(&past_the_end), ["hashes", "limit", "prev"]);
+    assert_eq!(past_the_end["hashes"], json!([]));
+    let back = past_the_end["prev"].as_str().expect("a slug");
+    assert_eq!(
+        aliases(&page(&server, &format!("slug={back}"))),
+        uploaded[1..]
+    );
+    // The older of the two counts.
+    let next = older["next"].as_str().expect("a slug");
+    let both = page(&server, &format!("slug={next}&timestamp={}", time(0)));
+    assert_eq!(aliases(&both), uploaded[3..]);
+    let both = page(&server, &format!("slug={back}&timestamp={}", time(3)));
+    assert_eq!(aliases(&both), uploaded[3..]);
+}
+
+#[test]
+fn a_limit_of_nothing_gives_nothing_and_a_large_one_is_bounded() {
+    let server = with_key();
+    let empty = page(&server, "");
+    assert_eq!(keys(&empty), ["hashes", "limit"]);
+    upload(&server, 2);
+    let first = page(&server, "");
+    let nothing = page(&server, "limit=0");
+    assert_eq!(keys(&nothing), ["hashes", "limit", "next"]);
+    assert_eq!(nothing["next"], first["current"]);
+    assert_eq!(nothing["hashes"], json!([]));
+    for limit in ["1001", "99999999999"] {
+        assert_eq!(page(&server, &format!("limit={limit}"))["limit"], 1000);
+    }
+    // A slug that says nothing is as none; so is one of something that is gone.
+    for slug in ["%FF", "absent", &"A".repeat(52)] {
+        let found = page(&server, &format!("slug={slug}"));
+        assert_eq!(found["hashes"], first["hashes"]);
+    }
+    for query in [
+        "limit=-1",
+        "limit=many",
+        "timestamp=today",
+        "timestamp=2026",
+    ] {
+        ask(&server, query).refused(400, "invalid-query");
+    }
+}
