@@ -37,13 +37,14 @@ pub(super) async fn check_in(
             .await
             .map_err(repo_error)?;
     if found.is_some() {
-        // Neutral on purpose: whoever sends it need not learn more.
-        return Err(Error::user(
-            ErrorCode::Blocked,
-            "This file is not accepted here",
-        ));
+        return Err(blocked());
     }
     Ok(())
+}
+
+/// Neutral on purpose: whoever sends it need not learn more.
+fn blocked() -> Error {
+    Error::user(ErrorCode::Blocked, "This file is not accepted here")
 }
 
 /// Remembers which file a content was made from.
@@ -121,6 +122,23 @@ async fn block_in(
 }
 
 impl Repo {
+    /// Refuses a file that is blocked, before any work is done on it. Whoever is let through is
+    /// looked at again in the end.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Blocked`], [`ErrorCode::RepoError`].
+    pub async fn refuse_blocked(&self, source: &Digest) -> Result<()> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM blocklist WHERE digest = $1")
+            .bind(source.as_bytes())
+            .fetch_optional(&self.read)
+            .await
+            .map_err(repo_error)?;
+        match found {
+            Some(_) => Err(blocked()),
+            None => Ok(()),
+        }
+    }
+
     /// Blocks bytes that may never have been here.
     ///
     /// # Errors

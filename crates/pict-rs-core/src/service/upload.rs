@@ -146,6 +146,7 @@ async fn prepare(
         })
         .await?
     };
+    ctx.repo.refuse_blocked(&digest).await?;
     let plan = Plan::new(ctx, query, &facts);
     let memory = plan.memory(&facts, source.len() as u64);
     let store = ctx.store.clone();
