@@ -24,6 +24,8 @@ mod health;
 mod import;
 /// The holder of the API key.
 mod internal;
+/// What Prometheus reads.
+mod metrics;
 /// A file that stands in for missing ones.
 mod not_found;
 /// Originals: headers, ranges, conditions.

@@ -332,7 +332,12 @@ impl Drop for Server {
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once(LISTENING)?;
+    address_after(LISTENING, line)
+}
+
+/// The address that stands behind `words` in a line of output.
+pub fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(words)?;
     let end = rest
         .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':')))
         .unwrap_or(rest.len());

@@ -458,10 +458,6 @@ impl Config {
             ("server.certificate", self.server.certificate.is_some()),
             ("server.private_key", self.server.private_key.is_some()),
             (
-                "metrics.prometheus_address",
-                self.metrics.prometheus_address.is_some(),
-            ),
-            (
                 "tracing.console.address",
                 self.tracing.console.address.is_some(),
             ),

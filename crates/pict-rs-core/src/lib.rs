@@ -9,6 +9,7 @@ mod context;
 mod error;
 pub mod fetch;
 mod id;
+mod measure;
 pub mod media;
 pub mod query;
 pub mod repo;

@@ -139,6 +139,20 @@ impl Pool {
         }
     }
 
+    /// How busy it is, this moment.
+    pub fn load(&self) -> Load {
+        let held = |semaphore: &Semaphore, all: usize| {
+            all.saturating_sub(semaphore.available_permits()) as u64
+        };
+        Load {
+            waiting: self.waiting.load(Ordering::Relaxed) as u64,
+            running: held(&self.permits, self.permit_count),
+            slots: self.permit_count as u64,
+            memory: held(&self.memory, self.memory_mib as usize) * MIB,
+            memory_limit: u64::from(self.memory_mib) * MIB,
+        }
+    }
+
     fn queue(&self) -> Result<Place<'_>> {
         let place = Place(&self.waiting);
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -153,6 +167,21 @@ impl Pool {
         }
         Ok(place)
     }
+}
+
+/// How busy a [`Pool`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Pieces of work of requests that wait for their turn.
+    pub waiting: u64,
+    /// Pieces of work that have their turn.
+    pub running: u64,
+    /// Pieces of work that may have their turn at a time.
+    pub slots: u64,
+    /// Bytes that running work may need.
+    pub memory: u64,
+    /// Bytes that it may need in all.
+    pub memory_limit: u64,
 }
 
 /// The right to use one processor.
@@ -225,8 +254,10 @@ mod tests {
             pool.turn().await.expect_err("full").code(),
             ErrorCode::TooBusy
         );
+        assert_eq!((pool.load().running, pool.load().waiting), (1, 0));
         drop(busy);
         drop(background.await.expect("its turn came"));
+        assert_eq!((pool.load().running, pool.load().memory), (0, 0));
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
+use crate::measure;
 use crate::repo::{Job, Work};
 use crate::service::process::now;
 use crate::service::{background, claim, maintain};
@@ -138,6 +139,8 @@ async fn run(ctx: &Arc<Context>, job: &Job) {
         };
         return failed(ctx, job, error).await;
     }
+    measure::unqueued(kind(&job.work));
+    let running = measure::begin(measure::Work::Job(kind(&job.work)));
     let work = AssertUnwindSafe(background::run(ctx, job)).catch_unwind();
     let result = tokio::select! {
         result = work => result.unwrap_or_else(|_| Err(Error::Internal {
@@ -157,8 +160,12 @@ async fn run(ctx: &Arc<Context>, job: &Job) {
             return;
         }
     };
-    if let Err(error) = result {
-        failed(ctx, job, error).await;
+    match result {
+        Ok(()) => running.completed(),
+        Err(error) => {
+            drop(running);
+            failed(ctx, job, error).await;
+        }
     }
 }
 
@@ -218,6 +225,13 @@ fn log(error: &Error, what: &'static str) {
     use std::error::Error as _;
     let source = error.source().map(ToString::to_string);
     tracing::error!(code = error.code().as_str(), source, "{what}: {error}");
+}
+
+fn kind(work: &Work) -> &'static str {
+    match work {
+        Work::Ingest(_) => "ingest",
+        Work::Variant { .. } => "variant",
+    }
 }
 
 fn label(work: &Work) -> String {

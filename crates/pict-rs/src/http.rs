@@ -14,6 +14,7 @@ mod health;
 mod image;
 mod internal;
 mod limits;
+pub mod metrics;
 mod missing;
 mod pages;
 mod process;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, Resource, Route, web};
+use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -133,6 +135,7 @@ fn routes(app: &mut web::ServiceConfig) {
     ))
     .service(
         web::scope("/internal")
+            .app_data(metrics::Route::named("/internal"))
             .wrap(from_fn(internal::require_api_key))
             .service(resource(
                 "/import",
@@ -225,7 +228,8 @@ fn routes(app: &mut web::ServiceConfig) {
 fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
     let resource = routes
         .into_iter()
-        .fold(web::resource(path), Resource::route);
+        .fold(web::resource(path), Resource::route)
+        .app_data(metrics::Route::default());
     resource.default_service(web::to(move || async move {
         HttpResponse::MethodNotAllowed()
             .insert_header(("Allow", allow))
@@ -237,7 +241,12 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
 ///
 /// # Errors
 /// When the socket cannot be had.
-pub async fn serve(context: Arc<Context>, data: &Path, worker: Worker) -> anyhow::Result<()> {
+pub async fn serve(
+    context: Arc<Context>,
+    data: &Path,
+    worker: Worker,
+    counted: Option<PrometheusHandle>,
+) -> anyhow::Result<()> {
     let server = &context.config.server;
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
@@ -257,6 +266,7 @@ pub async fn serve(context: Arc<Context>, data: &Path, worker: Worker) -> anyhow
     .shutdown_timeout(server.shutdown_timeout.0)
     .bind(server.address)
     .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
+    let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
     // Before anybody can know that we run: a signal right after the line below ends us well.
     let signals = (
         signal(SignalKind::terminate())?,
@@ -271,6 +281,9 @@ pub async fn serve(context: Arc<Context>, data: &Path, worker: Worker) -> anyhow
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
+    if let Some(server) = scraped {
+        actix_web::rt::spawn(server);
+    }
     let running = http.run();
     let stopper = running.handle();
     tokio::select! {

@@ -53,10 +53,15 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!(names = names.join(", "), "unknown settings are ignored");
     }
     let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+    let counted = config
+        .metrics
+        .prometheus_address
+        .map(|_| http::metrics::install());
+    let counted = counted.transpose()?;
     actix_web::rt::System::new().block_on(async {
         let context = Context::open(config, &data).await?;
         programs::announce(std::env::var_os("PATH").as_deref());
         let worker = Worker::start(context.clone());
-        http::serve(context, &data, worker).await
+        http::serve(context, &data, worker, counted).await
     })
 }

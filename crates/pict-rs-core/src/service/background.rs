@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::context::{blocking, to_its_end};
+use crate::measure;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::{Enqueued, Failure, Job, Work};
 use crate::service::process::{self, now};
@@ -41,6 +42,7 @@ pub async fn accept(
         files.iter_mut().for_each(WaitingFile::name);
         match ctx.repo.add_waiting(&ids, &query, now(), limit(&ctx)).await {
             Ok(true) => {
+                measure::background_uploads(ids.len());
                 ids.iter().for_each(|_| ctx.wake.job_queued());
                 Ok(ids)
             }
@@ -92,7 +94,10 @@ pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
         .enqueue_variant(original.hash(), alias, variant, now(), limit(ctx))
         .await?
     {
-        Enqueued::Added => ctx.wake.job_queued(),
+        Enqueued::Added => {
+            measure::queued("variant", 1);
+            ctx.wake.job_queued();
+        }
         Enqueued::Known => {}
         Enqueued::Full => return Err(full(ctx)),
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::context::to_its_end;
+use crate::measure::{self, Work};
 use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
 use crate::service::process::now;
@@ -47,6 +48,7 @@ struct Hold {
 /// [`ErrorCode::AlreadyClaimed`], [`ErrorCode::ReadOnly`].
 pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
     remove::writable(ctx)?;
+    let running = measure::begin(Work::UploadWait);
     let deadline = Instant::now() + PATIENCE;
     let bell = ctx.wake.listen(id);
     loop {
@@ -59,7 +61,11 @@ pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
                 rings: true,
             };
             match ctx.repo.progress(&id).await? {
-                Progress::Finished => return take(hold).await.map(Some),
+                Progress::Finished => {
+                    let claim = take(hold).await?;
+                    running.completed();
+                    return Ok(Some(claim));
+                }
                 Progress::Unknown => return Err(already_claimed()),
                 // Nothing has changed; ringing would have two who wait wake each other for ever.
                 Progress::Waiting => hold.rings = false,
@@ -103,6 +109,7 @@ impl Claim {
     /// # Errors
     /// Why the upload failed.
     pub fn deliver(mut self) -> Result<Uploaded> {
+        measure::background_claim();
         match self.finished.take().map(|finished| finished.outcome) {
             Some(Outcome::Taken(upload)) => {
                 let NewUpload {

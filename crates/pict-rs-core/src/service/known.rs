@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
+use crate::measure::Lookups;
 use crate::repo::{Original, Representation};
 use crate::{Alias, VariantKey};
 
@@ -16,7 +17,10 @@ const VARIANTS: usize = 16;
 
 /// Facts of recently served media.
 #[derive(Debug)]
-pub(crate) struct Known(Mutex<Inner>);
+pub(crate) struct Known {
+    inner: Mutex<Inner>,
+    lookups: Lookups,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -37,19 +41,24 @@ pub(crate) struct Generation(u64);
 
 impl Default for Known {
     fn default() -> Self {
-        Self(Mutex::new(Inner {
-            entries: LruCache::new(ALIASES),
-            generation: 0,
-        }))
+        Self {
+            inner: Mutex::new(Inner {
+                entries: LruCache::new(ALIASES),
+                generation: 0,
+            }),
+            lookups: Lookups::default(),
+        }
     }
 }
 
 impl Known {
     pub(crate) fn original(&self, alias: &Alias) -> Option<Arc<Original>> {
-        self.lock()
+        let found = self
+            .lock()
             .entries
             .get(alias)
-            .map(|entry| entry.original.clone())
+            .map(|entry| entry.original.clone());
+        self.lookups.count(found)
     }
 
     pub(crate) fn variant(
@@ -57,10 +66,11 @@ impl Known {
         alias: &Alias,
         key: &VariantKey,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
-        let mut inner = self.lock();
-        let entry = inner.entries.get(alias)?;
-        let (_, variant) = entry.variants.iter().find(|(known, _)| known == key)?;
-        Some((entry.original.clone(), variant.clone()))
+        let found = self.lock().entries.get(alias).and_then(|entry| {
+            let (_, variant) = entry.variants.iter().find(|(known, _)| known == key)?;
+            Some((entry.original.clone(), variant.clone()))
+        });
+        self.lookups.count(found)
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -117,7 +127,7 @@ impl Known {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while holding the lock leaves valid, at worst incomplete, facts.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

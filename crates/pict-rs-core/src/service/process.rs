@@ -7,6 +7,7 @@ use pict_rs_media::{Output, OutputFormat, Speed, transform};
 
 use crate::config::MediaConfig;
 use crate::context::{blocking, to_its_end};
+use crate::measure::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::service::{find, remove, upload};
@@ -115,6 +116,7 @@ async fn make(
     if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
         return Ok(Arc::new(variant));
     }
+    let running = measure::begin(Work::Generate);
     let turn = match rank {
         Rank::Foreground => ctx.media.turn().await?,
         Rank::Background => ctx.media.background_turn().await?,
@@ -143,9 +145,13 @@ async fn make(
             Ok((writer, made.facts))
         })
         .await?;
+    measure::generated();
     let stored = blocking(move || writer.finish()).await?;
     let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-    to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await
+    let variant =
+        to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await?;
+    running.completed();
+    Ok(variant)
 }
 
 async fn remember(

@@ -7,6 +7,7 @@ use pict_rs_media::operation::Operation;
 use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform};
 
 use crate::context::{blocking, to_its_end};
+use crate::measure::{self, Work};
 use crate::media::Turn;
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
@@ -47,16 +48,20 @@ pub async fn ingest_as(
     query: &UploadQuery,
     alias: Option<Alias>,
 ) -> Result<Uploaded> {
+    let running = measure::begin(Work::Ingest);
     let turn = ctx.media.turn().await?;
     let mut ready = prepare(ctx, turn, query, move || spooled.read()).await?;
     ready.alias = alias;
     let ctx = ctx.clone();
-    to_its_end(async move {
+    let uploaded = to_its_end(async move {
         // Without a job there is no lease to lose.
         let uploaded = remember(&ctx, ready, Place::Upload).await?;
         uploaded.ok_or_else(lease_lost)
     })
-    .await
+    .await?;
+    measure::file("inline");
+    running.completed();
+    Ok(uploaded)
 }
 
 /// Takes in what was fetched for the proxy. `None`, and nothing is left of it, when the alias
@@ -69,15 +74,19 @@ pub(crate) async fn ingest_proxied(
     spooled: Spooled,
     proxy: NewProxy,
 ) -> Result<Option<Alias>> {
+    let running = measure::begin(Work::Ingest);
     let turn = ctx.media.turn().await?;
     let query = UploadQuery::default();
     let ready = prepare(ctx, turn, &query, move || spooled.read()).await?;
     let ctx = ctx.clone();
-    to_its_end(async move {
+    let alias = to_its_end(async move {
         let uploaded = remember(&ctx, ready, Place::Proxy(&proxy)).await?;
         Ok(uploaded.map(|uploaded| uploaded.alias))
     })
-    .await
+    .await?;
+    measure::file("proxy");
+    running.completed();
+    Ok(alias)
 }
 
 /// Takes the file of a waiting upload in, together with the end of its job.
@@ -90,6 +99,7 @@ pub(crate) async fn ingest_waiting(
     id: &UploadId,
     query: &UploadQuery,
 ) -> Result<()> {
+    let running = measure::begin(Work::BackgroundIngest);
     let turn = ctx.media.background_turn().await?;
     let (store, waiting) = (ctx.store.clone(), *id);
     let read = move || spool::read(store.open_waiting(&waiting)?);
@@ -99,7 +109,10 @@ pub(crate) async fn ingest_waiting(
         let uploaded = remember(&ctx, ready, Place::Waiting(&job, &id)).await?;
         uploaded.map(drop).ok_or_else(lease_lost)
     })
-    .await
+    .await?;
+    measure::file("background");
+    running.completed();
+    Ok(())
 }
 
 /// Another worker has the job by now, and nothing of this attempt was kept.
@@ -161,6 +174,7 @@ async fn prepare(
         facts,
         blurhash,
     } = made;
+    measure::blurhash();
     // Waiting for the disk needs no processor, so the turn is over.
     let stored = blocking(move || writer.finish()).await?;
     Ok(Ready {

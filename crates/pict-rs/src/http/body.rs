@@ -13,7 +13,8 @@ use actix_web::http::header::{self, ContentRange, ContentRangeSpec};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
+use metrics::Counter;
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
 use pict_rs_core::store::Cached;
@@ -107,14 +108,18 @@ async fn answer(
         return Ok(response.body(NoBody(length)));
     }
     if size <= SMALL {
-        return small(ctx, response, representation, start, length).await;
+        return small(ctx, settings, response, representation, start, length).await;
     }
     let file = find::bytes(ctx, representation).await?;
-    Ok(response.body(SizedStream::new(length, pieces(file, start, length))))
+    Ok(response.body(SizedStream::new(
+        length,
+        counted(settings.requests.bytes.clone(), pieces(file, start, length)),
+    )))
 }
 
 async fn small(
     ctx: &Context,
+    settings: &Settings,
     mut response: HttpResponseBuilder,
     representation: &Representation,
     start: u64,
@@ -128,6 +133,7 @@ async fn small(
         Cached::NotInMemory(file) => read(file, 0, representation.key.size()).await?.1,
     };
     let (start, length) = (to_usize(start), to_usize(length));
+    settings.requests.bytes.increment(length as u64);
     Ok(response.body(bytes.slice(start..start + length)))
 }
 
@@ -186,6 +192,14 @@ fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Res
         let state = (next < end).then(|| (ahead(file, next, end), next));
         Ok(Some((bytes, state)))
     })
+}
+
+/// The same, counted as it leaves: not every client takes all of it.
+fn counted(
+    served: Counter,
+    pieces: impl stream::Stream<Item = Result<Bytes, Error>>,
+) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+    pieces.inspect_ok(move |bytes| served.increment(bytes.len() as u64))
 }
 
 /// The body of an answer to HEAD: has a size, but no bytes.

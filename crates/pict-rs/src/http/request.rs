@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::metrics::Requests;
 
 /// Where the id comes from, when a proxy in front has given one, and where it goes to.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,6 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Settings {
     /// `Cache-Control` of served media.
     pub cache_control: HeaderValue,
+    /// What is counted.
+    pub requests: Requests,
     log_requests: bool,
     /// Begins every id of this process.
     instance: u32,
@@ -43,6 +46,7 @@ impl Settings {
         Self {
             cache_control: HeaderValue::from_str(&directives.to_string())
                 .expect("directives are made of words, digits and commas"),
+            requests: Requests::new(config.metrics.prometheus_address.is_some()),
             log_requests: config.tracing.logging.log_requests,
             instance: Uuid::new_v4().as_fields().0,
             count: AtomicU64::new(0),
@@ -79,7 +83,9 @@ pub async fn identify<B: MessageBody + 'static>(
     let text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(RequestId(text));
     let started = Instant::now();
+    let pending = settings.requests.begin();
     let mut response = next.call(request).instrument(span.clone()).await?;
+    pending.end(&response, started);
     span.in_scope(|| log(&response, started, settings.log_requests));
     response.headers_mut().insert(REQUEST_ID, id);
     Ok(response)

@@ -1,0 +1,183 @@
+//! What happened, how often and for how long, for whoever collects metrics.
+//!
+//! Names are those of the existing pict-rs where it counts the same thing. Without a recorder,
+//! which only the binary installs, all of this does nothing.
+
+use std::time::Instant;
+
+use metrics::{Counter, counter, histogram};
+
+/// Work that has a beginning, an end and a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Taking one file in, from its turn to its row.
+    Ingest,
+    /// The same in the background.
+    BackgroundIngest,
+    /// Making a variant.
+    Generate,
+    /// A client that waits for the outcome of a backgrounded upload.
+    UploadWait,
+    /// A job of the worker, of this kind.
+    Job(&'static str),
+}
+
+impl Work {
+    /// Names of start, end and duration.
+    fn names(self) -> [&'static str; 3] {
+        match self {
+            Self::Ingest => [
+                "pict_rs_ingest_start",
+                "pict_rs_ingest_end",
+                "pict_rs_ingest_duration",
+            ],
+            Self::BackgroundIngest => [
+                "pict_rs_background_upload_ingest_start",
+                "pict_rs_background_upload_ingest",
+                "pict_rs_background_upload_ingest_duration",
+            ],
+            Self::Generate => [
+                "pict_rs_generate_start",
+                "pict_rs_generate_end",
+                "pict_rs_generate_duration",
+            ],
+            Self::UploadWait => [
+                "pict_rs_upload_wait_start",
+                "pict_rs_upload_wait",
+                "pict_rs_upload_wait_duration",
+            ],
+            Self::Job(_) => [
+                "pict_rs_job_start",
+                "pict_rs_job_end",
+                "pict_rs_job_duration",
+            ],
+        }
+    }
+}
+
+/// Work that has begun. It ends when this is dropped, and was in vain unless
+/// [`Running::completed`] was called.
+#[derive(Debug)]
+pub(crate) struct Running {
+    work: Work,
+    since: Instant,
+    is_complete: bool,
+}
+
+/// Work begins.
+pub(crate) fn begin(work: Work) -> Running {
+    let [start, ..] = work.names();
+    match work {
+        Work::Job(kind) => counter!(start, "job" => kind).increment(1),
+        _ => counter!(start).increment(1),
+    }
+    Running {
+        work,
+        since: Instant::now(),
+        is_complete: false,
+    }
+}
+
+impl Running {
+    /// It ends here, as it should.
+    pub(crate) fn completed(mut self) {
+        self.is_complete = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let [_, end, duration] = self.work.names();
+        let completed = if self.is_complete { "true" } else { "false" };
+        let took = self.since.elapsed();
+        match self.work {
+            Work::Job(kind) => {
+                counter!(end, "job" => kind, "completed" => completed).increment(1);
+                histogram!(duration, "job" => kind).record(took);
+            }
+            _ => {
+                counter!(end, "completed" => completed).increment(1);
+                histogram!(duration).record(took);
+            }
+        }
+    }
+}
+
+/// A file was taken in, on the line or in the background.
+pub(crate) fn file(how: &'static str) {
+    counter!("pict_rs_files", "files" => how).increment(1);
+}
+
+/// Files that were acknowledged and are to be worked on.
+pub(crate) fn background_uploads(count: usize) {
+    counter!("pict_rs_background_upload").increment(count as u64);
+    queued("ingest", count);
+}
+
+/// An outcome was handed out.
+pub(crate) fn background_claim() {
+    counter!("pict_rs_background_upload_claim").increment(1);
+}
+
+/// Jobs were queued.
+pub(crate) fn queued(kind: &'static str, count: usize) {
+    counter!("pict_rs_queue_push", "queue" => kind).increment(count as u64);
+}
+
+/// A worker has taken a job.
+pub(crate) fn unqueued(kind: &'static str) {
+    counter!("pict_rs_queue_pop", "queue" => kind).increment(1);
+}
+
+/// A flight that others may join was started, or is over.
+pub(crate) fn flight(is_start: bool) {
+    if is_start {
+        counter!("pict_rs_process_map_inserted").increment(1);
+    } else {
+        counter!("pict_rs_process_map_removed").increment(1);
+    }
+}
+
+/// The engine made a variant.
+pub(crate) fn generated() {
+    counter!("pict_rs_generate_process").increment(1);
+}
+
+/// The engine computed a blurhash.
+pub(crate) fn blurhash() {
+    counter!("pict_rs_generate_blurhash").increment(1);
+}
+
+/// How often the memory of facts knew the answer. Looked up once: it is asked for each request.
+pub(crate) struct Lookups {
+    hits: Counter,
+    misses: Counter,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            hits: counter!("pict_rs_known_hits"),
+            misses: counter!("pict_rs_known_misses"),
+        }
+    }
+}
+
+impl Lookups {
+    /// Counts one, whose answer is returned.
+    pub(crate) fn count<T>(&self, found: Option<T>) -> Option<T> {
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.increment(1);
+        found
+    }
+}
+
+impl std::fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,350 @@
+//! What Prometheus reads: a recorder for everything that is counted, a listener of its own, and
+//! what is counted of each request.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::{Server, ServiceResponse};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::Context as _;
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use pict_rs_core::Context;
+
+/// Upper bounds of all histograms, in seconds: from a served picture to a long conversion.
+const BUCKETS: [f64; 15] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+/// Recorded durations take memory until they are sorted into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// A scrape answers after this time although database or disk do not.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The label of requests that lead to no route.
+const NO_ROUTE: &str = "unknown";
+
+const COUNTERS: [(&str, &str); 24] = [
+    ("pict_rs_request_start", "Requests that came in"),
+    (
+        "pict_rs_request_end",
+        "Requests that were answered, by route and status",
+    ),
+    (
+        "pict_rs_request_dropped",
+        "Requests whose client went away before the answer",
+    ),
+    ("pict_rs_bytes_served", "Bytes of media that were sent"),
+    (
+        "pict_rs_known_hits",
+        "Lookups that the memory of facts could answer",
+    ),
+    (
+        "pict_rs_known_misses",
+        "Lookups that the database had to answer",
+    ),
+    (
+        "pict_rs_files",
+        "Files that were taken in, inline or in the background",
+    ),
+    (
+        "pict_rs_ingest_start",
+        "Files that were begun to be taken in, inline",
+    ),
+    ("pict_rs_ingest_end", "The end of these, completed or not"),
+    (
+        "pict_rs_background_upload",
+        "Files that were acknowledged, to be taken in later",
+    ),
+    (
+        "pict_rs_background_upload_ingest_start",
+        "Files that were begun to be taken in, in the background",
+    ),
+    (
+        "pict_rs_background_upload_ingest",
+        "The end of these, completed or not",
+    ),
+    (
+        "pict_rs_background_upload_claim",
+        "Outcomes that were handed out",
+    ),
+    (
+        "pict_rs_upload_wait",
+        "Clients that waited for an outcome, and got one or not",
+    ),
+    ("pict_rs_generate_start", "Variants that were begun"),
+    ("pict_rs_generate_end", "The end of these, completed or not"),
+    ("pict_rs_generate_process", "Variants that the engine made"),
+    (
+        "pict_rs_generate_blurhash",
+        "Blurhashes that the engine computed",
+    ),
+    (
+        "pict_rs_process_map_inserted",
+        "Variants that several requests could wait for together",
+    ),
+    ("pict_rs_process_map_removed", "The end of these"),
+    ("pict_rs_queue_push", "Jobs that were queued"),
+    (
+        "pict_rs_queue_pop",
+        "Jobs that were taken off the queue, retries included",
+    ),
+    ("pict_rs_job_end", "Jobs that ended, completed or not"),
+    (
+        "pict_rs_ingest_external_validation",
+        "Questions to the external validation, by its answer",
+    ),
+];
+
+const HISTOGRAMS: [(&str, &str); 7] = [
+    ("pict_rs_request_timings", "Seconds until an answer began"),
+    (
+        "pict_rs_ingest_duration",
+        "Seconds for taking a file in, inline",
+    ),
+    (
+        "pict_rs_background_upload_ingest_duration",
+        "Seconds for taking a file in, in the background",
+    ),
+    (
+        "pict_rs_upload_wait_duration",
+        "Seconds that a client waited for an outcome",
+    ),
+    (
+        "pict_rs_generate_duration",
+        "Seconds for making a variant, waiting included",
+    ),
+    ("pict_rs_stage_duration", "Seconds for one stage of work"),
+    ("pict_rs_job_duration", "Seconds for one attempt at a job"),
+];
+
+/// Starts to count. To be called before anything that counts is made.
+///
+/// # Errors
+/// When something else counts in this process already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).context("metrics cannot be recorded")?;
+    for (name, text) in COUNTERS {
+        describe_counter!(name, text);
+    }
+    for (name, text) in HISTOGRAMS {
+        describe_histogram!(name, text);
+    }
+    gauge!("pict_rs_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}
+
+/// Serves what was counted, on any path.
+///
+/// # Errors
+/// When the socket cannot be had.
+pub fn listen(context: &Arc<Context>, handle: PrometheusHandle) -> anyhow::Result<Option<Server>> {
+    let Some(address) = context.config.metrics.prometheus_address else {
+        return Ok(None);
+    };
+    let upkeep = handle.clone();
+    actix_web::rt::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let context = web::Data::from(context.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(context.clone())
+            .app_data(web::Data::new(handle.clone()))
+            .default_service(web::to(scrape))
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .bind(address)
+    .with_context(|| format!("cannot listen on metrics.prometheus_address = \"{address}\""))?;
+    for address in server.addrs() {
+        tracing::info!("metrics on http://{address}");
+    }
+    Ok(Some(server.run()))
+}
+
+async fn scrape(ctx: web::Data<Context>, handle: web::Data<PrometheusHandle>) -> HttpResponse {
+    look(&ctx).await;
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body(handle.render())
+}
+
+/// Whatever is true of this moment, and need not be known before somebody asks.
+async fn look(ctx: &web::Data<Context>) {
+    let load = ctx.media.load();
+    for (name, value) in [
+        ("pict_rs_media_waiting", load.waiting),
+        ("pict_rs_media_running", load.running),
+        ("pict_rs_media_slots", load.slots),
+        ("pict_rs_media_memory_bytes", load.memory),
+        ("pict_rs_media_memory_limit_bytes", load.memory_limit),
+    ] {
+        gauge!(name).set(value as f64);
+    }
+    let store = ctx.store.clone();
+    let store = async { matches!(web::block(move || store.ping()).await, Ok(Ok(()))) };
+    let repo = async { ctx.repo.ping().await.is_ok() };
+    let in_time = |is_healthy: Result<bool, _>| f64::from(u8::from(is_healthy.unwrap_or(false)));
+    let (repo, store, jobs) = tokio::join!(
+        tokio::time::timeout(PATIENCE, repo),
+        tokio::time::timeout(PATIENCE, store),
+        tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
+    );
+    gauge!("pict_rs_healthy", "part" => "repo").set(in_time(repo));
+    gauge!("pict_rs_healthy", "part" => "store").set(in_time(store));
+    if let Ok(Ok(jobs)) = jobs {
+        gauge!("pict_rs_jobs_waiting").set(jobs as f64);
+    }
+    if let Some(bytes) = resident_memory() {
+        gauge!("process_resident_memory_bytes").set(bytes as f64);
+    }
+    // Reading the folder opens it.
+    if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
+        gauge!("process_open_fds").set(files.count().saturating_sub(1) as f64);
+    }
+}
+
+fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// What is counted of all requests. Looked up once, for all workers.
+pub struct Requests {
+    is_on: bool,
+    start: Counter,
+    dropped: Counter,
+    /// Bytes of media.
+    pub bytes: Counter,
+}
+
+impl Requests {
+    /// Counts if `is_on`; else all of this costs nothing.
+    pub fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            start: counter!("pict_rs_request_start"),
+            dropped: counter!("pict_rs_request_dropped"),
+            bytes: counter!("pict_rs_bytes_served"),
+        }
+    }
+
+    /// A request came in.
+    pub fn begin(&self) -> Pending<'_> {
+        self.start.increment(1);
+        Pending(Some(self))
+    }
+}
+
+/// A request without an answer. If it is dropped, its client has gone.
+pub struct Pending<'a>(Option<&'a Requests>);
+
+impl Pending<'_> {
+    /// It is answered.
+    pub fn end<B>(mut self, response: &ServiceResponse<B>, since: Instant) {
+        if !self.0.take().is_some_and(|requests| requests.is_on) {
+            return;
+        }
+        if let Some(route) = response.request().app_data::<Route>() {
+            route.count(response, since.elapsed());
+        } else {
+            count(NO_ROUTE, response.status().as_u16());
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(requests) = self.0 {
+            requests.dropped.increment(1);
+        }
+    }
+}
+
+fn count(path: &'static str, status: u16) {
+    end(path.to_owned(), status).increment(1);
+}
+
+fn end(path: String, status: u16) -> Counter {
+    counter!("pict_rs_request_end", "path" => path, "status" => status.to_string())
+}
+
+/// What is counted of one route: data of its resource, in each worker. The handles are looked
+/// up when they are first needed, so a request that is like an earlier one allocates nothing.
+#[derive(Default)]
+pub struct Route {
+    path: OnceLock<(String, Histogram)>,
+    ends: RefCell<Vec<(u16, Counter)>>,
+}
+
+impl Route {
+    /// For requests that are answered before a route is looked for.
+    pub fn named(path: &str) -> Self {
+        let timings = histogram!("pict_rs_request_timings", "path" => path.to_owned());
+        Self {
+            path: (path.to_owned(), timings).into(),
+            ends: RefCell::default(),
+        }
+    }
+
+    fn count<B>(&self, response: &ServiceResponse<B>, took: Duration) {
+        let (path, timings) = self.path.get_or_init(|| {
+            let pattern = response.request().match_pattern();
+            let path = clean(pattern.as_deref().unwrap_or(NO_ROUTE));
+            let timings = histogram!("pict_rs_request_timings", "path" => path.clone());
+            (path, timings)
+        });
+        timings.record(took);
+        let status = response.status().as_u16();
+        let mut ends = self.ends.borrow_mut();
+        if let Some((_, counter)) = ends.iter().find(|(known, _)| *known == status) {
+            return counter.increment(1);
+        }
+        let counter = end(path.clone(), status);
+        counter.increment(1);
+        ends.push((status, counter));
+    }
+}
+
+/// `/image/original/{alias:.+}` is `/image/original/{alias}` for people.
+pub fn clean(pattern: &str) -> String {
+    pattern.replace(":.+}", "}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_what_the_documentation_calls_the_routes() {
+        assert_eq!(
+            clean("/image/original/{alias:.+}"),
+            "/image/original/{alias}"
+        );
+        assert_eq!(
+            clean("/image/process.{extension}"),
+            "/image/process.{extension}"
+        );
+    }
+
+    #[test]
+    fn the_resident_memory_is_some_megabytes() {
+        let bytes = resident_memory().expect("Linux tells it");
+        assert!((1 << 20..1 << 34).contains(&bytes), "{bytes}");
+    }
+}
