@@ -8,6 +8,8 @@ mod background;
 mod blocklist;
 /// Full queues, big work, one conversion for many.
 mod busy;
+/// Clients that say how long they wait, and that ask where the time went.
+mod deadline;
 /// Removing, by owner and by content.
 mod delete;
 /// Media that are fetched from elsewhere and stay.

@@ -15,6 +15,7 @@ use crate::service::known::Known;
 use crate::service::process::now;
 use crate::service::proxy::Proxies;
 use crate::service::wake::Wake;
+use crate::stage;
 use crate::store::{Leftover, Store};
 use crate::{ContentKey, Error, ErrorCode, Result, VariantKey};
 
@@ -150,7 +151,7 @@ fn spool_folder(config: &Config, store: &Store) -> Result<PathBuf> {
 pub(crate) async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    tokio::spawn(work.in_current_span())
+    tokio::spawn(stage::carried(work).in_current_span())
         .await
         .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a change panicked", panic))?
 }

@@ -82,6 +82,8 @@ codes! {
     MediaDisallowed = "media-disallowed",
     /// The media engine failed on data that it should have handled.
     MediaFailed = "media-failed",
+    /// The request's deadline is not a time.
+    ParseDeadline = "parse-deadline",
     /// Media work took longer than `media.process_timeout`.
     ProcessTimeout = "process-timeout",
     /// Proxied media cannot be used for this.
@@ -94,6 +96,8 @@ codes! {
     ReadOnly = "read-only",
     /// The database failed.
     RepoError = "repo-error",
+    /// The request's deadline has passed.
+    RequestTimeout = "request-timeout",
     /// The body did not arrive in time.
     StreamTooSlow = "stream-too-slow",
     /// Too much media work is waiting already.

@@ -14,6 +14,7 @@ pub mod media;
 pub mod query;
 pub mod repo;
 pub mod service;
+pub mod stage;
 pub mod store;
 pub mod worker;
 

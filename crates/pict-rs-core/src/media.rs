@@ -10,6 +10,7 @@ use pict_rs_media::limits::{LimitKind, at_most};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::MediaConfig;
+use crate::stage::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
 
 /// The unit of the memory budget, so that it fits a semaphore's counter on 32-bit systems.
@@ -69,7 +70,8 @@ impl Pool {
     /// # Errors
     /// Never in practice.
     pub async fn background_turn(&self) -> Result<Turn> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|e| {
+        let permit = timed(Stage::Queue, self.permits.clone().acquire_owned());
+        let permit = permit.await.map_err(|e| {
             // The semaphore is never closed.
             Error::internal(ErrorCode::UnknownError, "the media queue is closed", e)
         })?;
@@ -108,21 +110,17 @@ impl Pool {
         let mib = u32::try_from(memory.div_ceil(MIB))
             .unwrap_or(self.memory_mib)
             .min(self.memory_mib);
-        let memory = self
-            .memory
-            .clone()
-            .acquire_many_owned(mib)
-            .await
-            .map_err(|e| {
-                Error::internal(ErrorCode::UnknownError, "the memory budget is closed", e)
-            })?;
+        let memory = timed(Stage::Queue, self.memory.clone().acquire_many_owned(mib));
+        let memory = memory.await.map_err(|e| {
+            Error::internal(ErrorCode::UnknownError, "the memory budget is closed", e)
+        })?;
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _held = (turn, memory);
             work(&control)
         });
-        match tokio::time::timeout(self.timeout, task).await {
+        match timed(Stage::Media, tokio::time::timeout(self.timeout, task)).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(Error::internal(
                 ErrorCode::MediaFailed,

@@ -6,6 +6,7 @@ mod background;
 mod body;
 mod cause;
 mod conditional;
+mod deadline;
 mod details;
 mod download;
 mod error;
@@ -20,6 +21,7 @@ mod pages;
 mod process;
 mod request;
 mod subject;
+mod timing;
 mod view;
 
 use std::path::Path;

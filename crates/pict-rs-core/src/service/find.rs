@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::context::blocking;
 use crate::repo::{Original, Representation};
+use crate::stage::{Stage, timed};
 use crate::{Alias, Context, Error, Result};
 
 /// The content that `alias` names.
@@ -16,9 +17,7 @@ pub async fn original(ctx: &Context, alias: &Alias) -> Result<Arc<Original>> {
         return Ok(original);
     }
     let generation = ctx.known.generation();
-    let original = ctx
-        .repo
-        .original(alias)
+    let original = timed(Stage::Database, ctx.repo.original(alias))
         .await?
         .ok_or_else(Error::alias_not_found)?;
     let original = Arc::new(original);
@@ -42,7 +41,7 @@ pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
 pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<File> {
     let store = ctx.store.clone();
     let object = representation.object.clone();
-    blocking(move || store.open_object(&object)).await
+    timed(Stage::Store, blocking(move || store.open_object(&object))).await
 }
 
 /// Proves that the database answers and that a file can be written to the store.

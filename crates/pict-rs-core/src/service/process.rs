@@ -11,6 +11,7 @@ use crate::measure::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::service::{find, remove, upload};
+use crate::stage::{self, Stage, timed};
 use crate::store::StoredObject;
 use crate::{Alias, Context, Error, ErrorCode, Result};
 
@@ -31,7 +32,8 @@ pub async fn existing(
     }
     let generation = ctx.known.generation();
     let original = find::original(ctx, alias).await?;
-    let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? else {
+    let variant = ctx.repo.variant(original.hash(), &request.key);
+    let Some(variant) = timed(Stage::Database, variant).await? else {
         return Ok(None);
     };
     let variant = Arc::new(variant);
@@ -83,7 +85,7 @@ async fn fly(
     let flight = ctx
         .flights
         .join((*original.hash(), request.key.clone()), || {
-            make(ctx.clone(), original.clone(), request.clone(), rank)
+            stage::carried(make(ctx.clone(), original.clone(), request.clone(), rank))
         });
     let variant = flight.await.map_err(Error::shared)?;
     ctx.known
@@ -123,14 +125,14 @@ async fn make(
     };
     let mut file = find::bytes(&ctx, &original.representation).await?;
     let size = original.representation.key.size();
-    let (source, facts) = blocking(move || {
+    let read = blocking(move || {
         let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.read_to_end(&mut source)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
         let facts = pict_rs_media::inspect(&source).map_err(stored_is_broken)?;
         Ok((source, facts))
-    })
-    .await?;
+    });
+    let (source, facts) = timed(Stage::Store, read).await?;
     let output = output(&ctx.config.media, request.format, facts.is_animated());
     let memory = size + pict_rs_media::predicted_memory(&facts, &request.operations, &output);
     let store = ctx.store.clone();
@@ -146,7 +148,7 @@ async fn make(
         })
         .await?;
     measure::generated();
-    let stored = blocking(move || writer.finish()).await?;
+    let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
     let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
     let variant =
         to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await?;
@@ -162,10 +164,8 @@ async fn remember(
     made: Representation,
 ) -> Result<Arc<Representation>> {
     stored.name();
-    let added = ctx
-        .repo
-        .add_variant(original.hash(), &request.key, &made)
-        .await;
+    let added = ctx.repo.add_variant(original.hash(), &request.key, &made);
+    let added = timed(Stage::Database, added).await;
     let added = match added {
         Ok(added) => added,
         Err(error) => {

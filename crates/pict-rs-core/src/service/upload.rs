@@ -14,6 +14,7 @@ use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
 use crate::service::remove;
 use crate::service::spool::{self, Spooled};
+use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result, UploadId};
 
@@ -176,7 +177,7 @@ async fn prepare(
     } = made;
     measure::blurhash();
     // Waiting for the disk needs no processor, so the turn is over.
-    let stored = blocking(move || writer.finish()).await?;
+    let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
     Ok(Ready {
         stored,
         facts,
@@ -324,20 +325,23 @@ async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Optio
         source: Some(source),
     };
     stored.name();
-    let added = match place {
-        Place::Upload => ctx.repo.add_upload(&upload).await.map(Some),
-        Place::Waiting(job, id) => ctx.repo.complete_upload(job, id, &upload, now()).await,
-        Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
-            Ok(None) => Ok(None),
-            Ok(Some(proxied)) => {
-                ctx.known.forget(&proxied.replaced);
-                remove::collect(ctx, proxied.objects).await;
-                upload.alias = proxied.alias;
-                Ok(Some(proxied.added))
-            }
-            Err(error) => Err(error),
-        },
+    let add = async {
+        match place {
+            Place::Upload => ctx.repo.add_upload(&upload).await.map(Some),
+            Place::Waiting(job, id) => ctx.repo.complete_upload(job, id, &upload, now()).await,
+            Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
+                Ok(None) => Ok(None),
+                Ok(Some(proxied)) => {
+                    ctx.known.forget(&proxied.replaced);
+                    remove::collect(ctx, proxied.objects).await;
+                    upload.alias = proxied.alias;
+                    Ok(Some(proxied.added))
+                }
+                Err(error) => Err(error),
+            },
+        }
     };
+    let added = timed(Stage::Database, add).await;
     let added = match added {
         Ok(Some(added)) => added,
         Ok(None) => {

@@ -84,6 +84,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::InvalidQuery
         | Code::MediaDamaged
         | Code::MediaDisallowed
+        | Code::ParseDeadline
         | Code::ProcessTimeout
         | Code::ProxyNotAllowed
         | Code::ReadOnly
@@ -99,6 +100,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::InvalidApiToken => StatusCode::UNAUTHORIZED,
         Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,

@@ -266,6 +266,13 @@ impl Pending<'_> {
             count(NO_ROUTE, response.status().as_u16());
         }
     }
+
+    /// It is answered although its work was dropped.
+    pub fn cut_short(mut self, status: u16) {
+        if self.0.take().is_some_and(|requests| requests.is_on) {
+            count(NO_ROUTE, status);
+        }
+    }
 }
 
 impl Drop for Pending<'_> {

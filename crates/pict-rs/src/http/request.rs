@@ -3,20 +3,22 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CacheControl, CacheDirective, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
-use pict_rs_core::Config;
+use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
+use pict_rs_core::{Config, stage};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::deadline::{self, CutShort};
 use super::error::ApiError;
 use super::metrics::Requests;
+use super::timing;
 
 /// Where the id comes from, when a proxy in front has given one, and where it goes to.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What handlers need of the configuration, ready to use.
 pub struct Settings {
@@ -68,10 +70,11 @@ pub struct RequestId(pub String);
 pub async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let settings = request.app_data::<web::Data<Settings>>().cloned();
     let Some(settings) = settings else {
-        return next.call(request).await;
+        let response = next.call(request).await?;
+        return Ok(response.map_into_left_body());
     };
     let given = request
         .headers()
@@ -84,10 +87,36 @@ pub async fn identify<B: MessageBody + 'static>(
     request.extensions_mut().insert(RequestId(text));
     let started = Instant::now();
     let pending = settings.requests.begin();
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let timings = timing::asked_by(&request);
+    let mut response = match deadline::of(request.headers()) {
+        Err(error) => request.error_response(error).map_into_right_body(),
+        Ok(None) => {
+            let work = next.call(request).instrument(span.clone());
+            stage::noted(timings.clone(), work)
+                .await?
+                .map_into_left_body()
+        }
+        Ok(Some(deadline)) => {
+            let (method, path) = (request.method().clone(), request.path().to_owned());
+            let work = next.call(request).instrument(span.clone());
+            let work = stage::noted(timings.clone(), work);
+            let Ok(response) = tokio::time::timeout_at(deadline, work).await else {
+                let error = CutShort::new(id);
+                let status = error.status_code().as_u16();
+                pending.cut_short(status);
+                let path = loggable_path(&path);
+                span.in_scope(|| tracing::info!(%method, path, status, "{error}"));
+                return Err(error.into());
+            };
+            response?.map_into_left_body()
+        }
+    };
     pending.end(&response, started);
     span.in_scope(|| log(&response, started, settings.log_requests));
     response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(timings) = timings {
+        timing::answer(response.headers_mut(), &timings, started.elapsed());
+    }
     Ok(response)
 }
 

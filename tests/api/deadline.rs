@@ -1,0 +1,119 @@
+//! Clients that say how long they will wait, and that ask where the time went.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::support::client::process_path;
+use crate::support::{Answer, Server, disk, eventually, pictures, work};
+
+fn nanoseconds_from_now(offset: i128) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
+    (i128::try_from(now.as_nanos()).expect("small") + offset).to_string()
+}
+
+const SECOND: i128 = 1_000_000_000;
+
+#[test]
+fn a_deadline_that_has_passed_is_told_on_every_route() {
+    let server = Server::with([("server.api_key", "key")]);
+    let past = nanoseconds_from_now(-SECOND);
+    for (method, path) in [
+        ("GET", "/healthz"),
+        ("GET", "/image/original/a.png"),
+        ("POST", "/image"),
+        ("GET", "/internal/aliases?alias=a"),
+        ("GET", "/nothing"),
+    ] {
+        let answer = server.send(method, path, &[("X-Request-Deadline", &past)], None);
+        answer.refused(408, "request-timeout");
+        assert!(answer.header("x-request-id").is_some());
+    }
+}
+
+#[test]
+fn a_deadline_that_is_no_number_is_refused() {
+    let server = Server::start();
+    for text in ["2026-11-22T11:07:22Z", "soon", "1.5", ""] {
+        server
+            .get_with("/healthz", &[("X-Request-Deadline", text)])
+            .refused(400, "parse-deadline");
+    }
+}
+
+#[test]
+fn a_deadline_in_the_future_changes_nothing() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(20, 20)))
+        .alias;
+    for deadline in [nanoseconds_from_now(60 * SECOND), "9".repeat(30)] {
+        let path = format!("/image/original/{alias}");
+        server
+            .get_with(&path, &[("X-Request-Deadline", &deadline)])
+            .ok();
+    }
+}
+
+#[test]
+fn work_ends_with_its_deadline_and_leaves_nothing() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.queue_length", "0"),
+        ("media.process_timeout", "600"),
+    ]);
+    let alias = server
+        .upload(&pictures::png(&pictures::plain(6000, 6000)))
+        .alias;
+    let before = disk::objects(&server.files());
+    // A minute of work, if anybody let it go on.
+    let long = process_path("png", &alias, &work::blurs(70));
+    let deadline = nanoseconds_from_now(SECOND / 2);
+    let answer = server.get_with(&long, &[("X-Request-Deadline", &deadline)]);
+    answer.refused(408, "request-timeout");
+    assert!(answer.header("x-request-id").is_some());
+    server.wait_for_output("Deadline exceeded");
+    eventually("the processor is free again", || {
+        (!work::is_busy(&server, &alias)).then_some(())
+    });
+    let after = disk::objects(&server.files());
+    assert!(before.keys().all(|name| after.contains_key(name)));
+    server.head(&long).status(404);
+}
+
+fn stages(answer: &Answer) -> Vec<(String, f64)> {
+    let header = answer.header("server-timing").expect("timings");
+    header
+        .split(", ")
+        .map(|stage| {
+            let (name, time) = stage.split_once(";dur=").expect("a duration");
+            (name.to_owned(), time.parse().expect("milliseconds"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_client_that_asks_learns_where_the_time_went() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(300, 200)))
+        .alias;
+    let ask = [("X-Server-Timing", "1")];
+    let path = process_path("webp", &alias, "thumbnail=50");
+    let made = stages(&server.get_with(&path, &ask).ok());
+    let names: Vec<_> = made.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["queue", "media", "store", "db", "total"]);
+    let total = made.last().expect("the total").1;
+    for (name, time) in &made {
+        assert!((0.0..=total).contains(time), "{name}: {time} of {total}");
+    }
+    // Known by now: nothing had to be asked or made.
+    let served = stages(&server.get_with(&path, &ask).ok());
+    assert_eq!(served.len(), 1, "{served:?}");
+    assert_eq!(served[0].0, "total");
+    assert!(server.get(&path).ok().header("server-timing").is_none());
+    let refused = [("X-Server-Timing", "please")];
+    let answer = server.get_with(&path, &refused).ok();
+    assert!(answer.header("server-timing").is_none());
+    assert!(Duration::from_millis(total as u64) < Duration::from_secs(60));
+}
