@@ -44,3 +44,5 @@ mod read_only;
 mod refuse;
 /// Uploads that are taken.
 mod upload;
+/// Somebody else is asked before a file is kept.
+mod validation;

@@ -11,6 +11,7 @@ pub mod pixels;
 pub mod programs;
 pub mod server;
 pub mod upstream;
+pub mod validator;
 pub mod work;
 
 pub use client::{Answer, File, Uploaded};

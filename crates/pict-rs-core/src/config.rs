@@ -7,6 +7,7 @@
 mod hosts;
 mod limits;
 mod types;
+mod validation;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use limits::{
     VideoQuality,
 };
 pub use types::{AnimationFormat, ImageFormat, List, Seconds, Secret, Secrets, Span};
+pub use validation::{ValidationFailure, ValidationForm};
 
 use crate::{Error, ErrorCode, Result, query};
 
@@ -251,6 +253,10 @@ pub struct MediaConfig {
     pub external_validation: Option<String>,
     /// For one such question.
     pub external_validation_timeout: Seconds,
+    /// How it is asked.
+    pub external_validation_form: ValidationForm,
+    /// What happens to a file while nobody answers there.
+    pub external_validation_failure: ValidationFailure,
     /// Ceiling for any upload, in MiB.
     pub max_file_size: u64,
     /// For one piece of media work.
@@ -286,6 +292,8 @@ impl Default for MediaConfig {
         Self {
             external_validation: None,
             external_validation_timeout: Seconds(30),
+            external_validation_form: ValidationForm::default(),
+            external_validation_failure: ValidationFailure::default(),
             max_file_size: 40,
             process_timeout: Seconds(30),
             preprocess_steps: None,
@@ -465,10 +473,6 @@ impl Config {
                 "tracing.opentelemetry.url",
                 self.tracing.opentelemetry.url.is_some(),
             ),
-            (
-                "media.external_validation",
-                self.media.external_validation.is_some(),
-            ),
         ];
         if let Some((key, _)) = unsupported.iter().find(|(_, set)| *set) {
             return Err(invalid(format!(
@@ -485,6 +489,7 @@ impl Config {
         }
         self.preprocess_steps()?;
         self.allowed_hosts()?;
+        crate::service::validate::parse_url(&self.media)?;
         for (key, format) in [
             (
                 "media.image.format",
@@ -511,6 +516,10 @@ impl Config {
             ("client.timeout", self.client.timeout.0),
             ("client.concurrency", self.client.concurrency as u64),
             ("media.process_timeout", self.media.process_timeout.0),
+            (
+                "media.external_validation_timeout",
+                self.media.external_validation_timeout.0,
+            ),
             (
                 "media.retention.claims",
                 self.media.retention.claims.duration().as_secs(),

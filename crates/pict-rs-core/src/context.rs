@@ -14,6 +14,7 @@ use crate::service::flight::Flights;
 use crate::service::known::Known;
 use crate::service::process::now;
 use crate::service::proxy::Proxies;
+use crate::service::validate::Validator;
 use crate::service::wake::Wake;
 use crate::stage;
 use crate::store::{Leftover, Store};
@@ -46,6 +47,8 @@ pub struct Context {
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
     /// Proxied media: what is known of them, and what is being fetched right now.
     pub(crate) proxies: Proxies,
+    /// Who is asked before a file is kept.
+    pub(crate) validator: Option<Validator>,
     /// Who waits for background work.
     pub(crate) wake: Wake,
     /// Outlives the runtimes that requests live on.
@@ -73,6 +76,7 @@ impl Context {
             known: Known::default(),
             flights: Flights::default(),
             proxies: Proxies::new(&config),
+            validator: Validator::open(&config.media)?,
             wake: Wake::default(),
             runtime: tokio::runtime::Handle::current(),
             config,

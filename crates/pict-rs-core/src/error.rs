@@ -54,6 +54,10 @@ codes! {
     DownloadFileError = "download-file-error",
     /// The name of an imported file is taken.
     DuplicateAlias = "duplicate-alias",
+    /// The external validation does not answer.
+    ExternalValidationUnavailable = "external-validation-unavailable",
+    /// The external validation refused the file.
+    FailedExternalValidation = "failed-external-validation",
     /// Reading or writing a stored or temporary file failed.
     FileIoError = "file-io-error",
     /// The multipart body is not what the upload route expects.

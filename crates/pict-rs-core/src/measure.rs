@@ -148,6 +148,11 @@ pub(crate) fn blurhash() {
     counter!("pict_rs_generate_blurhash").increment(1);
 }
 
+/// The external validation was asked.
+pub(crate) fn validation(answer: &'static str) {
+    counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);
+}
+
 /// How often the memory of facts knew the answer. Looked up once: it is asked for each request.
 pub(crate) struct Lookups {
     hits: Counter,

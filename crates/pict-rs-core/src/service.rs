@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod remove;
 pub mod spool;
 pub mod upload;
+pub(crate) mod validate;
 pub(crate) mod wake;

@@ -157,6 +157,10 @@ media_flags! {
     media_external_validation: String => "media.external_validation",
     /// Seconds for one such question
     media_external_validation_timeout: u64 => "media.external_validation_timeout",
+    /// How it is asked: raw or multipart [default: raw]
+    media_external_validation_form: String => "media.external_validation_form",
+    /// Files while it does not answer: refuse or accept [default: refuse]
+    media_external_validation_failure: String => "media.external_validation_failure",
     /// MiB, ceiling for any upload [default: 40]
     media_max_file_size: u64 => "media.max_file_size",
     /// Seconds for one piece of media work [default: 30]

@@ -48,6 +48,8 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Run(_)) | None => {}
     }
     log::start(&config.tracing.logging)?;
+    // Nothing else has chosen one in this process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {
         let names: Vec<_> = loaded.unknown.into_iter().collect();
         tracing::warn!(names = names.join(", "), "unknown settings are ignored");

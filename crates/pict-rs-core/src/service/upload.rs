@@ -14,6 +14,7 @@ use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
 use crate::service::remove;
 use crate::service::spool::{self, Spooled};
+use crate::service::validate;
 use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result, UploadId};
@@ -33,8 +34,8 @@ pub struct Uploaded {
 ///
 /// # Errors
 /// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
-/// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`]. Nothing is left of a
-/// refused file.
+/// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`],
+/// [`crate::ErrorCode::FailedExternalValidation`]. Nothing is left of a refused file.
 pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
     ingest_as(ctx, spooled, query, None).await
 }
@@ -179,7 +180,7 @@ async fn prepare(
     // Waiting for the disk needs no processor, so the turn is over.
     let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
     Ok(Ready {
-        stored,
+        stored: validate::external(ctx, stored).await?,
         facts,
         blurhash,
         source: digest,

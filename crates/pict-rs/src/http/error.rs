@@ -34,7 +34,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let code = self.0.code();
         let mut response = HttpResponse::build(status(code));
-        if code == ErrorCode::TooBusy {
+        if status(code) == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, "2"));
         }
         response.json(body(&self.0))
@@ -77,6 +77,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::DiscoverError
         | Code::DownloadFileError
         | Code::DuplicateAlias
+        | Code::FailedExternalValidation
         | Code::FileUploadError
         | Code::InvalidFileExtension
         | Code::InvalidJson
@@ -101,7 +102,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ExternalValidationUnavailable | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
@@ -114,6 +115,9 @@ fn fault(code: ErrorCode) -> &'static str {
         ErrorCode::LostFile => "The server has lost this file",
         ErrorCode::MediaFailed => "The server could not process this media",
         ErrorCode::RepoError => "The server's database failed",
+        ErrorCode::ExternalValidationUnavailable => {
+            "New files cannot be checked at the moment, so none are accepted"
+        }
         ErrorCode::FileIoError => "The server's storage failed",
         _ => "The server failed",
     }
