@@ -14,6 +14,8 @@ mod deadline;
 mod delete;
 /// Media that are fetched from elsewhere and stay.
 mod download;
+/// Any bytes are a picture, for other projects' tests.
+mod dummy;
 /// What a client may not, and what it hears then.
 mod errors;
 /// Copies of the database, and life with a copy.

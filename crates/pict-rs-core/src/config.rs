@@ -462,7 +462,6 @@ impl Config {
                 "store.type = \"object_storage\"",
                 self.store.r#type == StoreType::ObjectStorage,
             ),
-            ("server.danger_dummy_mode", self.server.danger_dummy_mode),
             ("server.certificate", self.server.certificate.is_some()),
             ("server.private_key", self.server.private_key.is_some()),
             (

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod claim;
 pub mod download;
+pub(crate) mod dummy;
 pub mod export;
 pub mod find;
 pub(crate) mod flight;

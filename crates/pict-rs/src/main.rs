@@ -55,6 +55,12 @@ fn main() -> anyhow::Result<()> {
         tracing::warn!(names = names.join(", "), "unknown settings are ignored");
     }
     let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+    if config.server.danger_dummy_mode {
+        tracing::warn!(
+            "DANGER: server.danger_dummy_mode is on: anything that is uploaded is accepted, \
+             uncleaned and unchecked, and served as a picture. For tests only"
+        );
+    }
     let counted = config
         .metrics
         .prometheus_address
