@@ -24,3 +24,5 @@ mod start;
 mod store;
 /// Rules about the files of this repository.
 mod tidy;
+/// A server that speaks TLS.
+mod tls;

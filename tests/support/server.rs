@@ -21,7 +21,7 @@ use super::{eventually, programs};
 /// How long a start may take. An emulated processor on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the server says once it can be spoken to.
-const LISTENING: &str = "listening on http://";
+const LISTENING: [&str; 2] = ["listening on http://", "listening on https://"];
 
 /// A binary, and what runs it where this machine cannot.
 #[derive(Clone, Debug)]
@@ -332,7 +332,9 @@ impl Drop for Server {
 }
 
 fn address_in(line: &str) -> Option<SocketAddr> {
-    address_after(LISTENING, line)
+    LISTENING
+        .iter()
+        .find_map(|words| address_after(words, line))
 }
 
 /// The address that stands behind `words` in a line of output.

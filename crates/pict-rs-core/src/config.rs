@@ -462,8 +462,6 @@ impl Config {
                 "store.type = \"object_storage\"",
                 self.store.r#type == StoreType::ObjectStorage,
             ),
-            ("server.certificate", self.server.certificate.is_some()),
-            ("server.private_key", self.server.private_key.is_some()),
             (
                 "tracing.console.address",
                 self.tracing.console.address.is_some(),
@@ -477,6 +475,12 @@ impl Config {
             return Err(invalid(format!(
                 "{key} is not supported by this version of pict-rs yet"
             )));
+        }
+        if self.server.certificate.is_some() != self.server.private_key.is_some() {
+            return Err(invalid(
+                "TLS needs both server.certificate and server.private_key, and one is not set"
+                    .to_owned(),
+            ));
         }
         for name in &self.media.filters.0 {
             if !pict_rs_media::operation::NAMES.contains(&name.as_str()) {

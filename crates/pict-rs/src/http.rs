@@ -22,6 +22,7 @@ mod process;
 mod request;
 mod subject;
 mod timing;
+mod tls;
 mod view;
 
 use std::path::Path;
@@ -265,9 +266,17 @@ pub async fn serve(
     // Whoever closes its side has gone, as for nginx; so work that nobody waits for is dropped.
     .h1_allow_half_closed(false)
     .disable_signals()
-    .shutdown_timeout(server.shutdown_timeout.0)
-    .bind(server.address)
-    .map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
+    .shutdown_timeout(server.shutdown_timeout.0);
+    let certificate = tls::Certificate::open(server)?;
+    let (scheme, http) = match &certificate {
+        None => ("http", http.bind(server.address)),
+        Some(certificate) => {
+            let acceptor = certificate.acceptor()?;
+            ("https", http.bind_rustls_0_23(server.address, acceptor))
+        }
+    };
+    let http =
+        http.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
     let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
     // Before anybody can know that we run: a signal right after the line below ends us well.
     let signals = (
@@ -275,7 +284,7 @@ pub async fn serve(
         signal(SignalKind::interrupt())?,
     );
     for address in http.addrs() {
-        tracing::info!("listening on http://{address}");
+        tracing::info!("listening on {scheme}://{address}");
     }
     tracing::info!(
         database = %context.config.database_folder(data).display(),
@@ -283,6 +292,9 @@ pub async fn serve(
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
+    if let Some(certificate) = certificate {
+        actix_web::rt::spawn(certificate.follow()?);
+    }
     if let Some(server) = scraped {
         actix_web::rt::spawn(server);
     }
