@@ -26,3 +26,5 @@ mod store;
 mod tidy;
 /// A server that speaks TLS.
 mod tls;
+/// Spans that reach a collector.
+mod traces;

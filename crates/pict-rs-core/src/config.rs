@@ -466,10 +466,6 @@ impl Config {
                 "tracing.console.address",
                 self.tracing.console.address.is_some(),
             ),
-            (
-                "tracing.opentelemetry.url",
-                self.tracing.opentelemetry.url.is_some(),
-            ),
         ];
         if let Some((key, _)) = unsupported.iter().find(|(_, set)| *set) {
             return Err(invalid(format!(

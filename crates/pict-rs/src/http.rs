@@ -23,6 +23,8 @@ mod request;
 mod subject;
 mod timing;
 mod tls;
+#[cfg(feature = "otlp")]
+mod trace;
 mod view;
 
 use std::path::Path;

@@ -1,34 +1,57 @@
-//! Log lines on standard output.
+//! Log lines on standard output, and spans to a collector.
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use pict_rs_core::config::{LogFormat, LoggingConfig};
-use tracing_subscriber::EnvFilter;
+use pict_rs_core::config::{LogFormat, LoggingConfig, TracingConfig};
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
-/// Starts logging.
+/// Lives as long as the program; see [`start`].
+#[cfg(feature = "otlp")]
+pub type Traces = Option<crate::otlp::Exporter>;
+/// This build sends none.
+#[cfg(not(feature = "otlp"))]
+pub type Traces = ();
+
+/// Starts logging and tracing. What is returned must live as long as the server, and sends the
+/// last spans when it is dropped.
 ///
 /// # Errors
-/// A filter that cannot be parsed.
-pub fn start(config: &LoggingConfig) -> anyhow::Result<()> {
-    let filter = filter(config)?;
-    let spans = if config.log_spans {
+/// A filter or an address that cannot work.
+pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
+    let logging = &config.logging;
+    let spans = if logging.log_spans {
         FmtSpan::NEW | FmtSpan::CLOSE
     } else {
         FmtSpan::NONE
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_span_events(spans)
-        .with_ansi(!config.no_ansi && std::io::stdout().is_terminal());
-    match config.format {
-        LogFormat::Normal => builder.init(),
-        LogFormat::Compact => builder.compact().init(),
-        LogFormat::Pretty => builder.pretty().init(),
-        LogFormat::Json => builder.json().init(),
+        .with_ansi(!logging.no_ansi && std::io::stdout().is_terminal());
+    let lines = match logging.format {
+        LogFormat::Normal => lines.boxed(),
+        LogFormat::Compact => lines.compact().boxed(),
+        LogFormat::Pretty => lines.pretty().boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let filter = filter(logging)?;
+    #[cfg(feature = "otlp")]
+    if let Some((exporter, traces)) = crate::otlp::Exporter::start(&config.opentelemetry)? {
+        // Each has a filter of its own, which costs a little for every span.
+        let lines = lines.with_filter(filter);
+        registry().with(lines).with(traces).init();
+        return Ok(Some(exporter));
     }
-    Ok(())
+    #[cfg(not(feature = "otlp"))]
+    anyhow::ensure!(
+        config.opentelemetry.url.is_none(),
+        "tracing.opentelemetry.url: this program was built without the cargo feature `otlp`"
+    );
+    registry().with(lines).with(filter).init();
+    Ok(Traces::default())
 }
 
 /// The filter of `tracing.logging.targets`.

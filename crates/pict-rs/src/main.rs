@@ -7,6 +7,8 @@ mod cli;
 mod http;
 mod load;
 mod log;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod programs;
 
 use std::io::Write as _;
@@ -47,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         }
         Some(Command::Run(_)) | None => {}
     }
-    log::start(&config.tracing.logging)?;
+    let _traces = log::start(&config.tracing)?;
     // Nothing else has chosen one in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {

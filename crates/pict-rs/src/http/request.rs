@@ -10,12 +10,15 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use pict_rs_core::{Config, stage};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::deadline::{self, CutShort};
 use super::error::ApiError;
 use super::metrics::Requests;
 use super::timing;
+#[cfg(feature = "otlp")]
+use super::trace;
 
 /// Where the id comes from, when a proxy in front has given one, and where it goes to.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,6 +30,12 @@ pub struct Settings {
     /// What is counted.
     pub requests: Requests,
     log_requests: bool,
+    /// Whether somebody collects spans.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(dead_code, reason = "this build sends none")
+    )]
+    traces: bool,
     /// Begins every id of this process.
     instance: u32,
     count: AtomicU64,
@@ -50,6 +59,12 @@ impl Settings {
                 .expect("directives are made of words, digits and commas"),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
             log_requests: config.tracing.logging.log_requests,
+            traces: config
+                .tracing
+                .opentelemetry
+                .url
+                .as_deref()
+                .is_some_and(|url| !url.is_empty()),
             instance: Uuid::new_v4().as_fields().0,
             count: AtomicU64::new(0),
         }
@@ -82,9 +97,20 @@ pub async fn identify<B: MessageBody + 'static>(
         .filter(|id| is_sane(id))
         .cloned();
     let id = given.unwrap_or_else(|| settings.next_id());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     let text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(RequestId(text));
+    let span = tracing::info_span!(
+        "request",
+        id = id.to_str().unwrap_or_default(),
+        otel.kind = Empty,
+        otel.status_code = Empty,
+        http.response.status_code = Empty,
+    );
+    #[cfg(feature = "otlp")]
+    if settings.traces {
+        span.record("otel.kind", "server");
+        trace::adopt(&span, request.headers());
+    }
     let started = Instant::now();
     let pending = settings.requests.begin();
     let timings = timing::asked_by(&request);
@@ -112,6 +138,10 @@ pub async fn identify<B: MessageBody + 'static>(
         }
     };
     pending.end(&response, started);
+    #[cfg(feature = "otlp")]
+    if settings.traces {
+        trace::finish(&span, &response);
+    }
     span.in_scope(|| log(&response, started, settings.log_requests));
     response.headers_mut().insert(REQUEST_ID, id);
     if let Some(timings) = timings {

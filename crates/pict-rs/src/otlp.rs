@@ -1,0 +1,118 @@
+//! Traces over OTLP: spans leave in batches, by threads of their own. A collector that is slow
+//! or down costs spans, never a request: what finds no place in the queue is dropped.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use pict_rs_core::config::OpentelemetryConfig;
+use tokio::runtime::{Builder, Runtime};
+use tracing::Subscriber;
+use tracing_subscriber::filter::{Directive, EnvFilter};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, filter::LevelFilter};
+
+/// For one batch on its way.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// For the last batch, when the server stops.
+const FLUSH: Duration = Duration::from_secs(3);
+/// Sending spans must not make spans.
+const SENDERS: [&str; 6] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "tonic",
+    "tower",
+    "opentelemetry",
+];
+
+/// The way to the collector. Dropping it sends what is left, for a short while.
+pub struct Exporter {
+    provider: SdkTracerProvider,
+    /// Taken when this is dropped. The servers' own runtimes have other work, and end earlier.
+    runtime: Option<Runtime>,
+}
+
+impl Exporter {
+    /// Starts it; `None` when no traces are wanted. The collector need not be there yet.
+    ///
+    /// # Errors
+    /// A URL or filter that cannot work; names the setting.
+    pub fn start<S>(
+        config: &OpentelemetryConfig,
+    ) -> anyhow::Result<Option<(Self, impl Layer<S> + Send + Sync + use<S>)>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let Some(url) = config.url.as_deref().filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        if !url.starts_with("http://") {
+            bail!(
+                "tracing.opentelemetry.url = \"{url}\" does not begin with http://; \
+                 for a collector behind TLS put one beside the server"
+            );
+        }
+        let filter = filter(config)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("otlp")
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(url)
+            .with_timeout(TIMEOUT)
+            .build()
+            .with_context(|| format!("tracing.opentelemetry.url = \"{url}\""))?;
+        let resource = Resource::builder()
+            .with_service_name(config.service_name.clone())
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_resource(resource)
+            .build();
+        drop(entered);
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("pict-rs"))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter);
+        let exporter = Self {
+            provider,
+            runtime: Some(runtime),
+        };
+        Ok(Some((exporter, layer)))
+    }
+}
+
+fn filter(config: &OpentelemetryConfig) -> anyhow::Result<EnvFilter> {
+    let targets = &config.targets;
+    let filter = EnvFilter::try_new(targets)
+        .with_context(|| format!("tracing.opentelemetry.targets = \"{targets}\" is no filter"))?;
+    SENDERS.iter().try_fold(filter, |filter, name| {
+        let off: Directive = format!("{name}={}", LevelFilter::OFF).parse()?;
+        Ok(filter.add_directive(off))
+    })
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH) {
+            tracing::warn!(%error, "the last spans could not be sent");
+        }
+        if let Some(runtime) = self.runtime.take() {
+            // It may be looking up a name, which nothing can interrupt.
+            runtime.shutdown_background();
+        }
+    }
+}
