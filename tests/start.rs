@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::client::{content_type, part_head};
 use crate::support::server::is_emulated;
-use crate::support::{Launch, Server, disk, eventually, pictures, programs, work};
+use crate::support::{File, Launch, Server, disk, eventually, pictures, programs, work};
 
 #[test]
 fn without_arguments_and_settings_it_serves_within_a_second() {
@@ -244,6 +244,27 @@ fn json_logs_parse_and_carry_the_ids_that_clients_see() {
     assert_eq!(refused["fields"]["code"], "alias-not-found");
     assert_eq!(refused["fields"]["path"], "/image/original/absent.png");
     assert_eq!(line(given[0].1)["fields"]["status"], 200);
+}
+
+#[test]
+fn json_logs_carry_the_id_of_the_request_from_other_tasks_too() {
+    let server = Server::with([("tracing.logging.format", "json")]);
+    let bytes = pictures::png(&pictures::photo(20, 20));
+    server.upload(&bytes);
+    for name in disk::objects(&server.files()).into_keys() {
+        std::fs::remove_file(server.files().join(name)).expect("removed");
+    }
+    let answer = server.upload_form("", &[File::new(&bytes)]).status(201);
+    let id = answer.header("x-request-id").expect("an id");
+    server.wait_for_output("healed by an upload");
+    let output = server.output();
+    let line = output
+        .lines()
+        .find(|line| line.contains("healed by an upload"))
+        .expect("a line");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(line["spans"][0]["name"], "request");
+    assert_eq!(line["spans"][0]["id"], id);
 }
 
 #[test]

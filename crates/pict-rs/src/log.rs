@@ -14,7 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 pub type Traces = Option<crate::otlp::Exporter>;
 /// This build sends none.
 #[cfg(not(feature = "otlp"))]
-pub type Traces = ();
+#[derive(Default)]
+pub struct Traces;
 
 /// Starts logging and tracing. What is returned must live as long as the server, and sends the
 /// last spans when it is dropped.
@@ -47,7 +48,12 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
     }
     #[cfg(not(feature = "otlp"))]
     anyhow::ensure!(
-        config.opentelemetry.url.is_none(),
+        config
+            .opentelemetry
+            .url
+            .as_deref()
+            .unwrap_or_default()
+            .is_empty(),
         "tracing.opentelemetry.url: this program was built without the cargo feature `otlp`"
     );
     registry().with(lines).with(filter).init();
