@@ -69,9 +69,7 @@ fn as_a_form_the_picture_is_one_part_with_its_type() {
 #[test]
 fn whatever_is_not_2xx_refuses_and_leaves_nothing() {
     let validator = Validator::start(406);
-    let server = asking(&validator)
-        .setting("server.max_file_count", 2)
-        .start();
+    let server = asking(&validator).start();
     let bytes = pictures::png(&pictures::photo(30, 30));
     for status in [406, 302, 404, 500, 503] {
         validator.answer(Some(status));

@@ -6,22 +6,30 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Client, Url, redirect};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::config::{MediaConfig, ValidationFailure, ValidationForm};
 use crate::context::blocking;
 use crate::measure;
 use crate::stage::{Stage, timed};
-use crate::store::StoredObject;
+use crate::store::{Store, StoredObject};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Bytes read and sent at a time.
 const PIECE: usize = 64 * 1024;
+/// Questions at a time; each takes a connection and an open file.
+const QUESTIONS: usize = 64;
+
+/// Why there was no answer.
+type Silence = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who is asked.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) struct Validator {
     client: Client,
     form: ValidationForm,
     failure: ValidationFailure,
+    turns: Semaphore,
+    timeout: Duration,
 }
 
 impl Validator {
@@ -63,7 +73,21 @@ impl Validator {
             client,
             form: config.external_validation_form,
             failure: config.external_validation_failure,
+            turns: Semaphore::new(QUESTIONS),
+            timeout: config.external_validation_timeout.duration(),
         }))
+    }
+
+    /// Whether the file may be kept, if there is an answer.
+    async fn answer(&self, store: &Store, object: &StoredObject) -> Result<Result<bool, Silence>> {
+        let Ok(Ok(_turn)) = timeout(self.timeout, self.turns.acquire()).await else {
+            return Ok(Err("too many files are being validated".into()));
+        };
+        let (store, key) = (store.clone(), object.object().clone());
+        let file = blocking(move || store.open_object(&key)).await?;
+        let answer = self.ask(object, file).await;
+        // The address may hold a password.
+        Ok(answer.map_err(|error| error.without_url().into()))
     }
 
     async fn ask(&self, object: &StoredObject, file: File) -> reqwest::Result<bool> {
@@ -128,9 +152,8 @@ pub(crate) async fn external(ctx: &Context, stored: StoredObject) -> Result<Stor
     let Some(validator) = &ctx.validator else {
         return Ok(stored);
     };
-    let (store, object) = (ctx.store.clone(), stored.object().clone());
-    let file = blocking(move || store.open_object(&object)).await?;
-    let error = match timed(Stage::Validation, validator.ask(&stored, file)).await {
+    let answer = validator.answer(&ctx.store, &stored);
+    let error = match timed(Stage::Validation, answer).await? {
         Ok(true) => {
             measure::validation("accepted");
             return Ok(stored);
@@ -144,10 +167,8 @@ pub(crate) async fn external(ctx: &Context, stored: StoredObject) -> Result<Stor
         }
         Err(error) => {
             measure::validation("unavailable");
-            // The address may hold a password.
-            let error = error.without_url();
             if validator.failure == ValidationFailure::Accept {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = error.source().map(ToString::to_string);
                 tracing::warn!(%error, cause, "the external validation does not answer, a file is accepted without it");
                 return Ok(stored);
             }
