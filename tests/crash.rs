@@ -1,5 +1,8 @@
 //! Death in the middle of work, and what the next start finds.
 
+/// Media of another server.
+mod proxy;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;

@@ -245,6 +245,10 @@ fn read_head(stream: &mut impl Read) -> std::io::Result<Option<Asked>> {
             return Ok(None);
         }
         head.push(byte[0]);
+        // The first byte of TLS, which this one does not speak here.
+        if head == [0x16] {
+            return Ok(None);
+        }
     }
     let text = String::from_utf8_lossy(&head);
     let mut lines = text.trim_end().lines();
