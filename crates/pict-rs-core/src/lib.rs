@@ -1,8 +1,8 @@
 //! Everything pict-rs knows that is true without HTTP and without a command line.
 //!
 //! Start reading at [`Context`], which is opened once at start, then at [`service`], where
-//! each use case has a file; [`worker`] does what services have queued. Services see everything; `media`, `store`, `repo` and
-//! `fetch` do not know each other.
+//! each use case has a file; [`worker`] does what services have queued. Services see everything;
+//! `media`, `store`, `repo` and `fetch` do not know each other.
 
 pub mod config;
 mod context;
