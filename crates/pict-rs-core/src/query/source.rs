@@ -2,6 +2,7 @@
 //! behind its `&` looks like keys of ours, and has to be given back to it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::{UploadQuery, is_sound_operation, pairs, switch};
 use crate::{Error, ErrorCode, Result, SourceUrl};
@@ -9,39 +10,56 @@ use crate::{Error, ErrorCode, Result, SourceUrl};
 /// Takes the value of the first `name=` out of a query, and returns it with what is left.
 ///
 /// A value that has a `?` in plain sight was not encoded, so the pairs behind it are its own,
-/// but for those that `is_ours` says we know. A value that begins with a plain `http://` is
-/// taken as it stands, because to decode it would change the URL (`%2F`, `+`).
+/// but for those that `is_ours` says we know; of several with one key, the last: a client adds
+/// its own behind those of the URL. A value that begins with a plain `http://` is taken as it
+/// stands, because to decode it would change the URL (`%2F`, `+`).
 pub fn take_url<'a>(
     query: &'a str,
     name: &str,
     is_ours: impl Fn(&str, &str) -> bool,
 ) -> (Option<String>, Cow<'a, str>) {
-    let mut url: Option<String> = None;
-    let mut is_open = false;
+    let mut parts = query.split('&');
     let mut rest = Vec::new();
-    for part in query.split('&') {
+    let (raw, mut url) = loop {
+        let Some(part) = parts.next() else {
+            return (None, query.into());
+        };
         let (key, value) = decoded(part);
-        match &mut url {
-            None if key == name => {
-                let raw = part.split_once('=').map_or("", |(_, raw)| raw);
-                is_open = raw.contains('?');
-                url = Some(if is_plain(raw) {
-                    raw.to_owned()
+        if key == name {
+            let raw = part.split_once('=').map_or("", |(_, raw)| raw);
+            let is_plain = is_plain(raw);
+            break (
+                raw,
+                if is_plain {
+                    raw.into()
                 } else {
                     value.into_owned()
-                });
-            }
-            Some(url) if is_open && !is_ours(&key, &value) => {
-                url.push('&');
-                url.push_str(part);
-            }
-            _ => rest.push(part),
+                },
+            );
+        }
+        rest.push(part);
+    };
+    if !raw.contains('?') {
+        rest.extend(parts);
+        return (Some(url), rest.join("&").into());
+    }
+    let mut taken = HashSet::new();
+    let behind: Vec<_> = parts
+        .rev()
+        .map(|part| {
+            let (key, value) = decoded(part);
+            (part, is_ours(&key, &value) && taken.insert(key))
+        })
+        .collect();
+    for (part, is_ours) in behind.into_iter().rev() {
+        if is_ours {
+            rest.push(part);
+        } else {
+            url.push('&');
+            url.push_str(part);
         }
     }
-    match url {
-        None => (None, query.into()),
-        Some(url) => (Some(url), rest.join("&").into()),
-    }
+    (Some(url), rest.join("&").into())
 }
 
 fn decoded(part: &str) -> (Cow<'_, str>, Cow<'_, str>) {
@@ -181,6 +199,19 @@ mod tests {
             ours,
             "https://a.example/i?w=1&crop=faces&Resize=3",
             "thumbnail=96",
+        );
+        // A thumbnail of a thumbnail: the client's own stands last.
+        check(
+            "proxy=https://a.example/x.png?format=webp&thumbnail=256&thumbnail=96",
+            ours,
+            "https://a.example/x.png?format=webp&thumbnail=256",
+            "thumbnail=96",
+        );
+        check(
+            "proxy=https://a.example/i?w=1&resize=9&thumbnail=96&q=2",
+            ours,
+            "https://a.example/i?w=1&q=2",
+            "resize=9&thumbnail=96",
         );
         // What looks like a second subject is a part of the URL.
         check(
