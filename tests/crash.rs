@@ -71,6 +71,16 @@ fn after_any_death_what_was_acknowledged_is_there_and_nothing_else_is() {
         assert_rows_and_objects_agree(&data);
     }
     let pictures = pictures.into_inner().expect("no panic");
+    let log = database::texts(&launch.folder().join("data"), "SELECT aliases FROM audit");
+    let deleted = pictures
+        .iter()
+        .filter(|picture| picture.told == Told::Deleted);
+    for picture in deleted {
+        let entries = log
+            .iter()
+            .filter(|aliases| aliases.contains(&picture.alias));
+        assert_eq!(entries.count(), 1, "every deletion is recorded once");
+    }
     let count = |told| {
         pictures
             .iter()
@@ -144,6 +154,8 @@ fn assert_rows_and_objects_agree(data: &Path) {
     let objects = disk::objects(&data.join("files"));
     assert_eq!(rows(data), objects.keys().cloned().collect());
     assert!(objects.values().all(|size| *size > 0));
+    let orphans = "SELECT HEX(hash) FROM sources WHERE hash NOT IN (SELECT hash FROM hashes)";
+    assert_eq!(database::texts(data, orphans), Vec::<String>::new());
 }
 
 /// The objects that rows name, of a server that has stopped.
