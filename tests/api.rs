@@ -44,6 +44,10 @@ mod prune;
 mod read_only;
 /// Uploads that are refused, and what is left of them: nothing.
 mod refuse;
+/// Variants that nobody uses, and too many of them.
+mod retention;
+/// How much is stored, and files that nobody needs.
+mod storage;
 /// Uploads that are taken.
 mod upload;
 /// Somebody else is asked before a file is kept.

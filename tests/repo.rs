@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
-    Enqueued, Failure, Job, NewUpload, Original, Outcome, Progress, Removed, Repo, Representation,
-    Task, Work,
+    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Progress, Removed, Repo,
+    Representation, Task, Work,
 };
 use pict_rs_core::{
     Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, VariantKey,
@@ -954,4 +954,101 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past() {
     assert!(repo.unfinished_run().await.expect("asked").is_none());
     let run = repo.run_of(Task::Prune).await.expect("asked").expect("one");
     assert!(run.is_finished);
+}
+
+#[tokio::test]
+async fn variants_are_dropped_from_the_one_least_recently_used_on() {
+    let (repo, _folder) = empty().await;
+    let upload = upload();
+    repo.add_upload(&upload).await.expect("added");
+    let mut objects = Vec::new();
+    for size in 1..=4 {
+        objects.push(add_variant(&repo, &upload, &thumbnail(size)).await.object);
+    }
+    let made_at = upload.original.representation.created_at;
+    let used = |index: usize, at| (objects[index].clone(), made_at + at);
+    // The second and the third too soon to be noted.
+    let uses = [used(0, 500), used(1, 90), used(2, 100), used(3, 300)];
+    repo.touch_variants(&uses, 100).await.expect("noted");
+    repo.touch_variants(&[], 100).await.expect("nothing");
+    let usage = repo.usage().await.expect("counted");
+    assert_eq!((usage.variants.count, usage.variants.bytes), (4, 4 * 77));
+    assert_eq!(usage.oldest_variant, Some(made_at));
+
+    let dropped = repo.expire_variants(made_at - 1, 9).await.expect("none");
+    assert_eq!(dropped, Dropped::default());
+    let dropped = repo.expire_variants(made_at, 9).await.expect("one");
+    assert_eq!(dropped.objects, [objects[1].clone(), objects[2].clone()]);
+    assert_eq!(dropped.contents, [*upload.original.hash(); 2]);
+    assert_eq!(repo.garbage().await.expect("asked").len(), 2);
+
+    // One too many by a byte; a limit; and nothing to do.
+    let dropped = repo.shrink_variants(0, 0).await.expect("none");
+    assert_eq!(dropped, Dropped::default());
+    let dropped = repo.shrink_variants(2 * 77, 9).await.expect("none");
+    assert_eq!(dropped, Dropped::default());
+    let dropped = repo.shrink_variants(2 * 77 - 1, 9).await.expect("one");
+    assert_eq!(dropped.objects, [objects[3].clone()]);
+    assert_eq!(dropped.bytes, 77);
+    let found = repo.variant(upload.original.hash(), &thumbnail(1)).await;
+    assert!(found.expect("asked").is_some());
+    let usage = repo.usage().await.expect("counted");
+    assert_eq!((usage.variants.count, usage.variants.bytes), (1, 77));
+    assert_eq!((usage.originals.count, usage.aliases), (1, 1));
+    assert_eq!(usage.garbage, 3);
+}
+
+#[tokio::test]
+async fn sums_follow_every_removal() {
+    let (repo, _folder) = empty().await;
+    let first = upload();
+    let again = duplicate(&first);
+    for upload in [&first, &again] {
+        repo.add_upload(upload).await.expect("added");
+        // A second time is no second variant.
+        let made = representation(Format::Webp);
+        repo.add_variant(first.original.hash(), &thumbnail(5), &made)
+            .await
+            .expect("added");
+    }
+    let count = async || {
+        let usage = repo.usage().await.expect("counted");
+        let (originals, variants) = (usage.originals, usage.variants);
+        assert_eq!(
+            (originals.bytes, variants.bytes),
+            (originals.count * 77, variants.count * 77)
+        );
+        (usage.aliases, originals.count, variants.count)
+    };
+    assert_eq!(count().await, (2, 1, 1));
+    repo.remove_alias(&first.alias, None, NOW)
+        .await
+        .expect("removed");
+    assert_eq!(count().await, (1, 1, 1));
+    repo.purge(first.original.hash(), false, &admin(), NOW)
+        .await
+        .expect("removed");
+    assert_eq!(count().await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn only_objects_without_a_row_are_unnamed() {
+    let (repo, _folder) = empty().await;
+    let upload = upload();
+    repo.add_upload(&upload).await.expect("added");
+    let variant = add_variant(&repo, &upload, &thumbnail(5)).await.object;
+    let original = upload.original.representation.object.clone();
+    let stranger = ObjectKey::new("no\"tes'.txt");
+    let all = [original, stranger.clone(), variant];
+    let unnamed = repo.unnamed(&all).await.expect("asked");
+    assert_eq!(unnamed, std::slice::from_ref(&stranger));
+    repo.purge(upload.original.hash(), false, &admin(), NOW)
+        .await
+        .expect("removed");
+    // As garbage they still have a row.
+    assert_eq!(repo.unnamed(&all).await.expect("asked"), [stranger]);
+    let garbage = repo.garbage().await.expect("asked");
+    assert_eq!(repo.some_garbage(1).await.expect("asked").len(), 1);
+    repo.collected(&garbage).await.expect("removed");
+    assert_eq!(repo.unnamed(&all).await.expect("asked").len(), 3);
 }

@@ -6,7 +6,7 @@ use crate::support::{Answer, Server, disk, pictures};
 const KEY: &str = "the-key";
 
 /// Every internal route of this version, and two that are none.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 24] = [
     ("POST", "/internal/import"),
     ("POST", "/internal/purge?alias=a"),
     ("POST", "/internal/delete?alias=a"),
@@ -27,6 +27,8 @@ const ROUTES: [(&str, &str); 22] = [
     ("POST", "/internal/prepare_upgrade"),
     ("GET", "/internal/import"),
     ("OPTIONS", "/internal/hashes"),
+    ("GET", "/internal/usage"),
+    ("POST", "/internal/collect"),
     ("GET", "/internal/purge?alias=a"),
     ("GET", "/internal/absent"),
 ];

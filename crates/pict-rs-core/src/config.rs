@@ -316,10 +316,14 @@ impl Default for MediaConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RetentionConfig {
-    /// Of variants.
+    /// Of variants, since they were last used.
     pub variants: Span,
-    /// Of proxied media.
+    /// Of proxied media, since they were last used.
     pub proxy: Span,
+    /// What all variants may take in the store, in MiB; the least recently used go first.
+    pub variants_size: Option<u64>,
+    /// What all proxied media may take in the store, in MiB; the least recently used go first.
+    pub proxy_size: Option<u64>,
     /// Of backgrounded uploads that nobody claims.
     pub claims: Span,
 }
@@ -329,6 +333,8 @@ impl Default for RetentionConfig {
         Self {
             variants: Span::days(7),
             proxy: Span::days(7),
+            variants_size: None,
+            proxy_size: None,
             claims: Span::days(7),
         }
     }
@@ -522,6 +528,14 @@ impl Config {
             (
                 "media.retention.claims",
                 self.media.retention.claims.duration().as_secs(),
+            ),
+            (
+                "media.retention.variants_size",
+                self.media.retention.variants_size.unwrap_or(1),
+            ),
+            (
+                "media.retention.proxy_size",
+                self.media.retention.proxy_size.unwrap_or(1),
             ),
         ] {
             if value == 0 {

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::media::Pool;
 use crate::repo::{Repo, Representation};
+use crate::service::access::Accesses;
 use crate::service::flight::Flights;
 use crate::service::known::Known;
 use crate::service::process::now;
@@ -43,6 +44,10 @@ pub struct Context {
     pub(crate) exporting: tokio::sync::Mutex<()>,
     /// Facts of recently served media.
     pub(crate) known: Known,
+    /// Uses of media that are not written down yet.
+    pub(crate) accesses: Accesses,
+    /// Held by the one search for orphans that may run.
+    pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are being made right now.
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
     /// Proxied media: what is known of them, and what is being fetched right now.
@@ -74,6 +79,8 @@ impl Context {
             export_folder: config.export_folder(data),
             exporting: tokio::sync::Mutex::default(),
             known: Known::default(),
+            accesses: Accesses::new(&config),
+            collecting: Arc::default(),
             flights: Flights::default(),
             proxies: Proxies::new(&config),
             validator: Validator::open(&config.media)?,
@@ -158,6 +165,11 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
     tokio::spawn(stage::carried(work).in_current_span())
         .await
         .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a change panicked", panic))?
+}
+
+/// In milliseconds, as the database has its times.
+pub(crate) fn millis(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Runs something that waits for the disk where it may.

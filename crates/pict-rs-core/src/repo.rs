@@ -17,8 +17,10 @@ mod maintenance;
 mod page;
 mod proxy;
 mod removal;
+mod retention;
 mod setting;
 mod upload;
+mod usage;
 mod variant;
 
 use std::fs::File;
@@ -42,7 +44,9 @@ pub use maintenance::{Run, Task};
 pub use page::Page;
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removed};
+pub use retention::Dropped;
 pub use upload::{Failure, Finished, Outcome, Progress};
+pub use usage::{Total, Usage};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
@@ -193,7 +197,7 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 4] = [
+    const FILES: [(i64, &str, &str); 5] = [
         (
             1,
             "media",
@@ -213,6 +217,11 @@ fn migrations() -> Migrator {
             4,
             "internal",
             include_str!("../migrations/sqlite/0004_internal.sql"),
+        ),
+        (
+            5,
+            "access",
+            include_str!("../migrations/sqlite/0005_access.sql"),
         ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {
@@ -314,4 +323,129 @@ fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
 /// An in-database integer is signed; sizes and counts of media fit.
 fn bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::audit::{Actor, Cause};
+    use crate::{Alias, DeleteToken};
+    use pict_rs_media::Format;
+
+    /// As the first two migrations leave it, with one content, two aliases and a variant.
+    const OLD: &str = "
+        INSERT INTO hashes VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01',
+            'a', 1, 1, 1, NULL, '', 5);
+        INSERT INTO aliases VALUES ('x.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
+        INSERT INTO aliases VALUES ('y.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
+        INSERT INTO variants VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'webp',
+            X'000000000000000000000000000000000000000000000000000000000000000000000000fffe03', 'b', 1, 1, 1, NULL, 5);";
+
+    #[tokio::test]
+    async fn an_older_database_is_counted_when_it_is_migrated_and_nothing_in_it_is_old() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join(FILE))
+            .create_if_missing(true);
+        let database = SqlitePool::connect_with(options).await.expect("opened");
+        let mut older = migrations();
+        older.migrations.to_mut().truncate(2);
+        older.run(&database).await.expect("migrated");
+        sqlx::raw_sql(OLD).execute(&database).await.expect("filled");
+        database.close().await;
+
+        let repo = Repo::open(folder.path()).await.expect("opened");
+        let usage = repo.usage().await.expect("counted");
+        let total = |count, bytes| Total { count, bytes };
+        assert_eq!(usage.aliases, 2);
+        assert_eq!(usage.originals, total(1, 0x0123_4567_89ab));
+        assert_eq!(usage.variants, total(1, 0xfffe));
+        assert!(
+            usage
+                .oldest_variant
+                .is_some_and(|time| time > 1_700_000_000_000)
+        );
+    }
+
+    async fn proxied(repo: &Repo, name: &str, size: u64, accessed_at: i64) -> Alias {
+        let alias = upload(repo, name, size).await;
+        sqlx::query("INSERT INTO proxies VALUES ($1, $1, 5, $2, NULL, NULL, 5)")
+            .bind(name)
+            .bind(accessed_at)
+            .execute(&repo.write)
+            .await
+            .expect("added");
+        alias
+    }
+
+    /// The size makes the content.
+    async fn upload(repo: &Repo, name: &str, size: u64) -> Alias {
+        let alias = Alias::parse(name).expect("valid");
+        let upload = NewUpload {
+            alias: alias.clone(),
+            token: DeleteToken::generate(),
+            original: Original {
+                representation: Representation {
+                    object: ObjectKey::generate(Format::Png),
+                    key: ContentKey::new([1; 32], size, Format::Png),
+                    width: 1,
+                    height: 1,
+                    frames: 1,
+                    duration_ms: None,
+                    created_at: 5,
+                },
+                blurhash: String::new(),
+            },
+            source: None,
+        };
+        repo.add_upload(&upload).await.expect("added");
+        alias
+    }
+
+    async fn used(repo: &Repo) -> (u64, u64) {
+        let proxied = repo.usage().await.expect("counted").proxied;
+        (proxied.count, proxied.bytes)
+    }
+
+    #[tokio::test]
+    async fn proxied_media_take_what_no_upload_shares_and_go_without_touching_uploads() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let repo = Repo::open(folder.path()).await.expect("opened");
+        proxied(&repo, "shared", 100, 1).await;
+        let mine = upload(&repo, "mine", 100).await;
+        proxied(&repo, "oldest", 20, 2).await;
+        proxied(&repo, "same as oldest", 20, 3).await;
+        proxied(&repo, "middle", 40, 4).await;
+        proxied(&repo, "newest", 80, 5).await;
+        let usage = repo.usage().await.expect("counted");
+        assert_eq!(usage.oldest_proxied, Some(1));
+        assert_eq!(used(&repo).await, (5, 140));
+
+        // What an upload shares frees nothing, so it is passed over.
+        let dropped = repo.shrink_proxies(139, 9).await.expect("dropped");
+        assert_eq!((dropped.count, dropped.bytes), (2, 20));
+        assert_eq!(dropped.objects.len(), 1);
+        assert_eq!(used(&repo).await, (3, 120));
+        assert_eq!(repo.shrink_proxies(120, 9).await.expect("asked").count, 0);
+
+        // By age it goes, and leaves the upload alone.
+        let dropped = repo.expire_proxies(4, 1).await.expect("dropped");
+        assert_eq!(dropped.aliases, [Alias::parse("shared").expect("valid")]);
+        assert!(dropped.objects.is_empty());
+        assert!(repo.original(&mine).await.expect("asked").is_some());
+        let dropped = repo.expire_proxies(4, 9).await.expect("dropped");
+        assert_eq!((dropped.count, dropped.bytes), (1, 40));
+        assert_eq!(used(&repo).await, (1, 80));
+
+        // An upload takes the bytes over, and gives them back.
+        let owner = upload(&repo, "owner", 80).await;
+        assert_eq!(used(&repo).await, (1, 0));
+        repo.remove_alias(&owner, None, 6).await.expect("removed");
+        assert_eq!(used(&repo).await, (1, 80));
+        let hash = ContentKey::new([1; 32], 80, Format::Png);
+        repo.purge(&hash, false, &Cause::new(Actor::Admin), 6)
+            .await
+            .expect("removed");
+        assert_eq!(used(&repo).await, (0, 0));
+    }
 }

@@ -1,7 +1,9 @@
 //! Use cases, one per file. Only they see media, store and repo together.
 
+pub(crate) mod access;
 pub mod background;
 pub mod claim;
+pub mod collect;
 pub mod download;
 pub(crate) mod dummy;
 pub mod export;
@@ -17,6 +19,7 @@ pub mod placeholder;
 pub mod process;
 pub mod proxy;
 pub mod remove;
+pub(crate) mod retention;
 pub mod spool;
 pub mod upload;
 pub(crate) mod validate;

@@ -7,6 +7,7 @@
 //! (`waiting`). Everything here blocks; callers are on blocking threads.
 
 mod waiting;
+mod walk;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
 
 pub use waiting::WaitingFile;
+pub use walk::Look;
 
 /// The folder inside the root for everything that is not an object yet. Object keys start
 /// with two hexadecimal digits, so they cannot meet it.

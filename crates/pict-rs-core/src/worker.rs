@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use crate::measure;
 use crate::repo::{Job, Work};
 use crate::service::process::now;
-use crate::service::{background, claim, maintain};
+use crate::service::{background, claim, maintain, retention};
 use crate::{Context, Error, ErrorCode};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -50,6 +50,7 @@ impl Worker {
             }
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(keep_house(ctx.clone()));
+            tasks.spawn(sweep(ctx.clone()));
         }
         Self { ctx, tasks }
     }
@@ -119,6 +120,20 @@ async fn keep_house(ctx: Arc<Context>) {
             Err(error) => log(&error, "maintenance fails and is tried again"),
         }
         rest(&ctx, NAP, due).await;
+    }
+}
+
+async fn sweep(ctx: Arc<Context>) {
+    while !ctx.wake.is_stopping() {
+        if let Err(error) = retention::sweep(&ctx).await {
+            log(&error, "unused media cannot be dropped");
+        }
+        let (shortest, longest) = retention::period(&ctx);
+        rest(&ctx, shortest, std::future::pending()).await;
+        rest(&ctx, longest - shortest, ctx.accesses.rung()).await;
+    }
+    if let Err(error) = retention::flush(&ctx).await {
+        log(&error, "what was used last is not written down");
     }
 }
 

@@ -171,6 +171,10 @@ media_flags! {
     media_retention_variants: String => "media.retention.variants",
     /// Time after which unused proxied media go [default: 7d]
     media_retention_proxy: String => "media.retention.proxy",
+    /// MiB for all variants; the least recently used go first
+    media_retention_variants_size: u64 => "media.retention.variants_size",
+    /// MiB for all proxied media; the least recently used go first
+    media_retention_proxy_size: u64 => "media.retention.proxy_size",
     /// Pixels
     media_magick_max_width: u32 => "media.magick.max_width",
     /// Pixels

@@ -20,6 +20,7 @@ mod missing;
 mod pages;
 mod process;
 mod request;
+mod storage;
 mod subject;
 mod timing;
 mod tls;
@@ -218,6 +219,19 @@ fn routes(app: &mut web::ServiceConfig) {
                     web::get().to(internal::aliases),
                     web::head().to(internal::aliases),
                 ],
+            ))
+            .service(resource(
+                "/usage",
+                get_or_head,
+                [
+                    web::get().to(storage::usage),
+                    web::head().to(storage::usage),
+                ],
+            ))
+            .service(resource(
+                "/collect",
+                "POST",
+                [web::post().to(storage::collect)],
             ))
             .service(resource(
                 "/identifier",

@@ -57,7 +57,8 @@ impl Span {
         Duration::from_secs(self.0)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// From text; `None` when it is no length of time.
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);

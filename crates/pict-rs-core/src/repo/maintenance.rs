@@ -157,13 +157,14 @@ impl Repo {
         .fetch_all(&mut *tx)
         .await
         .map_err(repo_error)?;
+        let objects: Vec<_> = objects.into_iter().map(ObjectKey::new).collect();
         removal::discard_in(&mut tx, &objects).await?;
         let is_last = objects.len() < limit as usize;
         if !advance_in(&mut tx, run, None, objects.len(), is_last.then_some(now)).await? {
             return Ok(None);
         }
         tx.commit().await.map_err(repo_error)?;
-        Ok(Some(objects.into_iter().map(ObjectKey::new).collect()))
+        Ok(Some(objects))
     }
 
     /// The next contents for a step of [`Task::Prune`], with where their bytes should be.

@@ -187,15 +187,19 @@ async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result
         .execute(&mut **tx)
         .await
         .map_err(repo_error)?;
+    let objects: Vec<_> = objects.into_iter().map(ObjectKey::new).collect();
     discard_in(tx, &objects).await?;
-    Ok(objects.into_iter().map(ObjectKey::new).collect())
+    Ok(objects)
 }
 
-/// Objects that have just lost their last row.
-pub(super) async fn discard_in(tx: &mut Transaction<'_, Sqlite>, objects: &[String]) -> Result<()> {
+/// Objects that have lost their last row are to be removed from the store.
+pub(super) async fn discard_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    objects: &[ObjectKey],
+) -> Result<()> {
     for object in objects {
         sqlx::query("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
-            .bind(object)
+            .bind(object.as_str())
             .execute(&mut **tx)
             .await
             .map_err(repo_error)?;

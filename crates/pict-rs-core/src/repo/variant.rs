@@ -38,8 +38,8 @@ impl Repo {
         made: &Representation,
     ) -> Result<Option<Representation>> {
         let inserted = sqlx::query(
-            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
+            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
              ON CONFLICT (hash, variant) DO NOTHING",
         )
         .bind(hash.as_bytes())

@@ -1,6 +1,7 @@
 //! A small memory of facts in front of the database, so that serving a known picture asks
 //! nobody. A removal empties its entries before it answers.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,8 @@ use lru::LruCache;
 
 use crate::measure::Lookups;
 use crate::repo::{Original, Representation};
-use crate::{Alias, VariantKey};
+use crate::service::access::Accesses;
+use crate::{Alias, ContentKey, VariantKey};
 
 /// Aliases remembered; an entry takes about half a kilobyte and each variant as much again.
 const ALIASES: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -32,7 +34,15 @@ struct Inner {
 #[derive(Debug)]
 struct Entry {
     original: Arc<Original>,
-    variants: Vec<(VariantKey, Arc<Representation>)>,
+    variants: Vec<Variant>,
+}
+
+#[derive(Debug)]
+struct Variant {
+    key: VariantKey,
+    facts: Arc<Representation>,
+    /// When its use was last noted, in unix milliseconds.
+    noted_at: i64,
 }
 
 /// Taken before facts are read from the database, given back with them.
@@ -61,14 +71,17 @@ impl Known {
         self.lookups.count(found)
     }
 
+    /// A variant that is about to be used, which is noted.
     pub(crate) fn variant(
         &self,
         alias: &Alias,
         key: &VariantKey,
+        accesses: &Accesses,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
-        let found = self.lock().entries.get(alias).and_then(|entry| {
-            let (_, variant) = entry.variants.iter().find(|(known, _)| known == key)?;
-            Some((entry.original.clone(), variant.clone()))
+        let found = self.lock().entries.get_mut(alias).and_then(|entry| {
+            let variant = entry.variants.iter_mut().find(|known| known.key == *key)?;
+            variant.noted_at = accesses.variant(&variant.facts.object, variant.noted_at);
+            Some((entry.original.clone(), variant.facts.clone()))
         });
         self.lookups.count(found)
     }
@@ -88,12 +101,14 @@ impl Known {
         }
     }
 
+    /// `noted_at` is when a use of it was noted, in unix milliseconds.
     pub(crate) fn remember_variant(
         &self,
         generation: Generation,
         alias: &Alias,
         key: &VariantKey,
         variant: &Arc<Representation>,
+        noted_at: i64,
     ) {
         let mut inner = self.lock();
         if inner.generation != generation.0 {
@@ -102,11 +117,15 @@ impl Known {
         let Some(entry) = inner.entries.get_mut(alias) else {
             return;
         };
-        entry.variants.retain(|(known, _)| known != key);
+        entry.variants.retain(|known| known.key != *key);
         if entry.variants.len() == VARIANTS {
             entry.variants.remove(0);
         }
-        entry.variants.push((key.clone(), variant.clone()));
+        entry.variants.push(Variant {
+            key: key.clone(),
+            facts: variant.clone(),
+            noted_at,
+        });
     }
 
     /// To be called after the database has committed the removal and before it is answered.
@@ -125,6 +144,21 @@ impl Known {
         inner.entries.clear();
     }
 
+    /// As [`Known::forget`], for whatever is known of these contents. Looks at all entries.
+    pub(crate) fn forget_contents(&self, contents: &HashSet<ContentKey>) {
+        let mut inner = self.lock();
+        inner.generation += 1;
+        let aliases: Vec<_> = inner
+            .entries
+            .iter()
+            .filter(|(_, entry)| contents.contains(entry.original.hash()))
+            .map(|(alias, _)| alias.clone())
+            .collect();
+        for alias in &aliases {
+            inner.entries.pop(alias);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while holding the lock leaves valid, at worst incomplete, facts.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,6 +168,8 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Span};
+    use crate::service::process::now;
     use crate::{ContentKey, ObjectKey};
     use pict_rs_media::{Format, OutputFormat, operation::Operation};
 
@@ -175,11 +211,47 @@ mod tests {
             VariantKey::new(&[Operation::Thumbnail(size)], OutputFormat::Webp).expect("short")
         };
         for size in 0..40 {
-            known.remember_variant(known.generation(), &alias, &key(size), &variant);
+            known.remember_variant(known.generation(), &alias, &key(size), &variant, 0);
         }
-        assert!(known.variant(&alias, &key(39)).is_some());
-        assert!(known.variant(&alias, &key(0)).is_none(), "bounded");
+        let accesses = Accesses::new(&Config::default());
+        let find = |size| known.variant(&alias, &key(size), &accesses);
+        assert!(find(39).is_some());
+        assert!(find(0).is_none(), "bounded");
+        known.forget_contents(&HashSet::new());
+        assert!(find(39).is_some());
+        known.forget_contents(&HashSet::from([*original.hash()]));
+        assert!(find(39).is_none());
+        known.remember(known.generation(), &alias, &original);
+        known.remember_variant(known.generation(), &alias, &key(39), &variant, 0);
         known.forget([&alias]);
-        assert!(known.variant(&alias, &key(39)).is_none());
+        assert!(find(39).is_none());
+    }
+
+    #[test]
+    fn the_use_of_a_known_variant_is_noted_once_in_a_while() {
+        let known = Known::default();
+        let alias = Alias::parse("a.png").expect("valid");
+        let original = original();
+        let variant = Arc::new(original.representation.clone());
+        let key = VariantKey::new(&[], OutputFormat::Webp).expect("short");
+        let noted = |config: &Config, noted_at| {
+            known.remember(known.generation(), &alias, &original);
+            known.remember_variant(known.generation(), &alias, &key, &variant, noted_at);
+            let accesses = Accesses::new(config);
+            for _ in 0..3 {
+                known.variant(&alias, &key, &accesses).expect("known");
+            }
+            let first = accesses.take().len();
+            known.variant(&alias, &key, &accesses).expect("known");
+            (first, accesses.take().len())
+        };
+        let mut config = Config::default();
+        let a_minute_ago = now() - 60_000;
+        assert_eq!(noted(&config, 0), (1, 0));
+        assert_eq!(noted(&config, a_minute_ago), (0, 0));
+        config.media.retention.variants = Span::seconds(600);
+        assert_eq!(noted(&config, a_minute_ago), (1, 0));
+        config.server.read_only = true;
+        assert_eq!(noted(&config, 0), (0, 0));
     }
 }

@@ -10,7 +10,7 @@ use crate::context::{blocking, to_its_end};
 use crate::measure::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
-use crate::service::{find, remove, upload};
+use crate::service::{find, remove, retention, upload};
 use crate::stage::{self, Stage, timed};
 use crate::store::StoredObject;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -33,7 +33,7 @@ pub async fn existing(
         let variant = Arc::new(original.representation.clone());
         return Ok(Some((original, variant)));
     }
-    if let Some(found) = ctx.known.variant(alias, &request.key) {
+    if let Some(found) = ctx.known.variant(alias, &request.key, &ctx.accesses) {
         return Ok(Some(found));
     }
     let generation = ctx.known.generation();
@@ -43,8 +43,10 @@ pub async fn existing(
         return Ok(None);
     };
     let variant = Arc::new(variant);
+    // When it was last noted only the database knows, which compares.
+    let noted_at = ctx.accesses.variant(&variant.object, 0);
     ctx.known
-        .remember_variant(generation, alias, &request.key, &variant);
+        .remember_variant(generation, alias, &request.key, &variant, noted_at);
     Ok(Some((original, variant)))
 }
 
@@ -94,8 +96,9 @@ async fn fly(
             stage::carried(make(ctx.clone(), original.clone(), request.clone(), rank))
         });
     let variant = flight.await.map_err(Error::shared)?;
+    let made_at = variant.created_at;
     ctx.known
-        .remember_variant(generation, alias, &request.key, &variant);
+        .remember_variant(generation, alias, &request.key, &variant, made_at);
     Ok((original, variant))
 }
 
@@ -182,6 +185,7 @@ async fn remember(
     match added {
         Some(kept) => {
             settle(stored, kept.object == made.object).await?;
+            retention::grown(ctx);
             Ok(Arc::new(kept))
         }
         // The content was removed while we worked.

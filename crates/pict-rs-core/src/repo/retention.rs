@@ -1,0 +1,199 @@
+//! When variants and proxied media were last used, and dropping those that were not used for
+//! longest. Rows go and their objects move to the garbage table in one transaction.
+//!
+//! A proxied alias is dropped as by its delete token: the content goes with the last alias.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite, Transaction};
+
+use super::{Repo, content_key, removal, repo_error, usage};
+use crate::{Alias, ContentKey, ObjectKey, Result};
+
+/// What was dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many variants or proxied media.
+    pub count: usize,
+    /// The contents that lost variants.
+    pub contents: Vec<ContentKey>,
+    /// Proxied aliases.
+    pub aliases: Vec<Alias>,
+    /// Objects that nothing names any more.
+    pub objects: Vec<ObjectKey>,
+    /// What the variants take in the store, or what dropping proxied media frees.
+    pub bytes: u64,
+}
+
+impl Repo {
+    /// Notes when variants were used, in one transaction. A time that is noted already and less
+    /// than `coarse` milliseconds older is left alone.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn touch_variants(&self, used: &[(ObjectKey, i64)], coarse: i64) -> Result<()> {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        for (object, at) in used {
+            // A time in the future is of a clock that was wrong.
+            sqlx::query(
+                "UPDATE variants SET accessed_at = $2 \
+                 WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2",
+            )
+            .bind(object.as_str())
+            .bind(*at)
+            .bind(at.saturating_sub(coarse))
+            .execute(&mut *tx)
+            .await
+            .map_err(repo_error)?;
+        }
+        tx.commit().await.map_err(repo_error)
+    }
+
+    /// Drops up to `limit` variants that were not used since `before`, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn expire_variants(&self, before: i64, limit: u32) -> Result<Dropped> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "SELECT hash, object, size FROM variants WHERE accessed_at <= $1 \
+             ORDER BY accessed_at LIMIT $2",
+        )
+        .bind(before)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(dropped)
+    }
+
+    /// Drops up to `limit` variants, those first that were not used for longest, until all
+    /// variants together take at most `bytes`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn shrink_variants(&self, bytes: u64, limit: u32) -> Result<Dropped> {
+        let mut tx = self.begin().await?;
+        let excess = usage::bytes_in(&mut tx, "variants")
+            .await?
+            .saturating_sub(bytes);
+        if excess == 0 {
+            return Ok(Dropped::default());
+        }
+        let rows =
+            sqlx::query("SELECT hash, object, size FROM variants ORDER BY accessed_at LIMIT $1")
+                .bind(i64::from(limit))
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(repo_error)?;
+        let dropped = drop_variants(&mut tx, &rows, excess).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(dropped)
+    }
+
+    /// Drops up to `limit` proxied media that were not used since `before`, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn expire_proxies(&self, before: i64, limit: u32) -> Result<Dropped> {
+        let mut tx = self.begin().await?;
+        let aliases: Vec<String> = sqlx::query_scalar(
+            "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
+        )
+        .bind(before)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let dropped = drop_proxies(&mut tx, aliases, None).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(dropped)
+    }
+
+    /// Drops up to `limit` proxied media, those first that were not used for longest, until all
+    /// of them together take at most `bytes`. Those whose bytes an upload shares are passed over:
+    /// nothing would be freed.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn shrink_proxies(&self, bytes: u64, limit: u32) -> Result<Dropped> {
+        let mut tx = self.begin().await?;
+        if usage::bytes_in(&mut tx, "proxied").await? <= bytes {
+            return Ok(Dropped::default());
+        }
+        let aliases: Vec<String> = sqlx::query_scalar(
+            "SELECT p.alias FROM proxies p WHERE EXISTS (SELECT 1 FROM aliases a \
+             JOIN proxied x ON x.hash = a.hash WHERE a.alias = p.alias) \
+             ORDER BY p.accessed_at LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let dropped = drop_proxies(&mut tx, aliases, Some(bytes)).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(dropped)
+    }
+}
+
+/// Drops proxied media in their order, until all take at most `bytes` if that is given.
+async fn drop_proxies(
+    tx: &mut Transaction<'_, Sqlite>,
+    aliases: Vec<String>,
+    bytes: Option<u64>,
+) -> Result<Dropped> {
+    let mut dropped = Dropped::default();
+    let before = usage::bytes_in(tx, "proxied").await?;
+    let mut left = before;
+    for alias in aliases {
+        if bytes.is_some_and(|bytes| left <= bytes) {
+            break;
+        }
+        let alias = Alias::parse(alias)?;
+        dropped
+            .objects
+            .extend(removal::remove_in(tx, &alias).await?.0.objects);
+        // Should there be no such alias, the row would be found again for ever.
+        sqlx::query("DELETE FROM proxies WHERE alias = $1")
+            .bind(alias.as_str())
+            .execute(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+        dropped.count += 1;
+        dropped.aliases.push(alias);
+        left = usage::bytes_in(tx, "proxied").await?;
+    }
+    dropped.bytes = before.saturating_sub(left);
+    Ok(dropped)
+}
+
+/// Drops variants in their order until `enough` bytes are free.
+async fn drop_variants(
+    tx: &mut Transaction<'_, Sqlite>,
+    rows: &[SqliteRow],
+    enough: u64,
+) -> Result<Dropped> {
+    let mut dropped = Dropped::default();
+    for row in rows {
+        if dropped.bytes >= enough {
+            break;
+        }
+        let object: String = row.try_get("object").map_err(repo_error)?;
+        let size: i64 = row.try_get("size").map_err(repo_error)?;
+        sqlx::query("DELETE FROM variants WHERE object = $1")
+            .bind(&object)
+            .execute(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+        dropped.count += 1;
+        dropped.contents.push(content_key(row, "hash")?);
+        dropped.objects.push(ObjectKey::new(object));
+        dropped.bytes += u64::try_from(size).unwrap_or(0);
+    }
+    removal::discard_in(tx, &dropped.objects).await?;
+    Ok(dropped)
+}

@@ -1,0 +1,123 @@
+//! When variants were last used, as coarsely as retention needs to know it. Serving only notes it
+//! in memory, and that seldom; the worker writes what was noted to the database.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::ObjectKey;
+use crate::config::Config;
+use crate::context::millis;
+use crate::service::process::now;
+
+/// Uses noted between two flushes; each takes about a tenth of a kilobyte.
+const PENDING: usize = 32 * 1024;
+/// Nothing needs to know it more precisely.
+const COARSE: Duration = Duration::from_secs(5 * 60);
+/// How many times within the retention a use is noted, if that is more often.
+const STEPS: u32 = 20;
+
+/// Uses that the database does not know of yet.
+#[derive(Debug)]
+pub(crate) struct Accesses {
+    noted: Mutex<HashMap<ObjectKey, i64>>,
+    /// Uses closer together than this are one, in milliseconds. `None`: nobody writes them down.
+    coarse: Option<i64>,
+    due: Notify,
+}
+
+impl Accesses {
+    pub(crate) fn new(config: &Config) -> Self {
+        let retention = config.media.retention.variants.duration();
+        let coarse = millis(COARSE.min(retention / STEPS));
+        Self {
+            noted: Mutex::default(),
+            coarse: (!config.server.read_only).then_some(coarse),
+            due: Notify::new(),
+        }
+    }
+
+    /// Uses closer together than this are one, in milliseconds.
+    pub(crate) fn coarse(&self) -> i64 {
+        self.coarse.unwrap_or(i64::MAX)
+    }
+
+    /// Notes the use of a variant whose use was last noted `noted_at`. Returns the time to
+    /// remember for that. Never waits long: this is where media are served.
+    pub(crate) fn variant(&self, object: &ObjectKey, noted_at: i64) -> i64 {
+        let Some(coarse) = self.coarse else {
+            return noted_at;
+        };
+        let now = now();
+        if now.saturating_sub(noted_at) < coarse {
+            return noted_at;
+        }
+        let mut noted = self.lock();
+        if noted.len() >= PENDING && !noted.contains_key(object) {
+            // The worker writes them down now, and the next use is noted.
+            self.ring();
+            return noted_at;
+        }
+        noted.insert(object.clone(), now);
+        now
+    }
+
+    /// All that was noted; nothing is left.
+    pub(crate) fn take(&self) -> Vec<(ObjectKey, i64)> {
+        std::mem::take(&mut *self.lock()).into_iter().collect()
+    }
+
+    /// Puts back what could not be written down.
+    pub(crate) fn put_back(&self, taken: &[(ObjectKey, i64)]) {
+        let mut noted = self.lock();
+        for (object, at) in taken {
+            noted.entry(object.clone()).or_insert(*at);
+        }
+    }
+
+    /// There is work for the sweep before its time.
+    pub(crate) fn ring(&self) {
+        self.due.notify_one();
+    }
+
+    /// Ends with the next [`Accesses::ring`], or at once if there was one while nobody waited.
+    pub(crate) fn rung(&self) -> Notified<'_> {
+        self.due.notified()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ObjectKey, i64>> {
+        // A panic while holding the lock leaves a valid map.
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pict_rs_media::Format;
+
+    #[test]
+    fn notes_are_bounded_and_ring_when_there_is_no_room() {
+        let accesses = Accesses::new(&Config::default());
+        let first = ObjectKey::generate(Format::Png);
+        let noted = accesses.variant(&first, 0);
+        assert!(noted > 0);
+        assert_eq!(accesses.variant(&first, noted), noted);
+        for _ in 1..PENDING {
+            accesses.variant(&ObjectKey::generate(Format::Png), 0);
+        }
+        assert_eq!(accesses.variant(&ObjectKey::generate(Format::Png), 7), 7);
+        assert!(
+            accesses.variant(&first, 0) >= noted,
+            "has its place already"
+        );
+        let taken = accesses.take();
+        assert_eq!(taken.len(), PENDING);
+        assert!(accesses.variant(&ObjectKey::generate(Format::Png), 7) > 7);
+        accesses.put_back(&taken[..2]);
+        assert_eq!(accesses.take().len(), 3);
+    }
+}

@@ -1,0 +1,161 @@
+//! Dropping what can be had again: variants and proxied media that nobody used for a while, and
+//! the ones least recently used when they take more room than they may. Run by the worker.
+//!
+//! A client that is just reading a file keeps it open, so nothing is cut short. Uploads are never
+//! touched here: a proxied alias whose bytes an upload shares goes alone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::config::Span;
+use crate::context::{millis, to_its_end};
+use crate::repo::Dropped;
+use crate::service::process::now;
+use crate::service::remove;
+use crate::{Context, Result};
+
+/// Rows that change in one transaction, so that no upload waits long for the database.
+const BATCH: u32 = 256;
+/// The longest time between two sweeps.
+const PERIOD: Duration = Duration::from_secs(30);
+/// The shortest one, whatever happens.
+const PAUSE: Duration = Duration::from_secs(1);
+/// No note of a use is older than the use by more than this, or a tenth of the retention.
+const COARSE: Duration = Duration::from_secs(5 * 60);
+const MIB: u64 = 1024 * 1024;
+
+/// The shortest and the longest time from one sweep to the next.
+pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
+    let retention = &ctx.config.media.retention;
+    let shortest = retention
+        .variants
+        .duration()
+        .min(retention.proxy.duration());
+    (PAUSE, (shortest / 4).clamp(PAUSE, PERIOD))
+}
+
+/// A variant was made, or a medium was proxied: if that may be one too many, the sweep comes
+/// before its time.
+pub(crate) fn grown(ctx: &Context) {
+    let retention = &ctx.config.media.retention;
+    if retention.variants_size.is_some() || retention.proxy_size.is_some() {
+        ctx.accesses.ring();
+    }
+}
+
+/// Writes down what was used since the last time.
+///
+/// # Errors
+/// When the database fails; then it is tried again with the next sweep.
+pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        let coarse = ctx.accesses.coarse();
+        let used = ctx.accesses.take();
+        for (at, batch) in used.chunks(BATCH as usize).enumerate() {
+            if let Err(error) = ctx.repo.touch_variants(batch, coarse).await {
+                ctx.accesses.put_back(&used[at * BATCH as usize..]);
+                return Err(error);
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Writes down what was used, then drops what is too old or too much. Ends early when the server
+/// stops.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
+    flush(ctx).await?;
+    let retention = &ctx.config.media.retention;
+    drop_all(ctx, What::Proxies, Why::Age(retention.proxy)).await?;
+    drop_all(ctx, What::Variants, Why::Age(retention.variants)).await?;
+    // Proxied media first: their variants go with them.
+    for (what, budget) in [
+        (What::Proxies, retention.proxy_size),
+        (What::Variants, retention.variants_size),
+    ] {
+        let Some(budget) = budget.map(|size| size.saturating_mul(MIB)) else {
+            continue;
+        };
+        let usage = ctx.repo.usage().await?;
+        let used = match what {
+            What::Proxies => usage.proxied.bytes,
+            What::Variants => usage.variants.bytes,
+        };
+        if used > budget {
+            // A little more than needed, so that not every new file drops another.
+            drop_all(ctx, what, Why::Size(budget - budget / 20)).await?;
+        }
+    }
+    // What a disk refused to remove earlier.
+    let garbage = ctx.repo.some_garbage(BATCH).await?;
+    remove::collect(ctx, garbage).await;
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Proxies,
+    Variants,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// Not used for this long.
+    Age(Span),
+    /// More bytes in all than this.
+    Size(u64),
+}
+
+async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
+    let (mut count, mut bytes) = (0, 0);
+    loop {
+        let began = Instant::now();
+        let dropped = drop_some(ctx, what, why).await?;
+        count += dropped.count;
+        bytes += dropped.bytes;
+        if dropped.count < BATCH as usize || ctx.wake.is_stopping() {
+            break;
+        }
+        // As much time for everybody else.
+        sleep(began.elapsed()).await;
+    }
+    if count > 0 {
+        tracing::info!(?what, ?why, count, bytes, "unused media are dropped");
+    }
+    Ok(())
+}
+
+/// One batch, from the database to the disk.
+async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> {
+    let ctx = ctx.clone();
+    to_its_end(async move {
+        let before = |age: Span| {
+            // Uses are noted coarsely, and nothing is to be dropped too early.
+            let age = age.duration();
+            now().saturating_sub(millis(age.saturating_add(COARSE.min(age / 10))))
+        };
+        let repo = &ctx.repo;
+        let mut dropped = match (what, why) {
+            (What::Proxies, Why::Age(age)) => repo.expire_proxies(before(age), BATCH).await?,
+            (What::Proxies, Why::Size(bytes)) => repo.shrink_proxies(bytes, BATCH).await?,
+            (What::Variants, Why::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
+            (What::Variants, Why::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
+        };
+        if dropped.count > 0 {
+            let contents: HashSet<_> = dropped.contents.iter().copied().collect();
+            ctx.known.forget_contents(&contents);
+            ctx.known.forget(&dropped.aliases);
+            remove::collect(&ctx, std::mem::take(&mut dropped.objects)).await;
+        }
+        Ok(dropped)
+    })
+    .await
+}

@@ -1,0 +1,193 @@
+//! Looking through everything that lies in the store, a bit at a time: memory does not grow with
+//! the number of files.
+
+use std::fs::{self, ReadDir};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::{Store, io_error};
+use crate::{ObjectKey, Result};
+
+/// What a look at an object said that no row seems to name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It has gone, or is on its way to getting a row.
+    Moving,
+    /// It was written too short a while ago to be judged.
+    Young,
+    /// It lies there and takes this many bytes.
+    Lies(u64),
+}
+
+impl Store {
+    /// Hands on the names of all files that are not unfinished, `batch` at a time, until `each`
+    /// returns false. Files that come or go meanwhile are seen or not.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`] when a folder cannot be read.
+    pub fn walk(&self, batch: usize, mut each: impl FnMut(Vec<ObjectKey>) -> bool) -> Result<()> {
+        let failed = |error| io_error("cannot list the objects", error);
+        let mut open: Vec<ReadDir> = open_folder(&self.root)
+            .map_err(failed)?
+            .into_iter()
+            .collect();
+        let mut names = Vec::with_capacity(batch);
+        while let Some(folder) = open.last_mut() {
+            let Some(entry) = folder.next() else {
+                open.pop();
+                continue;
+            };
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if path != *self.incoming {
+                    open.extend(open_folder(&path).map_err(failed)?);
+                }
+                continue;
+            }
+            // A name that is not UTF-8 is not one of ours.
+            names.extend(self.name(&path));
+            if names.len() == batch && !each(std::mem::take(&mut names)) {
+                return Ok(());
+            }
+        }
+        if !names.is_empty() {
+            each(names);
+        }
+        Ok(())
+    }
+
+    /// Looks at an object that the database did not know. To be asked once more afterwards: a row
+    /// may have come before the marker went.
+    pub fn look(&self, object: &ObjectKey, written_before: SystemTime) -> Look {
+        if self.marker(object).exists() {
+            return Look::Moving;
+        }
+        match fs::metadata(self.path(object)) {
+            Ok(file) if file.modified().is_ok_and(|time| time <= written_before) => {
+                Look::Lies(file.len())
+            }
+            Ok(_) => Look::Young,
+            Err(_) => Look::Moving,
+        }
+    }
+
+    /// Whether a file with this name would be one of ours: `0a/1b/0a1b….png`.
+    pub fn is_ours(object: &ObjectKey) -> bool {
+        let mut parts = object.as_str().split('/');
+        let (Some(first), Some(second), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return false;
+        };
+        let stem = name.split('.').next().unwrap_or_default();
+        stem.len() == 32
+            && stem
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && (first.len(), second.len()) == (2, 2)
+            && stem.starts_with(first)
+            && stem[2..].starts_with(second)
+    }
+
+    fn name(&self, path: &Path) -> Option<ObjectKey> {
+        let name: &Path = path.strip_prefix(&*self.root).ok()?;
+        name.to_str().map(ObjectKey::new)
+    }
+}
+
+/// `None` when it has gone meanwhile.
+fn open_folder(path: &Path) -> io::Result<Option<ReadDir>> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pict_rs_media::Format;
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    fn write(store: &Store, bytes: &[u8]) -> super::super::StoredObject {
+        let mut writer = store.create(Format::Png).expect("created");
+        writer.write(bytes).expect("written");
+        writer.finish().expect("finished")
+    }
+
+    #[test]
+    fn a_walk_sees_every_object_once_and_nothing_unfinished() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let mut objects: BTreeSet<_> = (0..9)
+            .map(|byte| {
+                let stored = write(&store, &[byte]);
+                let name = stored.object().to_string();
+                stored.keep();
+                name
+            })
+            .collect();
+        let unfinished = store.create(Format::Png).expect("created");
+        fs::write(folder.path().join("notes.txt"), b"x").expect("written");
+        objects.insert("notes.txt".to_owned());
+        let mut seen = Vec::new();
+        store
+            .walk(4, |batch| {
+                assert!(batch.len() <= 4);
+                seen.extend(batch.iter().map(ToString::to_string));
+                true
+            })
+            .expect("walked");
+        assert_eq!(seen.len(), 10);
+        assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), objects);
+        let mut batches = 0;
+        store
+            .walk(1, |_| {
+                batches += 1;
+                false
+            })
+            .expect("walked");
+        assert_eq!(batches, 1);
+        drop(unfinished);
+    }
+
+    #[test]
+    fn an_object_that_may_still_get_its_row_is_left_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let stored = write(&store, b"hello");
+        let object = stored.object().clone();
+        let (later, earlier) = (
+            SystemTime::now() + Duration::from_secs(60),
+            SystemTime::now() - Duration::from_secs(60),
+        );
+        assert_eq!(store.look(&object, later), Look::Moving);
+        stored.keep();
+        assert_eq!(store.look(&object, later), Look::Lies(5));
+        assert_eq!(store.look(&object, earlier), Look::Young);
+        store.remove(&object).expect("removed");
+        assert_eq!(store.look(&object, later), Look::Moving);
+    }
+
+    #[test]
+    fn only_names_that_we_give_are_ours() {
+        let check = |name: &str, ours| {
+            assert_eq!(Store::is_ours(&ObjectKey::new(name)), ours, "{name}");
+        };
+        check(ObjectKey::generate(Format::Png).as_str(), true);
+        check("ab/cd/abcd0000000000000000000000000000.png", true);
+        check("ab/ce/abcd0000000000000000000000000000.png", false);
+        check("ab/cd/abcd000000000000000000000000000g.png", false);
+        check("ab/cd/abcd.png", false);
+        check("abcd0000000000000000000000000000.png", false);
+        check("notes.txt", false);
+        check("x/ab/cd/abcd0000000000000000000000000000.png", false);
+        check(
+            "ab/c\u{e4}/abc\u{e4}000000000000000000000000000000.png",
+            false,
+        );
+    }
+}

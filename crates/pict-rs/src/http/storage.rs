@@ -1,0 +1,80 @@
+//! How much is stored, and what of it nobody needs; for the holder of the API key.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use pict_rs_core::config::Span;
+use pict_rs_core::repo::Total;
+use pict_rs_core::service::collect;
+use pict_rs_core::{Context, ErrorCode, query};
+use serde_json::json;
+
+use super::error::{ApiError, Result};
+use super::view::rfc3339;
+
+/// A file that no row names is not judged before it is this old.
+const AGE: Duration = Duration::from_secs(6 * 60 * 60);
+const MIB: u64 = 1024 * 1024;
+
+/// `GET /internal/usage`
+pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
+    let usage = collect::usage(&ctx).await?;
+    let retention = &ctx.config.media.retention;
+    let total = |total: Total| json!({ "count": total.count, "bytes": total.bytes });
+    let bounded = |sum: Total, budget: Option<u64>, oldest: Option<i64>| {
+        json!({
+            "count": sum.count,
+            "bytes": sum.bytes,
+            "budget": budget.map(|size| size.saturating_mul(MIB)),
+            "oldest_access": oldest.map(rfc3339),
+        })
+    };
+    Ok(HttpResponse::Ok().json(json!({
+        "msg": "ok",
+        "aliases": { "count": usage.aliases },
+        "originals": total(usage.originals),
+        "variants": bounded(usage.variants, retention.variants_size, usage.oldest_variant),
+        "proxied": bounded(usage.proxied, retention.proxy_size, usage.oldest_proxied),
+        "garbage": { "count": usage.garbage },
+        "uploads": { "waiting": usage.waiting, "unclaimed": usage.unclaimed },
+    })))
+}
+
+/// `POST /internal/collect?dry_run=&min_age=`
+pub async fn collect(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let (mut is_dry_run, mut age) = (true, AGE);
+    for (key, value) in query::pairs(request.query_string()) {
+        match &*key {
+            "dry_run" => {
+                is_dry_run = value
+                    .parse()
+                    .map_err(|_| invalid(&key, &value, "true or false"))?;
+            }
+            "min_age" => {
+                age = Span::parse(&value)
+                    .ok_or_else(|| invalid(&key, &value, "a time such as 30m, 6h or 7d"))?
+                    .duration();
+            }
+            _ => {}
+        }
+    }
+    let report = collect::orphans(&ctx, age, is_dry_run).await?;
+    let listed: Vec<_> = report.listed.iter().map(|object| object.as_str()).collect();
+    Ok(HttpResponse::Ok().json(json!({
+        "msg": "ok",
+        "dry_run": is_dry_run,
+        "complete": report.is_complete,
+        "files": report.files,
+        "orphans": { "count": report.orphans, "bytes": report.bytes, "identifiers": listed },
+        "removed": report.removed,
+        "young": report.young,
+        "strangers": report.strangers,
+    })))
+}
+
+fn invalid(key: &str, value: &str, wanted: &str) -> ApiError {
+    ApiError::user(
+        ErrorCode::InvalidQuery,
+        format!("{key}={value} is not {wanted}"),
+    )
+}
