@@ -15,6 +15,8 @@ pub(crate) mod hash;
 mod job;
 mod maintenance;
 mod page;
+#[cfg(test)]
+mod plans;
 mod proxy;
 mod removal;
 mod retention;

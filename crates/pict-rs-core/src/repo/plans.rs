@@ -1,0 +1,107 @@
+//! How the database answers: no statement of this folder may look at every row of a table that
+//! grows with the number of media. What is asked rarely and honestly counts is listed below.
+
+use std::fs;
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
+use super::{FILE, Repo};
+
+/// Tables that stay small: bounded by a limit of the configuration, or by what a moment leaves.
+const SMALL: [&str; 4] = ["garbage", "jobs", "usage", "asked"];
+
+/// Statements of these files, with what stands in for the parts that are put in by name.
+fn statements() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/repo");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.ends_with("plans.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        let (text, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+        let columns = literal_after(text, "const COLUMNS: &str =").unwrap_or_default();
+        for (at, _) in text.match_indices('"') {
+            let Some(literal) = literal_after(&text[at..], "") else {
+                continue;
+            };
+            let verb = literal.split(' ').next().unwrap_or_default();
+            if matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT") {
+                found.push(literal.replace("{COLUMNS}", &columns));
+            }
+        }
+    }
+    found
+}
+
+/// The next text in quotation marks behind `mark`, its continued lines joined.
+fn literal_after(text: &str, mark: &str) -> Option<String> {
+    let (_, rest) = text.split_once(mark)?;
+    let (_, rest) = rest.split_once('"')?;
+    let (literal, _) = rest.split_once('"')?;
+    let lines: Vec<_> = literal.split("\\\n").map(str::trim_start).collect();
+    Some(lines.concat())
+}
+
+async fn plan(database: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    sqlx::query(explain)
+        .fetch_all(database)
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {error}"))
+        .iter()
+        .map(|row| row.get("detail"))
+        .collect()
+}
+
+#[tokio::test]
+async fn no_statement_looks_at_all_rows_of_a_large_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    Repo::open(folder.path())
+        .await
+        .expect("opened")
+        .close()
+        .await;
+    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE));
+    let mut database = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opened");
+    let statements = statements();
+    assert!(statements.len() > 30, "{}", statements.len());
+    let mut bad = Vec::new();
+    for statement in &statements {
+        for step in plan(&mut database, statement).await {
+            let Some(scan) = step.strip_prefix("SCAN ") else {
+                continue;
+            };
+            let table = scan.split(' ').next().unwrap_or_default();
+            // In the order of an index it ends with the limit.
+            let is_bounded = scan.contains(" INDEX ") && statement.contains(" LIMIT ");
+            if !SMALL.contains(&table) && table != "CONSTANT" && !is_bounded {
+                bad.push(format!("{statement}\n    {step}"));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "these scan:\n{}", bad.join("\n"));
+}
+
+#[tokio::test]
+async fn a_scan_would_be_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    Repo::open(folder.path())
+        .await
+        .expect("opened")
+        .close()
+        .await;
+    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE));
+    let mut database = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opened");
+    let scan = plan(&mut database, "SELECT alias FROM aliases WHERE token = $1").await;
+    assert!(scan[0].starts_with("SCAN aliases"), "{scan:?}");
+    let search = plan(&mut database, "SELECT hash FROM aliases WHERE alias = $1").await;
+    assert!(search[0].starts_with("SEARCH aliases"), "{search:?}");
+}
