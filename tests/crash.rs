@@ -1,5 +1,7 @@
 //! Death in the middle of work, and what the next start finds.
 
+/// Everything at once.
+mod mixed;
 /// Media of another server.
 mod proxy;
 
@@ -45,24 +47,15 @@ fn after_any_death_what_was_acknowledged_is_there_and_nothing_else_is() {
     let seeds = AtomicU64::new(1);
     let mut launch = Launch::new();
     for round in 0..ROUNDS {
-        let server = launch.start();
-        // Not a sleep for something to happen: the moment of death is what is tried out.
+        let death = if round % 3 == 2 {
+            Death::Hurry
+        } else {
+            Death::Kill
+        };
         let life = Duration::from_millis(3 + round * 37 % 260);
-        std::thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| work_until_death(&server, &seeds, &pictures));
-            }
-            std::thread::sleep(life);
-            if round % 3 == 2 {
-                // In a hurry: the second does not wait for running requests.
-                server.signal(Signal::TERM);
-                server.wait_for_output("stopping");
-                server.signal(Signal::TERM);
-            } else {
-                server.signal(Signal::KILL);
-            }
+        launch = live_and_die(launch.start(), death, life, CLIENTS, |server, _| {
+            work_until_death(server, &seeds, &pictures);
         });
-        launch = server.ended().1;
         let server = launch.start();
         assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
         check(&server, &pictures.lock().expect("no panic"));
@@ -89,6 +82,41 @@ fn after_any_death_what_was_acknowledged_is_there_and_nothing_else_is() {
     };
     // Else nothing was tried out.
     assert!(count(Told::Stored) > 20 && count(Told::Deleted) > 5);
+}
+
+/// How a server ends.
+#[derive(Clone, Copy)]
+enum Death {
+    Kill,
+    /// By a second signal, which does not wait for running requests.
+    Hurry,
+}
+
+/// Lets clients work until the server dies, each with a number of its own; how to start it again.
+fn live_and_die(
+    server: Server,
+    death: Death,
+    life: Duration,
+    clients: u64,
+    work: impl Fn(&Server, u64) + Sync,
+) -> Launch {
+    std::thread::scope(|scope| {
+        for client in 0..clients {
+            let (server, work) = (&server, &work);
+            scope.spawn(move || work(server, client));
+        }
+        // Not a sleep for something to happen: the moment of death is what is tried out.
+        std::thread::sleep(life);
+        match death {
+            Death::Kill => server.signal(Signal::KILL),
+            Death::Hurry => {
+                server.signal(Signal::TERM);
+                server.wait_for_output("stopping");
+                server.signal(Signal::TERM);
+            }
+        }
+    });
+    server.ended().1
 }
 
 fn work_until_death(server: &Server, seeds: &AtomicU64, pictures: &Mutex<Vec<Picture>>) {
@@ -148,7 +176,7 @@ fn check(server: &Server, pictures: &[Picture]) {
     }
 }
 
-/// Every row has its bytes, and all bytes have a row.
+/// Every row has its bytes, all bytes have a row, and the sums are those of the rows.
 #[track_caller]
 fn assert_rows_and_objects_agree(data: &Path) {
     let objects = disk::objects(&data.join("files"));
@@ -156,6 +184,21 @@ fn assert_rows_and_objects_agree(data: &Path) {
     assert!(objects.values().all(|size| *size > 0));
     let orphans = "SELECT HEX(hash) FROM sources WHERE hash NOT IN (SELECT hash FROM hashes)";
     assert_eq!(database::texts(data, orphans), Vec::<String>::new());
+    let sums = database::texts(
+        data,
+        "SELECT class || ' ' || count || ' ' || bytes FROM usage",
+    );
+    let counted = database::texts(
+        data,
+        "SELECT 'aliases ' || COUNT(*) || ' 0' FROM aliases \
+         UNION ALL SELECT 'originals ' || COUNT(*) || ' ' || COALESCE(SUM(size), 0) FROM hashes \
+         UNION ALL SELECT 'variants ' || COUNT(*) || ' ' || COALESCE(SUM(size), 0) FROM variants \
+         UNION ALL SELECT 'proxied ' || (SELECT COUNT(*) FROM proxies) || ' ' || COALESCE(SUM(size), 0) \
+         FROM hashes h WHERE h.hash IN (SELECT hash FROM aliases a JOIN proxies p ON p.alias = a.alias) \
+         AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.hash = h.hash \
+         AND NOT EXISTS (SELECT 1 FROM proxies p WHERE p.alias = a.alias))",
+    );
+    assert_eq!(sums, counted);
 }
 
 /// The objects that rows name, of a server that has stopped.
@@ -288,23 +331,15 @@ fn after_any_death_every_acknowledged_upload_is_claimed_once_and_whole() {
     let mut launch = Launch::new();
     let (mut pending, mut checked) = (0, 0);
     for round in 0..ROUNDS {
-        let server = launch.start();
-        // The moment of death is what is tried out.
+        let death = if round % 4 == 3 {
+            Death::Hurry
+        } else {
+            Death::Kill
+        };
         let life = Duration::from_millis(3 + round * 53 % 310);
-        std::thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| background_until_death(&server, &seeds, &uploads));
-            }
-            std::thread::sleep(life);
-            if round % 4 == 3 {
-                server.signal(Signal::TERM);
-                server.wait_for_output("stopping");
-                server.signal(Signal::TERM);
-            } else {
-                server.signal(Signal::KILL);
-            }
+        launch = live_and_die(launch.start(), death, life, CLIENTS, |server, _| {
+            background_until_death(server, &seeds, &uploads);
         });
-        launch = server.ended().1;
         pending += database::jobs(&launch.folder().join("data")).len();
         if round % 5 != 4 {
             // Die again before all is done.
