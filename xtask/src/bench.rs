@@ -5,14 +5,15 @@
 //! named in the result. Machines drift, so only figures of one run compare: tools take turns within each
 //! round (A B C A B C …) and medians are shown.
 //!
-//! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`] and
-//! [`server`].
+//! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
+//! [`server`] and [`scale`] (millions of aliases).
 
 mod inputs;
 mod peers;
 mod quality;
 mod report;
-mod server;
+mod scale;
+pub(crate) mod server;
 mod work;
 
 use std::{fs, process::ExitCode};
@@ -30,6 +31,12 @@ pub struct Args {
     /// Only these parts, for a quick look; the document is then left alone.
     #[arg(long, value_delimiter = ',', value_name = "PARTS")]
     only: Vec<String>,
+    /// Aliases in the database of the part `scale`.
+    #[arg(long, default_value_t = 5_000_000)]
+    aliases: u64,
+    /// With `--only scale`: a server that is built already.
+    #[arg(long, value_name = "PATH")]
+    program: Option<std::path::PathBuf>,
     /// Measure the peers alone.
     #[arg(long)]
     peers_only: bool,
@@ -38,7 +45,7 @@ pub struct Args {
     no_install: bool,
 }
 
-const PARTS: [&str; 3] = ["work", "quality", "server"];
+const PARTS: [&str; 4] = ["work", "quality", "server", "scale"];
 
 /// Runs all parts and writes the document.
 ///
@@ -51,6 +58,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let wanted = |part: &str| args.only.is_empty() || args.only.iter().any(|word| word == part);
 
+    if args.only == ["scale"] {
+        return only_scale(args);
+    }
     provision::ensure(&provision::FOR_BENCH, !args.no_install)?;
     let folder = cache::folder("bench")?;
     let inputs = inputs::prepare(&folder)?;
@@ -66,6 +76,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if wanted("server") && !args.peers_only {
         server::measure(&folder, &inputs, args.rounds, &mut report)?;
     }
+    if wanted("scale") && !args.peers_only {
+        let program = target_folder()?.join("release/pict-rs");
+        let verdicts = scale::measure(&folder, &program, args.aliases)?;
+        report.verdicts.extend(verdicts);
+    }
 
     let text = report.markdown();
     println!("\n{text}");
@@ -75,6 +90,31 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("written to docs/benchmarks.md");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Needs neither peers nor pictures.
+fn only_scale(args: &Args) -> Result<ExitCode> {
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => build_server()?,
+    };
+    for verdict in scale::measure(&cache::folder("bench")?, &program, args.aliases)? {
+        let word = if verdict.met { "met" } else { "MISSED" };
+        let report::Verdict {
+            what, target, got, ..
+        } = verdict;
+        println!("{what}: {got} (target: {target}): {word}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the server as it is released; where it is.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn build_server() -> Result<std::path::PathBuf> {
+    command::run(command::cargo().args(["build", "--release", "--locked", "-p", "pict-rs"]))?;
+    Ok(target_folder()?.join("release/pict-rs"))
 }
 
 /// The middle value; the mean of both for an even number. NaN for none.

@@ -1,9 +1,9 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench`.
+//! bench | load`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
 //! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],
-//! [`mod@flake`] or [`mod@bench`].
+//! [`mod@flake`], [`mod@bench`] or [`mod@load`].
 #![expect(
     clippy::print_stdout,
     reason = "a command-line tool whose output is its purpose"
@@ -12,11 +12,13 @@
 mod apt;
 mod bench;
 mod cache;
+mod client;
 mod command;
 mod deny;
 mod direction;
 mod dist;
 mod flake;
+mod load;
 mod provision;
 mod test;
 mod tool;
@@ -40,6 +42,8 @@ enum Chore {
     Dist(dist::Args),
     /// Measure pict-rs beside its peers and write docs/benchmarks.md.
     Bench(bench::Args),
+    /// Let many clients upload and ask for variants, all at once, for minutes.
+    Load(load::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
     Flake(flake::Args),
 }
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
+        Chore::Load(args) => load::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };
     match result {

@@ -153,7 +153,7 @@ pub const FOR_BOOT: [Program; 2] = [
 ];
 
 /// What `cargo xtask bench` wants.
-pub const FOR_BENCH: [Program; 10] = [
+pub const FOR_BENCH: [Program; 11] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -163,6 +163,11 @@ pub const FOR_BENCH: [Program; 10] = [
         name: "nasm",
         package: "nasm",
         purpose: "assembles libjpeg's SIMD, for us and for oximg",
+    },
+    Program {
+        name: "sqlite3",
+        package: "sqlite3",
+        purpose: "fills a database with millions of aliases",
     },
     Program {
         name: "cmake",

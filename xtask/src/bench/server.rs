@@ -166,9 +166,10 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
 }
 
 /// A pict-rs with a folder of its own. Dropping it stops it.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    /// `http://IP:PORT`
+    pub(crate) address: String,
 }
 
 struct Upload {
@@ -178,8 +179,16 @@ struct Upload {
 
 impl Server {
     fn start(folder: &Path) -> Result<Self> {
+        Self::start_program(&target_folder()?.join("release/pict-rs"), folder)
+    }
+
+    /// Any build of it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(crate) fn start_program(program: &Path, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let mut command = Command::new(target_folder()?.join("release/pict-rs"));
+        let mut command = Command::new(program);
         command
             .args(["run", "--address", "127.0.0.1:0"])
             .current_dir(folder)
@@ -230,7 +239,7 @@ impl Server {
     }
 
     /// A line of `/proc/PID/status` in bytes.
-    fn memory(&self, line: &str) -> Result<u64> {
+    pub(crate) fn memory(&self, line: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let found = status.lines().find_map(|text| text.strip_prefix(line));
         let kilobytes = found.and_then(|text| text.strip_prefix(':')?.trim().strip_suffix(" kB"));

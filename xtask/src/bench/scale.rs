@@ -1,0 +1,164 @@
+//! The server on a database of millions of aliases: how long it takes to start, and to find one
+//! that nobody has asked for lately.
+//!
+//! The database is filled once, by SQL, and kept in the cache; the files that it names do not
+//! exist, and nothing here asks for their bytes.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{median, megabytes, report::Verdict, server::Server};
+use crate::client::{Connection, Dice, percentile};
+use crate::command;
+
+/// Requests that are measured, after a tenth as many to warm up.
+const REQUESTS: u64 = 20_000;
+/// Starts that are measured.
+const STARTS: u32 = 5;
+
+/// Fills the database if need be, measures, and judges.
+///
+/// # Errors
+/// When the database cannot be filled or the server answers wrongly.
+pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdict>> {
+    let mut verdicts = Vec::new();
+    let folder = folder.join("scale");
+    let large = filled(&folder, program, aliases)?;
+    println!("measuring the server on {aliases} aliases");
+    let empty = folder.join("empty");
+    if empty.exists() {
+        fs::remove_dir_all(&empty)?;
+    }
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        without.push(start(program, &empty)?);
+        with.push(start(program, &large)?);
+    }
+    // The first run of each pays for cold files.
+    let (with, without) = (median(with), median(without));
+    verdicts.push(Verdict {
+        what: format!("start to first healthy answer, {aliases} aliases"),
+        target: "at most 50 ms more than with none".into(),
+        got: format!("{with:.0} ms; with none {without:.0} ms"),
+        met: with <= without + 50.0,
+    });
+
+    let server = Server::start_program(program, &large)?;
+    for (what, path) in [
+        ("details", "details/original"),
+        ("blurhash", "blurhash?alias="),
+    ] {
+        let times = lookups(&server, path, aliases)?;
+        let (p50, p99) = (percentile(&times, 0.5), percentile(&times, 0.99));
+        let p999 = percentile(&times, 0.999);
+        verdicts.push(Verdict {
+            what: format!("{what} of a random one of {aliases} aliases, one connection"),
+            target: "p99 at most 1 ms".into(),
+            got: format!("p50 {p50:.3} ms, p99 {p99:.3} ms, p99.9 {p999:.3} ms"),
+            met: p99 <= 1.0,
+        });
+    }
+    let peak = server.memory("VmHWM")?;
+    println!("  peak memory {:.1} MB", megabytes(peak));
+    Ok(verdicts)
+}
+
+/// Sorted milliseconds.
+fn lookups(server: &Server, path: &str, aliases: u64) -> Result<Vec<f64>> {
+    let mut connection = Connection::open(&server.address)?;
+    let mut dice = Dice(aliases);
+    let mut times = Vec::new();
+    for number in 0..REQUESTS + REQUESTS / 10 {
+        let alias = alias(dice.roll(aliases));
+        let separator = if path.ends_with('=') { "" } else { "/" };
+        let url = format!("/image/{path}{separator}{alias}");
+        let started = Instant::now();
+        let answer = connection.ask("GET", &url)?;
+        let time = started.elapsed().as_secs_f64() * 1e3;
+        ensure!(answer.status == 200, "GET {url}: {}", answer.status);
+        if number >= REQUESTS / 10 {
+            times.push(time);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+/// Milliseconds from the start of the process to the first healthy answer.
+fn start(program: &Path, folder: &Path) -> Result<f64> {
+    let started = Instant::now();
+    let server = Server::start_program(program, folder)?;
+    let answer = Connection::open(&server.address)?.ask("GET", "/healthz")?;
+    ensure!(answer.status == 200, "/healthz: {}", answer.status);
+    Ok(started.elapsed().as_secs_f64() * 1e3)
+}
+
+/// The name of the numbered one; neighbours lie far apart in every index.
+fn alias(number: u64) -> String {
+    let scattered = number.wrapping_mul(2_654_435_761) & 0xffff_ffff;
+    format!("{scattered:08x}-0000-4000-8000-{number:012x}.png")
+}
+
+/// The folder of a server with so many aliases, each of a content of its own.
+fn filled(folder: &Path, program: &Path, aliases: u64) -> Result<PathBuf> {
+    let data = folder.join(aliases.to_string());
+    let done = data.join("filled");
+    if done.exists() {
+        return Ok(data);
+    }
+    println!("filling a database with {aliases} aliases, once; some minutes");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+    // Makes and migrates it.
+    let started = Instant::now();
+    drop(Server::start_program(program, &data)?);
+    let mut sqlite = command::new("sqlite3")
+        .arg(data.join("database/pict-rs.sqlite3"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("cannot start sqlite3")?;
+    let script = FILL.replace("LAST", &(aliases - 1).to_string());
+    sqlite
+        .stdin
+        .take()
+        .context("sqlite3 has no input")?
+        .write_all(script.as_bytes())?;
+    ensure!(
+        sqlite.wait()?.success(),
+        "sqlite3 did not fill the database"
+    );
+    println!(
+        "  took {:?}",
+        Duration::from_secs(started.elapsed().as_secs())
+    );
+    fs::write(done, "")?;
+    Ok(data)
+}
+
+/// Durability is off: whatever dies here is begun anew. The hash is random in front, so that
+/// neighbours lie apart, then 100,000 as size and 7 for PNG. Aliases are those of [`alias`].
+const FILL: &str = "
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -1500000;
+    BEGIN;
+    INSERT INTO hashes (hash, object, width, height, frames, blurhash, created_at)
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < LAST)
+        SELECT CAST(randomblob(26) || printf('%06x', i) || X'0000000186A0' || X'07' AS BLOB),
+            printf('%02x/%02x/%08x000000000000000000%06x.png', ((i * 2654435761) >> 24) & 255,
+                ((i * 2654435761) >> 16) & 255, (i * 2654435761) & 4294967295, i),
+            1200, 800, 1, 'LGF5?xYk^6#M@-5c,1J5@[or[Q6.', 1700000000000 + i FROM n;
+    INSERT INTO aliases (alias, hash, token, created_at)
+        SELECT printf('%08x-0000-4000-8000-%012x.png', ((rowid - 1) * 2654435761) & 4294967295, rowid - 1),
+            hash, '1c44265c-9c83-4f9f-9a61-fd9d42f11df3', created_at FROM hashes;
+    COMMIT;
+    PRAGMA journal_mode = WAL;
+";
