@@ -294,6 +294,12 @@ fn a_lost_variant_is_made_again() {
     assert_eq!(disk::objects(&server.files()).len(), 1);
     assert_eq!(server.process("png", &alias, "thumbnail=30"), first);
     assert_eq!(disk::objects(&server.files()).len(), 2);
+    // Without a body to make, it just is not there.
+    lose_everything(&server);
+    let path = process_path("png", &alias, "thumbnail=30");
+    server.head(&path).status(404);
+    server.upload(&bytes);
+    assert_eq!(server.get(&path).ok().body, first);
 }
 
 #[test]

@@ -10,7 +10,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use super::{FILE, Repo};
 
 /// Tables that stay small: bounded by a limit of the configuration, or by what a moment leaves.
-const SMALL: [&str; 4] = ["garbage", "jobs", "usage", "asked"];
+const SMALL: [&str; 5] = ["garbage", "jobs", "maintenance", "usage", "asked"];
+
+/// Asked once for hours of work, to say how much there is to do.
+const RARE: [&str; 1] = ["SELECT COUNT(*) FROM {table}"];
 
 /// Statements of these files, with what stands in for the parts that are put in by name.
 fn statements() -> Vec<String> {
@@ -29,8 +32,11 @@ fn statements() -> Vec<String> {
                 continue;
             };
             let verb = literal.split(' ').next().unwrap_or_default();
-            if matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT") {
-                found.push(literal.replace("{COLUMNS}", &columns));
+            let is_statement = matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT");
+            if is_statement && !RARE.contains(&literal.as_str()) {
+                // Columns by another name do not change the way to the rows.
+                let literal = literal.replace("{COLUMNS}", &columns);
+                found.push(literal.replace("{}", "1"));
             }
         }
     }
@@ -80,7 +86,9 @@ async fn no_statement_looks_at_all_rows_of_a_large_table() {
             let table = scan.split(' ').next().unwrap_or_default();
             // In the order of an index it ends with the limit.
             let is_bounded = scan.contains(" INDEX ") && statement.contains(" LIMIT ");
-            if !SMALL.contains(&table) && table != "CONSTANT" && !is_bounded {
+            // The rows of a subquery are those that its own steps find.
+            let is_seen = table.starts_with('(');
+            if !is_seen && !SMALL.contains(&table) && table != "CONSTANT" && !is_bounded {
                 bad.push(format!("{statement}\n    {step}"));
             }
         }

@@ -61,7 +61,14 @@ pub async fn head(
     let serve = async |alias: &Alias| {
         let found = process::existing(&ctx, alias, &wanted).await?;
         let (_, variant) = found.ok_or_else(not_made)?;
-        body::respond(&ctx, &settings, &request, &variant).await
+        match body::respond(&ctx, &settings, &request, &variant).await {
+            // Dropped in this moment, or lost: either way it is not there.
+            Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
+                process::forget_lost(&ctx, alias, &variant).await?;
+                Err(not_made())
+            }
+            answer => answer,
+        }
     };
     subject.answer(&ctx, Unknown::Refuse, serve).await
 }
