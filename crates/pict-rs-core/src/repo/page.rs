@@ -1,6 +1,8 @@
 //! All contents, page by page, newest first. Every page costs the same wherever it lies: its
 //! neighbours are found by their keys in an index, never by counting.
 
+use std::collections::HashMap;
+
 use sqlx::Row as _;
 
 use super::{Original, Repo, content_key, hash, repo_error};
@@ -71,7 +73,7 @@ impl Repo {
             hash::COLUMNS
         )))
         .bind(time)
-        .bind(key)
+        .bind(&key)
         .bind(i64::from(limit) + 1)
         .fetch_all(&mut *tx)
         .await
@@ -81,17 +83,27 @@ impl Repo {
             .first()
             .map(|row| content_key(row, "hash"))
             .transpose()?;
+        // All at once: asking for each content would take longer than finding them.
+        let named = sqlx::query(
+            "SELECT hash, alias FROM aliases WHERE hash IN (SELECT hash FROM hashes \
+             WHERE (created_at, hash) <= ($1, $2) ORDER BY created_at DESC, hash DESC LIMIT $3) \
+             ORDER BY alias",
+        )
+        .bind(time)
+        .bind(&key)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        let mut aliases: HashMap<ContentKey, Vec<Alias>> = HashMap::new();
+        for row in &named {
+            let alias = Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?;
+            let hash = content_key(row, "hash")?;
+            aliases.entry(hash).or_default().push(alias);
+        }
         for row in rows {
             let original = hash::from_row(row)?;
-            let aliases = sqlx::query("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
-                .bind(original.hash().as_bytes())
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(repo_error)?;
-            let aliases = aliases
-                .iter()
-                .map(|row| Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?))
-                .collect::<Result<_>>()?;
+            let aliases = aliases.remove(original.hash()).unwrap_or_default();
             page.contents.push((original, aliases));
         }
         Ok(page)
