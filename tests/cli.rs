@@ -1,5 +1,8 @@
 //! Arguments, exit codes and messages of a program that does not serve.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use assert_cmd::assert::OutputAssertExt as _;
 use predicates::prelude::*;
 
@@ -98,7 +101,10 @@ fn a_configuration_file_that_cannot_be_used_is_named() {
     for (file, words) in [
         ("absent.toml", &["absent.toml"][..]),
         ("broken.toml", &["broken.toml"]),
-        ("settings.ini", &["settings.ini", ".toml", ".json"]),
+        (
+            "settings.ini",
+            &["settings.ini", ".toml", ".json", ".yaml", ".ron"],
+        ),
         ("wrong.toml", &["max_file_count", "many"]),
         ("number.json", &["api_key"]),
     ] {
@@ -176,7 +182,11 @@ fn check_config_says_valid_or_what_is_wrong_and_never_serves() {
         .arg("check-config")
         .assert()
         .success()
-        .stdout(has(&["media.gif", "PICTRS_OPENTELEMETRY_URL", "valid"]));
+        .stdout(has(&[
+            "media.gif.max_width (now media.animation.max_width)",
+            "PICTRS_OPENTELEMETRY_URL (now tracing.opentelemetry.url)",
+            "valid",
+        ]));
     launch
         .clone()
         .setting("media.process_timeout", 0)
@@ -227,4 +237,67 @@ fn save_to_writes_settings_that_can_be_loaded_again() {
         .success();
     let text = String::from_utf8_lossy(&assert.get_output().stdout);
     assert!(!text.contains("unknown"), "{text}");
+}
+
+#[test]
+fn what_is_saved_has_the_secrets_and_is_for_its_owner_alone() {
+    let launch = Launch::new()
+        .setting("server.api_key", "hush-hush")
+        .setting("media.max_file_size", 7);
+    let saved = launch.folder().join("saved.toml");
+    // A file that is there already and open to everybody does not stay so.
+    std::fs::write(&saved, "old").expect("written");
+    std::fs::set_permissions(&saved, Permissions::from_mode(0o644)).expect("set");
+    launch
+        .command()
+        .args(["--save-to", "saved.toml", "check-config"])
+        .assert()
+        .success();
+    let text = std::fs::read_to_string(&saved).expect("readable");
+    assert!(text.contains("hush-hush"), "{text}");
+    assert!(text.contains("max_file_size = 7"), "{text}");
+    let mode = std::fs::metadata(&saved)
+        .expect("there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn command_line_wins_over_environment_over_file() {
+    let launch = Launch::new().setting("media.process_timeout", 2);
+    std::fs::write(
+        launch.folder().join("some.yaml"),
+        "media: {max_file_size: 1, process_timeout: 1, queue_length: 1}\n",
+    )
+    .expect("written");
+    let line = "-c some.yaml --save-to merged.toml run --address nowhere --media-queue-length 3";
+    // It goes as far as the address, which is the last thing that it looks at.
+    let assert = launch.command().args(line.split(' ')).assert();
+    assert_stderr_has(&assert.code(CANNOT_WORK), "server.address");
+    let line = "-c some.yaml --media-queue-length 3 print-config";
+    let wrong = launch.command().args(line.split(' ')).assert();
+    wrong.code(WRONG_USE);
+    let server = launch
+        .clone()
+        .arguments("-c some.yaml --save-to merged.toml run --media-queue-length 3".split(' '))
+        .start();
+    drop(server);
+    let merged = std::fs::read_to_string(launch.folder().join("merged.toml")).expect("readable");
+    let merged: toml::Table = merged.parse().expect("TOML");
+    let media = |key: &str| merged["media"][key].as_integer();
+    assert_eq!(media("max_file_size"), Some(1));
+    assert_eq!(media("process_timeout"), Some(2));
+    assert_eq!(media("queue_length"), Some(3));
+}
+
+#[test]
+fn flags_of_an_older_version_are_harmless() {
+    let launch = Launch::new();
+    launch
+        .command()
+        .args(["--old-repo-path", "/mnt/sled-repo", "check-config"])
+        .assert()
+        .success()
+        .stdout(has(&["old_repo.path", "valid"]));
 }

@@ -118,6 +118,44 @@ fn data_of_the_existing_pict_rs_is_refused_and_untouched() {
 }
 
 #[test]
+fn data_of_the_existing_pict_rs_beside_ours_is_refused_unless_a_path_is_given() {
+    for name in ["sled-repo", "fjall-repo", "data/sled-repo"] {
+        let launch = Launch::new();
+        let foreign = launch.folder().join(name).join("v0.5.0");
+        std::fs::create_dir_all(&foreign).expect("made");
+        let refusal = launch.clone().refused();
+        assert_eq!(refusal.status.code(), Some(1));
+        for word in ["existing pict-rs", "Nothing was changed", name, "repo.path"] {
+            assert!(refusal.output.contains(word), "{}", refusal.output);
+        }
+        assert!(!launch.folder().join("data/database").exists());
+        let server = launch.setting("repo.path", "data/database").start();
+        server.wait_for_output("is not used");
+        // From then on there is a database, and no question any more.
+        let server = server
+            .stop()
+            .without_environment("PICTRS__REPO__PATH")
+            .start();
+        assert!(!server.output().contains("is not used"));
+        assert!(foreign.is_dir());
+    }
+}
+
+#[test]
+fn a_key_from_a_file_opens_the_internal_api() {
+    let launch = Launch::new();
+    let file = launch.folder().join("key");
+    std::fs::write(&file, "from-a-file\n").expect("written");
+    let server = launch
+        .setting("server.api_key_file", file.display())
+        .start();
+    let ask = |key| server.get_with("/internal/aliases?alias=a", &[("X-Api-Token", key)]);
+    ask("from-a-file").refused(404, "alias-not-found");
+    ask("another").refused(401, "invalid-api-token");
+    assert!(!server.output().contains("from-a-file"));
+}
+
+#[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let launch = Launch::new();
     let first = launch.clone().start();
@@ -205,9 +243,9 @@ fn unknown_names_in_the_environment_are_one_warning() {
     assert_eq!(warnings.len(), 1, "{output}");
     for name in [
         "PICTRS_OPENTELEMETRY_URL",
-        "api_key",
-        "media.gif",
-        "media.video_codec",
+        "api_key (now server.api_key)",
+        "media.gif.max_width (now media.animation.max_width)",
+        "media.video_codec (now media.video.video_codec)",
     ] {
         assert!(warnings[0].contains(name), "{}", warnings[0]);
     }

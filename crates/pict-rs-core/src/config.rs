@@ -8,6 +8,7 @@ mod hosts;
 mod limits;
 mod types;
 mod validation;
+mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,8 +21,11 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
     VideoQuality,
 };
-pub use types::{AnimationFormat, ImageFormat, List, Seconds, Secret, Secrets, Span};
+pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use validation::{ValidationFailure, ValidationForm};
+pub use words::{
+    AnimationFormat, AudioCodec, ImageFormat, LogFormat, RepoType, StoreType, VideoCodec,
+};
 
 use crate::{Error, ErrorCode, Result, query};
 
@@ -59,6 +63,8 @@ pub struct ServerConfig {
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
     pub api_key: Option<Secret>,
+    /// File that holds `api_key`.
+    pub api_key_file: Option<PathBuf>,
     /// More keys, each as good as `api_key`, so that keys can be changed one client at a time.
     pub api_keys: Secrets,
     /// How long the audit log remembers removals.
@@ -89,6 +95,7 @@ impl Default for ServerConfig {
             read_only: false,
             danger_dummy_mode: false,
             api_key: None,
+            api_key_file: None,
             api_keys: Secrets::default(),
             audit_retention: Span::days(365),
             max_file_count: 1,
@@ -180,20 +187,6 @@ impl Default for LoggingConfig {
             no_ansi: false,
         }
     }
-}
-
-/// Shape of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// One line, for people.
-    Normal,
-    /// Shorter.
-    Compact,
-    /// Several lines.
-    Pretty,
-    /// One JSON object a line.
-    Json,
 }
 
 /// `[tracing.console]`
@@ -358,25 +351,12 @@ pub struct RepoConfig {
     pub debug_dump_db_path: Option<PathBuf>,
     /// PostgreSQL URL.
     pub url: Option<Secret>,
+    /// File that holds `url`.
+    pub url_file: Option<PathBuf>,
     /// PostgreSQL over TLS.
     pub use_tls: bool,
     /// CA certificate for PostgreSQL.
     pub certificate_file: Option<PathBuf>,
-}
-
-/// Which database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RepoType {
-    /// The embedded database.
-    #[default]
-    Sqlite,
-    /// The embedded database, at the path given for sled.
-    Sled,
-    /// The embedded database, at the path given for fjall.
-    Fjall,
-    /// PostgreSQL.
-    Postgres,
 }
 
 /// `[store]`: flat, as in the existing pict-rs; which keys count depends on `type`.
@@ -395,10 +375,16 @@ pub struct StoreConfig {
     pub region: Option<String>,
     /// S3 key id.
     pub access_key: Option<Secret>,
+    /// File that holds `access_key`.
+    pub access_key_file: Option<PathBuf>,
     /// S3 secret.
     pub secret_key: Option<Secret>,
+    /// File that holds `secret_key`.
+    pub secret_key_file: Option<PathBuf>,
     /// S3 session.
     pub session_token: Option<Secret>,
+    /// File that holds `session_token`.
+    pub session_token_file: Option<PathBuf>,
     /// Bucket in the path instead of the host name.
     pub use_path_style: bool,
     /// For one S3 request.
@@ -407,17 +393,6 @@ pub struct StoreConfig {
     pub public_endpoint: Option<String>,
     /// Tag health check objects.
     pub tag_healthz: bool,
-}
-
-/// Where bytes are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StoreType {
-    /// A folder.
-    #[default]
-    Filesystem,
-    /// An S3 bucket.
-    ObjectStorage,
 }
 
 impl ServerConfig {
@@ -432,11 +407,20 @@ impl ServerConfig {
 impl Config {
     /// The folder that holds the embedded database. `data` is the default data folder.
     pub fn database_folder(&self, data: &std::path::Path) -> PathBuf {
-        let configured = match self.repo.r#type {
-            RepoType::Fjall => &self.repo.fjall_path,
-            RepoType::Sqlite | RepoType::Sled | RepoType::Postgres => &self.repo.path,
-        };
-        configured.clone().unwrap_or_else(|| data.join("database"))
+        let configured = self.configured_database_folder().cloned();
+        configured.unwrap_or_else(|| data.join("database"))
+    }
+
+    /// Whether nobody has said where the database goes.
+    pub fn is_database_folder_default(&self) -> bool {
+        self.configured_database_folder().is_none()
+    }
+
+    fn configured_database_folder(&self) -> Option<&PathBuf> {
+        match self.repo.r#type {
+            RepoType::Fjall => self.repo.fjall_path.as_ref(),
+            RepoType::Sqlite | RepoType::Sled | RepoType::Postgres => self.repo.path.as_ref(),
+        }
     }
 
     /// The folder that holds the files. `data` is the default data folder.
@@ -542,7 +526,7 @@ impl Config {
                 return Err(invalid(format!("{key} must be at least 1")));
             }
         }
-        Ok(())
+        self.media.validate_quality()
     }
 
     /// `media.preprocess_steps`, parsed.

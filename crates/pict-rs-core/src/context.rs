@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::media::Pool;
-use crate::repo::{Repo, Representation};
+use crate::repo::{self, Repo, Representation};
 use crate::service::access::Accesses;
 use crate::service::flight::Flights;
 use crate::service::known::Known;
@@ -69,7 +69,9 @@ impl Context {
     /// and [`ErrorCode::FileIoError`] when a folder cannot be used.
     pub async fn open(config: Config, data: &Path) -> Result<Arc<Self>> {
         config.validate()?;
-        let repo = Repo::open(&config.database_folder(data)).await?;
+        let database = config.database_folder(data);
+        repo::look_beside(&database, data, config.is_database_folder_default())?;
+        let repo = Repo::open(&database).await?;
         let store = Store::open(&config.files_folder(data))?;
         let context = Self {
             preprocess_steps: config.preprocess_steps()?,

@@ -10,6 +10,7 @@
 pub mod audit;
 mod blocklist;
 mod export;
+mod foreign;
 mod garbage;
 pub(crate) mod hash;
 mod job;
@@ -40,6 +41,7 @@ use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
+pub use foreign::look_beside;
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
 pub use maintenance::{Run, Task};
@@ -125,7 +127,7 @@ impl Repo {
     /// [`ErrorCode::ConfigInvalid`] when the folder holds another software's data (which is
     /// not touched) or another server runs on it; [`ErrorCode::RepoError`] otherwise.
     pub async fn open(folder: &Path) -> Result<Self> {
-        refuse_foreign_data(folder)?;
+        foreign::refuse_inside(folder)?;
         let lock = lock(folder)?;
         let path = folder.join(FILE);
         let options = SqliteConnectOptions::new()
@@ -236,46 +238,6 @@ fn migrations() -> Migrator {
         )
     });
     Migrator::with_migrations(migrations.into())
-}
-
-/// The existing pict-rs keeps its database as folders with these names.
-const FOREIGN: [(&str, &str); 6] = [
-    ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
-    ("v0.5.0", "sled database of pict-rs 0.5"),
-    ("v0.5.18", "fjall database of pict-rs 0.5"),
-    ("v0.5.20", "fjall database of pict-rs 0.5 or 0.6"),
-    ("sled-repo", "sled database"),
-    ("fjall-repo", "fjall database"),
-];
-
-/// Never mixes with, and never hides, what another program keeps here.
-fn refuse_foreign_data(folder: &Path) -> Result<()> {
-    if folder.join(FILE).is_file() {
-        return Ok(());
-    }
-    let refuse = |what: &str| {
-        Err(Error::user(
-            ErrorCode::ConfigInvalid,
-            format!(
-                "{} holds a {what} of the existing pict-rs, which this version cannot read. Nothing was \
-                 changed. Give another path for the database, or go on using the program that made it.",
-                folder.display()
-            ),
-        ))
-    };
-    for (name, what) in FOREIGN {
-        if folder.join(name).is_dir() {
-            return refuse(what);
-        }
-    }
-    // A sled database is a folder with the files `conf` and `db`; a fjall one has `keyspaces`.
-    if folder.join("conf").is_file() && folder.join("db").is_file() {
-        return refuse("sled database");
-    }
-    if folder.join("keyspaces").is_dir() || folder.join("partitions").is_dir() {
-        return refuse("fjall database");
-    }
-    Ok(())
 }
 
 fn lock(folder: &Path) -> Result<File> {

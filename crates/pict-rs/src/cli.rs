@@ -16,10 +16,10 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// Configuration file: TOML or JSON, by its extension
+    /// Configuration file: TOML, JSON, YAML or RON, by its extension
     #[arg(short, long, value_name = "FILE")]
     pub config_file: Option<PathBuf>,
-    /// Write the merged configuration to this file (TOML) and go on
+    /// Write the merged configuration (TOML, with its secrets) to this file and go on
     #[arg(long, value_name = "FILE")]
     pub save_to: Option<PathBuf>,
     /// Log format: normal, compact, pretty or json [default: normal]
@@ -52,6 +52,12 @@ pub struct Cli {
     /// Trace filter in the syntax of RUST_LOG
     #[arg(long, value_name = "FILTER")]
     opentelemetry_targets: Option<String>,
+    /// Accepted, without effect: data of 0.4 cannot be upgraded
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    old_repo_path: Option<PathBuf>,
+    /// Accepted, without effect
+    #[arg(long, value_name = "BYTES", hide = true)]
+    old_repo_cache_capacity: Option<u64>,
 
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -167,6 +173,16 @@ media_flags! {
     media_process_timeout: u64 => "media.process_timeout",
     /// Operations for every upload, as a query string
     media_preprocess_steps: String => "media.preprocess_steps",
+    /// Pieces of media work at a time [default: one per processor]
+    media_concurrency: usize => "media.concurrency",
+    /// Pieces of media work that may wait [default: 256]
+    media_queue_length: usize => "media.queue_length",
+    /// Jobs that may wait for background work [default: 256]
+    media_background_length: usize => "media.background_length",
+    /// MiB that media work may use in all [default: 512]
+    media_memory: u64 => "media.memory",
+    /// Time after which a backgrounded upload that nobody claims goes [default: 7d]
+    media_retention_claims: String => "media.retention.claims",
     /// Time after which unused variants go [default: 7d]
     media_retention_variants: String => "media.retention.variants",
     /// Time after which unused proxied media go [default: 7d]
@@ -391,6 +407,8 @@ impl Cli {
             "tracing.opentelemetry.targets",
             self.opentelemetry_targets.as_ref(),
         );
+        set.path("old_repo.path", self.old_repo_path.as_ref());
+        set.option("old_repo.cache_capacity", self.old_repo_cache_capacity);
         if let Some(Command::Run(run)) = &self.command {
             run.overrides(&mut set);
         }

@@ -1,11 +1,17 @@
 //! Four layers, later wins: defaults, file, environment, flags. `RUST_LOG` stands between
 //! file and environment. The environment is an argument, so that tests need not change ours.
 
+mod names;
+mod secrets;
+
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use config::{Environment, File, FileFormat, Map};
+use anyhow::{Context as _, anyhow};
+use config::{ConfigError, Environment, File, FileFormat, Map, Value};
 use pict_rs_core::Config;
 
 use crate::cli::Overrides;
@@ -14,7 +20,10 @@ use crate::cli::Overrides;
 pub struct Loaded {
     /// What counts.
     pub config: Config,
-    /// Names in file and environment that mean nothing to us; to be warned of once.
+    /// The same as it was written: secrets that lie in files of their own are still there.
+    pub written: Config,
+    /// Names in file and environment that mean nothing to us, with the names that they have
+    /// now; to be warned of once.
     pub unknown: BTreeSet<String>,
 }
 
@@ -40,39 +49,155 @@ pub fn load(
             config::Config::builder().set_override("tracing.logging.targets", filter.as_str())?;
         builder = builder.add_source(layer.build()?);
     }
-    let mut unknown: BTreeSet<String> = environment
-        .keys()
-        .filter(|name| name.starts_with("PICTRS_") && !name.starts_with("PICTRS__"))
-        .cloned()
-        .collect();
+    let (environment, unknown) = ours(environment)?;
     builder = builder.add_source(
         Environment::with_prefix("PICTRS")
             .prefix_separator("__")
             .separator("__")
             .source(Some(environment)),
     );
+    let mut flags = BTreeSet::new();
     for (key, value) in overrides.0 {
         builder = builder.set_override(key, value)?;
+        flags.insert(key);
     }
     let merged = builder
-        .build()
+        .build_cloned()
         .context("the configuration cannot be read")?;
-    let config = serde_ignored::deserialize(merged, |path| {
-        unknown.insert(path.to_string());
+    let mut unknown: BTreeSet<_> = unknown.iter().map(|name| names::explained(name)).collect();
+    let written = parse(&merged, |name, value| leaves(name, value, &mut unknown))
+        .map_err(|error| explain(error, &merged, &flags))?;
+    let whole = secrets::read(&merged, builder)?.build()?;
+    let config = parse(&whole, |_, _| {}).map_err(|error| explain(error, &whole, &flags))?;
+    Ok(Loaded {
+        config,
+        written,
+        unknown,
     })
-    .context("the configuration is not valid")?;
-    Ok(Loaded { config, unknown })
+}
+
+/// The variables that can be settings, and the names of those that only look like it: spelt with
+/// one underscore, or a single value where a whole section belongs (0.3 had `PICTRS__REPO`).
+fn ours(environment: Map<String, String>) -> anyhow::Result<(Map<String, String>, Vec<String>)> {
+    let default = toml::Value::try_from(Config::default())?;
+    let (mut settings, mut unknown) = (Map::default(), Vec::new());
+    for (name, value) in environment {
+        let upper = name.to_ascii_uppercase();
+        let Some(path) = upper.strip_prefix("PICTRS__") else {
+            if upper.starts_with("PICTRS_") {
+                unknown.push(name);
+            }
+            continue;
+        };
+        let key = path.to_ascii_lowercase().replace("__", ".");
+        let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && key.split('.').all(|part| !part.is_empty());
+        let found = key
+            .split('.')
+            .try_fold(&default, |value, part| value.get(part));
+        if !is_plain || found.is_some_and(toml::Value::is_table) {
+            unknown.push(if is_plain { key } else { name });
+        } else {
+            settings.insert(name, value);
+        }
+    }
+    Ok((settings, unknown))
+}
+
+/// Reads a configuration and tells `unknown` of each name that is none, with its value.
+fn parse(
+    merged: &config::Config,
+    mut unknown: impl FnMut(&str, Option<Value>),
+) -> Result<Config, ConfigError> {
+    serde_ignored::deserialize(merged.clone(), |path| {
+        let name = path.to_string();
+        unknown(&name, merged.get(&name).ok());
+    })
+}
+
+/// The names of all values in an unknown one: of a whole section each key, since each may have
+/// a new name.
+fn leaves(name: &str, value: Option<Value>, found: &mut BTreeSet<String>) {
+    match value.map(Value::into_table) {
+        Some(Ok(table)) if !table.is_empty() => {
+            for (key, value) in table {
+                leaves(&format!("{name}.{key}"), Some(value), found);
+            }
+        }
+        _ => {
+            found.insert(names::explained(name));
+        }
+    }
+}
+
+/// Says which key has which value, where it comes from, and what it should be.
+fn explain(error: ConfigError, merged: &config::Config, flags: &BTreeSet<&str>) -> anyhow::Error {
+    let (key, expected) = match &error {
+        ConfigError::Type {
+            key: Some(key),
+            expected,
+            ..
+        } => (key, format!("expected {expected}")),
+        ConfigError::At {
+            key: Some(key),
+            error,
+            ..
+        } => (key, error.to_string()),
+        _ => return anyhow!(error).context("the configuration is not valid"),
+    };
+    // What the standard library says of an address does not tell what one looks like.
+    let expected = match expected.as_str() {
+        "invalid socket address syntax" => "expected an address and port such as 0.0.0.0:8080",
+        expected => expected,
+    };
+    let value = merged.get::<Value>(key).ok();
+    // Only values of files say where they come from.
+    let origin = match value.as_ref().and_then(Value::origin) {
+        Some(file) => file,
+        None if flags.contains(key.as_str()) => "the command line",
+        None => "the environment",
+    };
+    let value = match value.as_ref().map(ToString::to_string) {
+        _ if secrets::is_secret(key) => "***".to_owned(),
+        Some(value) => format!("\"{value}\""),
+        None => "nothing".to_owned(),
+    };
+    anyhow!("{key} = {value} (from {origin}): {expected}")
 }
 
 fn format_of(file: &Path) -> anyhow::Result<FileFormat> {
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => Ok(FileFormat::Toml),
         Some("json") => Ok(FileFormat::Json),
+        Some("yaml" | "yml") => Ok(FileFormat::Yaml),
+        Some("ron") => Ok(FileFormat::Ron),
         _ => anyhow::bail!(
-            "{}: a configuration file ends in .toml or .json",
+            "{}: a configuration file ends in .toml, .json, .yaml, .yml or .ron",
             file.display()
         ),
     }
+}
+
+/// Writes the configuration as TOML, with all its secrets, for its owner's eyes only.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(config: &Config, path: &Path) -> anyhow::Result<()> {
+    let text = toml::to_string(config)?;
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        // An older file keeps its mode when it is opened; a device has none of ours.
+        if file.metadata()?.is_file() {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+        file.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Where everything goes that has no path of its own: the state directory of a systemd unit,
@@ -94,14 +219,7 @@ pub fn data_folder(state_directory: Option<String>) -> PathBuf {
 /// Never in practice: every setting can be written as TOML.
 pub fn printable(config: &Config) -> anyhow::Result<String> {
     let mut table = toml::Table::try_from(config)?;
-    for (section, key) in [
-        ("server", "api_key"),
-        ("server", "api_keys"),
-        ("repo", "url"),
-        ("store", "access_key"),
-        ("store", "secret_key"),
-        ("store", "session_token"),
-    ] {
+    for (section, key) in secrets::keys() {
         if let Some(value) = table
             .get_mut(section)
             .and_then(|section| section.get_mut(key))
@@ -113,112 +231,4 @@ pub fn printable(config: &Config) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pict_rs_core::config::RepoType;
-
-    fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let folder = tempfile::tempdir().expect("folder");
-        let file = folder.path().join("pict-rs.toml");
-        std::fs::write(
-            &file,
-            "[server]\naddress = '127.0.0.1:1'\nmax_file_count = 2\napi_key = 'file'\n[tracing.logging]\ntargets = 'warn'\n",
-        )
-        .expect("written");
-        let loaded = load(
-            Some(&file),
-            env(&[
-                ("RUST_LOG", "debug"),
-                ("PICTRS__SERVER__ADDRESS", "127.0.0.1:2"),
-                ("PICTRS__SERVER__API_KEY", "12345"),
-                ("PICTRS__MEDIA__VIDEO__ENABLE", "True"),
-                ("PICTRS__MEDIA__FILTERS", "blur, thumbnail"),
-                ("PICTRS__REPO__TYPE", "fjall"),
-            ]),
-            Overrides(vec![("server.address", "127.0.0.1:3".to_owned())]),
-        )
-        .expect("loaded");
-        let config = loaded.config;
-        assert_eq!(config.server.address.port(), 3);
-        assert_eq!(config.server.max_file_count, 2);
-        assert_eq!(config.server.api_key.expect("set").expose(), "12345");
-        assert_eq!(config.tracing.logging.targets, "debug");
-        assert_eq!(config.media.filters.0, ["blur", "thumbnail"]);
-        assert_eq!(config.repo.r#type, RepoType::Fjall);
-        assert!(loaded.unknown.is_empty(), "{:?}", loaded.unknown);
-    }
-
-    #[test]
-    fn the_environment_of_lemmy_ansible_starts() {
-        let loaded = load(
-            None,
-            env(&[
-                ("PICTRS__SERVER__API_KEY", "secret"),
-                ("PICTRS_OPENTELEMETRY_URL", "http://otel:4137"),
-                ("PICTRS__MEDIA__ANIMATION__MAX_WIDTH", "256"),
-                ("PICTRS__MEDIA__GIF__MAX_WIDTH", "256"),
-                ("PICTRS__MEDIA__VIDEO_CODEC", "vp9"),
-                ("PICTRS__API_KEY", "old"),
-                ("PICTRS__MEDIA__VIDEO__ENABLE", "True"),
-                ("PICTRS__MEDIA__VIDEO__MAX_FILE_SIZE", "20"),
-                ("HOME", "/root"),
-            ]),
-            Overrides::default(),
-        )
-        .expect("loaded");
-        assert_eq!(loaded.config.media.animation.max_width, 256);
-        assert_eq!(loaded.config.media.video.max_file_size, 20);
-        let unknown: Vec<_> = loaded.unknown.iter().map(String::as_str).collect();
-        assert_eq!(
-            unknown,
-            [
-                "PICTRS_OPENTELEMETRY_URL",
-                "api_key",
-                "media.gif",
-                "media.video_codec"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_type_is_an_error_that_names_its_key() {
-        let error = load(
-            None,
-            env(&[("PICTRS__SERVER__MAX_FILE_COUNT", "many")]),
-            Overrides::default(),
-        );
-        let text = format!("{:#}", error.err().expect("refused"));
-        assert!(text.contains("max_file_count"), "{text}");
-    }
-
-    #[test]
-    fn what_is_printed_can_be_loaded_and_holds_no_secret() {
-        let set = Overrides(vec![("server.api_key", "hush".to_owned())]);
-        let config = load(None, [], set).expect("loaded").config;
-        let text = printable(&config).expect("printable");
-        assert!(!text.contains("hush") && text.contains("***"), "{text}");
-        let folder = tempfile::tempdir().expect("folder");
-        let file = folder.path().join("printed.toml");
-        std::fs::write(&file, text).expect("written");
-        let again = load(Some(&file), [], Overrides::default()).expect("loaded");
-        assert!(again.unknown.is_empty(), "{:?}", again.unknown);
-    }
-
-    #[test]
-    fn the_data_folder_follows_systemd() {
-        assert_eq!(data_folder(None), PathBuf::from("data"));
-        assert_eq!(data_folder(Some(String::new())), PathBuf::from("data"));
-        assert_eq!(
-            data_folder(Some("/var/lib/a:/var/lib/b".to_owned())),
-            PathBuf::from("/var/lib/a")
-        );
-    }
-}
+mod tests;

@@ -13,7 +13,6 @@ mod programs;
 
 use std::io::Write as _;
 
-use anyhow::Context as _;
 use clap::Parser as _;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
@@ -32,8 +31,7 @@ fn main() -> anyhow::Result<()> {
     config.validate()?;
     log::filter(&config.tracing.logging)?;
     if let Some(file) = &cli.save_to {
-        std::fs::write(file, toml::to_string(&config)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        load::save(&loaded.written, file)?;
     }
     match cli.command {
         Some(Command::CheckConfig) => {
@@ -44,7 +42,7 @@ fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         Some(Command::PrintConfig) => {
-            write!(std::io::stdout(), "{}", load::printable(&config)?)?;
+            write!(std::io::stdout(), "{}", load::printable(&loaded.written)?)?;
             return Ok(());
         }
         Some(Command::Run(_)) | None => {}

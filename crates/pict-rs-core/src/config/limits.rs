@@ -3,10 +3,48 @@
 use pict_rs_media::limits::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::{AnimationFormat, ImageFormat};
+use super::{AnimationFormat, AudioCodec, ImageFormat, MediaConfig, VideoCodec, invalid};
+use crate::Result;
 
 /// Bytes in a MiB, which the settings call MB.
 const MIB: u64 = 1024 * 1024;
+
+impl MediaConfig {
+    /// Refuses a quality beyond its scale.
+    pub(super) fn validate_quality(&self) -> Result<()> {
+        let (image, animation, video) = (
+            &self.image.quality,
+            &self.animation.quality,
+            &self.video.quality,
+        );
+        let scales = [
+            ("image.quality.avif", image.avif, 100),
+            ("image.quality.png", image.png, 100),
+            ("image.quality.jpeg", image.jpeg, 100),
+            ("image.quality.jxl", image.jxl, 100),
+            ("image.quality.webp", image.webp, 100),
+            ("animation.quality.apng", animation.apng, 100),
+            ("animation.quality.avif", animation.avif, 100),
+            ("animation.quality.webp", animation.webp, 100),
+            ("video.quality.crf_max", Some(video.crf_max), 63),
+            ("video.quality.crf_240", video.crf_240, 63),
+            ("video.quality.crf_360", video.crf_360, 63),
+            ("video.quality.crf_480", video.crf_480, 63),
+            ("video.quality.crf_720", video.crf_720, 63),
+            ("video.quality.crf_1080", video.crf_1080, 63),
+            ("video.quality.crf_1440", video.crf_1440, 63),
+            ("video.quality.crf_2160", video.crf_2160, 63),
+        ];
+        for (key, value, most) in scales {
+            if let Some(value) = value.filter(|value| *value > most) {
+                return Err(invalid(format!(
+                    "media.{key} = {value}: expected a number from 0 to {most}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// `[media.magick]`: limits of the ImageMagick fallback. Accepted; this version never starts
 /// ImageMagick.
@@ -172,9 +210,9 @@ pub struct VideoConfig {
     /// MiB.
     pub max_file_size: u64,
     /// Re-encode to this.
-    pub video_codec: Option<String>,
+    pub video_codec: Option<VideoCodec>,
     /// Re-encode sound to this.
-    pub audio_codec: Option<String>,
+    pub audio_codec: Option<AudioCodec>,
     /// Constant rate factors.
     pub quality: VideoQuality,
 }

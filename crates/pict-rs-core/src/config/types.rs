@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use pict_rs_media::OutputFormat;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -171,54 +170,6 @@ impl<'de> Deserialize<'de> for List {
             }
         }
         deserializer.deserialize_any(Words).map(Self)
-    }
-}
-
-/// What stills can be converted to at upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum ImageFormat {
-    Avif,
-    Jpeg,
-    Jxl,
-    Png,
-    Webp,
-}
-
-impl ImageFormat {
-    /// The engine's name for it.
-    pub fn output(self) -> OutputFormat {
-        match self {
-            Self::Avif => OutputFormat::Avif,
-            Self::Jpeg => OutputFormat::Jpeg,
-            Self::Jxl => OutputFormat::Jxl,
-            Self::Png => OutputFormat::Png,
-            Self::Webp => OutputFormat::Webp,
-        }
-    }
-}
-
-/// What animations can be converted to at upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum AnimationFormat {
-    Apng,
-    Avif,
-    Gif,
-    Webp,
-}
-
-impl AnimationFormat {
-    /// The engine's name for it.
-    pub fn output(self) -> OutputFormat {
-        match self {
-            Self::Apng => OutputFormat::Apng,
-            Self::Avif => OutputFormat::Avif,
-            Self::Gif => OutputFormat::Gif,
-            Self::Webp => OutputFormat::Webp,
-        }
     }
 }
 

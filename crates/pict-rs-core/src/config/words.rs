@@ -1,0 +1,152 @@
+//! Settings whose value is one of a few words. A wrong word is answered with the right ones.
+
+use pict_rs_media::OutputFormat;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            const WORDS: &'static [&'static str] = &[$($text,)*];
+
+            /// As it is written.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match String::deserialize(deserializer)?.as_str() {
+                    $($text => Ok(Self::$variant),)*
+                    other => Err(de::Error::unknown_variant(other, Self::WORDS)),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Shape of a log line.
+    LogFormat {
+        /// One line, for people.
+        Normal = "normal",
+        /// Shorter.
+        Compact = "compact",
+        /// Several lines.
+        Pretty = "pretty",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+words! {
+    /// Which database.
+    #[derive(Default)]
+    RepoType {
+        /// The embedded database.
+        #[default]
+        Sqlite = "sqlite",
+        /// The embedded database, at the path given for sled.
+        Sled = "sled",
+        /// The embedded database, at the path given for fjall.
+        Fjall = "fjall",
+        /// PostgreSQL.
+        Postgres = "postgres",
+    }
+}
+
+words! {
+    /// Where bytes are kept.
+    #[derive(Default)]
+    StoreType {
+        /// A folder.
+        #[default]
+        Filesystem = "filesystem",
+        /// An S3 bucket.
+        ObjectStorage = "object_storage",
+    }
+}
+
+words! {
+    /// What stills can be converted to at upload.
+    #[expect(missing_docs, reason = "the names say all")]
+    ImageFormat {
+        Avif = "avif",
+        Jpeg = "jpeg",
+        Jxl = "jxl",
+        Png = "png",
+        Webp = "webp",
+    }
+}
+
+words! {
+    /// What animations can be converted to at upload.
+    #[expect(missing_docs, reason = "the names say all")]
+    AnimationFormat {
+        Apng = "apng",
+        Avif = "avif",
+        Gif = "gif",
+        Webp = "webp",
+    }
+}
+
+words! {
+    /// What videos can be re-encoded to.
+    #[expect(missing_docs, reason = "the names say all")]
+    VideoCodec {
+        Av1 = "av1",
+        H264 = "h264",
+        H265 = "h265",
+        Vp8 = "vp8",
+        Vp9 = "vp9",
+    }
+}
+
+words! {
+    /// What the sound of videos can be re-encoded to.
+    #[expect(missing_docs, reason = "the names say all")]
+    AudioCodec {
+        Aac = "aac",
+        Opus = "opus",
+        Vorbis = "vorbis",
+    }
+}
+
+impl ImageFormat {
+    /// The engine's name for it.
+    pub fn output(self) -> OutputFormat {
+        match self {
+            Self::Avif => OutputFormat::Avif,
+            Self::Jpeg => OutputFormat::Jpeg,
+            Self::Jxl => OutputFormat::Jxl,
+            Self::Png => OutputFormat::Png,
+            Self::Webp => OutputFormat::Webp,
+        }
+    }
+}
+
+impl AnimationFormat {
+    /// The engine's name for it.
+    pub fn output(self) -> OutputFormat {
+        match self {
+            Self::Apng => OutputFormat::Apng,
+            Self::Avif => OutputFormat::Avif,
+            Self::Gif => OutputFormat::Gif,
+            Self::Webp => OutputFormat::Webp,
+        }
+    }
+}

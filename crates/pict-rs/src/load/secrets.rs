@@ -1,0 +1,98 @@
+//! Secrets that lie in files of their own: for each secret key there is one with `_file` behind
+//! it. What is in such a file is never printed, not even by an error.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use config::builder::DefaultState;
+use config::{ConfigBuilder, Value};
+
+/// How a file holds its key's value.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// The whole file, without the newline at its end.
+    Whole,
+    /// One value a line.
+    Lines,
+}
+
+/// Every key with a secret.
+const SECRETS: [(&str, Shape); 6] = [
+    ("server.api_key", Shape::Whole),
+    ("server.api_keys", Shape::Lines),
+    ("repo.url", Shape::Whole),
+    ("store.access_key", Shape::Whole),
+    ("store.secret_key", Shape::Whole),
+    ("store.session_token", Shape::Whole),
+];
+
+/// Far more than any secret has; keeps us from reading a disk by mistake.
+const MOST_BYTES: u64 = 64 * 1024;
+
+/// Whether the key's value must not be shown. A key in a list counts as the list.
+pub fn is_secret(key: &str) -> bool {
+    SECRETS.iter().any(|(secret, _)| {
+        key.strip_prefix(secret)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+    })
+}
+
+/// Section and key of every secret.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SECRETS.iter().filter_map(|(key, _)| key.split_once('.'))
+}
+
+/// Adds the content of every file that `merged` names.
+///
+/// # Errors
+/// A file that cannot be read or is empty, and a secret that is given twice; names keys and path.
+pub fn read(
+    merged: &config::Config,
+    mut builder: ConfigBuilder<DefaultState>,
+) -> anyhow::Result<ConfigBuilder<DefaultState>> {
+    for (key, shape) in SECRETS {
+        let file_key = format!("{key}_file");
+        let Ok(path) = merged.get_string(&file_key) else {
+            continue;
+        };
+        // A variable that a deployment left empty is none.
+        if path.is_empty() {
+            continue;
+        }
+        if is_given(merged, key) {
+            bail!("{key} and {file_key} are both given; one of them has to go");
+        }
+        let text = content(Path::new(&path)).with_context(|| format!("{file_key} = \"{path}\""))?;
+        builder = match shape {
+            Shape::Whole => builder.set_override(key, text)?,
+            Shape::Lines => {
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                builder.set_override(key, lines.collect::<Vec<_>>())?
+            }
+        };
+    }
+    Ok(builder)
+}
+
+fn is_given(merged: &config::Config, key: &str) -> bool {
+    let value = merged.get::<Value>(key);
+    value.is_ok_and(|value| value.into_string().map_or(true, |text| !text.is_empty()))
+}
+
+fn content(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path).context("the file cannot be read")?;
+    let read = file.take(MOST_BYTES + 1).read_to_string(&mut text);
+    // An error of the conversion would be harmless, but says nothing either.
+    let size = read.context("the file cannot be read as text")?;
+    ensure!(
+        size as u64 <= MOST_BYTES,
+        "the file has more than {MOST_BYTES} bytes"
+    );
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    ensure!(!text.is_empty(), "the file is empty");
+    Ok(text)
+}

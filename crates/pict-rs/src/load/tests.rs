@@ -1,0 +1,449 @@
+//! Layers, names, spellings and secrets.
+
+use super::*;
+use pict_rs_core::config::{RepoType, Secret, VideoCodec};
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
+}
+
+#[test]
+fn later_layers_win() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("pict-rs.toml");
+    std::fs::write(
+        &file,
+        "[server]\naddress = '127.0.0.1:1'\nmax_file_count = 2\napi_key = 'file'\n[tracing.logging]\ntargets = 'warn'\n",
+    )
+    .expect("written");
+    let loaded = load(
+        Some(&file),
+        env(&[
+            ("RUST_LOG", "debug"),
+            ("PICTRS__SERVER__ADDRESS", "127.0.0.1:2"),
+            ("PICTRS__SERVER__API_KEY", "12345"),
+            ("PICTRS__MEDIA__VIDEO__ENABLE", "True"),
+            ("PICTRS__MEDIA__FILTERS", "blur, thumbnail"),
+            ("PICTRS__REPO__TYPE", "fjall"),
+        ]),
+        Overrides(vec![("server.address", "127.0.0.1:3".to_owned())]),
+    )
+    .expect("loaded");
+    let config = loaded.config;
+    assert_eq!(config.server.address.port(), 3);
+    assert_eq!(config.server.max_file_count, 2);
+    assert_eq!(config.server.api_key.expect("set").expose(), "12345");
+    assert_eq!(config.tracing.logging.targets, "debug");
+    assert_eq!(config.media.filters.0, ["blur", "thumbnail"]);
+    assert_eq!(config.repo.r#type, RepoType::Fjall);
+    assert!(loaded.unknown.is_empty(), "{:?}", loaded.unknown);
+}
+
+/// What a deployment sets is taken, and nothing else is said of it than `unknown`.
+fn starts(environment: &[(&str, &str)], unknown: &[&str]) -> Config {
+    let loaded = load(None, env(environment), Overrides::default()).expect("loaded");
+    let found: Vec<_> = loaded.unknown.iter().map(String::as_str).collect();
+    assert_eq!(found, unknown);
+    loaded.config
+}
+
+const OTEL: &str = "PICTRS_OPENTELEMETRY_URL (now tracing.opentelemetry.url)";
+
+#[test]
+fn the_environment_of_lemmy_ansible_starts() {
+    let config = starts(
+        &[
+            ("PICTRS__SERVER__API_KEY", "secret"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_WIDTH", "256"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_HEIGHT", "256"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_AREA", "65536"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_FRAME_COUNT", "400"),
+            ("PICTRS__MEDIA__VIDEO__ENABLE", "True"),
+            ("PICTRS__MEDIA__VIDEO__MAX_FILE_SIZE", "20"),
+            ("PICTRS_OPENTELEMETRY_URL", "http://otel:4137"),
+            ("PICTRS__OLD_REPO__PATH", "/mnt/sled-repo"),
+            ("RUST_LOG", "debug"),
+            ("RUST_BACKTRACE", "full"),
+            ("HOME", "/mnt"),
+        ],
+        &[OTEL, "old_repo.path (of an older version, gone)"],
+    );
+    assert_eq!(config.media.animation.max_width, 256);
+    assert_eq!(config.media.animation.max_frame_count, 400);
+    assert!(config.media.video.enable);
+    assert_eq!(config.media.video.max_file_size, 20);
+    assert_eq!(config.tracing.logging.targets, "debug");
+}
+
+#[test]
+fn the_environment_of_lemmys_compose_file_starts() {
+    let config = starts(
+        &[
+            ("PICTRS_OPENTELEMETRY_URL", "http://otel:4137"),
+            ("PICTRS__SERVER__API_KEY", "secret"),
+            ("RUST_BACKTRACE", "full"),
+            ("PICTRS__MEDIA__VIDEO__VIDEO_CODEC", "vp9"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_WIDTH", "256"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_HEIGHT", "256"),
+            ("PICTRS__MEDIA__ANIMATION__MAX_FRAME_COUNT", "400"),
+        ],
+        &[OTEL],
+    );
+    assert_eq!(config.media.video.video_codec, Some(VideoCodec::Vp9));
+    config.validate().expect("valid");
+}
+
+#[test]
+fn the_environment_of_nixpkgs_module_starts() {
+    let config = starts(
+        &[
+            ("PICTRS__REPO__PATH", "/var/lib/pict-rs/sled-repo"),
+            ("PICTRS__STORE__PATH", "/var/lib/pict-rs/files"),
+            ("PICTRS__SERVER__ADDRESS", "127.0.0.1:8080"),
+            ("PICTRS__SERVER__ADDR", "127.0.0.1:8081"),
+        ],
+        &["server.addr (now server.address)"],
+    );
+    assert_eq!(config.server.address.port(), 8080);
+}
+
+#[test]
+fn names_of_0_3_and_0_4_are_harmless_and_name_the_new_ones() {
+    starts(
+        &[
+            ("PICTRS__ADDR", "127.0.0.1:8080"),
+            ("PICTRS__API_KEY", "old"),
+            ("PICTRS__PATH", "/mnt"),
+            ("PICTRS__REPO", "sled"),
+            ("PICTRS__SLED__PATH", "/mnt/sled-repo"),
+            ("PICTRS__MEDIA__GIF__MAX_WIDTH", "256"),
+            ("PICTRS__MEDIA__GIF__MAX_FRAME_COUNT", "400"),
+            ("PICTRS__MEDIA__VIDEO_CODEC", "vp9"),
+            ("PICTRS__MEDIA__ENABLE_SILENT_VIDEO", "false"),
+            ("PICTRS__MEDIA__SKIP_VALIDATE_IMPORTS", "true"),
+            ("PICTRS__MEDIA", "everything"),
+            ("PICTRS__SERVER__COLOUR", "blue"),
+        ],
+        &[
+            "addr (now server.address)",
+            "api_key (now server.api_key)",
+            "media",
+            "media.enable_silent_video (now media.video.enable)",
+            "media.gif.max_frame_count (now media.animation.max_frame_count)",
+            "media.gif.max_width (now media.animation.max_width)",
+            "media.skip_validate_imports (of an older version, gone)",
+            "media.video_codec (now media.video.video_codec)",
+            "path (now store.path and repo.path)",
+            "repo (now repo.type)",
+            "server.colour",
+            "sled.path (now repo.path)",
+        ],
+    );
+}
+
+#[test]
+fn names_that_cannot_be_keys_are_harmless() {
+    starts(
+        &[
+            ("PICTRS__", "x"),
+            ("PICTRS____X", "x"),
+            ("PICTRS__A[0]", "x"),
+            ("PICTRS__MEDIA.IMAGE", "x"),
+            ("PICTRS__SERVER__", "x"),
+        ],
+        &[
+            "PICTRS__",
+            "PICTRS__A[0]",
+            "PICTRS__MEDIA.IMAGE",
+            "PICTRS__SERVER__",
+            "PICTRS____X",
+        ],
+    );
+}
+
+#[test]
+fn every_documented_spelling_of_a_boolean_works() {
+    let check = |text: &str, expected: bool| {
+        let config = starts(&[("PICTRS__SERVER__READ_ONLY", text)], &[]);
+        assert_eq!(config.server.read_only, expected, "{text}");
+    };
+    for text in ["true", "True", "TRUE", "1", "yes", "Yes", "on", "ON"] {
+        check(text, true);
+    }
+    for text in ["false", "False", "FALSE", "0", "no", "No", "off", "OFF"] {
+        check(text, false);
+    }
+}
+
+#[test]
+fn each_kind_of_file_says_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (name, text) in [
+        (
+            "a.toml",
+            "[media]\nmax_file_size = 7\nfilters = ['blur']\n[server]\nread_only = true\n",
+        ),
+        (
+            "a.json",
+            r#"{"media": {"max_file_size": 7, "filters": ["blur"]}, "server": {"read_only": true, "api_key": null}}"#,
+        ),
+        (
+            "a.yaml",
+            "media:\n  max_file_size: 7\n  filters: [blur]\nserver:\n  read_only: true\n",
+        ),
+        (
+            "a.yml",
+            "media: {max_file_size: '7', filters: blur}\nserver: {read_only: yes}\n",
+        ),
+        (
+            "a.ron",
+            r#"(media: (max_file_size: 7, filters: ["blur"]), server: (read_only: true))"#,
+        ),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        let loaded = load(Some(&file), [], Overrides::default()).expect(name);
+        assert_eq!(loaded.config.media.max_file_size, 7, "{name}");
+        assert_eq!(loaded.config.media.filters.0, ["blur"], "{name}");
+        assert!(loaded.config.server.read_only, "{name}");
+        assert!(loaded.unknown.is_empty(), "{name}");
+    }
+}
+
+/// The message of a configuration that is refused.
+fn refusal(environment: &[(&str, &str)]) -> String {
+    let refused = load(None, env(environment), Overrides::default());
+    format!("{:#}", refused.err().expect("refused"))
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_key_and_what_is_expected() {
+    for (name, value, key, expected) in [
+        (
+            "SERVER__MAX_FILE_COUNT",
+            "many",
+            "server.max_file_count",
+            "an integer",
+        ),
+        (
+            "SERVER__ADDRESS",
+            "nowhere",
+            "server.address",
+            "0.0.0.0:8080",
+        ),
+        (
+            "SERVER__READ_ONLY",
+            "perhaps",
+            "server.read_only",
+            "a boolean",
+        ),
+        (
+            "MEDIA__IMAGE__MAX_WIDTH",
+            "4294967296",
+            "media.image.max_width",
+            "32 bit",
+        ),
+        (
+            "MEDIA__MAX_FILE_SIZE",
+            "-1",
+            "media.max_file_size",
+            "an integer",
+        ),
+        (
+            "MEDIA__RETENTION__PROXY",
+            "soon",
+            "media.retention.proxy",
+            "7d",
+        ),
+        ("REPO__TYPE", "mysql", "repo.type", "`postgres`"),
+        ("STORE__TYPE", "file_store", "store.type", "`filesystem`"),
+        (
+            "TRACING__LOGGING__FORMAT",
+            "xml",
+            "tracing.logging.format",
+            "`json`",
+        ),
+        (
+            "MEDIA__VIDEO__VIDEO_CODEC",
+            "mpeg2",
+            "media.video.video_codec",
+            "`vp9`",
+        ),
+        (
+            "MEDIA__ANIMATION__FORMAT",
+            "png",
+            "media.animation.format",
+            "`gif`",
+        ),
+    ] {
+        let text = refusal(&[(&format!("PICTRS__{name}"), value)]);
+        for word in [&format!("{key} = \"{value}\""), "environment", expected] {
+            assert!(text.contains(word), "no {word} in: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_of_the_wrong_type_is_not_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, r#"{"server": {"api_key": ["hush"]}}"#).expect("written");
+    let refused = load(Some(&file), [], Overrides::default());
+    let text = format!("{:#}", refused.err().expect("refused"));
+    assert!(
+        text.contains("server.api_key") && !text.contains("hush"),
+        "{text}"
+    );
+}
+
+#[test]
+fn secrets_come_from_files() {
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        file.display().to_string()
+    };
+    let loaded = load(
+        None,
+        env(&[
+            ("PICTRS__SERVER__API_KEY", ""),
+            ("PICTRS__SERVER__API_KEY_FILE", &write("key", "hush\n")),
+            (
+                "PICTRS__REPO__URL_FILE",
+                &write("url", "postgres://a:b@c\r\n"),
+            ),
+            ("PICTRS__STORE__ACCESS_KEY_FILE", &write("access", "access")),
+            (
+                "PICTRS__STORE__SECRET_KEY_FILE",
+                &write("secret", " se cret\n\n"),
+            ),
+            ("PICTRS__STORE__SESSION_TOKEN_FILE", ""),
+        ]),
+        Overrides::default(),
+    )
+    .expect("loaded");
+    assert!(loaded.unknown.is_empty(), "{:?}", loaded.unknown);
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let Config {
+        server,
+        repo,
+        store,
+        ..
+    } = &loaded.config;
+    assert_eq!(secret(&server.api_key).as_deref(), Some("hush"));
+    assert_eq!(secret(&repo.url).as_deref(), Some("postgres://a:b@c"));
+    assert_eq!(secret(&store.access_key).as_deref(), Some("access"));
+    assert_eq!(secret(&store.secret_key).as_deref(), Some(" se cret"));
+    assert_eq!(secret(&store.session_token), None);
+    // What is saved names the file, so that it can be loaded again.
+    let saved = folder.path().join("saved.toml");
+    save(&loaded.written, &saved).expect("saved");
+    let text = std::fs::read_to_string(&saved).expect("readable");
+    assert!(
+        text.contains("api_key_file") && !text.contains("hush"),
+        "{text}"
+    );
+    let again = load(Some(&saved), [], Overrides::default()).expect("loaded");
+    assert_eq!(
+        secret(&again.config.server.api_key).as_deref(),
+        Some("hush")
+    );
+}
+
+#[test]
+fn a_secret_that_is_given_twice_or_cannot_be_read_is_refused_and_not_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("key");
+    let path = file.display().to_string();
+    let refused = |words: &[&str]| {
+        let text = refusal(&[("PICTRS__SERVER__API_KEY_FILE", &path)]);
+        for word in words.iter().chain(&["server.api_key_file", path.as_str()]) {
+            assert!(text.contains(word), "no {word} in: {text}");
+        }
+        assert!(!text.contains("hush"), "{text}");
+    };
+    refused(&["No such file"]);
+    std::fs::write(&file, "\n").expect("written");
+    refused(&["empty"]);
+    std::fs::write(&file, b"hush\xff").expect("written");
+    refused(&["as text"]);
+    std::fs::write(&file, "hush".repeat(20_000)).expect("written");
+    refused(&["more than 65536 bytes"]);
+    std::fs::write(&file, "hush").expect("written");
+    let text = refusal(&[
+        ("PICTRS__SERVER__API_KEY_FILE", &path),
+        ("PICTRS__SERVER__API_KEY", "hush"),
+    ]);
+    assert!(
+        text.contains("both given") && !text.contains("hush"),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_flag_is_a_key_that_exists() {
+    use clap::CommandFactory as _;
+    // Each flag of `run` with a value that any type takes.
+    let command = crate::cli::Cli::command();
+    let run = command.find_subcommand("run").expect("there is a command");
+    for flag in run.get_arguments().filter_map(clap::Arg::get_long) {
+        if flag == "help" {
+            continue;
+        }
+        let value = match flag {
+            flag if flag.ends_with("address") => "127.0.0.1:1",
+            "media-image-format" | "media-animation-format" => "webp",
+            "media-video-codec" => "vp9",
+            "media-video-audio-codec" => "opus",
+            _ => "1",
+        };
+        let parse = |words: &[&str]| <crate::cli::Cli as clap::Parser>::try_parse_from(words);
+        let switch = format!("--{flag}");
+        let with_value = format!("--{flag}={value}");
+        let cli = parse(&["pict-rs", "run", &switch])
+            .or_else(|_| parse(&["pict-rs", "run", &with_value]))
+            .expect(flag);
+        let set = cli.overrides();
+        assert!(!set.0.is_empty(), "{flag} does nothing");
+        let loaded = load(None, [], set).expect(flag);
+        assert!(loaded.unknown.is_empty(), "{flag}: {:?}", loaded.unknown);
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_an_error_that_names_its_key() {
+    let error = load(
+        None,
+        env(&[("PICTRS__SERVER__MAX_FILE_COUNT", "many")]),
+        Overrides::default(),
+    );
+    let text = format!("{:#}", error.err().expect("refused"));
+    assert!(text.contains("max_file_count"), "{text}");
+}
+
+#[test]
+fn what_is_printed_can_be_loaded_and_holds_no_secret() {
+    let set = Overrides(vec![("server.api_key", "hush".to_owned())]);
+    let config = load(None, [], set).expect("loaded").written;
+    let text = printable(&config).expect("printable");
+    assert!(!text.contains("hush") && text.contains("***"), "{text}");
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("printed.toml");
+    std::fs::write(&file, text).expect("written");
+    let again = load(Some(&file), [], Overrides::default()).expect("loaded");
+    assert!(again.unknown.is_empty(), "{:?}", again.unknown);
+}
+
+#[test]
+fn the_data_folder_follows_systemd() {
+    assert_eq!(data_folder(None), PathBuf::from("data"));
+    assert_eq!(data_folder(Some(String::new())), PathBuf::from("data"));
+    assert_eq!(
+        data_folder(Some("/var/lib/a:/var/lib/b".to_owned())),
+        PathBuf::from("/var/lib/a")
+    );
+}
