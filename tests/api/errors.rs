@@ -1,5 +1,7 @@
 //! What a client may not, and what it hears then.
 
+use std::io::{Read as _, Write as _};
+
 use crate::support::Server;
 
 #[test]
@@ -56,7 +58,7 @@ fn a_query_that_names_nothing_is_400() {
 }
 
 #[test]
-fn unknown_paths_are_404_and_empty() {
+fn unknown_paths_are_404_with_json() {
     let server = Server::start();
     for path in [
         "/",
@@ -67,8 +69,12 @@ fn unknown_paths_are_404_and_empty() {
         "/images",
         "/healthz/",
     ] {
-        let answer = server.get(path).status(404);
-        assert!(answer.body.is_empty(), "{path}");
+        for method in ["GET", "POST", "OPTIONS"] {
+            server
+                .send(method, path, &[], None)
+                .refused(404, "not-found");
+        }
+        assert!(server.head(path).status(404).body.is_empty(), "{path}");
     }
 }
 
@@ -77,6 +83,7 @@ fn a_wrong_method_is_405_with_the_right_ones() {
     let server = Server::start();
     for (method, path, allow) in [
         ("GET", "/image", "POST"),
+        ("OPTIONS", "/image", "POST"),
         ("DELETE", "/image", "POST"),
         ("POST", "/image/original/a.png", "GET, HEAD"),
         ("PUT", "/image/original?alias=a.png", "GET, HEAD"),
@@ -90,9 +97,87 @@ fn a_wrong_method_is_405_with_the_right_ones() {
         ("HEAD", "/image/backgrounded/claim?upload_id=x", "GET"),
         ("HEAD", "/image/process_backgrounded.webp?src=a.png", "GET"),
     ] {
-        let answer = server.send(method, path, &[], None).status(405);
+        let answer = server.send(method, path, &[], None);
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
-        assert!(answer.body.is_empty());
+        if method == "HEAD" {
+            assert!(answer.status(405).body.is_empty());
+        } else {
+            let message = answer.refused(405, "method-not-allowed");
+            assert!(
+                message.contains(method) && message.contains(allow),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_decoded_is_404_with_json() {
+    let server = Server::start();
+    for path in ["/image/original/%ff%fe", "/image/details/original/%ff"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
+        assert!(answer.contains("application/json"), "{path}: {answer}");
+        assert!(answer.contains("-found\""), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn a_head_beyond_every_measure_is_refused_and_harms_nothing() {
+    let server = Server::start();
+    let mut stream = server.connect();
+    let request = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000));
+    // The server closes on what it has not read, which can overtake its answer.
+    let mut status = [0; 12];
+    let sent = stream.write_all(request.as_bytes());
+    if sent.and_then(|()| stream.read_exact(&mut status)).is_ok() {
+        assert_eq!(&status, b"HTTP/1.1 431");
+    }
+    server.get("/healthz").ok();
+}
+
+#[test]
+fn a_mistake_of_a_client_is_one_line_in_the_log() {
+    let server = Server::start();
+    let before = server.output().lines().count();
+    let answer = server.get("/image/process.png?src=a&resize=%0A2040-01-01%20ERROR%20evil");
+    let id = answer.header("x-request-id").expect("an id").to_owned();
+    answer.refused(400, "invalid-process-path");
+    server.upload_refused("", b"no picture", 400, "discover-error");
+    server.wait_for_output("discover-error");
+    let output = server.output();
+    let lines: Vec<_> = output.lines().skip(before).collect();
+    assert_eq!(lines.len(), 2, "{output}");
+    for (line, words) in lines.iter().zip([
+        ["INFO", id.as_str(), "invalid-process-path", "status=400"],
+        ["INFO", "request", "discover-error", "status=400"],
+    ]) {
+        for word in words {
+            assert!(line.contains(word), "no {word} in: {line}");
+        }
+        assert!(!line.contains("chain="), "{line}");
+    }
+}
+
+#[test]
+fn a_fault_of_ours_is_logged_with_its_chain_and_the_requests_id() {
+    let server = Server::start();
+    let files = server.files();
+    std::fs::rename(&files, files.with_extension("away")).expect("renamed");
+    let answer = server.get("/healthz");
+    let id = answer.header("x-request-id").expect("an id").to_owned();
+    let message = answer.refused(500, "file-io-error");
+    assert!(!message.contains("No such file"), "{message}");
+    server.wait_for_output("file-io-error");
+    let output = server.output();
+    let lines: Vec<_> = output
+        .lines()
+        .filter(|line| line.contains("ERROR"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{output}");
+    for word in [&id, "chain=", "No such file", "status=500", "/healthz"] {
+        assert!(lines[0].contains(word), "no {word} in: {}", lines[0]);
     }
 }
 

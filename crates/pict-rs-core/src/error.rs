@@ -44,6 +44,8 @@ codes! {
     AliasNotFound = "alias-not-found",
     /// No upload waits to be claimed under this id: it was claimed, it expired, or never was.
     AlreadyClaimed = "already-claimed",
+    /// The request is not what HTTP asks for.
+    BadRequest = "bad-request",
     /// The bytes are on the blocklist.
     Blocked = "blocked",
     /// A setting has a value that cannot work.
@@ -86,6 +88,10 @@ codes! {
     MediaDisallowed = "media-disallowed",
     /// The media engine failed on data that it should have handled.
     MediaFailed = "media-failed",
+    /// The path exists, not with this method.
+    MethodNotAllowed = "method-not-allowed",
+    /// There is nothing at this path.
+    NotFound = "not-found",
     /// The request's deadline is not a time.
     ParseDeadline = "parse-deadline",
     /// Media work took longer than `media.process_timeout`.

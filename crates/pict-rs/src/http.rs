@@ -10,6 +10,7 @@ mod deadline;
 mod details;
 mod download;
 mod error;
+mod fallback;
 mod form;
 mod health;
 mod image;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, Resource, Route, web};
+use actix_web::{App, HttpRequest, HttpServer, Resource, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
@@ -249,10 +250,8 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
         .into_iter()
         .fold(web::resource(path), Resource::route)
         .app_data(metrics::Route::default());
-    resource.default_service(web::to(move || async move {
-        HttpResponse::MethodNotAllowed()
-            .insert_header(("Allow", allow))
-            .finish()
+    resource.default_service(web::to(move |request: HttpRequest| async move {
+        fallback::method_not_allowed(&request, allow)
     }))
 }
 
@@ -273,8 +272,10 @@ pub async fn serve(
         App::new()
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
+            .wrap(from_fn(fallback::in_json))
             .wrap(from_fn(request::identify))
             .configure(routes)
+            .default_service(web::to(fallback::not_found))
     })
     .workers(std::thread::available_parallelism().map_or(1, usize::from))
     .tcp_nodelay(true)

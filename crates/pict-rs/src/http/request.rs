@@ -166,7 +166,8 @@ fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
                 tracing::error!(%method, path, status, code = error.code().as_str(), chain = chain(error), "{error}");
             }
             Some(ApiError(error)) => {
-                tracing::info!(%method, path, status, code = error.code().as_str(), "{error}");
+                let message = one_line(error);
+                tracing::info!(%method, path, status, code = error.code().as_str(), "{message}");
             }
             None => tracing::info!(%method, path, status, "{error}"),
         }
@@ -174,6 +175,19 @@ fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
         let ms = started.elapsed().as_millis();
         tracing::info!(%method, path, status, ms, "finished");
     }
+}
+
+/// A message can hold what a client sent, which must not look like lines of ours.
+fn one_line(error: &impl ToString) -> String {
+    let mut line = String::new();
+    for c in error.to_string().chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }
 
 /// Delete tokens are secrets and stand in a path.
