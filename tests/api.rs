@@ -32,6 +32,8 @@ mod internal;
 mod metrics;
 /// A file that stands in for missing ones.
 mod not_found;
+/// The description of the API.
+mod openapi;
 /// Originals: headers, ranges, conditions.
 mod original;
 /// Variants.

@@ -18,6 +18,7 @@ mod internal;
 mod limits;
 pub mod metrics;
 mod missing;
+mod openapi;
 mod pages;
 mod process;
 mod request;
@@ -139,6 +140,14 @@ fn routes(app: &mut web::ServiceConfig) {
         "/healthz",
         get_or_head,
         [web::get().to(health::check), web::head().to(health::check)],
+    ))
+    .service(resource(
+        "/openapi.json",
+        get_or_head,
+        [
+            web::get().to(openapi::serve),
+            web::head().to(openapi::serve),
+        ],
     ))
     .service(
         web::scope("/internal")

@@ -1,0 +1,213 @@
+//! `GET /openapi.json`: what this server can be asked, for programs to read.
+//!
+//! A path is a line in [`paths`], a shape of JSON one in [`schemas`]. A test compares the lines
+//! with the route table in both directions. The codes of errors are those of the program.
+
+mod paths;
+mod schemas;
+
+use std::sync::OnceLock;
+
+use actix_web::HttpResponse;
+use serde_json::{Map, Value, json};
+
+/// `GET /openapi.json`
+pub async fn serve() -> HttpResponse {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let text = DOCUMENT.get_or_init(|| document().to_string());
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(text.as_str())
+}
+
+fn document() -> Value {
+    let mut paths = Map::new();
+    for (path, operations) in paths::all() {
+        let methods = operations.iter().flat_map(Operation::items);
+        paths.insert(path.to_owned(), Value::Object(methods.collect()));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pict-rs",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "A self-hosted image server: stores, cleans, serves and transforms pictures",
+            "license": { "name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": {
+                "apiKey": { "type": "apiKey", "in": "header", "name": "X-Api-Token" },
+            },
+        },
+    })
+}
+
+/// What one or more methods of a path do.
+struct Operation {
+    methods: &'static [&'static str],
+    id: &'static str,
+    summary: &'static str,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Vec<(u16, Value)>,
+    needs_key: bool,
+}
+
+impl Operation {
+    fn new(methods: &'static [&'static str], id: &'static str, summary: &'static str) -> Self {
+        Self {
+            methods,
+            id,
+            summary,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            needs_key: false,
+        }
+    }
+
+    fn parameters(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
+    fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// A success with JSON of this schema.
+    fn json(mut self, status: u16, schema: &str, description: &str) -> Self {
+        let content = json!({ "application/json": { "schema": reference(schema) } });
+        let answer = json!({ "description": description, "content": content });
+        self.answers.push((status, answer));
+        self
+    }
+
+    /// A success without a body.
+    fn empty(mut self, status: u16, description: &str) -> Self {
+        let answer = json!({ "description": description });
+        self.answers.push((status, answer));
+        self
+    }
+
+    /// A success with the bytes of a file.
+    fn media(mut self, status: u16, description: &str) -> Self {
+        let answer =
+            json!({ "description": description, "content": { "image/*": {}, "video/*": {} } });
+        self.answers.push((status, answer));
+        self
+    }
+
+    /// Mistakes that can be made.
+    fn refusals(mut self, statuses: impl IntoIterator<Item = (u16, &'static str)>) -> Self {
+        for (status, description) in statuses {
+            self.answers.push((status, schemas::error(description)));
+        }
+        self
+    }
+
+    /// Only for the holder of the API key.
+    fn with_key(mut self) -> Self {
+        self.needs_key = true;
+        self.refusals([(401, "The API key is missing or wrong")])
+    }
+
+    /// One entry for each method.
+    fn items(&self) -> impl Iterator<Item = (String, Value)> {
+        self.methods.iter().map(|method| {
+            let is_head = *method == "HEAD";
+            let mut responses: Map<_, _> = self
+                .answers
+                .iter()
+                .map(|(status, answer)| (status.to_string(), answer.clone()))
+                .collect();
+            responses.insert(
+                "5XX".into(),
+                schemas::error("A fault of the server, or too busy"),
+            );
+            if is_head {
+                // It has the headers of GET and never a body.
+                for answer in responses.values_mut().filter_map(Value::as_object_mut) {
+                    answer.remove("content");
+                }
+            }
+            let id = match *method {
+                method if self.methods[0] == method => self.id.to_owned(),
+                method => format!("{}By{method}", self.id),
+            };
+            let mut item = json!({
+                "operationId": id,
+                "summary": self.summary,
+                "parameters": self.parameters,
+                "responses": responses,
+            });
+            if let Some(body) = &self.body {
+                item["requestBody"] = body.clone();
+            }
+            if self.needs_key {
+                item["security"] = json!([{ "apiKey": [] }]);
+            }
+            (method.to_ascii_lowercase(), item)
+        })
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pict_rs_core::ErrorCode;
+
+    #[test]
+    fn every_code_of_errors_is_listed() {
+        let document = document();
+        let codes = &document["components"]["schemas"]["ErrorCode"]["enum"];
+        let codes: Vec<_> = codes.as_array().expect("a list").iter().collect();
+        let ours: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes, ours);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_names_are_unique() {
+        let document = document();
+        let mut found = Vec::new();
+        walk(&document, &mut found);
+        assert!(found.len() > 20);
+        for (key, value) in &found {
+            if key == "$ref" {
+                let path = value.trim_start_matches('#');
+                assert!(document.pointer(path).is_some(), "{value}");
+            }
+        }
+        let mut names: Vec<_> = found
+            .iter()
+            .filter(|(key, _)| key == "operationId")
+            .collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all, "two operations have one name");
+    }
+
+    fn walk(value: &Value, found: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(entries) => {
+                for (key, value) in entries {
+                    if let Value::String(text) = value {
+                        found.push((key.clone(), text.clone()));
+                    }
+                    walk(value, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| walk(value, found)),
+            _ => {}
+        }
+    }
+}

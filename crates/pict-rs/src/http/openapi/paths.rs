@@ -1,0 +1,216 @@
+//! One entry for each path of the route table.
+
+use super::Operation;
+use super::schemas::{form, in_path, process, subject, text, upload_query};
+
+const GET: &[&str] = &["GET"];
+const GET_OR_HEAD: &[&str] = &["GET", "HEAD"];
+const POST: &[&str] = &["POST"];
+
+/// Every path with what its methods do.
+pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
+    let mut all = images();
+    all.extend(details());
+    all.extend(internal());
+    all.extend([
+        (
+            "/healthz",
+            vec![
+                Operation::new(GET_OR_HEAD, "health", "Can the server do its work?")
+                    .empty(200, "Yes"),
+            ],
+        ),
+        (
+            "/openapi.json",
+            vec![
+                Operation::new(GET_OR_HEAD, "openapi", "This document").json(
+                    200,
+                    "Any",
+                    "OpenAPI 3.1",
+                ),
+            ],
+        ),
+    ]);
+    all
+}
+
+fn images() -> Vec<(&'static str, Vec<Operation>)> {
+    let upload = |id, summary| {
+        Operation::new(POST, id, summary)
+            .parameters(upload_query())
+            .body(form())
+            .refusals([
+                (400, "The form, the query or a file is not acceptable"),
+                (413, "A file has too many bytes"),
+            ])
+    };
+    let serve = |id, summary| {
+        Operation::new(GET_OR_HEAD, id, summary)
+            .media(200, "The file")
+            .media(206, "The range that was asked for")
+            .empty(304, "As If-None-Match or If-Modified-Since know it")
+            .empty(412, "If-Match or If-Unmodified-Since do not hold")
+            .refusals([
+                (400, "The query is not valid"),
+                (404, "There is no such media"),
+                (416, "The range cannot be had"),
+            ])
+    };
+    vec![
+        (
+            "/image",
+            vec![upload("upload", "Take files in").json(201, "Uploads", "All files are stored")],
+        ),
+        (
+            "/image/backgrounded",
+            vec![upload("uploadInBackground", "Take files in later").json(
+                202,
+                "UploadIds",
+                "All files wait",
+            )],
+        ),
+        (
+            "/image/backgrounded/claim",
+            vec![
+                Operation::new(GET, "claim", "What became of such a file, once")
+                    .parameters([text("upload_id", "As the upload answered")])
+                    .json(200, "Uploads", "It was taken in")
+                    .empty(204, "Not yet")
+                    .refusals([
+                        (400, "Nothing waits under this id"),
+                        (422, "It was refused"),
+                    ]),
+            ],
+        ),
+        (
+            "/image/original/{alias}",
+            vec![
+                serve("original", "A file as it is stored")
+                    .parameters([in_path("alias", "As the upload answered")]),
+            ],
+        ),
+        (
+            "/image/original",
+            vec![serve("originalByQuery", "A file as it is stored").parameters(subject())],
+        ),
+        (
+            "/image/process.{ext}",
+            vec![
+                serve("process", "A variant; GET makes it, HEAD never does").parameters(process()),
+            ],
+        ),
+        (
+            "/image/process_backgrounded.{ext}",
+            vec![
+                Operation::new(GET, "processInBackground", "Have a variant made later")
+                    .parameters(process())
+                    .json(202, "Ok", "It is made, or will be")
+                    .refusals([
+                        (400, "The query is not valid"),
+                        (404, "There is no such media"),
+                    ]),
+            ],
+        ),
+        (
+            "/image/delete/{token}/{alias}",
+            vec![
+                Operation::new(&["DELETE", "GET"], "delete", "Remove an alias")
+                    .parameters([
+                        in_path("token", "As the upload answered"),
+                        in_path("alias", "As the upload answered"),
+                    ])
+                    .empty(204, "It is gone, or never was")
+                    .refusals([
+                        (400, "The server is read-only"),
+                        (403, "The token is wrong"),
+                    ]),
+            ],
+        ),
+    ]
+}
+
+fn details() -> Vec<(&'static str, Vec<Operation>)> {
+    let look = |id, summary, schema| {
+        Operation::new(GET_OR_HEAD, id, summary)
+            .json(200, schema, "It is known")
+            .refusals([
+                (400, "The query is not valid"),
+                (404, "There is no such media, or no such variant yet"),
+            ])
+    };
+    vec![
+        (
+            "/image/details/original/{alias}",
+            vec![
+                look("details", "Facts of a file", "DetailsAnswer")
+                    .parameters([in_path("alias", "As the upload answered")]),
+            ],
+        ),
+        (
+            "/image/details/original",
+            vec![look("detailsByQuery", "Facts of a file", "DetailsAnswer").parameters(subject())],
+        ),
+        (
+            "/image/details/process.{ext}",
+            vec![
+                look(
+                    "detailsOfVariant",
+                    "Facts of a variant that was made",
+                    "DetailsAnswer",
+                )
+                .parameters(process()),
+            ],
+        ),
+        (
+            "/image/blurhash",
+            vec![look("blurhash", "The blurhash of a file", "Blurhash").parameters(subject())],
+        ),
+    ]
+}
+
+/// For the holder of the API key.
+fn internal() -> Vec<(&'static str, Vec<Operation>)> {
+    let about_one = |methods, id, summary, schema| {
+        Operation::new(methods, id, summary)
+            .parameters(subject())
+            .json(200, schema, "Done")
+            .refusals([
+                (400, "The query is not valid, or the server is read-only"),
+                (404, "There is no such media"),
+            ])
+            .with_key()
+    };
+    vec![
+        (
+            "/internal/purge",
+            vec![about_one(
+                POST,
+                "purge",
+                "Remove a content with all its aliases",
+                "Aliases",
+            )],
+        ),
+        (
+            "/internal/delete",
+            vec![about_one(POST, "deleteAlias", "Remove one alias", "Ok")],
+        ),
+        (
+            "/internal/aliases",
+            vec![about_one(
+                GET_OR_HEAD,
+                "aliases",
+                "All aliases of the same content",
+                "Aliases",
+            )],
+        ),
+        (
+            "/internal/identifier",
+            vec![about_one(
+                GET_OR_HEAD,
+                "identifier",
+                "Where the file lies under the store's root",
+                "Identifier",
+            )],
+        ),
+    ]
+}

@@ -1,0 +1,193 @@
+//! Shapes of JSON, and parameters that several paths have.
+
+use pict_rs_core::ErrorCode;
+use pict_rs_media::OutputFormat;
+use serde_json::{Value, json};
+
+use super::reference;
+
+/// `components.schemas`.
+pub fn all() -> Value {
+    let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+    let details = json!({
+        "width": { "type": "integer", "minimum": 0, "maximum": 65535 },
+        "height": { "type": "integer", "minimum": 0, "maximum": 65535 },
+        "frames": { "type": ["integer", "null"], "description": "Null for a still" },
+        "content_type": { "type": "string" },
+        "created_at": { "type": "string", "format": "date-time" },
+        "blurhash": { "type": "string" },
+        "format": { "enum": ["Image", "Animation", "Video"] },
+        "duration": { "type": "number", "description": "Seconds of one run of an animation" },
+    });
+    let of_details = [
+        "width",
+        "height",
+        "frames",
+        "content_type",
+        "created_at",
+        "format",
+    ];
+    let mut answer = details.clone();
+    answer["msg"] = ok();
+    let mut of_answer = of_details.to_vec();
+    of_answer.push("msg");
+    json!({
+        "ErrorCode": { "type": "string", "enum": codes },
+        "Error": object(json!({ "msg": { "type": "string" }, "code": reference("ErrorCode") }), &["msg", "code"]),
+        "Ok": object(json!({ "msg": ok() }), &["msg"]),
+        "Details": object(details, &of_details),
+        "DetailsAnswer": object(answer, &of_answer),
+        "Blurhash": object(json!({ "msg": ok(), "blurhash": { "type": "string" } }), &["msg", "blurhash"]),
+        "Upload": object(
+            json!({
+                "file": { "type": "string", "description": "The alias" },
+                "alias": { "type": "string" },
+                "delete_token": { "type": "string" },
+                "details": reference("Details"),
+            }),
+            &["file", "alias", "delete_token", "details"],
+        ),
+        "Uploads": object(
+            json!({ "msg": ok(), "files": list("Upload"), "uploads": list("Upload") }),
+            &["msg", "files", "uploads"],
+        ),
+        "UploadId": object(
+            json!({ "upload_id": { "type": "string", "format": "uuid" } }),
+            &["upload_id"],
+        ),
+        "UploadIds": object(json!({ "msg": ok(), "uploads": list("UploadId") }), &["msg", "uploads"]),
+        "Aliases": object(
+            json!({ "msg": ok(), "aliases": { "type": "array", "items": { "type": "string" } } }),
+            &["msg", "aliases"],
+        ),
+        "Identifier": object(
+            json!({ "msg": ok(), "identifier": { "type": "string" } }),
+            &["msg", "identifier"],
+        ),
+        "Any": { "type": "object" },
+    })
+}
+
+/// An answer that says what went wrong.
+pub fn error(description: &str) -> Value {
+    let content = json!({ "application/json": { "schema": reference("Error") } });
+    json!({ "description": description, "content": content })
+}
+
+/// The form of uploads.
+pub fn form() -> Value {
+    let file = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+    let images = json!({ "type": "array", "items": file, "minItems": 1 });
+    let schema = json!({
+        "type": "object",
+        "properties": { "images[]": images },
+        "required": ["images[]"],
+        "additionalProperties": false,
+    });
+    json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } })
+}
+
+/// A part of the path.
+pub fn in_path(name: &str, description: &str) -> Value {
+    parameter(
+        name,
+        "path",
+        json!({ "type": "string", "minLength": 1 }),
+        description,
+    )
+}
+
+/// A text in the query.
+pub fn text(name: &str, description: &str) -> Value {
+    parameter(name, "query", json!({ "type": "string" }), description)
+}
+
+/// What a variant can be written as.
+fn extension() -> Value {
+    let mut known: Vec<_> = OutputFormat::ALL
+        .into_iter()
+        .filter(|format| format.is_writable())
+        .map(OutputFormat::extension)
+        .collect();
+    known.extend(["jpg", "jpeg"]);
+    known.sort_unstable();
+    known.dedup();
+    parameter("ext", "path", json!({ "enum": known }), "What to write")
+}
+
+/// Which media a query is about.
+pub fn subject() -> [Value; 2] {
+    [
+        text("alias", "The alias; one of alias and proxy is needed"),
+        text("proxy", "The URL that was proxied; wins over alias"),
+    ]
+}
+
+/// The same for variants, with the operations.
+pub fn process() -> Vec<Value> {
+    let mut all = vec![
+        extension(),
+        text("src", "The alias; one of src, alias and proxy is needed"),
+    ];
+    all.extend(subject());
+    all.extend(operations());
+    all
+}
+
+/// Applied in the order of the query.
+fn operations() -> [Value; 5] {
+    [
+        text("resize", "N, FILTER.N, .aN or FILTER.aN"),
+        text("thumbnail", "N: fit into N × N pixels"),
+        text("crop", "WxH, each 1 to 20: an aspect ratio"),
+        text("blur", "The sigma of a gaussian blur"),
+        text("identity", "Nothing"),
+    ]
+}
+
+/// Stricter limits and operations for one upload.
+pub fn upload_query() -> Vec<Value> {
+    let number = |name, description| {
+        let schema = json!({ "type": "integer", "minimum": 0 });
+        parameter(name, "query", schema, description)
+    };
+    let switch = |name| {
+        let schema = json!({ "type": "boolean" });
+        parameter(name, "query", schema, "False refuses this kind of media")
+    };
+    let mut all = vec![
+        number("max_width", "Pixels"),
+        number("max_height", "Pixels"),
+        number("max_area", "Pixels"),
+        number("max_frame_count", "Frames"),
+        number("max_file_size", "MiB"),
+        switch("allow_image"),
+        switch("allow_animation"),
+        switch("allow_video"),
+    ];
+    all.extend(operations());
+    all
+}
+
+/// Any parameter.
+fn parameter(name: &str, place: &str, schema: Value, description: &str) -> Value {
+    json!({
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "schema": schema,
+        "description": description,
+    })
+}
+
+fn ok() -> Value {
+    json!({ "const": "ok" })
+}
+
+fn list(of: &str) -> Value {
+    json!({ "type": "array", "items": reference(of) })
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required })
+}
