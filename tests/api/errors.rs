@@ -140,6 +140,7 @@ fn a_head_beyond_every_measure_is_refused_and_harms_nothing() {
 #[test]
 fn a_mistake_of_a_client_is_one_line_in_the_log() {
     let server = Server::start();
+    server.wait_for_output("starting service");
     let before = server.output().lines().count();
     let answer = server.get("/image/process.png?src=a&resize=%0A2040-01-01%20ERROR%20evil");
     let id = answer.header("x-request-id").expect("an id").to_owned();

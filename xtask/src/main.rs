@@ -1,5 +1,5 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench | load`.
+//! bench | load | conform`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
 //! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],
@@ -9,6 +9,7 @@
     reason = "a command-line tool whose output is its purpose"
 )]
 
+mod against;
 mod apt;
 mod bench;
 mod cache;
@@ -44,6 +45,8 @@ enum Chore {
     Bench(bench::Args),
     /// Let many clients upload and ask for variants, all at once, for minutes.
     Load(load::Args),
+    /// Send one list of requests to pict-rs and to another server, and print the differences.
+    Conform(against::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
     Flake(flake::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Load(args) => load::run(&args),
+        Chore::Conform(args) => against::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };
     match result {

@@ -1,0 +1,151 @@
+//! Differences from the existing pict-rs that are wanted. Each is explained in
+//! `docs/compatibility.md`, which a test compares with this list.
+
+/// A wanted difference.
+pub struct Expected {
+    /// Begins the names of the steps that have it; empty for all.
+    step: &'static str,
+    /// Begins what of the answer differs.
+    aspect: &'static str,
+    /// What we say there, if only that is wanted.
+    ours: Option<&'static str>,
+    /// Stands in `docs/compatibility.md`.
+    pub reason: &'static str,
+}
+
+const fn row(
+    step: &'static str,
+    aspect: &'static str,
+    ours: Option<&'static str>,
+    reason: &'static str,
+) -> Expected {
+    Expected {
+        step,
+        aspect,
+        ours,
+        reason,
+    }
+}
+
+const SHAPES: &str = "Both shapes of the upload answer are sent";
+const EVERY_MSG: &str = "`msg` is in every JSON answer";
+const NOT_FOUND: &str = "A missing alias is 404 with a JSON body";
+const METHOD: &str = "A wrong method is 405 with `Allow` everywhere";
+const ALWAYS_JSON: &str = "Every refusal has a JSON body";
+const BAD_QUERY: &str = "A bad operation or query is 400";
+const TOO_LARGE: &str = "A file that is too large is 413";
+const TAKEN: &str = "An alias that is taken is 400";
+const RANGE: &str = "A malformed `Range` is ignored";
+const SINCE: &str = "`If-Modified-Since` with the `Last-Modified` just sent answers 304";
+const CODES: &str = "Codes that name a helper program are named after what is wrong";
+const BACKGROUND: &str = "An upload id that is unknown is 400 at once";
+const HEAD: &str = "HEAD works wherever GET does";
+const DURATION: &str = "Details of an animation have its `duration`";
+
+/// The first that fits counts.
+pub const EXPECTED: &[Expected] = &[
+    row("upload", "json.uploads", None, SHAPES),
+    row("claim", "json.uploads", None, SHAPES),
+    row("import", "json.uploads", None, SHAPES),
+    row("upload", "json.files[].alias", None, SHAPES),
+    row("claim", "json.files[].alias", None, SHAPES),
+    row("import", "json.files[].alias", None, SHAPES),
+    row("", "json.files[].details.duration", None, DURATION),
+    row("details", "json.duration", None, DURATION),
+    row("upload too much", "", None, TOO_LARGE),
+    row(
+        "upload text",
+        "json.code",
+        Some("\"discover-error\""),
+        CODES,
+    ),
+    row("upload a cut file", "", Some("\"media-damaged\""), CODES),
+    row(
+        "claim a failure",
+        "json.code",
+        Some("\"discover-error\""),
+        CODES,
+    ),
+    row("upload with", "status", Some("400"), BAD_QUERY),
+    row("a bad operation", "status", Some("400"), BAD_QUERY),
+    row("import again", "status", Some("400"), TAKEN),
+    row("health by HEAD", "", None, HEAD),
+    row("health by POST", "", None, METHOD),
+    row("upload by GET", "", None, METHOD),
+    row("original by POST", "", None, METHOD),
+    row("purge by GET", "", None, METHOD),
+    row("no such", "", None, ALWAYS_JSON),
+    row("original, no range at all", "", None, RANGE),
+    row("original, its time known", "", None, SINCE),
+    row("original, two ranges", "", None, ALWAYS_JSON),
+    row("original, beyond the end", "", None, ALWAYS_JSON),
+    row("original, other units", "", None, ALWAYS_JSON),
+    row("original, absent", "", None, NOT_FOUND),
+    row("original, deleted", "", None, NOT_FOUND),
+    row("original, purged", "", None, NOT_FOUND),
+    row("variant, absent", "", None, NOT_FOUND),
+    row("variant in the background, absent", "", None, NOT_FOUND),
+    row("", "json.code", Some("\"alias-not-found\""), NOT_FOUND),
+    row("", "json.code", Some("\"proxy-not-found\""), NOT_FOUND),
+    row("claim what never was", "", None, BACKGROUND),
+    row("claim again", "", None, BACKGROUND),
+    row("details", "json.msg", Some("ok"), EVERY_MSG),
+    row("prune_missing", "json.msg", Some("ok"), EVERY_MSG),
+    row(
+        "variant in the background",
+        "json.msg",
+        Some("ok"),
+        EVERY_MSG,
+    ),
+    row(
+        "variant in the background",
+        "json",
+        Some("object"),
+        EVERY_MSG,
+    ),
+    row("variant in the background", "content-type", None, EVERY_MSG),
+    row("variant in the background", "body", None, EVERY_MSG),
+];
+
+/// Why a difference is wanted, if it is.
+pub fn reason(step: &str, aspect: &str, ours: &str) -> Option<&'static str> {
+    let fits = |row: &&Expected| {
+        step.starts_with(row.step)
+            && aspect.starts_with(row.aspect)
+            && row.ours.is_none_or(|wanted| wanted == ours)
+    };
+    EXPECTED.iter().find(fits).map(|row| row.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wanted_difference_is_documented() {
+        let docs = include_str!("../../../docs/compatibility.md");
+        // Lines are broken there where they are full.
+        let docs = docs
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_lowercase();
+        for row in EXPECTED {
+            let reason = row.reason.to_lowercase();
+            assert!(
+                docs.contains(&reason),
+                "docs/compatibility.md lacks: {}",
+                row.reason
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_wants_has_no_reason() {
+        assert_eq!(reason("original", "status", "200"), None);
+        assert_eq!(
+            reason("upload jpeg", "json.files[].alias", "string"),
+            Some(SHAPES)
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! What chores share with tests: the differential driver, which must be able to fail.
+
+pub mod conform;
