@@ -8,6 +8,8 @@ mod background;
 mod blocklist;
 /// Full queues, big work, one conversion for many.
 mod busy;
+/// The checklist of a drop-in, a test for each box.
+mod contract;
 /// Clients that say how long they wait, and that ask where the time went.
 mod deadline;
 /// Removing, by owner and by content.

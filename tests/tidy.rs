@@ -214,6 +214,29 @@ fn documented_defaults_are_the_real_ones() {
 }
 
 #[test]
+fn every_box_of_the_checklist_has_its_tests() {
+    let documented = read(Path::new("docs/testing.md"));
+    let (_, part) = documented
+        .split_once("## The checklist of a drop-in")
+        .expect("a checklist");
+    let (part, _) = part.split_once("\n## ").expect("another part");
+    let sources: String = files()
+        .iter()
+        .filter(|path| has_extension(path, "rs"))
+        .map(|path| read(path))
+        .collect();
+    let mut boxes = 0;
+    for row in part.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let tests = row.rsplit(" | ").next().unwrap_or_default();
+        for name in tests.split('`').skip(1).step_by(2) {
+            assert!(sources.contains(&format!("fn {name}()")), "no test {name}");
+        }
+        boxes += 1;
+    }
+    assert!(boxes >= 15, "{boxes}");
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     for path in files().iter().filter(|path| has_extension(path, "md")) {
         let folder = root().join(path);
