@@ -65,10 +65,16 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
 /// # Errors
 /// When it cannot be parsed; names the setting.
 pub fn filter(config: &LoggingConfig) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(&config.targets).with_context(|| {
+    let filter = EnvFilter::try_new(&config.targets).with_context(|| {
         format!(
             "tracing.logging.targets = \"{}\" is no filter",
             config.targets
         )
+    })?;
+    // What a stranger sends that is no HTTP would stand there as an error of ours.
+    Ok(if config.targets.contains("actix_http") {
+        filter
+    } else {
+        filter.add_directive("actix_http::h1=off".parse()?)
     })
 }
