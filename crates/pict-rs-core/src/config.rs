@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub api_key_file: Option<PathBuf>,
     /// More keys, each as good as `api_key`, so that keys can be changed one client at a time.
     pub api_keys: Secrets,
+    /// File that holds `api_keys`, one a line.
+    pub api_keys_file: Option<PathBuf>,
     /// How long the audit log remembers removals.
     pub audit_retention: Span,
     /// Files per upload request.
@@ -97,6 +99,7 @@ impl Default for ServerConfig {
             api_key: None,
             api_key_file: None,
             api_keys: Secrets::default(),
+            api_keys_file: None,
             audit_retention: Span::days(365),
             max_file_count: 1,
             temporary_directory: None,

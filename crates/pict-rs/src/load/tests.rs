@@ -355,6 +355,24 @@ fn secrets_come_from_files() {
 }
 
 #[test]
+fn a_file_of_several_keys_has_one_a_line() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("keys");
+    std::fs::write(&file, "one\r\n\n two \nthree,four\n").expect("written");
+    let builder = config::Config::builder()
+        .set_override("server.api_keys_file", file.display().to_string())
+        .expect("set");
+    let merged = builder.build_cloned().expect("built");
+    let whole = secrets::read(&merged, builder).expect("read");
+    let keys: Vec<String> = whole
+        .build()
+        .expect("built")
+        .get("server.api_keys")
+        .expect("a list");
+    assert_eq!(keys, ["one", "two", "three,four"]);
+}
+
+#[test]
 fn a_secret_that_is_given_twice_or_cannot_be_read_is_refused_and_not_shown() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("key");
