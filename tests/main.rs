@@ -10,6 +10,8 @@ mod api;
 mod cleaning;
 /// Arguments, exit codes and messages of a program that does not serve.
 mod cli;
+/// Programs of others that speak to a server.
+mod clients;
 /// The differential driver, against two servers of ours.
 mod conform;
 /// Death in the middle of work, and what the next start finds.

@@ -14,6 +14,7 @@ mod apt;
 mod bench;
 mod cache;
 mod client;
+mod clients;
 mod command;
 mod deny;
 mod direction;
@@ -45,6 +46,8 @@ enum Chore {
     Bench(bench::Args),
     /// Let many clients upload and ask for variants, all at once, for minutes.
     Load(load::Args),
+    /// Fetch others' clients for the tests, and print the folder for PICTRS_TEST_CLIENTS_DIR.
+    Clients,
     /// Send one list of requests to pict-rs and to another server, and print the differences.
     Conform(against::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Load(args) => load::run(&args),
+        Chore::Clients => clients::run(),
         Chore::Conform(args) => against::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };

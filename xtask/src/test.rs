@@ -13,13 +13,13 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cache, command, deny, direction, dist::Dist, flake, provision};
+use crate::{cache, clients, command, deny, direction, dist::Dist, flake, provision};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
-    /// cross, nix, advisories. `all` leaves out advisories, whose database no package registry
+    /// cross, clients, nix, advisories. `all` leaves out advisories, whose database no package registry
     /// carries: name them where the network allows it.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     require: Vec<String>,
@@ -31,12 +31,13 @@ pub struct Args {
     no_install: bool,
 }
 
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "all",
     "programs",
     "postgres",
     "s3",
     "cross",
+    "clients",
     "nix",
     "advisories",
 ];
@@ -108,6 +109,9 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if !args.quick {
         static_binaries(args, gate)?;
     }
+    if !args.quick {
+        others_clients(args, gate)?;
+    }
     gate.stage("tests", |gate| {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
         gate.cargo_test(args, &targets)
@@ -176,6 +180,21 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("reproducible", |_| dist.verify_first())
 }
 
+/// Fetches what speaks to a server and is not ours.
+fn others_clients(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("clients", |gate| {
+        match clients::prepare(!args.no_install) {
+            Ok(folder) => gate.clients = Some(folder),
+            Err(error) if args.requires("clients") => return Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("no clients of others, their tests will say SKIPPED");
+            }
+        }
+        Ok(())
+    })
+}
+
 /// The flake, against the stand-in for nixpkgs.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("nix", |gate| match flake::gate(!args.no_install) {
@@ -195,6 +214,8 @@ fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
 struct Gate {
     /// The folder with the static binaries.
     binaries: Option<PathBuf>,
+    /// The folder with others' clients.
+    clients: Option<PathBuf>,
     rows: Vec<Row>,
     tally: Tally,
     note: Option<&'static str>,
@@ -244,6 +265,9 @@ impl Gate {
         }
         if let Some(folder) = &self.binaries {
             command.env("PICTRS_TEST_CROSS_DIR", folder);
+        }
+        if let Some(folder) = &self.clients {
+            command.env("PICTRS_TEST_CLIENTS_DIR", folder);
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))

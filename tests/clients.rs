@@ -1,0 +1,148 @@
+//! Programs of others, unmodified, against this server: the published examples of the existing
+//! pict-rs and schemathesis. They speak to `localhost:8080`, so each gets a network of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::server::program;
+use crate::support::{Launch, disk, programs};
+
+/// Starts the server, runs the client in its folder, and ends with the client's status.
+const SCRIPT: &str = r#"
+set -u
+PATH=$PATH:/usr/sbin:/sbin
+ip link set lo up || exit 90
+home=$1 folder=$2 server=$3
+shift 3
+cd "$home" || exit 91
+PICTRS__SERVER__MAX_FILE_COUNT=10 $server run -a 127.0.0.1:8080 --api-key key >server.log 2>&1 &
+id=$!
+tries=0
+until curl -sf http://127.0.0.1:8080/healthz; do
+    tries=$((tries + 1))
+    if [ $tries -gt 300 ]; then cat server.log; exit 92; fi
+    sleep 0.1
+done
+cd "$folder" || exit 93
+"$@"
+status=$?
+kill $id
+wait $id
+exit $status
+"#;
+
+/// What `cargo xtask test` has fetched, if it has, and if a network can be made here.
+fn prepared(test: &str) -> Option<PathBuf> {
+    let skip = |reason: &str| {
+        programs::skip("clients", test, reason);
+        None
+    };
+    let Some(folder) = std::env::var_os("PICTRS_TEST_CLIENTS_DIR") else {
+        return skip("PICTRS_TEST_CLIENTS_DIR is not set; cargo xtask test sets it");
+    };
+    let unshare = Command::new("unshare").args(["-rn", "true"]).status();
+    if !unshare.is_ok_and(|status| status.success()) {
+        return skip("unshare cannot make a network here");
+    }
+    Some(folder.into())
+}
+
+/// Runs a client to its end; what it printed, and the server's folder.
+fn run(folder: &Path, client: &[&str]) -> (String, Launch) {
+    let launch = Launch::new();
+    let server = program();
+    let words: Vec<_> = std::iter::once(server.get_program())
+        .chain(server.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut command = Command::new("unshare");
+    // What is meant for the tests is none of the server's business.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PICTRS_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command
+        .args(["-rn", "sh", "-c", SCRIPT, "client"])
+        .arg(launch.folder())
+        .arg(folder)
+        .arg(words.join(" "))
+        .args(client)
+        .output()
+        .expect("unshare can be run");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let log = std::fs::read_to_string(launch.folder().join("server.log")).unwrap_or_default();
+    assert!(
+        output.status.success(),
+        "{client:?} ended with {}:\n{said}\n{errors}\n--- the server said:\n{log}",
+        output.status
+    );
+    assert!(!log.contains("ERROR"), "{log}");
+    (said, launch)
+}
+
+#[test]
+fn the_published_python_example_uploads_eight_files() {
+    let Some(folder) = prepared("the Python example") else {
+        return;
+    };
+    let python = folder.join("python/bin/python").display().to_string();
+    let examples = folder.join("client-examples/python");
+    let (said, launch) = run(&examples, &[&python, "client.py"]);
+    assert_eq!(said.matches("\"delete_token\"").count(), 16, "{said}");
+    // Four pictures, each twice.
+    let files = launch.folder().join("data/files");
+    assert_eq!(disk::objects(&files).len(), 4);
+}
+
+#[test]
+fn the_published_javascript_example_uploads_a_file() {
+    let Some(folder) = prepared("the JavaScript example") else {
+        return;
+    };
+    let examples = folder.join("client-examples/javascript");
+    let (said, launch) = run(&examples, &["node", "client.js"]);
+    assert!(said.contains("msg: 'ok'"), "{said}");
+    let files = launch.folder().join("data/files");
+    assert_eq!(disk::objects(&files).len(), 1);
+}
+
+#[test]
+fn the_published_shell_example_uploads_claims_processes_and_deletes() {
+    let Some(folder) = prepared("the shell example") else {
+        return;
+    };
+    let examples = folder.join("client-examples/bash");
+    let (said, launch) = run(&examples, &["bash", "upload.sh"]);
+    for (kind, times) in [("jpeg", 2), ("gif", 2), ("webp", 2), ("png", 2)] {
+        let line = format!("Original mime: image/{kind}");
+        assert_eq!(said.matches(&line).count(), times, "{said}");
+    }
+    let files = launch.folder().join("data/files");
+    assert!(disk::objects(&files).is_empty());
+}
+
+#[test]
+fn schemathesis_finds_no_answer_that_the_description_lacks() {
+    let Some(folder) = prepared("schemathesis") else {
+        return;
+    };
+    let schemathesis = folder.join("python/bin/schemathesis").display().to_string();
+    let home = Launch::new();
+    let (said, _) = run(
+        home.folder(),
+        &[
+            &schemathesis,
+            "run",
+            "http://127.0.0.1:8080/openapi.json",
+            "-H",
+            "X-Api-Token: key",
+            "--max-examples",
+            "10",
+            "--checks",
+            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+        ],
+    );
+    assert!(said.contains("passed"), "{said}");
+}

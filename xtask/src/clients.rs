@@ -1,0 +1,121 @@
+//! Programs of others that speak to a server: the examples that the existing pict-rs is published
+//! with, unmodified, and schemathesis. They are fetched by the ordinary clients of their
+//! registries into the cache; nothing of them becomes part of this repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::provision::Program;
+use crate::{cache, command, provision};
+
+/// The crate with the examples.
+const CRATE: &str = "pict-rs";
+const VERSION: &str = "0.6.0-rc.6";
+/// What the Python example imports, and the tester.
+const PYTHON: [&str; 3] = [
+    "aiofiles==25.1.0",
+    "aiohttp==3.14.5",
+    "schemathesis==4.32.5",
+];
+
+const PROGRAMS: [Program; 6] = [
+    Program {
+        name: "python3",
+        package: "python3-venv",
+        purpose: "runs the Python example and schemathesis",
+    },
+    Program {
+        name: "node",
+        package: "nodejs",
+        purpose: "runs the JavaScript example",
+    },
+    Program {
+        name: "npm",
+        package: "npm",
+        purpose: "installs what it imports",
+    },
+    Program {
+        name: "curl",
+        package: "curl",
+        purpose: "is the client of the shell example",
+    },
+    Program {
+        name: "jq",
+        package: "jq",
+        purpose: "reads answers in the shell example",
+    },
+    Program {
+        name: "unshare",
+        package: "util-linux",
+        purpose: "gives each client a network of its own, where port 8080 is free",
+    },
+];
+
+/// Fetches everything and prints where it lies.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn run() -> Result<ExitCode> {
+    let folder = prepare(true)?;
+    println!("PICTRS_TEST_CLIENTS_DIR={}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder with `client-examples` and `python`, for `PICTRS_TEST_CLIENTS_DIR`.
+///
+/// # Errors
+/// When something cannot be had.
+pub fn prepare(install: bool) -> Result<PathBuf> {
+    let missing = provision::ensure(&PROGRAMS, install)?;
+    if let Some(program) = missing.first() {
+        bail!("{} is missing: {}", program.name, program.purpose);
+    }
+    let folder = cache::folder("clients")?.join(VERSION);
+    let examples = folder.join("client-examples");
+    if !examples.join("javascript/node_modules/node-fetch").is_dir() {
+        fetch_examples(&folder).context("the examples cannot be had")?;
+        let mut npm = command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund"]);
+        command::run(npm.current_dir(examples.join("javascript")))?;
+    }
+    let python = folder.join("python");
+    // Written last, so that an interrupted installation is done again.
+    let done = python.join("installed");
+    let wanted = PYTHON.join(" ");
+    if !fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
+        command::run(command::new("python3").args(["-m", "venv"]).arg(&python))?;
+        let mut pip = command::new(python.join("bin/pip"));
+        command::run(pip.args(["install", "--quiet"]).args(PYTHON))?;
+        fs::write(done, wanted)?;
+    }
+    Ok(folder)
+}
+
+/// Cargo keeps what it fetches as an archive; asking about a crate fetches it alone, without
+/// what it depends on.
+fn fetch_examples(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut info = command::cargo();
+    info.args(["info", "--quiet", "--registry", "crates-io"]);
+    // Outside the clone, whose own package has the same name.
+    info.arg(format!("{CRATE}@{VERSION}")).current_dir(folder);
+    command::said(&mut info)?;
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .context("cargo has no home")?;
+    let name = format!("{CRATE}-{VERSION}");
+    let mut archives = fs::read_dir(home.join("registry/cache"))?
+        .filter_map(|entry| Some(entry.ok()?.path().join(format!("{name}.crate"))));
+    let archive = archives
+        .find(|archive| archive.is_file())
+        .context("cargo has not kept the crate")?;
+    let mut tar = command::new("tar");
+    tar.arg("-xzf").arg(archive).arg("-C").arg(folder);
+    tar.arg("--strip-components=1")
+        .arg(format!("{name}/client-examples"));
+    command::run(&mut tar)
+}
