@@ -1,6 +1,6 @@
 //! Sends one list of requests to two servers and says where their answers differ.
 //!
-//! The list is [`steps`]; what of an answer counts is in [`observe`]; differences that are known
+//! The list is [`steps`]; what of an answer counts is in [`mod@observe`]; differences that are known
 //! and wanted are in [`expected`]. Start reading at [`compare`].
 
 pub mod expected;
