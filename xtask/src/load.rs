@@ -87,8 +87,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     let peak = server.memory("VmHWM")?;
     drop(server);
+    let code = verdict(seen, peak, args);
     fs::remove_dir_all(&folder)?;
-    Ok(verdict(seen, peak, args))
+    Ok(code)
 }
 
 fn verdict(seen: Seen, peak: u64, args: &Args) -> ExitCode {

@@ -54,6 +54,8 @@ pub use usage::{Total, Usage};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Held while the server runs; two servers on one database would serve each other's past.
 const LOCK: &str = "pict-rs.lock";
 
@@ -140,6 +142,7 @@ impl Repo {
         // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(PATIENCE)
             .connect_with(options.clone())
             .await
             .map_err(repo_error)?;
@@ -152,6 +155,7 @@ impl Repo {
             })?;
         let read = SqlitePoolOptions::new()
             .max_connections(2)
+            .acquire_timeout(PATIENCE)
             .connect_with(options.clone().read_only(true))
             .await
             .map_err(repo_error)?;
@@ -281,6 +285,18 @@ fn broken(column: &str) -> Error {
 }
 
 fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let error = error.into();
+    if let Some(sqlx::Error::PoolTimedOut) = error.downcast_ref() {
+        // A disk that hangs, or too many at once: it passes, so clients may come again.
+        tracing::warn!("the database did not get to a request in time");
+        return Error::user(
+            ErrorCode::TooBusy,
+            format!(
+                "The database has too much to do; a request waits for it for {} seconds at most",
+                PATIENCE.as_secs()
+            ),
+        );
+    }
     Error::internal(ErrorCode::RepoError, "the database failed", error)
 }
 
@@ -364,6 +380,18 @@ mod tests {
         };
         repo.add_upload(&upload).await.expect("added");
         alias
+    }
+
+    #[test]
+    fn whoever_waited_in_vain_may_come_again() {
+        let error = repo_error(sqlx::Error::PoolTimedOut);
+        assert_eq!(error.code(), ErrorCode::TooBusy);
+        assert!(
+            error.is_users(),
+            "no fault, and the message is for the client"
+        );
+        let error = repo_error(sqlx::Error::PoolClosed);
+        assert_eq!(error.code(), ErrorCode::RepoError);
     }
 
     async fn used(repo: &Repo) -> (u64, u64) {

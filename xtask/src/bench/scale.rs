@@ -50,6 +50,9 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
         met: with <= without + 50.0,
     });
 
+    // What is measured is the way to a row, not how long a disk takes to bring it.
+    let mut database = fs::File::open(large.join("database/pict-rs.sqlite3"))?;
+    std::io::copy(&mut database, &mut std::io::sink())?;
     let server = Server::start_program(program, &large)?;
     for (what, path) in [
         ("details", "details/original"),
