@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
+/// The API key of servers under measurement.
+pub const API_KEY: &str = "bench";
 /// No answer may take longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 const BOUNDARY: &str = "a-boundary-that-no-file-has";
@@ -46,7 +48,8 @@ impl Connection {
     /// # Errors
     /// When the connection breaks or the answer is none.
     pub fn ask(&mut self, method: &str, path: &str) -> Result<Answer> {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nX-Api-Token: {API_KEY}\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.answer(method == "HEAD")
     }

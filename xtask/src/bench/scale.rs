@@ -68,9 +68,60 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
             met: p99 <= 1.0,
         });
     }
+    // Contents are a millisecond apart, from 22:13:20 on.
+    let any_page = |dice: &mut Dice| {
+        let second = 80_000 + dice.roll((aliases / 1000).clamp(1, 6_000));
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("hashes?limit=100&timestamp=2023-11-14T{hour:02}:{minute:02}:{second:02}Z")
+    };
+    for (what, limit, path) in [
+        (
+            "a page of 100 contents",
+            20.0,
+            &any_page as &dyn Fn(&mut Dice) -> String,
+        ),
+        ("the sums of all that is stored", 20.0, &|_| {
+            "usage".to_owned()
+        }),
+    ] {
+        let Some(times) = internal(&server, path)? else {
+            println!("  not measured, this build has none: {what}");
+            continue;
+        };
+        let (p50, p99) = (percentile(&times, 0.5), percentile(&times, 0.99));
+        verdicts.push(Verdict {
+            what: format!("{what}, {aliases} aliases"),
+            target: format!("p99 at most {limit} ms"),
+            got: format!("p50 {p50:.2} ms, p99 {p99:.2} ms"),
+            met: p99 <= limit,
+        });
+    }
     let peak = server.memory("VmHWM")?;
     println!("  peak memory {:.1} MB", megabytes(peak));
     Ok(verdicts)
+}
+
+/// Sorted milliseconds of 500 requests to the internal interface, after 50 to warm up;
+/// `None` when there is no such route.
+fn internal(server: &Server, path: &dyn Fn(&mut Dice) -> String) -> Result<Option<Vec<f64>>> {
+    let mut connection = Connection::open(&server.address)?;
+    let mut dice = Dice(500);
+    let mut times = Vec::new();
+    for number in 0..550 {
+        let url = format!("/internal/{}", path(&mut dice));
+        let started = Instant::now();
+        let answer = connection.ask("GET", &url)?;
+        let time = started.elapsed().as_secs_f64() * 1e3;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        ensure!(answer.status == 200, "GET {url}: {}", answer.status);
+        if number >= 50 {
+            times.push(time);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(Some(times))
 }
 
 /// Sorted milliseconds.

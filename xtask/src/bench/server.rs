@@ -20,6 +20,7 @@ use super::{
     report::{Report, Verdict},
     target_folder,
 };
+use crate::client::API_KEY;
 use crate::command;
 
 /// The size of the file that is served warm.
@@ -193,6 +194,7 @@ impl Server {
             .args(["run", "--address", "127.0.0.1:0"])
             .current_dir(folder)
             .env("STATE_DIRECTORY", folder)
+            .env("PICTRS__SERVER__API_KEY", API_KEY)
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
