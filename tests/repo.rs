@@ -4,6 +4,7 @@
 mod proxy;
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
@@ -32,6 +33,20 @@ async fn empty() -> (Repo, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let repo = Repo::open(folder.path()).await.expect("opened");
     (repo, folder)
+}
+
+/// The same database once more. A server that another test starts in this moment holds a copy of
+/// the lock until it becomes a program of its own.
+async fn again(folder: &TempDir) -> Repo {
+    for _ in 0..500 {
+        match Repo::open(folder.path()).await {
+            Err(error) if error.code() == ErrorCode::ConfigInvalid => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened.expect("opened again"),
+        }
+    }
+    panic!("the lock was never given back")
 }
 
 /// Bytes that nobody else has, somewhere in the store.
@@ -385,7 +400,7 @@ async fn what_was_added_is_there_after_a_reopening() {
     let variant = add_variant(&repo, &upload, &thumbnail(9)).await;
     repo.close().await;
     drop(repo);
-    let repo = Repo::open(folder.path()).await.expect("opened again");
+    let repo = again(&folder).await;
     assert_eq!(
         repo.original(&upload.alias).await.expect("asked"),
         Some(upload.original.clone())
@@ -728,7 +743,7 @@ async fn jobs_that_were_held_when_the_server_died_are_due_at_its_next_start() {
     let held = hold(&repo, NOW).await;
     repo.close().await;
     drop(repo);
-    let repo = Repo::open(folder.path()).await.expect("opened again");
+    let repo = again(&folder).await;
     // Even if the clock went back meanwhile.
     assert_eq!(repo.free_jobs(NOW - 500).await.expect("freed"), 2);
     assert!(!repo.finish_job(&held).await.expect("asked"));
