@@ -147,6 +147,47 @@ fn over_their_budget_the_variants_go_that_were_not_used_for_longest() {
 }
 
 #[test]
+fn proxied_media_that_nobody_uses_go_and_uploads_of_the_same_bytes_stay() {
+    let server = Server::start();
+    let shared = pictures::png(&pictures::photo(90, 60));
+    let [proxied, uploaded] = [server.upload(&shared), server.upload(&shared)];
+    let alone = server.upload(&pictures::png(&pictures::photo(50, 60)));
+    server.process("webp", &alone.alias, "thumbnail=30");
+    let launch = server.stop();
+    // As if the first and the third had been fetched, long ago.
+    let fetched = "INSERT INTO proxies SELECT 'http://example.com/' || alias, alias, 1, 1, NULL, \
+                   NULL, 1 FROM aliases WHERE rowid IN (1, 3)";
+    database::change(&launch.folder().join("data"), fetched);
+    let server = launch.start();
+    eventually("the one that nobody shares is gone", || {
+        (stored(&server) == 1).then_some(())
+    });
+    for gone in [&proxied.alias, &alone.alias] {
+        let path = format!("/image/original/{gone}");
+        server.get(&path).refused(404, "alias-not-found");
+    }
+    server.original(&uploaded.alias);
+}
+
+#[test]
+fn over_their_budget_the_proxied_media_go_that_were_not_used_for_longest() {
+    let server = Server::start();
+    let upload = |seed| server.upload(&pictures::png(&pictures::noise(500, 500, seed)));
+    let [older, newer, mine] = [upload(1), upload(2), upload(3)];
+    let launch = server.stop();
+    let fetched = "INSERT INTO proxies SELECT 'http://example.com/' || alias, alias, 1, \
+                   CAST(strftime('%s', 'now') AS BIGINT) * 1000 + rowid, NULL, NULL, 1 \
+                   FROM aliases WHERE rowid IN (1, 2)";
+    database::change(&launch.folder().join("data"), fetched);
+    let server = launch.setting("media.retention.proxy_size", 1).start();
+    eventually("one is dropped", || (stored(&server) == 2).then_some(()));
+    let path = format!("/image/original/{}", older.alias);
+    server.get(&path).refused(404, "alias-not-found");
+    server.original(&newer.alias);
+    server.original(&mine.alias);
+}
+
+#[test]
 fn a_read_only_server_drops_nothing_and_notes_nothing() {
     let (launch, alias) = with_four_variants();
     let data = launch.folder().join("data");
