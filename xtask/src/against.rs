@@ -79,7 +79,7 @@ impl Server {
             "-a",
             "127.0.0.1:0",
         ]);
-        run.args(["--no-log-ansi", "--api-key", key, "filesystem", "-p"]);
+        run.args(["--api-key", key, "filesystem", "-p"]);
         run.arg(folder.join("files"))
             .args(["sqlite", "-p"])
             .arg(folder.join("database"));
