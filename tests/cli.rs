@@ -152,6 +152,22 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
             "object_storage",
             &["object_storage", "not supported"],
         ),
+        (
+            "tracing.console.address",
+            "127.0.0.1:0",
+            &["tracing.console.address", "tokio-console", "tokio_unstable"],
+        ),
+        (
+            "tracing.opentelemetry.url",
+            "localhost:4317",
+            &["tracing.opentelemetry.url", "http://"],
+        ),
+        ("media.external_validation", "x", &["external_validation"]),
+        (
+            "server.certificate",
+            "x.pem",
+            &["server.certificate", "server.private_key"],
+        ),
         ("tracing.logging.format", "xml", &["format", "xml"]),
         (
             "tracing.logging.targets",

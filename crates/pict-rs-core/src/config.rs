@@ -196,7 +196,7 @@ impl Default for LoggingConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ConsoleConfig {
-    /// Needs a special build; refused by this one.
+    /// Socket for tokio-console; needs a special build, others refuse it.
     pub address: Option<SocketAddr>,
     /// Events kept.
     pub buffer_capacity: usize,
@@ -454,10 +454,6 @@ impl Config {
             (
                 "store.type = \"object_storage\"",
                 self.store.r#type == StoreType::ObjectStorage,
-            ),
-            (
-                "tracing.console.address",
-                self.tracing.console.address.is_some(),
             ),
         ];
         if let Some((key, _)) = unsupported.iter().find(|(_, set)| *set) {

@@ -1,10 +1,14 @@
 //! Log lines on standard output, and spans to a collector.
 
+mod console;
+
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use pict_rs_core::config::{LogFormat, LoggingConfig, TracingConfig};
 use tracing_subscriber::fmt::format::FmtSpan;
+#[cfg(not(feature = "otlp"))]
+use tracing_subscriber::layer::Identity;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
@@ -14,7 +18,6 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 pub type Traces = Option<crate::otlp::Exporter>;
 /// This build sends none.
 #[cfg(not(feature = "otlp"))]
-#[derive(Default)]
 pub struct Traces;
 
 /// Starts logging and tracing. What is returned must live as long as the server, and sends the
@@ -39,13 +42,30 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
         LogFormat::Json => lines.json().boxed(),
     };
     let filter = filter(logging)?;
+    let tasks = console::layer(&config.console)?;
     #[cfg(feature = "otlp")]
-    if let Some((exporter, traces)) = crate::otlp::Exporter::start(&config.opentelemetry)? {
+    let (exporter, traces) = crate::otlp::Exporter::start(&config.opentelemetry)?.unzip();
+    #[cfg(not(feature = "otlp"))]
+    let (exporter, traces) = (Traces, None::<Identity>);
+    if traces.is_none() && tasks.is_none() {
+        registry().with(lines).with(filter).init();
+    } else {
         // Each has a filter of its own, which costs a little for every span.
         let lines = lines.with_filter(filter);
-        registry().with(lines).with(traces).init();
-        return Ok(Some(exporter));
+        registry().with(lines).with(traces).with(tasks).init();
     }
+    Ok(exporter)
+}
+
+/// Refuses what [`start`] would refuse, without starting anything.
+///
+/// # Errors
+/// A filter or an address that cannot work; names the setting.
+pub fn check(config: &TracingConfig) -> anyhow::Result<()> {
+    filter(&config.logging)?;
+    console::check(&config.console)?;
+    #[cfg(feature = "otlp")]
+    crate::otlp::check(&config.opentelemetry)?;
     #[cfg(not(feature = "otlp"))]
     anyhow::ensure!(
         config
@@ -56,15 +76,14 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
             .is_empty(),
         "tracing.opentelemetry.url: this program was built without the cargo feature `otlp`"
     );
-    registry().with(lines).with(filter).init();
-    Ok(Traces::default())
+    Ok(())
 }
 
 /// The filter of `tracing.logging.targets`.
 ///
 /// # Errors
 /// When it cannot be parsed; names the setting.
-pub fn filter(config: &LoggingConfig) -> anyhow::Result<EnvFilter> {
+fn filter(config: &LoggingConfig) -> anyhow::Result<EnvFilter> {
     let filter = EnvFilter::try_new(&config.targets).with_context(|| {
         format!(
             "tracing.logging.targets = \"{}\" is no filter",

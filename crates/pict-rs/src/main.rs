@@ -29,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     let loaded = load::load(cli.config_file.as_deref(), environment, cli.overrides())?;
     let config = loaded.config;
     config.validate()?;
-    log::filter(&config.tracing.logging)?;
+    log::check(&config.tracing)?;
     if let Some(file) = &cli.save_to {
         load::save(&loaded.written, file)?;
     }

@@ -49,16 +49,9 @@ impl Exporter {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        let Some(url) = config.url.as_deref().filter(|url| !url.is_empty()) else {
+        let Some((url, filter)) = check(config)? else {
             return Ok(None);
         };
-        if !url.starts_with("http://") {
-            bail!(
-                "tracing.opentelemetry.url = \"{url}\" does not begin with http://; \
-                 for a collector behind TLS put one beside the server"
-            );
-        }
-        let filter = filter(config)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("otlp")
@@ -93,6 +86,23 @@ impl Exporter {
         };
         Ok(Some((exporter, layer)))
     }
+}
+
+/// Where to send which spans; `None` when no traces are wanted.
+///
+/// # Errors
+/// A URL or filter that cannot work; names the setting.
+pub fn check(config: &OpentelemetryConfig) -> anyhow::Result<Option<(&str, EnvFilter)>> {
+    let Some(url) = config.url.as_deref().filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    if !url.starts_with("http://") {
+        bail!(
+            "tracing.opentelemetry.url = \"{url}\" does not begin with http://; \
+             for a collector behind TLS put one beside the server"
+        );
+    }
+    Ok(Some((url, filter(config)?)))
 }
 
 fn filter(config: &OpentelemetryConfig) -> anyhow::Result<EnvFilter> {
