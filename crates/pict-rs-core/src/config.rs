@@ -7,7 +7,6 @@
 mod hosts;
 mod limits;
 mod types;
-mod validation;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,9 +21,9 @@ pub use limits::{
     VideoQuality,
 };
 pub use types::{List, Seconds, Secret, Secrets, Span};
-pub use validation::{ValidationFailure, ValidationForm};
 pub use words::{
-    AnimationFormat, AudioCodec, ImageFormat, LogFormat, RepoType, StoreType, VideoCodec,
+    AnimationFormat, AudioCodec, ImageFormat, LogFormat, RepoType, StoreType, ValidationFailure,
+    ValidationForm, VideoCodec,
 };
 
 use crate::{Error, ErrorCode, Result, query};

@@ -82,6 +82,30 @@ words! {
 }
 
 words! {
+    /// Shape of the question to the external validation.
+    #[derive(Default)]
+    ValidationForm {
+        /// The bytes themselves, as pict-rs 0.5 sends them.
+        #[default]
+        Raw = "raw",
+        /// One part of a form, as pict-rs 0.6 sends it.
+        Multipart = "multipart",
+    }
+}
+
+words! {
+    /// What becomes of a file about which the external validation says nothing.
+    #[derive(Default)]
+    ValidationFailure {
+        /// It is refused for now.
+        #[default]
+        Refuse = "refuse",
+        /// It is accepted, with a warning.
+        Accept = "accept",
+    }
+}
+
+words! {
     /// What stills can be converted to at upload.
     #[expect(missing_docs, reason = "the names say all")]
     ImageFormat {

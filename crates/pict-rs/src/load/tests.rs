@@ -417,6 +417,8 @@ fn every_flag_is_a_key_that_exists() {
             "media-image-format" | "media-animation-format" => "webp",
             "media-video-codec" => "vp9",
             "media-video-audio-codec" => "opus",
+            "media-external-validation-form" => "raw",
+            "media-external-validation-failure" => "refuse",
             _ => "1",
         };
         let parse = |words: &[&str]| <crate::cli::Cli as clap::Parser>::try_parse_from(words);
