@@ -164,6 +164,16 @@ const MISSED: &str = "## Where targets are missed, and why
 - **Warm variant beside nginx.** nginx keeps files open; we open the file for each answer, so that one
   that is gone is noticed at once.
 
+## What this run does not tell
+
+- It is older than downloads, the proxy, retention, metrics, traces and TLS; what they cost was not
+  measured here.
+- The existing pict-rs was not run as a server. ImageMagick stands for its media work.
+- Millions of aliases are in none of these tables: `cargo xtask bench --only scale` prints them. How
+  the server stands 256 clients at once: `cargo xtask load`.
+- One machine, its own disk, clients on the same machine, a native build. Static binaries, ARM,
+  networks and slow disks were not measured.
+
 ";
 
 const METHOD: &str = "## How it is measured
