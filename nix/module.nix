@@ -1,9 +1,10 @@
 # `services.pict-rs` of NixOS. It takes the place of the module of that name in nixpkgs, and
 # keeps its `enable`, `package`, `address` and `port`, which the module for Lemmy reads.
 #
-# Everything lies in /var/lib/pict-rs unless `settings.store.path` or `settings.repo.path` say
-# otherwise. Such a folder must belong to the user `pict-rs`: define that user, and systemd
-# takes it instead of making one up.
+# Everything lies in /var/lib/pict-rs unless the settings name other folders. Such a folder must
+# be there and belong to the user `pict-rs`: define that user, and systemd takes it instead of
+# making one up. That user also has to read `server.certificate` and `server.private_key`; their
+# changes are noticed without a reload.
 {
   config,
   lib,
@@ -53,6 +54,9 @@ let
   folders = lib.filter (folder: folder != null) [
     cfg.settings.store.path
     cfg.settings.repo.path
+    (cfg.settings.repo.export_path or null)
+    (cfg.settings.repo.fjall_path or null)
+    (cfg.settings.server.temporary_directory or null)
   ];
   hasLowPort = cfg.port < 1024;
 in
@@ -114,8 +118,9 @@ in
         PICTRS__SERVER__API_KEY = "/run/secrets/pict-rs-api-key";
       };
       description = ''
-        Files with secrets, by the environment variable that is to hold their content. systemd
-        reads them as root; nothing of them gets into the Nix store.
+        Files with secrets, by the environment variable that is to hold their content (several keys
+        are `PICTRS__SERVER__API_KEYS`, separated by commas). systemd reads them as root; nothing of
+        them gets into the Nix store.
       '';
     };
 
@@ -130,7 +135,10 @@ in
       type = lib.types.listOf lib.types.str;
       default = [ ];
       example = [ "any" ];
-      description = "With whom the service may not talk, unless `ipAddressAllow` says otherwise.";
+      description = ''
+        With whom the service may not talk, unless `ipAddressAllow` says otherwise. Downloads and
+        proxied media need the internet.
+      '';
     };
   };
 
@@ -146,6 +154,7 @@ in
         assertion =
           !(
             cfg.settings.server ? api_key
+            || cfg.settings.server ? api_keys
             || cfg.settings.repo ? url
             || cfg.settings.store ? secret_key
             || cfg.settings.store ? session_token
