@@ -116,6 +116,15 @@ fn http_2_is_agreed_upon_by_alpn() {
 }
 
 #[test]
+fn a_hangup_without_tls_changes_nothing() {
+    let server = Server::start();
+    server.signal(Signal::HUP);
+    server.get("/healthz").ok();
+    // Succeeds only if the server ends well by itself.
+    server.stop();
+}
+
+#[test]
 fn a_new_certificate_is_taken_into_use_and_a_bad_one_is_not() {
     let old = pair();
     let (server, folder) = start(&old);

@@ -16,7 +16,7 @@ use tonic::transport::server::{Server as GrpcServer, TcpIncoming};
 use tonic::{Request, Response, Status};
 
 use crate::support::client::process_path;
-use crate::support::{Launch, Server, pictures};
+use crate::support::{Launch, Server, eventually, pictures};
 
 /// Takes spans over gRPC, as any collector does.
 struct Collector {
@@ -113,6 +113,11 @@ fn a_collector_sees_the_stages_of_a_request_in_its_trace() {
     server
         .get_with(&path, &[("traceparent", &traceparent)])
         .ok();
+    eventually("the request's own span, which ends last, arrives", || {
+        let parents = collector.spans().into_iter();
+        let mut parents = parents.map(|span| hex::encode(span.parent_span_id));
+        parents.any(|found| found == parent).then_some(())
+    });
     server.get("/nothing").status(404);
     // What is left is sent at the end.
     server.stop();

@@ -81,8 +81,11 @@ fn set_not_found_answers_404_with_the_bytes_of_the_placeholder() {
         .get("/image/process.mp4?src=absent.png")
         .refused(400, "invalid-file-extension");
     server
-        .get("/image/original?proxy=http://absent")
+        .get("/image/details/original?proxy=http://absent.invalid")
         .refused(404, "proxy-not-found");
+    server
+        .get("/image/original?proxy=http://absent.invalid")
+        .refused(502, "upstream-error");
     // It is kept over the end of the server.
     let server = server.stop().start();
     assert_eq!(server.get(&missing()[0]).status(404).body, original.body);

@@ -28,6 +28,7 @@ use crate::config::{ClientConfig, Config};
 use crate::{Error, ErrorCode, Result};
 
 pub use answer::{Freshness, Validators};
+pub(crate) use connect::client_config;
 pub use source::SourceUrl;
 
 use connect::{Connection, Tls};

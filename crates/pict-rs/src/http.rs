@@ -309,6 +309,8 @@ pub async fn serve(
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
+    // Also without TLS: there is nothing to reload then, and it must not end the server.
+    let hangup = signal(SignalKind::hangup())?;
     for address in http.addrs() {
         tracing::info!("listening on {scheme}://{address}");
     }
@@ -319,7 +321,7 @@ pub async fn serve(
         "ready"
     );
     if let Some(certificate) = certificate {
-        actix_web::rt::spawn(certificate.follow()?);
+        actix_web::rt::spawn(certificate.follow(hangup));
     }
     if let Some(server) = scraped {
         actix_web::rt::spawn(server);

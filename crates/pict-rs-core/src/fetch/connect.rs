@@ -191,9 +191,16 @@ impl Tls {
     }
 }
 
-/// The system's certificates if it has any, so that an admin can add one; else Mozilla's, as
-/// they were when this was built.
 fn trust() -> Result<Trust> {
+    Ok(Trust(Arc::new(client_config()?).into()))
+}
+
+/// Trusts the system's certificates if it has any, so that an admin can add one; else Mozilla's,
+/// as they were when this was built.
+///
+/// # Errors
+/// Never in practice: the versions of TLS are built in.
+pub(crate) fn client_config() -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     let (used, broken) = roots.add_parsable_certificates(found.certs);
@@ -207,12 +214,10 @@ fn trust() -> Result<Trust> {
         built_in = used == 0,
         "certificates of the system"
     );
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal(ErrorCode::UnknownError, "TLS cannot be set up", error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Trust(Arc::new(config).into()))
+        .map_err(|error| Error::internal(ErrorCode::UnknownError, "TLS cannot be set up", error))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

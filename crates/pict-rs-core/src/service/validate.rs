@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::config::{MediaConfig, ValidationFailure, ValidationForm};
 use crate::context::blocking;
+use crate::fetch;
 use crate::measure;
 use crate::stage::{Stage, timed};
 use crate::store::{Store, StoredObject};
@@ -46,21 +47,19 @@ impl Validator {
     /// As the settings say; `None` when nobody is to be asked.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] for a bad URL, or when this system has no certificate
-    /// authorities to check an `https` one with.
+    /// [`ErrorCode::ConfigInvalid`] for a bad URL.
     pub(crate) fn open(config: &MediaConfig) -> Result<Option<Self>> {
         let Some(url) = parse_url(config)? else {
             return Ok(None);
         };
-        let mut client = Client::builder()
+        let client = Client::builder()
             .user_agent(concat!("pict-rs ", env!("CARGO_PKG_VERSION")))
+            // It is named in full, so nothing of the environment leads there.
+            .no_proxy()
             // Where a redirect leads is not who was configured; it counts as a refusal.
             .redirect(redirect::Policy::none())
-            .timeout(config.external_validation_timeout.duration());
-        if url.scheme() == "http" {
-            // No certificates are needed, so a system without any will do.
-            client = client.tls_certs_only([]);
-        }
+            .timeout(config.external_validation_timeout.duration())
+            .tls_backend_preconfigured(fetch::client_config()?);
         let client = client.build().map_err(|e| {
             Error::internal(
                 ErrorCode::ConfigInvalid,

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 /// How often the files are looked at. Also at once on SIGHUP.
 const PERIOD: Duration = Duration::from_secs(30);
@@ -55,22 +55,16 @@ impl Certificate {
     }
 
     /// Follows the files for ever.
-    ///
-    /// # Errors
-    /// When the signal cannot be listened to.
-    pub fn follow(self: Arc<Self>) -> anyhow::Result<impl Future<Output = ()>> {
-        let mut reload = signal(SignalKind::hangup())?;
-        Ok(async move {
-            loop {
-                tokio::select! {
-                    _ = reload.recv() => {}
-                    () = tokio::time::sleep(PERIOD) => {}
-                }
-                let this = self.clone();
-                // A panic there leaves what is in use in use.
-                let _ = tokio::task::spawn_blocking(move || this.renew()).await;
+    pub async fn follow(self: Arc<Self>, mut hangup: Signal) {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {}
+                () = tokio::time::sleep(PERIOD) => {}
             }
-        })
+            let this = self.clone();
+            // A panic there leaves what is in use in use.
+            let _ = tokio::task::spawn_blocking(move || this.renew()).await;
+        }
     }
 
     /// Takes new files into use; bad ones are logged, and what was in use stays in use.
