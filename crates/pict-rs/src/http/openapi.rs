@@ -1,8 +1,10 @@
 //! `GET /openapi.json`: what this server can be asked, for programs to read.
 //!
-//! A path is a line in [`paths`], a shape of JSON one in [`schemas`]. A test compares the lines
+//! A path is a line in [`paths`], a shape of JSON one in [`schemas`]; both of the internal API are
+//! in [`internal`]. A test compares the lines
 //! with the route table in both directions. The codes of errors are those of the program.
 
+mod internal;
 mod paths;
 mod schemas;
 
@@ -10,6 +12,11 @@ use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
+
+const GET: &[&str] = &["GET"];
+const GET_OR_HEAD: &[&str] = &["GET", "HEAD"];
+const POST: &[&str] = &["POST"];
+const DELETE: &[&str] = &["DELETE"];
 
 /// `GET /openapi.json`
 pub async fn serve() -> HttpResponse {
@@ -26,24 +33,37 @@ fn document() -> Value {
         let methods = operations.iter().flat_map(Operation::items);
         paths.insert(path.to_owned(), Value::Object(methods.collect()));
     }
+    let mut schemas = schemas::all();
+    if let Some(all) = schemas.as_object_mut() {
+        all.extend(internal::schemas());
+    }
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "pict-rs",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": "A self-hosted image server: stores, cleans, serves and transforms pictures",
+            "description": "Every request may carry X-Request-Deadline, Unix time in nanoseconds: \
+                            when it has passed, the request is given up with 408.",
             "license": { "name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later" },
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas::all(),
+            "schemas": schemas,
             "securitySchemes": {
                 "apiKey": { "type": "apiKey", "in": "header", "name": "X-Api-Token" },
             },
         },
     })
 }
+
+/// What any request can be answered with.
+const OF_ALL: [(&str, &str); 3] = [
+    ("400", "The request is not valid"),
+    ("408", "The deadline that the client has set has passed"),
+    ("5XX", "A fault of the server, or too busy"),
+];
 
 /// What one or more methods of a path do.
 struct Operation {
@@ -102,6 +122,15 @@ impl Operation {
         self
     }
 
+    /// An error, or the bytes of a file that stands in for what is missing.
+    fn media_or_refusal(mut self, status: u16, description: &str) -> Self {
+        let mut answer = schemas::error(description);
+        answer["content"]["image/*"] = json!({});
+        answer["content"]["video/*"] = json!({});
+        self.answers.push((status, answer));
+        self
+    }
+
     /// Mistakes that can be made.
     fn refusals(mut self, statuses: impl IntoIterator<Item = (u16, &'static str)>) -> Self {
         for (status, description) in statuses {
@@ -125,10 +154,10 @@ impl Operation {
                 .iter()
                 .map(|(status, answer)| (status.to_string(), answer.clone()))
                 .collect();
-            responses.insert(
-                "5XX".into(),
-                schemas::error("A fault of the server, or too busy"),
-            );
+            for (status, description) in OF_ALL {
+                let answer = || schemas::error(description);
+                responses.entry(status).or_insert_with(answer);
+            }
             if is_head {
                 // It has the headers of GET and never a body.
                 for answer in responses.values_mut().filter_map(Value::as_object_mut) {

@@ -1,17 +1,13 @@
 //! One entry for each path of the route table.
 
-use super::Operation;
-use super::schemas::{form, in_path, process, subject, text, upload_query};
-
-const GET: &[&str] = &["GET"];
-const GET_OR_HEAD: &[&str] = &["GET", "HEAD"];
-const POST: &[&str] = &["POST"];
+use super::schemas::{form, in_path, needed, process, subject, switch, text, upload_query};
+use super::{GET, GET_OR_HEAD, Operation, POST, internal};
 
 /// Every path with what its methods do.
 pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
     let mut all = images();
     all.extend(details());
-    all.extend(internal());
+    all.extend(internal::paths());
     all.extend([
         (
             "/healthz",
@@ -52,9 +48,12 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
             .empty(412, "If-Match or If-Unmodified-Since do not hold")
             .refusals([
                 (400, "The query is not valid"),
-                (404, "There is no such media"),
                 (416, "The range cannot be had"),
             ])
+            .media_or_refusal(
+                404,
+                "There is no such media; the placeholder, if there is one",
+            )
     };
     vec![
         (
@@ -73,13 +72,38 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
             "/image/backgrounded/claim",
             vec![
                 Operation::new(GET, "claim", "What became of such a file, once")
-                    .parameters([text("upload_id", "As the upload answered")])
+                    .parameters([needed(text("upload_id", "As the upload answered"))])
                     .json(200, "Uploads", "It was taken in")
                     .empty(204, "Not yet")
                     .refusals([
                         (400, "Nothing waits under this id"),
                         (422, "It was refused"),
                     ]),
+            ],
+        ),
+        (
+            "/image/download",
+            vec![
+                Operation::new(GET, "download", "Take in what another server has")
+                    .parameters([
+                        needed(text("url", "Absolute, percent-encoded")),
+                        switch("backgrounded", "True answers with an upload id"),
+                    ])
+                    .parameters(upload_query())
+                    .json(201, "Uploads", "It is stored")
+                    .json(202, "UploadIds", "It was fetched and waits")
+                    .refusals([(400, "The URL, the query or the file is not acceptable")])
+                    .refusals(of_fetch()),
+            ],
+        ),
+        (
+            "/image/limits",
+            vec![
+                Operation::new(GET_OR_HEAD, "acceptedMedia", "What is accepted").json(
+                    200,
+                    "Accepted",
+                    "Limits and formats, to be told before an upload",
+                ),
             ],
         ),
         (
@@ -91,12 +115,21 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
         ),
         (
             "/image/original",
-            vec![serve("originalByQuery", "A file as it is stored").parameters(subject())],
+            vec![
+                serve(
+                    "originalByQuery",
+                    "A file as it is stored; GET fetches what is proxied",
+                )
+                .parameters(subject())
+                .refusals(of_fetch()),
+            ],
         ),
         (
             "/image/process.{ext}",
             vec![
-                serve("process", "A variant; GET makes it, HEAD never does").parameters(process()),
+                serve("process", "A variant; GET makes it, HEAD never does")
+                    .parameters(process())
+                    .refusals(of_fetch()),
             ],
         ),
         (
@@ -126,6 +159,15 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
                     ]),
             ],
         ),
+    ]
+}
+
+/// What can go wrong where something is fetched from another server.
+fn of_fetch() -> [(u16, &'static str); 3] {
+    [
+        (413, "The other server's file has too many bytes"),
+        (502, "The other server did not deliver it"),
+        (504, "The other server did not deliver it in time"),
     ]
 }
 
@@ -163,54 +205,11 @@ fn details() -> Vec<(&'static str, Vec<Operation>)> {
         ),
         (
             "/image/blurhash",
-            vec![look("blurhash", "The blurhash of a file", "Blurhash").parameters(subject())],
-        ),
-    ]
-}
-
-/// For the holder of the API key.
-fn internal() -> Vec<(&'static str, Vec<Operation>)> {
-    let about_one = |methods, id, summary, schema| {
-        Operation::new(methods, id, summary)
-            .parameters(subject())
-            .json(200, schema, "Done")
-            .refusals([
-                (400, "The query is not valid, or the server is read-only"),
-                (404, "There is no such media"),
-            ])
-            .with_key()
-    };
-    vec![
-        (
-            "/internal/purge",
-            vec![about_one(
-                POST,
-                "purge",
-                "Remove a content with all its aliases",
-                "Aliases",
-            )],
-        ),
-        (
-            "/internal/delete",
-            vec![about_one(POST, "deleteAlias", "Remove one alias", "Ok")],
-        ),
-        (
-            "/internal/aliases",
-            vec![about_one(
-                GET_OR_HEAD,
-                "aliases",
-                "All aliases of the same content",
-                "Aliases",
-            )],
-        ),
-        (
-            "/internal/identifier",
-            vec![about_one(
-                GET_OR_HEAD,
-                "identifier",
-                "Where the file lies under the store's root",
-                "Identifier",
-            )],
+            vec![
+                look("blurhash", "The blurhash of a file", "Blurhash")
+                    .parameters(subject())
+                    .refusals(of_fetch()),
+            ],
         ),
     ]
 }

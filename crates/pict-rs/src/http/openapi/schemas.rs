@@ -57,12 +57,26 @@ pub fn all() -> Value {
         ),
         "UploadIds": object(json!({ "msg": ok(), "uploads": list("UploadId") }), &["msg", "uploads"]),
         "Aliases": object(
-            json!({ "msg": ok(), "aliases": { "type": "array", "items": { "type": "string" } } }),
+            json!({ "msg": ok(), "aliases": texts(), "blocked": texts() }),
             &["msg", "aliases"],
         ),
         "Identifier": object(
             json!({ "msg": ok(), "identifier": { "type": "string" } }),
             &["msg", "identifier"],
+        ),
+        "Accepted": object(
+            json!({
+                "msg": ok(),
+                "max_file_count": { "type": "integer" },
+                "max_file_size": { "type": "integer", "description": "Bytes" },
+                "upload_timeout": { "type": "integer", "description": "Seconds" },
+                "read_only": { "type": "boolean" },
+                "image": { "type": "object" },
+                "animation": { "type": "object" },
+                "video": { "type": "object" },
+                "process": { "type": "object" },
+            }),
+            &["msg", "max_file_count", "max_file_size", "image", "animation", "video", "process"],
         ),
         "Any": { "type": "object" },
     })
@@ -72,6 +86,11 @@ pub fn all() -> Value {
 pub fn error(description: &str) -> Value {
     let content = json!({ "application/json": { "schema": reference("Error") } });
     json!({ "description": description, "content": content })
+}
+
+/// A body of JSON.
+pub fn json_body(schema: &str) -> Value {
+    json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } })
 }
 
 /// The form of uploads.
@@ -100,6 +119,23 @@ pub fn in_path(name: &str, description: &str) -> Value {
 /// A text in the query.
 pub fn text(name: &str, description: &str) -> Value {
     parameter(name, "query", json!({ "type": "string" }), description)
+}
+
+/// A parameter that has to be there.
+pub fn needed(mut parameter: Value) -> Value {
+    parameter["required"] = true.into();
+    parameter
+}
+
+/// A number in the query.
+pub fn number(name: &str, description: &str) -> Value {
+    let schema = json!({ "type": "integer", "minimum": 0 });
+    parameter(name, "query", schema, description)
+}
+
+/// True or false in the query.
+pub fn switch(name: &str, description: &str) -> Value {
+    parameter(name, "query", json!({ "type": "boolean" }), description)
 }
 
 /// What a variant can be written as.
@@ -147,23 +183,16 @@ fn operations() -> [Value; 5] {
 
 /// Stricter limits and operations for one upload.
 pub fn upload_query() -> Vec<Value> {
-    let number = |name, description| {
-        let schema = json!({ "type": "integer", "minimum": 0 });
-        parameter(name, "query", schema, description)
-    };
-    let switch = |name| {
-        let schema = json!({ "type": "boolean" });
-        parameter(name, "query", schema, "False refuses this kind of media")
-    };
+    let kind = |name| switch(name, "False refuses this kind of media");
     let mut all = vec![
         number("max_width", "Pixels"),
         number("max_height", "Pixels"),
         number("max_area", "Pixels"),
         number("max_frame_count", "Frames"),
         number("max_file_size", "MiB"),
-        switch("allow_image"),
-        switch("allow_animation"),
-        switch("allow_video"),
+        kind("allow_image"),
+        kind("allow_animation"),
+        kind("allow_video"),
     ];
     all.extend(operations());
     all
@@ -180,14 +209,22 @@ fn parameter(name: &str, place: &str, schema: Value, description: &str) -> Value
     })
 }
 
-fn ok() -> Value {
+/// The message of every success.
+pub fn ok() -> Value {
     json!({ "const": "ok" })
 }
 
-fn list(of: &str) -> Value {
+/// Texts.
+pub fn texts() -> Value {
+    json!({ "type": "array", "items": { "type": "string" } })
+}
+
+/// Things of a schema.
+pub fn list(of: &str) -> Value {
     json!({ "type": "array", "items": reference(of) })
 }
 
-fn object(properties: Value, required: &[&str]) -> Value {
+/// An object that may have more than this.
+pub fn object(properties: Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
