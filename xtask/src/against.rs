@@ -15,8 +15,8 @@ use crate::{cache, command};
 /// Options of `cargo xtask conform`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The other server, such as http://127.0.0.1:8080. It loses data: uploads and removals are
-    /// among the requests.
+    /// The other server, such as http://127.0.0.1:8080, with `client.allow_local_connections`. It
+    /// loses data: uploads and removals are among the requests.
     #[arg(long, value_name = "URL")]
     against: String,
     /// Our server; it is built and started when this is not given.
@@ -89,6 +89,7 @@ impl Server {
                 run.env_remove(name);
             }
         }
+        run.env("PICTRS__CLIENT__ALLOW_LOCAL_CONNECTIONS", "true");
         let mut child = run.env_remove("RUST_LOG").stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("no output")?;
         let (sender, addresses) = mpsc::channel();

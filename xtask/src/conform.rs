@@ -7,6 +7,7 @@ pub mod expected;
 mod observe;
 mod pictures;
 mod steps;
+mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,6 +17,7 @@ use anyhow::{Context as _, Result};
 
 use observe::{Answer, observe};
 use steps::{Body, STEPS, Step};
+use upstream::Upstream;
 
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -63,13 +65,15 @@ impl fmt::Display for Difference {
 }
 
 /// Asks both and compares. Both must be servers that may lose their data: the list uploads,
-/// deletes and purges.
+/// deletes and purges. Both must be allowed to fetch from this machine.
 ///
 /// # Errors
 /// When a server cannot be reached.
 pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
     let mut differences = Vec::new();
-    let (mut ours, mut theirs) = (Side::new(ours, key), Side::new(theirs, key));
+    let upstream = Upstream::start()?;
+    let side = |url: &str| Side::new(url, key, &upstream.url());
+    let (mut ours, mut theirs) = (side(ours), side(theirs));
     for step in STEPS {
         let (one, other) = (ours.take(step)?, theirs.take(step)?);
         let aspects: BTreeSet<_> = one.keys().chain(other.keys()).collect();
@@ -105,7 +109,7 @@ struct Side {
 }
 
 impl Side {
-    fn new(url: &str, key: &str) -> Self {
+    fn new(url: &str, key: &str, upstream: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -114,7 +118,14 @@ impl Side {
         Self {
             url: url.trim_end_matches('/').to_owned(),
             agent: config.into(),
-            kept: BTreeMap::from([("key", key.to_owned())]),
+            kept: BTreeMap::from([
+                ("key", key.to_owned()),
+                ("upstream", upstream.to_owned()),
+                (
+                    "encoded upstream",
+                    upstream.replace(':', "%3A").replace('/', "%2F"),
+                ),
+            ]),
         }
     }
 

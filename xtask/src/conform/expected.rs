@@ -41,18 +41,71 @@ const CODES: &str = "Codes that name a helper program are named after what is wr
 const BACKGROUND: &str = "An upload id that is unknown is 400 at once";
 const HEAD: &str = "HEAD works wherever GET does";
 const DURATION: &str = "Details of an animation have its `duration`";
+const UPSTREAM: &str = "Faults of an upstream are 502 and 504, not 500";
+const NO_URL: &str = "`download-file-error` (400) is a URL that must not be fetched";
+const PAGES: &str = "`internal/hashes`: at most 1000 contents a page";
+const DETAILS: &str = "`internal/hashes` always has details";
+const PLACEHOLDER: &str =
+    "conditional headers other than ranges do not turn a 404 into something else";
+const EXPORT: &str = "`internal/export` is a copy of the database as of one moment";
+const LIMITS: &str = "`internal/limits` has the settings of this version";
+const UPGRADE: &str = "`internal/prepare_upgrade` is 410";
+const FIRST_FRAME: &str = "An animation as `jpg` or `png` is its first frame";
 
 /// The first that fits counts.
 pub const EXPECTED: &[Expected] = &[
     row("upload", "json.uploads", None, SHAPES),
     row("claim", "json.uploads", None, SHAPES),
     row("import", "json.uploads", None, SHAPES),
+    row("download", "json.uploads", None, SHAPES),
     row("upload", "json.files[].alias", None, SHAPES),
     row("claim", "json.files[].alias", None, SHAPES),
     row("import", "json.files[].alias", None, SHAPES),
+    row("download", "json.files[].alias", None, SHAPES),
     row("", "json.files[].details.duration", None, DURATION),
     row("details", "json.duration", None, DURATION),
+    row(
+        "hashes",
+        "json.page.hashes[].details.duration",
+        None,
+        DURATION,
+    ),
+    row("hashes", "json.page.hashes[].details", None, DETAILS),
+    row("hashes, very many", "json.page.limit", Some("1000"), PAGES),
+    row("limits", "", None, LIMITS),
+    row("export", "", None, EXPORT),
+    row("prepare_upgrade", "", None, UPGRADE),
     row("upload too much", "", None, TOO_LARGE),
+    row("download of too much", "", None, TOO_LARGE),
+    row("proxied too much", "", None, TOO_LARGE),
+    row("download of what is not there", "", None, UPSTREAM),
+    row("proxied what is not there", "", None, UPSTREAM),
+    row("download from nowhere", "", None, UPSTREAM),
+    row(
+        "download of no URL",
+        "json.code",
+        Some("\"invalid-query\""),
+        NO_URL,
+    ),
+    row("proxied variant of a new URL", "picture", None, FIRST_FRAME),
+    row(
+        "import text",
+        "json.code",
+        Some("\"discover-error\""),
+        CODES,
+    ),
+    row(
+        "download of text",
+        "json.code",
+        Some("\"discover-error\""),
+        CODES,
+    ),
+    row(
+        "proxied text",
+        "json.code",
+        Some("\"discover-error\""),
+        CODES,
+    ),
     row(
         "upload text",
         "json.code",
@@ -67,6 +120,7 @@ pub const EXPECTED: &[Expected] = &[
         CODES,
     ),
     row("upload with", "status", Some("400"), BAD_QUERY),
+    row("download with", "status", Some("400"), BAD_QUERY),
     row("a bad operation", "status", Some("400"), BAD_QUERY),
     row("import again", "status", Some("400"), TAKEN),
     row("health by HEAD", "", None, HEAD),
@@ -74,6 +128,8 @@ pub const EXPECTED: &[Expected] = &[
     row("upload by GET", "", None, METHOD),
     row("original by POST", "", None, METHOD),
     row("purge by GET", "", None, METHOD),
+    row("prune_missing by GET", "", None, METHOD),
+    row("variants by POST", "", None, METHOD),
     row("no such", "", None, ALWAYS_JSON),
     row("original, no range at all", "", None, RANGE),
     row("original, its time known", "", None, SINCE),
@@ -85,11 +141,15 @@ pub const EXPECTED: &[Expected] = &[
     row("original, purged", "", None, NOT_FOUND),
     row("variant, absent", "", None, NOT_FOUND),
     row("variant in the background, absent", "", None, NOT_FOUND),
+    row("variant in the background, proxied", "", None, NOT_FOUND),
+    row("placeholder, its etag known", "", None, PLACEHOLDER),
     row("", "json.code", Some("\"alias-not-found\""), NOT_FOUND),
     row("", "json.code", Some("\"proxy-not-found\""), NOT_FOUND),
     row("claim what never was", "", None, BACKGROUND),
     row("claim again", "", None, BACKGROUND),
     row("details", "json.msg", Some("ok"), EVERY_MSG),
+    row("proxied details", "json.msg", Some("ok"), EVERY_MSG),
+    row("proxied variant details", "json.msg", Some("ok"), EVERY_MSG),
     row("prune_missing", "json.msg", Some("ok"), EVERY_MSG),
     row(
         "variant in the background",

@@ -1,5 +1,5 @@
 //! The requests, in order. `<alias>` and the like stand for what the same server has answered
-//! before. To ask one thing more, add a line.
+//! before, `<upstream>` for the server that both fetch from. To ask one thing more, add a line.
 
 /// One request.
 pub struct Step {
@@ -318,25 +318,187 @@ pub const STEPS: &[Step] = &[
         "variant in the background, absent",
         "/image/process_backgrounded.webp?src=absent.png",
     ),
-    // Proxy and download, as far as they go without another server.
+    // Downloads.
+    get(
+        "download",
+        "/image/download?url=<encoded upstream>%2Fphoto.png",
+    )
+    .keep(&[
+        ("downloaded", "/files/0/file"),
+        ("downloaded_token", "/files/0/delete_token"),
+    ]),
+    get("original, downloaded", "/image/original/<downloaded>"),
+    get(
+        "download through a redirect",
+        "/image/download?url=<encoded upstream>%2Fto%2Fmoving.gif",
+    ),
+    get(
+        "download with operations",
+        "/image/download?url=<encoded upstream>%2Fphoto.jpg&resize=48",
+    ),
+    get(
+        "download too wide",
+        "/image/download?url=<encoded upstream>%2Fphoto.jpg&max_width=100",
+    ),
+    get(
+        "download with a bad operation",
+        "/image/download?url=<encoded upstream>%2Fphoto.jpg&crop=21x9",
+    ),
+    get(
+        "download with an unknown key",
+        "/image/download?url=<encoded upstream>%2Fphoto.jpg&colour=blue",
+    ),
+    get(
+        "later download",
+        "/image/download?url=<encoded upstream>%2Fphoto.jpg&backgrounded=true",
+    )
+    .keep(&[("later", "/uploads/0/upload_id")]),
+    get(
+        "claim a download",
+        "/image/backgrounded/claim?upload_id=<later>",
+    ),
+    get(
+        "download of text",
+        "/image/download?url=<encoded upstream>%2Ftext.txt",
+    ),
+    get(
+        "download of too much",
+        "/image/download?url=<encoded upstream>%2Fhuge",
+    ),
+    get(
+        "download of what is not there",
+        "/image/download?url=<encoded upstream>%2Fabsent.png",
+    ),
+    get(
+        "download from nowhere",
+        "/image/download?url=http%3A%2F%2Fnowhere.invalid%2Fa.png",
+    ),
+    get("download without a URL", "/image/download"),
+    get("download of no URL", "/image/download?url=nowhere"),
+    send(
+        "DELETE",
+        "delete what was downloaded",
+        "/image/delete/<downloaded_token>/<downloaded>",
+    ),
+    // Proxied media.
     head(
         "proxied by HEAD, unknown",
-        "/image/original?proxy=http%3A%2F%2F127.0.0.1%3A9%2Fa.png",
+        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
     ),
     get(
         "proxied details, unknown",
-        "/image/details/original?proxy=http%3A%2F%2F127.0.0.1%3A9%2Fa.png",
+        "/image/details/original?proxy=<encoded upstream>%2Fphoto.webp",
     ),
-    get("download without a URL", "/image/download"),
     get(
-        "download from here",
-        "/image/download?url=http%3A%2F%2F127.0.0.1%3A9%2Fa.png",
+        "variant in the background, proxied, unknown",
+        "/image/process_backgrounded.webp?proxy=<encoded upstream>%2Fphoto.webp",
     ),
-    get("download of no URL", "/image/download?url=nowhere"),
+    internal(
+        "GET",
+        "aliases, proxied, unknown",
+        "/internal/aliases?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    get(
+        "proxied",
+        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    head(
+        "proxied by HEAD",
+        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    get(
+        "proxied, a range",
+        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+    )
+    .with(&[("range", "bytes=0-9")]),
+    get(
+        "proxied details",
+        "/image/details/original?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    get(
+        "proxied blurhash",
+        "/image/blurhash?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    head(
+        "proxied variant by HEAD, not made",
+        "/image/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+    ),
+    get(
+        "proxied variant",
+        "/image/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+    ),
+    get(
+        "proxied variant details",
+        "/image/details/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+    ),
+    get(
+        "proxied variant of a new URL",
+        "/image/process.png?proxy=<encoded upstream>%2Fmoving.gif&resize=16",
+    ),
+    get(
+        "proxied, its URL not encoded",
+        "/image/original?proxy=<upstream>/photo.jpg?a=b&c=d",
+    ),
+    get(
+        "proxied variant, its URL not encoded",
+        "/image/process.webp?proxy=<upstream>/photo.jpg?a=b&c=d&thumbnail=32",
+    ),
+    get(
+        "proxy and alias",
+        "/image/original?alias=absent.png&proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    get(
+        "src and proxy",
+        "/image/process.png?src=<alias>&proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    get(
+        "proxied through a redirect",
+        "/image/original?proxy=<encoded upstream>%2Fto%2Fphoto.png",
+    ),
+    get(
+        "proxied text",
+        "/image/original?proxy=<encoded upstream>%2Ftext.txt",
+    ),
+    get(
+        "proxied too much",
+        "/image/original?proxy=<encoded upstream>%2Fhuge",
+    ),
+    get(
+        "proxied what is not there",
+        "/image/original?proxy=<encoded upstream>%2Fabsent.png",
+    ),
+    get("proxied without a URL", "/image/original?proxy=nowhere"),
+    internal(
+        "GET",
+        "aliases of proxied",
+        "/internal/aliases?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    internal(
+        "GET",
+        "identifier of proxied",
+        "/internal/identifier?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    internal(
+        "POST",
+        "internal delete of proxied",
+        "/internal/delete?proxy=<encoded upstream>%2Fmoving.gif",
+    ),
+    internal(
+        "POST",
+        "purge of proxied",
+        "/internal/purge?proxy=<encoded upstream>%2Fphoto.webp",
+    ),
+    internal(
+        "POST",
+        "purge of what was never proxied",
+        "/internal/purge?proxy=<encoded upstream>%2Fabsent.webp",
+    ),
     // The deadline.
     get("a deadline that has passed", "/healthz").with(&[("x-request-deadline", "1000000000")]),
     get("a deadline that is none", "/healthz")
         .with(&[("x-request-deadline", "2040-01-01T00:00:00Z")]),
+    get("a deadline to come", "/image/original/<alias>")
+        .with(&[("x-request-deadline", "9000000000000000000")]),
     // The internal API.
     send(
         "POST",
@@ -364,6 +526,14 @@ pub const STEPS: &[Step] = &[
         "/internal/aliases?alias=<alias>",
     )
     .with(&[("x-api-token", "wrong")]),
+    send("POST", "no key: import", "/internal/import"),
+    send("DELETE", "no key: variants", "/internal/variants"),
+    send("POST", "no key: set_not_found", "/internal/set_not_found"),
+    send("GET", "no key: hashes", "/internal/hashes"),
+    send("POST", "no key: prune_missing", "/internal/prune_missing"),
+    send("POST", "no key: export", "/internal/export"),
+    send("GET", "no key: limits", "/internal/limits"),
+    send("GET", "no key: absent", "/internal/absent"),
     internal("GET", "aliases", "/internal/aliases?alias=<png>"),
     internal(
         "GET",
@@ -380,6 +550,36 @@ pub const STEPS: &[Step] = &[
     internal("GET", "purge by GET", "/internal/purge?alias=<alias>"),
     internal("GET", "no such internal path", "/internal/absent"),
     internal("GET", "hashes", "/internal/hashes?limit=1"),
+    internal("GET", "hashes, the first page", "/internal/hashes?limit=2")
+        .keep(&[("page", "/page/next")]),
+    internal(
+        "GET",
+        "hashes, the second page",
+        "/internal/hashes?limit=2&slug=<page>",
+    )
+    .keep(&[("third", "/page/next"), ("first", "/page/prev")]),
+    internal(
+        "GET",
+        "hashes, the third page",
+        "/internal/hashes?limit=2&slug=<third>",
+    ),
+    internal(
+        "GET",
+        "hashes, back to the first",
+        "/internal/hashes?limit=2&slug=<first>",
+    ),
+    internal("GET", "hashes, all", "/internal/hashes"),
+    internal("GET", "hashes, very many", "/internal/hashes?limit=5000"),
+    internal(
+        "GET",
+        "hashes of the past",
+        "/internal/hashes?timestamp=2000-01-01T00%3A00%3A00Z",
+    ),
+    internal(
+        "GET",
+        "hashes until some day",
+        "/internal/hashes?limit=2&timestamp=2100-01-01T00%3A00%3A00Z",
+    ),
     internal("GET", "hashes, none", "/internal/hashes?limit=0"),
     internal("GET", "hashes by a bad limit", "/internal/hashes?limit=x"),
     internal(
@@ -395,15 +595,45 @@ pub const STEPS: &[Step] = &[
     internal("GET", "limits", "/internal/limits"),
     upload("import", "/internal/import", &["photo.webp"]).with(&[KEY]),
     upload("import again", "/internal/import", &["photo.webp"]).with(&[KEY]),
+    get("original, imported", "/image/original/photo.webp"),
+    get(
+        "thumbnail, imported",
+        "/image/process.png?src=photo.webp&thumbnail=32",
+    ),
+    upload(
+        "import too wide",
+        "/internal/import?max_width=100",
+        &["photo.jpg"],
+    )
+    .with(&[KEY]),
+    upload(
+        "import with operations",
+        "/internal/import?resize=40",
+        &["photo.png"],
+    )
+    .with(&[KEY]),
+    upload("import text", "/internal/import", &["text.txt"]).with(&[KEY]),
+    upload("import nothing", "/internal/import", &[]).with(&[KEY]),
     internal("POST", "set_not_found", "/internal/set_not_found")
         .body(Body::Text("application/json", "{\"alias\":\"<webp>\"}")),
+    get("placeholder, itself", "/image/original/<webp>")
+        .keep(&[("placeholder_etag", "header etag")]),
+    get("placeholder for an original", "/image/original/absent.png"),
     get(
-        "original, absent, with a placeholder",
-        "/image/original/absent.png",
+        "placeholder for an original by query",
+        "/image/original?alias=absent.png",
     ),
     get(
-        "variant, absent, with a placeholder",
-        "/image/process.webp?src=absent.png",
+        "placeholder for a variant",
+        "/image/process.webp?src=absent.png&thumbnail=8",
+    ),
+    get("placeholder, a range of it", "/image/original/absent.png").with(&[("range", "bytes=0-9")]),
+    get("placeholder, its etag known", "/image/original/absent.png")
+        .with(&[("if-none-match", "<placeholder_etag>")]),
+    head("placeholder by HEAD", "/image/original/absent.png"),
+    get(
+        "placeholder for details",
+        "/image/details/original/absent.png",
     ),
     internal(
         "POST",
@@ -424,8 +654,24 @@ pub const STEPS: &[Step] = &[
     )
     .body(Body::Text("application/json", "[")),
     internal("POST", "prune_missing", "/internal/prune_missing"),
+    internal(
+        "POST",
+        "prune_missing by force",
+        "/internal/prune_missing?force=true",
+    ),
+    internal(
+        "POST",
+        "prune_missing by a bad switch",
+        "/internal/prune_missing?force=1",
+    ),
+    internal("GET", "prune_missing by GET", "/internal/prune_missing"),
     internal("POST", "export", "/internal/export"),
     internal("DELETE", "variants", "/internal/variants"),
+    internal("POST", "variants by POST", "/internal/variants"),
+    get(
+        "thumbnail, made again",
+        "/image/process.webp?src=<alias>&thumbnail=64",
+    ),
     internal("POST", "prepare_upgrade", "/internal/prepare_upgrade"),
     // Removal.
     send(
