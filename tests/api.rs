@@ -30,6 +30,8 @@ mod health;
 mod import;
 /// The holder of the API key.
 mod internal;
+/// The calls of Lemmy, one by one.
+mod lemmy;
 /// What Prometheus reads.
 mod metrics;
 /// A file that stands in for missing ones.
