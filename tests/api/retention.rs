@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use crate::support::client::process_path;
+use crate::support::upstream::{Reply, Upstream};
 use crate::support::{Launch, Server, database, disk, eventually, pictures};
 
 /// How many files of originals and variants there are.
@@ -185,6 +186,24 @@ fn over_their_budget_the_proxied_media_go_that_were_not_used_for_longest() {
     server.get(&path).refused(404, "alias-not-found");
     server.original(&newer.alias);
     server.original(&mine.alias);
+}
+
+#[test]
+fn a_proxied_medium_that_is_one_too_many_pushes_an_earlier_one_out_at_once() {
+    let upstream = Upstream::start(|request| {
+        let seed = if request.path == "/1" { 1 } else { 2 };
+        Reply::ok(&pictures::png(&pictures::noise(500, 500, seed)))
+    });
+    let server = Server::with([
+        ("media.retention.proxy_size", "1"),
+        ("client.allow_local_connections", "true"),
+    ]);
+    for path in ["/1", "/2"] {
+        let url = upstream.url(path);
+        server.get(&format!("/image/original?proxy={url}")).ok();
+    }
+    // Before the next sweep would come by itself.
+    eventually("one is dropped", || (stored(&server) == 1).then_some(()));
 }
 
 #[test]

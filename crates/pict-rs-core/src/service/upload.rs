@@ -12,9 +12,9 @@ use crate::media::Turn;
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
-use crate::service::remove;
 use crate::service::spool::{self, Spooled};
 use crate::service::{dummy, validate};
+use crate::service::{remove, retention};
 use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result, UploadId};
@@ -83,6 +83,7 @@ pub(crate) async fn ingest_proxied(
     let ctx = ctx.clone();
     let alias = to_its_end(async move {
         let uploaded = remember(&ctx, ready, Place::Proxy(&proxy)).await?;
+        retention::grown(&ctx);
         Ok(uploaded.map(|uploaded| uploaded.alias))
     })
     .await?;
