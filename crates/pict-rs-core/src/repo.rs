@@ -414,20 +414,30 @@ mod tests {
         assert_eq!(used(&repo).await, (5, 140));
 
         // What an upload shares frees nothing, so it is passed over.
-        let dropped = repo.shrink_proxies(139, 9).await.expect("dropped");
+        let dropped = repo.shrink_proxies(139, 9, 6).await.expect("dropped");
         assert_eq!((dropped.count, dropped.bytes), (2, 20));
         assert_eq!(dropped.objects.len(), 1);
         assert_eq!(used(&repo).await, (3, 120));
-        assert_eq!(repo.shrink_proxies(120, 9).await.expect("asked").count, 0);
+        assert_eq!(
+            repo.shrink_proxies(120, 9, 6).await.expect("asked").count,
+            0
+        );
 
         // By age it goes, and leaves the upload alone.
-        let dropped = repo.expire_proxies(4, 1).await.expect("dropped");
+        let dropped = repo.expire_proxies(4, 1, 6).await.expect("dropped");
         assert_eq!(dropped.aliases, [Alias::parse("shared").expect("valid")]);
         assert!(dropped.objects.is_empty());
         assert!(repo.original(&mine).await.expect("asked").is_some());
-        let dropped = repo.expire_proxies(4, 9).await.expect("dropped");
+        let dropped = repo.expire_proxies(4, 9, 6).await.expect("dropped");
         assert_eq!((dropped.count, dropped.bytes), (1, 40));
         assert_eq!(used(&repo).await, (1, 80));
+        let entries = repo.audit(None, 9).await.expect("listed");
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|entry| (&*entry.action, &*entry.actor, entry.amount))
+            .collect();
+        let evicted = |amount| ("evict", "server", Some(amount));
+        assert_eq!(entries, [evicted(1), evicted(1), evicted(2)]);
 
         // An upload takes the bytes over, and gives them back.
         let owner = upload(&repo, "owner", 80).await;

@@ -61,6 +61,8 @@ pub enum Action {
     Prune,
     /// A backgrounded upload goes that nobody claimed.
     Expire,
+    /// Proxied media go that nobody used, or for which there is no room.
+    Evict,
     /// All variants go; they are made again when they are asked for.
     Variants,
     /// Hashes enter the blocklist.
@@ -76,6 +78,7 @@ impl Action {
             Self::Purge => "purge",
             Self::Prune => "prune",
             Self::Expire => "expire",
+            Self::Evict => "evict",
             Self::Variants => "variants",
             Self::Block => "block",
             Self::Unblock => "unblock",

@@ -1,11 +1,13 @@
 //! When variants and proxied media were last used, and dropping those that were not used for
 //! longest. Rows go and their objects move to the garbage table in one transaction.
 //!
-//! A proxied alias is dropped as by its delete token: the content goes with the last alias.
+//! A proxied alias is dropped as by its delete token: the content goes with the last alias. The
+//! audit log has one entry for all that go at a time.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::audit::{self, Action, Actor, Cause, Event};
 use super::{Repo, content_key, removal, repo_error, usage};
 use crate::{Alias, ContentKey, ObjectKey, Result};
 
@@ -99,7 +101,7 @@ impl Repo {
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn expire_proxies(&self, before: i64, limit: u32) -> Result<Dropped> {
+    pub async fn expire_proxies(&self, before: i64, limit: u32, now: i64) -> Result<Dropped> {
         let mut tx = self.begin().await?;
         let aliases: Vec<String> = sqlx::query_scalar(
             "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
@@ -109,7 +111,7 @@ impl Repo {
         .fetch_all(&mut *tx)
         .await
         .map_err(repo_error)?;
-        let dropped = drop_proxies(&mut tx, aliases, None).await?;
+        let dropped = drop_proxies(&mut tx, aliases, None, now).await?;
         tx.commit().await.map_err(repo_error)?;
         Ok(dropped)
     }
@@ -120,7 +122,7 @@ impl Repo {
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn shrink_proxies(&self, bytes: u64, limit: u32) -> Result<Dropped> {
+    pub async fn shrink_proxies(&self, bytes: u64, limit: u32, now: i64) -> Result<Dropped> {
         let mut tx = self.begin().await?;
         if usage::bytes_in(&mut tx, "proxied").await? <= bytes {
             return Ok(Dropped::default());
@@ -134,7 +136,7 @@ impl Repo {
         .fetch_all(&mut *tx)
         .await
         .map_err(repo_error)?;
-        let dropped = drop_proxies(&mut tx, aliases, Some(bytes)).await?;
+        let dropped = drop_proxies(&mut tx, aliases, Some(bytes), now).await?;
         tx.commit().await.map_err(repo_error)?;
         Ok(dropped)
     }
@@ -145,6 +147,7 @@ async fn drop_proxies(
     tx: &mut Transaction<'_, Sqlite>,
     aliases: Vec<String>,
     bytes: Option<u64>,
+    now: i64,
 ) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     let before = usage::bytes_in(tx, "proxied").await?;
@@ -168,6 +171,15 @@ async fn drop_proxies(
         left = usage::bytes_in(tx, "proxied").await?;
     }
     dropped.bytes = before.saturating_sub(left);
+    if dropped.count > 0 {
+        let event = Event {
+            action: Action::Evict,
+            aliases: &[],
+            hash: None,
+            amount: Some(dropped.count as u64),
+        };
+        audit::record_in(tx, &Cause::new(Actor::Server), &event, now).await?;
+    }
     Ok(dropped)
 }
 

@@ -144,8 +144,10 @@ async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> 
         };
         let repo = &ctx.repo;
         let mut dropped = match (what, why) {
-            (What::Proxies, Why::Age(age)) => repo.expire_proxies(before(age), BATCH).await?,
-            (What::Proxies, Why::Size(bytes)) => repo.shrink_proxies(bytes, BATCH).await?,
+            (What::Proxies, Why::Age(age)) => {
+                repo.expire_proxies(before(age), BATCH, now()).await?
+            }
+            (What::Proxies, Why::Size(bytes)) => repo.shrink_proxies(bytes, BATCH, now()).await?,
             (What::Variants, Why::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
             (What::Variants, Why::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
         };
