@@ -37,7 +37,8 @@ fn parse(value: &HeaderValue, now: SystemTime) -> Result<Option<Instant>> {
         )
     })?;
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = deadline - i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+    let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+    let left = deadline.saturating_sub(now);
     if left <= 0 {
         return Err(passed());
     }
@@ -108,6 +109,8 @@ mod tests {
         check("0", Err(ErrorCode::RequestTimeout));
         check("-5", Err(ErrorCode::RequestTimeout));
         check("99999999999999999999999999", Ok(false));
+        check(&i128::MAX.to_string(), Ok(false));
+        check(&i128::MIN.to_string(), Err(ErrorCode::RequestTimeout));
         check("2026-11-22T11:07:22Z", Err(ErrorCode::ParseDeadline));
         check("1e18", Err(ErrorCode::ParseDeadline));
         check("", Err(ErrorCode::ParseDeadline));
