@@ -1,7 +1,7 @@
 //! A server that changes nothing.
 
 use crate::support::client::process_path;
-use crate::support::{File, Server, disk, pictures};
+use crate::support::{File, Server, database, disk, pictures};
 
 #[test]
 fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
@@ -76,4 +76,26 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
     // What waited goes on once changes are allowed.
     let server = server.stop().setting("server.read_only", false).start();
     server.claim(&waiting).claimed();
+}
+
+#[test]
+fn a_read_only_server_does_not_forget_a_lost_variant() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(90, 60)))
+        .alias;
+    server.process("webp", &alias, "thumbnail=30");
+    let launch = server.stop();
+    let data = launch.folder().join("data");
+    let variants = || database::texts(&data, "SELECT object FROM variants");
+    let before = variants();
+    let server = launch.setting("server.read_only", true).start();
+    std::fs::remove_file(server.files().join(&before[0])).expect("removed");
+    let path = process_path("webp", &alias, "thumbnail=30");
+    server.head(&path).status(404);
+    server.get(&path).refused(500, "lost-file");
+    assert_eq!(variants(), before);
+    let server = server.stop().setting("server.read_only", false).start();
+    server.get(&path).ok();
+    assert_ne!(variants(), before);
 }

@@ -102,11 +102,15 @@ async fn fly(
     Ok((original, variant))
 }
 
-/// The variant's object is lost: forgets it, so that the next [`variant`] makes it again.
+/// The variant's object is lost: forgets it, so that the next [`variant`] makes it again. In
+/// read-only mode it stays lost.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representation) -> Result<()> {
+    if ctx.config.server.read_only {
+        return Ok(());
+    }
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
     let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
     to_its_end(async move {
