@@ -78,16 +78,6 @@ impl Pool {
         Ok(Turn { permit })
     }
 
-    /// How many pieces of work have their turn.
-    pub fn running(&self) -> usize {
-        self.permit_count - self.permits.available_permits()
-    }
-
-    /// How many requests wait for their turn.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
     /// How many pieces of background work may run at a time: half of all, at least one.
     pub fn background(&self) -> usize {
         (self.permit_count / 2).max(1)

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
+use crate::context::millis;
 use crate::measure;
 use crate::repo::{Job, Work};
 use crate::service::process::now;
@@ -257,7 +258,7 @@ fn label(work: &Work) -> String {
 }
 
 fn after(time: Duration) -> i64 {
-    now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    now().saturating_add(millis(time))
 }
 
 fn until(time: i64) -> Duration {

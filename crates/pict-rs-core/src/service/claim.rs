@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::context::to_its_end;
+use crate::context::{millis, to_its_end};
 use crate::measure::{self, Work};
 use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
@@ -176,8 +176,7 @@ impl Drop for Hold {
 /// # Errors
 /// When the database fails.
 pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
-    let retention = ctx.config.media.retention.claims.duration();
-    let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let retention = millis(ctx.config.media.retention.claims.duration());
     loop {
         let before = now().saturating_sub(retention);
         match ctx.repo.oldest_unclaimed().await? {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::context::blocking;
+use crate::media::Load;
 use crate::service::process::now;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -19,10 +20,8 @@ pub struct Health {
     pub store: Part,
     /// Jobs that wait or are being done; unknown when the database fails.
     pub jobs: Option<u64>,
-    /// Pieces of media work that are being done.
-    pub running: usize,
-    /// Pieces of media work that wait for their turn.
-    pub waiting: usize,
+    /// How busy the media engine is.
+    pub media: Load,
 }
 
 /// How one part of it is.
@@ -67,8 +66,7 @@ pub async fn deep(ctx: &Context) -> Health {
         },
         repo,
         store,
-        running: ctx.media.running(),
-        waiting: ctx.media.waiting(),
+        media: ctx.media.load(),
     }
 }
 

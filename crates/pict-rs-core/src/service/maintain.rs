@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::context::{blocking, to_its_end};
+use crate::context::{blocking, millis, to_its_end};
 use crate::repo::audit::Cause;
 use crate::repo::{Run, Task};
 use crate::service::process::now;
@@ -111,7 +111,6 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
 
 async fn forget_audit(ctx: &Context) -> Result<bool> {
     let retention = ctx.config.server.audit_retention.duration();
-    let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-    let before = now().saturating_sub(retention);
+    let before = now().saturating_sub(millis(retention));
     Ok(ctx.repo.forget_audit(before, ENTRIES).await? == u64::from(ENTRIES))
 }

@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
+use crate::context::millis;
 use crate::fetch::{Fetched, Freshness, Validators};
 use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
@@ -196,7 +197,7 @@ fn row(url: &SourceUrl, freshness: Freshness, stale: Option<&Proxy>) -> NewProxy
 }
 
 fn after(time: Duration) -> i64 {
-    now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+    now().saturating_add(millis(time))
 }
 
 fn not_proxied() -> Error {

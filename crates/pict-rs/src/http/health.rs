@@ -37,7 +37,7 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         "store": part(&health.store),
         "programs": { "found": found, "missing": missing },
         "jobs": { "waiting": health.jobs },
-        "media": { "running": health.running, "waiting": health.waiting },
+        "media": { "running": health.media.running, "waiting": health.media.waiting },
     });
     let mut response = match broken.is_empty() {
         true => HttpResponse::Ok(),
