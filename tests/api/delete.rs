@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::support::client::process_path;
-use crate::support::{Server, Uploaded, disk, eventually, pictures};
+use crate::support::{Server, Uploaded, database, disk, eventually, pictures};
 
 fn delete_path(token: &str, uploaded: &Uploaded) -> String {
     format!("/image/delete/{token}/{}", uploaded.alias)
@@ -117,6 +117,27 @@ fn a_deletion_that_has_begun_ends_although_its_client_has_gone() {
     eventually("all bytes are gone", || {
         disk::objects(&server.files()).is_empty().then_some(())
     });
+}
+
+#[test]
+fn what_is_deleted_while_it_is_asked_for_is_not_found_and_not_lost() {
+    let server = Server::start();
+    for seed in 0..2 {
+        let picture = pictures::png(&pictures::noise(20, 20, seed));
+        let alias = server.upload(&picture).alias;
+        let original = format!("/image/original/{alias}");
+        // So that the server knows it without asking its database.
+        server.get(&original).ok();
+        for rows in ["DELETE FROM aliases", "DELETE FROM hashes"] {
+            database::change(&server.data(), rows);
+        }
+        for object in disk::objects(&server.files()).keys() {
+            std::fs::remove_file(server.files().join(object)).expect("removed");
+        }
+        let variant = process_path("webp", &alias, "thumbnail=9");
+        let path = if seed == 0 { original } else { variant };
+        server.get(&path).refused(404, "alias-not-found");
+    }
 }
 
 #[test]

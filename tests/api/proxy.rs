@@ -522,6 +522,27 @@ fn a_copy_that_the_store_has_lost_is_fetched_again() {
 }
 
 #[test]
+fn a_copy_that_is_dropped_while_it_is_asked_for_is_fetched_again() {
+    let upstream = Upstream::serving(&small());
+    let server = open().start();
+    let url = upstream.url("/x");
+    let bytes = server.get(&original(&url)).ok().body;
+    // Nobody has told the server's memory yet.
+    for rows in [
+        "DELETE FROM aliases",
+        "DELETE FROM proxies",
+        "DELETE FROM hashes",
+    ] {
+        database::change(&server.data(), rows);
+    }
+    for object in disk::objects(&server.files()).keys() {
+        std::fs::remove_file(server.files().join(object)).expect("removed");
+    }
+    assert_eq!(server.get(&original(&url)).ok().body, bytes);
+    assert_eq!(upstream.asked().len(), 2);
+}
+
+#[test]
 fn a_server_that_changes_nothing_serves_what_it_has_and_fetches_nothing() {
     let upstream = Upstream::start(|_| Reply::with(STALE, &small()));
     let server = open().start();

@@ -26,7 +26,7 @@ pub fn texts_of(file: &Path, query: &'static str) -> Vec<String> {
     })
 }
 
-/// Changes rows of a server that has stopped.
+/// Changes rows, behind the back of a server that runs.
 pub fn change(data: &Path, statement: &'static str) {
     block_on(async {
         let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));

@@ -121,16 +121,9 @@ pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
         }
         Work::Variant { alias, variant } => {
             let request = ProcessRequest::from_key(variant)?;
-            let made = process::in_background(ctx, alias, &request).await;
-            if made
-                .as_ref()
-                .is_err_and(|error| error.code() == ErrorCode::LostFile)
-                && ctx.repo.original(alias).await?.is_none()
-            {
-                // Not lost, but removed since we began.
-                return Err(Error::alias_not_found());
+            if let Err(error) = process::in_background(ctx, alias, &request).await {
+                return Err(find::lost_or_removed(ctx, alias, error).await);
             }
-            made?;
             ctx.repo.finish_job(job).await?;
         }
     }

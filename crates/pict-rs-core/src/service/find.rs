@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::context::blocking;
 use crate::repo::{Original, Representation};
 use crate::stage::{Stage, timed};
-use crate::{Alias, Context, Error, Result};
+use crate::{Alias, Context, Error, ErrorCode, Result};
 
 /// The content that `alias` names.
 ///
@@ -42,6 +42,18 @@ pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<Fil
     let store = ctx.store.clone();
     let object = representation.object.clone();
     timed(Stage::Store, blocking(move || store.open_object(&object))).await
+}
+
+/// What to say when looking for bytes of `alias` ended with `error`: bytes that are not there are
+/// no fault of ours if the alias went with them just now.
+pub async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Error {
+    if error.code() == ErrorCode::LostFile
+        && let Ok(None) = ctx.repo.original(alias).await
+    {
+        ctx.known.forget([alias]);
+        return Error::alias_not_found();
+    }
+    error
 }
 
 /// Proves that the database answers and that a file can be written to the store.

@@ -62,7 +62,8 @@ async fn serve(
     alias: &Alias,
 ) -> Result<HttpResponse> {
     let original = find::original(ctx, alias).await?;
-    body::respond(ctx, settings, request, &original.representation).await
+    let answer = body::respond(ctx, settings, request, &original.representation).await;
+    missing::or_removed(ctx, alias, answer).await
 }
 
 /// `DELETE` or `GET /image/delete/{token}/{alias}`

@@ -2,8 +2,8 @@
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
-use pict_rs_core::service::placeholder;
-use pict_rs_core::{Context, ErrorCode};
+use pict_rs_core::service::{find, placeholder};
+use pict_rs_core::{Alias, Context, ErrorCode};
 
 use super::body;
 use super::error::{ApiError, Result};
@@ -34,4 +34,19 @@ pub async fn or_placeholder(
     let stand_in = body::stand_in(ctx, settings, request, &original.representation).await;
     // A placeholder that is lost itself is no reason to say anything else than 404.
     stand_in.map_err(|_| error.into())
+}
+
+/// Bytes that went together with their alias, just now, are missing and not lost.
+///
+/// # Errors
+/// Those of `answer`.
+pub async fn or_removed(
+    ctx: &Context,
+    alias: &Alias,
+    answer: Result<HttpResponse>,
+) -> Result<HttpResponse> {
+    match answer {
+        Err(ApiError(error)) => Err(find::lost_or_removed(ctx, alias, error).await.into()),
+        answer => answer,
+    }
 }

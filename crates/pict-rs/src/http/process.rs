@@ -35,17 +35,28 @@ async fn serve(
     let (subject, rest) = subject::of_process(query)?;
     let wanted = ProcessRequest::parse(extension, &rest, &ctx.config.media.filters.0)?;
     let serve = async |alias: &Alias| {
-        let (_, variant) = process::variant(ctx, alias, &wanted).await?;
-        match body::respond(ctx, settings, request, &variant).await {
-            Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(ctx, alias, &variant).await?;
-                let (_, variant) = process::variant(ctx, alias, &wanted).await?;
-                body::respond(ctx, settings, request, &variant).await
-            }
-            answer => answer,
-        }
+        let answer = variant(ctx, settings, request, alias, &wanted).await;
+        missing::or_removed(ctx, alias, answer).await
     };
     subject.answer(ctx, Unknown::Fetch, serve).await
+}
+
+async fn variant(
+    ctx: &Arc<Context>,
+    settings: &Settings,
+    request: &HttpRequest,
+    alias: &Alias,
+    wanted: &ProcessRequest,
+) -> Result<HttpResponse> {
+    let (_, variant) = process::variant(ctx, alias, wanted).await?;
+    match body::respond(ctx, settings, request, &variant).await {
+        Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
+            process::forget_lost(ctx, alias, &variant).await?;
+            let (_, variant) = process::variant(ctx, alias, wanted).await?;
+            body::respond(ctx, settings, request, &variant).await
+        }
+        answer => answer,
+    }
 }
 
 /// `HEAD /image/process.{ext}?…`; never makes the variant.
