@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::client::process_path;
-use crate::support::{Answer, Server, disk, eventually, pictures, work};
+use crate::support::client::{content_type, multipart, process_path};
+use crate::support::{Answer, File, Server, database, disk, eventually, pictures, work};
 
 fn nanoseconds_from_now(offset: i128) -> String {
     let now = SystemTime::now()
@@ -79,6 +79,48 @@ fn work_ends_with_its_deadline_and_leaves_nothing() {
     let after = disk::objects(&server.files());
     assert!(before.keys().all(|name| after.contains_key(name)));
     server.head(&long).status(404);
+}
+
+/// Uploads files that are not done within so many nanoseconds.
+fn too_late(server: &Server, query: &str, files: &[File], deadline: i128) {
+    let kind = content_type();
+    let deadline = nanoseconds_from_now(deadline);
+    let headers = [("content-type", &*kind), ("X-Request-Deadline", &deadline)];
+    let path = format!("/image?{query}");
+    server
+        .send("POST", &path, &headers, Some(&multipart(files)))
+        .refused(408, "request-timeout");
+}
+
+fn aliases(server: &Server) -> usize {
+    database::texts(&server.data(), "SELECT alias FROM aliases").len()
+}
+
+#[test]
+fn of_several_files_none_stays_when_the_deadline_passes_between_them() {
+    let server = Server::with([("server.max_file_count", "2")]);
+    let quick = pictures::png(&pictures::photo(20, 20));
+    let slow = pictures::png(&pictures::plain(6000, 6000));
+    let files = [File::new(&quick), File::new(&slow)];
+    too_late(&server, &work::blurs(70), &files, 3 * SECOND);
+    eventually("nothing is left", || {
+        (aliases(&server) == 0 && disk::objects(&server.files()).is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn an_upload_that_is_done_after_its_deadline_is_taken_back() {
+    let server = Server::start();
+    let file = pictures::png(&pictures::photo(20, 20));
+    // Its row has to wait for somebody else.
+    let held = database::hold_writes(&server.data());
+    too_late(&server, "", &[File::new(&file)], 2 * SECOND);
+    assert_eq!(disk::objects(&server.files()).len(), 1);
+    drop(held);
+    eventually("nothing is left", || {
+        (aliases(&server) == 0 && disk::objects(&server.files()).is_empty()).then_some(())
+    });
+    disk::assert_nothing_stored(&server);
 }
 
 fn stages(answer: &Answer) -> Vec<(String, f64)> {

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod remove;
 pub(crate) mod retention;
 pub mod spool;
+pub mod unanswered;
 pub mod upload;
 pub(crate) mod validate;
 pub(crate) mod wake;

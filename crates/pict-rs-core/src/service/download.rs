@@ -18,7 +18,9 @@ pub async fn now(ctx: &Arc<Context>, wanted: &Download) -> Result<Uploaded> {
     let body = get(ctx, wanted).await?;
     let mut spool = Spool::start(ctx, &wanted.query).await?;
     fill(&mut spool, body).await?;
-    upload::ingest(ctx, spool.finish().await?, &wanted.query).await
+    let uploaded = upload::ingest(ctx, spool.finish().await?, &wanted.query).await?;
+    // Nothing is awaited from here on: the answer begins.
+    Ok(uploaded.deliver())
 }
 
 /// Fetches a file and takes it on like a backgrounded upload: when this returns, the file is on

@@ -13,14 +13,15 @@ use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
 use crate::service::spool::{self, Spooled};
+use crate::service::unanswered::Unanswered;
 use crate::service::{dummy, validate};
 use crate::service::{remove, retention};
 use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result, UploadId};
 
-/// A finished upload. Drop it to keep it; see [`undo`].
-#[derive(Debug)]
+/// A finished upload.
+#[derive(Clone, Debug)]
 pub struct Uploaded {
     /// Its public name.
     pub alias: Alias,
@@ -30,13 +31,18 @@ pub struct Uploaded {
     pub original: Original,
 }
 
-/// Takes one spooled file in. When this returns, bytes and rows are on disk.
+/// Takes one spooled file in. When this returns, bytes and rows are on disk; they stay once the
+/// answer begins.
 ///
 /// # Errors
 /// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
 /// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`],
 /// [`crate::ErrorCode::FailedExternalValidation`]. Nothing is left of a refused file.
-pub async fn ingest(ctx: &Arc<Context>, spooled: Spooled, query: &UploadQuery) -> Result<Uploaded> {
+pub async fn ingest(
+    ctx: &Arc<Context>,
+    spooled: Spooled,
+    query: &UploadQuery,
+) -> Result<Unanswered> {
     ingest_as(ctx, spooled, query, None).await
 }
 
@@ -49,7 +55,7 @@ pub async fn ingest_as(
     spooled: Spooled,
     query: &UploadQuery,
     alias: Option<Alias>,
-) -> Result<Uploaded> {
+) -> Result<Unanswered> {
     let running = measure::begin(Work::Ingest);
     let turn = ctx.media.turn().await?;
     let mut ready = prepare(ctx, turn, query, move || spooled.read()).await?;
@@ -58,7 +64,7 @@ pub async fn ingest_as(
     let uploaded = to_its_end(async move {
         // Without a job there is no lease to lose.
         let uploaded = remember(&ctx, ready, Place::Upload).await?;
-        uploaded.ok_or_else(lease_lost)
+        Ok(Unanswered::new(ctx, uploaded.ok_or_else(lease_lost)?))
     })
     .await?;
     measure::file("inline");
@@ -198,14 +204,6 @@ async fn prepare(
         source: digest,
         alias: None,
     })
-}
-
-/// Takes an upload back, because its request failed as a whole.
-///
-/// # Errors
-/// When the database fails.
-pub async fn undo(ctx: &Arc<Context>, uploaded: &Uploaded) -> Result<()> {
-    super::remove::take_back(ctx, &uploaded.alias).await
 }
 
 /// What to do with one file.

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::{Spool, Spooled};
+use pict_rs_core::service::unanswered::Unanswered;
 use pict_rs_core::service::{find, remove, upload};
 use pict_rs_core::{Alias, Context, DeleteToken};
 
@@ -96,23 +97,24 @@ pub async fn upload(
     Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
 }
 
-/// All or none, each under the name that was chosen for it, if one was.
+/// All or none, each under the name that was chosen for it, if one was. The answer begins when
+/// this returns.
 pub async fn ingest(
     ctx: &Arc<Context>,
     files: Vec<(Option<Alias>, Spooled)>,
     query: &UploadQuery,
 ) -> Result<Vec<upload::Uploaded>> {
-    let mut uploaded = Vec::with_capacity(files.len());
+    let mut uploaded: Vec<Unanswered> = Vec::with_capacity(files.len());
     for (alias, file) in files {
         match upload::ingest_as(ctx, file, query, alias).await {
             Ok(file) => uploaded.push(file),
             Err(error) => {
-                for file in &uploaded {
-                    upload::undo(ctx, file).await?;
+                for file in uploaded {
+                    file.take_back().await?;
                 }
                 return Err(error.into());
             }
         }
     }
-    Ok(uploaded)
+    Ok(uploaded.into_iter().map(Unanswered::deliver).collect())
 }
