@@ -1,7 +1,9 @@
 //! The differential driver of `cargo xtask conform`: it finds nothing where nothing differs, and
 //! something where something does.
 
-use xtask::conform::{Difference, compare, count};
+use std::collections::BTreeSet;
+
+use xtask::conform::{Difference, answers, compare, count};
 
 use crate::support::{Launch, Server};
 
@@ -16,6 +18,41 @@ fn launch() -> Launch {
 fn differences(ours: &Server, theirs: &Server) -> Vec<Difference> {
     let url = |server: &Server| format!("http://{}", server.address);
     compare(&url(ours), &url(theirs), KEY).expect("both answer")
+}
+
+#[test]
+fn every_request_can_be_made_and_says_what_its_name_says() {
+    let server = launch().start();
+    let answers = answers(&format!("http://{}", server.address), KEY).expect("it answers");
+    let mut names = BTreeSet::new();
+    for (name, found) in &answers {
+        assert!(names.insert(*name), "two requests have the name {name}");
+        assert_eq!(found.get("possible"), None, "{name}");
+    }
+    for (name, status, picture) in [
+        ("download through a redirect", "201", None),
+        ("claim a download", "200", None),
+        ("download from nowhere", "502", None),
+        ("proxied", "200", Some("100x70 WebP")),
+        ("proxied variant", "200", Some("20x14 Jpeg")),
+        ("proxied variant by HEAD, not made", "404", None),
+        ("proxy and alias", "200", Some("100x70 WebP")),
+        ("a deadline to come", "200", Some("240x160 Jpeg")),
+        ("set_not_found", "201", None),
+        ("placeholder for a variant", "404", None),
+        ("placeholder, a range of it", "206", None),
+        ("placeholder, its etag known", "404", None),
+        ("hashes, back to the first", "200", None),
+        ("original of the twin", "200", Some("240x160 Png")),
+        ("internal delete", "200", None),
+    ] {
+        let (_, found) = answers
+            .iter()
+            .find(|(other, _)| *other == name)
+            .expect("a request");
+        assert_eq!(found["status"], status, "{name}");
+        assert_eq!(found.get("picture").map(String::as_str), picture, "{name}");
+    }
 }
 
 #[test]

@@ -70,10 +70,10 @@ impl fmt::Display for Difference {
 /// # Errors
 /// When a server cannot be reached.
 pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
-    let mut differences = Vec::new();
     let upstream = Upstream::start()?;
     let side = |url: &str| Side::new(url, key, &upstream.url());
     let (mut ours, mut theirs) = (side(ours), side(theirs));
+    let mut differences = Vec::new();
     for step in STEPS {
         let (one, other) = (ours.take(step)?, theirs.take(step)?);
         let aspects: BTreeSet<_> = one.keys().chain(other.keys()).collect();
@@ -93,6 +93,17 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
         }
     }
     Ok(differences)
+}
+
+/// Asks one server alone: the name of each request, and what counts of its answer.
+///
+/// # Errors
+/// As [`compare`].
+pub fn answers(url: &str, key: &str) -> Result<Vec<(&'static str, BTreeMap<String, String>)>> {
+    let upstream = Upstream::start()?;
+    let mut side = Side::new(url, key, &upstream.url());
+    let take = |step: &Step| Ok((step.name, side.take(step)?));
+    STEPS.iter().map(take).collect()
 }
 
 /// How many requests each server gets.

@@ -15,6 +15,7 @@ pub fn bytes(name: &str) -> Result<Vec<u8>> {
         "photo.jpg" => still(240, 160, ImageFormat::Jpeg)?,
         "photo.png" => still(240, 160, ImageFormat::Png)?,
         "photo.webp" => still(120, 90, ImageFormat::WebP)?,
+        "alone.webp" => still(100, 70, ImageFormat::WebP)?,
         "moving.gif" => moving()?,
         "cut.png" => {
             let mut whole = still(240, 160, ImageFormat::Png)?;

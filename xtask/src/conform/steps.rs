@@ -380,56 +380,56 @@ pub const STEPS: &[Step] = &[
         "delete what was downloaded",
         "/image/delete/<downloaded_token>/<downloaded>",
     ),
-    // Proxied media.
+    // Proxied media; the purge must not take what was uploaded.
     head(
         "proxied by HEAD, unknown",
-        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/original?proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "proxied details, unknown",
-        "/image/details/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/details/original?proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "variant in the background, proxied, unknown",
-        "/image/process_backgrounded.webp?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/process_backgrounded.webp?proxy=<encoded upstream>%2Falone.webp",
     ),
     internal(
         "GET",
         "aliases, proxied, unknown",
-        "/internal/aliases?proxy=<encoded upstream>%2Fphoto.webp",
+        "/internal/aliases?proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "proxied",
-        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/original?proxy=<encoded upstream>%2Falone.webp",
     ),
     head(
         "proxied by HEAD",
-        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/original?proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "proxied, a range",
-        "/image/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/original?proxy=<encoded upstream>%2Falone.webp",
     )
     .with(&[("range", "bytes=0-9")]),
     get(
         "proxied details",
-        "/image/details/original?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/details/original?proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "proxied blurhash",
-        "/image/blurhash?proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/blurhash?proxy=<encoded upstream>%2Falone.webp",
     ),
     head(
         "proxied variant by HEAD, not made",
-        "/image/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+        "/image/process.jpg?proxy=<encoded upstream>%2Falone.webp&thumbnail=20",
     ),
     get(
         "proxied variant",
-        "/image/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+        "/image/process.jpg?proxy=<encoded upstream>%2Falone.webp&thumbnail=20",
     ),
     get(
         "proxied variant details",
-        "/image/details/process.jpg?proxy=<encoded upstream>%2Fphoto.webp&thumbnail=20",
+        "/image/details/process.jpg?proxy=<encoded upstream>%2Falone.webp&thumbnail=20",
     ),
     get(
         "proxied variant of a new URL",
@@ -445,11 +445,11 @@ pub const STEPS: &[Step] = &[
     ),
     get(
         "proxy and alias",
-        "/image/original?alias=absent.png&proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/original?alias=absent.png&proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "src and proxy",
-        "/image/process.png?src=<alias>&proxy=<encoded upstream>%2Fphoto.webp",
+        "/image/process.png?src=<alias>&proxy=<encoded upstream>%2Falone.webp",
     ),
     get(
         "proxied through a redirect",
@@ -471,12 +471,12 @@ pub const STEPS: &[Step] = &[
     internal(
         "GET",
         "aliases of proxied",
-        "/internal/aliases?proxy=<encoded upstream>%2Fphoto.webp",
+        "/internal/aliases?proxy=<encoded upstream>%2Falone.webp",
     ),
     internal(
         "GET",
         "identifier of proxied",
-        "/internal/identifier?proxy=<encoded upstream>%2Fphoto.webp",
+        "/internal/identifier?proxy=<encoded upstream>%2Falone.webp",
     ),
     internal(
         "POST",
@@ -486,7 +486,7 @@ pub const STEPS: &[Step] = &[
     internal(
         "POST",
         "purge of proxied",
-        "/internal/purge?proxy=<encoded upstream>%2Fphoto.webp",
+        "/internal/purge?proxy=<encoded upstream>%2Falone.webp",
     ),
     internal(
         "POST",
