@@ -32,7 +32,7 @@ fn every_request_can_be_made_and_says_what_its_name_says() {
     for (name, status, picture) in [
         ("download through a redirect", "201", None),
         ("claim a download", "200", None),
-        ("download from nowhere", "502", None),
+        ("download of what is not there", "502", None),
         ("proxied", "200", Some("100x70 WebP")),
         ("proxied variant", "200", Some("20x14 Jpeg")),
         ("proxied variant by HEAD, not made", "404", None),

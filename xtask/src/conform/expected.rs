@@ -80,7 +80,6 @@ pub const EXPECTED: &[Expected] = &[
     row("proxied too much", "", None, TOO_LARGE),
     row("download of what is not there", "", None, UPSTREAM),
     row("proxied what is not there", "", None, UPSTREAM),
-    row("download from nowhere", "", None, UPSTREAM),
     row(
         "download of no URL",
         "json.code",
