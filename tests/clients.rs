@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::server::program;
-use crate::support::{Launch, disk, programs};
+use crate::support::{Launch, disk, pictures, programs};
 
 /// Starts the server, runs the client in its folder, and ends with the client's status.
 const SCRIPT: &str = r#"
@@ -29,6 +29,27 @@ status=$?
 kill $id
 wait $id
 exit $status
+"#;
+
+/// Has the tester ask about a picture that is there, which also stands in for missing ones. What
+/// would remove it is left out.
+const ABOUT_A_PICTURE: &str = r#"
+set -e
+url=http://127.0.0.1:8080
+alias=$(curl -sf -F 'images[]=@picture.png' $url/image | jq -r '.files[0].file')
+curl -sf -H 'X-Api-Token: key' -H 'Content-Type: application/json' \
+    -d "{\"alias\":\"$alias\"}" $url/internal/set_not_found
+cat >schemathesis.toml <<END
+[parameters]
+"path.alias" = "$alias"
+"query.alias" = "$alias"
+"query.src" = "$alias"
+END
+schemathesis=$1
+shift
+"$schemathesis" --config-file schemathesis.toml run "$@" \
+    --exclude-path-regex 'delete|purge|prune|/internal/variants'
+curl -sf $url/image/original/$alias >/dev/null
 "#;
 
 /// What `cargo xtask test` has fetched, if it has, and if a network can be made here.
@@ -123,6 +144,17 @@ fn the_published_shell_example_uploads_claims_processes_and_deletes() {
     assert!(disk::objects(&files).is_empty());
 }
 
+/// What schemathesis runs with.
+const TESTER: [&str; 7] = [
+    "http://127.0.0.1:8080/openapi.json",
+    "-H",
+    "X-Api-Token: key",
+    "--max-examples",
+    "10",
+    "--checks",
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+];
+
 #[test]
 fn schemathesis_finds_no_answer_that_the_description_lacks() {
     let Some(folder) = prepared("schemathesis") else {
@@ -130,19 +162,21 @@ fn schemathesis_finds_no_answer_that_the_description_lacks() {
     };
     let schemathesis = folder.join("python/bin/schemathesis").display().to_string();
     let home = Launch::new();
-    let (said, _) = run(
-        home.folder(),
-        &[
-            &schemathesis,
-            "run",
-            "http://127.0.0.1:8080/openapi.json",
-            "-H",
-            "X-Api-Token: key",
-            "--max-examples",
-            "10",
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        ],
-    );
+    let command = [&[&*schemathesis, "run"], &TESTER[..]].concat();
+    let (said, _) = run(home.folder(), &command);
+    assert!(said.contains("passed"), "{said}");
+}
+
+#[test]
+fn schemathesis_finds_answers_about_a_picture_as_they_are_described() {
+    let Some(folder) = prepared("schemathesis with a picture") else {
+        return;
+    };
+    let schemathesis = folder.join("python/bin/schemathesis").display().to_string();
+    let home = Launch::new();
+    let picture = pictures::png(&pictures::photo(60, 40));
+    std::fs::write(home.folder().join("picture.png"), picture).expect("written");
+    let script = ["sh", "-c", ABOUT_A_PICTURE, "tester", &schemathesis];
+    let (said, _) = run(home.folder(), &[&script, &TESTER[..]].concat());
     assert!(said.contains("passed"), "{said}");
 }
