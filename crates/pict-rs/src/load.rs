@@ -16,6 +16,8 @@ use pict_rs_core::Config;
 
 use crate::cli::Overrides;
 
+pub use secrets::without_password;
+
 /// The merged configuration.
 pub struct Loaded {
     /// What counts.
@@ -219,6 +221,9 @@ pub fn data_folder(state_directory: Option<String>) -> PathBuf {
 /// Never in practice: every setting can be written as TOML.
 pub fn printable(config: &Config) -> anyhow::Result<String> {
     let mut table = toml::Table::try_from(config)?;
+    table
+        .iter_mut()
+        .for_each(|(_, value)| mask_passwords(value));
     for (section, key) in secrets::keys() {
         if let Some(value) = table
             .get_mut(section)
@@ -228,6 +233,18 @@ pub fn printable(config: &Config) -> anyhow::Result<String> {
         }
     }
     Ok(toml::to_string(&table)?)
+}
+
+/// Any URL may have one.
+fn mask_passwords(value: &mut toml::Value) {
+    match value {
+        toml::Value::String(text) => *text = without_password(text),
+        toml::Value::Array(values) => values.iter_mut().for_each(mask_passwords),
+        toml::Value::Table(table) => table
+            .iter_mut()
+            .for_each(|(_, value)| mask_passwords(value)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

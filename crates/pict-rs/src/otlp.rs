@@ -17,6 +17,8 @@ use tracing_subscriber::filter::{Directive, EnvFilter};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, filter::LevelFilter};
 
+use crate::load::without_password;
+
 /// For one batch on its way.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// For the last batch, when the server stops.
@@ -52,6 +54,7 @@ impl Exporter {
         let Some((url, filter)) = check(config)? else {
             return Ok(None);
         };
+        let shown = without_password(url);
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("otlp")
@@ -63,7 +66,7 @@ impl Exporter {
             .with_endpoint(url)
             .with_timeout(TIMEOUT)
             .build()
-            .with_context(|| format!("tracing.opentelemetry.url = \"{url}\""))?;
+            .with_context(|| format!("tracing.opentelemetry.url = \"{shown}\""))?;
         let resource = Resource::builder()
             .with_service_name(config.service_name.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -98,8 +101,9 @@ pub fn check(config: &OpentelemetryConfig) -> anyhow::Result<Option<(&str, EnvFi
     };
     if !url.starts_with("http://") {
         bail!(
-            "tracing.opentelemetry.url = \"{url}\" does not begin with http://; \
-             for a collector behind TLS put one beside the server"
+            "tracing.opentelemetry.url = \"{}\" does not begin with http://; \
+             for a collector behind TLS put one beside the server",
+            without_password(url)
         );
     }
     Ok(Some((url, filter(config)?)))

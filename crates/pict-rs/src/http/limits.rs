@@ -7,6 +7,8 @@ use pict_rs_media::limits::Limits;
 use pict_rs_media::{Format, Kind, OutputFormat};
 use serde_json::{Value, json};
 
+use crate::load::without_password;
+
 /// Bytes in a MiB, which the settings call MB.
 const MIB: u64 = 1024 * 1024;
 
@@ -74,30 +76,9 @@ fn leave_unset_out(value: &mut Value) {
     }
 }
 
-/// A password in a URL is a secret.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://***{}", &rest[at..]),
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_are_masked() {
-        let check = |url, expected| assert_eq!(without_password(url), expected);
-        check("http://a:14051/scan@b", "http://a:14051/scan@b");
-        check("http://me:hush@a/scan", "http://***@a/scan");
-        check("http://hush@a", "http://***@a");
-        check("no url", "no url");
-    }
 
     #[test]
     fn the_smaller_of_two_limits_counts() {

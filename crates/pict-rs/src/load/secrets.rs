@@ -44,6 +44,18 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     SECRETS.iter().filter_map(|(key, _)| key.split_once('.'))
 }
 
+/// A URL without the password that it may have.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://***{}", &rest[at..]),
+        None => url.to_owned(),
+    }
+}
+
 /// Adds the content of every file that `merged` names.
 ///
 /// # Errors

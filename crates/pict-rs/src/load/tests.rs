@@ -459,6 +459,24 @@ fn what_is_printed_can_be_loaded_and_holds_no_secret() {
 }
 
 #[test]
+fn passwords_are_masked() {
+    let check = |url, expected| assert_eq!(without_password(url), expected);
+    check("http://a:14051/scan@b", "http://a:14051/scan@b");
+    check("http://me:hush@a/scan", "http://***@a/scan");
+    check("http://hush@a", "http://***@a");
+    check("no url", "no url");
+}
+
+#[test]
+fn a_password_in_a_url_is_not_printed() {
+    let url = "http://me:hush@validator/check";
+    let set = Overrides(vec![("media.external_validation", url.to_owned())]);
+    let config = load(None, [], set).expect("loaded").written;
+    let text = printable(&config).expect("printable");
+    assert!(text.contains("http://***@validator/check"), "{text}");
+}
+
+#[test]
 fn the_data_folder_follows_systemd() {
     assert_eq!(data_folder(None), PathBuf::from("data"));
     assert_eq!(data_folder(Some(String::new())), PathBuf::from("data"));
