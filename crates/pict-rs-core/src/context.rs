@@ -1,5 +1,6 @@
 //! Everything a service needs, opened once at start.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,6 +98,9 @@ impl Context {
     }
 
     async fn recover(&self) -> Result<()> {
+        if self.config.server.read_only {
+            return Ok(());
+        }
         let leftovers = self
             .store
             .recover(async |leftover| match leftover {
@@ -112,11 +116,9 @@ impl Context {
                 "finishing what the last run left"
             );
         }
-        if !self.config.server.read_only {
-            let jobs = self.repo.free_jobs(now()).await?;
-            if jobs > 0 {
-                tracing::info!(jobs, "going on with background work");
-            }
+        let jobs = self.repo.free_jobs(now()).await?;
+        if jobs > 0 {
+            tracing::info!(jobs, "going on with background work");
         }
         self.collect(garbage).await
     }
@@ -127,15 +129,24 @@ impl Context {
         self.wake.stop();
     }
 
-    /// Removes objects that no row names any more.
+    /// Removes objects that no row names any more. One that the disk does not give up stays garbage,
+    /// and is tried again later.
     pub(crate) async fn collect(&self, objects: Vec<crate::ObjectKey>) -> Result<()> {
         if objects.is_empty() {
             return Ok(());
         }
         let store = self.store.clone();
         let removed = blocking(move || {
-            objects.iter().try_for_each(|object| store.remove(object))?;
-            Ok(objects)
+            let mut removed = objects;
+            removed.retain(|object| match store.remove(object) {
+                Ok(()) => true,
+                Err(error) => {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "garbage stays on disk for now");
+                    false
+                }
+            });
+            Ok(removed)
         })
         .await?;
         self.repo.collected(&removed).await
