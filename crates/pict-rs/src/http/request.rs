@@ -1,5 +1,6 @@
 //! What every request gets: an id, and a log line where one is due.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -131,6 +132,7 @@ pub async fn identify<B: MessageBody + 'static>(
                 let status = error.status_code().as_u16();
                 pending.cut_short(status);
                 let path = loggable_path(&path);
+                let path = &*path;
                 span.in_scope(|| tracing::info!(%method, path, status, "{error}"));
                 return Err(error.into());
             };
@@ -160,6 +162,7 @@ fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
     let request = response.request();
     let (method, status) = (request.method(), response.status().as_u16());
     let path = loggable_path(request.path());
+    let path = &*path;
     if let Some(error) = response.response().error() {
         match error.as_error::<ApiError>() {
             Some(ApiError(error)) if !error.is_users() => {
@@ -190,12 +193,13 @@ fn one_line(error: &impl ToString) -> String {
     line
 }
 
-/// Delete tokens are secrets and stand in a path.
-fn loggable_path(path: &str) -> &str {
-    if path.starts_with("/image/delete/") {
-        "/image/delete/***"
+/// Delete tokens are secrets and stand in a path, which may be spelled in many ways.
+fn loggable_path(path: &str) -> Cow<'_, str> {
+    let spelled = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    if spelled.starts_with("/image/delete/") {
+        "/image/delete/***".into()
     } else {
-        path
+        path.into()
     }
 }
 
@@ -210,4 +214,21 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_a_path_shows_a_delete_token() {
+        for path in [
+            "/image/delete/T/a.png",
+            "/image/%64elete/T/a.png",
+            "/%69mage/delete/T",
+        ] {
+            assert_eq!(loggable_path(path), "/image/delete/***");
+        }
+        assert_eq!(loggable_path("/image/original/%20"), "/image/original/%20");
+    }
 }
