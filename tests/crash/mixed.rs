@@ -1,9 +1,9 @@
 //! Everything at once until the server is killed, again and again: uploads, backgrounded uploads
-//! and their claims, variants, deletions. How often is up to whoever runs it:
+//! and their claims, variants, proxied media, deletions. How often is up to whoever runs it:
 //!
 //! `PICTRS_TEST_DEATHS=200 PICTRS_TEST_SEED=… cargo test -p pict-rs --test integration mixed_load`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,15 @@ use std::time::{Duration, SystemTime};
 
 use super::{Death, Told, assert_rows_and_objects_agree, live_and_die, picture};
 use crate::support::client::{Client, claim_path, process_path};
+use crate::support::upstream::{Reply, Upstream};
 use crate::support::{File, Launch, Server, database, disk, eventually, pictures};
 
 const CLIENTS: u64 = 4;
 const KEY: (&str, &str) = ("X-Api-Token", "key");
 /// Contents that several uploads share.
 const SHARED: u64 = 12;
+/// Proxied URLs; the first lead to contents that are uploaded as well.
+const URLS: u64 = 200;
 
 /// The same numbers for the same seed, on every machine.
 struct Dice(u64);
@@ -46,6 +49,8 @@ struct Memory {
     waiting: Mutex<BTreeMap<String, u64>>,
     /// A claim was begun and not answered: either is right.
     maybe_claimed: Mutex<BTreeMap<String, u64>>,
+    /// Proxied and served, with the seed of the picture.
+    proxied: Mutex<BTreeSet<(String, u64)>>,
     variants: AtomicUsize,
     claims: AtomicUsize,
 }
@@ -90,10 +95,15 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
     });
     say(&format!("{deaths} deaths, PICTRS_TEST_SEED={seed}"));
     let memory = Memory::default();
+    let upstream = Upstream::start(|asked| {
+        let seed = asked.path.trim_start_matches('/').parse();
+        Reply::ok(&pictures::png(&picture(seed.expect("a seed"))))
+    });
     let mut dice = Dice(seed);
     // So short that variants are dropped at work as well.
     let mut launch = Launch::new()
         .setting("server.api_key", "key")
+        .setting("client.allow_local_connections", true)
         .setting("media.retention.variants", "1s");
     for round in 0..deaths {
         let life = Duration::from_millis(3 + dice.roll(900));
@@ -104,7 +114,7 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
             CLIENTS,
             |server, client| {
                 let dice = Dice(seed ^ (round * CLIENTS + client).wrapping_mul(0x1234_5677));
-                work(server, dice, &memory);
+                work(server, &upstream, dice, &memory);
             },
         );
         let server = launch.start();
@@ -118,6 +128,10 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
     }
     let server = launch.start();
     settle(&server, &memory);
+    for (query, seed) in memory.proxied.lock().expect("no panic").iter() {
+        let answer = server.get(&format!("/image/original{query}")).ok();
+        assert!(answer.body == pictures::png(&picture(*seed)), "{query}");
+    }
     let search = server.send(
         "POST",
         "/internal/collect?dry_run=false&min_age=0s",
@@ -130,12 +144,13 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
     let acknowledged = memory.aliases.lock().expect("no panic").len();
     say(&format!(
         "acknowledged {} (whole {}, deleted {}, either {}), backgrounded and claimed {}, \
-         variants {}, orphans found by the search {}",
+         proxied URLs {}, variants {}, orphans found by the search {}",
         acknowledged,
         memory.count(Told::Stored),
         memory.count(Told::Deleted),
         memory.count(Told::Unknown),
         memory.claims.load(Ordering::Relaxed),
+        memory.proxied.lock().expect("no panic").len(),
         memory.variants.load(Ordering::Relaxed),
         found["orphans"]["count"],
     ));
@@ -144,16 +159,17 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
     assert_eq!(found["strangers"], 0, "{found}");
     // Else nothing was tried out.
     assert!(memory.count(Told::Stored) as u64 > deaths && memory.count(Told::Deleted) > 0);
+    assert!(!memory.proxied.lock().expect("no panic").is_empty());
 }
 
 /// One client, until the server dies.
-fn work(server: &Server, mut dice: Dice, memory: &Memory) {
+fn work(server: &Server, upstream: &Upstream, mut dice: Dice, memory: &Memory) {
     let client = Client::new(server.address);
-    while step(&client, &mut dice, memory).is_some() {}
+    while step(&client, upstream, &mut dice, memory).is_some() {}
 }
 
 /// One step; `None` when the server has died or is about to.
-fn step(client: &Client, dice: &mut Dice, memory: &Memory) -> Option<()> {
+fn step(client: &Client, upstream: &Upstream, dice: &mut Dice, memory: &Memory) -> Option<()> {
     let seed = match dice.roll(3) {
         0 => dice.roll(SHARED),
         _ => SHARED + dice.roll(1 << 40),
@@ -190,7 +206,23 @@ fn step(client: &Client, dice: &mut Dice, memory: &Memory) -> Option<()> {
             drop(maybe);
             claim(client, &id, seed, memory)?;
         }
-        60..82 => {
+        60..70 => {
+            let seed = dice.roll(URLS);
+            let query = format!("?proxy={}", upstream.url(&format!("/{seed}")));
+            let path = format!("/image/original{query}");
+            let answer = client.try_send("GET", &path, &[], None).ok()?;
+            match answer.status {
+                200 => {
+                    assert!(answer.body == pictures::png(&picture(seed)), "{path}");
+                    let mut proxied = memory.proxied.lock().expect("no panic");
+                    proxied.insert((query, seed));
+                }
+                503 => {}
+                // Told because the server ends, or wrong: the next start will tell.
+                _ => return None,
+            }
+        }
+        70..82 => {
             let Some((alias, _)) = memory.any(dice) else {
                 return Some(());
             };
@@ -250,6 +282,10 @@ fn claim(client: &Client, id: &str, seed: u64, memory: &Memory) -> Option<()> {
 
 /// Looks at up to `limit` aliases, at random places.
 fn check(server: &Server, memory: &Memory, dice: &mut Dice, limit: usize) {
+    for (query, _) in memory.proxied.lock().expect("no panic").iter().take(limit) {
+        // Details never fetch, so it is the copy from before.
+        server.get(&format!("/image/details/original{query}")).ok();
+    }
     let aliases = memory.aliases.lock().expect("no panic");
     let step = aliases.len().div_ceil(limit).max(1);
     let first = usize::try_from(dice.roll(step as u64)).expect("small");
