@@ -339,14 +339,20 @@ fn an_upstream_that_fails_is_left_alone_for_a_while_and_not_for_ever() {
 }
 
 #[test]
-fn what_is_no_picture_is_refused_and_asked_for_again() {
-    let (changing, upstream) = Changing::upstream(Reply::ok(b"hello, world"));
+fn what_is_no_picture_is_refused_and_not_asked_for_at_once_again() {
+    let upstream = Upstream::start(|asked| match asked.path.as_str() {
+        "/text" => Reply::ok(b"hello, world"),
+        _ => Reply::ok(&small()[..40]),
+    });
     let server = open().start();
-    let url = upstream.url("/x");
-    server.get(&original(&url)).refused(400, "discover-error");
+    for (path, code) in [("/text", "discover-error"), ("/cut", "media-damaged")] {
+        let url = upstream.url(path);
+        for _ in 0..3 {
+            server.get(&original(&url)).refused(400, code);
+        }
+    }
     disk::assert_nothing_stored(&server);
-    changing.to(Reply::ok(&small()));
-    server.get(&original(&url)).ok();
+    assert_eq!(upstream.asked().len(), 2);
 }
 
 /// One that is stale a second after each answer.

@@ -25,7 +25,7 @@ use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
 
 pub(crate) use memory::Proxies;
 
-/// How long an upstream is left alone after a fetch that failed.
+/// How long an upstream is left alone after a fetch that failed or brought nothing of use.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The alias of what was fetched from `url` before. Fetches nothing.
@@ -128,17 +128,36 @@ async fn attempt(ctx: Arc<Context>, url: SourceUrl, stale: Option<Proxy>) -> Res
             ctx.proxies.postpone(&url, after(PAUSE));
         }
         (Err(error), None) => {
-            let is_upstreams = matches!(
-                error.code(),
-                ErrorCode::UpstreamError | ErrorCode::UpstreamTimeout
-            );
-            if is_upstreams {
+            if is_lasting(error.code()) {
                 let copy = Error::user(error.code(), error.to_string());
                 ctx.proxies.fail(&url, PAUSE, Arc::new(copy));
             }
         }
     }
     result
+}
+
+/// Whether another fetch a moment later would only cost the same and end the same.
+fn is_lasting(code: ErrorCode) -> bool {
+    use ErrorCode as Code;
+    matches!(
+        code,
+        Code::UpstreamError
+            | Code::UpstreamTimeout
+            | Code::Blocked
+            | Code::DiscoverError
+            | Code::FailedExternalValidation
+            | Code::MediaDamaged
+            | Code::MediaDisallowed
+            | Code::ValidateArea
+            | Code::ValidateFileEmpty
+            | Code::ValidateFileSize
+            | Code::ValidateFrames
+            | Code::ValidateHeight
+            | Code::ValidateMemory
+            | Code::ValidateWidth
+            | Code::VideoDisabled
+    )
 }
 
 async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Result<Alias> {
