@@ -294,7 +294,7 @@ impl Gate {
 struct Tally {
     passed: u64,
     failed: u64,
-    /// Marked `#[ignore]`, so not among the passed.
+    /// Left out by the harness, so not among the passed.
     ignored: u64,
     /// Said that they could not run, but are among the passed for cargo.
     unable: u64,
