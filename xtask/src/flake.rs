@@ -97,7 +97,9 @@ fn ask(args: &Args) -> Result<bool> {
     }
 
     let nix = nix::ensure(&folder, install)?;
-    let flake = Flake::prepare(&folder, nix, args.quick, !targets.is_empty())?;
+    let with_static = !targets.is_empty();
+    let builds = !args.quick || args.checks || with_static;
+    let flake = Flake::prepare(&folder, nix, builds, with_static)?;
     let mut report = Report::default();
     evaluate::all(&flake, &mut report);
     mutants::all(&flake, &mut report);

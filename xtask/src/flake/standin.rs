@@ -32,8 +32,7 @@ impl Flake {
     ///
     /// # Errors
     /// When crates cannot be fetched or a tool is missing.
-    pub fn prepare(folder: &Path, mut nix: Nix, quick: bool, with_static: bool) -> Result<Self> {
-        let builds = !quick || with_static;
+    pub fn prepare(folder: &Path, mut nix: Nix, builds: bool, with_static: bool) -> Result<Self> {
         let vendor = Scratch::new(folder.join("vendor"))?;
         if builds {
             println!("vendoring the crates");
