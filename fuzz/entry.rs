@@ -157,6 +157,7 @@ fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, spee
     let output = Output {
         format,
         quality: None,
+        lossless: false,
         speed,
     };
     if predicted_memory(facts, &operations, &output) > MAX_MEMORY {

@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted = Output {
         format: OutputFormat::from_extension(extension).ok_or("unknown extension")?,
         quality: Some(quality.parse()?),
+        lossless: false,
         speed: match speed.as_str() {
             "fast" => Speed::Fast,
             _ => Speed::Quality,

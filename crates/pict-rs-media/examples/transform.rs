@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let output = Output {
                 format: OutputFormat::from_extension(extension).ok_or("unknown extension")?,
                 quality: rest.get(1).map(|quality| quality.parse()).transpose()?,
+                lossless: false,
                 speed: if rest.first().is_some_and(|word| word == "fast") {
                     Speed::Fast
                 } else {

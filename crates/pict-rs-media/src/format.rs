@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-/// What a stored file is. The discriminants are the format byte of the content key
-/// (the last of its 39 bytes), which clients of the HTTP API can see: never renumber.
+/// What a file is. The discriminants of those that are kept as they are, are the format byte of
+/// the content key (the last of its 39 bytes), which clients of the HTTP API can see: never
+/// renumber. The others, from 128 on, are only read: browsers do not show them, so they are
+/// stored converted (see [`Format::is_kept`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Format {
@@ -29,6 +31,18 @@ pub enum Format {
     Mp4 = 9,
     /// WebM container.
     Webm = 10,
+    /// HEIF with HEVC pictures, as phones take them.
+    Heif = 128,
+    /// TIFF.
+    Tiff = 129,
+    /// Windows bitmap.
+    Bmp = 130,
+    /// Windows icon or cursor.
+    Ico = 131,
+    /// Quite OK Image.
+    Qoi = 132,
+    /// Scalable Vector Graphics.
+    Svg = 133,
 }
 
 /// How clients are told to treat a file: `format` in the details object.
@@ -63,7 +77,7 @@ struct Row {
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 11] = [
+const TABLE: [Row; 17] = [
     Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: false },
     Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: false },
     Row { format: Format::Gif, name: "GIF", extension: "gif", mime: "image/gif", kind: Kind::Animation, readable: true },
@@ -75,7 +89,16 @@ const TABLE: [Row; 11] = [
     Row { format: Format::Webp, name: "WebP", extension: "webp", mime: "image/webp", kind: Kind::Image, readable: true },
     Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: false },
     Row { format: Format::Webm, name: "WebM", extension: "webm", mime: "video/webm", kind: Kind::Video, readable: false },
+    Row { format: Format::Heif, name: "HEIF", extension: "heic", mime: "image/heic", kind: Kind::Image, readable: false },
+    Row { format: Format::Tiff, name: "TIFF", extension: "tiff", mime: "image/tiff", kind: Kind::Image, readable: false },
+    Row { format: Format::Bmp, name: "BMP", extension: "bmp", mime: "image/bmp", kind: Kind::Image, readable: false },
+    Row { format: Format::Ico, name: "ICO", extension: "ico", mime: "image/vnd.microsoft.icon", kind: Kind::Image, readable: false },
+    Row { format: Format::Qoi, name: "QOI", extension: "qoi", mime: "image/qoi", kind: Kind::Image, readable: false },
+    Row { format: Format::Svg, name: "SVG", extension: "svg", mime: "image/svg+xml", kind: Kind::Image, readable: false },
 ];
+
+/// How many rows of the table, the first ones, are formats that are kept.
+const KEPT: usize = 11;
 
 impl Format {
     /// Every format, in the order of its byte.
@@ -84,12 +107,23 @@ impl Format {
     }
 
     fn row(self) -> &'static Row {
-        &TABLE[self as usize]
+        let byte = self as usize;
+        &TABLE[if self.is_kept() {
+            byte
+        } else {
+            byte - 128 + KEPT
+        }]
     }
 
-    /// The format whose byte in the content key is `byte`.
+    /// Whether files of it are stored as they are. The others are always converted when they
+    /// come in, and no content key ends with their byte.
+    pub fn is_kept(self) -> bool {
+        (self as usize) < KEPT
+    }
+
+    /// The kept format whose byte in the content key is `byte`.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        TABLE.get(usize::from(byte)).map(|row| row.format)
+        TABLE[..KEPT].get(usize::from(byte)).map(|row| row.format)
     }
 
     /// The format's byte in the content key.
@@ -97,7 +131,8 @@ impl Format {
         self as u8
     }
 
-    /// File name extension without a dot; part of every alias. JPEG's is `jpeg`.
+    /// File name extension without a dot; that of a kept format is part of every alias. JPEG's is
+    /// `jpeg`.
     pub fn extension(self) -> &'static str {
         self.row().extension
     }
@@ -211,8 +246,14 @@ mod tests {
     #[test]
     fn every_row_stands_at_its_byte() {
         for (index, format) in Format::all().enumerate() {
-            assert_eq!(usize::from(format.byte()), index);
-            assert_eq!(Format::from_byte(format.byte()), Some(format));
+            assert_eq!(format.row().format, format);
+            assert_eq!(format.is_kept(), index < KEPT);
+            if format.is_kept() {
+                assert_eq!(usize::from(format.byte()), index);
+                assert_eq!(Format::from_byte(format.byte()), Some(format));
+            } else {
+                assert_eq!(Format::from_byte(format.byte()), None);
+            }
         }
         assert_eq!(Format::from_byte(11), None);
     }

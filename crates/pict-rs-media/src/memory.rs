@@ -175,6 +175,7 @@ mod tests {
         let output = Output {
             format,
             quality: None,
+            lossless: false,
             speed: Speed::Quality,
         };
         predicted_memory(facts, &[Operation::Thumbnail(1024)], &output)

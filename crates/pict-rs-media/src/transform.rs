@@ -32,6 +32,8 @@ pub struct Output {
     pub format: OutputFormat,
     /// 0-100; each codec's default when unset.
     pub quality: Option<u8>,
+    /// Whether a WebP is to keep every sample as it is; other formats do not look at it.
+    pub lossless: bool,
     /// How hard to try.
     pub speed: Speed,
 }
@@ -83,7 +85,7 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
     let fast = output.speed == Speed::Fast;
     let settings = codec::webp::Settings {
         quality: output.quality,
-        lossless: false,
+        lossless: output.lossless,
         fast,
     };
     let animated = pipeline.facts.is_animated();

@@ -243,6 +243,7 @@ pub(crate) fn output(media: &MediaConfig, format: OutputFormat, animated: bool) 
     Output {
         format,
         quality,
+        lossless: false,
         speed: if media.fast {
             Speed::Fast
         } else {

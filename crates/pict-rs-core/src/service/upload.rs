@@ -232,10 +232,11 @@ impl Plan {
         };
         let own = own_format(facts);
         let format = wanted.unwrap_or(own);
-        if format == own && !changes_anything(operations, facts) {
+        if format == own && facts.format.is_kept() && !changes_anything(operations, facts) {
             return Self { convert: None };
         }
-        let output = output(media, format, facts.is_animated());
+        let mut output = output(media, format, facts.is_animated());
+        output.lossless = !facts.format.is_kept() && wanted.is_none() && facts.lossless;
         Self {
             convert: Some((operations.clone(), output)),
         }
@@ -281,10 +282,22 @@ impl Plan {
     }
 }
 
-/// The output format that keeps a file what it is.
+/// The output format that keeps a file what it is, or the nearest one that browsers show.
 fn own_format(facts: &Facts) -> OutputFormat {
-    // Every readable format has a writable one of the same extension.
-    OutputFormat::from_extension(facts.format.extension()).unwrap_or(OutputFormat::Png)
+    // Every kept format has an output of the same extension.
+    OutputFormat::from_extension(facts.format.extension()).unwrap_or(match facts {
+        // WebP has 8 bits.
+        Facts {
+            lossless: true,
+            bits: 9..,
+            ..
+        } => OutputFormat::Png,
+        Facts { lossless: true, .. }
+        | Facts {
+            has_alpha: true, ..
+        } => OutputFormat::Webp,
+        _ => OutputFormat::Jpeg,
+    })
 }
 
 /// A photograph that is within `resize=1024` already need not lose quality to it.

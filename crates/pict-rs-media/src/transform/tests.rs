@@ -70,6 +70,7 @@ fn output(format: OutputFormat) -> Output {
     Output {
         format,
         quality: None,
+        lossless: false,
         speed: Speed::Quality,
     }
 }
