@@ -52,6 +52,21 @@ fn literal_after(text: &str, mark: &str) -> Option<String> {
     Some(lines.concat())
 }
 
+/// A database without media, and the folder that holds it.
+async fn empty() -> (SqliteConnection, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    Repo::open(folder.path())
+        .await
+        .expect("opened")
+        .close()
+        .await;
+    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE));
+    let database = SqliteConnection::connect_with(&options)
+        .await
+        .expect("opened");
+    (database, folder)
+}
+
 async fn plan(database: &mut SqliteConnection, statement: &str) -> Vec<String> {
     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
     sqlx::query(explain)
@@ -65,16 +80,7 @@ async fn plan(database: &mut SqliteConnection, statement: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_statement_looks_at_all_rows_of_a_large_table() {
-    let folder = tempfile::tempdir().expect("a folder");
-    Repo::open(folder.path())
-        .await
-        .expect("opened")
-        .close()
-        .await;
-    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE));
-    let mut database = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opened");
+    let (mut database, _folder) = empty().await;
     let statements = statements();
     assert!(statements.len() > 30, "{}", statements.len());
     let mut bad = Vec::new();
@@ -98,16 +104,7 @@ async fn no_statement_looks_at_all_rows_of_a_large_table() {
 
 #[tokio::test]
 async fn a_scan_would_be_noticed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    Repo::open(folder.path())
-        .await
-        .expect("opened")
-        .close()
-        .await;
-    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE));
-    let mut database = SqliteConnection::connect_with(&options)
-        .await
-        .expect("opened");
+    let (mut database, _folder) = empty().await;
     let scan = plan(&mut database, "SELECT alias FROM aliases WHERE token = $1").await;
     assert!(scan[0].starts_with("SCAN aliases"), "{scan:?}");
     let search = plan(&mut database, "SELECT hash FROM aliases WHERE alias = $1").await;
