@@ -131,6 +131,11 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
             "0",
             &["max_file_count", "at least 1"],
         ),
+        (
+            "media.concurrency",
+            "4000000000",
+            &["media.concurrency", "4000000000", "at most 1024"],
+        ),
         ("media.max_file_size", "-1", &["max_file_size"]),
         ("media.video.enable", "perhaps", &["enable"]),
         (

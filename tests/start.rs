@@ -396,6 +396,22 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn patience_beyond_all_clocks_is_as_good_as_any() {
+    let longest = u64::MAX.to_string();
+    let server = Server::with([
+        ("server.shutdown_timeout", longest.as_str()),
+        ("server.upload_timeout", &longest),
+        ("media.process_timeout", &longest),
+        ("client.timeout", &longest),
+    ]);
+    let uploaded = server.upload(&pictures::png(&pictures::photo(40, 30)));
+    server.original(&uploaded.alias);
+    server.signal(Signal::TERM);
+    let (code, _) = server.ended();
+    assert_eq!(code, Some(0));
+}
+
+#[test]
 fn health_is_told_to_get_and_head() {
     let server = Server::start();
     assert!(server.get("/healthz").ok().body.is_empty());

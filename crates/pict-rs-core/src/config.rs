@@ -28,6 +28,9 @@ pub use words::{
 
 use crate::{Error, ErrorCode, Result, query};
 
+/// Of `media.concurrency`: more than this is a slip of the pen, and costs a task each.
+const MAX_CONCURRENCY: usize = 1024;
+
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -260,7 +263,7 @@ pub struct MediaConfig {
     pub preprocess_steps: Option<String>,
     /// Operations that process URLs may use; others are ignored.
     pub filters: List,
-    /// Pieces of media work at a time; 0 means one per processor.
+    /// Pieces of media work at a time, at most 1024; 0 means one per processor.
     pub concurrency: usize,
     /// Pieces of media work that may wait; more are answered with 503 at once.
     pub queue_length: usize,
@@ -523,6 +526,12 @@ impl Config {
             if value == 0 {
                 return Err(invalid(format!("{key} must be at least 1")));
             }
+        }
+        if self.media.concurrency > MAX_CONCURRENCY {
+            return Err(invalid(format!(
+                "media.concurrency = {}: it can be at most {MAX_CONCURRENCY}",
+                self.media.concurrency
+            )));
         }
         self.media.validate_quality()
     }

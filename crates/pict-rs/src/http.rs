@@ -292,7 +292,7 @@ pub async fn serve(
     // Whoever closes its side has gone, as for nginx; so work that nobody waits for is dropped.
     .h1_allow_half_closed(false)
     .disable_signals()
-    .shutdown_timeout(server.shutdown_timeout.0);
+    .shutdown_timeout(server.shutdown_timeout.duration().as_secs());
     let certificate = tls::Certificate::open(server)?;
     let (scheme, http) = match &certificate {
         None => ("http", http.bind(server.address)),

@@ -13,9 +13,10 @@ use subtle::ConstantTimeEq as _;
 pub struct Seconds(pub u64);
 
 impl Seconds {
-    /// As a duration.
+    /// As a duration, of a century at most: clocks end somewhere, and a deadline must not.
     pub fn duration(self) -> Duration {
-        Duration::from_secs(self.0)
+        const CENTURY: u64 = 100 * 365 * 24 * 60 * 60;
+        Duration::from_secs(self.0.min(CENTURY))
     }
 }
 
