@@ -14,6 +14,8 @@ mod cli;
 mod clients;
 /// The differential driver, against two servers of ours.
 mod conform;
+/// Files that others test with.
+mod corpus;
 /// Death in the middle of work, and what the next start finds.
 mod crash;
 /// Static binaries, on every processor, with their packages.

@@ -57,8 +57,9 @@ impl Apt {
         let mirror = mirror()?;
         let sources: String = suites
             .iter()
-            .map(|suite| {
-                format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
+            .flat_map(|suite| ["deb", "deb-src"].map(|kind| (kind, suite)))
+            .map(|(kind, suite)| {
+                format!("{kind} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
             })
             .collect();
         fs::write(folder.join("sources.list"), sources)?;
@@ -106,6 +107,38 @@ impl Apt {
         found.pop().context("apt-get downloaded no package")
     }
 
+    /// The sources that a package is made of, as their authors packed them, as files.
+    ///
+    /// # Errors
+    /// When no suite has it or the mirror is not reached.
+    pub fn download_source(&self, package: &str) -> Result<Vec<PathBuf>> {
+        let absent = || format!("Debian has no sources of {package}, or is not reached");
+        let list = said(self.command("apt-get").args([
+            "--quiet",
+            "source",
+            "--print-uris",
+            "--only-source",
+            package,
+        ]))
+        .with_context(absent)?;
+        let mut found = Vec::new();
+        for file in list.lines().filter_map(Remote::parse) {
+            if !file.is_upstream() {
+                continue;
+            }
+            let path = self.folder.join(file.name);
+            said(
+                self.command("/usr/lib/apt/apt-helper")
+                    .args(["download-file", file.uri])
+                    .arg(&path)
+                    .arg(file.digest),
+            )
+            .with_context(absent)?;
+            found.push(path);
+        }
+        Ok(found)
+    }
+
     /// A package and all that it needs, the C library included, as files.
     ///
     /// # Errors
@@ -121,6 +154,29 @@ impl Apt {
             package,
         ]))?;
         packages_in(&self.folder.join("cache/archives"))
+    }
+}
+
+/// A line of `apt-get source --print-uris`: `'URI' NAME SIZE DIGEST`.
+struct Remote<'a> {
+    uri: &'a str,
+    name: &'a str,
+    digest: &'a str,
+}
+
+impl<'a> Remote<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        Some(Self {
+            uri: words.next()?.strip_prefix('\'')?.strip_suffix('\'')?,
+            name: words.next()?,
+            digest: words.nth(1)?,
+        })
+    }
+
+    /// Packed by the authors, not by Debian, and no signature.
+    fn is_upstream(&self) -> bool {
+        self.name.contains(".orig") && self.name.contains(".tar.") && !self.name.ends_with(".asc")
     }
 }
 
@@ -169,7 +225,7 @@ pub fn mirror() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::revision;
+    use super::{Remote, revision};
 
     #[test]
     fn only_the_compilers_own_version_will_do() {
@@ -179,5 +235,22 @@ mod tests {
         assert_eq!(revision(listing, "1.95.1"), Some("1.95.1+dfsg1-2~bpo13+1"));
         assert_eq!(revision(listing, "1.85.0"), Some("1.85.0+dfsg3-1"));
         assert_eq!(revision(listing, "1.95"), None);
+    }
+
+    #[test]
+    fn of_the_files_of_a_source_the_authors_own_are_wanted() {
+        let list = "'http://mirror/a_1.dsc' a_1.dsc 2375 SHA256:aa\n\
+                    'http://mirror/a_1.orig.tar.xz' a_1.orig.tar.xz 99 SHA256:bb\n\
+                    'http://mirror/a_1.orig.tar.xz.asc' a_1.orig.tar.xz.asc 9 SHA256:cc\n\
+                    'http://mirror/a_1-1.debian.tar.xz' a_1-1.debian.tar.xz 9 SHA256:dd\n\
+                    Need to get 1 MB of source archives.";
+        let files = list.lines().filter_map(Remote::parse);
+        let wanted: Vec<_> = files.filter(Remote::is_upstream).collect();
+        assert_eq!(wanted.len(), 1);
+        assert_eq!(wanted[0].uri, "http://mirror/a_1.orig.tar.xz");
+        assert_eq!(
+            (wanted[0].name, wanted[0].digest),
+            ("a_1.orig.tar.xz", "SHA256:bb")
+        );
     }
 }

@@ -1,5 +1,5 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench | load | conform`.
+//! bench | load | conform | corpus`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
 //! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],
@@ -16,6 +16,7 @@ mod cache;
 mod client;
 mod clients;
 mod command;
+mod corpus;
 mod deny;
 mod direction;
 mod dist;
@@ -48,6 +49,8 @@ enum Chore {
     Load(load::Args),
     /// Fetch others' clients for the tests, and print the folder for PICTRS_TEST_CLIENTS_DIR.
     Clients,
+    /// Fetch files that others test with, and print the folder for PICTRS_TEST_CORPUS_DIR.
+    Corpus,
     /// Send one list of requests to pict-rs and to another server, and print the differences.
     Conform(against::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::run(&args),
         Chore::Load(args) => load::run(&args),
         Chore::Clients => clients::run(),
+        Chore::Corpus => corpus::run(),
         Chore::Conform(args) => against::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };

@@ -13,13 +13,13 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cache, clients, command, deny, direction, dist::Dist, flake, provision};
+use crate::{cache, clients, command, corpus, deny, direction, dist::Dist, flake, provision};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
-    /// cross, clients, nix, advisories. `all` leaves out advisories, whose database no package registry
+    /// cross, clients, corpus, nix, advisories. `all` leaves out advisories, whose database no package registry
     /// carries: name them where the network allows it.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     require: Vec<String>,
@@ -31,13 +31,14 @@ pub struct Args {
     no_install: bool,
 }
 
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "all",
     "programs",
     "postgres",
     "s3",
     "cross",
     "clients",
+    "corpus",
     "nix",
     "advisories",
 ];
@@ -111,6 +112,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     }
     if !args.quick {
         others_clients(args, gate)?;
+        others_files(args, gate)?;
     }
     gate.stage("tests", |gate| {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
@@ -195,6 +197,21 @@ fn others_clients(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
+/// Fetches pictures, real and broken, that others test with.
+fn others_files(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("corpus", |gate| {
+        match corpus::prepare() {
+            Ok(folder) => gate.corpus = Some(folder),
+            Err(error) if args.requires("corpus") => return Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("no files of others, their test will say SKIPPED");
+            }
+        }
+        Ok(())
+    })
+}
+
 /// The flake, against the stand-in for nixpkgs.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("nix", |gate| match flake::gate(!args.no_install) {
@@ -216,6 +233,8 @@ struct Gate {
     binaries: Option<PathBuf>,
     /// The folder with others' clients.
     clients: Option<PathBuf>,
+    /// The folder with others' files.
+    corpus: Option<PathBuf>,
     rows: Vec<Row>,
     tally: Tally,
     note: Option<&'static str>,
@@ -268,6 +287,9 @@ impl Gate {
         }
         if let Some(folder) = &self.clients {
             command.env("PICTRS_TEST_CLIENTS_DIR", folder);
+        }
+        if let Some(folder) = &self.corpus {
+            command.env("PICTRS_TEST_CORPUS_DIR", folder);
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))
