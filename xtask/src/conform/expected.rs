@@ -50,6 +50,9 @@ const PLACEHOLDER: &str =
 const EXPORT: &str = "`internal/export` is a copy of the database as of one moment";
 const LIMITS: &str = "`internal/limits` has the settings of this version";
 const UPGRADE: &str = "`internal/prepare_upgrade` is 410";
+const AREA: &str = "`resize=.aN` gives N pixels at most";
+const LENGTH: &str = "The placeholder of a 404 has its `Content-Length`";
+const FORCED: &str = "`prune_missing?force=true` tells of the run that it begins";
 const FIRST_FRAME: &str = "An animation as `jpg` or `png` is its first frame";
 
 /// The first that fits counts.
@@ -112,6 +115,7 @@ pub const EXPECTED: &[Expected] = &[
         CODES,
     ),
     row("upload a cut file", "", Some("\"media-damaged\""), CODES),
+    row("upload a cut file", "status", Some("400"), CODES),
     row(
         "claim a failure",
         "json.code",
@@ -130,6 +134,34 @@ pub const EXPECTED: &[Expected] = &[
     row("prune_missing by GET", "", None, METHOD),
     row("variants by POST", "", None, METHOD),
     row("no such", "", None, ALWAYS_JSON),
+    row(
+        "original by HEAD, absent",
+        "content-type",
+        None,
+        ALWAYS_JSON,
+    ),
+    row(
+        "variant by HEAD, not made",
+        "content-type",
+        None,
+        ALWAYS_JSON,
+    ),
+    row(
+        "proxied variant by HEAD, not made",
+        "content-type",
+        None,
+        ALWAYS_JSON,
+    ),
+    row("placeholder by HEAD", "content-type", None, ALWAYS_JSON),
+    row("resize by area", "picture", None, AREA),
+    row("placeholder for", "content-length", Some("true"), LENGTH),
+    row(
+        "prune_missing by force",
+        "json.complete",
+        Some("false"),
+        FORCED,
+    ),
+    row("prune_missing by a bad switch", "", None, BAD_QUERY),
     row("original, no range at all", "", None, RANGE),
     row("original, its time known", "", None, SINCE),
     row("original, two ranges", "", None, ALWAYS_JSON),

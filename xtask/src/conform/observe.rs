@@ -59,7 +59,11 @@ pub fn observe(method: &str, answer: &Answer) -> BTreeMap<String, String> {
     let has_media = header("content-type").is_some_and(|kind| kind.starts_with("image/"));
     for name in VALUES {
         if let Some(value) = header(name) {
-            found.insert(name.to_owned(), value.to_owned());
+            let value = match name {
+                "content-range" => within(value),
+                _ => value.to_owned(),
+            };
+            found.insert(name.to_owned(), value);
         }
     }
     if has_media {
@@ -134,6 +138,26 @@ fn picture(bytes: &[u8]) -> String {
         (format, Err(_)) => format!("undecodable {format:?}"),
         (None, _) => "unknown".to_owned(),
     }
+}
+
+/// A range by its distance from the nearer end: two servers clean or encode to different sizes.
+fn within(range: &str) -> String {
+    let parse = || {
+        let (ends, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = ends.split_once('-')?;
+        let size: u64 = size.parse().ok()?;
+        let place = |text: &str| {
+            let at: u64 = text.parse().ok()?;
+            let to_end = size.checked_sub(at)?;
+            Some(if at <= to_end {
+                at.to_string()
+            } else {
+                format!("end-{to_end}")
+            })
+        };
+        Some(format!("{} to {}", place(first)?, place(last)?))
+    };
+    parse().unwrap_or_else(|| range.to_owned())
 }
 
 #[cfg(test)]
