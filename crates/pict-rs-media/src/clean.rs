@@ -40,7 +40,7 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
     }
     let pieces = match facts.format {
         Format::Jpeg => codec::jpeg::clean(source, facts)?,
-        Format::Png => codec::png::clean(source, facts)?,
+        Format::Png | Format::Apng => codec::png::clean(source, facts)?,
         Format::Gif => codec::gif::clean(source, facts)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts)?,
         other => return Err(cannot_clean(other)),
@@ -66,6 +66,12 @@ fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Clea
         },
         Format::Png => turned_png(source, facts, control)?,
         Format::Webp => vec![Cow::Owned(turned_webp(source, facts, control)?)],
+        // No frame but the first says anything on its own, so they are all composed anew.
+        Format::Apng => {
+            let encoder = codec::png::AnimationEncoder::new(false);
+            let pipeline = pipeline(source, facts, control, true);
+            vec![Cow::Owned(canvases(&pipeline, encoder)?.into_bytes())]
+        }
         Format::WebpAnimation => {
             let encoder = codec::webp::AnimationEncoder::new(webp_settings(facts));
             let pipeline = pipeline(source, facts, control, true);

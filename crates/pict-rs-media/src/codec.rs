@@ -1,5 +1,7 @@
 //! One folder per codec. Each knows its container (inspect, clean) and its pixels.
 
+pub(crate) mod blend;
+pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod gif;
 pub(crate) mod jpeg;

@@ -78,7 +78,7 @@ struct Row {
 
 #[rustfmt::skip]
 const TABLE: [Row; 17] = [
-    Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: false },
+    Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: true },
     Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: false },
     Row { format: Format::Gif, name: "GIF", extension: "gif", mime: "image/gif", kind: Kind::Animation, readable: true },
     Row { format: Format::WebpAnimation, name: "animated WebP", extension: "webp", mime: "image/webp", kind: Kind::Animation, readable: true },
@@ -215,7 +215,10 @@ impl OutputFormat {
 
     /// Whether this build can encode it.
     pub fn is_writable(self) -> bool {
-        matches!(self, Self::Gif | Self::Jpeg | Self::Png | Self::Webp)
+        matches!(
+            self,
+            Self::Apng | Self::Gif | Self::Jpeg | Self::Png | Self::Webp
+        )
     }
 
     /// Whether an animated source stays animated in it.

@@ -107,8 +107,9 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
         // The pixels, and a second form of them inside the decoder (alpha or lossless).
         Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
-        // The canvas, the one before it, the frame on its own, and its indices.
-        Format::Gif | Format::WebpAnimation => pixels * 13,
+        // The canvas, the one before it, the frame on its own, and its indices. A frame of an
+        // APNG is on its own only when it is interlaced.
+        Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
         _ => row * 32,
     }
 }

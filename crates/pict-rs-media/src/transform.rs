@@ -111,12 +111,12 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
         }
         OutputFormat::Gif => canvases(pipeline, codec::gif::AnimationEncoder::new(fast))
             .map(codec::gif::AnimationEncoder::into_bytes),
-        OutputFormat::Apng | OutputFormat::Avif | OutputFormat::Jxl => {
-            Err(Error::Unsupported(format!(
-                "this build cannot write {}",
-                output.format.file_format(animated)
-            )))
-        }
+        OutputFormat::Apng => canvases(pipeline, codec::png::AnimationEncoder::new(fast))
+            .map(codec::png::AnimationEncoder::into_bytes),
+        OutputFormat::Avif | OutputFormat::Jxl => Err(Error::Unsupported(format!(
+            "this build cannot write {}",
+            output.format.file_format(animated)
+        ))),
     }
 }
 

@@ -87,7 +87,7 @@ impl Pipeline<'_> {
 pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
     let icc = match facts.format {
         Format::Jpeg => codec::jpeg::icc(source),
-        Format::Png => codec::png::icc(source),
+        Format::Png | Format::Apng => codec::png::icc(source),
         Format::Webp | Format::WebpAnimation => codec::webp::icc(source),
         _ => None,
     };
@@ -122,6 +122,7 @@ fn decode_canvases(
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
     match facts.format {
+        Format::Apng => codec::png::decode_animation(source, facts, control, sink),
         Format::Gif => codec::gif::decode_animation(source, facts, control, sink),
         Format::WebpAnimation => codec::webp::decode_animation(source, facts, control, sink),
         other => Err(Error::Unsupported(format!(

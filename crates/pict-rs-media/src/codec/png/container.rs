@@ -16,6 +16,8 @@ const MAX_ICC: usize = 4 << 20;
 
 /// Chunks without which a decoder gives other pixels.
 const DECODED: [&[u8; 4]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
+/// Chunks that make an animation of it.
+const ANIMATED: [&[u8; 4]; 3] = [b"acTL", b"fcTL", b"fdAT"];
 /// Chunks that say what the pixels mean.
 const MEANING: [&[u8; 4]; 8] = [
     b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sBIT",
@@ -30,6 +32,8 @@ pub(super) struct Header {
     interlaced: bool,
     transparent: bool,
     orientation: Orientation,
+    /// Whether it says that it is an animation.
+    pub(super) animated: bool,
 }
 
 impl Header {
@@ -56,21 +60,11 @@ impl Header {
 
 /// Walks the whole file.
 pub(super) fn read(source: &[u8]) -> Result<Header> {
-    let mut chunks = Chunks::new(source)?;
-    let first = chunks.next().transpose()?;
-    let mut header = match first {
-        Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data)?,
-        Some(chunk) if &chunk.kind == b"CgBI" => {
-            return Err(Error::Unsupported(
-                "PNG files rewritten for iOS applications cannot be read by this build".into(),
-            ));
-        }
-        _ => return Err(corrupt("it does not start with its header")),
-    };
+    let mut header = read_first(source)?;
     let mut orientation = None;
     // Image data is one run of chunks.
     let (mut data, mut data_ended) = (false, false);
-    for chunk in chunks {
+    for chunk in Chunks::new(source)?.skip(1) {
         let chunk = chunk?;
         if data && &chunk.kind != b"IDAT" {
             data_ended = true;
@@ -79,11 +73,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
             b"IHDR" => return Err(corrupt("it has two headers")),
             b"IDAT" if data_ended => return Err(corrupt("its data is in two places")),
             b"IDAT" => data = true,
-            b"acTL" if !data => {
-                return Err(Error::Unsupported(
-                    "APNG files cannot be read by this build; still PNG files can".into(),
-                ));
-            }
+            b"acTL" if !data => header.animated = true,
             b"tRNS" if !data && header.may_have_trns() => header.transparent = true,
             b"eXIf" if orientation.is_none() => orientation = Some(exif::orientation(chunk.data)),
             b"PLTE" | b"IEND" => {}
@@ -101,10 +91,21 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
     Ok(header)
 }
 
+/// What the first chunk says.
+fn read_first(source: &[u8]) -> Result<Header> {
+    match Chunks::new(source)?.next().transpose()? {
+        Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data),
+        Some(chunk) if &chunk.kind == b"CgBI" => Err(Error::Unsupported(
+            "PNG files rewritten for iOS applications cannot be read by this build".into(),
+        )),
+        _ => Err(corrupt("it does not start with its header")),
+    }
+}
+
 /// The file without chunks that neither make nor explain pixels.
-pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+pub(super) fn clean(source: &[u8], animated: bool) -> Result<Vec<Cow<'_, [u8]>>> {
     keep(source, |kind| {
-        DECODED.contains(&kind) || MEANING.contains(&kind)
+        DECODED.contains(&kind) || MEANING.contains(&kind) || (animated && ANIMATED.contains(&kind))
     })
 }
 
@@ -114,6 +115,22 @@ pub(super) fn decodable(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
     keep(source, |kind| {
         DECODED.contains(&kind) && (kind != b"tRNS" || may_have_trns)
     })
+}
+
+/// The chunks before the data that make pixels, the header first.
+pub(super) fn before_data(source: &[u8]) -> Result<Vec<&[u8]>> {
+    let may_have_trns = read_first(source)?.may_have_trns();
+    let mut before = Vec::new();
+    for chunk in Chunks::new(source)? {
+        let chunk = chunk?;
+        match &chunk.kind {
+            b"IDAT" => break,
+            b"IHDR" | b"PLTE" => before.push(&source[chunk.range]),
+            b"tRNS" if may_have_trns => before.push(&source[chunk.range]),
+            _ => {}
+        }
+    }
+    Ok(before)
 }
 
 fn keep(source: &[u8], wanted: impl Fn(&[u8; 4]) -> bool) -> Result<Vec<Cow<'_, [u8]>>> {
@@ -196,25 +213,40 @@ fn parse(header: &[u8]) -> Result<Header> {
         interlaced: interlace == 1,
         transparent: false,
         orientation: Orientation::Normal,
+        animated: false,
     })
 }
 
-struct Chunk<'a> {
-    kind: [u8; 4],
-    data: &'a [u8],
+pub(super) struct Chunk<'a> {
+    pub(super) kind: [u8; 4],
+    pub(super) data: &'a [u8],
     /// With length and checksum.
-    range: Range<usize>,
+    pub(super) range: Range<usize>,
+}
+
+impl Chunk<'_> {
+    /// Whether its checksum in `source`, where it stands, is right.
+    pub(super) fn is_intact(&self, source: &[u8]) -> bool {
+        let Some(chunk) = source.get(self.range.clone()) else {
+            return false;
+        };
+        let Some((rest, sum)) = chunk.split_last_chunk() else {
+            return false;
+        };
+        rest.get(4..)
+            .is_some_and(|covered| crc32fast::hash(covered) == u32::from_be_bytes(*sum))
+    }
 }
 
 /// All chunks up to `IEND`, which must come.
-struct Chunks<'a> {
+pub(super) struct Chunks<'a> {
     source: &'a [u8],
     at: usize,
     done: bool,
 }
 
 impl<'a> Chunks<'a> {
-    fn new(source: &'a [u8]) -> Result<Self> {
+    pub(super) fn new(source: &'a [u8]) -> Result<Self> {
         if !source.starts_with(SIGNATURE) {
             return Err(corrupt("it does not start as one"));
         }
@@ -223,6 +255,19 @@ impl<'a> Chunks<'a> {
             at: SIGNATURE.len(),
             done: false,
         })
+    }
+
+    /// Those in a range that begins and ends with one.
+    pub(super) fn within(
+        source: &'a [u8],
+        range: Range<usize>,
+    ) -> impl Iterator<Item = Result<Chunk<'a>>> {
+        let mut chunks = Self {
+            source: source.get(..range.end).unwrap_or_default(),
+            at: range.start,
+            done: false,
+        };
+        std::iter::from_fn(move || (chunks.at < range.end).then(|| chunks.next()).flatten())
     }
 
     fn chunk(&mut self) -> Option<Chunk<'a>> {

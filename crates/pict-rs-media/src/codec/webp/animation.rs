@@ -1,10 +1,8 @@
 //! Canvases to an animated WebP.
 //!
 //! The container is written here; libwebp only encodes the box of each canvas that differs from
-//! what is shown already ([`difference`]). So nothing is held but the shown canvas, the planes
+//! what is shown already ([`Difference`]). So nothing is held but the shown canvas, the planes
 //! of one box and the finished file.
-
-mod difference;
 
 use std::ops::ControlFlow;
 
@@ -12,9 +10,9 @@ use super::riff;
 use super::still::{self, check_size};
 use super::sys::{self, Config, Pixels, Planes};
 use super::{Settings, chunk_header};
+use crate::codec::difference::{BLOCK, Difference};
 use crate::rows::{AnimationShape, Canvas, CanvasSink};
 use crate::{Error, Result};
-use difference::{BLOCK, Difference};
 
 /// Durations have 24 bits.
 const MAX_DURATION_MS: u32 = (1 << 24) - 1;

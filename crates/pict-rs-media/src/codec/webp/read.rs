@@ -2,6 +2,7 @@
 
 use super::riff::{self, Bitstream, Container, Content, Frame, corrupt};
 use super::sys::{self, Incremental, Pixels};
+use crate::codec::blend::blend_row;
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Result};
 
@@ -148,27 +149,5 @@ impl Composer {
 
     fn start(&self, frame: &Frame<'_>) -> usize {
         frame.y as usize * self.stride + frame.x as usize * 4
-    }
-}
-
-/// Lays straight-alpha pixels over others.
-fn blend_row(under: &mut [u8], over: &[u8]) {
-    for (under, over) in under.chunks_exact_mut(4).zip(over.chunks_exact(4)) {
-        match over[3] {
-            0 => {}
-            255 => under.copy_from_slice(over),
-            alpha => {
-                let alpha = u32::from(alpha);
-                // In units of 1/255², so that nothing is rounded before the end.
-                let (over_weight, under_weight) =
-                    (alpha * 255, u32::from(under[3]) * (255 - alpha));
-                let total = over_weight + under_weight;
-                for (under, over) in under[..3].iter_mut().zip(over) {
-                    let sum = u32::from(*over) * over_weight + u32::from(*under) * under_weight;
-                    *under = ((sum + total / 2) / total) as u8;
-                }
-                under[3] = ((total + 127) / 255) as u8;
-            }
-        }
     }
 }

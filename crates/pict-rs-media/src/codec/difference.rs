@@ -2,14 +2,14 @@
 
 /// Side of the squares that are sent or kept as a whole: VP8's chroma blocks cover 8×8 pixels,
 /// and frames must start at even positions.
-pub(super) const BLOCK: usize = 8;
+pub(crate) const BLOCK: usize = 8;
 
 /// A box of the canvas and which of its blocks changed.
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// Left edge of the box, a multiple of [`BLOCK`].
-    pub(super) x: usize,
+    pub(crate) x: usize,
     /// Upper edge of the box, a multiple of [`BLOCK`].
-    pub(super) y: usize,
+    pub(crate) y: usize,
     right: usize,
     bottom: usize,
     canvas_width: usize,
@@ -21,7 +21,7 @@ pub(super) struct Difference {
 
 impl Difference {
     /// Everything has to be sent.
-    pub(super) fn everything(width: usize, height: usize) -> Self {
+    pub(crate) fn everything(width: usize, height: usize) -> Self {
         let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
         Self {
             x: 0,
@@ -35,7 +35,7 @@ impl Difference {
     }
 
     /// One block, although it did not change.
-    pub(super) fn corner(width: usize, height: usize) -> Self {
+    pub(crate) fn corner(width: usize, height: usize) -> Self {
         Self {
             right: width.min(BLOCK),
             bottom: height.min(BLOCK),
@@ -45,7 +45,7 @@ impl Difference {
 
     /// What differs by more than `tolerance` in any channel; `None` when nothing does.
     /// Alpha may not differ at all, and what is invisible in both does not differ.
-    pub(super) fn between(
+    pub(crate) fn between(
         shown: &[u8],
         next: &[u8],
         width: usize,
@@ -85,23 +85,23 @@ impl Difference {
         })
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.right - self.x
     }
 
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.bottom - self.y
     }
 
     /// Whether some blocks inside the box did not change.
-    pub(super) fn has_gaps(&self) -> bool {
+    pub(crate) fn has_gaps(&self) -> bool {
         (self.y..self.bottom)
             .step_by(BLOCK)
             .any(|y| self.block_row(y).contains(&false))
     }
 
     /// Whether no pixel of the next canvas in the box is transparent.
-    pub(super) fn is_opaque(&self, next: &[u8]) -> bool {
+    pub(crate) fn is_opaque(&self, next: &[u8]) -> bool {
         (self.y..self.bottom).all(|y| {
             next[self.line(y)]
                 .chunks_exact(4)
@@ -111,7 +111,7 @@ impl Difference {
 
     /// Whether laying opaque pixels over the shown ones gives the next canvas. Pixels that
     /// become more transparent can only be replaced.
-    pub(super) fn can_blend(&self, shown: &[u8], next: &[u8]) -> bool {
+    pub(crate) fn can_blend(&self, shown: &[u8], next: &[u8]) -> bool {
         (self.y..self.bottom).all(|y| {
             let line = self.line(y);
             let changed = self.block_row(y).iter();
@@ -130,7 +130,7 @@ impl Difference {
 
     /// Appends the box's part of a row, already cut out of both canvases, with everything that
     /// is to be kept made transparent. Only valid where [`Difference::can_blend`] holds.
-    pub(super) fn push_masked(&self, y: usize, next: &[u8], shown: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn push_masked(&self, y: usize, next: &[u8], shown: &[u8], out: &mut Vec<u8>) {
         let pairs = next.chunks(BLOCK * 4).zip(shown.chunks(BLOCK * 4));
         for (changed, (next, shown)) in self.block_row(y).iter().zip(pairs) {
             for (next, shown) in next.chunks_exact(4).zip(shown.chunks_exact(4)) {
@@ -145,7 +145,7 @@ impl Difference {
     }
 
     /// Takes over into `shown` what was sent: the changed blocks, or the whole box.
-    pub(super) fn copy(&self, next: &[u8], shown: &mut [u8], only_changed: bool) {
+    pub(crate) fn copy(&self, next: &[u8], shown: &mut [u8], only_changed: bool) {
         for y in self.y..self.bottom {
             let line = self.line(y);
             let (next, shown) = (&next[line.clone()], &mut shown[line]);
