@@ -12,13 +12,14 @@ use serde_json::Value;
 use crate::support::client::process_path;
 use crate::support::{Server, dirty, icc, pictures, pixels, programs};
 
-fn dirty_files() -> [(&'static str, Vec<u8>); 4] {
+fn dirty_files() -> [(&'static str, Vec<u8>); 5] {
     let image = pictures::photo(75, 51);
     let transparent = pictures::fading(75, 51);
     [
         ("jpeg", dirty::dirty_jpeg(&image)),
         ("png", dirty::dirty_png(&transparent)),
         ("webp", dirty::dirty_webp(&transparent)),
+        ("apng", dirty::dirty_apng(&pictures::film(75, 51, 4))),
         ("gif", dirty::dirty_gif(&pictures::film(75, 51, 4))),
     ]
 }
@@ -32,6 +33,7 @@ fn the_test_files_are_as_dirty_as_they_should_be() {
         "png" => &[
             "author", "exif", "private", "text", "trailing", "xmp", "ztxt",
         ],
+        "apng" => &["between", "exif", "text", "trailing", "xmp"],
         "webp" => &["exif", "trailing", "unknown", "xmp"],
         _ => &["application", "comment", "trailing", "xmp"],
     };
@@ -61,7 +63,7 @@ fn an_upload_without_conversion_keeps_no_metadata_and_every_pixel() {
             assert!(!found, "{format}: {}", String::from_utf8_lossy(tell_tale));
         }
         pixels::assert_equal(&pixels::decode(&cleaned), &pixels::decode(&bytes));
-        if format == "gif" {
+        if matches!(format, "apng" | "gif") {
             assert!(pixels::frames(&cleaned) == pixels::frames(&bytes));
         }
         assert!(cleaned.len() < bytes.len());
@@ -75,7 +77,7 @@ fn an_upload_without_conversion_keeps_no_metadata_and_every_pixel() {
 fn colour_profiles_stay_in_originals() {
     let server = Server::start();
     for (format, bytes) in dirty_files() {
-        if format == "gif" {
+        if matches!(format, "apng" | "gif") {
             continue;
         }
         let cleaned = server.original(&server.upload(&bytes).alias);
@@ -116,7 +118,7 @@ fn variants_and_converted_uploads_have_no_metadata_either() {
     let server = Server::start();
     for (format, bytes) in dirty_files() {
         let alias = server.upload(&bytes).alias;
-        for extension in ["jpg", "png", "webp", "gif"] {
+        for extension in ["jpg", "png", "webp", "gif", "apng"] {
             for operations in ["", "thumbnail=20"] {
                 let made = server.process(extension, &alias, operations);
                 assert_eq!(
@@ -171,7 +173,7 @@ fn exiftool_finds_nothing_that_it_found_before() {
         assert!(before.len() >= 2, "{format}: {before:?}");
         let alias = server.upload(&bytes).alias;
         assert_eq!(look(&server.original(&alias), &name), Vec::<String>::new());
-        for extension in ["jpg", "png", "webp", "gif"] {
+        for extension in ["jpg", "png", "webp", "gif", "apng"] {
             let answer = server.get(&process_path(extension, &alias, "thumbnail=20"));
             let found = look(&answer.ok().body, &format!("a.{extension}"));
             assert_eq!(found, Vec::<String>::new(), "{format} as {extension}");

@@ -73,6 +73,22 @@ fn rows() -> Vec<Row> {
             frames,
         ),
         row(
+            "APNG",
+            pictures::apng(&film),
+            "apng",
+            "image/apng",
+            "Animation",
+            frames,
+        ),
+        row(
+            "still APNG",
+            pictures::apng(&film[..1]),
+            "apng",
+            "image/apng",
+            "Animation",
+            None,
+        ),
+        row(
             "animated WebP",
             pictures::animated_webp(&film),
             "webp",
@@ -119,6 +135,7 @@ fn each_format_becomes_each_other_and_moves_where_it_can() {
             ("png", "image/png", ImageFormat::Png),
             ("webp", "image/webp", ImageFormat::WebP),
             ("gif", "image/gif", ImageFormat::Gif),
+            ("apng", "image/apng", ImageFormat::Png),
         ] {
             let what = format!("{} as {extension}", row.name);
             let path = process_path(extension, &alias, "resize=30");
@@ -131,10 +148,12 @@ fn each_format_becomes_each_other_and_moves_where_it_can() {
             let details = server.get(&details).ok().json();
             assert_eq!(details["width"], 30, "{what}");
             assert_eq!(details["height"], 20, "{what}");
-            let moves = matches!(extension, "webp" | "gif");
+            let moves = matches!(extension, "webp" | "gif" | "apng");
             let frames = row.frames.filter(|_| moves);
             assert_eq!(details["frames"].as_u64(), frames, "{what}");
-            let kind = if extension == "gif" || frames.is_some() {
+            // What was taken in as an animation of one frame stays one as such a format.
+            let one_frame = row.format == "Animation" && matches!(extension, "gif" | "apng");
+            let kind = if one_frame || frames.is_some() {
                 "Animation"
             } else {
                 "Image"
@@ -203,11 +222,99 @@ fn damage_in_a_later_frame_ends_the_animation_there() {
 fn the_duration_of_an_animation_is_told() {
     let server = Server::start();
     let frames = pictures::film(20, 20, 5);
-    for bytes in [pictures::gif(&frames), pictures::animated_webp(&frames)] {
-        let details = server.upload(&bytes).details;
+    for bytes in [
+        pictures::gif(&frames),
+        pictures::apng(&frames),
+        pictures::animated_webp(&frames),
+    ] {
+        let uploaded = server.upload(&bytes);
         let seconds = f64::from(pictures::FRAME_MS * 5) / 1000.0;
-        assert_eq!(details["duration"].as_f64(), Some(seconds));
+        assert_eq!(uploaded.details["duration"].as_f64(), Some(seconds));
+        for (extension, expected) in [
+            ("gif", Some(seconds)),
+            ("apng", Some(seconds)),
+            ("png", None),
+        ] {
+            let path = process_path(extension, &uploaded.alias, "resize=10");
+            server.get(&path).ok();
+            let details = server.get(&path.replace("/process", "/details/process"));
+            assert_eq!(
+                details.ok().json()["duration"].as_f64(),
+                expected,
+                "{extension}"
+            );
+        }
     }
+}
+
+#[test]
+fn an_animation_that_we_make_of_a_still_is_an_image() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(20, 20)))
+        .alias;
+    for extension in ["gif", "apng"] {
+        let path = process_path(extension, &alias, "resize=10");
+        assert_eq!(pixels::frames(&server.get(&path).ok().body).len(), 1);
+        let details = server.get(&path.replace("/process", "/details/process"));
+        let details = details.ok().json();
+        assert_eq!(details["format"], "Image", "{extension}");
+        assert_eq!(details["frames"], serde_json::Value::Null, "{extension}");
+        assert_eq!(details.get("duration"), None, "{extension}");
+    }
+}
+
+#[test]
+fn any_frame_of_an_animation_can_be_had_as_a_still() {
+    let server = Server::start();
+    let film = pictures::film(60, 40, 6);
+    for bytes in [
+        pictures::gif(&film),
+        pictures::apng(&film),
+        pictures::animated_webp(&film),
+    ] {
+        let alias = server.upload(&bytes).alias;
+        for (number, frame) in (1..).zip(&film) {
+            for extension in ["png", "jpg", "webp", "gif", "apng"] {
+                let path = process_path(extension, &alias, &format!("frame={number}"));
+                let made = pixels::decode(&server.get(&path).ok().body);
+                pixels::assert_similar(&made, &frame.clone().into(), 6.0);
+                let details = server.get(&path.replace("/process", "/details/process"));
+                let details = details.ok().json();
+                assert_eq!(details["frames"], serde_json::Value::Null, "{extension}");
+                assert_eq!(details["format"], "Image", "{extension}");
+            }
+        }
+        // It does not matter where it stands.
+        let one = server.process("png", &alias, "frame=3&resize=20");
+        assert_eq!(server.process("png", &alias, "resize=20&frame=3"), one);
+        let whole: DynamicImage = film[2].clone().into();
+        let expected = whole.resize_exact(20, 13, image::imageops::FilterType::Triangle);
+        pixels::assert_similar(&pixels::decode(&one), &expected, 12.0);
+        for (frame, told) in [
+            ("7", "the last frame, which is 6"),
+            ("0", "from 1 on"),
+            ("x", "from 1 on"),
+        ] {
+            let path = process_path("png", &alias, &format!("frame={frame}"));
+            let answer = server.get(&path);
+            assert_eq!(answer.status, 400);
+            let told_us = answer.json();
+            assert_eq!(told_us["code"], "invalid-process-path");
+            assert!(
+                told_us["msg"]
+                    .as_str()
+                    .is_some_and(|msg| msg.contains(told)),
+                "{told_us}"
+            );
+        }
+    }
+    let still = server.upload(&pictures::png(&pictures::photo(9, 9))).alias;
+    server.process("webp", &still, "frame=1");
+    assert_eq!(
+        server.get(&process_path("webp", &still, "frame=2")).status,
+        400
+    );
 }
 
 #[test]
@@ -389,7 +496,7 @@ fn what_the_server_wrote_it_can_read_again() {
     let server = Server::start();
     for row in rows() {
         let alias = server.upload(&row.bytes).alias;
-        for extension in ["jpg", "png", "webp", "gif"] {
+        for extension in ["jpg", "png", "webp", "gif", "apng"] {
             let made = server.process(extension, &alias, "");
             let again = server.upload(&made);
             let what = format!("{} as {extension}", row.name);
@@ -414,7 +521,7 @@ fn a_one_pixel_picture_is_a_picture() {
         pictures::gif(&[image.to_rgba8()]),
     ] {
         let alias = server.upload(&bytes).alias;
-        for extension in ["jpg", "png", "webp", "gif"] {
+        for extension in ["jpg", "png", "webp", "gif", "apng"] {
             for operations in ["", "thumbnail=1", "resize=10", "crop=20x1", "blur=3"] {
                 let made = pixels::decode(&server.process(extension, &alias, operations));
                 assert_eq!((made.width(), made.height()), (1, 1));

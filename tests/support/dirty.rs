@@ -258,6 +258,29 @@ pub fn dirty_gif(frames: &[image::RgbaImage]) -> Vec<u8> {
     .concat()
 }
 
+/// Texts before, between and behind the frames, EXIF, XMP, and bytes after the end.
+pub fn dirty_apng(frames: &[image::RgbaImage]) -> Vec<u8> {
+    let clean = pictures::apng(frames);
+    let text = |name: &str| {
+        let text = format!("Comment\0SECRET-{name}");
+        png_chunk(b"tEXt", text.as_bytes())
+    };
+    let packet = [b"XML:com.adobe.xmp\0\0\0\0\0", xmp().as_bytes()].concat();
+    let (header, second, end) = (33, find(&clean, b"fdAT") - 4, clean.len() - 12);
+    [
+        &clean[..header],
+        &text("text"),
+        &png_chunk(b"eXIf", &exif(1)),
+        &clean[header..second],
+        &text("between"),
+        &clean[second..end],
+        &png_chunk(b"iTXt", &packet),
+        &clean[end..],
+        b"SECRET-trailing",
+    ]
+    .concat()
+}
+
 /// A PNG with the profile of [`icc`].
 pub fn with_profile_png(image: &DynamicImage) -> Vec<u8> {
     let clean = png(image);

@@ -162,6 +162,53 @@ pub fn animated_webp(frames: &[RgbaImage]) -> Vec<u8> {
     riff(&chunks)
 }
 
+/// Every frame a whole picture of its own, shown forever.
+pub fn apng(frames: &[RgbaImage]) -> Vec<u8> {
+    let stills: Vec<_> = frames.iter().map(|f| png(&f.clone().into())).collect();
+    // Signature and header, which are the same for all.
+    let mut file = stills[0][..33].to_vec();
+    let count = u32::try_from(frames.len()).expect("few");
+    file.extend(png_chunk(
+        b"acTL",
+        &[count, 0].map(u32::to_be_bytes).concat(),
+    ));
+    let mut sequence = 0u32;
+    let mut next = || {
+        sequence += 1;
+        (sequence - 1).to_be_bytes()
+    };
+    let delay = u16::try_from(FRAME_MS).expect("short").to_be_bytes();
+    for (number, (frame, still)) in frames.iter().zip(&stills).enumerate() {
+        let area = [frame.width(), frame.height(), 0, 0].map(u32::to_be_bytes);
+        let end = 1000u16.to_be_bytes();
+        let control = [&next()[..], &area.concat(), &delay, &end, &[0, 0]].concat();
+        file.extend(png_chunk(b"fcTL", &control));
+        for data in png_data(still) {
+            if number == 0 {
+                file.extend(png_chunk(b"IDAT", data));
+            } else {
+                file.extend(png_chunk(b"fdAT", &[&next()[..], data].concat()));
+            }
+        }
+    }
+    file.extend(png_chunk(b"IEND", b""));
+    file
+}
+
+/// What the data chunks of a PNG hold.
+fn png_data(still: &[u8]) -> Vec<&[u8]> {
+    let mut data = Vec::new();
+    let mut rest = &still[8..];
+    while let Some((size, chunk)) = rest.split_first_chunk() {
+        let size = u32::from_be_bytes(*size) as usize;
+        if chunk.starts_with(b"IDAT") {
+            data.push(&chunk[4..4 + size]);
+        }
+        rest = &chunk[size + 8..];
+    }
+    data
+}
+
 /// A whole WebP file of these chunks.
 pub fn riff(chunks: &[u8]) -> Vec<u8> {
     let size = u32::try_from(chunks.len() + 4).expect("small");

@@ -4,6 +4,7 @@
 use std::io::Cursor;
 
 use image::codecs::gif::GifDecoder;
+use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{AnimationDecoder as _, DynamicImage, ImageFormat, RgbaImage};
 
@@ -27,6 +28,12 @@ pub fn frames(bytes: &[u8]) -> Vec<(RgbaImage, u32)> {
     let frames = match format(bytes) {
         Some(ImageFormat::Gif) => GifDecoder::new(Cursor::new(bytes))
             .expect("a GIF")
+            .into_frames()
+            .collect_frames(),
+        Some(ImageFormat::Png) => PngDecoder::new(Cursor::new(bytes))
+            .expect("a PNG")
+            .apng()
+            .expect("an APNG")
             .into_frames()
             .collect_frames(),
         Some(ImageFormat::WebP) => WebPDecoder::new(Cursor::new(bytes))

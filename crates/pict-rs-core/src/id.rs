@@ -294,11 +294,23 @@ impl VariantKey {
     /// # Errors
     /// [`ErrorCode::InvalidProcessPath`] when there are absurdly many operations.
     pub fn new(operations: &[operation::Operation], format: OutputFormat) -> Result<Self> {
-        let mut key = operation::path(operations);
-        if !key.is_empty() {
-            key.push('/');
-        }
-        key.push_str(format.extension());
+        Self::of_frame(None, operations, format)
+    }
+
+    /// As [`VariantKey::new`], of one frame of an animation, counted from 1.
+    ///
+    /// # Errors
+    /// As [`VariantKey::new`].
+    pub fn of_frame(
+        frame: Option<u32>,
+        operations: &[operation::Operation],
+        format: OutputFormat,
+    ) -> Result<Self> {
+        let frame = frame.map(|frame| format!("frame/{frame}"));
+        let path = Some(operation::path(operations)).filter(|path| !path.is_empty());
+        let words = frame.into_iter().chain(path);
+        let words = words.chain([format.extension().to_owned()]);
+        let key = words.collect::<Vec<_>>().join("/");
         if key.len() > Self::MAX_BYTES {
             return Err(Error::user(
                 ErrorCode::InvalidProcessPath,

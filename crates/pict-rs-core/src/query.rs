@@ -28,9 +28,11 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> 
 pub struct ProcessRequest {
     /// In the order of the query.
     pub operations: Vec<Operation>,
+    /// The one frame that is wanted of an animation, counted from 1.
+    pub frame: Option<u32>,
     /// What to write.
     pub format: OutputFormat,
-    /// Canonical name of both.
+    /// Canonical name of all of them.
     pub key: VariantKey,
 }
 
@@ -58,16 +60,20 @@ impl ProcessRequest {
                 )
             })?;
         let mut operations = Vec::new();
+        let mut frame = None;
         for (key, value) in pairs(query) {
-            if is_operation_like(&key)
+            if key == FRAME {
+                frame = Some(frame_number(&value)?);
+            } else if is_operation_like(&key)
                 && (filters.iter().any(|name| *name == key) || !is_operation(&key))
             {
                 operations.extend(operation::parse(&key, &value)?);
             }
         }
-        let key = VariantKey::new(&operations, format)?;
+        let key = VariantKey::of_frame(frame, &operations, format)?;
         Ok(Self {
             operations,
+            frame,
             format,
             key,
         })
@@ -92,9 +98,28 @@ impl ProcessRequest {
     }
 }
 
+/// The key that chooses a frame of an animation.
+const FRAME: &str = "frame";
+
+fn frame_number(value: &str) -> Result<u32> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.parse().ok().filter(|number| digits && *number > 0);
+    number.ok_or_else(|| {
+        Error::user(
+            ErrorCode::InvalidProcessPath,
+            format!("{FRAME}={value} is not valid: a whole number from 1 on"),
+        )
+    })
+}
+
 /// Whether it is an operation that can be done.
 pub fn is_sound_operation(key: &str, argument: &str) -> bool {
     is_operation(key) && operation::parse(key, argument).is_ok()
+}
+
+/// Whether it is for `process`: an operation that can be done, or a frame that there may be.
+pub fn is_sound_process_key(key: &str, argument: &str) -> bool {
+    is_sound_operation(key, argument) || (key == FRAME && frame_number(argument).is_ok())
 }
 
 fn is_operation(key: &str) -> bool {
@@ -271,6 +296,10 @@ mod tests {
             assert_eq!(again.operations, request.operations);
             assert_eq!(again.format, request.format);
         }
+        let request = ProcessRequest::parse("png", "resize=7&frame=3", &all()).expect("valid");
+        assert_eq!(request.key.as_str(), "frame/3/resize/7/png");
+        let again = ProcessRequest::from_key(request.key.as_str()).expect("valid");
+        assert_eq!((again.key, again.frame), (request.key, Some(3)));
         assert!(ProcessRequest::from_key("sepia/1/tiff").is_err());
     }
 

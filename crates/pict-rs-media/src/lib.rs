@@ -33,7 +33,7 @@ pub use format::{Format, Kind, OutputFormat};
 pub use inspect::inspect;
 pub use memory::{clean_memory, predicted_memory, preview_memory};
 pub use preview::blurhash;
-pub use transform::{Output, Speed, Transformed, transform};
+pub use transform::{Output, Speed, Transformed, transform, transform_frame};
 
 /// Whether JPEG decoding uses SIMD in this build. On x86-64 it needs `nasm` at build time.
 pub const JPEG_SIMD: bool = cfg!(jpeg_simd);

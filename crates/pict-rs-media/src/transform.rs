@@ -4,6 +4,7 @@
 //! that for each frame of an animation. Here stand the encoders.
 
 pub(crate) mod frames;
+mod nth;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 
@@ -60,11 +61,39 @@ pub fn transform(
     output: &Output,
     control: &Control,
 ) -> Result<Transformed> {
+    let plan = Plan::new(facts, operations, output.speed);
+    made(source, facts, plan, output, control)
+}
+
+/// As [`transform()`], of one frame of an animation, counted from 1. The result is a still.
+///
+/// # Errors
+/// As [`transform()`]; [`Error::Unsupported`] when there is no such frame.
+pub fn transform_frame(
+    source: &[u8],
+    facts: &Facts,
+    frame: u32,
+    operations: &[Operation],
+    output: &Output,
+    control: &Control,
+) -> Result<Transformed> {
+    let mut plan = Plan::new(facts, operations, output.speed);
+    plan.frame = Some(frame);
+    made(source, facts, plan, output, control)
+}
+
+fn made(
+    source: &[u8],
+    facts: &Facts,
+    plan: Plan,
+    output: &Output,
+    control: &Control,
+) -> Result<Transformed> {
     control.check()?;
     let pipeline = Pipeline {
         source,
         facts,
-        plan: Plan::new(facts, operations, output.speed),
+        plan,
         conversion: pipeline::conversion(source, facts),
         deep: keeps_depth(facts, output),
         control,
@@ -88,7 +117,7 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
         lossless: output.lossless,
         fast,
     };
-    let animated = pipeline.facts.is_animated();
+    let animated = pipeline.is_animated();
     match output.format {
         OutputFormat::Jpeg => {
             let mut encoder = codec::jpeg::Encoder::new(output.quality, fast);
@@ -124,7 +153,7 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
 pub(crate) fn canvases<E: CanvasSink>(pipeline: &Pipeline<'_>, encoder: E) -> Result<E> {
     let link = Link::new();
     let mut assemble = Assemble::new(&link, encoder);
-    if pipeline.facts.is_animated() {
+    if pipeline.is_animated() {
         pipeline.animation(&link, &mut assemble)?;
     } else {
         pipeline.still(&mut assemble)?;

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use pict_rs_media::{Output, OutputFormat, Speed, transform};
+use pict_rs_media::{Facts, Output, OutputFormat, Speed, transform, transform_frame};
 
 use crate::config::MediaConfig;
 use crate::context::{blocking, to_its_end};
@@ -146,15 +146,22 @@ async fn make(
         Ok((source, facts))
     });
     let (source, facts) = timed(Stage::Store, read).await?;
-    let output = output(&ctx.config.media, request.format, facts.is_animated());
+    check_frame(request.frame, &facts)?;
+    let animated = facts.is_animated() && request.frame.is_none();
+    let output = output(&ctx.config.media, request.format, animated);
     let memory = size + pict_rs_media::predicted_memory(&facts, &request.operations, &output);
     let store = ctx.store.clone();
-    let operations = request.operations.clone();
+    let (operations, frame) = (request.operations.clone(), request.frame);
     let (writer, facts) = ctx
         .media
         .run(turn, memory, move |control| {
-            let made = transform(&source, &facts, &operations, &output, control)
-                .map_err(stored_is_broken)?;
+            let made = match frame {
+                None => transform(&source, &facts, &operations, &output, control),
+                Some(frame) => {
+                    transform_frame(&source, &facts, frame, &operations, &output, control)
+                }
+            };
+            let made = made.map_err(stored_is_broken)?;
             let mut writer = store.create(made.facts.format)?;
             writer.write(&made.bytes)?;
             Ok((writer, made.facts))
@@ -210,6 +217,19 @@ async fn settle(stored: StoredObject, is_kept: bool) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
+    match frame {
+        Some(frame) if frame > facts.frames => Err(Error::user(
+            ErrorCode::InvalidProcessPath,
+            format!(
+                "frame={frame} is beyond the last frame, which is {}",
+                facts.frames
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What we stored we had checked, so damage is our fault now and worth the log.

@@ -9,6 +9,7 @@ use crate::{
     rows::{CanvasSink, Row, RowSink, Shape},
     transform::{
         frames::{Link, Unroll},
+        nth,
         plan::{Plan, Step},
     },
 };
@@ -26,9 +27,19 @@ pub(crate) struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
-    /// Pushes the still picture, or an animation's first frame, into `sink`.
+    /// Whether there is more than one frame to hand on.
+    pub(crate) fn is_animated(&self) -> bool {
+        self.facts.is_animated() && self.plan.frame.is_none()
+    }
+
+    /// Pushes the still picture, or an animation's chosen or first frame, into `sink`.
     pub(crate) fn still(&self, sink: &mut dyn RowSink) -> Result<()> {
         let mut stages = self.stages(sink);
+        if let Some(frame) = self.plan.frame.filter(|frame| *frame != 1) {
+            return nth::push(frame, &mut stages, self.facts, |sink| {
+                decode_canvases(self.source, self.facts, self.control, sink)
+            });
+        }
         decode(
             self.source,
             self.facts,

@@ -19,6 +19,9 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// Size of the result as it comes out of the steps, before the turn.
     pub(crate) stored_size: (u32, u32),
+    /// The one frame that is wanted of an animation, counted from 1; `None` when all are, or the
+    /// first.
+    pub(crate) frame: Option<u32>,
 }
 
 /// One step, in pixels of what comes in.
@@ -71,6 +74,7 @@ impl Plan {
             shrink: 1,
             steps: builder.steps,
             stored_size,
+            frame: None,
         };
         if facts.format == Format::Jpeg {
             plan.shrink_early(speed);

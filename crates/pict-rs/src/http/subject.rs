@@ -86,7 +86,7 @@ pub fn plain(query: &str) -> Result<Subject> {
 /// # Errors
 /// As [`plain`].
 pub fn of_process(query: &str) -> Result<(Subject, Cow<'_, str>)> {
-    let (url, rest) = query::take_url(query, "proxy", query::is_sound_operation);
+    let (url, rest) = query::take_url(query, "proxy", query::is_sound_process_key);
     let alias = find(&rest, "src").or_else(|| find(&rest, "alias"));
     let subject = match (alias, url) {
         (Some(alias), _) => Subject::Alias(Alias::parse(alias)?),

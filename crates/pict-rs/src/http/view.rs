@@ -3,6 +3,7 @@
 use pict_rs_core::repo::{Original, Representation};
 use pict_rs_core::service::upload::Uploaded;
 use pict_rs_core::{Digest, UploadId};
+use pict_rs_media::Kind;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -26,6 +27,7 @@ impl Details {
     /// Of `shown`, which is `original` itself or a variant of it.
     pub fn new(original: &Original, shown: &Representation) -> Self {
         let format = shown.key.format();
+        let kind = kind(original, shown);
         Self {
             width: shown.width,
             height: shown.height,
@@ -33,9 +35,24 @@ impl Details {
             content_type: format.mime(),
             created_at: rfc3339(shown.created_at),
             blurhash: original.blurhash.clone(),
-            format: format.kind().name(),
-            duration: shown.duration_ms.map(|ms| ms as f64 / 1000.0),
+            format: kind.name(),
+            duration: shown
+                .duration_ms
+                .filter(|_| kind != Kind::Image)
+                .map(|ms| ms as f64 / 1000.0),
         }
+    }
+}
+
+/// A GIF or an APNG is an animation even with one frame, unless we made it: of a still, or of
+/// one frame of an animation.
+fn kind(original: &Original, shown: &Representation) -> Kind {
+    let source = &original.representation;
+    let is_still = source.key.format().kind() == Kind::Image || source.frames > 1;
+    if shown.frames == 1 && is_still {
+        Kind::Image
+    } else {
+        shown.key.format().kind()
     }
 }
 

@@ -167,6 +167,10 @@ pub fn process() -> Vec<Value> {
     ];
     all.extend(subject());
     all.extend(operations());
+    all.push(text(
+        "frame",
+        "N: that frame of an animation as a still, counted from 1",
+    ));
     all
 }
 
