@@ -43,6 +43,7 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
         Format::Png | Format::Apng => codec::png::clean(source, facts)?,
         Format::Gif => codec::gif::clean(source, facts)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts)?,
+        Format::Jxl => codec::jxl::clean(source, facts)?,
         other => return Err(cannot_clean(other)),
     };
     Ok(Cleaned {

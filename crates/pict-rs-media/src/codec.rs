@@ -5,6 +5,7 @@ pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod gif;
 pub(crate) mod jpeg;
+pub(crate) mod jxl;
 pub(crate) mod pieces;
 pub(crate) mod png;
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub enum ColourModel {
     Gray,
     /// Red, green, blue (or a luma-chroma form of it, or a palette).
     Rgb,
-    /// Four inks; only in JPEG.
+    /// Four inks; only in JPEG and JPEG XL.
     Cmyk,
 }
 
@@ -67,7 +67,8 @@ pub struct Facts {
     pub stored_width: u32,
     /// Height as stored, before the orientation is applied.
     pub stored_height: u32,
-    /// How the stored pixels must be turned. Always normal for GIF.
+    /// How the stored pixels must be turned. Always normal for GIF, and for JPEG XL, whose
+    /// decoder turns them by itself.
     pub orientation: Orientation,
     /// Number of frames, at least 1. Counted by walking the container.
     pub frames: u32,
@@ -80,7 +81,7 @@ pub struct Facts {
     /// The colour model of the stored samples.
     pub colour: ColourModel,
     /// Whether the decoder must keep the whole picture to deliver its first row:
-    /// progressive JPEG, interlaced PNG, every WebP.
+    /// progressive JPEG, interlaced PNG, every WebP and JPEG XL.
     pub buffered: bool,
     /// Whether the stored samples were compressed without loss.
     pub lossless: bool,
@@ -105,9 +106,9 @@ impl Facts {
         }
     }
 
-    /// Picture, animation or clip.
+    /// Picture, animation or clip, by what the file holds: a JPEG XL can be either.
     pub fn kind(&self) -> Kind {
-        self.format.kind()
+        self.format.kind_of(self.frames)
     }
 
     /// Whether there is more than one frame to show.

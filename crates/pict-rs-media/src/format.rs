@@ -84,7 +84,7 @@ const TABLE: [Row; 17] = [
     Row { format: Format::WebpAnimation, name: "animated WebP", extension: "webp", mime: "image/webp", kind: Kind::Animation, readable: true },
     Row { format: Format::Avif, name: "AVIF", extension: "avif", mime: "image/avif", kind: Kind::Image, readable: false },
     Row { format: Format::Jpeg, name: "JPEG", extension: "jpeg", mime: "image/jpeg", kind: Kind::Image, readable: true },
-    Row { format: Format::Jxl, name: "JPEG XL", extension: "jxl", mime: "image/jxl", kind: Kind::Image, readable: false },
+    Row { format: Format::Jxl, name: "JPEG XL", extension: "jxl", mime: "image/jxl", kind: Kind::Image, readable: true },
     Row { format: Format::Png, name: "PNG", extension: "png", mime: "image/png", kind: Kind::Image, readable: true },
     Row { format: Format::Webp, name: "WebP", extension: "webp", mime: "image/webp", kind: Kind::Image, readable: true },
     Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: false },
@@ -145,6 +145,15 @@ impl Format {
     /// Picture, animation or clip.
     pub fn kind(self) -> Kind {
         self.row().kind
+    }
+
+    /// The kind of a file with so many frames. Only JPEG XL has one name for stills and
+    /// animations.
+    pub fn kind_of(self, frames: u32) -> Kind {
+        match self {
+            Self::Jxl if frames > 1 => Kind::Animation,
+            _ => self.kind(),
+        }
     }
 
     /// Whether this build can decode it.
@@ -217,7 +226,7 @@ impl OutputFormat {
     pub fn is_writable(self) -> bool {
         matches!(
             self,
-            Self::Apng | Self::Gif | Self::Jpeg | Self::Png | Self::Webp
+            Self::Apng | Self::Gif | Self::Jpeg | Self::Jxl | Self::Png | Self::Webp
         )
     }
 

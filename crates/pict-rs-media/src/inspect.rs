@@ -17,6 +17,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Png => codec::png::inspect(source),
         Detected::Gif => codec::gif::inspect(source),
         Detected::Webp => codec::webp::inspect(source),
+        Detected::Jxl => codec::jxl::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
@@ -38,6 +39,7 @@ enum Detected {
     Png,
     Gif,
     Webp,
+    Jxl,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -61,6 +63,9 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if starts(b"RIFF") && at(8, b"WEBP") {
         return Some(Detected::Webp);
     }
+    if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") {
+        return Some(Detected::Jxl);
+    }
     if at(4, b"ftyp") {
         let brand = source.get(8..12)?;
         return Some(Detected::Other(match brand {
@@ -69,9 +74,7 @@ fn detect(source: &[u8]) -> Option<Detected> {
             _ => "MP4",
         }));
     }
-    const OTHERS: [(&[u8], &str); 9] = [
-        (b"\xff\x0a", "JPEG XL"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    const OTHERS: [(&[u8], &str); 7] = [
         (b"\x1a\x45\xdf\xa3", "WebM"),
         (b"II*\0", "TIFF"),
         (b"MM\0*", "TIFF"),

@@ -154,6 +154,10 @@ mod tests {
             Err((LimitKind::Frames, 2, 3))
         );
         assert_eq!(
+            check(&facts(Format::Jxl, 10, 10, 3), 1),
+            Err((LimitKind::Frames, 2, 3))
+        );
+        assert_eq!(
             check(&facts(Format::Gif, 10, 10, 2), 1001),
             Err((LimitKind::FileSize, 1000, 1001))
         );

@@ -69,6 +69,12 @@ const WEBP_ENCODER: u64 = 4;
 /// transform, and the chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
+/// Bytes per pixel inside a decoder of JPEG XL, beside the pixels that come out.
+const JXL_DECODER: u64 = 20;
+
+/// Bytes per pixel of an encoder of JPEG XL.
+const JXL_ENCODER: u64 = 48;
+
 /// Bytes per pixel of an encoder of animations: the canvas, the one before, and the encoder's
 /// own copies of both.
 const ANIMATION_ENCODER: u64 = 24;
@@ -110,6 +116,7 @@ fn decoder(facts: &Facts) -> u64 {
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
+        Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32,
         _ => row * 32,
     }
 }
@@ -145,6 +152,7 @@ fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
         OutputFormat::Jpeg => result * JPEG_ENCODER,
         OutputFormat::Png => result * pixel_bytes(facts),
         OutputFormat::Webp if !facts.is_animated() => result * WEBP_ENCODER,
+        OutputFormat::Jxl => result * JXL_ENCODER,
         // The file so far grows with the frames, but only by what changes between them.
         _ if facts.is_animated() => result * (ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
         _ => result * ANIMATION_ENCODER,

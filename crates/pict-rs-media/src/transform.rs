@@ -105,9 +105,9 @@ fn made(
     Ok(Transformed { bytes, facts })
 }
 
-/// Only PNG can hold 16 bits; a crop of a deep picture is still worth them, a thumbnail too.
+/// Only PNG and JPEG XL can hold 16 bits; a crop of a deep picture is still worth them, a thumbnail too.
 pub(crate) fn keeps_depth(facts: &Facts, output: &Output) -> bool {
-    facts.bits > 8 && output.format == OutputFormat::Png
+    facts.bits > 8 && matches!(output.format, OutputFormat::Png | OutputFormat::Jxl)
 }
 
 fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
@@ -142,7 +142,12 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
             .map(codec::gif::AnimationEncoder::into_bytes),
         OutputFormat::Apng => canvases(pipeline, codec::png::AnimationEncoder::new(fast))
             .map(codec::png::AnimationEncoder::into_bytes),
-        OutputFormat::Avif | OutputFormat::Jxl => Err(Error::Unsupported(format!(
+        OutputFormat::Jxl => {
+            let mut encoder = codec::jxl::Encoder::new(output.quality, fast);
+            pipeline.still(&mut encoder)?;
+            Ok(encoder.into_bytes())
+        }
+        OutputFormat::Avif => Err(Error::Unsupported(format!(
             "this build cannot write {}",
             output.format.file_format(animated)
         ))),

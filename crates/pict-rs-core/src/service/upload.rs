@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::{self, Limits};
 use pict_rs_media::operation::Operation;
-use pict_rs_media::{Control, Facts, Kind, Output, OutputFormat, clean, transform};
+use pict_rs_media::{Control, Facts, Format, Kind, Output, OutputFormat, clean, transform};
 
 use crate::context::{blocking, to_its_end};
 use crate::measure::{self, Work};
@@ -232,7 +232,9 @@ impl Plan {
         };
         let own = own_format(facts);
         let format = wanted.unwrap_or(own);
-        if format == own && facts.format.is_kept() && !changes_anything(operations, facts) {
+        let stays =
+            wanted.is_none_or(|wanted| wanted.file_format(facts.is_animated()) == facts.format);
+        if stays && facts.format.is_kept() && !changes_anything(operations, facts) {
             return Self { convert: None };
         }
         let mut output = output(media, format, facts.is_animated());
@@ -284,6 +286,10 @@ impl Plan {
 
 /// The output format that keeps a file what it is, or the nearest one that browsers show.
 fn own_format(facts: &Facts) -> OutputFormat {
+    // It is kept as it is, but what is made of it would be a still.
+    if facts.format == Format::Jxl && facts.is_animated() {
+        return OutputFormat::Webp;
+    }
     // Every kept format has an output of the same extension.
     OutputFormat::from_extension(facts.format.extension()).unwrap_or(match facts {
         // WebP has 8 bits.

@@ -100,6 +100,7 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Jpeg => codec::jpeg::icc(source),
         Format::Png | Format::Apng => codec::png::icc(source),
         Format::Webp | Format::WebpAnimation => codec::webp::icc(source),
+        Format::Jxl => codec::jxl::icc(source),
         _ => None,
     };
     Conversion::new(icc.as_deref())
@@ -118,6 +119,7 @@ pub(crate) fn decode(
         Format::Jpeg => codec::jpeg::decode(source, facts, shrink, control, sink),
         Format::Png => codec::png::decode(source, facts, control, sink),
         Format::Webp => codec::webp::decode(source, facts, control, sink),
+        Format::Jxl if !facts.is_animated() => codec::jxl::decode(source, facts, control, sink),
         _ => {
             let link = Link::new();
             let mut first = Unroll::new(&link, true, sink);
@@ -136,6 +138,7 @@ fn decode_canvases(
         Format::Apng => codec::png::decode_animation(source, facts, control, sink),
         Format::Gif => codec::gif::decode_animation(source, facts, control, sink),
         Format::WebpAnimation => codec::webp::decode_animation(source, facts, control, sink),
+        Format::Jxl => codec::jxl::decode_animation(source, facts, control, sink),
         other => Err(Error::Unsupported(format!(
             "{other} files cannot be decoded by this build"
         ))),

@@ -48,11 +48,11 @@ impl Details {
 /// one frame of an animation.
 fn kind(original: &Original, shown: &Representation) -> Kind {
     let source = &original.representation;
-    let is_still = source.key.format().kind() == Kind::Image || source.frames > 1;
+    let is_still = source.key.format().kind_of(source.frames) == Kind::Image || source.frames > 1;
     if shown.frames == 1 && is_still {
         Kind::Image
     } else {
-        shown.key.format().kind()
+        shown.key.format().kind_of(shown.frames)
     }
 }
 

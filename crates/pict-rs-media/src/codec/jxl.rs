@@ -1,0 +1,173 @@
+//! JPEG XL, still and animated: pixels by the `jxl` crate, stills written by `jxl-encoder`.
+//!
+//! The decoder turns pictures upright by itself, so facts give the upright size and a normal
+//! orientation. [`read`] is the only module that talks to the decoder, [`container`] knows the
+//! boxes around a codestream. Start reading at [`inspect`].
+
+mod container;
+mod decode;
+mod encode;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use jxl::api::JxlWhitePoint;
+use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
+
+use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
+
+pub(crate) use decode::{decode, decode_animation};
+pub(crate) use encode::Encoder;
+
+use read::{Clock, Reader, Watch};
+
+/// Facts from the headers. Frames of an animation are counted by stepping over them; only
+/// hidden ones, which others are made from, are decoded on the way, and not many of them.
+pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+    let control = Control::new();
+    let watch = Watch::new(&control);
+    let header = Reader::open(source, &watch, None, false)?.header().clone();
+    let mut facts = Facts {
+        format: Format::Jxl,
+        stored_width: header.width,
+        stored_height: header.height,
+        // The codestream names one, but the decoder has applied it already, and what EXIF says
+        // does not count in this format.
+        orientation: Orientation::Normal,
+        frames: 1,
+        duration_ms: None,
+        has_alpha: header.has_alpha,
+        bits: if header.deep { 16 } else { 8 },
+        colour: header.colour,
+        buffered: true,
+        // The header does not tell, and nothing depends on it.
+        lossless: false,
+    };
+    if let Some(animation) = &header.animation {
+        if header.samples() > MAX_ANIMATED_SAMPLES {
+            return Err(Error::Unsupported(format!(
+                "an animated JPEG XL of {}×{} pixels cannot be read by this build",
+                header.width, header.height
+            )));
+        }
+        let (frames, ticks) = read::scan(source, &header)?.frames;
+        facts.frames = frames;
+        if frames > 1 {
+            let mut clock = Clock::new(animation);
+            facts.duration_ms = Some(clock.advance(ticks));
+            // Canvases have 8 bits.
+            facts.bits = 8;
+            if facts.colour == ColourModel::Cmyk {
+                return Err(Error::Unsupported(
+                    "animations in inks cannot be read by this build".into(),
+                ));
+            }
+        }
+    }
+    Ok(facts)
+}
+
+/// Of one frame. Hidden frames may be decoded before anybody looked at limits.
+const MAX_ANIMATED_SAMPLES: usize = 1 << 26;
+
+/// The file without metadata, the codestream untouched. The ICC profile is part of that.
+pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
+    let control = Control::new();
+    let watch = Watch::new(&control);
+    let header = Reader::open(source, &watch, None, false)?.header().clone();
+    container::clean(source, read::scan(source, &header)?.end)
+}
+
+/// A profile of the colours that [`decode`] gives, unless they are sRGB or HDR.
+///
+/// Pictures that were compressed in the format's own colours (XYB) come out in those that they
+/// are tagged with, wide gamut included. If that tag is an ICC profile, they come out as sRGB.
+pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let profile = profile(source)?;
+    if let JxlColorProfile::Simple(encoding) = &profile
+        && (is_srgb(encoding) || is_hdr(profile.transfer_function()))
+    {
+        return None;
+    }
+    // It may panic on colours that no profile can hold.
+    let icc = read::guard(|| Ok(profile.try_as_icc().map(Cow::into_owned))).ok()?;
+    icc.map(Cow::Owned)
+}
+
+/// Primaries and transfer of the colours that [`decode`] gives, as code points of H.273, where
+/// there are such.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the mapping of HDR colours")
+)]
+pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
+    let JxlColorProfile::Simple(encoding) = profile(source)? else {
+        return None;
+    };
+    let (white, primaries, transfer) = match &encoding {
+        JxlColorEncoding::RgbColorSpace {
+            white_point,
+            primaries,
+            transfer_function,
+            ..
+        } => (white_point, primaries, transfer_function),
+        JxlColorEncoding::GrayscaleColorSpace {
+            white_point,
+            transfer_function,
+            ..
+        } => (white_point, &JxlPrimaries::SRGB, transfer_function),
+        JxlColorEncoding::XYB { .. } => return None,
+    };
+    let primaries = match (primaries, white) {
+        (JxlPrimaries::SRGB, JxlWhitePoint::D65) => 1,
+        (JxlPrimaries::BT2100, JxlWhitePoint::D65) => 9,
+        (JxlPrimaries::P3, JxlWhitePoint::DCI) => 11,
+        (JxlPrimaries::P3, JxlWhitePoint::D65) => 12,
+        _ => return None,
+    };
+    let transfer = match transfer {
+        JxlTransferFunction::BT709 => 1,
+        JxlTransferFunction::Linear => 8,
+        JxlTransferFunction::SRGB => 13,
+        JxlTransferFunction::PQ => 16,
+        JxlTransferFunction::DCI => 17,
+        JxlTransferFunction::HLG => 18,
+        JxlTransferFunction::Gamma(_) => return None,
+    };
+    Some((primaries, transfer))
+}
+
+fn profile(source: &[u8]) -> Option<JxlColorProfile> {
+    let control = Control::new();
+    let watch = Watch::new(&control);
+    let reader = Reader::open(source, &watch, None, false).ok()?;
+    Some(reader.header().profile.clone())
+}
+
+fn is_srgb(encoding: &JxlColorEncoding) -> bool {
+    matches!(
+        encoding,
+        JxlColorEncoding::RgbColorSpace {
+            white_point: JxlWhitePoint::D65,
+            primaries: JxlPrimaries::SRGB,
+            transfer_function: JxlTransferFunction::SRGB,
+            ..
+        } | JxlColorEncoding::GrayscaleColorSpace {
+            transfer_function: JxlTransferFunction::SRGB,
+            ..
+        }
+    )
+}
+
+fn is_hdr(transfer: Option<&JxlTransferFunction>) -> bool {
+    matches!(
+        transfer,
+        Some(JxlTransferFunction::PQ | JxlTransferFunction::HLG)
+    )
+}
+
+fn corrupt(reason: impl std::fmt::Display) -> Error {
+    Error::corrupt(Format::Jxl, reason)
+}

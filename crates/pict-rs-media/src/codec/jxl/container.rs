@@ -1,0 +1,148 @@
+//! The boxes around a codestream, and which of them are kept.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::corrupt;
+use crate::Result;
+use crate::codec::pieces::Pieces;
+
+/// How a file with boxes begins: a box that is only there to be recognised.
+pub(super) const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
+
+/// Set in the number of the last piece of a codestream.
+const LAST: u32 = 1 << 31;
+
+/// The file without metadata; `end` is where the codestream ends in it.
+///
+/// What is kept is named: signature, brand, level, codestream and the index of its frames. So
+/// `Exif`, `xml `, `jumb` and compressed (`brob`) boxes go, and so does `jbrd`, which rebuilds the
+/// JPEG that a picture was made from: it cannot do that without the EXIF, and may hold all that
+/// such a JPEG had besides. A gain map (`jhgm`) goes as well.
+pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
+    let mut pieces = Pieces::new(source);
+    if !source.starts_with(SIGNATURE) {
+        pieces.keep(0..end);
+        return Ok(pieces.finish());
+    }
+    let mut codestream = Codestream::default();
+    let mut at = 0;
+    while at < source.len() && !codestream.is_whole() {
+        let found = read(source, at)?;
+        at = found.range.end;
+        match &found.name {
+            b"JXL " | b"ftyp" | b"jxll" | b"jxli" => pieces.keep(found.range),
+            b"jxlc" | b"jxlp" => {
+                codestream.add(source, &found)?;
+                if codestream.in_order && found.data().contains(&end) {
+                    // What follows the last frame in the same box.
+                    pieces.own(header(&found.name, end - found.data));
+                    pieces.keep(found.data..end);
+                    break;
+                }
+                pieces.keep(found.range);
+            }
+            _ => {}
+        }
+    }
+    if !codestream.is_begun() {
+        return Err(corrupt("it has no codestream"));
+    }
+    Ok(pieces.finish())
+}
+
+struct Found {
+    name: [u8; 4],
+    /// Header and data.
+    range: Range<usize>,
+    /// Where its data begin.
+    data: usize,
+}
+
+impl Found {
+    fn data(&self) -> Range<usize> {
+        self.data..self.range.end
+    }
+}
+
+fn read(source: &[u8], at: usize) -> Result<Found> {
+    let early = || corrupt("it ends too early");
+    let word = |at: usize| source.get(at..)?.first_chunk().copied();
+    let size = u64::from(u32::from_be_bytes(word(at).ok_or_else(early)?));
+    let name = word(at + 4).ok_or_else(early)?;
+    let left = source.len() - at;
+    let (header, size) = match size {
+        0 => (8, left as u64),
+        1 => {
+            let size = source.get(at + 8..).and_then(<[u8]>::first_chunk);
+            (16, u64::from_be_bytes(*size.ok_or_else(early)?))
+        }
+        size => (8, size),
+    };
+    let size = usize::try_from(size).ok().filter(|size| *size <= left);
+    let size = size.ok_or_else(early)?;
+    if size < header {
+        return Err(corrupt("a box is shorter than its header"));
+    }
+    Ok(Found {
+        name,
+        range: at..at + size,
+        data: at + header,
+    })
+}
+
+/// Whatever it was in the source, a box has a header of eight bytes unless it is huge.
+fn header(name: &[u8; 4], data: usize) -> Vec<u8> {
+    match u32::try_from(data + 8) {
+        Ok(size) => [&size.to_be_bytes(), &name[..]].concat(),
+        Err(_) => {
+            let size = (data as u64 + 16).to_be_bytes();
+            [&1_u32.to_be_bytes(), &name[..], &size].concat()
+        }
+    }
+}
+
+/// The pieces of a codestream that were seen.
+struct Codestream {
+    seen: u32,
+    /// How many there are, once that is known.
+    count: Option<u32>,
+    /// Whether they came in the order of their numbers so far.
+    in_order: bool,
+}
+
+impl Default for Codestream {
+    fn default() -> Self {
+        Self {
+            seen: 0,
+            count: None,
+            in_order: true,
+        }
+    }
+}
+
+impl Codestream {
+    fn add(&mut self, source: &[u8], piece: &Found) -> Result<()> {
+        let number = if &piece.name == b"jxlc" {
+            LAST
+        } else {
+            let number = source[piece.data()].first_chunk();
+            u32::from_be_bytes(*number.ok_or_else(|| corrupt("a piece has no number"))?)
+        };
+        let index = number & !LAST;
+        self.in_order &= index == self.seen;
+        self.seen += 1;
+        if number & LAST != 0 {
+            self.count = Some(index.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    fn is_begun(&self) -> bool {
+        self.seen > 0
+    }
+
+    fn is_whole(&self) -> bool {
+        self.count.is_some_and(|count| self.seen >= count)
+    }
+}

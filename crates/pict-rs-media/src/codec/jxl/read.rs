@@ -1,0 +1,330 @@
+//! The decoder, held on a leash: what it may allocate, how long it may run, and that a panic in
+//! it is a damaged file and not the end of the thread.
+
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jxl::api::{
+    AlphaMode, Event, ExtraChannel, JxlAnimation, JxlBitstreamInput, JxlColorProfile, JxlDecoder,
+    JxlDecoderOptions, JxlOutputBuffer, JxlParallelRunner, JxlParallelRunnerFun, JxlPixelFormat,
+    ProfileLevel,
+};
+
+use super::{corrupt, is_hdr};
+use crate::{ColourModel, Control, Error, Result};
+
+/// What is known before the first frame.
+#[derive(Clone)]
+pub(super) struct Header {
+    /// Upright, in pixels.
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) has_alpha: bool,
+    /// Whether the samples are worth more than 8 bits.
+    pub(super) deep: bool,
+    pub(super) colour: ColourModel,
+    pub(super) extra_channels: usize,
+    pub(super) animation: Option<JxlAnimation>,
+    /// The colours of the samples that come out.
+    pub(super) profile: JxlColorProfile,
+}
+
+impl Header {
+    fn read(decoder: &JxlDecoder) -> Result<Self> {
+        let (Some(info), Some(profile)) = (decoder.basic_info(), decoder.output_color_profile())
+        else {
+            return Err(Error::Internal("JPEG XL headers without facts".into()));
+        };
+        let side = |side: usize| u32::try_from(side).map_err(|_| corrupt("it is too large"));
+        let has = |kind| {
+            info.extra_channels
+                .iter()
+                .any(|extra| extra.ec_type == kind)
+        };
+        let colour = if profile.is_cmyk() {
+            if !has(ExtraChannel::Black) {
+                return Err(corrupt("it has no black ink"));
+            }
+            ColourModel::Cmyk
+        } else if profile.channels() == 1 {
+            ColourModel::Gray
+        } else {
+            ColourModel::Rgb
+        };
+        let inks = colour == ColourModel::Cmyk;
+        let bits = info.bit_depth.bits_per_sample();
+        Ok(Self {
+            width: side(info.size.0)?,
+            height: side(info.size.1)?,
+            // There is no layout for transparent ink.
+            has_alpha: has(ExtraChannel::Alpha) && !inks,
+            deep: (bits > 8 || is_hdr(profile.transfer_function())) && !inks,
+            colour,
+            extra_channels: info.extra_channels.len(),
+            animation: info.animation.clone(),
+            profile: profile.clone(),
+        })
+    }
+
+    /// Samples of one frame.
+    pub(super) fn samples(&self) -> usize {
+        let pixels = (self.width as usize).saturating_mul(self.height as usize);
+        pixels.saturating_mul(3 + self.extra_channels)
+    }
+
+    /// Frames may be a little larger than the picture, which is what others are cut out of. The
+    /// decoder counts at least 16 pixels a row.
+    fn sample_limit(&self) -> usize {
+        self.samples().saturating_mul(2).saturating_add(1 << 20)
+    }
+}
+
+/// The decoder behind its headers.
+pub(super) struct Reader<'a> {
+    decoder: JxlDecoder,
+    input: Input<'a>,
+    header: Header,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the headers. `limit` are those of the same file when frames are to be read;
+    /// `step_over` does not decode those that are shown.
+    pub(super) fn open(
+        source: &'a [u8],
+        watch: &'a Watch<'a>,
+        limit: Option<&Header>,
+        step_over: bool,
+    ) -> Result<Self> {
+        let mut options = JxlDecoderOptions::default();
+        options.sample_limit = limit.map(Header::sample_limit);
+        options.alpha_mode = AlphaMode::Unpremultiplied;
+        options.scan_frames_only = step_over;
+        options.max_profile_level = ProfileLevel::Main10;
+        let mut decoder = JxlDecoder::new(options);
+        let mut input = Input {
+            rest: source,
+            watch,
+        };
+        match next(&mut decoder, &mut input, None)? {
+            Event::BasicInfo => {}
+            _ => return Err(Error::Internal("JPEG XL frames before headers".into())),
+        }
+        let header = guard(|| Header::read(&decoder))?;
+        Ok(Self {
+            decoder,
+            input,
+            header,
+        })
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Called once, before the first frame.
+    pub(super) fn set_format(&mut self, format: JxlPixelFormat) -> Result<()> {
+        guard(|| self.decoder.set_pixel_format(format).map_err(corrupt))
+    }
+
+    /// The next event, never [`Event::NeedMoreInput`].
+    pub(super) fn next(&mut self, buffer: Option<JxlOutputBuffer<'_>>) -> Result<Event> {
+        next(&mut self.decoder, &mut self.input, buffer)
+    }
+
+    /// Of the last frame that was seen, in ticks.
+    pub(super) fn ticks(&self) -> u64 {
+        let frames = self.decoder.scanned_frames();
+        frames.last().map_or(0, |frame| frame.duration_ticks.into())
+    }
+}
+
+fn next(
+    decoder: &mut JxlDecoder,
+    input: &mut Input<'_>,
+    mut buffer: Option<JxlOutputBuffer<'_>>,
+) -> Result<Event> {
+    let watch = input.watch;
+    let event = guard(|| {
+        let buffers = buffer.as_mut().map(std::slice::from_mut);
+        decoder
+            .process(input, buffers, Some(&mut Runner { watch }))
+            .map_err(corrupt)
+    });
+    // The decoder hands on why it was stopped as an error of its input.
+    watch.control.check()?;
+    if watch.left.get() == Some(0) {
+        return Err(Error::Unsupported(
+            "a JPEG XL with so much hidden in it cannot be read by this build".into(),
+        ));
+    }
+    match event? {
+        Event::NeedMoreInput { .. } => Err(corrupt("it ends too early")),
+        event => Ok(event),
+    }
+}
+
+/// Takes a panic of the decoder for what it most likely is.
+pub(super) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(corrupt("it confuses the decoder")))
+}
+
+/// What stepping over all frames tells.
+pub(super) struct Scan {
+    /// How many are shown, and the ticks of all.
+    pub(super) frames: (u32, u64),
+    /// Where the codestream ends in the file.
+    pub(super) end: usize,
+}
+
+/// Steps over all frames.
+pub(super) fn scan(source: &[u8], header: &Header) -> Result<Scan> {
+    let control = Control::new();
+    let watch = Watch {
+        control: &control,
+        left: Cell::new(Some(HIDDEN_WORK)),
+    };
+    let mut reader = Reader::open(source, &watch, Some(header), true)?;
+    let mut frames = (0, 0);
+    loop {
+        match reader.next(None)? {
+            Event::FrameHeader => {
+                frames.0 += 1;
+                frames.1 += reader.ticks();
+                if frames.0 > MAX_FRAMES {
+                    return Err(Error::Unsupported(format!(
+                        "a JPEG XL of more than {MAX_FRAMES} frames cannot be read by this build"
+                    )));
+                }
+            }
+            Event::FrameComplete {
+                has_more_frames: true,
+            } => {}
+            _ => break,
+        }
+    }
+    if frames.0 == 0 {
+        return Err(corrupt("it has no frame"));
+    }
+    let end = reader.decoder.file_length();
+    Ok(Scan {
+        frames,
+        end: end
+            .and_then(|end| usize::try_from(end).ok())
+            .map_or(source.len(), |end| end.min(source.len())),
+    })
+}
+
+/// The decoder remembers a kilobyte of each frame.
+const MAX_FRAMES: u32 = 1 << 14;
+
+/// How many groups (of 256×256 pixels, as a rule) of hidden frames are decoded while frames are
+/// stepped over, and how many such frames: nobody has looked at limits yet.
+const HIDDEN_WORK: u32 = 1 << 11;
+
+/// Adds ticks up and gives milliseconds, so that rounding does not add up.
+pub(super) struct Clock {
+    numerator: u128,
+    denominator: u128,
+    ticks: u64,
+    shown: u64,
+}
+
+impl Clock {
+    pub(super) fn new(animation: &JxlAnimation) -> Self {
+        Self {
+            numerator: 1000 * u128::from(animation.tps_denominator),
+            denominator: u128::from(animation.tps_numerator.max(1)),
+            ticks: 0,
+            shown: 0,
+        }
+    }
+
+    /// Milliseconds from the last call to `ticks` later.
+    pub(super) fn advance(&mut self, ticks: u64) -> u64 {
+        self.ticks = self.ticks.saturating_add(ticks);
+        let now =
+            (u128::from(self.ticks) * self.numerator + self.denominator / 2) / self.denominator;
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        let passed = now - self.shown;
+        self.shown = now;
+        passed
+    }
+}
+
+/// Tells the decoder to stop.
+pub(super) struct Watch<'a> {
+    control: &'a Control,
+    /// How much more it may do, if that is bounded.
+    left: Cell<Option<u32>>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(control: &'a Control) -> Self {
+        Self {
+            control,
+            left: Cell::new(None),
+        }
+    }
+
+    fn look(&self) -> io::Result<()> {
+        if let Some(left) = self.left.get() {
+            self.left.set(Some(left.saturating_sub(1)));
+        }
+        if self.left.get() == Some(0) || self.control.check().is_err() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        Ok(())
+    }
+}
+
+/// The file. The decoder asks at each frame whether there is more of it.
+struct Input<'a> {
+    rest: &'a [u8],
+    watch: &'a Watch<'a>,
+}
+
+impl JxlBitstreamInput for Input<'_> {
+    fn available_bytes(&mut self) -> io::Result<usize> {
+        self.watch.look()?;
+        Ok(self.rest.len())
+    }
+
+    fn read(&mut self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+        io::Read::read_vectored(&mut self.rest, buffers)
+    }
+
+    fn skip(&mut self, bytes: usize) -> io::Result<usize> {
+        let count = bytes.min(self.rest.len());
+        self.rest = &self.rest[count..];
+        Ok(count)
+    }
+}
+
+/// Runs what the decoder would like to run in parallel, one after another.
+struct Runner<'a> {
+    watch: &'a Watch<'a>,
+}
+
+impl JxlParallelRunner for Runner<'_> {
+    fn run(&mut self, count: usize, work: &JxlParallelRunnerFun<'_>) -> jxl::error::Result<()> {
+        for index in 0..count {
+            self.watch.look()?;
+            work(index)?;
+        }
+        Ok(())
+    }
+
+    fn num_threads(&self) -> usize {
+        1
+    }
+
+    fn run_ordered(
+        &mut self,
+        count: usize,
+        _max_threads: Option<usize>,
+        work: &JxlParallelRunnerFun<'_>,
+    ) -> jxl::error::Result<()> {
+        self.run(count, work)
+    }
+}
