@@ -9,7 +9,7 @@ pub(crate) mod pipeline;
 pub(crate) mod plan;
 
 use crate::{
-    Control, Error, Facts, OutputFormat, Result, codec, colour::Flatten, inspect,
+    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect,
     operation::Operation, rows::CanvasSink,
 };
 use frames::{Assemble, Link};
@@ -117,6 +117,10 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
         lossless: output.lossless,
         fast,
     };
+    let avif = codec::avif::Settings {
+        quality: output.quality,
+        fast,
+    };
     let animated = pipeline.is_animated();
     match output.format {
         OutputFormat::Jpeg => {
@@ -147,10 +151,15 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
             pipeline.still(&mut encoder)?;
             Ok(encoder.into_bytes())
         }
-        OutputFormat::Avif => Err(Error::Unsupported(format!(
-            "this build cannot write {}",
-            output.format.file_format(animated)
-        ))),
+        OutputFormat::Avif if animated => {
+            canvases(pipeline, codec::avif::AnimationEncoder::new(avif))
+                .map(codec::avif::AnimationEncoder::into_bytes)
+        }
+        OutputFormat::Avif => {
+            let mut encoder = codec::avif::Encoder::new(avif);
+            pipeline.still(&mut encoder)?;
+            Ok(encoder.into_bytes())
+        }
     }
 }
 
