@@ -52,8 +52,8 @@ pub struct Transformed {
 /// converted to sRGB, metadata is left behind.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Unsupported`] when this build
-/// cannot write the format, [`Error::Cancelled`] through `control`.
+/// [`crate::Error::Corrupt`] when pixels cannot be decoded, [`crate::Error::Unsupported`] when this build
+/// cannot write the format, [`crate::Error::Cancelled`] through `control`.
 pub fn transform(
     source: &[u8],
     facts: &Facts,
@@ -68,7 +68,7 @@ pub fn transform(
 /// As [`transform()`], of one frame of an animation, counted from 1. The result is a still.
 ///
 /// # Errors
-/// As [`transform()`]; [`Error::Unsupported`] when there is no such frame.
+/// As [`transform()`]; [`crate::Error::Unsupported`] when there is no such frame.
 pub fn transform_frame(
     source: &[u8],
     facts: &Facts,
