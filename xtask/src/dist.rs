@@ -103,7 +103,7 @@ impl Dist {
     /// # Errors
     /// When cargo fails.
     pub fn build(&self) -> Result<()> {
-        self.build.run(&self.targets)?;
+        self.build.run(&self.targets, &self.toolchain)?;
         self.say("built");
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Dist {
         let _ = fs::remove_dir_all(&sources);
         cache::copy_sources(&sources)?;
         let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
-        again.run(targets)?;
+        again.run(targets, &self.toolchain)?;
         for target in targets {
             let (first, second) = (self.build.binary(target), again.binary(target));
             if fs::read(&first)? != fs::read(&second)? {

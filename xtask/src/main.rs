@@ -10,6 +10,7 @@
 )]
 
 mod against;
+mod aom;
 mod apt;
 mod bench;
 mod cache;

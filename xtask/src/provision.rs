@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 9] = [
+pub const FOR_TESTS: [Program; 11] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -28,6 +28,16 @@ pub const FOR_TESTS: [Program; 9] = [
         name: "nasm",
         package: "nasm",
         purpose: "assembles libjpeg's SIMD; without it JPEG takes 1.75 times as long",
+    },
+    Program {
+        name: "cmake",
+        package: "cmake",
+        purpose: "builds libaom, which encodes AVIF five times as fast as rav1e",
+    },
+    Program {
+        name: "c++",
+        package: "g++",
+        purpose: "libaom's cmake asks for it",
     },
     Program {
         name: "exiftool",
@@ -67,7 +77,7 @@ pub const FOR_TESTS: [Program; 9] = [
 ];
 
 /// What `cargo xtask dist` wants beside zig and the standard library's sources.
-pub const FOR_DIST: [Program; 4] = [
+pub const FOR_DIST: [Program; 6] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -76,7 +86,17 @@ pub const FOR_DIST: [Program; 4] = [
     Program {
         name: "nasm",
         package: "nasm",
-        purpose: "assembles libjpeg's SIMD for amd64",
+        purpose: "assembles libjpeg's and libaom's SIMD for amd64",
+    },
+    Program {
+        name: "cmake",
+        package: "cmake",
+        purpose: "builds libaom, which encodes AVIF",
+    },
+    Program {
+        name: "perl",
+        package: "perl",
+        purpose: "writes some of libaom's sources",
     },
     Program {
         name: "python3",

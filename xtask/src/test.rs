@@ -13,7 +13,12 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cache, clients, command, corpus, deny, direction, dist::Dist, flake, provision};
+use crate::{
+    aom::{self, Library},
+    cache, clients, command, corpus, deny, direction,
+    dist::Dist,
+    flake, provision,
+};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -96,16 +101,14 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             "fuzz/Cargo.toml",
         ]))
     })?;
-    gate.stage("clippy", |_| {
-        command::run(command::cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+    libaom(args, gate)?;
+    gate.stage("clippy", |gate| {
+        // Without the feature, as most people compile it, and with it.
+        clippy(None)?;
+        match &gate.libaom {
+            Some(library) => clippy(Some(library)),
+            None => Ok(()),
+        }
     })?;
     if !args.quick {
         static_binaries(args, gate)?;
@@ -152,6 +155,30 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             Ok(())
         }
     })
+}
+
+/// Makes the C library of the feature `libaom`. Without it the tests see only rav1e.
+fn libaom(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("libaom", |gate| {
+        match aom::library(&aom::Compiler::Host) {
+            Ok(library) => gate.libaom = Some(library),
+            Err(error) if args.requires("programs") => return Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("libaom is NOT TESTED, only rav1e is");
+            }
+        }
+        Ok(())
+    })
+}
+
+fn clippy(libaom: Option<&Library>) -> Result<()> {
+    let mut command = command::cargo();
+    command.args(["clippy", "--workspace", "--all-targets", "--locked"]);
+    if let Some(library) = libaom {
+        library.enable(&mut command);
+    }
+    command::run(command.args(["--", "-D", "warnings"]))
 }
 
 /// Makes the binaries that the tests boot. What they need may not be there, which is no fault of
@@ -229,6 +256,8 @@ fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
 /// What has been done so far.
 #[derive(Default)]
 struct Gate {
+    /// What AVIF is encoded with besides rav1e.
+    libaom: Option<Library>,
     /// The folder with the static binaries.
     binaries: Option<PathBuf>,
     /// The folder with others' clients.
@@ -279,6 +308,9 @@ impl Gate {
         command
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
             .args(targets);
+        if let Some(library) = &self.libaom {
+            library.enable(&mut command);
+        }
         if !args.require.is_empty() {
             command.env("PICTRS_TEST_REQUIRE", args.require.join(","));
         }

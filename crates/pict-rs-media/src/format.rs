@@ -226,13 +226,7 @@ impl OutputFormat {
     pub fn is_writable(self) -> bool {
         matches!(
             self,
-            Self::Apng
-                | Self::Avif
-                | Self::Gif
-                | Self::Jpeg
-                | Self::Jxl
-                | Self::Png
-                | Self::Webp
+            Self::Apng | Self::Avif | Self::Gif | Self::Jpeg | Self::Jxl | Self::Png | Self::Webp
         )
     }
 

@@ -9,8 +9,8 @@ pub(crate) mod pipeline;
 pub(crate) mod plan;
 
 use crate::{
-    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect,
-    operation::Operation, rows::CanvasSink,
+    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect, operation::Operation,
+    rows::CanvasSink,
 };
 use frames::{Assemble, Link};
 use pipeline::Pipeline;

@@ -107,15 +107,17 @@ impl Build {
     /// Compiles for all of `targets`.
     ///
     /// # Errors
-    /// When cargo fails; it has said why.
-    pub fn run(&self, targets: &[&Target]) -> Result<()> {
+    /// When libaom cannot be built, or cargo fails; it has said why.
+    pub fn run(&self, targets: &[&Target], toolchain: &Toolchain) -> Result<()> {
         for target in targets {
+            let libaom = toolchain.libaom(target)?;
             let started = Instant::now();
             // Called as cargo would call it: `cargo-auditable auditable zigbuild …`.
             let mut command = command::new(&self.auditable);
             command
                 .args(["auditable", "zigbuild", "--release", "--locked", "--quiet"])
                 .args(["--package", "pict-rs", "--target", target.rust]);
+            libaom.enable(&mut command);
             if self.builds_std {
                 command.arg("-Zbuild-std=std,panic_unwind");
             }

@@ -48,7 +48,7 @@ fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
             .args(["cyclonedx", "--format", "json", "--spec-version", "1.5"])
             .args(["--describe", "binaries", "--no-build-deps", "--quiet"])
             .args(["--manifest-path", "crates/pict-rs/Cargo.toml"])
-            .args(["--target", target.rust])
+            .args(["--target", target.rust, "--features", "libaom"])
             .env("SOURCE_DATE_EPOCH", &build.epoch)
             .current_dir(&sources),
     )?;

@@ -6,6 +6,12 @@ pub struct Target {
     pub name: &'static str,
     /// What rustc calls it.
     pub rust: &'static str,
+    /// What zig calls it.
+    pub zig: &'static str,
+    /// What of the processor C may use, where that is not all that zig takes for granted.
+    pub zig_cpu: Option<&'static str>,
+    /// What libaom calls the processor.
+    pub aom_cpu: &'static str,
     /// What RPM calls it.
     pub rpm: &'static str,
     /// Whether the standard library that rustup installs is good enough.
@@ -17,18 +23,28 @@ pub const ALL: [Target; 3] = [
     Target {
         name: "amd64",
         rust: "x86_64-unknown-linux-musl",
+        zig: "x86_64-linux-musl",
+        zig_cpu: None,
+        aom_cpu: "x86_64",
         rpm: "x86_64",
         rustup_will_do: true,
     },
     Target {
         name: "arm64",
         rust: "aarch64-unknown-linux-musl",
+        zig: "aarch64-linux-musl",
+        zig_cpu: None,
+        aom_cpu: "arm64",
         rpm: "aarch64",
         rustup_will_do: true,
     },
     Target {
         name: "armv7l",
         rust: "armv7-unknown-linux-musleabihf",
+        zig: "arm-linux-musleabihf",
+        zig_cpu: Some("generic+v7a+vfp3d16"),
+        // Not every such processor has NEON, and libaom does not look.
+        aom_cpu: "generic",
         rpm: "armv7hl",
         // Its clock ends in 2038.
         rustup_will_do: false,

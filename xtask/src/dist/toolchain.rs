@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::target::Target;
 use crate::{
+    aom::{self, Library},
     apt::{Apt, Scratch},
     cache, command,
 };
@@ -59,6 +60,20 @@ impl Toolchain {
     /// When the Python environment is not as pip makes it.
     pub fn zig(&self) -> Result<PathBuf> {
         zig_in(&self.venv).context("the Python environment holds no zig")
+    }
+
+    /// libaom for a target.
+    ///
+    /// # Errors
+    /// When it is neither in the cache nor can be built.
+    pub fn libaom(&self, target: &Target) -> Result<Library> {
+        aom::library(&aom::Compiler::Zig {
+            zig: &self.zig()?,
+            version: WHEELS[1].trim_start_matches("ziglang=="),
+            target: target.zig,
+            cpu: target.zig_cpu,
+            aom_cpu: target.aom_cpu,
+        })
     }
 
     /// The folder with cargo-zigbuild.

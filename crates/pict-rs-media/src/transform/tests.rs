@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::*;
 use crate::{
-    Format, Orientation, clean,
+    Error, Format, Orientation, clean,
     codec::testing::{Collect, Picture, picture},
     operation::{Filter, ResizeTo},
     orient::{

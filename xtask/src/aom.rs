@@ -1,0 +1,228 @@
+//! libaom, which encodes AVIF, as a static library: built once for each target from the sources
+//! that the crate `libaom-sys` carries, and handed to that crate's build script by the three
+//! variables it looks for.
+//!
+//! The script could build it too, but not for 32-bit ARM, not the same bytes in every folder,
+//! and in cargo's debug profile without optimisation and with assertions that end the process.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::{apt::Scratch, cache, command};
+
+/// The feature, by the name that also a command for the whole workspace understands.
+pub const FEATURE: &str = "pict-rs/libaom";
+
+/// The library of one target.
+pub struct Library {
+    /// With `libaom.a`.
+    folder: PathBuf,
+    /// With the header files.
+    sources: PathBuf,
+}
+
+/// Who compiles it, and for what.
+pub enum Compiler<'a> {
+    /// The machine's own compiler, for this machine.
+    Host,
+    /// zig, for another system.
+    Zig {
+        /// The program.
+        zig: &'a Path,
+        /// Which zig it is, as part of the library's name.
+        version: &'a str,
+        /// The system, as zig calls it.
+        target: &'static str,
+        /// What of the processor may be used, as zig calls it.
+        cpu: Option<&'static str>,
+        /// The processor, as libaom calls it.
+        aom_cpu: &'static str,
+    },
+}
+
+/// What is left out: all that does not encode 4:2:0 pictures for us.
+const SETTINGS: [&str; 10] = [
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DCONFIG_AV1_DECODER=0",
+    "-DCONFIG_LIBYUV=0",
+    "-DCONFIG_WEBM_IO=0",
+    "-DENABLE_DOCS=0",
+    "-DENABLE_EXAMPLES=0",
+    "-DENABLE_TESTDATA=0",
+    "-DENABLE_TESTS=0",
+    "-DENABLE_TOOLS=0",
+    "-DENABLE_NASM=1",
+];
+
+/// The library for `compiler`, from the cache or made now.
+///
+/// # Errors
+/// When cmake, a compiler or the sources are missing, or the build fails.
+pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
+    let sources = sources()?;
+    let vendor = sources.vendor();
+    let (name, mut settings) = match compiler {
+        Compiler::Host => ("host".to_owned(), Vec::new()),
+        Compiler::Zig {
+            version,
+            target,
+            aom_cpu,
+            ..
+        } => (
+            format!("{target}-{version}"),
+            vec![
+                "-DCMAKE_SYSTEM_NAME=Linux".to_owned(),
+                format!("-DCMAKE_SYSTEM_PROCESSOR={aom_cpu}"),
+                format!("-DAOM_TARGET_CPU={aom_cpu}"),
+            ],
+        ),
+    };
+    settings.extend(SETTINGS.map(str::to_owned));
+    let recipe = format!("{settings:?} {}", compiler.words().join(" "));
+    let digest = hex::encode(&Sha256::digest(recipe)[..4]);
+    let folder = cache::folder("libaom")?.join(format!("{}-{name}-{digest}", sources.version));
+    let library = Library {
+        folder,
+        sources: vendor.clone(),
+    };
+    if library.folder.join("libaom.a").is_file() {
+        return Ok(library);
+    }
+    let started = Instant::now();
+    println!("building libaom into {}", library.folder.display());
+    let scratch = Scratch::new(library.folder.with_extension("partial"))?;
+    let build = scratch.path().join("build");
+    // Assertions and logs would name the folders of this machine.
+    let flags = format!(
+        "-g0 -ffile-prefix-map={}=/libaom -ffile-prefix-map={}=/libaom/build",
+        vendor.display(),
+        build.display()
+    );
+    let mut configure = command::new("cmake");
+    configure
+        .arg("-S")
+        .arg(&vendor)
+        .arg("-B")
+        .arg(&build)
+        .args(&settings)
+        .arg(format!("-DCMAKE_C_FLAGS={flags}"))
+        .arg(format!("-DCMAKE_CXX_FLAGS={flags}"));
+    if let Compiler::Zig { zig, .. } = compiler {
+        for (tool, variable) in [
+            ("cc", "C_COMPILER"),
+            ("c++", "CXX_COMPILER"),
+            ("ar", "AR"),
+            ("ranlib", "RANLIB"),
+        ] {
+            let program = scratch.path().join(tool);
+            wrap(&program, zig, tool, &compiler.words())?;
+            configure.arg(format!("-DCMAKE_{variable}={}", program.display()));
+        }
+    }
+    command::said(&mut configure).context(
+        "libaom cannot be configured; mend it: sudo apt-get install cmake g++ nasm perl",
+    )?;
+    let jobs = std::thread::available_parallelism().map_or(1, |count| count.get());
+    command::said(command::new("cmake").arg("--build").arg(&build).args([
+        "--target",
+        "aom",
+        "--parallel",
+        &jobs.to_string(),
+    ]))
+    .context("libaom cannot be built")?;
+    let finished = scratch.path().join("finished");
+    fs::create_dir_all(&finished)?;
+    fs::copy(build.join("libaom.a"), finished.join("libaom.a"))
+        .context("the build has made no libaom.a")?;
+    fs::rename(&finished, &library.folder)?;
+    println!("libaom: built in {:.1} s", started.elapsed().as_secs_f64());
+    Ok(library)
+}
+
+impl Compiler<'_> {
+    /// What the compiler is told of the target.
+    fn words(&self) -> Vec<String> {
+        match self {
+            Self::Host => Vec::new(),
+            Self::Zig { target, cpu, .. } => ["-target".to_owned(), (*target).to_owned()]
+                .into_iter()
+                .chain(cpu.map(|cpu| format!("-mcpu={cpu}")))
+                .collect(),
+        }
+    }
+}
+
+impl Library {
+    /// Lets a command of cargo, given so far without `--`, build with the feature.
+    pub fn enable<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
+        cargo
+            .args(["--features", FEATURE])
+            .env("LIB_AOM_STATIC_LIB_PATH", &self.folder)
+            .env("LIB_AOM_INCLUDE_PATH", &self.sources)
+            // Nobody asks for it, but the build script wants all three.
+            .env("LIB_AOM_PKG_CONFIG_PATH", &self.folder)
+    }
+}
+
+struct Sources {
+    version: String,
+    package: PathBuf,
+}
+
+impl Sources {
+    fn vendor(&self) -> PathBuf {
+        self.package.join("vendor")
+    }
+}
+
+/// The crate's folder, wherever cargo keeps it.
+fn sources() -> Result<Sources> {
+    let metadata = command::output(command::cargo().args([
+        "metadata",
+        "--locked",
+        "--format-version=1",
+        "--all-features",
+    ]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let package = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|p| p["name"] == "libaom-sys"))
+        .context("cargo knows no libaom-sys")?;
+    let (Some(manifest), Some(version)) = (
+        package["manifest_path"].as_str(),
+        package["version"].as_str(),
+    ) else {
+        bail!("cargo does not say where libaom-sys is");
+    };
+    let mut folder = PathBuf::from(manifest);
+    folder.pop();
+    Ok(Sources {
+        version: version.to_owned(),
+        package: folder,
+    })
+}
+
+/// A program that is one of zig's with words before the caller's, because cmake wants a path.
+fn wrap(program: &Path, zig: &Path, tool: &str, words: &[String]) -> Result<()> {
+    let mut script = format!("#!/bin/sh\nexec '{}' {tool}", zig.display());
+    if tool.starts_with('c') {
+        for word in words {
+            let _ = write!(script, " '{word}'");
+        }
+        // zig would let undefined behaviour trap.
+        script.push_str(" -fno-sanitize=undefined");
+    }
+    script.push_str(" \"$@\"\n");
+    fs::write(program, script)?;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
