@@ -2,6 +2,8 @@
 
 /// The log of removals.
 mod audit;
+/// The best format for a client, and an answer in time.
+mod auto;
 /// Uploads and variants that are answered before they are made.
 mod background;
 /// Bytes that are not taken in again.

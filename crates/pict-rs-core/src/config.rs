@@ -4,6 +4,7 @@
 //! Keys and spellings are those of the existing pict-rs, so its deployments start unchanged;
 //! ours stand beside them. Sizes named `max_file_size` are in MiB, as they always were.
 
+mod auto;
 mod hosts;
 mod limits;
 mod types;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use auto::AutoConfig;
 pub use hosts::{Allowed, AllowedHost};
 pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
@@ -273,6 +275,8 @@ pub struct MediaConfig {
     pub memory: u64,
     /// Trade sharpness and bytes of variants for CPU time.
     pub fast: bool,
+    /// What `process.auto` answers with.
+    pub auto: AutoConfig,
     /// How long unused copies are kept.
     pub retention: RetentionConfig,
     /// Limits of the ImageMagick fallback.
@@ -301,6 +305,7 @@ impl Default for MediaConfig {
             background_length: 256,
             memory: 512,
             fast: false,
+            auto: AutoConfig::default(),
             retention: RetentionConfig::default(),
             magick: MagickConfig::default(),
             image: ImageConfig::default(),
@@ -477,6 +482,7 @@ impl Config {
                 )));
             }
         }
+        self.media.auto.validate()?;
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         crate::service::validate::parse_url(&self.media)?;

@@ -12,6 +12,7 @@ use crate::fetch::Fetcher;
 use crate::media::Pool;
 use crate::repo::{self, Repo, Representation};
 use crate::service::access::Accesses;
+use crate::service::auto::Auto;
 use crate::service::flight::Flights;
 use crate::service::known::Known;
 use crate::service::process::now;
@@ -51,6 +52,8 @@ pub struct Context {
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are being made right now.
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
+    /// What `process.auto` remembers.
+    pub(crate) auto: Auto,
     /// Proxied media: what is known of them, and what is being fetched right now.
     pub(crate) proxies: Proxies,
     /// Who is asked before a file is kept.
@@ -85,6 +88,7 @@ impl Context {
             accesses: Accesses::new(&config),
             collecting: Arc::default(),
             flights: Flights::default(),
+            auto: Auto::default(),
             proxies: Proxies::new(&config),
             validator: Validator::open(&config.media)?,
             wake: Wake::default(),

@@ -4,6 +4,7 @@
 //! each use case has a file; [`worker`] does what services have queued. Services see everything;
 //! `media`, `store`, `repo` and `fetch` do not know each other.
 
+pub mod accept;
 pub mod config;
 mod context;
 mod error;

@@ -81,6 +81,20 @@ impl ProcessRequest {
 }
 
 impl ProcessRequest {
+    /// The same in another format.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidProcessPath`] when there are too many operations for a key.
+    pub fn in_format(&self, format: OutputFormat) -> Result<Self> {
+        let key = VariantKey::of_frame(self.frame, &self.operations, format)?;
+        Ok(Self {
+            operations: self.operations.clone(),
+            frame: self.frame,
+            format,
+            key,
+        })
+    }
+
     /// What a variant's key stands for; for keys of ours, kept in the database.
     ///
     /// # Errors

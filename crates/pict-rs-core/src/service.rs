@@ -1,6 +1,7 @@
 //! Use cases, one per file. Only they see media, store and repo together.
 
 pub(crate) mod access;
+pub mod auto;
 pub mod background;
 pub mod claim;
 pub mod collect;

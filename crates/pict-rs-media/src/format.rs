@@ -235,6 +235,11 @@ impl OutputFormat {
         !matches!(self, Self::Jpeg | Self::Jxl | Self::Png)
     }
 
+    /// Whether this build makes an animation of an animation in it.
+    pub fn writes_animation(self) -> bool {
+        self.is_writable() && self.keeps_animation()
+    }
+
     /// What the file will be, given whether the source is animated.
     pub fn file_format(self, animated: bool) -> Format {
         match (self, animated) {

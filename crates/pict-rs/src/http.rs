@@ -2,6 +2,7 @@
 //! HTTP is a function of `pict_rs_core::service`.
 
 mod admin;
+mod auto;
 mod background;
 mod body;
 mod cause;

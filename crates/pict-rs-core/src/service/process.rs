@@ -233,7 +233,7 @@ fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
 }
 
 /// What we stored we had checked, so damage is our fault now and worth the log.
-fn stored_is_broken(error: pict_rs_media::Error) -> Error {
+pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
     match error {
         pict_rs_media::Error::Corrupt { .. }
         | pict_rs_media::Error::Unrecognised

@@ -5,9 +5,10 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::{ProcessRequest, UploadQuery};
 use pict_rs_core::service::spool::Spool;
-use pict_rs_core::service::{background, claim};
+use pict_rs_core::service::{self, background, claim};
 use pict_rs_core::{Alias, Context, UploadId};
 
+use super::auto;
 use super::error::{self, Result};
 use super::form;
 use super::subject::{self, Unknown};
@@ -56,8 +57,16 @@ pub async fn process(
 ) -> Result<HttpResponse> {
     let query = request.query_string();
     let (subject, rest) = subject::of_process(query)?;
-    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
-    let queue = async |alias: &Alias| Ok(background::process(&ctx, alias, &wanted).await?);
-    subject.answer(&ctx, Unknown::Refuse, queue).await?;
+    if *extension == auto::EXTENSION {
+        let (wanted, accept) = (auto::parse(&ctx, &rest)?, auto::accept(&request));
+        let queue = async |alias: &Alias| {
+            Ok(service::auto::in_background(&ctx, alias, &wanted, &accept).await?)
+        };
+        subject.answer(&ctx, Unknown::Refuse, queue).await?;
+    } else {
+        let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+        let queue = async |alias: &Alias| Ok(background::process(&ctx, alias, &wanted).await?);
+        subject.answer(&ctx, Unknown::Refuse, queue).await?;
+    }
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "msg": "ok" })))
 }

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::ProcessRequest;
-use pict_rs_core::service::{find, process};
+use pict_rs_core::service::{self, find, process};
 use pict_rs_core::{Alias, Context, ErrorCode};
 
+use super::auto;
 use super::error::{ApiError, Result};
 use super::image::on_get;
 use super::subject::{self, Unknown};
@@ -36,9 +37,20 @@ pub async fn of_variant(
 ) -> Result<HttpResponse> {
     let query = request.query_string();
     let (subject, rest) = subject::of_process(query)?;
-    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let is_auto = *extension == auto::EXTENSION;
+    let wanted = if is_auto {
+        auto::parse(&ctx, &rest)?
+    } else {
+        ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?
+    };
+    let accept = auto::accept(&request);
     let details = async |alias: &Alias| {
-        let found = process::existing(&ctx, alias, &wanted).await?;
+        let found = if is_auto {
+            let chosen = service::auto::existing(&ctx, alias, &wanted, &accept).await?;
+            chosen.map(|chosen| chosen.found)
+        } else {
+            process::existing(&ctx, alias, &wanted).await?
+        };
         let (original, variant) = found.ok_or_else(not_made)?;
         Ok(HttpResponse::Ok().json(DetailsAnswer::from(Details::new(&original, &variant))))
     };

@@ -7,6 +7,7 @@ use pict_rs_media::limits::Limits;
 use pict_rs_media::{Format, Kind, OutputFormat};
 use serde_json::{Value, json};
 
+use super::auto;
 use crate::load::without_password;
 
 /// Bytes in a MiB, which the settings call MB.
@@ -45,6 +46,7 @@ fn for_clients(config: &Config) -> Value {
         .into_iter()
         .filter(|format| format.is_writable())
         .map(OutputFormat::extension)
+        .chain([auto::EXTENSION])
         .collect();
     let videos = content_types(Kind::Video);
     json!({

@@ -7,6 +7,7 @@ use pict_rs_core::query::ProcessRequest;
 use pict_rs_core::service::process;
 use pict_rs_core::{Alias, Context, ErrorCode};
 
+use super::auto;
 use super::body;
 use super::details::not_made;
 use super::error::{ApiError, Result};
@@ -21,7 +22,11 @@ pub async fn get(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let found = serve(&ctx, &settings, &extension, &request).await;
+    let found = if *extension == auto::EXTENSION {
+        auto::get(&ctx, &settings, &request).await
+    } else {
+        serve(&ctx, &settings, &extension, &request).await
+    };
     missing::or_placeholder(&ctx, &settings, &request, found).await
 }
 
@@ -66,6 +71,9 @@ pub async fn head(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
+    if *extension == auto::EXTENSION {
+        return auto::head(&ctx, &settings, &request).await;
+    }
     let query = request.query_string();
     let (subject, rest) = subject::of_process(query)?;
     let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;

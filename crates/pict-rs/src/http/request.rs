@@ -28,6 +28,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Settings {
     /// `Cache-Control` of served media.
     pub cache_control: HeaderValue,
+    /// The same for an answer that a better one will follow.
+    pub fallback_cache_control: HeaderValue,
     /// What is counted.
     pub requests: Requests,
     log_requests: bool,
@@ -58,6 +60,7 @@ impl Settings {
         Self {
             cache_control: HeaderValue::from_str(&directives.to_string())
                 .expect("directives are made of words, digits and commas"),
+            fallback_cache_control: fallback_cache_control(config),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
             log_requests: config.tracing.logging.log_requests,
             traces: config
@@ -76,6 +79,16 @@ impl Settings {
         HeaderValue::from_str(&format!("{:08x}-{count:x}", self.instance))
             .expect("hexadecimal digits")
     }
+}
+
+fn fallback_cache_control(config: &Config) -> HeaderValue {
+    let seconds = config.media.auto.fallback_max_age.duration().as_secs();
+    let directives = CacheControl(vec![
+        CacheDirective::Public,
+        CacheDirective::MaxAge(u32::try_from(seconds).unwrap_or(u32::MAX)),
+    ]);
+    HeaderValue::from_str(&directives.to_string())
+        .expect("directives are made of words, digits and commas")
 }
 
 /// The id of a request, for those who write it down elsewhere than in the log.

@@ -145,10 +145,11 @@ fn extension() -> Value {
         .filter(|format| format.is_writable())
         .map(OutputFormat::extension)
         .collect();
-    known.extend(["jpg", "jpeg"]);
+    known.extend(["auto", "jpg", "jpeg"]);
     known.sort_unstable();
     known.dedup();
-    parameter("ext", "path", json!({ "enum": known }), "What to write")
+    let description = "What to write; auto is the best that the header Accept allows";
+    parameter("ext", "path", json!({ "enum": known }), description)
 }
 
 /// Which media a query is about.

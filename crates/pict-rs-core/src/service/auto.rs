@@ -1,0 +1,348 @@
+//! The best format for a client, and an answer in time: what is slow to make is answered in
+//! another format meanwhile, and is there for the next request.
+
+mod choice;
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+use pict_rs_media::{Format, OutputFormat};
+use tracing::Instrument as _;
+
+use crate::accept::Accept;
+use crate::context::blocking;
+use crate::query::ProcessRequest;
+use crate::repo::Original;
+use crate::service::process::{self, Found};
+use crate::service::{background, find};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result, VariantKey};
+use choice::{Source, ranked};
+
+/// Contents and variants remembered; each takes about a tenth of a kilobyte.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// How long a format is not tried again for a picture that it failed for.
+const RESPITE: Duration = Duration::from_secs(10 * 60);
+
+type Key = (ContentKey, VariantKey);
+
+/// What `process.auto` remembers.
+#[derive(Debug)]
+pub(crate) struct Auto(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Variants that are being made although their clients have their answers.
+    left_behind: HashSet<Key>,
+    /// When a variant could not be made.
+    failed: LruCache<Key, Instant>,
+    /// Whether any pixel can be transparent.
+    transparent: LruCache<ContentKey, bool>,
+}
+
+impl Default for Auto {
+    fn default() -> Self {
+        Self(Mutex::new(Inner {
+            left_behind: HashSet::new(),
+            failed: LruCache::new(REMEMBERED),
+            transparent: LruCache::new(REMEMBERED),
+        }))
+    }
+}
+
+impl Auto {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_failed(&self, key: &Key) -> bool {
+        let mut inner = self.lock();
+        let failed = inner.failed.get(key);
+        failed.is_some_and(|failed| failed.elapsed() < RESPITE)
+    }
+
+    /// Notes what is likely to happen again.
+    fn note(&self, key: Key, error: &Error) {
+        if matches!(
+            error.code(),
+            ErrorCode::MediaFailed | ErrorCode::ProcessTimeout | ErrorCode::ValidateMemory
+        ) {
+            self.lock().failed.push(key, Instant::now());
+        }
+    }
+}
+
+/// A variant in the format that was chosen.
+#[derive(Debug)]
+pub struct Answer {
+    /// The content and the variant.
+    pub found: Found,
+    /// What the variant was asked for as.
+    pub request: ProcessRequest,
+    /// Whether a better one is on its way.
+    pub is_fallback: bool,
+}
+
+/// What to make, and what to answer with if that takes too long.
+struct Plan {
+    best: ProcessRequest,
+    /// `None` when the best is not slow, or when the client can show nothing else.
+    fallback: Option<ProcessRequest>,
+}
+
+/// The variant in the best format for `accept`, made now if need be. `request` is what is wanted
+/// in any format.
+///
+/// # Errors
+/// As [`process::variant`].
+pub async fn variant(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    accept: &Accept,
+) -> Result<Answer> {
+    let original = find::original(ctx, alias).await?;
+    let plan = plan(ctx, &original, request, accept).await?;
+    let Some(fallback) = plan.fallback else {
+        let found = process::variant(ctx, alias, &plan.best).await?;
+        return Ok(best(found, plan.best));
+    };
+    if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
+        return Ok(best(found, plan.best));
+    }
+    let key = (*original.hash(), plan.best.key.clone());
+    let budget = Duration::from_millis(ctx.config.media.auto.budget);
+    if ctx.auto.has_failed(&key) {
+        return meanwhile(ctx, alias, fallback).await;
+    }
+    if budget.is_zero() {
+        queue(ctx, alias, &plan.best).await;
+        return meanwhile(ctx, alias, fallback).await;
+    }
+    let mut making = Box::pin({
+        let (ctx, alias, request) = (ctx.clone(), alias.clone(), plan.best.clone());
+        async move {
+            let made = process::variant(&ctx, &alias, &request).await;
+            if let Err(error) = &made {
+                ctx.auto.note(key, error);
+            }
+            made
+        }
+    });
+    match tokio::time::timeout(budget, &mut making).await {
+        Ok(Ok(found)) => Ok(best(found, plan.best)),
+        // Another format may still be had, and says best what is wrong if not.
+        Ok(Err(_)) => meanwhile(ctx, alias, fallback).await,
+        Err(_) => late(ctx, alias, (original, plan.best), making, fallback).await,
+    }
+}
+
+/// The best variant that was made before; never makes one.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`].
+pub async fn existing(
+    ctx: &Context,
+    alias: &Alias,
+    request: &ProcessRequest,
+    accept: &Accept,
+) -> Result<Option<Answer>> {
+    let original = find::original(ctx, alias).await?;
+    let plan = plan(ctx, &original, request, accept).await?;
+    if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
+        return Ok(Some(best(found, plan.best)));
+    }
+    let Some(request) = plan.fallback else {
+        return Ok(None);
+    };
+    let found = process::existing(ctx, alias, &request).await?;
+    Ok(found.map(|found| Answer {
+        found,
+        request,
+        is_fallback: true,
+    }))
+}
+
+/// Has the best variant made some time, as [`background::process`] does.
+///
+/// # Errors
+/// As [`background::process`].
+pub async fn in_background(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    accept: &Accept,
+) -> Result<()> {
+    let original = find::original(ctx, alias).await?;
+    let plan = plan(ctx, &original, request, accept).await?;
+    background::process(ctx, alias, &plan.best).await
+}
+
+fn best(found: Found, request: ProcessRequest) -> Answer {
+    Answer {
+        found,
+        request,
+        is_fallback: false,
+    }
+}
+
+async fn meanwhile(ctx: &Arc<Context>, alias: &Alias, request: ProcessRequest) -> Result<Answer> {
+    let found = process::variant(ctx, alias, &request).await?;
+    Ok(Answer {
+        found,
+        request,
+        is_fallback: true,
+    })
+}
+
+/// The budget is spent. Whatever is ready first is the answer, for on a machine with one
+/// processor the fallback has to wait for the other; and the best is made to its end.
+async fn late(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    (original, request): (Arc<Original>, ProcessRequest),
+    making: impl Future<Output = Result<Found>> + Send + Unpin + 'static,
+    fallback: ProcessRequest,
+) -> Result<Answer> {
+    let meanwhile = meanwhile(ctx, alias, fallback);
+    tokio::pin!(meanwhile);
+    match LeftBehind::begin(ctx, (*original.hash(), request.key.clone())) {
+        Leave::Held(held) => {
+            let making = ctx.runtime.spawn(
+                async move {
+                    let _held = held;
+                    making.await
+                }
+                .in_current_span(),
+            );
+            tokio::select! {
+                made = making => match made {
+                    Ok(Ok(found)) => Ok(best(found, request)),
+                    _ => meanwhile.await,
+                },
+                answer = &mut meanwhile => answer,
+            }
+        }
+        leave => {
+            if matches!(leave, Leave::Full) {
+                queue(ctx, alias, &request).await;
+            }
+            tokio::select! {
+                made = making => match made {
+                    Ok(found) => Ok(best(found, request)),
+                    Err(_) => meanwhile.await,
+                },
+                answer = &mut meanwhile => answer,
+            }
+        }
+    }
+}
+
+/// As a job of the background. If that is full, a later request tries again.
+async fn queue(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) {
+    if let Err(error) = background::process(ctx, alias, request).await {
+        tracing::debug!(%error, %alias, "a better format is not made now");
+    }
+}
+
+/// What to do with work whose client gets another answer.
+enum Leave {
+    /// It goes on by itself.
+    Held(LeftBehind),
+    /// Somebody else has seen to it.
+    Known,
+    /// Too much goes on by itself already.
+    Full,
+}
+
+/// Work that goes on by itself. There is no more of it than of background work.
+struct LeftBehind {
+    ctx: Arc<Context>,
+    key: Key,
+}
+
+impl LeftBehind {
+    fn begin(ctx: &Arc<Context>, key: Key) -> Leave {
+        let mut inner = ctx.auto.lock();
+        if inner.left_behind.contains(&key) {
+            return Leave::Known;
+        }
+        if inner.left_behind.len() >= ctx.media.background() {
+            return Leave::Full;
+        }
+        inner.left_behind.insert(key.clone());
+        drop(inner);
+        let ctx = ctx.clone();
+        Leave::Held(Self { ctx, key })
+    }
+}
+
+impl Drop for LeftBehind {
+    fn drop(&mut self) {
+        self.ctx.auto.lock().left_behind.remove(&self.key);
+    }
+}
+
+async fn plan(
+    ctx: &Context,
+    original: &Original,
+    request: &ProcessRequest,
+    accept: &Accept,
+) -> Result<Plan> {
+    let settings = &ctx.config.media.auto;
+    let formats = settings.formats();
+    let mut source = Source::new(&original.representation, &request.operations);
+    let choose = |source| -> (OutputFormat, Option<OutputFormat>) {
+        let ranked = ranked(source, accept, &formats);
+        let best = ranked.first().copied().unwrap_or(OutputFormat::Jpeg);
+        let fallback = ranked.into_iter().skip(1);
+        let fallback = fallback.filter(|_| settings.is_slow(best));
+        (best, fallback.into_iter().find(|f| !settings.is_slow(*f)))
+    };
+    let mut chosen = choose(source);
+    // Only then it matters, and the file has to be looked at.
+    if (chosen.0 == OutputFormat::Jpeg || chosen.1 == Some(OutputFormat::Jpeg))
+        && is_transparent(ctx, original).await?
+    {
+        source.transparent = true;
+        chosen = choose(source);
+    }
+    Ok(Plan {
+        best: request.in_format(chosen.0)?,
+        fallback: chosen
+            .1
+            .map(|format| request.in_format(format))
+            .transpose()?,
+    })
+}
+
+async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
+    let stored = &original.representation;
+    if ctx.config.server.danger_dummy_mode
+        || matches!(
+            stored.key.format(),
+            Format::Jpeg | Format::Mp4 | Format::Webm
+        )
+    {
+        return Ok(false);
+    }
+    if let Some(known) = ctx.auto.lock().transparent.get(original.hash()) {
+        return Ok(*known);
+    }
+    let mut file = find::bytes(ctx, stored).await?;
+    let size = stored.key.size();
+    let transparent = blocking(move || {
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.read_to_end(&mut bytes)
+            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
+        let facts = pict_rs_media::inspect(&bytes).map_err(process::stored_is_broken)?;
+        Ok(facts.has_alpha)
+    })
+    .await?;
+    let mut inner = ctx.auto.lock();
+    inner.transparent.push(*original.hash(), transparent);
+    Ok(transparent)
+}

@@ -1,0 +1,193 @@
+//! Which formats suit a picture and a client, best first. Pure.
+
+use pict_rs_media::operation::Operation;
+use pict_rs_media::{Format, Kind, OutputFormat};
+
+use crate::accept::Accept;
+use crate::repo::Representation;
+
+/// Pictures of up to so many pixels count as drawings when they are stored without loss.
+const ICON: u64 = 128 * 128;
+/// Larger ones do when they take no more than one bit for so many pixels, as no photograph does.
+const PIXELS_PER_BIT: u64 = 2;
+
+/// What is known of a picture, as far as it matters here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Source {
+    /// Whether there is more than one frame.
+    pub animated: bool,
+    /// Whether any pixel can be transparent.
+    pub transparent: bool,
+    /// An icon or a screenshot, which a PNG keeps sharp in few bytes.
+    pub drawing: bool,
+}
+
+impl Source {
+    /// From what the database knows, which is all but `transparent`.
+    pub fn new(stored: &Representation, operations: &[Operation]) -> Self {
+        let format = stored.key.format();
+        let area = u64::from(stored.width) * u64::from(stored.height);
+        let few_bytes = stored
+            .key
+            .size()
+            .saturating_mul(8)
+            .saturating_mul(PIXELS_PER_BIT);
+        // Shrinking and blurring make many colours of few.
+        let untouched = operations
+            .iter()
+            .all(|operation| matches!(operation, Operation::Crop { .. }));
+        Self {
+            animated: format.kind() == Kind::Animation && stored.frames > 1,
+            transparent: false,
+            drawing: format == Format::Png && (area <= ICON || (untouched && few_bytes <= area)),
+        }
+    }
+}
+
+/// Those of `formats` that `source` can be answered in, best first. What the client likes most
+/// stands first, then the order of `formats` counts. Never empty if `formats` has JPEG.
+pub(super) fn ranked(
+    source: Source,
+    accept: &Accept,
+    formats: &[OutputFormat],
+) -> Vec<OutputFormat> {
+    let mut ranked = acceptable(accept, formats);
+    if ranked.is_empty() {
+        // A picture that the client did not ask for helps it more than a refusal.
+        ranked = acceptable(&Accept::anything(), formats);
+    }
+    prefer(&mut ranked, |format| {
+        !source.animated || format.writes_animation()
+    });
+    prefer(&mut ranked, |format| {
+        !source.transparent || format != OutputFormat::Jpeg
+    });
+    let suits = |format| source.drawing && !source.animated && format == OutputFormat::Png;
+    // Stable, so the order of the list stays.
+    ranked.sort_by_key(|&format| (std::cmp::Reverse(accept.weight(format)), !suits(format)));
+    ranked
+}
+
+fn acceptable(accept: &Accept, formats: &[OutputFormat]) -> Vec<OutputFormat> {
+    let formats = formats.iter().copied();
+    formats.filter(|&f| accept.weight(f) > 0).collect()
+}
+
+/// Keeps what `is_better`, if anything is.
+fn prefer(formats: &mut Vec<OutputFormat>, is_better: impl Fn(OutputFormat) -> bool) {
+    if formats.iter().any(|&format| is_better(format)) {
+        formats.retain(|&format| is_better(format));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ContentKey, ObjectKey};
+    use OutputFormat::{Avif, Gif, Jpeg, Jxl, Png, Webp};
+
+    const ALL: [OutputFormat; 6] = [Avif, Jxl, Webp, Jpeg, Png, Gif];
+    const CHROMIUM: &str = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
+    const FIREFOX: &str = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
+    const SAFARI: &str = "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,\
+                          video/*;q=0.8,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
+
+    const PHOTO: Source = Source {
+        animated: false,
+        transparent: false,
+        drawing: false,
+    };
+    const LOGO: Source = Source {
+        transparent: true,
+        ..PHOTO
+    };
+    const ICON: Source = Source {
+        drawing: true,
+        ..PHOTO
+    };
+    const FILM: Source = Source {
+        animated: true,
+        ..PHOTO
+    };
+
+    fn best(source: Source, accept: &str) -> OutputFormat {
+        ranked(source, &Accept::parse(accept), &ALL)[0]
+    }
+
+    #[test]
+    fn browsers_get_what_they_like_best() {
+        for browser in [CHROMIUM, FIREFOX, SAFARI] {
+            assert_eq!(best(PHOTO, browser), Avif);
+            assert_eq!(best(LOGO, browser), Avif);
+            assert_eq!(best(ICON, browser), Png);
+        }
+        assert_eq!(best(PHOTO, "image/webp,*/*;q=0.8"), Webp);
+        assert_eq!(best(PHOTO, "image/webp;q=0.5,image/png;q=0.9"), Png);
+        assert_eq!(best(ICON, "image/webp,*/*;q=0.8"), Webp);
+    }
+
+    #[test]
+    fn jxl_goes_to_whoever_prefers_it_or_by_the_order_of_the_list() {
+        assert_eq!(best(PHOTO, "image/jxl,image/avif;q=0.9,*/*;q=0.1"), Jxl);
+        assert_eq!(best(PHOTO, "image/jxl,image/webp"), Jxl);
+        let first = [Jxl, Avif, Webp, Jpeg];
+        assert_eq!(ranked(PHOTO, &Accept::parse(SAFARI), &first)[0], Jxl);
+        assert_eq!(ranked(PHOTO, &Accept::parse(CHROMIUM), &first)[0], Avif);
+    }
+
+    #[test]
+    fn wildcards_alone_get_what_everybody_can_show() {
+        for accept in ["", "*/*", "image/*", "text/html", "image/heic"] {
+            assert_eq!(best(PHOTO, accept), Jpeg, "{accept}");
+            assert_eq!(best(LOGO, accept), Png, "{accept}");
+            assert_eq!(best(ICON, accept), Png, "{accept}");
+            assert_eq!(best(FILM, accept), Gif, "{accept}");
+        }
+    }
+
+    #[test]
+    fn what_moves_goes_on_moving_and_what_is_transparent_stays_so() {
+        assert!(best(FILM, CHROMIUM).writes_animation());
+        assert_eq!(best(FILM, "image/webp,*/*"), Webp);
+        assert_eq!(best(FILM, "image/jpeg,image/gif;q=0.1"), Gif);
+        assert_eq!(best(LOGO, "image/jpeg,image/png;q=0.1"), Png);
+        // There is nothing else that the client can show.
+        assert_eq!(best(FILM, "image/jpeg"), Jpeg);
+        assert_eq!(best(LOGO, "image/jpeg"), Jpeg);
+    }
+
+    #[test]
+    fn the_next_best_stand_behind() {
+        let ranked = |source| ranked(source, &Accept::parse(FIREFOX), &ALL);
+        assert_eq!(ranked(PHOTO), [Avif, Webp, Png, Jpeg, Gif]);
+        assert_eq!(ranked(LOGO), [Avif, Webp, Png, Gif]);
+    }
+
+    fn stored(format: Format, size: u64, (width, height): (u32, u32)) -> Representation {
+        Representation {
+            object: ObjectKey::generate(format),
+            key: ContentKey::new([1; 32], size, format),
+            width,
+            height,
+            frames: 1,
+            duration_ms: None,
+            created_at: 0,
+        }
+    }
+
+    #[test]
+    fn drawings_are_told_by_size_and_bytes() {
+        let drawing = |stored: &Representation, operations: &[Operation]| {
+            Source::new(stored, operations).drawing
+        };
+        let icon = stored(Format::Png, 30_000, (128, 128));
+        let screenshot = stored(Format::Png, 60_000, (1000, 1000));
+        let photo = stored(Format::Png, 2_000_000, (1000, 1000));
+        let resize = pict_rs_media::operation::parse("resize", "500").expect("valid");
+        let resize: Vec<_> = resize.into_iter().collect();
+        assert!(drawing(&icon, &[]) && drawing(&icon, &resize));
+        assert!(drawing(&screenshot, &[]) && !drawing(&screenshot, &resize));
+        assert!(!drawing(&photo, &[]));
+        assert!(!drawing(&stored(Format::Jpeg, 900, (64, 64)), &[]));
+    }
+}
