@@ -11,4 +11,5 @@ pub(crate) mod pieces;
 pub(crate) mod png;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod video;
 pub(crate) mod webp;

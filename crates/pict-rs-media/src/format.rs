@@ -87,8 +87,8 @@ const TABLE: [Row; 17] = [
     Row { format: Format::Jxl, name: "JPEG XL", extension: "jxl", mime: "image/jxl", kind: Kind::Image, readable: true },
     Row { format: Format::Png, name: "PNG", extension: "png", mime: "image/png", kind: Kind::Image, readable: true },
     Row { format: Format::Webp, name: "WebP", extension: "webp", mime: "image/webp", kind: Kind::Image, readable: true },
-    Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: false },
-    Row { format: Format::Webm, name: "WebM", extension: "webm", mime: "video/webm", kind: Kind::Video, readable: false },
+    Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: true },
+    Row { format: Format::Webm, name: "WebM", extension: "webm", mime: "video/webm", kind: Kind::Video, readable: true },
     Row { format: Format::Heif, name: "HEIF", extension: "heic", mime: "image/heic", kind: Kind::Image, readable: false },
     Row { format: Format::Tiff, name: "TIFF", extension: "tiff", mime: "image/tiff", kind: Kind::Image, readable: false },
     Row { format: Format::Bmp, name: "BMP", extension: "bmp", mime: "image/bmp", kind: Kind::Image, readable: false },
@@ -156,7 +156,8 @@ impl Format {
         }
     }
 
-    /// Whether this build can decode it.
+    /// Whether this build can decode it. Of clips only the containers are read: their frames are
+    /// decoded by a program of its own.
     pub fn is_readable(self) -> bool {
         self.row().readable
     }

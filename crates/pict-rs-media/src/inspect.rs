@@ -18,6 +18,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Gif => codec::gif::inspect(source),
         Detected::Webp => codec::webp::inspect(source),
         Detected::Jxl => codec::jxl::inspect(source),
+        Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
@@ -40,6 +41,7 @@ enum Detected {
     Gif,
     Webp,
     Jxl,
+    Video,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -68,14 +70,18 @@ fn detect(source: &[u8]) -> Option<Detected> {
     }
     if at(4, b"ftyp") {
         let brand = source.get(8..12)?;
-        return Some(Detected::Other(match brand {
-            b"avif" | b"avis" => "AVIF",
-            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" => "HEIF",
-            _ => "MP4",
-        }));
+        return Some(match brand {
+            b"avif" | b"avis" => Detected::Other("AVIF"),
+            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" => {
+                Detected::Other("HEIF")
+            }
+            _ => Detected::Video,
+        });
     }
-    const OTHERS: [(&[u8], &str); 7] = [
-        (b"\x1a\x45\xdf\xa3", "WebM"),
+    if codec::video::is_mp4(source) || codec::video::is_webm(source) {
+        return Some(Detected::Video);
+    }
+    const OTHERS: [(&[u8], &str); 6] = [
         (b"II*\0", "TIFF"),
         (b"MM\0*", "TIFF"),
         (b"BM", "BMP"),

@@ -26,6 +26,7 @@ mod rows;
 mod transform;
 
 pub use clean::{Cleaned, clean};
+pub use codec::video::{AudioCodec, Clip, VideoCodec, clip};
 pub use control::Control;
 pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};

@@ -1,0 +1,169 @@
+//! Clips: what their containers say. No frame is decoded here; whoever wants pixels asks a
+//! program that can, and gives the picture that comes back to the engine.
+
+mod boxes;
+mod mp4;
+mod webm;
+
+use std::fmt;
+
+use crate::{ColourModel, Facts, Format, Orientation, Result};
+
+/// How the pictures of a clip are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    /// AV1.
+    Av1,
+    /// H.264, AVC.
+    H264,
+    /// H.265, HEVC.
+    Hevc,
+    /// VP8.
+    Vp8,
+    /// VP9.
+    Vp9,
+}
+
+impl fmt::Display for VideoCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Av1 => "AV1",
+            Self::H264 => "H.264",
+            Self::Hevc => "HEVC",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+        })
+    }
+}
+
+/// How the sound of a clip is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AudioCodec {
+    /// AAC, the sound of phones.
+    Aac,
+    /// FLAC.
+    Flac,
+    /// MP3.
+    Mp3,
+    /// Opus.
+    Opus,
+    /// Vorbis.
+    Vorbis,
+    /// Anything that browsers do not play: PCM, ALAC, AC-3, …
+    Other,
+}
+
+/// What the container of a clip says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clip {
+    /// Sizes, frames, duration. The size is that of square pixels, as browsers show them.
+    pub facts: Facts,
+    /// Of the first track of pictures; others are not looked at.
+    pub video: VideoCodec,
+    /// Of the first track of sound; `None` for a silent clip.
+    pub audio: Option<AudioCodec>,
+}
+
+/// What an MP4, QuickTime or WebM file is. Tracks of subtitles, time codes, places and other data
+/// are passed over.
+///
+/// # Errors
+/// [`crate::Error::Unsupported`] for codecs that no browser plays and for other Matroska files
+/// than those that are WebM but for their name, [`crate::Error::Corrupt`] for broken containers,
+/// [`crate::Error::Unrecognised`] when it is neither.
+pub fn clip(source: &[u8]) -> Result<Clip> {
+    if webm::is_ebml(source) {
+        webm::inspect(source)
+    } else if is_mp4(source) {
+        mp4::inspect(source)
+    } else {
+        Err(crate::Error::Unrecognised)
+    }
+}
+
+/// Whether it begins as an MP4 or QuickTime file does. Pictures in such boxes (AVIF, HEIF) begin
+/// in the same way: tell them apart first, by their brands.
+pub(crate) fn is_mp4(source: &[u8]) -> bool {
+    // The first QuickTime files had no `ftyp`.
+    const FIRST: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
+    source
+        .get(4..8)
+        .is_some_and(|kind| FIRST.iter().any(|first| kind == *first))
+}
+
+pub(crate) use webm::is_ebml as is_webm;
+
+/// What both containers have in common.
+struct Picture {
+    format: Format,
+    width: u32,
+    height: u32,
+    orientation: Orientation,
+    frames: u64,
+    duration_ms: u64,
+    has_alpha: bool,
+}
+
+impl Picture {
+    fn facts(self) -> Facts {
+        Facts {
+            format: self.format,
+            stored_width: self.width,
+            stored_height: self.height,
+            orientation: self.orientation,
+            frames: u32::try_from(self.frames).unwrap_or(u32::MAX).max(1),
+            duration_ms: Some(self.duration_ms),
+            has_alpha: self.has_alpha,
+            bits: 8,
+            colour: ColourModel::Rgb,
+            buffered: true,
+            lossless: false,
+        }
+    }
+}
+
+/// `count` units of which there are `scale` a second, in milliseconds.
+fn millis(count: u64, scale: u64) -> u64 {
+    if scale == 0 {
+        return 0;
+    }
+    let millis = u128::from(count) * 1000 / u128::from(scale);
+    u64::try_from(millis).unwrap_or(u64::MAX)
+}
+
+/// The size of square pixels: what is too narrow grows, nothing shrinks, as browsers do it.
+fn square(width: u32, height: u32, (across, down): (u32, u32)) -> (u32, u32) {
+    if across == 0 || down == 0 || across == down {
+        return (width, height);
+    }
+    let grow = |side: u32, by: u32, of: u32| {
+        let grown = (u64::from(side) * u64::from(by) + u64::from(of) / 2) / u64::from(of);
+        u32::try_from(grown).unwrap_or(u32::MAX)
+    };
+    if across > down {
+        (grow(width, across, down), height)
+    } else {
+        (width, grow(height, down, across))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_pixels_grow_and_nothing_shrinks() {
+        assert_eq!(square(720, 576, (16, 11)), (1047, 576));
+        assert_eq!(square(720, 480, (8, 9)), (720, 540));
+        assert_eq!(square(64, 48, (1, 1)), (64, 48));
+        assert_eq!(square(64, 48, (0, 7)), (64, 48));
+        assert_eq!(square(u32::MAX, 1, (u32::MAX, 1)), (u32::MAX, 1));
+    }
+
+    #[test]
+    fn a_scale_of_nothing_is_no_time() {
+        assert_eq!(millis(5, 0), 0);
+        assert_eq!(millis(u64::MAX, 1), u64::MAX);
+        assert_eq!(millis(30_030, 30_000), 1001);
+    }
+}
