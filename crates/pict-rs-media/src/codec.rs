@@ -5,8 +5,10 @@ pub(crate) mod blend;
 pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod gif;
+pub(crate) mod heif;
 pub(crate) mod jpeg;
 pub(crate) mod jxl;
+pub(crate) mod panics;
 pub(crate) mod pieces;
 pub(crate) mod png;
 #[cfg(test)]

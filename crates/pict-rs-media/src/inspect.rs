@@ -1,5 +1,6 @@
 //! Names a file by its first bytes and asks its codec for the facts.
 
+use crate::codec::heif::Coding;
 use crate::{Error, Facts, Format, Result, codec};
 
 /// What the file is, learned from its container without decoding pixels. The whole file must
@@ -19,6 +20,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Webp => codec::webp::inspect(source),
         Detected::Jxl => codec::jxl::inspect(source),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
+        Detected::Heif => codec::heif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
@@ -42,6 +44,7 @@ enum Detected {
     Webp,
     Jxl,
     Video,
+    Heif,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -69,13 +72,10 @@ fn detect(source: &[u8]) -> Option<Detected> {
         return Some(Detected::Jxl);
     }
     if at(4, b"ftyp") {
-        let brand = source.get(8..12)?;
-        return Some(match brand {
-            b"avif" | b"avis" => Detected::Other("AVIF"),
-            b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1" => {
-                Detected::Other("HEIF")
-            }
-            _ => Detected::Video,
+        return Some(match codec::heif::coding(source) {
+            Some(Coding::Hevc) => Detected::Heif,
+            Some(Coding::Av1) => Detected::Other("AVIF"),
+            None => Detected::Video,
         });
     }
     if codec::video::is_mp4(source) || codec::video::is_webm(source) {

@@ -69,6 +69,9 @@ const WEBP_ENCODER: u64 = 4;
 /// transform, and the chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
+/// Bytes per pixel inside a decoder of HEVC.
+const HEIF_DECODER: u64 = 8;
+
 /// Bytes per pixel inside a decoder of JPEG XL, beside the pixels that come out.
 const JXL_DECODER: u64 = 20;
 
@@ -116,6 +119,9 @@ fn decoder(facts: &Facts) -> u64 {
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
+        // Planes of 16 bits of a row of tiles, or of a whole picture.
+        Format::Heif if facts.buffered => pixels * (HEIF_DECODER + pixel_bytes(facts)) + row * 64,
+        Format::Heif => pixels * 3 + row * 64,
         Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32,
         _ => row * 32,
     }

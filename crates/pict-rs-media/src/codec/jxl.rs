@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use jxl::api::JxlWhitePoint;
 use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
 
+use crate::codec::panics::guard;
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(crate) use decode::{decode, decode_animation};
@@ -92,7 +93,10 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
         return None;
     }
     // It may panic on colours that no profile can hold.
-    let icc = read::guard(|| Ok(profile.try_as_icc().map(Cow::into_owned))).ok()?;
+    let icc = guard(Format::Jxl, || {
+        Ok(profile.try_as_icc().map(Cow::into_owned))
+    })
+    .ok()?;
     icc.map(Cow::Owned)
 }
 

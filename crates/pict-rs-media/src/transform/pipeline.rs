@@ -101,6 +101,7 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Png | Format::Apng => codec::png::icc(source),
         Format::Webp | Format::WebpAnimation => codec::webp::icc(source),
         Format::Jxl => codec::jxl::icc(source),
+        Format::Heif => codec::heif::icc(source),
         _ => None,
     };
     Conversion::new(icc.as_deref())
@@ -119,6 +120,7 @@ pub(crate) fn decode(
         Format::Jpeg => codec::jpeg::decode(source, facts, shrink, control, sink),
         Format::Png => codec::png::decode(source, facts, control, sink),
         Format::Webp => codec::webp::decode(source, facts, control, sink),
+        Format::Heif => codec::heif::decode(source, facts, control, sink),
         Format::Jxl if !facts.is_animated() => codec::jxl::decode(source, facts, control, sink),
         _ => {
             let link = Link::new();

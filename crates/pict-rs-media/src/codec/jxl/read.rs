@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jxl::api::{
     AlphaMode, Event, ExtraChannel, JxlAnimation, JxlBitstreamInput, JxlColorProfile, JxlDecoder,
@@ -12,7 +11,8 @@ use jxl::api::{
 };
 
 use super::{corrupt, is_hdr};
-use crate::{ColourModel, Control, Error, Result};
+use crate::codec::panics::guard;
+use crate::{ColourModel, Control, Error, Format, Result};
 
 /// What is known before the first frame.
 #[derive(Clone)]
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
             Event::BasicInfo => {}
             _ => return Err(Error::Internal("JPEG XL frames before headers".into())),
         }
-        let header = guard(|| Header::read(&decoder))?;
+        let header = guard(Format::Jxl, || Header::read(&decoder))?;
         Ok(Self {
             decoder,
             input,
@@ -124,7 +124,9 @@ impl<'a> Reader<'a> {
 
     /// Called once, before the first frame.
     pub(super) fn set_format(&mut self, format: JxlPixelFormat) -> Result<()> {
-        guard(|| self.decoder.set_pixel_format(format).map_err(corrupt))
+        guard(Format::Jxl, || {
+            self.decoder.set_pixel_format(format).map_err(corrupt)
+        })
     }
 
     /// The next event, never [`Event::NeedMoreInput`].
@@ -145,7 +147,7 @@ fn next(
     mut buffer: Option<JxlOutputBuffer<'_>>,
 ) -> Result<Event> {
     let watch = input.watch;
-    let event = guard(|| {
+    let event = guard(Format::Jxl, || {
         let buffers = buffer.as_mut().map(std::slice::from_mut);
         decoder
             .process(input, buffers, Some(&mut Runner { watch }))
@@ -162,11 +164,6 @@ fn next(
         Event::NeedMoreInput { .. } => Err(corrupt("it ends too early")),
         event => Ok(event),
     }
-}
-
-/// Takes a panic of the decoder for what it most likely is.
-pub(super) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(corrupt("it confuses the decoder")))
 }
 
 /// What stepping over all frames tells.

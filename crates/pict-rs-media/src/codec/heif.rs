@@ -1,0 +1,126 @@
+//! HEIF with HEVC pictures, as phones take them; read, never written.
+//!
+//! The `heic` crate knows the container and HEVC. Of a container full of things (bursts, the film
+//! of a Live Photo, depth, gain map, thumbnail) only the primary picture is looked at. It is put
+//! together here, tile by tile, so that a photograph is never held whole: [`picture`] finds its
+//! parts, [`tiles`] decodes them, [`decode`] makes rows of them, [`sps`] says beforehand how large
+//! they are. Whether HEVC may be decoded is a question of patents in some countries, so all that
+//! is behind the feature `heic`. Start reading at [`inspect`].
+
+mod coding;
+#[cfg(feature = "heic")]
+mod decode;
+#[cfg(feature = "heic")]
+mod picture;
+#[cfg(feature = "heic")]
+mod sps;
+#[cfg(all(test, feature = "heic"))]
+mod tests;
+#[cfg(feature = "heic")]
+mod tiles;
+
+pub(crate) use coding::{Coding, coding};
+#[cfg(feature = "heic")]
+pub(crate) use decode::decode;
+
+#[cfg(feature = "heic")]
+#[allow(unused_imports, reason = "cicp is for the mapping of HDR colours")]
+pub(crate) use with_hevc::{cicp, icc, inspect};
+#[cfg(not(feature = "heic"))]
+#[allow(unused_imports, reason = "cicp is for the mapping of HDR colours")]
+pub(crate) use without_hevc::{cicp, decode, icc, inspect};
+
+#[cfg(feature = "heic")]
+mod with_hevc {
+    use std::borrow::Cow;
+
+    use heic::heif::{ColorInfo, ItemProperty};
+
+    use super::{decode::shape, picture::Picture};
+    use crate::{ColourModel, Control, Facts, Format, Result};
+
+    /// Facts from the container and the headers of the pictures in it. Turns are facts (EXIF does
+    /// not count, what it says is said by the container as well), crops are not: the size is that
+    /// of what is to be seen.
+    pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+        let picture = Picture::open(source, &Control::new())?;
+        let shape = shape(&picture);
+        Ok(Facts {
+            format: Format::Heif,
+            stored_width: shape.width,
+            stored_height: shape.height,
+            orientation: picture.orientation,
+            frames: 1,
+            duration_ms: None,
+            has_alpha: shape.layout.has_alpha(),
+            bits: if shape.layout.is_16_bit() { 16 } else { 8 },
+            colour: ColourModel::Rgb,
+            buffered: picture.is_buffered(),
+            lossless: false,
+        })
+    }
+
+    /// The ICC profile of the primary picture, if it has one.
+    pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let picture = Picture::open(source, &Control::new()).ok()?;
+        picture.properties().find_map(|property| match property {
+            ItemProperty::ColorInfo(ColorInfo::IccProfile(icc)) => Some(Cow::Owned(icc.clone())),
+            _ => None,
+        })
+    }
+
+    /// Primaries and transfer of the primary picture as code points of H.273, if the container
+    /// names them.
+    #[allow(dead_code, reason = "for the mapping of HDR colours")]
+    pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
+        let picture = Picture::open(source, &Control::new()).ok()?;
+        picture.properties().find_map(|property| match property {
+            ItemProperty::ColorInfo(ColorInfo::Nclx {
+                color_primaries,
+                transfer_characteristics,
+                ..
+            }) => Some((
+                u8::try_from(*color_primaries).ok()?,
+                u8::try_from(*transfer_characteristics).ok()?,
+            )),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(not(feature = "heic"))]
+mod without_hevc {
+    use std::borrow::Cow;
+
+    use crate::{Control, Error, Facts, Result, rows::RowSink};
+
+    fn refused() -> Error {
+        Error::Unsupported(
+            "HEIF files with HEVC pictures cannot be read by this build of the server, which was \
+             made without the feature heic"
+                .into(),
+        )
+    }
+
+    pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
+        Err(refused())
+    }
+
+    pub(crate) fn decode(
+        _source: &[u8],
+        _facts: &Facts,
+        _control: &Control,
+        _sink: &mut dyn RowSink,
+    ) -> Result<()> {
+        Err(refused())
+    }
+
+    pub(crate) fn icc(_source: &[u8]) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    #[allow(dead_code, reason = "for the mapping of HDR colours")]
+    pub(crate) fn cicp(_source: &[u8]) -> Option<(u8, u8)> {
+        None
+    }
+}

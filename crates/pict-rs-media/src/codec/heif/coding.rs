@@ -1,0 +1,157 @@
+//! Which codec the picture in a HEIF container is for: the seam between AVIF and HEIC, which
+//! share the container and, in general brands, even the first bytes.
+
+/// What a container with pictures holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// AV1: an AVIF, whatever its brand.
+    Av1,
+    /// HEVC, or something else that only HEIF has.
+    Hevc,
+}
+
+/// What the primary picture is coded with; `None` for a container without pictures (a film).
+///
+/// The brand decides where it names a codec. Where it does not (`mif1`), the type of the primary
+/// item does; that of a derived one (a grid) does not tell, and then the first coded item decides.
+pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
+    let brand = boxes(source).next().filter(|(name, _)| name == b"ftyp")?.1;
+    let brands = || brand.chunks_exact(4).enumerate();
+    let compatible = |wanted: &[&[u8; 4]]| {
+        // The second word is a version.
+        brands().any(|(index, brand)| index != 1 && wanted.iter().any(|w| brand == *w))
+    };
+    match brand.first_chunk::<4>()? {
+        b"avif" | b"avis" => return Some(Coding::Av1),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs" => {
+            return Some(Coding::Hevc);
+        }
+        b"mif1" | b"mif2" | b"mif3" | b"msf1" => {}
+        _ if compatible(&[b"avif", b"avis"]) => return Some(Coding::Av1),
+        _ if compatible(&[b"heic", b"heix", b"mif1"]) => {}
+        _ => return None,
+    }
+    let by_brand = || {
+        if compatible(&[b"avif", b"avis"]) {
+            Coding::Av1
+        } else {
+            Coding::Hevc
+        }
+    };
+    Some(by_item(source).unwrap_or_else(by_brand))
+}
+
+/// Whether there are pictures beside a film.
+#[cfg(feature = "heic")]
+pub(super) fn has_items(source: &[u8]) -> bool {
+    boxes(source).any(|(name, _)| &name == b"meta")
+}
+
+fn by_item(source: &[u8]) -> Option<Coding> {
+    let meta = boxes(source)
+        .find(|(name, _)| name == b"meta")?
+        .1
+        .get(4..)?;
+    let find = |wanted: &[u8; 4]| boxes(meta).find(|(name, _)| name == wanted);
+    let primary = find(b"pitm")?.1;
+    let primary = match primary.first()? {
+        0 => u32::from(u16::from_be_bytes(*primary.get(4..)?.first_chunk()?)),
+        _ => u32::from_be_bytes(*primary.get(4..)?.first_chunk()?),
+    };
+    let items = find(b"iinf")?.1;
+    let items = items.get(if *items.first()? == 0 { 6 } else { 8 }..)?;
+    let coded = |(_, kind): &(u32, [u8; 4])| match kind {
+        b"av01" => Some(Coding::Av1),
+        b"hvc1" | b"hev1" => Some(Coding::Hevc),
+        _ => None,
+    };
+    let items = || boxes(items).filter_map(|(_, entry)| item(entry));
+    items()
+        .find(|(id, _)| *id == primary)
+        .and_then(|item| coded(&item))
+        .or_else(|| items().find_map(|item| coded(&item)))
+}
+
+/// Number and type in an `infe` box.
+fn item(entry: &[u8]) -> Option<(u32, [u8; 4])> {
+    let rest = entry.get(4..)?;
+    let (id, rest) = if *entry.first()? < 3 {
+        (
+            u32::from(u16::from_be_bytes(*rest.first_chunk()?)),
+            rest.get(4..)?,
+        )
+    } else {
+        (u32::from_be_bytes(*rest.first_chunk()?), rest.get(6..)?)
+    };
+    Some((id, *rest.first_chunk()?))
+}
+
+/// The boxes in `bytes`, name and data, as far as they can be told apart.
+fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    std::iter::from_fn(move || {
+        let size = u32::from_be_bytes(*bytes.first_chunk()?);
+        let name = *bytes.get(4..)?.first_chunk()?;
+        let (header, size) = match size {
+            0 => (8, bytes.len() as u64),
+            1 => (16, u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?)),
+            size => (8, u64::from(size)),
+        };
+        let size = usize::try_from(size).ok().filter(|size| *size >= header)?;
+        // The last one may be cut off.
+        let (this, rest) = bytes.split_at(size.min(bytes.len()));
+        bytes = rest;
+        Some((name, this.get(header..)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let size = (data.len() as u32 + 8).to_be_bytes();
+        [&size, &name[..], data].concat()
+    }
+
+    fn file(brands: &[u8], primary: u8, items: &[(u8, &[u8; 4])]) -> Vec<u8> {
+        let entries: Vec<u8> = items
+            .iter()
+            .flat_map(|(id, kind)| {
+                boxed(
+                    b"infe",
+                    &[&[2, 0, 0, 0, 0, *id, 0, 0], &kind[..], b"\0"].concat(),
+                )
+            })
+            .collect();
+        let count = [0, 0, 0, 0, 0, items.len() as u8];
+        let meta = [
+            vec![0; 4],
+            boxed(b"pitm", &[0, 0, 0, 0, 0, primary]),
+            boxed(b"iinf", &[&count[..], &entries].concat()),
+        ];
+        [boxed(b"ftyp", brands), boxed(b"meta", &meta.concat())].concat()
+    }
+
+    #[test]
+    fn the_brand_decides_and_where_it_cannot_the_primary_item() {
+        let check = |brands: &[u8], items: &[(u8, &[u8; 4])], expected| {
+            let file = file(brands, 2, items);
+            assert_eq!(coding(&file), expected, "{brands:?}");
+            for end in 0..file.len() {
+                coding(&file[..end]);
+            }
+        };
+        let (av1, hevc) = (Some(Coding::Av1), Some(Coding::Hevc));
+        check(b"avif\0\0\0\0", &[], av1);
+        check(b"heic\0\0\0\0mif1avif", &[(2, b"av01")], hevc);
+        check(b"mif1\0\0\0\0miaf", &[(1, b"hvc1"), (2, b"av01")], av1);
+        check(b"mif1\0\0\0\0avif", &[(1, b"av01"), (2, b"hvc1")], hevc);
+        check(b"mif1\0\0\0\0", &[(2, b"grid"), (3, b"av01")], av1);
+        check(b"mif1\0\0\0\0", &[(2, b"grid"), (3, b"hvc1")], hevc);
+        check(b"mif1\0\0\0\0avif", &[], av1);
+        check(b"msf1\0\0\0\0", &[], hevc);
+        check(b"iso8\0\0\0\0avis", &[], av1);
+        check(b"isom\0\0\0\0mp41", &[], None);
+        assert_eq!(coding(b""), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Tiles to rows.
+
+use heic::{DecodedFrame, DecoderConfig, Limits};
+
+use super::picture::{Content, Picture, Watch, corrupt, failed, hevc_failed};
+use super::tiles::Tiles;
+use crate::codec::panics::guard;
+use crate::rows::{Layout, Row, RowSink, Shape};
+use crate::{Control, Error, Facts, Format, Result};
+use heic::heif::{ColorInfo, ItemProperty};
+
+/// Rows that are made of a decoded tile at a time.
+const STRIP: u32 = 32;
+
+/// Of the rows that [`decode`] gives.
+pub(super) fn shape(picture: &Picture<'_>) -> Shape {
+    let (alpha, bits) = match &picture.content {
+        Content::Tiles(tiles) => (picture.alpha.is_some(), tiles.bits),
+        Content::Derived { bits, .. } => (false, *bits),
+    };
+    Shape {
+        width: picture.window.width,
+        height: picture.window.height,
+        layout: match (alpha, bits > 8) {
+            (false, false) => Layout::Rgb8,
+            (true, false) => Layout::Rgba8,
+            (false, true) => Layout::Rgb16,
+            (true, true) => Layout::Rgba16,
+        },
+    }
+}
+
+/// Pushes the picture's rows (any layout of colour); cropped, not turned, not colour managed.
+pub(crate) fn decode(
+    source: &[u8],
+    facts: &Facts,
+    control: &Control,
+    sink: &mut dyn RowSink,
+) -> Result<()> {
+    let picture = Picture::open(source, control)?;
+    let shape = shape(&picture);
+    if (shape.width, shape.height) != (facts.stored_width, facts.stored_height) {
+        return Err(Error::Internal("the facts are of another file".into()));
+    }
+    let matrix = matrix(&picture);
+    let mut assembly = Assembly {
+        picture: &picture,
+        shape,
+        alpha: None,
+        matrix,
+        bytes: Vec::new(),
+        words: Vec::new(),
+    };
+    match &picture.content {
+        Content::Tiles(tiles) => {
+            if let Some(alpha) = &picture.alpha {
+                assembly.alpha = Some(Alpha::decode(alpha, tiles.size, control)?);
+            }
+            sink.begin(shape)?;
+            tiles.for_each_row(control, |rows, frames| {
+                assembly.push(tiles.size.0, rows, frames, control, sink)
+            })?;
+        }
+        Content::Derived { width, height, .. } => {
+            let mut frame = whole(source, (*width, *height), control)?;
+            assembly.matrix = None;
+            sink.begin(shape)?;
+            let frames = std::slice::from_mut(&mut frame);
+            assembly.push(*width, 0..*height, frames, control, sink)?;
+        }
+    }
+    sink.end()
+}
+
+/// Lets the decoder put a picture together.
+fn whole(source: &[u8], size: (u32, u32), control: &Control) -> Result<DecodedFrame> {
+    let area = u64::from(size.0) * u64::from(size.1);
+    let mut limits = Limits::default();
+    // Parts of it were measured already.
+    limits.max_pixels = Some((area * 4).max(1 << 22));
+    limits.max_memory_bytes = Some((area * 32).max(1 << 26));
+    let stop = Watch(control);
+    let config = DecoderConfig::new();
+    let request = config
+        .decode_request(source)
+        .with_limits(&limits)
+        .with_stop(&stop);
+    let frame = guard(Format::Heif, || {
+        request.decode_yuv().map_err(|error| failed(error.error()))
+    })?;
+    if (frame.cropped_width(), frame.cropped_height()) != size {
+        return Err(corrupt("it is not of the size that it said"));
+    }
+    super::tiles::whole(&frame)?;
+    Ok(frame)
+}
+
+/// Matrix and range that the container names; it knows better than the pictures.
+fn matrix(picture: &Picture<'_>) -> Option<(u8, bool)> {
+    picture.properties().find_map(|property| match property {
+        ItemProperty::ColorInfo(ColorInfo::Nclx {
+            matrix_coefficients,
+            full_range,
+            ..
+        }) => Some((u8::try_from(*matrix_coefficients).ok()?, *full_range)),
+        _ => None,
+    })
+}
+
+struct Assembly<'a> {
+    picture: &'a Picture<'a>,
+    shape: Shape,
+    alpha: Option<Alpha>,
+    matrix: Option<(u8, bool)>,
+    bytes: Vec<u8>,
+    words: Vec<u16>,
+}
+
+impl Assembly<'_> {
+    /// Pushes the `rows` of the whole, `width` pixels long, that lie in these tiles.
+    fn push(
+        &mut self,
+        width: u32,
+        rows: std::ops::Range<u32>,
+        frames: &mut [DecodedFrame],
+        control: &Control,
+        sink: &mut dyn RowSink,
+    ) -> Result<()> {
+        let window = self.picture.window;
+        for frame in frames.iter_mut() {
+            if let Some((matrix, full)) = self.matrix {
+                frame.matrix_coeffs = matrix;
+                frame.full_range = full;
+            }
+        }
+        let seen = rows.start.max(window.y)..rows.end.min(window.y + window.height);
+        let mut top = seen.start;
+        while top < seen.end {
+            control.check()?;
+            let bottom = (top + STRIP).min(seen.end);
+            let strip = top - rows.start..bottom - rows.start;
+            if self.shape.layout.is_16_bit() {
+                let mut words = std::mem::take(&mut self.words);
+                gather(&mut words, frames, width, &strip, rgb_16)?;
+                self.deliver(top, width, &words, 65535, |row| sink.row(Row::U16(row)))?;
+                self.words = words;
+            } else {
+                let mut bytes = std::mem::take(&mut self.bytes);
+                gather(&mut bytes, frames, width, &strip, rgb_8)?;
+                self.deliver(top, width, &bytes, 255, |row| sink.row(Row::U8(row)))?;
+                self.bytes = bytes;
+            }
+            top = bottom;
+        }
+        Ok(())
+    }
+
+    /// Cuts the rows to the window and adds the transparency, whose samples end at `max`.
+    fn deliver<T: Copy + TryFrom<u32>>(
+        &self,
+        top: u32,
+        width: u32,
+        rgb: &[T],
+        max: u32,
+        mut push: impl FnMut(&[T]) -> Result<()>,
+    ) -> Result<()> {
+        let window = self.picture.window;
+        let seen = window.x as usize..(window.x + window.width) as usize;
+        let mut rgba = Vec::new();
+        for (y, row) in (top..).zip(rgb.chunks_exact(width as usize * 3)) {
+            let row = &row[seen.start * 3..seen.end * 3];
+            let Some(alpha) = &self.alpha else {
+                push(row)?;
+                continue;
+            };
+            rgba.clear();
+            for (x, pixel) in seen.clone().zip(row.chunks_exact(3)) {
+                let alpha = alpha.at(x, y as usize, max);
+                // It is at most `max`, which the type can hold.
+                let alpha = T::try_from(alpha).unwrap_or(pixel[0]);
+                rgba.extend([pixel[0], pixel[1], pixel[2], alpha]);
+            }
+            push(&rgba)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the rows `strip` of tiles that lie side by side behind each other.
+fn gather<T: Copy + Default>(
+    to: &mut Vec<T>,
+    frames: &mut [DecodedFrame],
+    width: u32,
+    strip: &std::ops::Range<u32>,
+    convert: impl Fn(&DecodedFrame) -> Result<Vec<T>>,
+) -> Result<()> {
+    let row_len = width as usize * 3;
+    to.clear();
+    to.resize(row_len * strip.len(), T::default());
+    let mut left = 0;
+    for frame in frames {
+        let (crop_top, crop_bottom) = (frame.crop_top, frame.crop_bottom);
+        // All that the conversion does is what is not cropped.
+        frame.crop_top = crop_top + strip.start;
+        frame.crop_bottom = frame.height - crop_top - strip.end;
+        let across = frame.cropped_width() as usize * 3;
+        let samples = guard(Format::Heif, || convert(frame))?;
+        (frame.crop_top, frame.crop_bottom) = (crop_top, crop_bottom);
+        let seen = across.min(row_len - left);
+        for (to, from) in to
+            .chunks_exact_mut(row_len)
+            .zip(samples.chunks_exact(across))
+        {
+            to[left..left + seen].copy_from_slice(&from[..seen]);
+        }
+        left += seen;
+    }
+    Ok(())
+}
+
+fn rgb_8(frame: &DecodedFrame) -> Result<Vec<u8>> {
+    if let Some(rgb) = planes(frame) {
+        let drop = frame.bit_depth - 8;
+        return Ok(rgb.map(|sample| (sample >> drop).min(255) as u8).collect());
+    }
+    frame.to_rgb().map_err(|error| hevc_failed(&error))
+}
+
+fn rgb_16(frame: &DecodedFrame) -> Result<Vec<u16>> {
+    if let Some(rgb) = planes(frame) {
+        let max = (1_u32 << frame.bit_depth) - 1;
+        return Ok(rgb
+            .map(|sample| scaled(sample, max, 65535) as u16)
+            .collect());
+    }
+    frame.to_rgb16().map_err(|error| hevc_failed(&error))
+}
+
+/// The samples of a frame whose planes are green, blue and red themselves.
+fn planes(frame: &DecodedFrame) -> Option<impl Iterator<Item = u16>> {
+    if frame.matrix_coeffs != 0 || frame.chroma_format != 3 {
+        return None;
+    }
+    let width = frame.width as usize;
+    let columns = frame.crop_left as usize..width.checked_sub(frame.crop_right as usize)?;
+    let rows = frame.crop_top as usize..(frame.height as usize) - frame.crop_bottom as usize;
+    let (green, blue, red) = (&frame.y_plane, &frame.cb_plane, &frame.cr_plane);
+    Some(rows.flat_map(move |row| {
+        let row = row * width;
+        columns
+            .clone()
+            .flat_map(move |column| [red, green, blue].map(|plane| plane[row + column]))
+    }))
+}
+
+/// `sample` of `max` as part of `full`, rounded.
+fn scaled(sample: u16, max: u32, full: u32) -> u32 {
+    (u32::from(sample).min(max) * full + max / 2) / max
+}
+
+/// The transparency of a whole picture.
+struct Alpha {
+    samples: Vec<u16>,
+    /// Its own size, and that of the picture that it is for.
+    size: (usize, usize),
+    full: (usize, usize),
+    max: u32,
+}
+
+impl Alpha {
+    fn decode(tiles: &Tiles<'_>, full: (u32, u32), control: &Control) -> Result<Self> {
+        let (width, height) = (tiles.size.0 as usize, tiles.size.1 as usize);
+        let area = |(width, height)| u64::from(width) * u64::from(height);
+        if area(tiles.size) > area(full) * 4 {
+            return Err(corrupt("its transparency is larger than itself"));
+        }
+        let mut samples = vec![0; width * height];
+        tiles.for_each_row(control, |rows, frames| {
+            let mut left = 0;
+            for frame in frames {
+                let stride = frame.y_stride();
+                let across = (frame.cropped_width() as usize).min(width - left);
+                for (index, row) in rows.clone().enumerate() {
+                    let from = (frame.crop_top as usize + index) * stride;
+                    let from = &frame.y_plane[from + frame.crop_left as usize..][..across];
+                    samples[row as usize * width + left..][..across].copy_from_slice(from);
+                }
+                left += across;
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            samples,
+            size: (width, height),
+            full: (full.0 as usize, full.1 as usize),
+            max: (1 << tiles.bits) - 1,
+        })
+    }
+
+    /// At a pixel of the picture, as part of `full`.
+    fn at(&self, x: usize, y: usize, full: u32) -> u32 {
+        let (x, y) = if self.size == self.full {
+            (x, y)
+        } else {
+            (x * self.size.0 / self.full.0, y * self.size.1 / self.full.1)
+        };
+        scaled(self.samples[y * self.size.0 + x], self.max, full)
+    }
+}

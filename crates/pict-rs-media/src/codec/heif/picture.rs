@@ -1,0 +1,332 @@
+//! The primary picture of a container: of which parts it is made, and how they are to be seen.
+
+use heic::heif::Transform;
+use heic::heif::{self, CleanAperture, FourCC, HeifContainer, Item, ItemProperty, ItemType};
+use heic::{HeicError, HevcError, Stop, StopReason};
+
+use super::tiles::Tiles;
+use crate::codec::panics::guard;
+use crate::operation::Rect;
+use crate::{Control, Error, Format, Orientation, Result};
+
+/// A picture that can be decoded.
+pub(super) struct Picture<'a> {
+    container: HeifContainer<'a>,
+    primary: Item,
+    pub(super) content: Content<'a>,
+    /// The tiles of its transparency.
+    pub(super) alpha: Option<Tiles<'a>>,
+    /// What is to be seen of the content, in stored pixels.
+    pub(super) window: Rect,
+    /// How the window is to be turned.
+    pub(super) orientation: Orientation,
+}
+
+pub(super) enum Content<'a> {
+    /// HEVC pictures side by side; most often one, or those of a grid.
+    Tiles(Tiles<'a>),
+    /// Something that is made of other pictures in another way, and only known whole.
+    Derived { width: u32, height: u32, bits: u32 },
+}
+
+impl<'a> Picture<'a> {
+    pub(super) fn open(source: &'a [u8], control: &Control) -> Result<Self> {
+        let stop = Watch(control);
+        let container = guard(Format::Heif, || {
+            heif::parse(source, &stop).map_err(|error| failed(error.error()))
+        });
+        control.check()?;
+        let container = container?;
+        let primary = container.primary_item();
+        let primary = match primary {
+            Some(primary)
+                if container
+                    .item_locations
+                    .iter()
+                    .any(|at| at.item_id == primary.id) =>
+            {
+                primary
+            }
+            _ => {
+                return Err(Error::Unsupported(
+                    "a HEIF file without a still picture cannot be read by this build".into(),
+                ));
+            }
+        };
+        if is_film(source) {
+            return Err(Error::Unsupported(
+                "an HEVC sequence without a still picture cannot be read by this build".into(),
+            ));
+        }
+        match primary.item_type {
+            ItemType::Hvc1 | ItemType::Grid => Self::of_tiles(container, primary),
+            ItemType::Unknown(FourCC(kind)) if &kind == b"hev1" => {
+                Self::of_tiles(container, primary)
+            }
+            ItemType::Iden | ItemType::Iovl | ItemType::Tmap => Self::derived(container, primary),
+            other => Err(Error::Unsupported(format!(
+                "HEIF files whose picture is of the type {} cannot be read by this build",
+                name(other)
+            ))),
+        }
+    }
+
+    fn of_tiles(container: HeifContainer<'a>, primary: Item) -> Result<Self> {
+        let tiles = Tiles::open(&container, &primary)?;
+        let alpha = alpha(&container, &primary)
+            .map(|item| Tiles::open(&container, &item))
+            .transpose()?;
+        let (window, orientation) = view(tiles.size, &primary.transforms)?;
+        Ok(Self {
+            container,
+            primary,
+            content: Content::Tiles(tiles),
+            alpha,
+            window,
+            orientation,
+        })
+    }
+
+    /// The decoder turns and crops such a picture by itself.
+    fn derived(container: HeifContainer<'a>, primary: Item) -> Result<Self> {
+        let parts = container.get_item_references(primary.id, FourCC(*b"dimg"));
+        if primary.item_type == ItemType::Iovl {
+            let mut items = parts.iter().filter_map(|part| container.get_item(*part));
+            if parts.len() > MAX_PARTS || items.any(|item| alpha(&container, &item).is_some()) {
+                return Err(Error::Unsupported(
+                    "HEIF files with transparent pictures over others cannot be read by this build"
+                        .into(),
+                ));
+            }
+        }
+        let (width, height) = primary
+            .dimensions
+            .filter(|(width, height)| *width > 0 && *height > 0)
+            .ok_or_else(|| corrupt("its size is missing"))?;
+        // Parts of it may be larger than the whole, but not by much.
+        let area = u64::from(width) * u64::from(height);
+        let mut bits = 8;
+        for property in &container.properties {
+            if let ItemProperty::HevcConfig(config) = property {
+                let sps = super::tiles::parameters(config)?;
+                if u64::from(sps.coded.0) * u64::from(sps.coded.1) > area.max(SMALL) * 4 {
+                    return Err(corrupt("a part of it is larger than the whole"));
+                }
+                bits = bits.max(sps.bits);
+            }
+        }
+        let (window, orientation) = view((width, height), &primary.transforms)?;
+        let (width, height) = orientation.swap_size((window.width, window.height));
+        Ok(Self {
+            container,
+            primary,
+            content: Content::Derived {
+                width,
+                height,
+                bits,
+            },
+            alpha: None,
+            window: Rect {
+                x: 0,
+                y: 0,
+                width,
+                height,
+            },
+            orientation: Orientation::Normal,
+        })
+    }
+
+    /// Of the primary picture, and after them those of the picture that it is first made of.
+    pub(super) fn properties(&self) -> impl Iterator<Item = &ItemProperty> {
+        let parts = self
+            .container
+            .get_item_references(self.primary.id, FourCC(*b"dimg"));
+        let of = |item: u32| {
+            let found = self.container.property_associations.iter();
+            found
+                .filter(move |association| association.item_id == item)
+                .flat_map(|association| &association.properties)
+                .filter_map(|(number, _)| {
+                    let index = usize::from(*number).checked_sub(1)?;
+                    self.container.properties.get(index)
+                })
+        };
+        of(self.primary.id).chain(parts.into_iter().take(1).flat_map(of))
+    }
+
+    /// Whether most of it has to be held to deliver the first row.
+    pub(super) fn is_buffered(&self) -> bool {
+        match &self.content {
+            Content::Tiles(tiles) => tiles.rows < 4 || self.alpha.is_some(),
+            Content::Derived { .. } => true,
+        }
+    }
+}
+
+/// Pictures of an overlay.
+const MAX_PARTS: usize = 64;
+
+/// Pixels of a picture that nobody minds.
+pub(super) const SMALL: u64 = 1 << 20;
+
+/// A file with a film and no picture beside it. The parser makes its first frame a picture, but
+/// such a file is meant to move.
+fn is_film(source: &[u8]) -> bool {
+    !super::coding::has_items(source)
+}
+
+/// The item that is the transparency of `item`.
+fn alpha(container: &HeifContainer<'_>, item: &Item) -> Option<Item> {
+    const NAMES: [&str; 2] = [
+        "urn:mpeg:hevc:2015:auxid:1",
+        "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+    ];
+    let find = |name| {
+        container
+            .find_auxiliary_items(item.id, name)
+            .first()
+            .copied()
+    };
+    container.get_item(NAMES.into_iter().find_map(find)?)
+}
+
+/// What `transforms`, in their order, leave to be seen of a picture, and how it is turned.
+fn view((width, height): (u32, u32), transforms: &[Transform]) -> Result<(Rect, Orientation)> {
+    let mut window = Rect {
+        x: 0,
+        y: 0,
+        width,
+        height,
+    };
+    let mut turn = Turn([[1, 0], [0, 1]]);
+    for transform in transforms {
+        match transform {
+            Transform::CleanAperture(aperture) => {
+                let orientation = turn.orientation();
+                let upright = orientation.swap_size((window.width, window.height));
+                let cut = aperture_rect(aperture, upright)?;
+                let cut = orientation.stored_rect(cut, window.width, window.height);
+                window = Rect {
+                    x: window.x + cut.x,
+                    y: window.y + cut.y,
+                    ..cut
+                };
+            }
+            Transform::Rotation(rotation) => {
+                for _ in 0..rotation.angle / 90 {
+                    turn = turn.then([[0, -1], [1, 0]]);
+                }
+            }
+            Transform::Mirror(mirror) => {
+                turn = turn.then(match mirror.axis {
+                    0 => [[1, 0], [0, -1]],
+                    _ => [[-1, 0], [0, 1]],
+                });
+            }
+        }
+    }
+    Ok((window, turn.orientation()))
+}
+
+/// Where turns and mirrors put a point; x runs to the right, y down.
+#[derive(Clone, Copy)]
+struct Turn([[i8; 2]; 2]);
+
+impl Turn {
+    fn then(self, next: [[i8; 2]; 2]) -> Self {
+        let Self(first) = self;
+        let cell = |row: usize, column: usize| {
+            next[row][0] * first[0][column] + next[row][1] * first[1][column]
+        };
+        Self([[cell(0, 0), cell(0, 1)], [cell(1, 0), cell(1, 1)]])
+    }
+
+    fn orientation(self) -> Orientation {
+        match self.0 {
+            [[-1, 0], [0, 1]] => Orientation::FlipHorizontal,
+            [[-1, 0], [0, -1]] => Orientation::Rotate180,
+            [[1, 0], [0, -1]] => Orientation::FlipVertical,
+            [[0, 1], [1, 0]] => Orientation::Transpose,
+            [[0, -1], [1, 0]] => Orientation::Rotate90,
+            [[0, -1], [-1, 0]] => Orientation::Transverse,
+            [[0, 1], [-1, 0]] => Orientation::Rotate270,
+            _ => Orientation::Normal,
+        }
+    }
+}
+
+/// ISO 14496-12, 12.1.4: a centred cut, moved by an offset.
+fn aperture_rect(aperture: &CleanAperture, (width, height): (u32, u32)) -> Result<Rect> {
+    let side = |whole: u32, size: (u32, u32), offset: (i32, u32)| {
+        let cut = size
+            .0
+            .checked_div(size.1)
+            .filter(|cut| (1..=whole).contains(cut))?;
+        let offset = f64::from(offset.0) / f64::from(offset.1.max(1));
+        let start = (f64::from(whole - cut) / 2.0 + offset).round();
+        // Saturates at both ends.
+        Some(((start as u32).min(whole - cut), cut))
+    };
+    let a = aperture;
+    let across = side(
+        width,
+        (a.width_n, a.width_d),
+        (a.horiz_off_n, a.horiz_off_d),
+    );
+    let down = side(
+        height,
+        (a.height_n, a.height_d),
+        (a.vert_off_n, a.vert_off_d),
+    );
+    let (Some((x, width)), Some((y, height))) = (across, down) else {
+        return Err(corrupt("it is cropped to nothing"));
+    };
+    Ok(Rect {
+        x,
+        y,
+        width,
+        height,
+    })
+}
+
+fn name(kind: ItemType) -> String {
+    match kind {
+        ItemType::Unknown(FourCC(name)) => name.escape_ascii().to_string(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
+    Error::corrupt(Format::Heif, reason)
+}
+
+pub(super) fn failed(error: &HeicError) -> Error {
+    match error {
+        HeicError::Cancelled(_) => Error::Cancelled,
+        HeicError::Unsupported(_) | HeicError::UnsupportedCodec(_) => unsupported(error),
+        HeicError::HevcDecode(error) => hevc_failed(error),
+        error => corrupt(error),
+    }
+}
+
+pub(super) fn hevc_failed(error: &HevcError) -> Error {
+    match error {
+        HevcError::Unsupported(_) | HevcError::UnsupportedProfile { .. } => unsupported(error),
+        error => corrupt(error),
+    }
+}
+
+fn unsupported(reason: impl std::fmt::Display) -> Error {
+    Error::Unsupported(format!(
+        "this HEIF file cannot be read by this build: {reason}"
+    ))
+}
+
+/// Tells the decoder to stop.
+pub(super) struct Watch<'a>(pub(super) &'a Control);
+
+impl Stop for Watch<'_> {
+    fn check(&self) -> Result<(), StopReason> {
+        self.0.check().map_err(|_| StopReason::Cancelled)
+    }
+}

@@ -1,0 +1,147 @@
+//! The heads of HEVC parameter sets: how large the pictures are, before the decoder makes room
+//! for them, and whether they use what it does not know, because it does not tell.
+
+use super::picture::corrupt;
+use crate::Result;
+
+/// What one says (H.265, 7.3.2.2). Sizes are in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sps {
+    /// As coded: what the decoder makes room for.
+    pub(super) coded: (u32, u32),
+    /// What is to be seen of it.
+    pub(super) size: (u32, u32),
+    pub(super) bits: u32,
+    /// 1 is 4:2:0.
+    pub(super) chroma: u32,
+}
+
+/// Reads a whole unit with its two bytes of header.
+pub(super) fn read(unit: &[u8]) -> Result<Sps> {
+    let unescaped = unescaped(unit.get(2..).unwrap_or_default());
+    parse(&mut Bits {
+        bytes: &unescaped,
+        at: 0,
+    })
+    .ok_or_else(|| corrupt("its size cannot be read"))
+}
+
+/// Without the bytes that only keep start codes out of the data. The sizes come first.
+fn unescaped(data: &[u8]) -> Vec<u8> {
+    const ENOUGH: usize = 1024;
+    let mut zeros = 0;
+    let mut out = Vec::with_capacity(data.len().min(ENOUGH));
+    for &byte in data.iter().take(ENOUGH) {
+        if byte == 3 && zeros >= 2 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+/// Whether a picture parameter set allows blocks that are stored without loss (H.265, 7.3.2.3).
+pub(super) fn may_be_lossless(unit: &[u8]) -> Option<bool> {
+    let unescaped = unescaped(unit.get(2..)?);
+    let bits = &mut Bits {
+        bytes: &unescaped,
+        at: 0,
+    };
+    // Numbers of the sets, then flags, among them three bits for extra ones.
+    bits.golomb()?;
+    bits.golomb()?;
+    bits.skip(1 + 1 + 3 + 1 + 1);
+    // Reference pictures and the quantiser.
+    bits.golomb()?;
+    bits.golomb()?;
+    bits.golomb()?;
+    bits.skip(1 + 1);
+    if bits.read(1)? == 1 {
+        bits.golomb()?;
+    }
+    bits.golomb()?;
+    bits.golomb()?;
+    bits.skip(1 + 1 + 1);
+    Some(bits.read(1)? == 1)
+}
+
+fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
+    bits.skip(4);
+    let sub_layers = bits.read(3)?;
+    bits.skip(1);
+    // Profile, its constraints, and level.
+    bits.skip(88 + 8);
+    let mut present = 0;
+    for _ in 0..sub_layers {
+        present += 88 * bits.read(1)? + 8 * bits.read(1)?;
+    }
+    if sub_layers > 0 {
+        bits.skip(2 * (8 - sub_layers));
+    }
+    bits.skip(present);
+    bits.golomb()?;
+    let chroma = bits.golomb()?;
+    if chroma == 3 {
+        bits.skip(1);
+    }
+    let coded = (bits.golomb()?, bits.golomb()?);
+    let mut size = coded;
+    if bits.read(1)? == 1 {
+        let (across, down) = match chroma {
+            1 => (2, 2),
+            2 => (2, 1),
+            _ => (1, 1),
+        };
+        let (left, right) = (bits.golomb()?, bits.golomb()?);
+        let (top, bottom) = (bits.golomb()?, bits.golomb()?);
+        let cut = |side: u32, a: u32, b: u32, unit: u32| {
+            side.checked_sub(a.checked_add(b)?.checked_mul(unit)?)
+        };
+        size = (
+            cut(coded.0, left, right, across)?,
+            cut(coded.1, top, bottom, down)?,
+        );
+    }
+    let bits = bits.golomb()?.checked_add(8)?;
+    (size.0 > 0 && size.1 > 0).then_some(Sps {
+        coded,
+        size,
+        bits,
+        chroma,
+    })
+}
+
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn skip(&mut self, count: u32) {
+        self.at += count as usize;
+    }
+
+    fn read(&mut self, count: u32) -> Option<u32> {
+        let mut value = 0;
+        for _ in 0..count {
+            let byte = self.bytes.get(self.at / 8)?;
+            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
+            self.at += 1;
+        }
+        Some(value)
+    }
+
+    /// An unsigned Exp-Golomb code.
+    fn golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.read(1)? == 0 {
+            zeros += 1;
+            if zeros > 30 {
+                return None;
+            }
+        }
+        Some((1 << zeros | self.read(zeros)?) - 1)
+    }
+}
