@@ -219,38 +219,52 @@ fn gather<T: Copy + Default>(
 }
 
 fn rgb_8(frame: &DecodedFrame) -> Result<Vec<u8>> {
-    if let Some(rgb) = planes(frame) {
-        let drop = frame.bit_depth - 8;
-        return Ok(rgb.map(|sample| (sample >> drop).min(255) as u8).collect());
-    }
     frame.to_rgb().map_err(|error| hevc_failed(&error))
 }
 
+/// What [`rgb_8`] does, with all bits. The decoder has a function for this too, but it shifts the
+/// colours away.
 fn rgb_16(frame: &DecodedFrame) -> Result<Vec<u16>> {
-    if let Some(rgb) = planes(frame) {
-        let max = (1_u32 << frame.bit_depth) - 1;
-        return Ok(rgb
-            .map(|sample| scaled(sample, max, 65535) as u16)
-            .collect());
+    let (columns, rows) = (
+        frame.crop_left..frame.crop_left + frame.cropped_width(),
+        frame.crop_top..frame.crop_top + frame.cropped_height(),
+    );
+    // Shares of red and blue in the luma (H.273, table 4).
+    let (red, blue) = match frame.matrix_coeffs {
+        1 => (0.2126, 0.0722),
+        9 | 10 => (0.2627, 0.0593),
+        _ => (0.299, 0.114),
+    };
+    let step = f32::from(1_u16 << (frame.bit_depth - 8));
+    // Black, and how much the samples span.
+    let (black, luma, chroma) = if frame.full_range {
+        let max = 256.0 * step - 1.0;
+        (0.0, max, max)
+    } else {
+        (16.0 * step, 219.0 * step, 224.0 * step)
+    };
+    let neutral = 128.0 * step;
+    let from_cr = 2.0 * (1.0 - red);
+    let from_cb = 2.0 * (1.0 - blue);
+    let green = 1.0 - red - blue;
+    let mut rgb = Vec::with_capacity(columns.len() * rows.len() * 3);
+    for y in rows {
+        let luma_row = &frame.y_plane[y as usize * frame.y_stride()..];
+        let at = (y / 2) as usize * frame.c_stride();
+        let (cb_row, cr_row) = (&frame.cb_plane[at..], &frame.cr_plane[at..]);
+        for x in columns.clone() {
+            let value = |row: &[u16], x: u32, zero: f32, span: f32| {
+                (f32::from(row[x as usize]) - zero) / span
+            };
+            let y = value(luma_row, x, black, luma);
+            let cb = value(cb_row, x / 2, neutral, chroma) * from_cb;
+            let cr = value(cr_row, x / 2, neutral, chroma) * from_cr;
+            let g = y - (cr * red + cb * blue) / green;
+            // Saturates at both ends.
+            rgb.extend([y + cr, g, y + cb].map(|v| (v * 65535.0 + 0.5) as u16));
+        }
     }
-    frame.to_rgb16().map_err(|error| hevc_failed(&error))
-}
-
-/// The samples of a frame whose planes are green, blue and red themselves.
-fn planes(frame: &DecodedFrame) -> Option<impl Iterator<Item = u16>> {
-    if frame.matrix_coeffs != 0 || frame.chroma_format != 3 {
-        return None;
-    }
-    let width = frame.width as usize;
-    let columns = frame.crop_left as usize..width.checked_sub(frame.crop_right as usize)?;
-    let rows = frame.crop_top as usize..(frame.height as usize) - frame.crop_bottom as usize;
-    let (green, blue, red) = (&frame.y_plane, &frame.cb_plane, &frame.cr_plane);
-    Some(rows.flat_map(move |row| {
-        let row = row * width;
-        columns
-            .clone()
-            .flat_map(move |column| [red, green, blue].map(|plane| plane[row + column]))
-    }))
+    Ok(rgb)
 }
 
 /// `sample` of `max` as part of `full`, rounded.
