@@ -28,10 +28,14 @@ mod export;
 mod hashes;
 /// How the server is, and what it takes.
 mod health;
+/// HEIF from phones.
+mod heif;
 /// Files that are taken in under their own names.
 mod import;
 /// The holder of the API key.
 mod internal;
+/// JPEG XL, in and out.
+mod jxl;
 /// The calls of Lemmy, one by one.
 mod lemmy;
 /// What Prometheus reads.

@@ -344,3 +344,34 @@ fn the_encoder_refuses_rows_that_it_did_not_ask_for() {
     assert!(encoder.row(Row::U8(&[1, 2])).is_err());
     assert!(encoder.end().is_err());
 }
+
+#[test]
+fn files_of_others_are_what_they_say() {
+    // Made without loss from a JPEG that EXIF turns: 64×96 stored.
+    let file = include_bytes!("../testdata/from_jpeg.jxl");
+    let facts = inspect_any(file).expect("is a JPEG XL");
+    assert_eq!((facts.width(), facts.height()), (96, 64));
+    assert_eq!(facts.orientation, Orientation::Normal);
+    let cleaned = cleaned(file);
+    for secret in [&b"Exif"[..], b"jbrd", b"SECRET"] {
+        assert!(file.len() > cleaned.len());
+        assert!(!cleaned.windows(secret.len()).any(|w| w == secret));
+    }
+    assert_eq!(decoded(&cleaned).ok(), decoded(file).ok());
+
+    let file = include_bytes!("../testdata/moving.jxl");
+    let facts = inspect_any(file).expect("is a JPEG XL");
+    assert_eq!((facts.frames, facts.duration_ms), (4, Some(500)));
+    let delays: Vec<_> = played(file, None).seen.iter().map(|seen| seen.1).collect();
+    assert_eq!(delays, [50, 100, 150, 200]);
+
+    // Display P3 comes with a profile, HDR with code points and all its bits.
+    let file = include_bytes!("../testdata/p3.jxl");
+    assert_eq!(cicp(file), Some((12, 13)));
+    assert!(icc(file).is_some_and(|icc| icc.get(36..40) == Some(b"acsp")));
+    let file = include_bytes!("../testdata/pq.jxl");
+    assert_eq!((cicp(file), icc(file)), (Some((9, 16)), None));
+    assert_eq!(inspect(file).map(|facts| facts.bits).ok(), Some(16));
+    let shape = decoded(file).expect("decodes").shape;
+    assert_eq!(shape.layout, Layout::Rgb16);
+}
