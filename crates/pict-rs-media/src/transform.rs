@@ -119,7 +119,6 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
     };
     let avif = codec::avif::Settings {
         quality: output.quality,
-        fast,
     };
     let animated = pipeline.is_animated();
     match output.format {

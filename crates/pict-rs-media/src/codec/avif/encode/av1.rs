@@ -14,8 +14,6 @@ pub(crate) struct Stream {
     pub(crate) single: bool,
     /// 0-100; 100 is nearly without loss.
     pub(crate) quality: u8,
-    /// Whether to save time where the rule would be to save bytes.
-    pub(crate) fast: bool,
 }
 
 /// One coded picture: a temporal unit.

@@ -16,10 +16,7 @@ macro_rules! with_each {
     };
 }
 
-const FINE: Settings = Settings {
-    quality: Some(95),
-    fast: false,
-};
+const FINE: Settings = Settings { quality: Some(95) };
 
 fn still<A: Av1>(pixels: &Pixels, settings: Settings) -> Vec<u8> {
     let mut encoder = Still::<A>::new(settings);
@@ -219,7 +216,6 @@ fn quality_is_monotone<A: Av1>() {
     for quality in [0, 20, 40, 60, 70, 80, 90, 100, 255] {
         let settings = Settings {
             quality: Some(quality),
-            fast: true,
         };
         let file = still::<A>(&pixels, settings);
         let difference = mean_difference(&shown(&file).1, &expected);
@@ -421,10 +417,7 @@ fn what_stays_costs_little<A: Av1>() {
         width: 160,
         height: 120,
     };
-    let settings = Settings {
-        quality: None,
-        fast: false,
-    };
+    let settings = Settings { quality: None };
     let one = animate::<A>(size, 0, &[(canvas(size, 0, false), 40)], settings);
     let canvases: Vec<_> = (0..10)
         .map(|number| (canvas(size, number, false), 40))
