@@ -163,7 +163,7 @@ fn png_colour_chunks(source: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|chunk| {
         matches!(
             &chunk[4..8],
-            b"iCCP" | b"sRGB" | b"gAMA" | b"cHRM" | b"cICP"
+            b"iCCP" | b"sRGB" | b"gAMA" | b"cHRM" | b"cICP" | b"mDCV" | b"cLLI"
         )
     })
 }

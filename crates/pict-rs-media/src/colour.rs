@@ -1,11 +1,19 @@
-//! Colours: from whatever the file's ICC profile means to sRGB, and from inks to light.
+//! Colours: from whatever the file says they are to sRGB, and from inks to light.
 //!
-//! A profile that cannot be read, or that does not fit the samples, is ignored: a picture in
-//! slightly wrong colours is worth more than none. Start at [`Conversion::new`].
+//! A file says it with an ICC profile, with code points of H.273, or with measured primaries
+//! ([`Colours`]). What cannot be read, or does not fit the samples, is ignored: a picture in
+//! slightly wrong colours is worth more than none. Start at [`Conversion::of`].
 
-use std::sync::Arc;
+mod code;
+mod hdr;
+
+use std::{borrow::Cow, sync::Arc};
 
 use moxcms::{ColorProfile, DataColorSpace, TransformExecutor, TransformOptions};
+
+pub(crate) use code::{Code, Measured};
+
+use hdr::Hdr;
 
 use crate::{
     Error, Result,
@@ -14,25 +22,111 @@ use crate::{
 
 type Executor<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
 
+/// What a file says of its colours.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Colours<'a> {
+    /// Nothing, or that they are sRGB.
+    Srgb,
+    /// An ICC profile.
+    Profile(Cow<'a, [u8]>),
+    /// Code points of H.273.
+    Code(Code),
+    /// Primaries and an exponent.
+    Measured(Measured),
+}
+
+impl<'a> Colours<'a> {
+    /// What a container says that can carry both. A profile is more exact, but what it says of
+    /// HDR leads to a screen that can show it.
+    pub(crate) fn told(icc: Option<Cow<'a, [u8]>>, code: Option<Code>) -> Self {
+        match (icc, code) {
+            (_, Some(code)) if code.hdr().is_some() => Self::Code(code),
+            (Some(icc), _) => Self::Profile(icc),
+            (None, Some(code)) => Self::Code(code),
+            (None, None) => Self::Srgb,
+        }
+    }
+}
+
 /// The way from one file's samples to sRGB.
 pub(crate) struct Conversion {
     profile: ColorProfile,
     srgb: ColorProfile,
+    hdr: Option<Arc<Hdr>>,
+    /// Whether the samples are so unlike sRGB's that shrinking them as such would show.
+    first: bool,
 }
 
 impl Conversion {
+    /// `None` when there is nothing to convert.
+    pub(crate) fn of(colours: &Colours<'_>) -> Option<Self> {
+        match colours {
+            Colours::Srgb => None,
+            Colours::Profile(icc) => Self::new(Some(icc)),
+            Colours::Code(code) => Self::from_code(*code),
+            Colours::Measured(measured) => Self::from_profile(measured.profile()?),
+        }
+    }
+
     /// `None` when there is nothing to convert: no profile, a broken one, or sRGB itself.
     pub(crate) fn new(icc: Option<&[u8]>) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(icc?).ok()?;
-        let conversion = Self {
+        // The tables of an HDR profile lead to a screen that can show it.
+        if profile.color_space == DataColorSpace::Rgb
+            && let Some(code) = Code::of_profile(&profile)
+            && code.hdr().is_some()
+            && let Some(conversion) = Self::from_code(code)
+        {
+            return Some(conversion);
+        }
+        Self::from_profile(profile)
+    }
+
+    /// `None` when these are sRGB, or unknown.
+    pub(crate) fn from_code(code: Code) -> Option<Self> {
+        let Some(transfer) = code.hdr() else {
+            return Self::from_profile(code.profile()?);
+        };
+        Some(Self {
+            profile: ColorProfile::new_srgb(),
+            srgb: ColorProfile::new_srgb(),
+            hdr: Some(Arc::new(Hdr::new(code, transfer)?)),
+            first: true,
+        })
+    }
+
+    fn from_profile(profile: ColorProfile) -> Option<Self> {
+        let mut conversion = Self {
             profile,
             srgb: ColorProfile::new_srgb(),
+            hdr: None,
+            first: false,
         };
+        conversion.first = conversion.is_unlike_srgb();
         match conversion.profile.color_space {
             DataColorSpace::Rgb => (!conversion.is_nearly_srgb()?).then_some(conversion),
             DataColorSpace::Gray | DataColorSpace::Cmyk => Some(conversion),
             _ => None,
         }
+    }
+
+    /// Whether it has to come before the resize: HDR, linear samples.
+    pub(crate) fn goes_first(&self) -> bool {
+        self.first
+    }
+
+    /// Whether the curve of grey is another one, not just a gamma that differs somewhat.
+    fn is_unlike_srgb(&self) -> bool {
+        const LEVELS: [u8; 3] = [64, 128, 192];
+        const UNLIKE: u8 = 24;
+        let table = match self.profile.color_space {
+            DataColorSpace::Rgb | DataColorSpace::Gray => self.gray_table_8(),
+            _ => None,
+        };
+        table.is_some_and(|table| {
+            let level = |v: u8| table.get(usize::from(v)).copied().unwrap_or(v);
+            LEVELS.iter().any(|&v| level(v).abs_diff(v) > UNLIKE)
+        })
     }
 
     /// Whether a coarse grid of colours comes out as it went in. Most photographs carry an
@@ -74,6 +168,9 @@ impl Conversion {
 
     /// What to do with rows of `layout`; `None` when the profile does not fit them.
     fn way(&self, layout: Layout) -> Option<Way> {
+        if let Some(hdr) = &self.hdr {
+            return (layout != Layout::Cmyk8).then(|| Way::Hdr(hdr.clone()));
+        }
         let rgb = match layout {
             Layout::Rgba8 | Layout::Rgba16 => moxcms::Layout::Rgba,
             _ => moxcms::Layout::Rgb,
@@ -133,12 +230,13 @@ enum Way {
     Rows16(Executor<u16>),
     Table8(Vec<u8>),
     Table16(Vec<u16>),
+    Hdr(Arc<Hdr>),
 }
 
 /// The stage: rows in the file's colours go in, sRGB comes out in the same layout. It stands
 /// after the resize, where there is little left to convert: shrinking device values through
 /// sRGB's curve instead of their own makes no visible difference, converting 12 megapixels
-/// instead of one does.
+/// instead of one does. Only what [`Conversion::goes_first`] stands before it.
 pub(crate) struct ToSrgb<'a, N> {
     conversion: Option<&'a Conversion>,
     next: N,
@@ -173,6 +271,8 @@ impl<N: RowSink> RowSink for ToSrgb<'_, N> {
             None => (0, 0),
             Some(Way::Rows8(_) | Way::Table8(_)) => (shape.row_len(), 0),
             Some(Way::Rows16(_) | Way::Table16(_)) => (0, shape.row_len()),
+            Some(Way::Hdr(_)) if shape.layout.is_16_bit() => (0, shape.row_len()),
+            Some(Way::Hdr(_)) => (shape.row_len(), 0),
         };
         self.row_8.resize(bytes, 0);
         self.row_16.resize(words, 0);
@@ -196,6 +296,14 @@ impl<N: RowSink> RowSink for ToSrgb<'_, N> {
             }
             (Some(Way::Table16(table)), Row::U16(row)) => {
                 look_up(table, row, self.layout, &mut self.row_16);
+                self.next.row(Row::U16(&self.row_16))
+            }
+            (Some(Way::Hdr(hdr)), Row::U8(row)) => {
+                hdr.row_8(self.layout, row, &mut self.row_8);
+                self.next.row(Row::U8(&self.row_8))
+            }
+            (Some(Way::Hdr(hdr)), Row::U16(row)) => {
+                hdr.row_16(self.layout, row, &mut self.row_16);
                 self.next.row(Row::U16(&self.row_16))
             }
             (_, row) => self.next.row(row),
@@ -444,6 +552,84 @@ mod tests {
         );
         let gray = converted(Some(&icc), Layout::Gray8, &[0, 99, 255]);
         near(&gray, &[0, 99, 255]);
+    }
+
+    fn through(colours: &Colours<'_>, rgb: [u8; 3]) -> [u8; 3] {
+        let conversion = Conversion::of(colours);
+        let mut out = Collected::default();
+        let stage = ToSrgb::new(conversion.as_ref(), &mut out);
+        picture_8(stage, 1, 1, Layout::Rgb8, &rgb);
+        out.bytes.try_into().expect("one pixel")
+    }
+
+    #[test]
+    fn code_points_mean_what_profiles_mean() {
+        let code = |code: (u8, u8), rgb| through(&Colours::Code(code.into()), rgb);
+        // Display P3, P3 with the curve of video, BT.2020: sRGB's own red, as these write it.
+        near(&code((12, 13), [234, 51, 35]), &[255, 0, 0]);
+        near(&code((12, 1), [234, 51, 35]), &[255, 0, 0]);
+        near(&code((9, 14), [208, 74, 35]), &[255, 0, 0]);
+        near(&code((9, 14), [99, 99, 99]), &[99, 99, 99]);
+        // Half the light is level 188.
+        near(&code((1, 8), [128, 128, 128]), &[188, 188, 188]);
+        // Unspecified, sRGB, video, reserved and nonsense: nothing to do.
+        for nothing in [
+            (2, 2),
+            (1, 13),
+            (1, 1),
+            (1, 6),
+            (6, 255),
+            (0, 13),
+            (255, 16),
+        ] {
+            let conversion = Conversion::from_code(nothing.into());
+            assert!(conversion.is_none(), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_unlike_srgb_is_converted_before_the_resize() {
+        let first = |conversion: Option<Conversion>| conversion.map(|c| c.goes_first());
+        let code = |code: (u8, u8)| first(Conversion::from_code(code.into()));
+        assert_eq!(code((12, 13)), Some(false));
+        assert_eq!(code((9, 14)), Some(false));
+        for unlike in [(1, 8), (9, 8), (9, 16), (9, 18), (1, 16)] {
+            assert_eq!(code(unlike), Some(true), "{unlike:?}");
+        }
+        let adobe = ColorProfile::new_adobe_rgb().encode().expect("encodes");
+        assert_eq!(first(Conversion::new(Some(&adobe))), Some(false));
+        let linear = ColorProfile::new_gray_with_gamma(1.0).encode();
+        let linear = linear.expect("encodes");
+        assert_eq!(first(Conversion::new(Some(&linear))), Some(true));
+    }
+
+    #[test]
+    fn an_hdr_profile_is_known_by_its_tag() {
+        let icc = ColorProfile::new_bt2020_pq().encode().expect("encodes");
+        let profile = Colours::Profile(Cow::Borrowed(&icc));
+        let code = Colours::Code((9, 16).into());
+        for rgb in [[0, 0, 0], [120, 120, 120], [148, 60, 90], [190, 190, 190]] {
+            assert_eq!(through(&profile, rgb), through(&code, rgb));
+        }
+    }
+
+    const SRGB: [(f64, f64); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
+
+    #[test]
+    fn measured_primaries_count_where_they_differ() {
+        let measured = |points, gamma| Colours::Measured(Measured { points, gamma });
+        let same = |colours: &Colours<'_>| Conversion::of(colours).is_none();
+        assert!(same(&measured(SRGB, 1.0 / 0.45455)));
+        near(&through(&measured(SRGB, 1.0), [128; 3]), &[188, 188, 188]);
+        let mut p3 = SRGB;
+        (p3[1], p3[2]) = ((0.68, 0.32), (0.265, 0.69));
+        near(&through(&measured(p3, 2.2), [234, 51, 35]), &[255, 0, 0]);
+        // No light, no colours, no exponent.
+        let mut dark = SRGB;
+        dark[0].1 = 0.0;
+        assert!(same(&measured(dark, 2.2)));
+        assert!(same(&measured([(0.3, 0.3); 4], 2.2)));
+        assert!(same(&measured(SRGB, 1e9)));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use blurhash_update::{Encoder, ImageBounds};
 
 use crate::{
     Control, Error, Facts, Format, Orientation, Result,
-    colour::{InksToRgb, Narrow},
+    colour::{Conversion, InksToRgb, Narrow, ToSrgb},
     operation::Rect,
     rows::{Layout, Row, RowSink, Shape},
-    transform::pipeline::decode,
+    transform::pipeline::{conversion, decode},
 };
 
 /// Decodes the picture (an animation's first frame) far enough to know that it is whole, and
@@ -33,13 +33,16 @@ pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<Strin
         encoder: None,
     };
     // Colours are left as they are stored: the hash is a hint, and this is what the published
-    // values of other implementations mean.
+    // values of other implementations mean. Only samples that look like nothing, as HDR does, are
+    // converted.
+    let conversion = conversion(source, facts).filter(Conversion::goes_first);
+    let hash_sink = ToSrgb::new(conversion.as_ref(), Narrow::new(&mut hash));
     decode(
         source,
         facts,
         shrink,
         control,
-        &mut InksToRgb::new(None, Narrow::new(&mut hash)),
+        &mut InksToRgb::new(None, hash_sink),
     )?;
     hash.finish()
 }

@@ -71,7 +71,6 @@ mod with_hevc {
 
     /// Primaries and transfer of the primary picture as code points of H.273, if the container
     /// names them.
-    #[allow(dead_code, reason = "for the mapping of HDR colours")]
     pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
         let picture = Picture::open(source, &Control::new()).ok()?;
         picture.properties().find_map(|property| match property {
@@ -119,7 +118,6 @@ mod without_hevc {
         None
     }
 
-    #[allow(dead_code, reason = "for the mapping of HDR colours")]
     pub(crate) fn cicp(_source: &[u8]) -> Option<(u8, u8)> {
         None
     }

@@ -102,10 +102,6 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Primaries and transfer of the colours that [`decode`] gives, as code points of H.273, where
 /// there are such.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the mapping of HDR colours")
-)]
 pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
     let JxlColorProfile::Simple(encoding) = profile(source)? else {
         return None;

@@ -14,12 +14,14 @@ use crate::{Control, Error, Facts, Format, Result};
 use container::corrupt;
 
 mod animation;
+mod colours;
 mod compose;
 mod container;
 mod encode;
 mod frames;
 
 pub(crate) use animation::AnimationEncoder;
+pub(crate) use colours::colours;
 pub(crate) use compose::decode_animation;
 pub(crate) use encode::Encoder;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Control, Error, Facts, Format, Result, codec,
-    colour::{Conversion, InksToRgb, Narrow, ToSrgb},
+    colour::{Code, Colours, Conversion, InksToRgb, Narrow, ToSrgb},
     crop::Cut,
     orient::Turn,
     resample::Resample,
@@ -61,23 +61,27 @@ impl Pipeline<'_> {
         }
     }
 
-    /// The stages in order of the rows: inks, geometry, colours, depth, turn. They are put
-    /// together from the end, because each owns the next.
+    /// The stages in order of the rows: inks, colours that geometry would not understand, geometry,
+    /// other colours, depth, turn. They are put together from the end, because each owns the next.
     fn stages<'s>(&'s self, sink: &'s mut dyn RowSink) -> Box<dyn RowSink + 's> {
+        let conversion = self.conversion.as_ref();
+        let first = conversion.filter(|conversion| conversion.goes_first());
+        let last = conversion.filter(|conversion| !conversion.goes_first());
         let turn = Turn::new(self.facts.orientation, sink);
         let mut stage: Box<dyn RowSink + 's> = if self.deep {
-            Box::new(ToSrgb::new(self.conversion.as_ref(), turn))
+            Box::new(ToSrgb::new(last, turn))
         } else {
-            Box::new(ToSrgb::new(self.conversion.as_ref(), Narrow::new(turn)))
+            Box::new(ToSrgb::new(last, Narrow::new(turn)))
         };
         let source_is_deep = self.facts.bits > 8;
+        let converts_last = last.is_some();
         let last = self.plan.last_resample();
         for (index, step) in self.plan.steps.iter().enumerate().rev() {
             stage = match *step {
                 Step::Cut(rect) => Box::new(Cut::new(rect, stage)),
                 Step::Resample { geometry, deep } => {
                     let keeps = if last == Some(index) {
-                        self.deep || self.conversion.is_some()
+                        self.deep || converts_last
                     } else {
                         true
                     };
@@ -88,7 +92,7 @@ impl Pipeline<'_> {
         }
         Box::new(Watch {
             control: self.control,
-            next: InksToRgb::new(self.conversion.as_ref(), stage),
+            next: InksToRgb::new(conversion, ToSrgb::new(first, stage)),
             rows: 0,
         })
     }
@@ -96,15 +100,15 @@ impl Pipeline<'_> {
 
 /// The conversion from the file's colours to sRGB, if it needs one.
 pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
-    let icc = match facts.format {
-        Format::Jpeg => codec::jpeg::icc(source),
-        Format::Png | Format::Apng => codec::png::icc(source),
-        Format::Webp | Format::WebpAnimation => codec::webp::icc(source),
-        Format::Jxl => codec::jxl::icc(source),
-        Format::Heif => codec::heif::icc(source),
-        _ => None,
+    let (icc, code) = match facts.format {
+        Format::Png | Format::Apng => return Conversion::of(&codec::png::colours(source)),
+        Format::Jpeg => (codec::jpeg::icc(source), None),
+        Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
+        Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
+        Format::Heif => (codec::heif::icc(source), codec::heif::cicp(source)),
+        _ => (None, None),
     };
-    Conversion::new(icc.as_deref())
+    Conversion::of(&Colours::told(icc, code.map(Code::from)))
 }
 
 /// Pushes the rows of a still picture, or of an animation's first frame. `shrink` (1, 2, 4

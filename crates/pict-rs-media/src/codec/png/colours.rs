@@ -1,0 +1,183 @@
+//! What the chunks of a PNG say of its colours, in the order of the standard (PNG, third edition,
+//! section 4.3): `cICP` before `iCCP`, before `sRGB`, before `gAMA` with `cHRM`.
+
+use std::borrow::Cow;
+
+use super::container::{Chunks, icc};
+use crate::colour::{Code, Colours, Measured};
+
+/// Luminances are so many times what they mean in cd/m², other numbers so many times 1.
+const LUMINANCE_UNIT: f32 = 10_000.0;
+const UNIT: f64 = 100_000.0;
+/// The name by which a profile says that it only stands for BT.2100 PQ.
+const PQ_PROFILE: &[u8] = b"ITUR_2100_PQ_FULL\0";
+
+/// What the file says.
+pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
+    let said = Said::read(source);
+    if let Some(code) = said.code {
+        return Colours::Code(code.with_peak(said.peak));
+    }
+    if said.has_profile
+        && let Some(profile) = icc(source)
+    {
+        return Colours::Profile(Cow::Owned(profile));
+    }
+    match (said.is_srgb, said.gamma, said.points) {
+        (false, Some(gamma), Some(points)) => Colours::Measured(Measured { points, gamma }),
+        _ => Colours::Srgb,
+    }
+}
+
+#[derive(Default)]
+struct Said {
+    code: Option<Code>,
+    peak: Option<f32>,
+    has_profile: bool,
+    is_srgb: bool,
+    gamma: Option<f64>,
+    points: Option<[(f64, f64); 4]>,
+}
+
+impl Said {
+    fn read(source: &[u8]) -> Self {
+        let mut said = Self::default();
+        let Ok(chunks) = Chunks::new(source) else {
+            return said;
+        };
+        let before_data = chunks
+            .map_while(Result::ok)
+            .take_while(|chunk| &chunk.kind != b"IDAT");
+        for chunk in before_data {
+            match (&chunk.kind, chunk.data) {
+                // Colours of other matrices than RGB's are not PNG's; samples of narrow range
+                // are so rare that their primaries and curve must do.
+                (b"cICP", &[primaries, transfer, 0, _]) => {
+                    said.code = Some((primaries, transfer).into());
+                }
+                (b"iCCP", data) if data.starts_with(PQ_PROFILE) && said.code.is_none() => {
+                    said.code = Some((9, 16).into());
+                }
+                (b"iCCP", _) => said.has_profile = true,
+                (b"sRGB", _) => said.is_srgb = true,
+                (b"gAMA", data) => {
+                    let encoding = numbers::<1>(data).map(|[v]| f64::from(v) / UNIT);
+                    said.gamma = encoding.filter(|v| *v > 0.0).map(|v| 1.0 / v);
+                }
+                (b"cHRM", data) => {
+                    said.points = numbers::<8>(data).map(|numbers| {
+                        let at = |n: usize| f64::from(numbers[n]) / UNIT;
+                        [0, 2, 4, 6].map(|n| (at(n), at(n + 1)))
+                    });
+                }
+                // What the brightest pixel has says more than what the screen could.
+                (b"cLLI", data) => {
+                    if let Some([brightest, _]) = numbers::<2>(data)
+                        && brightest > 0
+                    {
+                        said.peak = Some(brightest as f32 / LUMINANCE_UNIT);
+                    }
+                }
+                (b"mDCV", data) => {
+                    let screen = data.get(16..).and_then(numbers::<2>);
+                    let screen = screen.map(|[brightest, _]| brightest as f32 / LUMINANCE_UNIT);
+                    said.peak = said.peak.or(screen);
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+/// Exactly so many.
+fn numbers<const N: usize>(data: &[u8]) -> Option<[u32; N]> {
+    let (numbers, []) = data.as_chunks::<4>() else {
+        return None;
+    };
+    let numbers: &[[u8; 4]; N] = numbers.try_into().ok()?;
+    Some(numbers.map(u32::from_be_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::png::container::SIGNATURE;
+
+    fn file(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+        let mut file = SIGNATURE.to_vec();
+        let end: [(&[u8; 4], &[u8]); 2] = [(b"IDAT", b""), (b"IEND", b"")];
+        for (kind, data) in chunks.iter().chain(&end) {
+            file.extend((data.len() as u32).to_be_bytes());
+            file.extend(*kind);
+            file.extend(*data);
+            file.extend([0; 4]);
+        }
+        file
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|v| v.to_be_bytes()).collect()
+    }
+
+    /// Of sRGB, as every editor writes them.
+    const POINTS: [u32; 8] = [31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000];
+
+    #[test]
+    fn code_points_win_over_everything() {
+        let gamma = words(&[45455]);
+        let points = words(&POINTS);
+        let all: [(&[u8; 4], &[u8]); 5] = [
+            (b"gAMA", &gamma),
+            (b"cHRM", &points),
+            (b"sRGB", &[0]),
+            (b"iCCP", b"a name\0\0garbage"),
+            (b"cICP", &[12, 13, 0, 1]),
+        ];
+        assert_eq!(colours(&file(&all)), Colours::Code((12, 13).into()));
+        // A profile that is broken counts as none.
+        assert_eq!(colours(&file(&all[..4])), Colours::Srgb);
+        let measured = Measured {
+            points: [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)],
+            gamma: 1.0 / 0.45455,
+        };
+        assert_eq!(colours(&file(&all[..2])), Colours::Measured(measured));
+        assert_eq!(colours(&file(&all[..1])), Colours::Srgb);
+        assert_eq!(colours(&file(&[])), Colours::Srgb);
+        assert_eq!(colours(b"no PNG"), Colours::Srgb);
+    }
+
+    #[test]
+    fn what_is_no_statement_about_rgb_is_none() {
+        for data in [&[9, 16, 9, 1][..], &[9, 16, 0], &[]] {
+            assert_eq!(colours(&file(&[(b"cICP", data)])), Colours::Srgb);
+        }
+        let short = words(&POINTS[..7]);
+        let zero = words(&[0]);
+        let chunks: [(&[u8; 4], &[u8]); 2] = [(b"gAMA", &zero), (b"cHRM", &short)];
+        assert_eq!(colours(&file(&chunks)), Colours::Srgb);
+    }
+
+    #[test]
+    fn the_peak_is_that_of_the_picture_before_that_of_the_screen() {
+        let screen = [&[0; 16][..], &words(&[40_000_000, 50])].concat();
+        let brightest = words(&[14_000_000, 2_000_000]);
+        let peak = |chunks: &[(&[u8; 4], &[u8])]| {
+            let code: [(&[u8; 4], &[u8]); 1] = [(b"cICP", &[9, 16, 0, 1])];
+            match colours(&file(&[&code, chunks].concat())) {
+                Colours::Code(code) => code.peak,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(peak(&[]), 1000.0);
+        assert_eq!(peak(&[(b"mDCV", &screen)]), 4000.0);
+        assert_eq!(peak(&[(b"mDCV", &screen), (b"cLLI", &brightest)]), 1400.0);
+        assert_eq!(peak(&[(b"cLLI", &words(&[u32::MAX, 0]))]), 1000.0);
+    }
+
+    #[test]
+    fn a_profile_can_stand_for_pq() {
+        let chunks: [(&[u8; 4], &[u8]); 1] = [(b"iCCP", b"ITUR_2100_PQ_FULL\0\0x")];
+        assert_eq!(colours(&file(&chunks)), Colours::Code((9, 16).into()));
+    }
+}
