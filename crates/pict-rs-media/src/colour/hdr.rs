@@ -9,6 +9,8 @@
 
 use std::sync::LazyLock;
 
+use pulp::Arch;
+
 use super::code::{Code, Transfer};
 use crate::rows::Layout;
 
@@ -25,17 +27,31 @@ const SATURATED: f32 = 0.98;
 /// The saturation of the most saturated colour of BT.2020, about.
 const MOST_SATURATED: f32 = 1.55;
 
-/// The light of each 16-bit sample.
-static PQ: LazyLock<Box<[f32]>> = LazyLock::new(|| samples(|v| pq_to_nits(v) / WHITE));
+/// Values of a 16-bit sample.
+const LEVELS: usize = 1 << 16;
+/// The light of each.
+static PQ: LazyLock<Box<[f32; LEVELS]>> = LazyLock::new(|| samples(|v| pq_to_nits(v) / WHITE));
 /// Of the scene, not of the screen.
-static HLG: LazyLock<Box<[f32]>> = LazyLock::new(|| samples(hlg_to_scene));
+static HLG: LazyLock<Box<[f32; LEVELS]>> = LazyLock::new(|| samples(hlg_to_scene));
 
-fn samples(light: impl Fn(f32) -> f32) -> Box<[f32]> {
-    (0..=65535).map(|v| light(v as f32 / 65535.0)).collect()
+fn samples(light: impl Fn(f32) -> f32) -> Box<[f32; LEVELS]> {
+    let mut table = Box::new([0.0; LEVELS]);
+    for (v, to) in table.iter_mut().enumerate() {
+        *to = light(v as f32 / (LEVELS - 1) as f32);
+    }
+    table
 }
+
+/// Pixels that are converted at a time.
+const BLOCK: usize = 64;
+/// Red, green and blue.
+type Block = [[f32; BLOCK]; 3];
+/// Light that nobody sees, to divide by.
+const TINY: f32 = 1e-9;
 
 /// The way of one picture.
 pub(super) struct Hdr {
+    arch: Arch,
     transfer: Transfer,
     to_srgb: [[f32; 3]; 3],
     /// The luminance of the picture's primaries.
@@ -56,6 +72,7 @@ impl Hdr {
             Transfer::Hlg => HLG_PEAK,
         };
         Some(Self {
+            arch: Arch::new(),
             transfer,
             to_srgb,
             luminance: [0, 1, 2].map(|at| SRGB_LUMINANCE.dot([r[at], g[at], b[at]])),
@@ -87,7 +104,6 @@ impl Hdr {
         });
     }
 
-    #[inline(always)]
     fn row<T: Copy>(
         &self,
         layout: Layout,
@@ -96,71 +112,122 @@ impl Hdr {
         sample: impl Fn(T) -> usize,
         round: impl Fn(f32) -> T,
     ) {
-        let light: &[f32] = match self.transfer {
+        let channels = layout.channels();
+        self.arch.dispatch(
+            #[inline(always)]
+            || {
+                let blocks = to.chunks_mut(BLOCK * channels);
+                for (to, from) in blocks.zip(from.chunks(BLOCK * channels)) {
+                    self.block(channels, from, to, &sample, &round);
+                }
+            },
+        );
+    }
+
+    /// At most [`BLOCK`] pixels, in steps that are look-ups or arithmetic, so that the latter is
+    /// vectorised.
+    #[inline(always)]
+    fn block<T: Copy>(
+        &self,
+        channels: usize,
+        from: &[T],
+        to: &mut [T],
+        sample: &impl Fn(T) -> usize,
+        round: &impl Fn(f32) -> T,
+    ) {
+        let curve: &[f32; LEVELS] = match self.transfer {
             Transfer::Pq => &PQ,
             Transfer::Hlg => &HLG,
         };
-        let light = |v: T| light.get(sample(v)).copied().unwrap_or(1.0);
-        let encode: &[f32] = &ENCODE;
-        let channels = layout.channels();
+        let light = |v: T| curve[sample(v) & (LEVELS - 1)];
+        let mut block = [[0.0; BLOCK]; 3];
+        let [r, g, b] = &mut block;
         if channels == 1 {
-            for (to, &from) in to.iter_mut().zip(from) {
-                *to = round(encoded(encode, self.pixel([light(from); 3])[1]));
+            for (n, &from) in from.iter().enumerate().take(BLOCK) {
+                let light = light(from);
+                (r[n], g[n], b[n]) = (light, light, light);
+            }
+        } else {
+            for (n, from) in from.chunks_exact(channels).enumerate().take(BLOCK) {
+                (r[n], g[n], b[n]) = (light(from[0]), light(from[1]), light(from[2]));
+            }
+        }
+        self.convert(&mut block);
+        let encode: &ByLight<1> = &ENCODE;
+        let [r, g, b] = &block;
+        if channels == 1 {
+            for (to, &light) in to.iter_mut().zip(g) {
+                *to = round(encode.at(light)[0]);
             }
             return;
         }
-        let rows = to.chunks_exact_mut(channels);
-        for (to, from) in rows.zip(from.chunks_exact(channels)) {
-            let rgb = self.pixel([light(from[0]), light(from[1]), light(from[2])]);
-            for (to, light) in to.iter_mut().zip(rgb) {
-                *to = round(encoded(encode, light));
-            }
-            if let (Some(to), Some(from)) = (to.get_mut(3), from.get(3)) {
-                *to = *from;
+        let pixels = to.chunks_exact_mut(channels);
+        for (n, (to, from)) in pixels
+            .zip(from.chunks_exact(channels))
+            .enumerate()
+            .take(BLOCK)
+        {
+            to[0] = round(encode.at(r[n])[0]);
+            to[1] = round(encode.at(g[n])[0]);
+            to[2] = round(encode.at(b[n])[0]);
+            if channels == 4 {
+                to[3] = from[3];
             }
         }
     }
 
     /// From the picture's linear light to that of sRGB, 0–1.
     #[inline(always)]
-    fn pixel(&self, mut light: [f32; 3]) -> [f32; 3] {
+    fn convert(&self, [r, g, b]: &mut Block) {
         if self.transfer == Transfer::Hlg {
-            let [system] = self.system.at(self.luminance.dot(light));
-            light = light.map(|v| v * system);
+            let mut system = [0.0; BLOCK];
+            for (n, system) in system.iter_mut().enumerate() {
+                *system = self.luminance.dot([r[n], g[n], b[n]]);
+            }
+            for system in &mut system {
+                [*system] = self.system.at(*system);
+            }
+            for (n, system) in system.iter().enumerate() {
+                (r[n], g[n], b[n]) = (r[n] * system, g[n] * system, b[n] * system);
+            }
         }
-        let brightest = max(light);
-        let [factor, white] = self.tone.at(brightest);
-        let share = (1.0 - white) * factor;
-        let mixed = white * factor * brightest;
-        let [r, g, b] = self.to_srgb;
-        let light = light.map(|v| v * share + mixed);
-        fit([r.dot(light), g.dot(light), b.dot(light)])
+        let (mut share, mut mixed) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for (n, brightest) in mixed.iter_mut().enumerate() {
+            *brightest = max([r[n], g[n], b[n]]);
+        }
+        for (share, mixed) in share.iter_mut().zip(&mut mixed) {
+            let [factor, white] = self.tone.at(*mixed);
+            *mixed *= white * factor;
+            *share = (1.0 - white) * factor;
+        }
+        let [to_r, to_g, to_b] = self.to_srgb;
+        for n in 0..BLOCK {
+            let light = [r[n], g[n], b[n]].map(|v| v * share[n] + mixed[n]);
+            [r[n], g[n], b[n]] = fit([to_r.dot(light), to_g.dot(light), to_b.dot(light)]);
+        }
     }
 }
 
-/// Into sRGB's range, towards the grey of the same luminance.
+/// Into sRGB's range, towards the grey of the same luminance. Without branches, for vectors.
 #[inline(always)]
 fn fit(light: [f32; 3]) -> [f32; 3] {
     let (darkest, brightest) = (min(light), max(light));
-    if darkest >= (1.0 - SATURATED) * brightest && brightest <= 1.0 {
-        return light;
-    }
-    let luminance = SRGB_LUMINANCE.dot(light);
-    if brightest <= 0.0 || luminance <= 0.0 {
-        return [0.0; 3];
-    }
-    let mut keep = 1.0_f32;
-    let saturation = (brightest - darkest) / brightest;
-    if saturation > SATURATED {
-        let fitted = compressed(saturation);
-        keep = fitted * luminance / ((brightest - darkest) - fitted * (brightest - luminance));
-    }
-    let towards = |keep: f32| light.map(|v| luminance + (v - luminance) * keep);
-    let left = luminance + (brightest - luminance) * keep;
-    if left > 1.0 && brightest > luminance {
-        keep = keep.min((1.0 - luminance).max(0.0) / (brightest - luminance));
-    }
-    towards(keep)
+    let luminance = larger(SRGB_LUMINANCE.dot(light), 0.0);
+    let range = brightest - darkest;
+    let saturation = range / larger(brightest, TINY);
+    let fitted = compressed(saturation);
+    let room = range - fitted * (brightest - luminance);
+    let keep = fitted * luminance / larger(room, TINY);
+    let keep = if saturation > SATURATED { keep } else { 1.0 };
+    // And not brighter than white.
+    let above = brightest - luminance;
+    let bright = larger(1.0 - luminance, 0.0) / larger(above, TINY);
+    let keep = if above * keep + luminance > 1.0 {
+        bright
+    } else {
+        keep
+    };
+    light.map(|v| luminance + (v - luminance) * keep)
 }
 
 /// What lies between [`SATURATED`] and [`MOST_SATURATED`], brought below 1.
@@ -168,8 +235,9 @@ fn compressed(saturation: f32) -> f32 {
     const BEYOND: f32 = MOST_SATURATED - SATURATED;
     const ROOM: f32 = 1.0 - SATURATED;
     const SCALE: f32 = BEYOND * ROOM / (BEYOND - ROOM);
-    let beyond = saturation - SATURATED;
-    (SATURATED + beyond / (1.0 + beyond / SCALE)).min(1.0)
+    let beyond = larger(saturation - SATURATED, 0.0);
+    let fitted = SATURATED + beyond * SCALE / (SCALE + beyond);
+    if fitted < 1.0 { fitted } else { 1.0 }
 }
 
 /// What becomes of `light` in a picture that gets as bright as `peak` cd/m²: the curve of ITU-R
@@ -221,62 +289,53 @@ fn hlg_to_scene(v: f32) -> f32 {
     }
 }
 
-const STEPS: usize = 1 << 12;
-/// sRGB's curve at so many steps of light; one more than these, so that the last has a next.
-static ENCODE: LazyLock<Box<[f32]>> = LazyLock::new(|| {
-    let encode = |light: f32| {
-        if light <= 0.003_130_8 {
+/// sRGB's curve. Its darkest light is less than half of a 16-bit level.
+static ENCODE: LazyLock<ByLight<1>> = LazyLock::new(|| {
+    ByLight::new(|light| {
+        let light = light.min(1.0);
+        [if light <= 0.003_130_8 {
             light * 12.92
         } else {
             1.055 * light.powf(1.0 / 2.4) - 0.055
-        }
-    };
-    (0..=STEPS + 1)
-        .map(|step| encode((step as f32 / STEPS as f32).powi(2)).min(1.0))
-        .collect()
+        }]
+    })
 });
-
-/// Steps are those of the square root, for eyes see many in the dark.
-#[inline(always)]
-fn encoded(table: &[f32], light: f32) -> f32 {
-    let at = light.clamp(0.0, 1.0).sqrt() * STEPS as f32;
-    let step = at as usize;
-    match table.get(step..step + 2) {
-        Some(&[from, to]) => from + (to - from) * (at - step as f32),
-        _ => 1.0,
-    }
-}
 
 /// Bits of an `f32` that tell steps of [`ByLight`] apart: 512 for each doubling.
 const STEP_BITS: u32 = 14;
-/// 2^-20 and 2^6, before and after which values stay the same.
+/// Before and after which values stay the same: 2^-20 and 2^6.
 const DARKEST: f32 = 1.0 / (1 << 20) as f32;
 const BRIGHTEST: f32 = 64.0;
+/// Steps from the one to the other; the table is longer, for its look-up to need no check.
+const STEPS: usize = 26 * 512;
+const TABLE: usize = 1 << 14;
 
 /// A function of light, known at steps that are as many for each doubling: what the bits of a
-/// float count by themselves.
-struct ByLight<const N: usize>(Box<[[f32; N]]>);
+/// float count by themselves. Between them it is taken for straight.
+struct ByLight<const N: usize>(Box<[[f32; N]; TABLE]>);
 
 impl<const N: usize> ByLight<N> {
     fn new(of: impl Fn(f32) -> [f32; N]) -> Self {
-        let (first, last) = (DARKEST.to_bits(), BRIGHTEST.to_bits());
-        let steps = (first >> STEP_BITS)..=(last >> STEP_BITS) + 1;
-        Self(
-            steps
-                .map(|step| of(f32::from_bits(step << STEP_BITS)))
-                .collect(),
-        )
+        let mut table = Box::new([[0.0; N]; TABLE]);
+        let steps = (DARKEST.to_bits() >> STEP_BITS)..;
+        for (to, step) in table.iter_mut().zip(steps).take(STEPS + 2) {
+            *to = of(f32::from_bits(step << STEP_BITS));
+        }
+        Self(table)
     }
 
     #[inline(always)]
     fn at(&self, light: f32) -> [f32; N] {
-        let bits = light.clamp(DARKEST, BRIGHTEST).to_bits() - DARKEST.to_bits();
+        let light = larger(light, DARKEST);
+        let light = if light < BRIGHTEST { light } else { BRIGHTEST };
+        let bits = light.to_bits() - DARKEST.to_bits();
         let step = (bits >> STEP_BITS) as usize;
-        let part = (bits & ((1 << STEP_BITS) - 1)) as f32 / (1 << STEP_BITS) as f32;
-        match self.0.get(step..step + 2) {
-            Some([from, to]) => std::array::from_fn(|n| from[n] + (to[n] - from[n]) * part),
-            _ => [0.0; N],
-        }
+        let part = (bits & ((1 << STEP_BITS) - 1)) as f32 * (1.0 / (1 << STEP_BITS) as f32);
+        let (from, to) = (
+            &self.0[step & (TABLE - 1)],
+            &self.0[(step + 1) & (TABLE - 1)],
+        );
+        std::array::from_fn(|n| from[n] + (to[n] - from[n]) * part)
     }
 }
 
@@ -294,14 +353,21 @@ impl Dot for [f32; 3] {
     }
 }
 
+/// Written so that it compiles to one instruction; not-a-number is never larger.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
 #[inline(always)]
 fn max([a, b, c]: [f32; 3]) -> f32 {
-    a.max(b).max(c)
+    larger(larger(a, b), c)
 }
 
 #[inline(always)]
 fn min([a, b, c]: [f32; 3]) -> f32 {
-    a.min(b).min(c)
+    let least = if a < b { a } else { b };
+    if least < c { least } else { c }
 }
 
 #[cfg(test)]
@@ -314,6 +380,16 @@ mod tests {
         let mut to = [0; 3];
         hdr.row_16(Layout::Rgb16, &from, &mut to);
         to
+    }
+
+    fn pixel(hdr: &Hdr, light: [f32; 3]) -> [f32; 3] {
+        let mut block = light.map(|v| [v; BLOCK]);
+        hdr.convert(&mut block);
+        block.map(|channel| channel[BLOCK - 1])
+    }
+
+    fn encode(light: f32) -> f32 {
+        ENCODE.at(light)[0]
     }
 
     fn gray(nits: f32) -> u8 {
@@ -338,7 +414,6 @@ mod tests {
         near(hlg_to_scene(0.5), 1.0 / 12.0);
         near(hlg_to_scene(1.0), 1.0);
         near(hlg_to_scene(0.75), 0.265);
-        let encode = |v| encoded(&ENCODE, v);
         for (light, sample) in [(0.0, 0.0), (0.001, 0.01292), (0.2140, 0.5), (1.0, 1.0)] {
             assert!((encode(light) - sample).abs() < 1e-4, "{light}");
         }
@@ -361,7 +436,7 @@ mod tests {
         assert_eq!(gray(10_000.0), 255);
         let bright = Code::from((9, 16)).with_peak(Some(4000.0));
         let hdr = Hdr::new(bright, Transfer::Pq).expect("is known");
-        let at = |nits: f32| hdr.pixel([nits / WHITE; 3])[1];
+        let at = |nits: f32| pixel(&hdr, [nits / WHITE; 3])[1];
         assert!(at(203.0) > 0.6 && at(1000.0) < at(2000.0) && at(2000.0) < at(4000.0));
         assert!((at(4000.0) - 1.0).abs() < 1e-3);
     }
@@ -383,7 +458,7 @@ mod tests {
     fn colours_that_srgb_has_stay_what_they_are() {
         // 80 cd/m² of sRGB's own red, half-bright orange, written with BT.709 primaries.
         let [r, g, b] = pq((1, 16), [80.0, 40.0, 4.0]).map(|v| (v / 257) as u8);
-        let level = |nits: f32| (encoded(&ENCODE, nits / WHITE) * 255.0).round() as u8;
+        let level = |nits: f32| (encode(nits / WHITE) * 255.0).round() as u8;
         assert!(r.abs_diff(level(80.0)) <= 1, "{r}");
         assert!(g.abs_diff(level(40.0)) <= 1, "{g}");
         assert!(b.abs_diff(level(4.0)) <= 1, "{b}");
@@ -400,7 +475,7 @@ mod tests {
             let mut last = 0.0;
             for nits in [5.0, 20.0, 60.0, 90.0] {
                 let light = rgb.map(|v: f32| v * nits / WHITE);
-                let made = hdr.pixel(light);
+                let made = pixel(&hdr, light);
                 assert!(
                     made.iter().all(|v| (-1e-4..=1.0001).contains(v)),
                     "{made:?}"
@@ -422,7 +497,7 @@ mod tests {
     fn bright_colours_turn_to_white_and_not_to_neon() {
         let hdr = Hdr::new((9, 16).into(), Transfer::Pq).expect("is known");
         let saturation = |nits: f32| {
-            let made = hdr.pixel([nits / WHITE, 0.4 * nits / WHITE, 0.1 * nits / WHITE]);
+            let made = pixel(&hdr, [nits / WHITE, 0.4 * nits / WHITE, 0.1 * nits / WHITE]);
             (max(made) - min(made)) / max(made)
         };
         let flame = [60.0, 203.0, 500.0, 1000.0].map(saturation);
