@@ -64,3 +64,5 @@ mod storage;
 mod upload;
 /// Somebody else is asked before a file is kept.
 mod validation;
+/// Clips, with a real ffmpeg and with broken ones.
+mod video;

@@ -2,6 +2,7 @@
 //! the disk. Nothing here asserts the contract; that is the tests' work.
 
 pub mod client;
+pub mod clips;
 pub mod database;
 pub mod dirty;
 pub mod disk;

@@ -277,6 +277,8 @@ pub struct MediaConfig {
     pub fast: bool,
     /// What `process.auto` answers with.
     pub auto: AutoConfig,
+    /// Programs of others that may be used, of those that are there.
+    pub helpers: List,
     /// How long unused copies are kept.
     pub retention: RetentionConfig,
     /// Limits of the ImageMagick fallback.
@@ -288,6 +290,9 @@ pub struct MediaConfig {
     /// Clips.
     pub video: VideoConfig,
 }
+
+/// Everything that `media.helpers` can name.
+const HELPERS: [&str; 2] = ["ffmpeg", "magick"];
 
 impl Default for MediaConfig {
     fn default() -> Self {
@@ -306,6 +311,7 @@ impl Default for MediaConfig {
             memory: 512,
             fast: false,
             auto: AutoConfig::default(),
+            helpers: List(HELPERS.map(str::to_owned).into()),
             retention: RetentionConfig::default(),
             magick: MagickConfig::default(),
             image: ImageConfig::default(),
@@ -483,6 +489,14 @@ impl Config {
             }
         }
         self.media.auto.validate()?;
+        for name in &self.media.helpers.0 {
+            if !HELPERS.contains(&name.as_str()) {
+                return Err(invalid(format!(
+                    "media.helpers: '{name}' is no program that is used; there are {}",
+                    HELPERS.join(", ")
+                )));
+            }
+        }
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         crate::service::validate::parse_url(&self.media)?;

@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use crate::config::Config;
 use crate::fetch::Fetcher;
+use crate::helper::Helpers;
 use crate::media::Pool;
 use crate::repo::{self, Repo, Representation};
 use crate::service::access::Accesses;
@@ -34,6 +35,8 @@ pub struct Context {
     pub repo: Repo,
     /// Where media work runs.
     pub media: Pool,
+    /// Programs of others that are there.
+    pub helpers: Helpers,
     /// Media of other servers.
     pub(crate) fetcher: Fetcher,
     /// `media.preprocess_steps`, parsed.
@@ -66,12 +69,12 @@ pub struct Context {
 
 impl Context {
     /// Opens database and store, then removes what a crash may have left. `data` is the folder
-    /// for whatever has no path of its own.
+    /// for whatever has no path of its own, `helpers` are the programs of others that are there.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] for settings that cannot work, [`ErrorCode::RepoError`]
     /// and [`ErrorCode::FileIoError`] when a folder cannot be used.
-    pub async fn open(config: Config, data: &Path) -> Result<Arc<Self>> {
+    pub async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Self>> {
         config.validate()?;
         let database = config.database_folder(data);
         repo::look_beside(&database, data, config.is_database_folder_default())?;
@@ -82,6 +85,7 @@ impl Context {
             fetcher: Fetcher::new(&config)?,
             spool_folder: spool_folder(&config, &store)?,
             media: Pool::new(&config.media),
+            helpers,
             export_folder: config.export_folder(data),
             exporting: tokio::sync::Mutex::default(),
             known: Known::default(),

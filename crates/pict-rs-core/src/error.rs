@@ -96,6 +96,8 @@ codes! {
     ParseDeadline = "parse-deadline",
     /// Media work took longer than `media.process_timeout`.
     ProcessTimeout = "process-timeout",
+    /// A program is not there that the work needs.
+    ProgramMissing = "program-missing",
     /// Proxied media cannot be used for this.
     ProxyNotAllowed = "proxy-not-allowed",
     /// The URL has not been proxied.

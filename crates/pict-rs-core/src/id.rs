@@ -324,6 +324,12 @@ impl VariantKey {
         Ok(Self(key))
     }
 
+    /// The same of the frame at this many milliseconds of a clip.
+    pub(crate) fn at(self, millis: u64) -> Self {
+        let (whole, part) = (millis / 1000, millis % 1000);
+        Self(format!("time/{whole}.{part:03}/{}", self.0))
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -9,6 +9,7 @@ pub mod config;
 mod context;
 mod error;
 pub mod fetch;
+pub mod helper;
 mod id;
 mod measure;
 pub mod media;

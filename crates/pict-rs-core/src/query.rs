@@ -32,6 +32,9 @@ pub struct ProcessRequest {
     pub frame: Option<u32>,
     /// What to write.
     pub format: OutputFormat,
+    /// Which frame of a clip, in milliseconds from its beginning; `time` in seconds. Only clips
+    /// look at it.
+    pub time: Option<u64>,
     /// Canonical name of all of them.
     pub key: VariantKey,
 }
@@ -60,21 +63,24 @@ impl ProcessRequest {
                 )
             })?;
         let mut operations = Vec::new();
-        let mut frame = None;
+        let (mut frame, mut time) = (None, None);
         for (key, value) in pairs(query) {
             if key == FRAME {
                 frame = Some(frame_number(&value)?);
+            } else if key == TIME {
+                time = Some(seconds(&value)?);
             } else if is_operation_like(&key)
                 && (filters.iter().any(|name| *name == key) || !is_operation(&key))
             {
                 operations.extend(operation::parse(&key, &value)?);
             }
         }
-        let key = VariantKey::of_frame(frame, &operations, format)?;
+        let key = variant_key(frame, time, &operations, format)?;
         Ok(Self {
             operations,
             frame,
             format,
+            time,
             key,
         })
     }
@@ -86,11 +92,12 @@ impl ProcessRequest {
     /// # Errors
     /// [`ErrorCode::InvalidProcessPath`] when there are too many operations for a key.
     pub fn in_format(&self, format: OutputFormat) -> Result<Self> {
-        let key = VariantKey::of_frame(self.frame, &self.operations, format)?;
+        let key = variant_key(self.frame, self.time, &self.operations, format)?;
         Ok(Self {
             operations: self.operations.clone(),
             frame: self.frame,
             format,
+            time: self.time,
             key,
         })
     }
@@ -114,6 +121,21 @@ impl ProcessRequest {
 
 /// The key that chooses a frame of an animation.
 const FRAME: &str = "frame";
+/// The key that chooses a frame of a clip.
+const TIME: &str = "time";
+
+fn variant_key(
+    frame: Option<u32>,
+    time: Option<u64>,
+    operations: &[Operation],
+    format: OutputFormat,
+) -> Result<VariantKey> {
+    let key = VariantKey::of_frame(frame, operations, format)?;
+    Ok(match time {
+        Some(time) => key.at(time),
+        None => key,
+    })
+}
 
 fn frame_number(value: &str) -> Result<u32> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -248,6 +270,26 @@ fn stricter<N: Ord>(server: N, query: Option<N>) -> N {
     }
 }
 
+/// `12` or `12.345`, in milliseconds.
+fn seconds(value: &str) -> Result<u64> {
+    let (whole, part) = value.split_once('.').unwrap_or((value, "0"));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let parse = || {
+        let millis: u64 = format!("{part:0<3.3}").parse().ok()?;
+        let whole: u64 = whole.parse().ok()?;
+        whole.checked_mul(1000)?.checked_add(millis)
+    };
+    (are_digits(whole) && are_digits(part))
+        .then(parse)
+        .flatten()
+        .ok_or_else(|| {
+            Error::user(
+                ErrorCode::InvalidQuery,
+                format!("{TIME}={value} is not a number of seconds such as 2 or 2.5"),
+            )
+        })
+}
+
 fn number<N: std::str::FromStr>(key: &str, value: &str) -> Result<N> {
     value.parse().map_err(|_| {
         Error::user(
@@ -287,6 +329,8 @@ mod tests {
         check("crop=1x1&resize=64&utm_source=x", "crop/1x1/resize/64/webp");
         check("resize=64&crop=1x1", "resize/64/crop/1x1/webp");
         check("resize=%36%34", "resize/64/webp");
+        check("thumbnail=64&time=2.50", "time/2.500/thumbnail/64/webp");
+        check("time=2.5009&thumbnail=64", "time/2.500/thumbnail/64/webp");
     }
 
     #[test]
@@ -302,6 +346,8 @@ mod tests {
             "",
             "thumbnail=64",
             "crop=16x9&resize=64&blur=1.5&blur=1.5",
+            "time=2.5&thumbnail=9",
+            "time=0",
             "resize=Lanczos.200&resize=.a10000&resize=Mitchell.a7",
         ] {
             let request = ProcessRequest::parse("jpg", query, &all()).expect("valid");
@@ -326,6 +372,8 @@ mod tests {
         };
         assert_eq!(code("webp", "thumbnail=-1"), ErrorCode::InvalidProcessPath);
         assert_eq!(code("webp", "Thumbnail=32"), ErrorCode::InvalidProcessPath);
+        assert_eq!(code("webp", "time=-1"), ErrorCode::InvalidQuery);
+        assert_eq!(code("webp", "time=1."), ErrorCode::InvalidQuery);
         assert_eq!(code("mp4", ""), ErrorCode::InvalidFileExtension);
         assert_eq!(code("WEBP", ""), ErrorCode::InvalidFileExtension);
         assert_eq!(

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub mod auto;
 pub mod background;
 pub mod claim;
+pub(crate) mod clip;
 pub mod collect;
 pub mod download;
 pub(crate) mod dummy;

@@ -220,7 +220,13 @@ impl Store {
             {
                 self.remove(&object)?;
             }
-            fs::remove_file(&path).map_err(|e| io_error("cannot remove a leftover", e))?;
+            // A folder is that of a helper program.
+            let gone = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            gone.map_err(|e| io_error("cannot remove a leftover", e))?;
             removed += 1;
         }
         Ok(removed)

@@ -67,8 +67,9 @@ fn main() -> anyhow::Result<()> {
         .map(|_| http::metrics::install());
     let counted = counted.transpose()?;
     actix_web::rt::System::new().block_on(async {
-        let context = Context::open(config, &data).await?;
-        programs::announce(std::env::var_os("PATH").as_deref());
+        let helpers = programs::find_all(&config.media, std::env::var_os("PATH").as_deref());
+        programs::announce(&helpers);
+        let context = Context::open(config, &data, helpers).await?;
         let worker = Worker::start(context.clone());
         http::serve(context, &data, worker, counted).await
     })

@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-const OPTIONAL: [&str; 3] = ["exiftool", "ffmpeg", "magick"];
+use pict_rs_core::config::MediaConfig;
+use pict_rs_core::helper::{Helper, Helpers};
 
-/// Logs which optional programs there are. This version needs and uses none of them.
-pub fn announce(path: Option<&OsStr>) {
-    let (found, missing) = look(path);
+/// Logs which optional programs there are.
+pub fn announce(helpers: &Helpers) {
+    let (found, missing) = look(helpers);
     let list = |names: Vec<&str>| {
         if names.is_empty() {
             "none".to_owned()
@@ -30,10 +31,22 @@ pub fn announce(path: Option<&OsStr>) {
 }
 
 /// Which optional programs there are, and which there are not.
-pub fn look(path: Option<&OsStr>) -> (Vec<&'static str>, Vec<&'static str>) {
-    OPTIONAL
+pub fn look(helpers: &Helpers) -> (Vec<&'static str>, Vec<&'static str>) {
+    Helper::ALL
+        .map(|helper| (helper.name(), helpers.path(helper).is_some()))
         .into_iter()
-        .partition(|name| find(path, name).is_some())
+        .fold(
+            (Vec::new(), Vec::new()),
+            |(mut found, mut missing), (name, is_there)| {
+                if is_there { &mut found } else { &mut missing }.push(name);
+                (found, missing)
+            },
+        )
+}
+
+/// Where they are, by PATH.
+pub fn find_all(config: &MediaConfig, path: Option<&OsStr>) -> Helpers {
+    Helpers::find(config, |name| find(path, name))
 }
 
 fn find(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {

@@ -46,8 +46,7 @@ impl MediaConfig {
     }
 }
 
-/// `[media.magick]`: limits of the ImageMagick fallback. Accepted; this version never starts
-/// ImageMagick.
+/// `[media.magick]`: limits of the ImageMagick fallback.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct MagickConfig {
@@ -191,7 +190,7 @@ pub struct AnimationQuality {
     pub webp: Option<u8>,
 }
 
-/// `[media.video]`. Accepted; this version refuses videos.
+/// `[media.video]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct VideoConfig {
@@ -230,6 +229,19 @@ impl Default for VideoConfig {
             video_codec: None,
             audio_codec: None,
             quality: VideoQuality::default(),
+        }
+    }
+}
+
+impl VideoConfig {
+    /// As the engine checks them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_width: self.max_width,
+            max_height: self.max_height,
+            max_area: self.max_area,
+            max_frame_count: self.max_frame_count,
+            max_file_size: self.max_file_size.saturating_mul(MIB),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use pict_rs_media::{Facts, Output, OutputFormat, Speed, transform, transform_frame};
+use pict_rs_media::{Facts, Kind, Output, OutputFormat, Speed, transform, transform_frame};
 
 use crate::config::MediaConfig;
 use crate::context::{blocking, to_its_end};
 use crate::measure::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
-use crate::service::{find, remove, retention, upload};
+use crate::service::{clip, find, remove, retention, upload};
 use crate::stage::{self, Stage, timed};
 use crate::store::StoredObject;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -147,14 +147,26 @@ async fn make(
     });
     let (source, facts) = timed(Stage::Store, read).await?;
     check_frame(request.frame, &facts)?;
-    let animated = facts.is_animated() && request.frame.is_none();
-    let output = output(&ctx.config.media, request.format, animated);
-    let memory = size + pict_rs_media::predicted_memory(&facts, &request.operations, &output);
+    let is_clip = facts.kind() == Kind::Video;
+    let is_animated = !is_clip && facts.is_animated() && request.frame.is_none();
+    let output = output(&ctx.config.media, request.format, is_animated);
+    let predict = |facts| pict_rs_media::predicted_memory(facts, &request.operations, &output);
+    let memory = if is_clip {
+        clip::memory(&facts, size) + predict(&clip::frame_facts(&facts))
+    } else {
+        size + predict(&facts)
+    };
     let store = ctx.store.clone();
     let (operations, frame) = (request.operations.clone(), request.frame);
+    let (context, at) = (ctx.clone(), request.time);
     let (writer, facts) = ctx
         .media
         .run(turn, memory, move |control| {
+            let (source, facts) = if is_clip {
+                clip::frame(&context, &source, at, control)?
+            } else {
+                (source, facts)
+            };
             let made = match frame {
                 None => transform(&source, &facts, &operations, &output, control),
                 Some(frame) => {
@@ -221,6 +233,10 @@ async fn settle(stored: StoredObject, is_kept: bool) -> Result<()> {
 
 fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
     match frame {
+        Some(frame) if facts.kind() == Kind::Video => Err(Error::user(
+            ErrorCode::InvalidProcessPath,
+            format!("frame={frame} is of animations; of a clip, time= in seconds chooses a frame"),
+        )),
         Some(frame) if frame > facts.frames => Err(Error::user(
             ErrorCode::InvalidProcessPath,
             format!(

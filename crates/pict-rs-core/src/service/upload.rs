@@ -7,6 +7,7 @@ use pict_rs_media::operation::Operation;
 use pict_rs_media::{Control, Facts, Format, Kind, Output, OutputFormat, clean, transform};
 
 use crate::context::{blocking, to_its_end};
+use crate::helper::{Helper, magick};
 use crate::measure::{self, Work};
 use crate::media::Turn;
 use crate::query::UploadQuery;
@@ -14,7 +15,7 @@ use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
 use crate::service::spool::{self, Spooled};
 use crate::service::unanswered::Unanswered;
-use crate::service::{dummy, validate};
+use crate::service::{clip, dummy, validate};
 use crate::service::{remove, retention};
 use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
@@ -161,25 +162,34 @@ async fn prepare(
             alias: None,
         });
     }
-    let (turn, source, digest, facts) = {
+    let (turn, source, digest) = blocking(move || {
+        let source = read()?;
+        let digest = Digest::of(&source);
+        Ok((turn, source, digest))
+    })
+    .await?;
+    let (turn, source) = converted(ctx, turn, source, query).await?;
+    let (turn, source, facts, limits) = {
         let (query, config) = (query.clone(), ctx.config.media.clone());
         blocking(move || {
-            let source = read()?;
-            let digest = Digest::of(&source);
             let facts = pict_rs_media::inspect(&source)?;
             query.check_kind(facts.kind())?;
             let server: Limits = match facts.kind() {
                 Kind::Image => config.image.limits(),
                 Kind::Animation => config.animation.limits(),
-                // The engine reads none yet, so it has refused the file already.
-                Kind::Video => config.image.limits(),
+                Kind::Video if !config.video.enable => return Err(disabled()),
+                Kind::Video => config.video.limits(),
             };
-            limits::check(&facts, source.len() as u64, &query.tighten(server))?;
-            Ok((turn, source, digest, facts))
+            let limits = query.tighten(server);
+            limits::check(&facts, source.len() as u64, &limits)?;
+            Ok((turn, source, facts, limits))
         })
         .await?
     };
     ctx.repo.refuse_blocked(&digest).await?;
+    if facts.kind() == Kind::Video {
+        return film(ctx, turn, source, &facts, limits, digest).await;
+    }
     let plan = Plan::new(ctx, query, &facts);
     let memory = plan.memory(&facts, source.len() as u64);
     let store = ctx.store.clone();
@@ -189,6 +199,11 @@ async fn prepare(
             plan.make(&store, &source, &facts, control)
         })
         .await?;
+    keep(ctx, made, digest).await
+}
+
+/// Stores what was made.
+async fn keep(ctx: &Arc<Context>, made: Made, source: Digest) -> Result<Ready> {
     let Made {
         writer,
         facts,
@@ -201,9 +216,70 @@ async fn prepare(
         stored: validate::external(ctx, stored).await?,
         facts,
         blurhash,
-        source: digest,
+        source,
         alias: None,
     })
+}
+
+fn disabled() -> Error {
+    Error::user(
+        ErrorCode::VideoDisabled,
+        "This server takes no videos: media.video.enable is false",
+    )
+}
+
+/// What only ImageMagick can read becomes a PNG; everything else stays what it is.
+async fn converted(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    query: &UploadQuery,
+) -> Result<(Turn, Vec<u8>)> {
+    let Some(what) = pict_rs_media::foreign(&source) else {
+        return Ok((turn, source));
+    };
+    query.check_kind(Kind::Image)?;
+    let size = source.len() as u64;
+    query.check_size(size, ctx.config.media.image.limits().max_file_size)?;
+    let program = ctx.helpers.need(Helper::Magick)?.to_owned();
+    let folder = clip::folder(ctx)?;
+    let config = ctx.config.media.clone();
+    let memory = size.saturating_add(magick::memory(&config.magick));
+    let work = move |control: &Control| {
+        let how = (what, &config.magick, config.process_timeout.duration());
+        magick::convert(&program, folder.path(), &source, how, control)
+    };
+    let png = ctx.media.run(turn, memory, work).await?;
+    // Its turn is over with the program, and another one begins with the picture.
+    Ok((ctx.media.background_turn().await?, png))
+}
+
+/// Takes a clip in.
+async fn film(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    facts: &Facts,
+    limits: Limits,
+    digest: Digest,
+) -> Result<Ready> {
+    ctx.helpers.need(Helper::Ffmpeg)?;
+    let memory = clip::memory(facts, source.len() as u64);
+    let work = {
+        let ctx = ctx.clone();
+        move |control: &Control| {
+            let made = clip::write(&ctx, &source, &limits, control)?;
+            let mut writer = ctx.store.create(made.facts.format)?;
+            writer.write(&made.bytes)?;
+            Ok(Made {
+                writer,
+                facts: made.facts,
+                blurhash: made.blurhash,
+            })
+        }
+    };
+    let made = ctx.media.run(turn, memory, work).await?;
+    keep(ctx, made, digest).await
 }
 
 /// What to do with one file.

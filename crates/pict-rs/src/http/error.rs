@@ -105,6 +105,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::ProgramMissing => StatusCode::NOT_IMPLEMENTED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::ExternalValidationUnavailable | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,

@@ -27,7 +27,7 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         .filter(|(_, part)| part.written.is_err())
         .map(|(name, _)| *name)
         .collect();
-    let (found, missing) = programs::look(std::env::var_os("PATH").as_deref());
+    let (found, missing) = programs::look(&ctx.helpers);
     let answer = json!({
         "msg": if broken.is_empty() { "ok".to_owned() } else { format!("broken: {}", broken.join(", ")) },
         "broken": broken,

@@ -1,0 +1,136 @@
+//! Programs of others that do what the engine does not: ffmpeg for the frames of clips,
+//! ImageMagick for a few formats of cameras and studios. A missing one is a state, not a fault:
+//! what needs it is answered with [`ErrorCode::ProgramMissing`].
+//!
+//! Each is found once, at start, by whoever knows PATH, and run by its whole path, never by a
+//! shell: see [`run`] for its bounds.
+
+pub(crate) mod ffmpeg;
+pub(crate) mod magick;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use pict_rs_media::Control;
+
+use crate::config::MediaConfig;
+use crate::{Error, ErrorCode, Result};
+
+pub(crate) use run::Room;
+
+/// A program that may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Helper {
+    /// Takes clips apart and puts them together.
+    Ffmpeg,
+    /// Reads what the engine cannot.
+    Magick,
+}
+
+impl Helper {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ffmpeg, Self::Magick];
+
+    /// Its name in `media.helpers`, in messages and in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ffmpeg => "ffmpeg",
+            Self::Magick => "magick",
+        }
+    }
+
+    /// The files that it can be, the best first. Debian 12 has ImageMagick 6, without `magick`.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Ffmpeg => &["ffmpeg"],
+            Self::Magick => &["magick", "convert-im6.q16", "convert"],
+        }
+    }
+
+    /// What cannot be done without it.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Ffmpeg => "videos",
+            Self::Magick => "PSD, JPEG 2000 and camera raw files",
+        }
+    }
+}
+
+/// Where the programs are. Absolute paths, remembered since start.
+#[derive(Clone, Debug, Default)]
+pub struct Helpers {
+    found: Vec<(Helper, PathBuf)>,
+}
+
+impl Helpers {
+    /// Asks `find` for the path of each file name. What `media.helpers` does not name is not used.
+    pub fn find(config: &MediaConfig, find: impl Fn(&str) -> Option<PathBuf>) -> Self {
+        let found = Helper::ALL.into_iter().filter_map(|helper| {
+            let path = helper.files().iter().find_map(|file| find(file))?;
+            let name = helper.name();
+            let is_used = config.helpers.0.iter().any(|used| used == name);
+            is_used.then_some((helper, path))
+        });
+        Self {
+            found: found.collect(),
+        }
+    }
+
+    /// The path of one, if it is there and may be used.
+    pub fn path(&self, helper: Helper) -> Option<&Path> {
+        let found = self.found.iter().find(|(name, _)| *name == helper);
+        found.map(|(_, path)| &**path)
+    }
+
+    /// As [`Helpers::path`].
+    ///
+    /// # Errors
+    /// [`ErrorCode::ProgramMissing`], naming it.
+    pub fn need(&self, helper: Helper) -> Result<&Path> {
+        self.path(helper).ok_or_else(|| missing(helper))
+    }
+}
+
+pub(crate) fn missing(helper: Helper) -> Error {
+    Error::user(
+        ErrorCode::ProgramMissing,
+        format!(
+            "This server has no {}, which it needs for {}",
+            helper.name(),
+            helper.purpose()
+        ),
+    )
+}
+
+/// The first line of what the program says of its version. Blocks, for two seconds at most.
+///
+/// # Errors
+/// When it cannot be run, or is another program of that name.
+pub fn version(helper: Helper, path: &Path) -> Result<String> {
+    let folder = tempfile::tempdir()
+        .map_err(|e| Error::internal(ErrorCode::FileIoError, "no temporary folder", e))?;
+    let mut command = Command::new(path);
+    command.arg("-version");
+    let room = Room {
+        memory: 256 << 20,
+        file_size: 1 << 20,
+        time: Duration::from_secs(2),
+    };
+    let said = run::run(helper, command, folder.path(), room, &Control::new())?;
+    let said = String::from_utf8_lossy(&said);
+    let line = said.lines().next().unwrap_or_default().trim();
+    let word = match helper {
+        Helper::Ffmpeg => "ffmpeg version",
+        Helper::Magick => "ImageMagick",
+    };
+    if line.contains(word) {
+        Ok(line.to_owned())
+    } else {
+        Err(missing(helper))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,386 @@
+//! What ffmpeg is asked: to write a clip anew without anything but its pictures (and sound), and
+//! to show one frame of it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use pict_rs_media::{AudioCodec, Clip, Control, Facts, Format, VideoCodec};
+
+use super::{Helper, Room, run};
+use crate::config::{self, VideoConfig};
+use crate::{Error, ErrorCode, Result};
+
+const MIB: u64 = 1024 * 1024;
+
+/// Bytes that ffmpeg needs for a clip beside the file: a dozen frames of reference, as many in its
+/// queues, and a PNG.
+pub(crate) fn memory(facts: &Facts) -> u64 {
+    let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
+    64 * MIB + area.saturating_mul(32)
+}
+
+/// What ffmpeg works with.
+pub(crate) struct Ffmpeg<'a> {
+    pub(crate) program: &'a Path,
+    /// A folder of its own, with the clip in the file [`CLIP`].
+    pub(crate) folder: &'a Path,
+    pub(crate) time: Duration,
+}
+
+/// The clip's name in its folder.
+pub(crate) const CLIP: &str = "clip";
+const WRITTEN: &str = "written";
+const FRAME: &str = "frame.png";
+/// The thumbnail is looked for in this much of the beginning.
+const OPENING: Duration = Duration::from_secs(3);
+/// Frames that are compared for it, in bytes of memory.
+const COMPARED: u64 = 48 * MIB;
+
+impl Ffmpeg<'_> {
+    /// The clip without its metadata: copied where nothing else is configured.
+    pub(crate) fn write(
+        &self,
+        clip: &Clip,
+        config: &VideoConfig,
+        control: &Control,
+    ) -> Result<Vec<u8>> {
+        let target = Target::new(clip, config);
+        let mut command = self.command(clip, target.encoder.is_some() && clip.facts.has_alpha);
+        command.args(["-i", CLIP, "-map", "0:V:0"]);
+        if target.audio.is_some() {
+            command.args(["-map", "0:a:0?"]);
+        }
+        for of in ["", ":s", ":c", ":p"] {
+            command.args([&format!("-map_metadata{of}"), "-1"]);
+        }
+        command.args(["-map_chapters", "-1", "-sn", "-dn"]);
+        command.args(target.pictures(clip, config));
+        command.args(target.sound());
+        // Else the versions of muxer and encoder are written down.
+        command.args(["-fflags", "+bitexact", "-flags:v", "+bitexact"]);
+        command.args(["-flags:a", "+bitexact"]);
+        if target.format == Format::Mp4 {
+            command.args(["-movflags", "+faststart", "-f", "mp4"]);
+        } else {
+            command.args(["-f", "webm"]);
+        }
+        command.arg(WRITTEN);
+        // A new coding may need more bytes than the old one, within reason.
+        let most = config.max_file_size.saturating_mul(2 * MIB);
+        self.run(command, clip, most, control)?;
+        self.made(WRITTEN)?.ok_or_else(|| nothing("the clip"))
+    }
+
+    /// A picture of the clip, as PNG and upright: the frame at `at` milliseconds, or the one that
+    /// stands for the others best.
+    pub(crate) fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<Vec<u8>> {
+        let Some(at) = at else {
+            if let Some(frame) = self.show(clip, None, &opening(&clip.facts), true, control)? {
+                return Ok(frame);
+            }
+            let first = self.show(clip, None, "null", true, control)?;
+            return first.ok_or_else(|| nothing("a frame"));
+        };
+        if let Some(frame) = self.show(clip, Some(at), "null", true, control)? {
+            return Ok(frame);
+        }
+        // There is none after it: the last one before it is still shown then.
+        let before = at.saturating_sub(2000);
+        let last = self.show(clip, Some(before), "null", false, control)?;
+        last.ok_or_else(|| nothing("a frame"))
+    }
+
+    fn show(
+        &self,
+        clip: &Clip,
+        at: Option<u64>,
+        choose: &str,
+        is_first: bool,
+        control: &Control,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut command = self.command(clip, clip.facts.has_alpha);
+        if let Some(at) = at {
+            command.args(["-ss", &format!("{}.{:03}", at / 1000, at % 1000)]);
+        }
+        command.args(["-t", &OPENING.as_secs().to_string()]);
+        command.args(["-i", CLIP, "-map", "0:V:0", "-an", "-sn", "-dn"]);
+        // Pixels that are not square become so, as in the facts.
+        let filters = format!(
+            "{choose},scale='if(gt(sar,1),round(iw*sar),iw)':'if(gt(sar,0)*lt(sar,1),round(ih/sar),ih)',setsar=1"
+        );
+        command.args(["-vf", &filters]);
+        if is_first {
+            command.args(["-frames:v", "1"]);
+        }
+        let pixels = if clip.facts.has_alpha {
+            "rgba"
+        } else {
+            "rgb24"
+        };
+        command.args(["-pix_fmt", pixels, "-c:v", "png", "-compression_level", "1"]);
+        command.args(["-threads", "1", "-f", "image2", "-update", "1", FRAME]);
+        self.run(command, clip, 256 * MIB, control)?;
+        self.made(FRAME)
+    }
+
+    /// What comes before the input: one thread, as one turn is one processor, no other protocol
+    /// than files, no guess at the format.
+    fn command(&self, clip: &Clip, keeps_alpha: bool) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(["-nostdin", "-hide_banner", "-y", "-loglevel", "error"]);
+        command.args(["-filter_threads", "1", "-threads", "1"]);
+        command.args(["-protocol_whitelist", "file"]);
+        // The decoders of ffmpeg itself leave transparency out.
+        match clip.video {
+            VideoCodec::Vp8 if keeps_alpha => command.args(["-c:v", "libvpx"]),
+            VideoCodec::Vp9 if keeps_alpha => command.args(["-c:v", "libvpx-vp9"]),
+            _ => &mut command,
+        };
+        let format = match clip.facts.format {
+            Format::Mp4 => "mov",
+            _ => "matroska",
+        };
+        command.args(["-f", format]);
+        command
+    }
+
+    fn run(&self, command: Command, clip: &Clip, most: u64, control: &Control) -> Result<()> {
+        let room = Room {
+            memory: memory(&clip.facts),
+            file_size: most,
+            time: self.time,
+        };
+        run::run(Helper::Ffmpeg, command, self.folder, room, control).map(drop)
+    }
+
+    fn made(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match fs::read(self.folder.join(name)) {
+            Ok(bytes) if bytes.is_empty() => Ok(None),
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::internal(
+                ErrorCode::FileIoError,
+                "cannot read what ffmpeg made",
+                error,
+            )),
+        }
+    }
+}
+
+fn nothing(what: &str) -> Error {
+    Error::user(
+        ErrorCode::MediaDamaged,
+        format!("ffmpeg finds no picture in this clip and did not make {what}"),
+    )
+}
+
+/// Takes frames of the opening at even distances and chooses the one whose colours are nearest
+/// the average: no black beginning, no flash.
+fn opening(facts: &Facts) -> String {
+    let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
+    let duration = facts.duration_ms.unwrap_or(0).max(1);
+    let all = u64::from(facts.frames);
+    let opening = OPENING.as_millis() as u64;
+    let there = (all * opening.min(duration) / duration).clamp(1, all.max(1));
+    let compared = (COMPARED / (area * 2).max(1)).clamp(2, 30);
+    let step = there.div_ceil(compared);
+    format!("select='not(mod(n,{step}))',thumbnail={compared}")
+}
+
+/// What is to be written.
+struct Target {
+    format: Format,
+    /// `None` copies.
+    encoder: Option<config::VideoCodec>,
+    audio: Option<Sound>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sound {
+    Copied,
+    Encoded(config::AudioCodec),
+}
+
+impl Target {
+    fn new(clip: &Clip, config: &VideoConfig) -> Self {
+        let encoder = config.video_codec.filter(|codec| !is(*codec, clip.video));
+        let format = match encoder {
+            None => clip.facts.format,
+            Some(config::VideoCodec::H264 | config::VideoCodec::H265) => Format::Mp4,
+            Some(_) => Format::Webm,
+        };
+        let audio = clip.audio.filter(|_| config.allow_audio);
+        Self {
+            format,
+            encoder,
+            audio: audio.map(|codec| sound(format, codec, config.audio_codec)),
+        }
+    }
+
+    fn pictures(&self, clip: &Clip, config: &VideoConfig) -> Vec<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut say = |text: &str| words.extend(text.split(' ').map(str::to_owned));
+        let Some(codec) = self.encoder else {
+            say("-c:v copy");
+            if clip.video == VideoCodec::Hevc && self.format == Format::Mp4 {
+                // What Apple's players ask for.
+                say("-tag:v hvc1");
+            }
+            return words;
+        };
+        let crf = crf(&clip.facts, config);
+        let has_alpha = clip.facts.has_alpha
+            && matches!(codec, config::VideoCodec::Vp8 | config::VideoCodec::Vp9);
+        say("-fps_mode passthrough -threads 1 -vf scale=trunc(iw/2)*2:trunc(ih/2)*2");
+        say(if has_alpha {
+            "-pix_fmt yuva420p -auto-alt-ref 0"
+        } else {
+            "-pix_fmt yuv420p"
+        });
+        match codec {
+            config::VideoCodec::H264 => say(&format!("-c:v libx264 -crf {}", crf.min(51))),
+            config::VideoCodec::H265 => say(&format!(
+                "-c:v libx265 -crf {} -tag:v hvc1 -x265-params pools=none:frame-threads=1:log-level=error",
+                crf.min(51)
+            )),
+            // Without an upper bound it would take the usual one, which is that of a stamp.
+            config::VideoCodec::Vp8 => say(&format!(
+                "-c:v libvpx -crf {} -b:v 20M -deadline good -cpu-used 4",
+                crf.clamp(4, 63)
+            )),
+            config::VideoCodec::Vp9 => say(&format!(
+                "-c:v libvpx-vp9 -crf {crf} -b:v 0 -deadline good -cpu-used 5"
+            )),
+            config::VideoCodec::Av1 => say(&format!(
+                "-c:v libaom-av1 -crf {crf} -b:v 0 -cpu-used 8 -usage realtime"
+            )),
+        }
+        words
+    }
+
+    fn sound(&self) -> [&'static str; 2] {
+        match self.audio {
+            None => ["-an", "-sn"],
+            Some(Sound::Copied) => ["-c:a", "copy"],
+            Some(Sound::Encoded(config::AudioCodec::Aac)) => ["-c:a", "aac"],
+            Some(Sound::Encoded(config::AudioCodec::Opus)) => ["-c:a", "libopus"],
+            Some(Sound::Encoded(config::AudioCodec::Vorbis)) => ["-c:a", "libvorbis"],
+        }
+    }
+}
+
+fn is(wanted: config::VideoCodec, there: VideoCodec) -> bool {
+    matches!(
+        (wanted, there),
+        (config::VideoCodec::Av1, VideoCodec::Av1)
+            | (config::VideoCodec::H264, VideoCodec::H264)
+            | (config::VideoCodec::H265, VideoCodec::Hevc)
+            | (config::VideoCodec::Vp8, VideoCodec::Vp8)
+            | (config::VideoCodec::Vp9, VideoCodec::Vp9)
+    )
+}
+
+/// How the sound gets into a container: as it is where browsers play that, else in the configured
+/// coding if it fits, else in the one that is usual there.
+fn sound(format: Format, there: AudioCodec, wanted: Option<config::AudioCodec>) -> Sound {
+    use config::AudioCodec as Wanted;
+    let (fits, usual) = match format {
+        Format::Mp4 => (
+            matches!(
+                there,
+                AudioCodec::Aac | AudioCodec::Opus | AudioCodec::Mp3 | AudioCodec::Flac
+            ),
+            Wanted::Aac,
+        ),
+        _ => (
+            matches!(there, AudioCodec::Opus | AudioCodec::Vorbis),
+            Wanted::Opus,
+        ),
+    };
+    let wanted = wanted.filter(|codec| match codec {
+        Wanted::Opus => true,
+        Wanted::Aac => format == Format::Mp4,
+        Wanted::Vorbis => format != Format::Mp4,
+    });
+    let is_wanted = |codec| {
+        matches!(
+            (codec, there),
+            (Wanted::Aac, AudioCodec::Aac)
+                | (Wanted::Opus, AudioCodec::Opus)
+                | (Wanted::Vorbis, AudioCodec::Vorbis)
+        )
+    };
+    match wanted {
+        Some(codec) if !is_wanted(codec) => Sound::Encoded(codec),
+        _ if fits => Sound::Copied,
+        _ => Sound::Encoded(usual),
+    }
+}
+
+/// By the smaller side: the nearest value that is set at or above it.
+fn crf(facts: &Facts, config: &VideoConfig) -> u8 {
+    let quality = &config.quality;
+    let side = facts.stored_width.min(facts.stored_height);
+    let steps = [
+        (240, quality.crf_240),
+        (360, quality.crf_360),
+        (480, quality.crf_480),
+        (720, quality.crf_720),
+        (1080, quality.crf_1080),
+        (1440, quality.crf_1440),
+        (2160, quality.crf_2160),
+    ];
+    let fitting = steps.iter().filter(|(most, _)| side <= *most);
+    let set = fitting.filter_map(|(_, value)| *value).next();
+    set.unwrap_or(quality.crf_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_goes_where_it_fits() {
+        use config::AudioCodec as Wanted;
+        let check = |format, there, wanted, expected| {
+            assert_eq!(
+                sound(format, there, wanted),
+                expected,
+                "{there:?} {wanted:?}"
+            );
+        };
+        check(Format::Mp4, AudioCodec::Aac, None, Sound::Copied);
+        check(
+            Format::Mp4,
+            AudioCodec::Other,
+            None,
+            Sound::Encoded(Wanted::Aac),
+        );
+        check(
+            Format::Webm,
+            AudioCodec::Aac,
+            None,
+            Sound::Encoded(Wanted::Opus),
+        );
+        check(
+            Format::Webm,
+            AudioCodec::Opus,
+            Some(Wanted::Vorbis),
+            Sound::Encoded(Wanted::Vorbis),
+        );
+        check(
+            Format::Webm,
+            AudioCodec::Opus,
+            Some(Wanted::Aac),
+            Sound::Copied,
+        );
+        check(
+            Format::Mp4,
+            AudioCodec::Aac,
+            Some(Wanted::Opus),
+            Sound::Encoded(Wanted::Opus),
+        );
+    }
+}

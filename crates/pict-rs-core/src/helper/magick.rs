@@ -1,0 +1,113 @@
+//! What ImageMagick is asked: to make a PNG of a file that the engine recognises and cannot read.
+//! Version 7 (`magick`), or 6 as Debian 12 has it (`convert`).
+//!
+//! It may read the one coding that the file is in, write PNG, and nothing else: the policy in its
+//! folder forbids every other coder, all programs that it would start, and lists of files.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use pict_rs_media::{Control, Foreign};
+
+use super::{Helper, Room, run};
+use crate::config::MagickConfig;
+use crate::{Error, ErrorCode, Result};
+
+const MIB: u64 = 1024 * 1024;
+const WRITTEN: &str = "written.png";
+
+/// Bytes that ImageMagick needs beside the file.
+pub(crate) fn memory(config: &MagickConfig) -> u64 {
+    config.memory.saturating_mul(MIB)
+}
+
+/// Makes a PNG of the first picture of `source`. `folder` is its own.
+pub(crate) fn convert(
+    program: &Path,
+    folder: &Path,
+    source: &[u8],
+    (what, config, time): (Foreign, &MagickConfig, Duration),
+    control: &Control,
+) -> Result<Vec<u8>> {
+    let failed = |e| Error::internal(ErrorCode::FileIoError, "cannot prepare a conversion", e);
+    fs::write(folder.join("source"), source).map_err(failed)?;
+    fs::write(folder.join("policy.xml"), policy(what, config, time)).map_err(failed)?;
+    let mut command = Command::new(program);
+    command
+        .env("MAGICK_CONFIGURE_PATH", folder)
+        .env("MAGICK_TEMPORARY_PATH", folder)
+        .env("OMP_NUM_THREADS", "1")
+        .arg(format!("{}:source[0]", coder(what).to_lowercase()))
+        .args(["-auto-orient", "-define", "png:compression-level=1"])
+        .arg(format!("png:{WRITTEN}"));
+    let room = Room {
+        // What it maps from its files counts as well.
+        memory: memory(config).saturating_add(config.map.saturating_mul(MIB)),
+        file_size: config.disk.saturating_mul(MIB),
+        time,
+    };
+    run::run(Helper::Magick, command, folder, room, control)?;
+    fs::read(folder.join(WRITTEN)).map_err(|_| {
+        Error::user(
+            ErrorCode::MediaDamaged,
+            format!("ImageMagick finds no picture in this {} file", what.name()),
+        )
+    })
+}
+
+/// ImageMagick's name of the coding.
+fn coder(what: Foreign) -> &'static str {
+    match what {
+        Foreign::Psd => "PSD",
+        Foreign::Jp2 => "JP2",
+        Foreign::J2k => "J2K",
+        Foreign::Dng => "DNG",
+        Foreign::Cr2 => "CR2",
+        Foreign::Nef => "NEF",
+        Foreign::Arw => "ARW",
+    }
+}
+
+/// Of two rules for the same thing the later one counts.
+fn policy(what: Foreign, config: &MagickConfig, time: Duration) -> String {
+    let mut text = String::from("<policymap>\n");
+    let resources = [
+        ("width", format!("{}P", config.max_width)),
+        ("height", format!("{}P", config.max_height)),
+        ("area", format!("{}P", config.max_area)),
+        ("memory", format!("{}MiB", config.memory)),
+        ("map", format!("{}MiB", config.map)),
+        ("disk", format!("{}MiB", config.disk)),
+        ("list-length", "64".to_owned()),
+        ("file", "64".to_owned()),
+        ("thread", "1".to_owned()),
+        ("time", time.as_secs().to_string()),
+    ];
+    for (name, value) in resources {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            r#"<policy domain="resource" name="{name}" value="{value}"/>"#
+        );
+    }
+    let rights = [
+        ("delegate", "none", "*"),
+        ("filter", "none", "*"),
+        ("path", "none", "@*"),
+        ("path", "none", "|*"),
+        ("coder", "none", "*"),
+        ("coder", "read", coder(what)),
+        ("coder", "read|write", "PNG"),
+    ];
+    for (domain, rights, pattern) in rights {
+        let _ = writeln!(
+            text,
+            r#"<policy domain="{domain}" rights="{rights}" pattern="{pattern}"/>"#
+        );
+    }
+    text.push_str("</policymap>\n");
+    text
+}

@@ -1,0 +1,116 @@
+use super::*;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
+
+const ROOM: Room = Room {
+    memory: 64 << 20,
+    file_size: 4096,
+    time: Duration::from_secs(20),
+};
+
+fn script(folder: &Path, text: &str) -> Command {
+    let file = folder.join("program");
+    std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("set");
+    Command::new(file)
+}
+
+fn outcome(text: &str, room: Room) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = script(folder.path(), text);
+    run::run(
+        Helper::Ffmpeg,
+        command,
+        folder.path(),
+        room,
+        &Control::new(),
+    )
+}
+
+#[test]
+fn a_program_sees_nothing_of_our_environment() {
+    let said = outcome("/usr/bin/env", ROOM).expect("runs");
+    let said = String::from_utf8(said).expect("text");
+    let mut names: Vec<_> = said
+        .lines()
+        .filter_map(|l| Some(l.split_once('=')?.0))
+        .collect();
+    names.retain(|name| !matches!(*name, "PWD" | "_" | "SHLVL" | "OLDPWD"));
+    names.sort_unstable();
+    assert_eq!(names, ["HOME", "LC_ALL", "TMPDIR"]);
+}
+
+#[test]
+fn what_a_failing_program_says_last_is_told() {
+    let error = outcome("echo first >&2; echo the last >&2; echo >&2; exit 3", ROOM);
+    let error = error.expect_err("failed");
+    assert_eq!(error.code(), ErrorCode::MediaDamaged);
+    assert!(error.to_string().ends_with(": the last"), "{error}");
+}
+
+#[test]
+fn endless_output_does_no_harm() {
+    let said = outcome(
+        "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2",
+        ROOM,
+    );
+    assert_eq!(said.expect("ends").len(), 64 * 1024);
+}
+
+#[test]
+fn a_file_that_grows_too_large_ends_the_program() {
+    let error = outcome("exec head -c 10000 /dev/zero > out", ROOM).expect_err("ended");
+    assert_eq!(error.code(), ErrorCode::ValidateFileSize);
+}
+
+#[test]
+fn a_program_that_takes_too_long_ends_with_all_it_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = script(folder.path(), "sleep 1000 & echo $! > id; wait");
+    let room = Room {
+        time: Duration::from_secs(1),
+        ..ROOM
+    };
+    let error = run::run(
+        Helper::Ffmpeg,
+        command,
+        folder.path(),
+        room,
+        &Control::new(),
+    );
+    assert_eq!(error.expect_err("ended").code(), ErrorCode::ProcessTimeout);
+    let id = std::fs::read_to_string(folder.path().join("id")).expect("written");
+    let status = format!("/proc/{}/stat", id.trim());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // It may stay for a moment, or as a zombie where nobody takes in orphans.
+    while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(Instant::now() < deadline, "it goes on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_program_that_nobody_waits_for_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = script(folder.path(), "sleep 1000");
+    let control = Control::new();
+    control.cancel();
+    let error = run::run(Helper::Ffmpeg, command, folder.path(), ROOM, &control);
+    assert_eq!(error.expect_err("ended").code(), ErrorCode::ProcessTimeout);
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = Command::new(folder.path().join("nothing"));
+    let error = run::run(
+        Helper::Ffmpeg,
+        command,
+        folder.path(),
+        ROOM,
+        &Control::new(),
+    );
+    let error = error.expect_err("missing");
+    assert_eq!(error.code(), ErrorCode::ProgramMissing);
+    assert!(error.to_string().contains("ffmpeg"));
+}

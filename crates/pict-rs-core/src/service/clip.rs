@@ -1,0 +1,161 @@
+//! Clips: what ffmpeg makes of them, and a picture of them for everything that wants one.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pict_rs_media::limits::{self, Limits};
+use pict_rs_media::{Clip, Control, Facts, Format};
+use tempfile::TempDir;
+
+use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
+use crate::{Context, Error, ErrorCode, Result};
+
+/// A clip that was written anew.
+pub(crate) struct Written {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) facts: Facts,
+    pub(crate) blurhash: String,
+}
+
+/// An upper estimate, in bytes, of the memory that work on a clip takes, its file included: once
+/// as it came, once as it was written.
+pub(crate) fn memory(facts: &Facts, file_size: u64) -> u64 {
+    ffmpeg::memory(facts)
+        .saturating_add(pict_rs_media::preview_memory(&frame_facts(facts)))
+        .saturating_add(file_size.saturating_mul(2))
+}
+
+/// What a frame of the clip will be, before there is one.
+pub(crate) fn frame_facts(facts: &Facts) -> Facts {
+    Facts {
+        format: Format::Png,
+        stored_width: facts.width(),
+        stored_height: facts.height(),
+        orientation: pict_rs_media::Orientation::Normal,
+        frames: 1,
+        duration_ms: None,
+        buffered: false,
+        lossless: true,
+        ..facts.clone()
+    }
+}
+
+/// Writes a clip without its metadata, and without its sound unless that is allowed; coded anew
+/// if the settings want another coding. Blocks.
+///
+/// # Errors
+/// [`ErrorCode::ProgramMissing`], [`ErrorCode::MediaDamaged`], the limits.
+pub(crate) fn write(
+    ctx: &Context,
+    source: &[u8],
+    limits: &Limits,
+    control: &Control,
+) -> Result<Written> {
+    let clip = pict_rs_media::clip(source)?;
+    let bytes = {
+        let work = Work::new(ctx, source)?;
+        work.ffmpeg()
+            .write(&clip, &ctx.config.media.video, control)?
+    };
+    // What was written is asked, not guessed.
+    let written = pict_rs_media::clip(&bytes)?;
+    if !ctx.config.media.video.allow_audio && written.audio.is_some() {
+        return Err(Error::Internal {
+            code: ErrorCode::MediaFailed,
+            message: "ffmpeg has kept the sound of a clip".to_owned(),
+            source: None,
+        });
+    }
+    let (frame, facts) = picture(ctx, &bytes, &written, None, control)?;
+    // The container may have lied about what its frames are like.
+    let frame_limits = Limits {
+        max_file_size: u64::MAX,
+        ..*limits
+    };
+    limits::check(&facts, 0, &frame_limits)?;
+    let blurhash = pict_rs_media::blurhash(&frame, &facts, control)?;
+    Ok(Written {
+        bytes,
+        facts: written.facts,
+        blurhash,
+    })
+}
+
+/// A frame of a clip: the one at `at` milliseconds, or the one that stands for it. Blocks.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] for a time beyond its end, [`ErrorCode::ProgramMissing`],
+/// [`ErrorCode::MediaDamaged`].
+pub(crate) fn frame(
+    ctx: &Arc<Context>,
+    source: &[u8],
+    at: Option<u64>,
+    control: &Control,
+) -> Result<(Vec<u8>, Facts)> {
+    let clip = pict_rs_media::clip(source)?;
+    let duration = clip.facts.duration_ms.unwrap_or(0);
+    if let Some(at) = at.filter(|at| *at > duration) {
+        let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
+        return Err(Error::user(
+            ErrorCode::InvalidQuery,
+            format!(
+                "time={} is beyond the end of the video, whose duration is {} seconds",
+                seconds(at),
+                seconds(duration)
+            ),
+        ));
+    }
+    picture(ctx, source, &clip, at, control)
+}
+
+fn picture(
+    ctx: &Context,
+    source: &[u8],
+    clip: &Clip,
+    at: Option<u64>,
+    control: &Control,
+) -> Result<(Vec<u8>, Facts)> {
+    let work = Work::new(ctx, source)?;
+    let frame = work.ffmpeg().frame(clip, at, control)?;
+    let facts = pict_rs_media::inspect(&frame)?;
+    Ok((frame, facts))
+}
+
+/// A folder with a clip in it, and who works on it.
+struct Work<'a> {
+    program: &'a std::path::Path,
+    folder: TempDir,
+    time: Duration,
+}
+
+impl<'a> Work<'a> {
+    fn new(ctx: &'a Context, source: &[u8]) -> Result<Self> {
+        let program = ctx.helpers.need(Helper::Ffmpeg)?;
+        let folder = folder(ctx)?;
+        fs::write(folder.path().join(ffmpeg::CLIP), source).map_err(|e| {
+            Error::internal(ErrorCode::FileIoError, "cannot hand a clip to ffmpeg", e)
+        })?;
+        Ok(Self {
+            program,
+            folder,
+            time: ctx.config.media.process_timeout.duration(),
+        })
+    }
+
+    fn ffmpeg(&self) -> Ffmpeg<'_> {
+        Ffmpeg {
+            program: self.program,
+            folder: self.folder.path(),
+            time: self.time,
+        }
+    }
+}
+
+/// A folder for one program, removed when it is dropped or, after a crash, at the next start.
+pub(crate) fn folder(ctx: &Context) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("helper-")
+        .tempdir_in(ctx.store.spool_folder())
+        .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot make a helper's folder", e))
+}
