@@ -38,6 +38,8 @@ mod internal;
 mod jxl;
 /// The calls of Lemmy, one by one.
 mod lemmy;
+/// Formats that ImageMagick reads for us.
+mod magick;
 /// What Prometheus reads.
 mod metrics;
 /// A file that stands in for missing ones.

@@ -322,3 +322,40 @@ fn flags_of_an_older_version_are_harmless() {
         .success()
         .stdout(has(&["old_repo.path", "valid"]));
 }
+
+#[test]
+fn doctor_tells_what_there_is_and_fails_for_what_is_broken() {
+    let launch = Launch::new().arguments(["doctor", "--json"]);
+    let output = launch.command().output().expect("runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let named = |list: &str, name: &str| {
+        let list = report[list].as_array().expect("a list");
+        let found = list.iter().find(|line| line["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name}")).clone()
+    };
+    assert_eq!(named("formats", "JPEG")["ok"], true);
+    assert_eq!(named("formats", "MP4")["ok"], false);
+    assert_eq!(named("formats", "MP4")["reason"], "needs ffmpeg");
+    assert_eq!(named("outputs", "webp")["ok"], true);
+    assert_eq!(named("programs", "ffmpeg")["path"], serde_json::Value::Null);
+    assert!(named("folders", "files")["free_bytes"].is_u64());
+    assert!(report["warnings"].to_string().contains("ffmpeg"));
+    assert_eq!(report["problems"], serde_json::json!([]));
+    // Nothing was made by looking.
+    assert!(!launch.folder().join("data").exists());
+
+    let launch = Launch::new().arguments(["doctor"]);
+    std::fs::write(launch.folder().join("data"), "in the way").expect("written");
+    let output = launch.command().output().expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.contains("Problems") && text.contains("cannot be used"),
+        "{text}"
+    );
+}

@@ -24,7 +24,7 @@ fn the_health_in_detail_is_for_the_holder_of_a_key() {
     assert_eq!(health["programs"]["found"], serde_json::json!([]));
     assert_eq!(
         health["programs"]["missing"].as_array().map(Vec::len),
-        Some(3)
+        Some(2)
     );
     assert_eq!(health["jobs"]["waiting"], 0);
     assert_eq!(health["media"]["running"], 0);

@@ -45,6 +45,16 @@ pub const FOR_TESTS: [Program; 11] = [
         purpose: "a second opinion on whether metadata is really gone",
     },
     Program {
+        name: "ffmpeg",
+        package: "ffmpeg",
+        purpose: "makes the videos of the tests, and what the server makes of them",
+    },
+    Program {
+        name: "convert-im6.q16",
+        package: "imagemagick",
+        purpose: "makes PSD and JPEG 2000 files, and reads them for the server",
+    },
+    Program {
         name: "qemu-arm-static",
         package: "qemu-user-static",
         purpose: "runs the static binaries of other processors, in an empty root too",

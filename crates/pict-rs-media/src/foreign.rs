@@ -32,6 +32,11 @@ impl Foreign {
         Self::Arw,
     ];
 
+    /// Whether it is what a camera's sensor saw, so that no two programs make the same of it.
+    pub fn is_raw(self) -> bool {
+        matches!(self, Self::Dng | Self::Cr2 | Self::Nef | Self::Arw)
+    }
+
     /// Its name, for people.
     pub fn name(self) -> &'static str {
         match self {

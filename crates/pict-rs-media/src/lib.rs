@@ -7,6 +7,7 @@
 //! Start reading at [`inspect()`] (what is this file?), then [`clean()`] (drop metadata without
 //! re-encoding) and [`transform()`] (make a variant).
 
+mod build;
 mod clean;
 mod codec;
 mod colour;
@@ -26,6 +27,7 @@ mod resample;
 mod rows;
 mod transform;
 
+pub use build::{BuildFeature, build_features};
 pub use clean::{Cleaned, clean};
 pub use codec::video::{AudioCodec, Clip, VideoCodec, clip};
 pub use control::Control;

@@ -71,6 +71,12 @@ pub enum Command {
     CheckConfig,
     /// Print the merged configuration, secrets as ***, and exit
     PrintConfig,
+    /// Tell what this installation can and cannot do, and why; exits with 1 if something is wrong
+    Doctor {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

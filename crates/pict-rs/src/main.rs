@@ -4,6 +4,7 @@
 #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
 mod allocator;
 mod cli;
+mod doctor;
 mod http;
 mod load;
 mod log;
@@ -44,6 +45,19 @@ fn main() -> anyhow::Result<()> {
         Some(Command::PrintConfig) => {
             write!(std::io::stdout(), "{}", load::printable(&loaded.written)?)?;
             return Ok(());
+        }
+        Some(Command::Doctor { json }) => {
+            let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            let path = std::env::var_os("PATH");
+            let helpers = programs::find_all(&config.media, path.as_deref());
+            let report = doctor::Report::new(&config, &data, &helpers, &loaded.unknown);
+            let mut out = std::io::stdout();
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+            } else {
+                report.print(&mut out)?;
+            }
+            std::process::exit(i32::from(!report.is_sound()));
         }
         Some(Command::Run(_)) | None => {}
     }

@@ -41,7 +41,13 @@ pub(crate) fn convert(
         .env("MAGICK_TEMPORARY_PATH", folder)
         .env("OMP_NUM_THREADS", "1")
         .arg(format!("{}:source[0]", coder(what).to_lowercase()))
-        .args(["-auto-orient", "-define", "png:compression-level=1"])
+        .args([
+            "-auto-orient",
+            "-depth",
+            "8",
+            "-define",
+            "png:compression-level=1",
+        ])
         .arg(format!("png:{WRITTEN}"));
     let room = Room {
         // What it maps from its files counts as well.

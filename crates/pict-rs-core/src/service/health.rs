@@ -84,6 +84,28 @@ async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: Erro
     }
 }
 
+/// What can be said of a folder without using it.
+#[derive(Debug)]
+pub struct Look {
+    /// Whether it is there already; why it cannot be used.
+    pub usable: std::io::Result<bool>,
+    /// Of its file system.
+    pub space: Option<Space>,
+}
+
+/// Looks whether a folder can be used for database or files, by writing a nameless file to it or,
+/// as long as it is not there, to the nearest folder above. Blocks.
+pub fn look_at(folder: &Path) -> Look {
+    let above = folder.ancestors().find(|above| above.exists());
+    // A relative path begins where we are.
+    let above = above.filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    Look {
+        usable: tempfile::tempfile_in(above).map(|_| above == folder),
+        space: space(above),
+    }
+}
+
 fn space(folder: &Path) -> Option<Space> {
     let found = rustix::fs::statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::{self, Limits};
 use pict_rs_media::operation::Operation;
-use pict_rs_media::{Control, Facts, Format, Kind, Output, OutputFormat, clean, transform};
+use pict_rs_media::{
+    Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
+};
 
 use crate::context::{blocking, to_its_end};
 use crate::helper::{Helper, magick};
@@ -168,7 +170,8 @@ async fn prepare(
         Ok((turn, source, digest))
     })
     .await?;
-    let (turn, source) = converted(ctx, turn, source, query).await?;
+    let size = source.len() as u64;
+    let (turn, source, foreign) = converted(ctx, turn, source, query).await?;
     let (turn, source, facts, limits) = {
         let (query, config) = (query.clone(), ctx.config.media.clone());
         blocking(move || {
@@ -181,7 +184,7 @@ async fn prepare(
                 Kind::Video => config.video.limits(),
             };
             let limits = query.tighten(server);
-            limits::check(&facts, source.len() as u64, &limits)?;
+            limits::check(&facts, size, &limits)?;
             Ok((turn, source, facts, limits))
         })
         .await?
@@ -190,7 +193,7 @@ async fn prepare(
     if facts.kind() == Kind::Video {
         return film(ctx, turn, source, &facts, limits, digest).await;
     }
-    let plan = Plan::new(ctx, query, &facts);
+    let plan = Plan::new(ctx, query, &facts, foreign);
     let memory = plan.memory(&facts, source.len() as u64);
     let store = ctx.store.clone();
     let made = ctx
@@ -234,9 +237,9 @@ async fn converted(
     turn: Turn,
     source: Vec<u8>,
     query: &UploadQuery,
-) -> Result<(Turn, Vec<u8>)> {
+) -> Result<(Turn, Vec<u8>, Option<Foreign>)> {
     let Some(what) = pict_rs_media::foreign(&source) else {
-        return Ok((turn, source));
+        return Ok((turn, source, None));
     };
     query.check_kind(Kind::Image)?;
     let size = source.len() as u64;
@@ -251,7 +254,7 @@ async fn converted(
     };
     let png = ctx.media.run(turn, memory, work).await?;
     // Its turn is over with the program, and another one begins with the picture.
-    Ok((ctx.media.background_turn().await?, png))
+    Ok((ctx.media.background_turn().await?, png, Some(what)))
 }
 
 /// Takes a clip in.
@@ -295,7 +298,7 @@ struct Made {
 }
 
 impl Plan {
-    fn new(ctx: &Context, query: &UploadQuery, facts: &Facts) -> Self {
+    fn new(ctx: &Context, query: &UploadQuery, facts: &Facts, foreign: Option<Foreign>) -> Self {
         let media = &ctx.config.media;
         let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
         let wanted = match facts.kind() {
@@ -306,15 +309,20 @@ impl Plan {
                 .map(crate::config::AnimationFormat::output),
             Kind::Video => None,
         };
-        let own = own_format(facts);
+        let own = match foreign {
+            Some(foreign) if foreign.is_raw() => OutputFormat::Jpeg,
+            Some(_) => OutputFormat::Webp,
+            None => own_format(facts),
+        };
         let format = wanted.unwrap_or(own);
+        let is_kept = facts.format.is_kept() && foreign.is_none();
         let stays =
             wanted.is_none_or(|wanted| wanted.file_format(facts.is_animated()) == facts.format);
-        if stays && facts.format.is_kept() && !changes_anything(operations, facts) {
+        if stays && is_kept && !changes_anything(operations, facts) {
             return Self { convert: None };
         }
         let mut output = output(media, format, facts.is_animated());
-        if !facts.format.is_kept() && wanted.is_none() {
+        if !is_kept && wanted.is_none() {
             output.lossless = facts.lossless;
             // Nobody asked for it, so nobody should see it.
             output.quality = output.quality.or(Some(CONVERTED_QUALITY));

@@ -1,0 +1,26 @@
+//! What was decided when this crate was built, for whoever has to explain it.
+
+/// One such decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildFeature {
+    /// Its name, for people and programs.
+    pub name: &'static str,
+    /// Whether the better choice was made.
+    pub is_on: bool,
+    /// What it means, or how to get it.
+    pub detail: &'static str,
+}
+
+/// All of them.
+pub fn build_features() -> Vec<BuildFeature> {
+    let jpeg = BuildFeature {
+        name: "JPEG SIMD",
+        is_on: crate::JPEG_SIMD,
+        detail: if crate::JPEG_SIMD {
+            "assembled"
+        } else {
+            "JPEG is slower; on x86-64 install nasm and build again"
+        },
+    };
+    vec![jpeg]
+}

@@ -1,0 +1,275 @@
+//! `pict-rs doctor`: what this installation can and cannot do, and why. It looks and changes
+//! nothing, and may be asked while a server runs on the same data.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use pict_rs_core::Config;
+use pict_rs_core::helper::{self, Helper, Helpers};
+use pict_rs_core::service::health;
+use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
+use serde::Serialize;
+
+/// Everything there is to know.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    version: &'static str,
+    /// What is wrong: the server cannot do its work with it.
+    problems: Vec<String>,
+    /// What is probably not meant.
+    warnings: Vec<String>,
+    formats: Vec<Line>,
+    outputs: Vec<Line>,
+    engine: Vec<Line>,
+    programs: Vec<Program>,
+    folders: Vec<Folder>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    name: String,
+    ok: bool,
+    /// Why, or how.
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Program {
+    name: &'static str,
+    purpose: &'static str,
+    path: Option<String>,
+    version: Option<String>,
+    reason: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Folder {
+    name: &'static str,
+    path: String,
+    ok: bool,
+    reason: String,
+    free_bytes: Option<u64>,
+    total_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Looks at everything. `unknown` are names of settings that mean nothing.
+    pub fn new<'a>(
+        config: &Config,
+        data: &Path,
+        helpers: &Helpers,
+        unknown: impl IntoIterator<Item = &'a String>,
+    ) -> Self {
+        let mut report = Self {
+            version: env!("CARGO_PKG_VERSION"),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            formats: Vec::new(),
+            outputs: outputs(),
+            engine: engine(),
+            programs: Vec::new(),
+            folders: Vec::new(),
+        };
+        for helper in Helper::ALL {
+            report.program(config, helpers, helper);
+        }
+        report.formats = formats(config, helpers);
+        report.folder("database", &config.database_folder(data));
+        report.folder("files", &config.files_folder(data));
+        if let Some(folder) = &config.server.temporary_directory {
+            report.folder("temporary", folder);
+        }
+        let unknown = unknown
+            .into_iter()
+            .map(|name| format!("unknown setting: {name}"));
+        report.warnings.extend(unknown);
+        report.settings(config, helpers);
+        report
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn program(&mut self, config: &Config, helpers: &Helpers, helper: Helper) {
+        let name = helper.name();
+        let mut program = Program {
+            name,
+            purpose: helper.purpose(),
+            path: None,
+            version: None,
+            reason: String::new(),
+        };
+        match helpers.path(helper) {
+            Some(path) => {
+                program.path = Some(path.display().to_string());
+                match helper::version(helper, path) {
+                    Ok(version) => program.version = Some(version),
+                    Err(error) => {
+                        program.reason = format!("it does not run as {name} should: {error}");
+                        let problem = format!("{}: {}", path.display(), program.reason);
+                        self.problems.push(problem);
+                    }
+                }
+            }
+            None if config.media.helpers.0.iter().any(|used| used == name) => {
+                program.reason = format!("not on PATH (as {})", helper.files().join(", "));
+            }
+            None => "not named in media.helpers".clone_into(&mut program.reason),
+        }
+        self.programs.push(program);
+    }
+
+    fn folder(&mut self, name: &'static str, path: &Path) {
+        let found = health::look_at(path);
+        let reason = match &found.usable {
+            Ok(true) => "can be written to".to_owned(),
+            Ok(false) => "is not there yet and will be made".to_owned(),
+            Err(error) => format!("cannot be used: {error}"),
+        };
+        let ok = found.usable.is_ok();
+        if !ok {
+            self.problems
+                .push(format!("{name}: {} {reason}", path.display()));
+        }
+        if found.space.is_some_and(|space| space.free < LITTLE) {
+            self.warnings.push(format!(
+                "{name}: less than {} MiB are free in {}",
+                LITTLE >> 20,
+                path.display()
+            ));
+        }
+        self.folders.push(Folder {
+            name,
+            path: path.display().to_string(),
+            ok,
+            reason,
+            free_bytes: found.space.map(|space| space.free),
+            total_bytes: found.space.map(|space| space.total),
+        });
+    }
+
+    fn settings(&mut self, config: &Config, helpers: &Helpers) {
+        if config.server.danger_dummy_mode {
+            self.warnings
+                .push("server.danger_dummy_mode is on: anything is accepted".to_owned());
+        }
+        if config.server.api_keys().next().is_none() {
+            self.warnings
+                .push("server.api_key is not set: /internal is closed".to_owned());
+        }
+        if config.media.video.enable && helpers.path(Helper::Ffmpeg).is_none() {
+            self.warnings.push(
+                "media.video.enable is true and there is no ffmpeg: videos are answered with 501"
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// For people.
+    ///
+    /// # Errors
+    /// When `out` cannot be written to.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "pict-rs {}", self.version)?;
+        for (title, lines) in [
+            ("Formats that are taken in", &self.formats),
+            ("Formats that are written", &self.outputs),
+            ("Engine", &self.engine),
+        ] {
+            writeln!(out, "\n{title}")?;
+            for line in lines {
+                let mark = if line.ok { "yes" } else { "no " };
+                writeln!(out, "  {mark} {:<18} {}", line.name, line.reason)?;
+            }
+        }
+        writeln!(out, "\nPrograms")?;
+        for program in &self.programs {
+            let mark = if program.version.is_some() {
+                "yes"
+            } else {
+                "no "
+            };
+            let version = program.version.as_deref().unwrap_or(&program.reason);
+            let path = program.path.as_deref().unwrap_or("-");
+            let (name, purpose) = (program.name, program.purpose);
+            writeln!(out, "  {mark} {name:<18} for {purpose}: {path}; {version}")?;
+        }
+        writeln!(out, "\nFolders")?;
+        for folder in &self.folders {
+            let mark = if folder.ok { "yes" } else { "no " };
+            let free = folder
+                .free_bytes
+                .map(|free| format!(", {} MiB free", free >> 20));
+            let (name, path, reason) = (folder.name, &folder.path, &folder.reason);
+            let free = free.unwrap_or_default();
+            writeln!(out, "  {mark} {name:<18} {path} {reason}{free}")?;
+        }
+        for (title, lines) in [("Warnings", &self.warnings), ("Problems", &self.problems)] {
+            if !lines.is_empty() {
+                writeln!(out, "\n{title}")?;
+            }
+            for line in lines {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes below which a file system is nearly full.
+const LITTLE: u64 = 256 << 20;
+
+fn formats(config: &Config, helpers: &Helpers) -> Vec<Line> {
+    let has = |helper| helpers.path(helper).is_some();
+    let of = |format: Format| {
+        let (ok, reason) = match format.kind() {
+            _ if !format.is_readable() => (false, "not in this build"),
+            Kind::Video if !config.media.video.enable => (false, "media.video.enable is false"),
+            Kind::Video if !has(Helper::Ffmpeg) => (false, "needs ffmpeg"),
+            Kind::Video => (true, "by ffmpeg"),
+            _ if format.is_kept() => (true, ""),
+            _ => (true, "stored converted"),
+        };
+        Line {
+            name: format.to_string(),
+            ok,
+            reason: reason.to_owned(),
+        }
+    };
+    let foreign = |what: Foreign| Line {
+        name: what.name().to_owned(),
+        ok: has(Helper::Magick),
+        reason: if has(Helper::Magick) {
+            "by ImageMagick, if it was built with this format; stored converted".to_owned()
+        } else {
+            "needs ImageMagick".to_owned()
+        },
+    };
+    let others = Foreign::ALL.into_iter().map(foreign);
+    Format::all().map(of).chain(others).collect()
+}
+
+fn outputs() -> Vec<Line> {
+    let of = |format: OutputFormat| Line {
+        name: format.extension().to_owned(),
+        ok: format.is_writable(),
+        reason: if format.is_writable() {
+            String::new()
+        } else {
+            "not in this build".to_owned()
+        },
+    };
+    OutputFormat::ALL.map(of).into()
+}
+
+fn engine() -> Vec<Line> {
+    let features = pict_rs_media::build_features().into_iter();
+    let of = |feature: pict_rs_media::BuildFeature| Line {
+        name: feature.name.to_owned(),
+        ok: feature.is_on,
+        reason: feature.detail.to_owned(),
+    };
+    features.map(of).collect()
+}
