@@ -24,6 +24,8 @@ mod dummy;
 mod errors;
 /// Copies of the database, and life with a copy.
 mod export;
+/// Formats that are taken in and stored as others.
+mod foreign;
 /// Looking through everything there is.
 mod hashes;
 /// How the server is, and what it takes.

@@ -4,6 +4,7 @@ pub(crate) mod avif;
 pub(crate) mod blend;
 pub(crate) mod difference;
 pub(crate) mod exif;
+pub(crate) mod foreign;
 pub(crate) mod gif;
 pub(crate) mod heif;
 pub(crate) mod jpeg;

@@ -90,10 +90,10 @@ const TABLE: [Row; 17] = [
     Row { format: Format::Mp4, name: "MP4", extension: "mp4", mime: "video/mp4", kind: Kind::Video, readable: true },
     Row { format: Format::Webm, name: "WebM", extension: "webm", mime: "video/webm", kind: Kind::Video, readable: true },
     Row { format: Format::Heif, name: "HEIF", extension: "heic", mime: "image/heic", kind: Kind::Image, readable: cfg!(feature = "heic") },
-    Row { format: Format::Tiff, name: "TIFF", extension: "tiff", mime: "image/tiff", kind: Kind::Image, readable: false },
-    Row { format: Format::Bmp, name: "BMP", extension: "bmp", mime: "image/bmp", kind: Kind::Image, readable: false },
-    Row { format: Format::Ico, name: "ICO", extension: "ico", mime: "image/vnd.microsoft.icon", kind: Kind::Image, readable: false },
-    Row { format: Format::Qoi, name: "QOI", extension: "qoi", mime: "image/qoi", kind: Kind::Image, readable: false },
+    Row { format: Format::Tiff, name: "TIFF", extension: "tiff", mime: "image/tiff", kind: Kind::Image, readable: true },
+    Row { format: Format::Bmp, name: "BMP", extension: "bmp", mime: "image/bmp", kind: Kind::Image, readable: true },
+    Row { format: Format::Ico, name: "ICO", extension: "ico", mime: "image/vnd.microsoft.icon", kind: Kind::Image, readable: true },
+    Row { format: Format::Qoi, name: "QOI", extension: "qoi", mime: "image/qoi", kind: Kind::Image, readable: true },
     Row { format: Format::Svg, name: "SVG", extension: "svg", mime: "image/svg+xml", kind: Kind::Image, readable: false },
 ];
 

@@ -21,6 +21,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Jxl => codec::jxl::inspect(source),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source),
+        Detected::Foreign(format) => codec::foreign::inspect(source, format),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
@@ -45,6 +46,7 @@ enum Detected {
     Jxl,
     Video,
     Heif,
+    Foreign(Format),
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -81,12 +83,10 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if codec::video::is_mp4(source) || codec::video::is_webm(source) {
         return Some(Detected::Video);
     }
-    const OTHERS: [(&[u8], &str); 6] = [
-        (b"II*\0", "TIFF"),
-        (b"MM\0*", "TIFF"),
-        (b"BM", "BMP"),
-        (b"qoif", "QOI"),
-        (b"\0\0\x01\0", "ICO"),
+    if let Some(format) = codec::foreign::detect(source) {
+        return Some(Detected::Foreign(format));
+    }
+    const OTHERS: [(&[u8], &str); 1] = [
         (b"%PDF-", "PDF"),
     ];
     let (_, name) = OTHERS.iter().find(|(magic, _)| starts(magic))?;
@@ -101,10 +101,7 @@ mod tests {
     fn refusals_say_what_the_file_is() {
         assert!(matches!(inspect(b""), Err(Error::Empty)));
         assert!(matches!(inspect(b"hello, world"), Err(Error::Unrecognised)));
-        let message = inspect(b"II*\0....").expect_err("not readable").to_string();
-        assert!(
-            message.starts_with("TIFF files cannot be read"),
-            "{message}"
-        );
+        let message = inspect(b"%PDF-1.7").expect_err("not readable").to_string();
+        assert!(message.starts_with("PDF files cannot be read"), "{message}");
     }
 }

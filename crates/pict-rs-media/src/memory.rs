@@ -116,6 +116,9 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
         // The pixels, and a second form of them inside the decoder (alpha or lossless).
         Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
+        // The samples as the library decodes them and as it hands them out, maybe floats.
+        Format::Tiff if facts.bits > 8 => pixels * 40,
+        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => pixels * 12 + row * 4,
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,

@@ -8,7 +8,9 @@ use crate::Orientation;
 
 /// EXIF 2.32, table 4.
 const ORIENTATION: u16 = 0x0112;
+const BYTE: u16 = 1;
 const SHORT: u16 = 3;
+const LONG: u16 = 4;
 
 /// The orientation named in a TIFF structure (`II*\0…` or `MM\0*…`). A leading `Exif\0\0`, which
 /// some programs wrongly write into PNG and WebP, is skipped.
@@ -18,6 +20,25 @@ pub(crate) fn orientation(tiff: &[u8]) -> Orientation {
 }
 
 fn find(tiff: &[u8]) -> Option<u16> {
+    let (reader, entry) = entry(tiff, ORIENTATION)?;
+    (reader.u16(entry + 2)? == SHORT && reader.u32(entry + 4)? == 1)
+        .then(|| reader.u16(entry + 8))?
+}
+
+/// The first value of a tag in the first directory, when it is a small or a large whole number
+/// that stands in the directory itself.
+pub(crate) fn number(tiff: &[u8], tag: u16) -> Option<u32> {
+    let (reader, entry) = entry(tiff, tag)?;
+    match (reader.u16(entry + 2)?, reader.u32(entry + 4)?) {
+        (BYTE, 1..=4) => reader.bytes.get(entry + 8).copied().map(u32::from),
+        (SHORT, 1..=2) => reader.u16(entry + 8).map(u32::from),
+        (LONG, 1) => reader.u32(entry + 8),
+        _ => None,
+    }
+}
+
+/// Where the entry of a tag stands in the first directory.
+fn entry(tiff: &[u8], tag: u16) -> Option<(Reader<'_>, usize)> {
     let reader = Reader {
         big_endian: match tiff.get(..4)? {
             b"II*\0" => false,
@@ -31,9 +52,8 @@ fn find(tiff: &[u8]) -> Option<u16> {
     // Not sorted in every file, although they should be.
     let entry = (0..entries)
         .map_while(|n| directory.checked_add(2 + n * 12))
-        .find(|at| reader.u16(*at) == Some(ORIENTATION))?;
-    (reader.u16(entry + 2)? == SHORT && reader.u32(entry + 4)? == 1)
-        .then(|| reader.u16(entry + 8))?
+        .find(|at| reader.u16(*at) == Some(tag))?;
+    Some((reader, entry))
 }
 
 struct Reader<'a> {

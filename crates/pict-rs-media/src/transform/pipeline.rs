@@ -106,6 +106,7 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
         Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
         Format::Heif => (codec::heif::icc(source), codec::heif::cicp(source)),
+        Format::Tiff | Format::Ico => (codec::foreign::icc(source, facts.format), None),
         _ => (None, None),
     };
     Conversion::of(&Colours::told(icc, code.map(Code::from)))
@@ -126,6 +127,9 @@ pub(crate) fn decode(
         Format::Webp => codec::webp::decode(source, facts, control, sink),
         Format::Heif => codec::heif::decode(source, facts, control, sink),
         Format::Jxl if !facts.is_animated() => codec::jxl::decode(source, facts, control, sink),
+        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
+            codec::foreign::decode(source, facts, control, sink)
+        }
         _ => {
             let link = Link::new();
             let mut first = Unroll::new(&link, true, sink);

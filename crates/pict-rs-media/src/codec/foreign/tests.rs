@@ -1,0 +1,259 @@
+//! Files are written by the `image` crate, where it can.
+
+use image::{DynamicImage, ImageFormat, Rgb, Rgba};
+
+use super::*;
+use crate::codec::testing::{Collect, Picture};
+use crate::inspect;
+
+fn decoded(file: &[u8]) -> Result<Picture> {
+    let facts = inspect(file)?;
+    let mut sink = Collect::default();
+    decode(file, &facts, &Control::new(), &mut sink)?;
+    Ok(sink.picture())
+}
+
+fn written(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, format).expect("writes");
+    file.into_inner()
+}
+
+fn rgb(width: u32, height: u32) -> DynamicImage {
+    image::RgbImage::from_fn(width, height, |x, y| {
+        Rgb([(x * 5) as u8, (y * 9) as u8, 77])
+    })
+    .into()
+}
+
+fn rgba(width: u32, height: u32) -> DynamicImage {
+    let pixel = |x, y| Rgba([(x * 5) as u8, (y * 9) as u8, 77, (x * 3 + y + 1) as u8]);
+    image::RgbaImage::from_fn(width, height, pixel).into()
+}
+
+fn all() -> Vec<(DynamicImage, ImageFormat, Format)> {
+    let (rgb, rgba) = (rgb(23, 17), rgba(23, 17));
+    vec![
+        (rgb.clone(), ImageFormat::Bmp, Format::Bmp),
+        (rgba.clone(), ImageFormat::Bmp, Format::Bmp),
+        (rgb.clone(), ImageFormat::Qoi, Format::Qoi),
+        (rgba.clone(), ImageFormat::Qoi, Format::Qoi),
+        (rgb.clone(), ImageFormat::Tiff, Format::Tiff),
+        (rgba.clone(), ImageFormat::Tiff, Format::Tiff),
+        (rgba.clone(), ImageFormat::Ico, Format::Ico),
+        (rgb.to_luma8().into(), ImageFormat::Tiff, Format::Tiff),
+        (rgb.to_rgb16().into(), ImageFormat::Tiff, Format::Tiff),
+        (rgba.to_rgba16().into(), ImageFormat::Tiff, Format::Tiff),
+        (rgb.to_luma16().into(), ImageFormat::Tiff, Format::Tiff),
+        (rgb.to_rgb32f().into(), ImageFormat::Tiff, Format::Tiff),
+    ]
+}
+
+#[test]
+fn every_format_is_recognised_and_read() {
+    for (image, written_as, format) in all() {
+        let file = written(&image, written_as);
+        let facts = inspect(&file).expect("is read");
+        let what = format!("{format} {:?}", image.color());
+        assert_eq!((facts.format, facts.frames), (format, 1), "{what}");
+        assert_eq!((facts.width(), facts.height()), (23, 17), "{what}");
+        assert_eq!(facts.has_alpha, image.color().has_alpha(), "{what}");
+        let deep = image.color().bytes_per_pixel() > 4;
+        assert_eq!(
+            facts.bits > 8,
+            deep || image.color() == ColorType::L16,
+            "{what}"
+        );
+        assert!(facts.lossless, "{what}");
+        let found = decoded(&file).expect("is read");
+        let expected: Vec<u16> = match found.shape.layout {
+            Layout::Gray8 => image
+                .to_luma8()
+                .into_raw()
+                .into_iter()
+                .map(u16::from)
+                .collect(),
+            Layout::Rgb8 => image
+                .to_rgb8()
+                .into_raw()
+                .into_iter()
+                .map(u16::from)
+                .collect(),
+            Layout::Rgba8 => image
+                .to_rgba8()
+                .into_raw()
+                .into_iter()
+                .map(u16::from)
+                .collect(),
+            Layout::Rgb16 => image.to_rgb16().into_raw(),
+            _ => image.to_rgba16().into_raw(),
+        };
+        assert!(found.samples == expected, "{what}");
+    }
+}
+
+#[test]
+fn what_looks_alike_is_not_taken_for_a_picture() {
+    assert_eq!(detect(b"BMW and other cars are not bitmaps"), None);
+    // A TGA file, and the beginning of nothing.
+    assert_eq!(detect(&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0]), None);
+    assert_eq!(detect(&[0, 0, 1, 0, 1, 0]), None);
+    assert_eq!(detect(b"II"), None);
+}
+
+/// The offset of the first directory of a little-endian TIFF, and where its entries start.
+fn entries(file: &[u8]) -> (usize, usize) {
+    assert_eq!(&file[..4], b"II*\0");
+    let at = u32::from_le_bytes(*file[4..].first_chunk().expect("long enough")) as usize;
+    (at + 2, usize::from(file[at]))
+}
+
+/// Rewrites the entry of one tag as another with a short value.
+fn replaced(file: &[u8], tag: u16, by: u16, value: u16) -> Vec<u8> {
+    let (start, count) = entries(file);
+    let mut file = file.to_vec();
+    for entry in file[start..start + count * 12].chunks_exact_mut(12) {
+        if entry[..2] == tag.to_le_bytes() {
+            let fields = [
+                &by.to_le_bytes()[..],
+                &[3, 0, 1, 0, 0, 0],
+                &value.to_le_bytes(),
+                &[0, 0],
+            ];
+            entry.copy_from_slice(&fields.concat());
+            return file;
+        }
+    }
+    panic!("there is no tag {tag}");
+}
+
+const X_RESOLUTION: u16 = 282;
+
+#[test]
+fn a_tiff_is_turned_as_it_says() {
+    let file = written(&rgb(23, 17), ImageFormat::Tiff);
+    let turned = replaced(&file, X_RESOLUTION, 274, 6);
+    let facts = inspect(&turned).expect("is read");
+    assert_eq!(facts.orientation, Orientation::Rotate90);
+    assert_eq!((facts.width(), facts.height()), (17, 23));
+}
+
+#[test]
+fn the_preview_of_a_raw_file_is_not_taken_for_the_picture() {
+    let file = written(&rgb(23, 17), ImageFormat::Tiff);
+    for (tag, value) in [(SUBFILE, 1), (DNG_VERSION, 1)] {
+        let raw = replaced(&file, X_RESOLUTION, tag, value);
+        let error = inspect(&raw).expect_err("is refused").to_string();
+        assert!(error.starts_with("raw files"), "{error}");
+    }
+    let reversed = replaced(&file, X_RESOLUTION, FILL_ORDER, 2);
+    let error = inspect(&reversed).expect_err("is refused").to_string();
+    assert!(error.contains("reversed bits"), "{error}");
+    let other = replaced(&file, X_RESOLUTION, SUBFILE, 2);
+    inspect(&other).expect("a page is no preview");
+}
+
+#[test]
+fn colours_multiplied_by_alpha_are_divided() {
+    let mut pixel = [50_u8, 100, 0, 100];
+    divide_by_alpha(&mut pixel);
+    assert_eq!(pixel, [128, 255, 0, 100]);
+    let mut nothing = [9_u16, 9, 9, 0];
+    divide_by_alpha(&mut nothing);
+    assert_eq!(nothing, [0; 4]);
+    let mut wide = [30_000_u16, 65_535, 1, 60_000];
+    divide_by_alpha(&mut wide);
+    assert_eq!(wide, [32_768, 65_535, 1, 60_000]);
+}
+
+/// An icon of these pictures, each a PNG.
+fn icon(kind: u8, pictures: &[DynamicImage], hot_spot: u16) -> Vec<u8> {
+    let files: Vec<_> = pictures
+        .iter()
+        .map(|image| written(image, ImageFormat::Png))
+        .collect();
+    let mut icon = vec![0, 0, kind, 0, files.len() as u8, 0];
+    let mut start = header_and_entries(files.len());
+    for (image, file) in pictures.iter().zip(&files) {
+        icon.extend([image.width() as u8, image.height() as u8, 0, 0]);
+        icon.extend(hot_spot.to_le_bytes());
+        icon.extend(hot_spot.to_le_bytes());
+        icon.extend((file.len() as u32).to_le_bytes());
+        icon.extend((start as u32).to_le_bytes());
+        start += file.len();
+    }
+    icon.extend(files.concat());
+    icon
+}
+
+fn header_and_entries(count: usize) -> usize {
+    6 + 16 * count
+}
+
+#[test]
+fn the_largest_picture_of_an_icon_or_a_cursor_is_shown() {
+    let pictures = [rgba(16, 16), rgba(48, 40), rgb(32, 32)];
+    for (kind, hot_spot) in [(1, 32), (2, 600)] {
+        let file = icon(kind, &pictures, hot_spot);
+        let facts = inspect(&file).expect("is read");
+        assert_eq!(
+            (facts.format, facts.width(), facts.height()),
+            (Format::Ico, 48, 40)
+        );
+        let found = decoded(&file).expect("is read");
+        let expected = pictures[1].to_rgba8().into_raw();
+        assert!(
+            found
+                .samples
+                .into_iter()
+                .eq(expected.into_iter().map(u16::from))
+        );
+    }
+    // A PNG in an icon need not have alpha.
+    let opaque = icon(1, &[rgb(200, 256)], 24);
+    assert!(!inspect(&opaque).expect("is read").has_alpha);
+    decoded(&opaque).expect("is read");
+}
+
+#[test]
+fn damage_is_refused_and_never_panics() {
+    for (image, written_as, format) in all() {
+        let file = written(&image, written_as);
+        for end in (0..file.len()).step_by(7) {
+            let _ = decoded_small(&file[..end]);
+        }
+        let step = (file.len() / 300).max(1);
+        for at in (0..file.len()).step_by(step).chain(0..200) {
+            for value in [0, 0xff, file[at] ^ 0x10] {
+                let mut damaged = file.clone();
+                damaged[at] = value;
+                let _ = decoded_small(&damaged);
+            }
+        }
+        let half = &file[..file.len() / 2];
+        let result = decoded_small(half);
+        assert!(result.is_err() || format == Format::Bmp, "{format}");
+    }
+}
+
+/// As limits would: what says that it is huge is not decoded.
+fn decoded_small(file: &[u8]) -> Result<()> {
+    let facts = inspect(file)?;
+    if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 100_000 {
+        return Ok(());
+    }
+    let mut sink = Collect::default();
+    crate::transform::pipeline::decode(file, &facts, 1, &Control::new(), &mut sink)
+}
+
+#[test]
+fn a_cancelled_decode_stops() {
+    let control = Control::new();
+    control.cancel();
+    for (image, written_as, _) in all() {
+        let file = written(&image, written_as);
+        let facts = inspect(&file).expect("is read");
+        let result = decode(&file, &facts, &control, &mut Collect::default());
+        assert!(matches!(result, Err(Error::Cancelled)));
+    }
+}
