@@ -1,12 +1,13 @@
 //! Drops metadata without re-encoding: keeps what a decoder needs, loses the rest.
 //!
 //! A picture whose orientation is not normal is also turned, because the orientation itself
-//! is metadata. That is done without loss where the codec can, else at high quality.
+//! is metadata. That is done without loss where the codec can, else at high quality. The
+//! exception are formats that turn as part of the picture.
 
 use std::borrow::Cow;
 
 use crate::{
-    Control, Error, Facts, Format, Result, codec,
+    Control, Error, Facts, Format, Orientation, Result, codec,
     colour::Flatten,
     inspect,
     transform::{
@@ -22,7 +23,8 @@ use crate::{
 pub struct Cleaned<'a> {
     /// The pieces, in order.
     pub pieces: Vec<Cow<'a, [u8]>>,
-    /// The facts of the cleaned file; its orientation is always normal.
+    /// The facts of the cleaned file; its orientation is normal unless the format has it as part
+    /// of the picture (AVIF).
     pub facts: Facts,
 }
 
@@ -35,7 +37,7 @@ pub struct Cleaned<'a> {
 /// build cannot clean; [`Error::Cancelled`] through `control`.
 pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
     control.check()?;
-    if facts.orientation != crate::Orientation::Normal {
+    if is_turned(facts) {
         return turned(source, facts, control);
     }
     let pieces = match facts.format {
@@ -44,12 +46,20 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
         Format::Gif => codec::gif::clean(source, facts)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts)?,
         Format::Jxl => codec::jxl::clean(source, facts)?,
+        Format::Avif | Format::AvifAnimation => codec::avif::clean(source)?,
         other => return Err(cannot_clean(other)),
     };
     Ok(Cleaned {
         pieces,
         facts: facts.clone(),
     })
+}
+
+/// Whether cleaning a file means to turn its picture. How an AVIF is turned is no metadata but
+/// part of the picture, and every viewer looks at it.
+pub(crate) fn is_turned(facts: &Facts) -> bool {
+    let apart = matches!(facts.format, Format::Avif | Format::AvifAnimation);
+    facts.orientation != Orientation::Normal && !apart
 }
 
 fn cannot_clean(format: Format) -> Error {

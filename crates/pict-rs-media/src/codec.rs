@@ -2,6 +2,7 @@
 
 pub(crate) mod avif;
 pub(crate) mod blend;
+pub(crate) mod bmff;
 pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod foreign;

@@ -1,6 +1,9 @@
 //! How a caller stops work that is under way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::{Error, Result};
 
@@ -8,7 +11,7 @@ use crate::{Error, Result};
 /// The engine looks at it every few rows and at every frame.
 #[derive(Debug, Default)]
 pub struct Control {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Control {
@@ -20,6 +23,11 @@ impl Control {
     /// Asks the work to stop soon with [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// The same word for a decoder that looks at it by itself.
+    pub(crate) fn token(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
     }
 
     /// # Errors

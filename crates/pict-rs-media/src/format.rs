@@ -79,10 +79,10 @@ struct Row {
 #[rustfmt::skip]
 const TABLE: [Row; 17] = [
     Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: true },
-    Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: false },
+    Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: true },
     Row { format: Format::Gif, name: "GIF", extension: "gif", mime: "image/gif", kind: Kind::Animation, readable: true },
     Row { format: Format::WebpAnimation, name: "animated WebP", extension: "webp", mime: "image/webp", kind: Kind::Animation, readable: true },
-    Row { format: Format::Avif, name: "AVIF", extension: "avif", mime: "image/avif", kind: Kind::Image, readable: false },
+    Row { format: Format::Avif, name: "AVIF", extension: "avif", mime: "image/avif", kind: Kind::Image, readable: true },
     Row { format: Format::Jpeg, name: "JPEG", extension: "jpeg", mime: "image/jpeg", kind: Kind::Image, readable: true },
     Row { format: Format::Jxl, name: "JPEG XL", extension: "jxl", mime: "image/jxl", kind: Kind::Image, readable: true },
     Row { format: Format::Png, name: "PNG", extension: "png", mime: "image/png", kind: Kind::Image, readable: true },

@@ -22,6 +22,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source),
         Detected::Foreign(format) => codec::foreign::inspect(source, format),
+        Detected::Avif => codec::avif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
@@ -47,6 +48,7 @@ enum Detected {
     Video,
     Heif,
     Foreign(Format),
+    Avif,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -74,9 +76,12 @@ fn detect(source: &[u8]) -> Option<Detected> {
         return Some(Detected::Jxl);
     }
     if at(4, b"ftyp") {
+        if codec::avif::recognise(source) {
+            return Some(Detected::Avif);
+        }
         return Some(match codec::heif::coding(source) {
             Some(Coding::Hevc) => Detected::Heif,
-            Some(Coding::Av1) => Detected::Other("AVIF"),
+            Some(Coding::Av1) => Detected::Avif,
             None => Detected::Video,
         });
     }
@@ -86,11 +91,7 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if let Some(format) = codec::foreign::detect(source) {
         return Some(Detected::Foreign(format));
     }
-    const OTHERS: [(&[u8], &str); 1] = [
-        (b"%PDF-", "PDF"),
-    ];
-    let (_, name) = OTHERS.iter().find(|(magic, _)| starts(magic))?;
-    Some(Detected::Other(name))
+    starts(b"%PDF-").then_some(Detected::Other("PDF"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::{
     ColourModel, Facts, Format, Orientation, Output, OutputFormat,
+    clean::is_turned,
     operation::Operation,
     transform::{
         keeps_depth,
@@ -33,7 +34,7 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
 /// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean()) needs beside
 /// the source.
 pub fn clean_memory(facts: &Facts) -> u64 {
-    if facts.orientation == Orientation::Normal {
+    if !is_turned(facts) {
         return FIXED;
     }
     let pixels = pixels(facts);
@@ -116,6 +117,7 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
         // The pixels, and a second form of them inside the decoder (alpha or lossless).
         Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
+        Format::Avif | Format::AvifAnimation => pixels * avif_bytes(facts),
         // The samples as the library decodes them and as it hands them out, maybe floats.
         Format::Tiff if facts.bits > 8 => pixels * 40,
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => pixels * 12 + row * 4,
@@ -128,6 +130,11 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32,
         _ => row * 32,
     }
+}
+
+/// Bytes per pixel of an AVIF decoder.
+fn avif_bytes(_facts: &Facts) -> u64 {
+    20
 }
 
 /// The sums of each resample: as many rows as its kernel reaches over output rows, in floats.

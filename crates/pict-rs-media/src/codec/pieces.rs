@@ -29,6 +29,12 @@ impl<'a> Pieces<'a> {
         self.pending = range;
     }
 
+    /// Takes bytes that live longer than the work.
+    pub(crate) fn borrow(&mut self, bytes: &'a [u8]) {
+        self.flush();
+        self.done.push(Cow::Borrowed(bytes));
+    }
+
     /// Takes bytes that are not in the source.
     pub(crate) fn own(&mut self, bytes: Vec<u8>) {
         self.flush();

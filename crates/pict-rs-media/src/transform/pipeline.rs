@@ -105,6 +105,9 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Jpeg => (codec::jpeg::icc(source), None),
         Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
         Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
+        Format::Avif | Format::AvifAnimation => {
+            (codec::avif::icc(source), codec::avif::cicp(source))
+        }
         Format::Heif => (codec::heif::icc(source), codec::heif::cicp(source)),
         Format::Tiff | Format::Ico => (codec::foreign::icc(source, facts.format), None),
         _ => (None, None),
@@ -130,6 +133,7 @@ pub(crate) fn decode(
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
             codec::foreign::decode(source, facts, control, sink)
         }
+        Format::Avif => codec::avif::decode(source, facts, control, sink),
         _ => {
             let link = Link::new();
             let mut first = Unroll::new(&link, true, sink);
@@ -149,6 +153,7 @@ fn decode_canvases(
         Format::Gif => codec::gif::decode_animation(source, facts, control, sink),
         Format::WebpAnimation => codec::webp::decode_animation(source, facts, control, sink),
         Format::Jxl => codec::jxl::decode_animation(source, facts, control, sink),
+        Format::AvifAnimation => codec::avif::decode_animation(source, facts, control, sink),
         other => Err(Error::Unsupported(format!(
             "{other} files cannot be decoded by this build"
         ))),

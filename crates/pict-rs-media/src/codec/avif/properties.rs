@@ -1,0 +1,218 @@
+//! What properties say of a picture: how it is coded, coloured, cut and turned. Items have them
+//! one by one, tracks have them in their sample entry; both look the same.
+
+use crate::{
+    Orientation,
+    codec::bmff::{BoxRef, Fields},
+};
+
+/// Colour code points of ITU-T H.273.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Nclx {
+    pub(super) primaries: u16,
+    pub(super) transfer: u16,
+    pub(super) matrix: u16,
+    pub(super) full_range: bool,
+}
+
+/// How the samples are coded (`av1C`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Coding {
+    pub(super) bits: u8,
+    pub(super) monochrome: bool,
+}
+
+/// The part of the coded picture that is to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) x: u32,
+    pub(super) y: u32,
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Properties<'a> {
+    pub(super) size: Option<(u32, u32)>,
+    pub(super) coding: Option<Coding>,
+    pub(super) nclx: Option<Nclx>,
+    pub(super) icc: Option<&'a [u8]>,
+    pub(super) aux_type: Option<&'a [u8]>,
+    clap: Option<&'a [u8]>,
+    /// Quarter turns against the clock.
+    quarters: u8,
+    /// 0: top and bottom change places; 1: left and right do.
+    mirror: Option<u8>,
+    /// Which operating point of a layered picture is to be decoded.
+    pub(super) operating_point: u8,
+    /// Which of its layers is to be shown, if not the best.
+    pub(super) layer: Option<u16>,
+}
+
+impl<'a> Properties<'a> {
+    /// Of two properties of one kind the first counts.
+    pub(super) fn read<'b>(boxes: impl Iterator<Item = &'b BoxRef<'a>>) -> Self
+    where
+        'a: 'b,
+    {
+        let mut known = Self::default();
+        for each in boxes {
+            known.add(each);
+        }
+        known
+    }
+
+    /// Damaged properties are as good as none.
+    fn add(&mut self, property: &BoxRef<'a>) -> Option<()> {
+        let body = property.body;
+        let mut fields = Fields { bytes: body };
+        match &property.kind {
+            b"ispe" if self.size.is_none() => {
+                fields.u32()?;
+                self.size = Some((fields.u32()?, fields.u32()?));
+            }
+            b"av1C" if self.coding.is_none() => {
+                let bits = *body.get(2)?;
+                self.coding = Some(Coding {
+                    bits: match (bits & 0x40 != 0, bits & 0x20 != 0) {
+                        (false, _) => 8,
+                        (true, false) => 10,
+                        (true, true) => 12,
+                    },
+                    monochrome: bits & 0x10 != 0,
+                });
+            }
+            b"colr" => match &fields.four()? {
+                b"nclx" if self.nclx.is_none() => {
+                    self.nclx = Some(Nclx {
+                        primaries: fields.u16()?,
+                        transfer: fields.u16()?,
+                        matrix: fields.u16()?,
+                        full_range: fields.u8()? & 0x80 != 0,
+                    });
+                }
+                b"prof" | b"rICC" if self.icc.is_none() => self.icc = Some(fields.bytes),
+                _ => {}
+            },
+            b"auxC" | b"auxi" => {
+                let name = body.get(4..)?;
+                let end = memchr::memchr(0, name).unwrap_or(name.len());
+                self.aux_type = Some(&name[..end]);
+            }
+            b"clap" => self.clap = Some(body),
+            b"irot" => self.quarters = fields.u8()? & 3,
+            b"imir" => self.mirror = Some(fields.u8()? & 1),
+            b"a1op" => self.operating_point = fields.u8()? & 31,
+            b"lsel" => self.layer = Some(fields.u16()?).filter(|layer| *layer != 0xffff),
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Whether it says that the picture is the alpha of another.
+    pub(super) fn is_alpha(&self) -> bool {
+        matches!(
+            self.aux_type,
+            Some(b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" | b"urn:mpeg:hevc:2015:auxid:1")
+        )
+    }
+
+    /// First the turn, then the mirror.
+    pub(super) fn orientation(&self) -> Orientation {
+        match (self.quarters, self.mirror) {
+            (0, None) => Orientation::Normal,
+            (1, None) => Orientation::Rotate270,
+            (2, None) => Orientation::Rotate180,
+            (_, None) => Orientation::Rotate90,
+            (0, Some(0)) | (2, Some(1)) => Orientation::FlipVertical,
+            (0, Some(_)) | (2, Some(_)) => Orientation::FlipHorizontal,
+            (1, Some(0)) | (3, Some(1)) => Orientation::Transpose,
+            (_, Some(_)) => Orientation::Transverse,
+        }
+    }
+
+    /// The window of a coded picture of that size. One that does not lie on whole pixels
+    /// inside of it is not looked at, as in browsers.
+    pub(super) fn window(&self, (width, height): (u32, u32)) -> Window {
+        self.clean_aperture(width, height).unwrap_or(Window {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        })
+    }
+
+    fn clean_aperture(&self, width: u32, height: u32) -> Option<Window> {
+        let mut fields = Fields { bytes: self.clap? };
+        let mut fraction = || {
+            let (over, under) = (fields.u32()? as i32, fields.u32()? as i32);
+            (under > 0).then_some((i64::from(over), i64::from(under)))
+        };
+        let (across, down) = (fraction()?, fraction()?);
+        let (right, below) = (fraction()?, fraction()?);
+        let (x, width) = cut(width, across, right)?;
+        let (y, height) = cut(height, down, below)?;
+        Some(Window {
+            x,
+            y,
+            width,
+            height,
+        })
+    }
+}
+
+/// Begin and length of what is left of `whole` when `length` is cut out, whose middle is
+/// `shift` after the middle of the whole.
+fn cut(whole: u32, length: (i64, i64), shift: (i64, i64)) -> Option<(u32, u32)> {
+    if length.0 % length.1 != 0 {
+        return None;
+    }
+    let length = length.0 / length.1;
+    // In units of 1 / (2 * shift.1): the begin is shift + (whole - length) / 2.
+    let begin = shift
+        .0
+        .checked_mul(2)?
+        .checked_add((i64::from(whole) - length).checked_mul(shift.1)?)?;
+    if begin % (shift.1 * 2) != 0 {
+        return None;
+    }
+    let begin = begin / (shift.1 * 2);
+    let inside = length > 0 && begin >= 0 && begin + length <= i64::from(whole);
+    inside.then_some((begin.try_into().ok()?, length.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apertures_lie_on_whole_pixels_inside_of_the_picture() {
+        assert_eq!(cut(100, (50, 1), (0, 1)), Some((25, 50)));
+        assert_eq!(cut(100, (50, 1), (-25, 1)), Some((0, 50)));
+        assert_eq!(cut(101, (100, 1), (1, 2)), Some((1, 100)));
+        assert_eq!(cut(100, (100, 2), (50, 2)), Some((50, 50)));
+        assert_eq!(cut(100, (51, 1), (0, 1)), None);
+        assert_eq!(cut(100, (50, 1), (26, 1)), None);
+        assert_eq!(cut(100, (0, 1), (0, 1)), None);
+        assert_eq!(cut(100, (101, 1), (0, 1)), None);
+        assert_eq!(cut(100, (7, 2), (0, 1)), None);
+        assert_eq!(cut(9, (1, 1), (4, 1)), Some((8, 1)));
+    }
+
+    #[test]
+    fn turn_and_mirror_make_all_eight_orientations() {
+        let mut seen = Vec::new();
+        for quarters in 0..4 {
+            for mirror in [None, Some(0), Some(1)] {
+                let properties = Properties {
+                    quarters,
+                    mirror,
+                    ..Properties::default()
+                };
+                seen.push(properties.orientation() as u8);
+            }
+        }
+        assert_eq!(seen, [1, 4, 2, 8, 5, 7, 3, 2, 4, 6, 7, 5]);
+    }
+}
