@@ -4,6 +4,8 @@
 mod audit;
 /// The best format for a client, and an answer in time.
 mod auto;
+/// AVIF files that come in.
+mod avif_in;
 /// Uploads and variants that are answered before they are made.
 mod background;
 /// Bytes that are not taken in again.

@@ -58,8 +58,14 @@ fn webp_seeds_break_no_promise() {
 }
 
 #[test]
+fn avif_seeds_break_no_promise() {
+    let formats = [Format::Avif, Format::AvifAnimation];
+    replay("avif", |seed| entry::picture(seed, &formats));
+}
+
+#[test]
 fn containers_of_every_format_break_no_promise() {
-    for target in ["jpeg", "png", "gif", "webp"] {
+    for target in ["jpeg", "png", "gif", "webp", "avif"] {
         replay(target, entry::container);
     }
 }

@@ -12,6 +12,8 @@ mod picture;
 mod planes;
 mod properties;
 mod read;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::borrow::Cow;

@@ -1,0 +1,371 @@
+//! The codec as the pipeline sees it, on small files that libavif wrote (`testdata`, all of one
+//! computed picture), whole, damaged and hostile.
+
+use std::ops::ControlFlow;
+
+use super::*;
+use crate::{
+    Control, Orientation,
+    codec::testing::{Collect, Picture as Pixels, picture},
+    rows::{AnimationShape, Canvas, CanvasSink, Layout},
+};
+
+const GRID: &[u8] = include_bytes!("../testdata/grid.avif");
+const HALF: &[u8] = include_bytes!("../testdata/420.avif");
+const DEEP: &[u8] = include_bytes!("../testdata/422-10.avif");
+const GRAY: &[u8] = include_bytes!("../testdata/gray.avif");
+const DEEP_GRAY: &[u8] = include_bytes!("../testdata/gray-12.avif");
+const IDENTITY: &[u8] = include_bytes!("../testdata/identity.avif");
+const PREMULTIPLIED: &[u8] = include_bytes!("../testdata/premultiplied.avif");
+const SEQUENCE: &[u8] = include_bytes!("../testdata/sequence.avif");
+
+const STILLS: [&[u8]; 7] = [GRID, HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, PREMULTIPLIED];
+
+/// An animation, as canvases.
+#[derive(Debug, Default, PartialEq)]
+struct Film {
+    shape: Option<AnimationShape>,
+    canvases: Vec<(Vec<u8>, u32)>,
+    ended: bool,
+}
+
+impl CanvasSink for Film {
+    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
+        self.shape = Some(shape);
+        Ok(())
+    }
+    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
+        self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
+        Ok(ControlFlow::Continue(()))
+    }
+    fn end(&mut self) -> Result<()> {
+        self.ended = true;
+        Ok(())
+    }
+}
+
+fn still(source: &[u8]) -> Result<Pixels> {
+    let facts = inspect(source)?;
+    let mut pixels = Collect::default();
+    decode(source, &facts, &Control::new(), &mut pixels)?;
+    Ok(pixels.picture())
+}
+
+fn film(source: &[u8]) -> Result<Film> {
+    let facts = inspect(source)?;
+    let mut film = Film::default();
+    decode_animation(source, &facts, &Control::new(), &mut film)?;
+    Ok(film)
+}
+
+/// Whatever can be decoded, unless it claims to be larger than any limit allows.
+fn anything(source: &[u8]) -> Result<()> {
+    let facts = inspect(source)?;
+    if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 20 {
+        return Ok(());
+    }
+    if facts.is_animated() {
+        film(source).map(drop)
+    } else {
+        still(source).map(drop)
+    }
+}
+
+#[test]
+fn facts_are_read_without_decoding() {
+    let check = |source, size, orientation, has_alpha, bits, colour| {
+        let facts = inspect(source).expect("whole");
+        assert_eq!((facts.stored_width, facts.stored_height), size);
+        assert_eq!(facts.orientation, orientation);
+        assert_eq!((facts.has_alpha, facts.bits), (has_alpha, bits));
+        assert_eq!(facts.colour, colour);
+        assert_eq!((facts.frames, facts.duration_ms), (1, None));
+        assert_eq!(facts.format, Format::Avif);
+    };
+    use ColourModel::{Gray, Rgb};
+    let (whole, normal) = ((129, 70), Orientation::Normal);
+    check(GRID, (128, 64), Orientation::Transverse, true, 8, Rgb);
+    check(HALF, whole, Orientation::Rotate90, false, 8, Rgb);
+    check(DEEP, whole, normal, false, 16, Rgb);
+    check(GRAY, (99, 50), normal, false, 8, Gray);
+    check(DEEP_GRAY, whole, normal, false, 16, Gray);
+    check(IDENTITY, whole, normal, false, 8, Rgb);
+    check(PREMULTIPLIED, whole, normal, true, 8, Rgb);
+
+    let facts = inspect(SEQUENCE).expect("whole");
+    assert_eq!(facts.format, Format::AvifAnimation);
+    assert_eq!((facts.stored_width, facts.stored_height), (80, 64));
+    assert_eq!((facts.frames, facts.duration_ms), (4, Some(240)));
+    assert!(facts.has_alpha);
+}
+
+#[test]
+fn pixels_are_those_of_the_picture() {
+    let check = |source, width, height, layout, most| {
+        let found = still(source).expect("whole");
+        let difference = found.difference(&picture(width, height, layout));
+        assert!(difference <= most, "{layout:?} {difference}");
+    };
+    check(IDENTITY, 129, 70, Layout::Rgb8, 0);
+    check(GRID, 128, 64, Layout::Rgba8, 10);
+    check(HALF, 129, 70, Layout::Rgb8, 10);
+    check(PREMULTIPLIED, 129, 70, Layout::Rgba8, 10);
+    check(DEEP, 129, 70, Layout::Rgb16, 10 * 257);
+}
+
+#[test]
+fn gray_pictures_are_gray_and_cut_to_their_aperture() {
+    let whole = picture(129, 70, Layout::Rgb8);
+    let cut = still(GRAY).expect("whole");
+    assert_eq!(cut.shape.layout, Layout::Gray8);
+    let deep = still(DEEP_GRAY).expect("whole");
+    assert_eq!(deep.shape.layout, Layout::Rgb16);
+    for (x, y) in [(0, 0), (98, 0), (50, 25), (98, 49)] {
+        let expected = whole.at(x + 10, y + 8)[0];
+        assert!(cut.at(x, y)[0].abs_diff(expected) <= 4, "{x} {y}");
+        let found = deep.at(x + 10, y + 8);
+        assert!(found[0].abs_diff(expected * 257) <= 4 * 257, "{x} {y}");
+        assert_eq!((found[0], found[0]), (found[1], found[2]));
+    }
+}
+
+#[test]
+fn a_sequence_is_canvases_with_their_delays() {
+    let film = film(SEQUENCE).expect("whole");
+    assert!(film.ended);
+    let shape = film.shape.expect("begun");
+    assert_eq!((shape.width, shape.height), (80, 64));
+    assert!(shape.has_alpha);
+    let delays: Vec<_> = film.canvases.iter().map(|(_, delay)| *delay).collect();
+    assert_eq!(delays, [40, 100, 70, 30]);
+    // Each frame is the picture, ten pixels further to the right.
+    let first = picture(80, 64, Layout::Rgba8);
+    for (frame, (rgba, _)) in film.canvases.iter().enumerate() {
+        for (x, y) in [(70, 10), (45, 60), (60, 30)] {
+            let expected = first.at((x + 80 - 10 * frame as u32) % 80, y);
+            let found = &rgba[(y as usize * 80 + x as usize) * 4..][..4];
+            for (found, expected) in found.iter().zip(expected) {
+                let difference = u16::from(*found).abs_diff(*expected);
+                assert!(difference <= 12, "{frame} {x} {y}: {difference}");
+            }
+        }
+    }
+}
+
+/// `SEQUENCE` with tables of sizes that end after `count` frames.
+fn shortened(count: u32) -> Vec<u8> {
+    let mut bytes = SEQUENCE.to_vec();
+    let places: Vec<_> = memchr::memmem::find_iter(SEQUENCE, b"stsz").collect();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        bytes[place + 12..place + 16].copy_from_slice(&count.to_be_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_sequence_of_one_frame_is_a_still() {
+    let bytes = shortened(1);
+    let facts = inspect(&bytes).expect("whole");
+    assert_eq!((facts.format, facts.frames), (Format::Avif, 1));
+    assert_eq!(facts.duration_ms, None);
+    let first = &film(SEQUENCE).expect("whole").canvases[0].0;
+    let found = still(&bytes).expect("whole").samples;
+    assert!(found.iter().zip(first).all(|(a, b)| *a == u16::from(*b)));
+    // No frame, and more of them than the tables have.
+    assert!(inspect(&shortened(0)).is_err());
+    assert!(inspect(&shortened(5)).is_err());
+    assert!(inspect(&shortened(u32::MAX)).is_err());
+}
+
+#[test]
+fn the_brand_tells_what_is_meant() {
+    let branded = |source: &[u8], brand: &[u8; 4]| {
+        let mut bytes = source.to_vec();
+        bytes[8..12].copy_from_slice(brand);
+        bytes
+    };
+    // A file with both, that says it is a still.
+    let bytes = branded(SEQUENCE, b"avif");
+    assert_eq!(inspect(&bytes).expect("whole").format, Format::Avif);
+    assert!(recognise(&branded(HALF, b"mif1")));
+    assert!(!recognise(&branded(HALF, b"heic")));
+    assert!(!recognise(&branded(HALF, b"isom")));
+    // No brand in the list names AVIF: the kind of the picture does.
+    let mut bytes = branded(HALF, b"mif1");
+    let end = u32::from_be_bytes(bytes[..4].try_into().expect("four")) as usize;
+    for at in (16..end).step_by(4) {
+        bytes[at..at + 4].copy_from_slice(b"miaf");
+    }
+    assert!(recognise(&bytes));
+}
+
+#[test]
+fn cleaning_keeps_pixels_and_drops_secrets() {
+    let has_secret = |bytes: &[u8]| memchr::memmem::find(bytes, b"SECRET").is_some();
+    let mut secrets = 0;
+    for source in STILLS.into_iter().chain([SEQUENCE]) {
+        secrets += usize::from(has_secret(source));
+        let cleaned = clean(source).expect("whole").concat();
+        assert!(!has_secret(&cleaned));
+        for word in [&b"Exif"[..], b"rdf+xml"] {
+            assert_eq!(memchr::memmem::find(&cleaned, word), None);
+        }
+        assert!(cleaned.len() <= source.len());
+        assert_eq!(inspect(&cleaned).ok(), inspect(source).ok());
+        assert_eq!(icc(&cleaned), icc(source));
+        if source == SEQUENCE {
+            assert!(film(&cleaned).expect("whole") == film(source).expect("whole"));
+        } else {
+            assert!(still(&cleaned).expect("whole") == still(source).expect("whole"));
+        }
+        // Nothing is left to clean.
+        assert_eq!(clean(&cleaned).expect("whole").concat(), cleaned);
+    }
+    assert_eq!(secrets, 3, "the test data have something to find");
+    assert!(icc(GRID).is_some());
+}
+
+#[test]
+fn boxes_that_nobody_needs_are_blanked_or_cut_off() {
+    let extra = |body: &[u8]| {
+        let length = (body.len() as u32 + 8).to_be_bytes();
+        [&length[..], b"uuid", body].concat()
+    };
+    // At the end they can go; in the middle offsets depend on them.
+    let bytes = [HALF, &extra(b"SECRET at the end")].concat();
+    assert_eq!(
+        clean(&bytes).expect("whole").concat(),
+        clean(HALF).expect("whole").concat()
+    );
+    let head = u32::from_be_bytes(HALF[..4].try_into().expect("four")) as usize;
+    let secret = extra(b"SECRET in the middle");
+    let mut bytes = [&HALF[..head], &secret, &HALF[head..]].concat();
+    // Locations in version 0: id, file, number of pieces, which is one, offset, length.
+    let iloc = memchr::memmem::find(&bytes, b"iloc").expect("it has locations") + 4;
+    assert_eq!(bytes[iloc..iloc + 6], [0, 0, 0, 0, 0x44, 0]);
+    for entry in 0..usize::from(bytes[iloc + 7]) {
+        let at = iloc + 8 + entry * 14 + 6;
+        let offset = u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four"));
+        let moved = offset + secret.len() as u32;
+        bytes[at..at + 4].copy_from_slice(&moved.to_be_bytes());
+    }
+    assert!(still(&bytes).expect("whole") == still(HALF).expect("whole"));
+    let cleaned = clean(&bytes).expect("whole").concat();
+    assert_eq!(memchr::memmem::find(&cleaned, b"SECRET"), None);
+    assert!(still(&cleaned).expect("whole") == still(HALF).expect("whole"));
+}
+
+#[test]
+fn work_stops_when_nobody_waits() {
+    let control = Control::new();
+    control.cancel();
+    for source in STILLS {
+        let facts = inspect(source).expect("whole");
+        let stopped = decode(source, &facts, &control, &mut Collect::default());
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+    }
+    let facts = inspect(SEQUENCE).expect("whole");
+    let stopped = decode_animation(SEQUENCE, &facts, &control, &mut Film::default());
+    assert!(matches!(stopped, Err(Error::Cancelled)));
+}
+
+#[test]
+fn a_file_that_is_cut_is_refused() {
+    for source in STILLS.into_iter().chain([SEQUENCE]) {
+        for end in 0..source.len() {
+            let cut = &source[..end];
+            let _ = clean(cut);
+            assert!(inspect(cut).is_err() || anything(cut).is_err(), "{end}");
+        }
+    }
+}
+
+#[test]
+fn changed_bytes_are_survived() {
+    for source in [GRID, DEEP, GRAY, PREMULTIPLIED, SEQUENCE] {
+        for at in 0..source.len() {
+            // The container byte by byte; of the rest a part.
+            if at > 900 && at % 11 != 0 {
+                continue;
+            }
+            for change in [0x01, 0x80, 0xff] {
+                let mut bytes = source.to_vec();
+                bytes[at] ^= change;
+                recognise(&bytes);
+                if let Ok(pieces) = clean(&bytes) {
+                    assert!(pieces.concat().len() <= bytes.len());
+                }
+                match anything(&bytes) {
+                    Ok(()) | Err(Error::Corrupt { .. } | Error::Unsupported(_)) => {}
+                    Err(other) => panic!("{at}: {other}"),
+                }
+            }
+        }
+    }
+}
+
+fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let length = (body.len() as u32 + 8).to_be_bytes();
+    [&length[..], kind, body].concat()
+}
+
+/// A file of nothing but these parts of `meta`.
+fn hostile(parts: &[Vec<u8>]) -> Vec<u8> {
+    let meta = [&[0; 4], &parts.concat()[..]].concat();
+    [boxed(b"ftyp", b"avif\0\0\0\0avif"), boxed(b"meta", &meta)].concat()
+}
+
+fn entry(id: u32, kind: &[u8; 4]) -> Vec<u8> {
+    boxed(
+        b"infe",
+        &[&[3, 0, 0, 0], &id.to_be_bytes()[..], &[0, 0], kind, &[0]].concat(),
+    )
+}
+
+#[test]
+fn hostile_items_are_refused_at_once() {
+    let pitm = boxed(b"pitm", &[0, 0, 0, 0, 0, 1]);
+    let iinf = |entries: &[Vec<u8>]| {
+        boxed(
+            b"iinf",
+            &[&[1, 0, 0, 0, 0, 0, 0, 1], &entries.concat()[..]].concat(),
+        )
+    };
+    // More items than any file has.
+    let many: Vec<_> = (1..60_000).map(|id| entry(id, b"av01")).collect();
+    assert!(inspect(&hostile(&[pitm.clone(), iinf(&many)])).is_err());
+    // A grid that is made of itself, with alpha that is its own alpha.
+    let grid = iinf(&[entry(1, b"grid")]);
+    let idat = boxed(b"idat", &[0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0]);
+    let iloc = boxed(
+        b"iloc",
+        &[
+            1, 0, 0, 0, 0x44, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 12,
+        ],
+    );
+    let loops = boxed(
+        b"iref",
+        &[
+            &[0; 4][..],
+            &boxed(b"dimg", &[0, 1, 0, 1, 0, 1]),
+            &boxed(b"auxl", &[0, 1, 0, 1, 0, 1]),
+        ]
+        .concat(),
+    );
+    let bytes = hostile(&[pitm.clone(), grid, idat, iloc, loops]);
+    assert!(inspect(&bytes).is_err());
+    assert!(clean(&bytes).is_ok());
+    // Pieces that cost no bytes, and more pieces than bytes.
+    for sizes in [0x00, 0x04, 0x40, 0x44] {
+        let iloc = boxed(
+            b"iloc",
+            &[
+                0, 0, 0, 0, sizes, 0, 0, 1, 0, 1, 0, 0, 0xff, 0xff, 0, 0, 0, 0,
+            ],
+        );
+        let bytes = hostile(&[pitm.clone(), iinf(&[entry(1, b"av01")]), iloc]);
+        assert!(inspect(&bytes).is_err(), "{sizes}");
+        assert!(clean(&bytes).is_err(), "{sizes}");
+    }
+}
