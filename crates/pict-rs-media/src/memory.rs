@@ -83,6 +83,14 @@ const JXL_ENCODER: u64 = 48;
 /// own copies of both.
 const ANIMATION_ENCODER: u64 = 24;
 
+/// Bytes per pixel of an AVIF encoder: 21 for a photograph with libaom, 20 with rav1e, 24 with
+/// alpha.
+const AVIF_ENCODER: u64 = 32;
+
+/// Bytes per pixel of an encoder of AVIF animations: eight pictures to predict from, for colours
+/// and for alpha. 110 after six frames.
+const AVIF_ANIMATION_ENCODER: u64 = 192;
+
 fn area(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
@@ -169,6 +177,8 @@ fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
         OutputFormat::Png => result * pixel_bytes(facts),
         OutputFormat::Webp if !facts.is_animated() => result * WEBP_ENCODER,
         OutputFormat::Jxl => result * JXL_ENCODER,
+        OutputFormat::Avif if !facts.is_animated() => result * AVIF_ENCODER,
+        OutputFormat::Avif => result * (AVIF_ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
         // The file so far grows with the frames, but only by what changes between them.
         _ if facts.is_animated() => result * (ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
         _ => result * ANIMATION_ENCODER,
@@ -230,6 +240,20 @@ mod tests {
         };
         assert!(clean_memory(&turned) > held);
         assert!(thumbnail(&turned, OutputFormat::Jpeg) < 24 << 20);
+    }
+
+    #[test]
+    fn an_avif_needs_more_than_a_webp_and_less_than_an_animation() {
+        let still = photograph(6000, 4000);
+        let animated = Facts {
+            format: Format::Gif,
+            frames: 10,
+            ..still.clone()
+        };
+        let avif = thumbnail(&still, OutputFormat::Avif);
+        assert!(thumbnail(&still, OutputFormat::Webp) < avif);
+        assert!(avif < 48 << 20);
+        assert!(avif < thumbnail(&animated, OutputFormat::Avif));
     }
 
     #[test]
