@@ -6,6 +6,8 @@ mod audit;
 mod auto;
 /// AVIF files that come in.
 mod avif_in;
+/// Pictures that become AVIF.
+mod avif_out;
 /// Uploads and variants that are answered before they are made.
 mod background;
 /// Bytes that are not taken in again.

@@ -89,7 +89,8 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
     settings.extend(SETTINGS.map(str::to_owned));
     let recipe = format!("{settings:?} {}", compiler.words().join(" "));
     let digest = hex::encode(&Sha256::digest(recipe)[..4]);
-    let folder = cache::folder("libaom")?.join(format!("{}-{name}-{digest}", sources.version));
+    let name = format!("{}-{name}-{digest}", sources.version);
+    let folder = cache::folder("libaom")?.join(&name);
     let library = Library {
         folder,
         sources: vendor.clone(),
@@ -99,7 +100,7 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
     }
     let started = Instant::now();
     println!("building libaom into {}", library.folder.display());
-    let scratch = Scratch::new(library.folder.with_extension("partial"))?;
+    let scratch = Scratch::new(cache::folder("libaom")?.join(format!(".{name}.partial")))?;
     let build = scratch.path().join("build");
     // Assertions and logs would name the folders of this machine.
     let flags = format!(
