@@ -12,6 +12,8 @@ mod cleaning;
 mod cli;
 /// Programs of others that speak to a server.
 mod clients;
+/// Pictures in other colours than sRGB.
+mod colours;
 /// The differential driver, against two servers of ours.
 mod conform;
 /// Files that others test with.
