@@ -24,6 +24,8 @@ mod crash;
 mod cross;
 /// One row for each format, in and out.
 mod formats;
+/// Every format as every other, on every processor.
+mod matrix;
 /// The database: one suite for whatever is behind `Repo`.
 mod repo;
 /// A server that starts, stops, logs, or refuses to.
