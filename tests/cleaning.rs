@@ -10,7 +10,7 @@ use image::{ImageDecoder as _, ImageFormat};
 use serde_json::Value;
 
 use crate::support::client::process_path;
-use crate::support::{Server, dirty, icc, pictures, pixels, programs};
+use crate::support::{Launch, Server, dirty, icc, pictures, pixels, programs};
 
 fn dirty_files() -> [(&'static str, Vec<u8>); 5] {
     let image = pictures::photo(75, 51);
@@ -143,6 +143,65 @@ fn a_gif_still_runs_forever_after_cleaning() {
     let alias = server.upload(&bytes).alias;
     assert!(loops(&server.original(&alias)));
     assert!(loops(&server.process("gif", &alias, "thumbnail=20")));
+}
+
+/// A TIFF structure with a maker, an artist and an owner.
+fn credited_exif() -> Vec<u8> {
+    let texts = [
+        (0x010f_u16, &b"a secret camera\0"[..]),
+        (0x013b, b"Ada Lovelace\0"),
+        (0x8298, b"(c) 1843 Ada\0"),
+    ];
+    let mut exif = b"MM\0*\0\0\0\x08\0\x03".to_vec();
+    let mut at = 8 + 2 + 3 * 12 + 4;
+    for (tag, text) in texts {
+        exif.extend([&tag.to_be_bytes()[..], &[0, 2]].concat());
+        exif.extend((text.len() as u32).to_be_bytes());
+        exif.extend((at as u32).to_be_bytes());
+        at += text.len();
+    }
+    exif.extend([0; 4]);
+    exif.extend(texts.iter().flat_map(|(_, text)| *text));
+    exif
+}
+
+#[test]
+fn credits_stay_by_setting_and_nothing_else_does() {
+    let image = pictures::photo(40, 30);
+    let exif = credited_exif();
+    let jpeg = pictures::jpeg(&image);
+    let length = (exif.len() as u16 + 8).to_be_bytes();
+    let jpeg = [
+        &jpeg[..2],
+        &[0xff, 0xe1],
+        &length,
+        b"Exif\0\0",
+        &exif,
+        &jpeg[2..],
+    ]
+    .concat();
+    let png = pictures::png(&image);
+    let png = [&png[..33], &pictures::png_chunk(b"eXIf", &exif), &png[33..]].concat();
+    let has = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).any(|w| w == word);
+    let keeping = Server::with([("media.keep_metadata", "copyright")]);
+    let plain = Server::start();
+    for file in [&jpeg, &png] {
+        let alias = keeping.upload(file).alias;
+        let kept = keeping.original(&alias);
+        assert!(has(&kept, b"Ada Lovelace") && has(&kept, b"(c) 1843 Ada"));
+        assert!(!has(&kept, b"secret"));
+        pixels::assert_equal(&pixels::decode(&kept), &pixels::decode(file));
+        // What was kept is kept again as it is.
+        assert_eq!(keeping.original(&keeping.upload(&kept).alias), kept);
+        for variant in ["jpg", "png", "webp"] {
+            assert!(!has(&keeping.process(variant, &alias, "resize=20"), b"Ada"));
+        }
+        let cleaned = plain.original(&plain.upload(file).alias);
+        assert!(!has(&cleaned, b"Ada"));
+    }
+    let launch = Launch::new().setting("media.keep_metadata", "gps");
+    let refusal = launch.refused();
+    assert!(refusal.output.contains("'gps' cannot be kept"));
 }
 
 #[test]

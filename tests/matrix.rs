@@ -115,7 +115,11 @@ fn made(server: &Server, extension: &str, alias: &str) -> String {
     let path = process_path(extension, alias, "thumbnail=32");
     let answer = server.get(&path);
     if answer.status != 200 {
-        assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+        assert!(
+            (400..500).contains(&answer.status),
+            "{path}: {}",
+            answer.status
+        );
         return format!("`{}`", answer.json()["code"].as_str().expect("a code"));
     }
     let details = server
@@ -128,7 +132,10 @@ fn made(server: &Server, extension: &str, alias: &str) -> String {
         "{path}"
     );
     let size = (&details["width"], &details["height"]);
-    assert!(size.0 == 32 && (size.1 == 24 || size.1 == 32), "{path}: {size:?}");
+    assert!(
+        size.0 == 32 && (size.1 == 24 || size.1 == 32),
+        "{path}: {size:?}"
+    );
     match details["frames"].as_u64() {
         Some(frames) => format!("{frames} frames"),
         None => "still".to_owned(),
@@ -154,7 +161,9 @@ fn docs() -> PathBuf {
 
 /// What stands before the table, the table, and what stands behind it.
 fn parts(docs: &str) -> (&str, &str, &str) {
-    let (before, rest) = docs.split_once(BEGIN).expect("docs/formats.md has the mark");
+    let (before, rest) = docs
+        .split_once(BEGIN)
+        .expect("docs/formats.md has the mark");
     let (table, after) = rest.split_once(END).expect("and its end");
     (before, table, after)
 }

@@ -263,6 +263,8 @@ pub struct MediaConfig {
     pub process_timeout: Seconds,
     /// Operations applied to every upload, as a query string.
     pub preprocess_steps: Option<String>,
+    /// Metadata that originals keep; `copyright` is all there is.
+    pub keep_metadata: List,
     /// Operations that process URLs may use; others are ignored.
     pub filters: List,
     /// Pieces of media work at a time, at most 1024; 0 means one per processor.
@@ -304,6 +306,7 @@ impl Default for MediaConfig {
             max_file_size: 40,
             process_timeout: Seconds(30),
             preprocess_steps: None,
+            keep_metadata: List(Vec::new()),
             filters: List(pict_rs_media::operation::NAMES.map(str::to_owned).into()),
             concurrency: 0,
             queue_length: 256,
@@ -489,6 +492,7 @@ impl Config {
             }
         }
         self.media.auto.validate()?;
+        self.media.validate_kept()?;
         for name in &self.media.helpers.0 {
             if !HELPERS.contains(&name.as_str()) {
                 return Err(invalid(format!(

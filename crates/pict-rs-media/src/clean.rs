@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::{
     Control, Error, Facts, Format, Orientation, Result, codec,
     colour::Flatten,
-    inspect,
+    credits, inspect,
     transform::{
         canvases,
         pipeline::{Pipeline, conversion},
@@ -26,6 +26,16 @@ pub struct Cleaned<'a> {
     /// The facts of the cleaned file; its orientation is normal unless the format has it as part
     /// of the picture (AVIF).
     pub facts: Facts,
+}
+
+impl Cleaned<'_> {
+    /// Puts back who made the picture and whose it is, as the EXIF of `source`, from which it was
+    /// cleaned, says. Formats other than JPEG and PNG stay without.
+    #[must_use]
+    pub fn with_credits(mut self, source: &[u8]) -> Self {
+        self.pieces = credits::keep(self.facts.format, source, self.pieces);
+        self
+    }
 }
 
 /// Drops all metadata but the ICC profile. Pixels stay bit for bit what they were unless the

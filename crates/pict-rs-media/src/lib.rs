@@ -12,6 +12,7 @@ mod clean;
 mod codec;
 mod colour;
 mod control;
+mod credits;
 mod crop;
 mod error;
 mod facts;

@@ -9,8 +9,27 @@ use crate::Result;
 /// Bytes in a MiB, which the settings call MB.
 const MIB: u64 = 1024 * 1024;
 
+/// The one word of `media.keep_metadata`.
+const COPYRIGHT: &str = "copyright";
+
 impl MediaConfig {
     /// Refuses a quality beyond its scale.
+    /// Whether originals say who made them and whose they are.
+    pub fn keeps_credits(&self) -> bool {
+        self.keep_metadata.0.iter().any(|word| word == COPYRIGHT)
+    }
+
+    pub(super) fn validate_kept(&self) -> Result<()> {
+        let mut words = self.keep_metadata.0.iter();
+        words
+            .find(|word| *word != COPYRIGHT)
+            .map_or(Ok(()), |word| {
+                Err(super::invalid(format!(
+                    "media.keep_metadata: '{word}' cannot be kept; {COPYRIGHT} can"
+                )))
+            })
+    }
+
     pub(super) fn validate_quality(&self) -> Result<()> {
         let (image, animation, video) = (
             &self.image.quality,

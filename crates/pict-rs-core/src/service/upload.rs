@@ -196,10 +196,11 @@ async fn prepare(
     let plan = Plan::new(ctx, query, &facts, foreign);
     let memory = plan.memory(&facts, source.len() as u64);
     let store = ctx.store.clone();
+    let credits = ctx.config.media.keeps_credits();
     let made = ctx
         .media
         .run(turn, memory, move |control| {
-            plan.make(&store, &source, &facts, control)
+            plan.make(&store, &source, &facts, credits, control)
         })
         .await?;
     keep(ctx, made, digest).await
@@ -342,10 +343,21 @@ impl Plan {
         file_size + work.max(pict_rs_media::preview_memory(facts))
     }
 
-    fn make(&self, store: &Store, source: &[u8], facts: &Facts, control: &Control) -> Result<Made> {
+    /// `credits`: whether a cleaned file says who made it.
+    fn make(
+        &self,
+        store: &Store,
+        source: &[u8],
+        facts: &Facts,
+        credits: bool,
+        control: &Control,
+    ) -> Result<Made> {
         match &self.convert {
             None => {
-                let cleaned = clean(source, facts, control)?;
+                let mut cleaned = clean(source, facts, control)?;
+                if credits {
+                    cleaned = cleaned.with_credits(source);
+                }
                 let blurhash = pict_rs_media::blurhash(source, facts, control)?;
                 let mut writer = store.create(cleaned.facts.format)?;
                 for piece in &cleaned.pieces {

@@ -27,6 +27,11 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     container::clean(source)
 }
 
+/// The EXIF structure, if there is one.
+pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
+    container::exif(source)
+}
+
 /// The embedded ICC profile, if there is one.
 pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     container::icc(source)

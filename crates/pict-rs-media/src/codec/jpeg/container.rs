@@ -183,6 +183,17 @@ fn keep_adobe(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
     pieces.own(owned);
 }
 
+/// The EXIF structure, if there is one before the first scan.
+pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
+    Segments::new(source)
+        .into_iter()
+        .flatten()
+        .map_while(Result::ok)
+        .take_while(|segment| segment.marker != SOS)
+        .find(|segment| segment.marker == APP1 && segment.payload.starts_with(EXIF))
+        .and_then(|segment| segment.payload.get(6..))
+}
+
 /// Marker and payload of the segments that hold the ICC profile.
 pub(super) fn icc_segments(source: &[u8]) -> Vec<(u8, &[u8])> {
     Segments::new(source)

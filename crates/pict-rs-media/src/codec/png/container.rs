@@ -169,6 +169,14 @@ pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
     (!profile.is_empty() && profile.len() <= MAX_ICC).then(|| profile.into_owned())
 }
 
+/// The EXIF structure, if there is one.
+pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
+    let mut chunks = Chunks::new(source).ok()?.map_while(Result::ok);
+    chunks
+        .find(|chunk| &chunk.kind == b"eXIf")
+        .map(|chunk| chunk.data)
+}
+
 impl Header {
     fn may_have_trns(&self) -> bool {
         matches!(self.colour, 0 | 2 | 3)
