@@ -148,7 +148,13 @@ impl Grid {
         let cell = cell.ok_or_else(|| corrupt("its grid has no cells"))?;
         let fits = |cell: u32, count: u32, size: u32| {
             let (cell, count, size) = (u64::from(cell), u64::from(count), u64::from(size));
-            cell * (count - 1) < size && size <= cell * count
+            // Of one cell alone nearly everything is shown, so that memory is in proportion.
+            let rest = if count > 1 {
+                size
+            } else {
+                size + u64::from(SMALLEST_CELL)
+            };
+            cell * (count - 1) < size && size <= cell * count && cell <= rest
         };
         if !fits(cell.0, columns, size.0) || !fits(cell.1, rows, size.1) {
             return Err(corrupt("the cells of its grid do not fit its size"));
