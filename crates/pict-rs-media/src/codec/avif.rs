@@ -39,8 +39,8 @@ struct Opened<'a> {
 }
 
 enum Content<'a> {
-    Picture(Meta<'a>, Picture<'a>),
-    Sequence(Sequence<'a>),
+    Picture(Meta<'a>, Box<Picture<'a>>),
+    Sequence(Box<Sequence<'a>>),
 }
 
 /// Whether a file of the family of `ftyp` is AVIF: it says so, or its picture is coded as AV1.
@@ -86,18 +86,20 @@ fn open(source: &[u8]) -> Result<Opened<'_>> {
     let content = match (file.moov, still) {
         (Some(moov), still) if file.brand == *b"avis" || still.is_none() => {
             match (Sequence::read(source, moov), still) {
-                (Ok(sequence), _) => Content::Sequence(sequence),
+                (Ok(sequence), _) => Content::Sequence(Box::new(sequence)),
                 (Err(broken), None) => return Err(broken),
                 // A brand can be wrong; then there is no track of AV1 at all.
                 (Err(broken), Some(meta)) => match Picture::read(&meta) {
-                    Ok(picture) if !has_track(source, moov) => Content::Picture(meta, picture),
+                    Ok(picture) if !has_track(source, moov) => {
+                        Content::Picture(meta, Box::new(picture))
+                    }
                     _ => return Err(broken),
                 },
             }
         }
         (_, Some(meta)) => {
             let picture = Picture::read(&meta)?;
-            Content::Picture(meta, picture)
+            Content::Picture(meta, Box::new(picture))
         }
         (_, None) => return Err(corrupt("no item is the picture")),
     };
