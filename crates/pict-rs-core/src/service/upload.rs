@@ -384,8 +384,8 @@ impl Plan {
     }
 }
 
-/// Of what replaces an original that cannot be kept, unless the settings name one. A HEIC at 90
-/// grows by about a half as a JPEG, and what is lost scores above 85 on the scale of SSIMULACRA2.
+/// Of what replaces an original that cannot be kept, unless the settings name one. Photographs
+/// of phones become JPEGs of 0.8 to 1.2 times the size of their HEIC.
 const CONVERTED_QUALITY: u8 = 90;
 
 /// The output format that keeps a file what it is, or the nearest one that browsers show.
