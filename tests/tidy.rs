@@ -112,9 +112,10 @@ fn dependencies_come_from_the_one_registry() {
 #[test]
 fn every_test_data_file_is_credited() {
     let credits = read(Path::new("tests/data/CREDITS.md"));
-    let folder = root().join("tests/data");
+    let folders = ["tests/data", "crates/pict-rs-media/src/codec/testdata"];
+    let entries = folders.map(|folder| std::fs::read_dir(root().join(folder)).expect("readable"));
     let mut found = 0;
-    for entry in std::fs::read_dir(folder).expect("readable") {
+    for entry in entries.into_iter().flatten() {
         let entry = entry.expect("an entry");
         let name = entry.file_name().into_string().expect("ASCII");
         if name != "CREDITS.md" {

@@ -1,3 +1,5 @@
+//! HEIF on small files of x265 in containers of ours, whole, changed and damaged.
+
 use super::*;
 use crate::codec::testing::{Collect, Picture};
 use crate::rows::Layout;

@@ -1,3 +1,5 @@
+//! JPEG XL on what our own encoder writes, and on small files of cjxl.
+
 use std::ops::ControlFlow;
 
 use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
