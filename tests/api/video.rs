@@ -175,7 +175,13 @@ fn turned_narrow_and_uneven_clips_have_the_size_that_browsers_show() {
     let turned = clips::run(&turned.split(' ').collect::<Vec<_>>(), &[&plain]);
     let narrow = "-i 0 -vf setsar=2/1 -c:v libx264 clip.mp4";
     let narrow = clips::run(&narrow.split(' ').collect::<Vec<_>>(), &[&plain]);
-    let words = ["-vf", "scale=75:51", "-c:v", "libvpx-vp9", "clip.webm"];
+    let words = [
+        "-vf",
+        "scale=75:51,setsar=1",
+        "-c:v",
+        "libvpx-vp9",
+        "clip.webm",
+    ];
     let uneven = clips::make("96x64", "1", false, &words);
     let words = ["-vf", "setsar=1/2", "-c:v", "libvpx", "clip.webm"];
     let flat = clips::make("96x64", "1", false, &words);

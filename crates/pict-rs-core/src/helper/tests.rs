@@ -1,3 +1,5 @@
+//! Programs that fail in every way.
+
 use super::*;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
