@@ -86,9 +86,7 @@ pub fn clip(source: &[u8]) -> Result<Clip> {
 pub(crate) fn is_mp4(source: &[u8]) -> bool {
     // The first QuickTime files had no `ftyp`.
     const FIRST: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
-    source
-        .get(4..8)
-        .is_some_and(|kind| FIRST.iter().any(|first| kind == *first))
+    source.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
 
 pub(crate) use webm::is_ebml as is_webm;

@@ -2,6 +2,7 @@
 //! client needs before it uploads.
 
 use actix_web::{HttpResponse, web};
+use pict_rs_core::helper::Helper;
 use pict_rs_core::{Config, Context};
 use pict_rs_media::limits::Limits;
 use pict_rs_media::{Format, Kind, OutputFormat};
@@ -25,10 +26,13 @@ pub async fn internal(ctx: web::Data<Context>) -> HttpResponse {
 
 /// `GET /image/limits`
 pub async fn public(ctx: web::Data<Context>) -> HttpResponse {
-    HttpResponse::Ok().json(for_clients(&ctx.config))
+    HttpResponse::Ok().json(for_clients(
+        &ctx.config,
+        ctx.helpers.path(Helper::Ffmpeg).is_some(),
+    ))
 }
 
-fn for_clients(config: &Config) -> Value {
+fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
     let media = &config.media;
     let ceiling = media.max_file_size.saturating_mul(MIB);
     let kind = |kind: Kind, limits: Limits| {
@@ -48,7 +52,9 @@ fn for_clients(config: &Config) -> Value {
         .map(OutputFormat::extension)
         .chain([auto::EXTENSION])
         .collect();
-    let videos = content_types(Kind::Video);
+    let mut video = kind(Kind::Video, media.video.limits());
+    video["max_frame_count"] = media.video.max_frame_count.into();
+    video["enabled"] = (media.video.enable && has_ffmpeg).into();
     json!({
         "msg": "ok",
         "max_file_count": config.server.max_file_count,
@@ -57,10 +63,7 @@ fn for_clients(config: &Config) -> Value {
         "read_only": config.server.read_only,
         "image": kind(Kind::Image, media.image.limits()),
         "animation": animation,
-        "video": {
-            "enabled": media.video.enable && !videos.is_empty(),
-            "content_types": videos,
-        },
+        "video": video,
         "process": { "extensions": extensions, "operations": media.filters },
     })
 }
@@ -87,9 +90,11 @@ mod tests {
         let mut config = Config::default();
         config.media.max_file_size = 3;
         config.media.animation.max_file_size = 2;
-        let limits = for_clients(&config);
+        let limits = for_clients(&config, false);
         assert_eq!(limits["max_file_size"], 3 * MIB);
         assert_eq!(limits["image"]["max_file_size"], 3 * MIB);
         assert_eq!(limits["animation"]["max_file_size"], 2 * MIB);
+        assert_eq!(limits["video"]["enabled"], false);
+        assert_eq!(for_clients(&config, true)["video"]["enabled"], true);
     }
 }

@@ -172,6 +172,7 @@ pub fn process() -> Vec<Value> {
         "frame",
         "N: that frame of an animation as a still, counted from 1",
     ));
+    all.push(text("time", "Of a video: the frame at this many seconds"));
     all
 }
 
