@@ -40,7 +40,7 @@ const SINCE: &str = "`If-Modified-Since` with the `Last-Modified` just sent answ
 const CODES: &str = "Codes that name a helper program are named after what is wrong";
 const BACKGROUND: &str = "An upload id that is unknown is 400 at once";
 const HEAD: &str = "HEAD works wherever GET does";
-const DURATION: &str = "Details of an animation have its `duration`";
+const DURATION: &str = "Details of an animation and of a video have their `duration`";
 const UPSTREAM: &str = "Faults of an upstream are 502 and 504, not 500";
 const NO_URL: &str = "`download-file-error` (400) is a URL that must not be fetched";
 const PAGES: &str = "`internal/hashes`: at most 1000 contents a page";
@@ -53,7 +53,7 @@ const UPGRADE: &str = "`internal/prepare_upgrade` is 410";
 const AREA: &str = "`resize=.aN` gives N pixels at most";
 const LENGTH: &str = "The placeholder of a 404 has its `Content-Length`";
 const FORCED: &str = "`prune_missing?force=true` tells of the run that it begins";
-const FIRST_FRAME: &str = "An animation as `jpg` or `png` is its first frame";
+const FIRST_FRAME: &str = "is its first frame, not all frames in one file";
 
 /// The first that fits counts.
 pub const EXPECTED: &[Expected] = &[
