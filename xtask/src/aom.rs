@@ -118,12 +118,13 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
         .arg(format!("-DCMAKE_C_FLAGS={flags}"))
         .arg(format!("-DCMAKE_CXX_FLAGS={flags}"));
     if let Compiler::Zig { zig, .. } = compiler {
-        for (tool, variable) in [
-            ("cc", "C_COMPILER"),
-            ("c++", "CXX_COMPILER"),
-            ("ar", "AR"),
-            ("ranlib", "RANLIB"),
-        ] {
+        // cmake tries its C++ compiler, although none of what is left is C++: as "c++" zig would
+        // build a library of C++ for that, which takes minutes.
+        configure.arg(format!(
+            "-DCMAKE_CXX_COMPILER={}",
+            scratch.path().join("cc").display()
+        ));
+        for (tool, variable) in [("cc", "C_COMPILER"), ("ar", "AR"), ("ranlib", "RANLIB")] {
             let program = scratch.path().join(tool);
             wrap(&program, zig, tool, &compiler.words())?;
             configure.arg(format!("-DCMAKE_{variable}={}", program.display()));

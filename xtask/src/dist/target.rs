@@ -42,8 +42,8 @@ pub const ALL: [Target; 3] = [
         name: "armv7l",
         rust: "armv7-unknown-linux-musleabihf",
         zig: "arm-linux-musleabihf",
-        zig_cpu: Some("generic+v7a+vfp3d16"),
-        // Not every such processor has NEON, and libaom does not look.
+        // Not every such processor has NEON or 32 registers; zig takes both for granted.
+        zig_cpu: Some("generic+v7a+vfp3d16-neon-d32"),
         aom_cpu: "generic",
         rpm: "armv7hl",
         // Its clock ends in 2038.
