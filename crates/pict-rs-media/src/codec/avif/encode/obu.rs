@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn delimiters_go_and_nothing_else() {
-        let unit = [0x12, 0, 0x0a, 2, 0b000_1_1_010, 0b01_000000, 0x32, 1, 9];
+        let unit = [0x12, 0, 0x0a, 2, 0b0001_1010, 0b0100_0000, 0x32, 1, 9];
         assert_eq!(without_delimiter(&unit), &unit[2..]);
         assert_eq!(without_delimiter(&unit[2..]), &unit[2..]);
         let header = SequenceHeader::find(&unit, false).expect("has a header");

@@ -24,8 +24,11 @@ fn still<A: Av1>(pixels: &Pixels, settings: Settings) -> Vec<u8> {
     encoder.into_bytes()
 }
 
+/// Size, luma, and chroma, which is empty if there is none.
+type Shown = (Size, Vec<u8>, [Vec<u8>; 2]);
+
 /// Decodes a sequence of temporal units to planes: luma, and chroma unless there is none.
-fn decode<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<(Size, Vec<u8>, [Vec<u8>; 2])> {
+fn decode<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<Shown> {
     let mut settings = DecoderSettings::default();
     settings.threads = 1;
     settings.max_frame_delay = 1;
@@ -57,10 +60,7 @@ fn decode<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<(Size, Vec<u8>, [Vec
 }
 
 /// The pixels of one picture as RGBA.
-fn rgba(
-    (size, y, [u, v]): &(Size, Vec<u8>, [Vec<u8>; 2]),
-    alpha: Option<&(Size, Vec<u8>, [Vec<u8>; 2])>,
-) -> Vec<u8> {
+fn rgba((size, y, [u, v]): &Shown, alpha: Option<&Shown>) -> Vec<u8> {
     let chroma_width = size.width.div_ceil(2);
     let mut rgba = vec![255; size.pixels() * 4];
     if u.is_empty() {
