@@ -64,8 +64,18 @@ fn avif_seeds_break_no_promise() {
 }
 
 #[test]
+fn jxl_seeds_break_no_promise() {
+    replay("jxl", |seed| entry::picture(seed, &[Format::Jxl]));
+}
+
+#[test]
+fn heif_seeds_break_no_promise() {
+    replay("heif", |seed| entry::picture(seed, &[Format::Heif]));
+}
+
+#[test]
 fn containers_of_every_format_break_no_promise() {
-    for target in ["jpeg", "png", "gif", "webp", "avif"] {
+    for target in ["jpeg", "png", "gif", "webp", "avif", "jxl", "heif"] {
         replay(target, entry::container);
     }
 }
