@@ -149,6 +149,43 @@ fn square(width: u32, height: u32, (across, down): (u32, u32)) -> (u32, u32) {
 mod tests {
     use super::*;
 
+    const FILES: [&[u8]; 3] = [
+        include_bytes!("testdata/clip.mp4"),
+        include_bytes!("testdata/clip-fragmented.mp4"),
+        include_bytes!("testdata/clip.webm"),
+    ];
+
+    #[test]
+    fn frames_and_duration_are_counted_without_decoding() {
+        for (file, video) in FILES
+            .iter()
+            .zip([VideoCodec::H264, VideoCodec::H264, VideoCodec::Vp9])
+        {
+            let clip = clip(file).expect("whole");
+            assert_eq!((clip.video, clip.audio), (video, None));
+            assert_eq!((clip.facts.width(), clip.facts.height()), (32, 32));
+            assert_eq!(clip.facts.frames, 3);
+            assert_eq!(clip.facts.duration_ms, Some(600));
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error_or_another_clip_and_never_a_panic() {
+        for file in FILES {
+            for length in 0..file.len() {
+                let _ = clip(&file[..length]);
+            }
+            let mut damaged = file.to_vec();
+            for at in 0..file.len() {
+                for value in [0, 1, 0x7f, 0x80, 0xff] {
+                    damaged[at] = value;
+                    let _ = clip(&damaged);
+                }
+                damaged[at] = file[at];
+            }
+        }
+    }
+
     #[test]
     fn narrow_pixels_grow_and_nothing_shrinks() {
         assert_eq!(square(720, 576, (16, 11)), (1047, 576));
