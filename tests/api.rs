@@ -68,6 +68,8 @@ mod refuse;
 mod retention;
 /// How much is stored, and files that nobody needs.
 mod storage;
+/// Drawings.
+mod svg;
 /// Uploads that are taken.
 mod upload;
 /// Somebody else is asked before a file is kept.

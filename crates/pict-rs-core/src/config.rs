@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use auto::AutoConfig;
 pub use hosts::{Allowed, AllowedHost};
 pub use limits::{
-    AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, VideoConfig,
-    VideoQuality,
+    AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
+    VideoConfig, VideoQuality,
 };
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
@@ -285,6 +285,8 @@ pub struct MediaConfig {
     pub retention: RetentionConfig,
     /// Limits of the ImageMagick fallback.
     pub magick: MagickConfig,
+    /// Drawings, which are stored as pictures.
+    pub svg: SvgConfig,
     /// Stills.
     pub image: ImageConfig,
     /// Animations.
@@ -317,6 +319,7 @@ impl Default for MediaConfig {
             helpers: List(HELPERS.map(str::to_owned).into()),
             retention: RetentionConfig::default(),
             magick: MagickConfig::default(),
+            svg: SvgConfig::default(),
             image: ImageConfig::default(),
             animation: AnimationConfig::default(),
             video: VideoConfig::default(),

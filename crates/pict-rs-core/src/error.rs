@@ -112,6 +112,8 @@ codes! {
     RequestTimeout = "request-timeout",
     /// The body did not arrive in time.
     StreamTooSlow = "stream-too-slow",
+    /// SVG files are not accepted.
+    SvgDisabled = "svg-disabled",
     /// Too much media work is waiting already.
     TooBusy = "too-busy",
     /// Anything else that is our fault.

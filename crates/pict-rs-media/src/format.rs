@@ -94,7 +94,7 @@ const TABLE: [Row; 17] = [
     Row { format: Format::Bmp, name: "BMP", extension: "bmp", mime: "image/bmp", kind: Kind::Image, readable: true },
     Row { format: Format::Ico, name: "ICO", extension: "ico", mime: "image/vnd.microsoft.icon", kind: Kind::Image, readable: true },
     Row { format: Format::Qoi, name: "QOI", extension: "qoi", mime: "image/qoi", kind: Kind::Image, readable: true },
-    Row { format: Format::Svg, name: "SVG", extension: "svg", mime: "image/svg+xml", kind: Kind::Image, readable: false },
+    Row { format: Format::Svg, name: "SVG", extension: "svg", mime: "image/svg+xml", kind: Kind::Image, readable: cfg!(feature = "svg") },
 ];
 
 /// How many rows of the table, the first ones, are formats that are kept.

@@ -21,6 +21,8 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Jxl => codec::jxl::inspect(source),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source),
+        #[cfg(feature = "svg")]
+        Detected::Svg => codec::svg::inspect(source),
         Detected::Foreign(format) => codec::foreign::inspect(source, format),
         Detected::Avif => codec::avif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
@@ -28,6 +30,19 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
             readable()
         ))),
     }
+}
+
+/// Whether the file is an SVG, found out without parsing it. Drawing one is work that a server may
+/// not want to do for others. Always false in a build without the feature `svg`.
+pub fn is_svg(source: &[u8]) -> bool {
+    #[cfg(feature = "svg")]
+    let found = codec::svg::is_one(source);
+    #[cfg(not(feature = "svg"))]
+    let found = {
+        let _ = source;
+        false
+    };
+    found
 }
 
 /// The names of all formats that can be read, for messages.
@@ -49,6 +64,8 @@ enum Detected {
     Heif,
     Foreign(Format),
     Avif,
+    #[cfg(feature = "svg")]
+    Svg,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
 }
@@ -91,7 +108,13 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if let Some(format) = codec::foreign::detect(source) {
         return Some(Detected::Foreign(format));
     }
-    starts(b"%PDF-").then_some(Detected::Other("PDF"))
+    #[cfg(feature = "svg")]
+    if codec::svg::is_one(source) {
+        return Some(Detected::Svg);
+    }
+    const OTHERS: [(&[u8], &str); 2] = [(b"%PDF-", "PDF"), (b"\x1f\x8b", "compressed")];
+    let (_, name) = OTHERS.iter().find(|(magic, _)| starts(magic))?;
+    Some(Detected::Other(name))
 }
 
 #[cfg(test)]

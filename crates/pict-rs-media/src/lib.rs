@@ -36,7 +36,7 @@ pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};
 pub use foreign::{Foreign, foreign};
 pub use format::{Format, Kind, OutputFormat};
-pub use inspect::inspect;
+pub use inspect::{inspect, is_svg};
 pub use memory::{clean_memory, predicted_memory, preview_memory};
 pub use preview::blurhash;
 pub use transform::{Output, Speed, Transformed, transform, transform_frame};

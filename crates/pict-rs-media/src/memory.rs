@@ -132,6 +132,8 @@ fn decoder(facts: &Facts) -> u64 {
         // The samples as the library decodes them and as it hands them out, maybe floats.
         Format::Tiff if facts.bits > 8 => pixels * 40,
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => pixels * 12 + row * 4,
+        // Layers up to a limit, and what the document is made into.
+        Format::Svg => pixels * 4 + (pixels * 16).max(8_000_000) * 4 + (64 << 20),
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,

@@ -141,6 +141,9 @@ macro_rules! media_flags {
             /// Operations that process URLs may use; repeat for more than one
             #[arg(long, value_name = "OPERATION")]
             media_filters: Vec<String>,
+            /// Draw SVG files and store them as pictures
+            #[arg(long)]
+            media_svg_enable: bool,
             /// Refuse videos
             #[arg(long)]
             media_video_disable: bool,
@@ -158,6 +161,7 @@ macro_rules! media_flags {
                 if self.media_video_disable {
                     set.0.push(("media.video.enable", "false".to_owned()));
                 }
+                set.switch("media.svg.enable", self.media_svg_enable);
                 set.switch("media.video.allow_audio", self.media_video_allow_audio);
             }
         }

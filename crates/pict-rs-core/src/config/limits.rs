@@ -209,6 +209,14 @@ pub struct AnimationQuality {
     pub webp: Option<u8>,
 }
 
+/// `[media.svg]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SvgConfig {
+    /// Draw SVG files and store what is seen.
+    pub enable: bool,
+}
+
 /// `[media.video]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]

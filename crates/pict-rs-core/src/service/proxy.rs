@@ -149,6 +149,7 @@ fn is_lasting(code: ErrorCode) -> bool {
             | Code::FailedExternalValidation
             | Code::MediaDamaged
             | Code::MediaDisallowed
+            | Code::SvgDisabled
             | Code::ValidateArea
             | Code::ValidateFileEmpty
             | Code::ValidateFileSize

@@ -136,6 +136,13 @@ fn lease_lost() -> Error {
     }
 }
 
+fn svg_disabled() -> Error {
+    Error::user(
+        ErrorCode::SvgDisabled,
+        "SVG files are not accepted by this server: media.svg.enable is false",
+    )
+}
+
 /// A file that is stored, and that no row names yet.
 struct Ready {
     stored: StoredObject,
@@ -164,9 +171,13 @@ async fn prepare(
             alias: None,
         });
     }
+    let svg = ctx.config.media.svg.enable;
     let (turn, source, digest) = blocking(move || {
         let source = read()?;
         let digest = Digest::of(&source);
+        if !svg && pict_rs_media::is_svg(&source) {
+            return Err(svg_disabled());
+        }
         Ok((turn, source, digest))
     })
     .await?;

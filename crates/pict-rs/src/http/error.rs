@@ -93,6 +93,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::ProxyNotAllowed
         | Code::ReadOnly
         | Code::StreamTooSlow
+        | Code::SvgDisabled
         | Code::ValidateArea
         | Code::ValidateFileEmpty
         | Code::ValidateFrames

@@ -1,0 +1,298 @@
+//! The XML of an SVG, judged before anything is made of it.
+//!
+//! What is counted is what comes out after everything that refers to something else was followed:
+//! `use`, patterns, markers, masks, clip paths and filters multiply, and nest, what they name.
+
+use std::collections::HashMap;
+
+use resvg::usvg::roxmltree::{Document, Node, NodeId, ParsingOptions};
+
+use super::{corrupt, too_much};
+use crate::Result;
+
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Bytes of a file.
+const MAX_BYTES: u64 = 4 << 20;
+/// Elements, texts and comments as they stand in the file.
+const MAX_NODES: u32 = 200_000;
+/// Elements after every reference was followed.
+const MAX_ELEMENTS: u64 = 200_000;
+/// Elements within each other, references followed. The library goes down as many levels on a
+/// thread's stack.
+const MAX_DEPTH: usize = 96;
+/// Elements times rules of style sheets.
+const MAX_MATCHES: u64 = 10_000_000;
+/// Characters of paths that markers may be drawn on, times elements of a marker.
+const MAX_MARKED: u64 = 500_000;
+/// Definitions of filters, masks and the like, which are compared with each other.
+const MAX_DEFINITIONS: u64 = 2_000;
+
+/// Parses and judges.
+pub(super) fn parse(text: &str) -> Result<Document<'_>> {
+    at_most("bytes", text.len() as u64, MAX_BYTES)?;
+    let options = ParsingOptions {
+        // Many programs write one. Its entities are expanded, and the parser knows how far.
+        allow_dtd: true,
+        nodes_limit: MAX_NODES,
+        ..ParsingOptions::default()
+    };
+    let document = Document::parse_with_options(text, options).map_err(corrupt)?;
+    if document.root_element().tag_name().name() != "svg" {
+        return Err(corrupt("it does not start with an svg element"));
+    }
+    judge(&document)?;
+    Ok(document)
+}
+
+fn at_most(what: &str, found: u64, limit: u64) -> Result<()> {
+    if found > limit {
+        return Err(too_much(what, found, limit));
+    }
+    Ok(())
+}
+
+fn judge(document: &Document<'_>) -> Result<()> {
+    let mut by_id = HashMap::new();
+    let (mut definitions, mut path_bytes) = (0, 0);
+    let mut styled = String::new();
+    for node in document.descendants().filter(Node::is_element) {
+        if let Some(id) = node.attribute("id") {
+            by_id.entry(id).or_insert(node);
+        }
+        match node.tag_name().name() {
+            "clipPath" | "filter" | "marker" | "mask" | "pattern" => definitions += 1,
+            "style" => {
+                node.children()
+                    .filter_map(|child| child.text())
+                    .for_each(|text| styled.push_str(text));
+            }
+            _ => {}
+        }
+        for name in ["d", "points"] {
+            path_bytes += node.attribute(name).map_or(0, |path| path.len() as u64);
+        }
+    }
+    at_most("definitions", definitions, MAX_DEFINITIONS)?;
+    let style = Style::read(&styled);
+    let mut walk = Walk {
+        by_id: &by_id,
+        by_class: &style.by_class,
+        measured: HashMap::new(),
+    };
+    let mut whole = walk.measure(document.root_element(), 0)?;
+    // A rule for other things than classes can lend its references to any element, so each of
+    // them is as if it stood around everything.
+    for node in style.by_other.iter().filter_map(|id| by_id.get(id)) {
+        let lent = walk.measure(*node, 0)?;
+        whole.depth += lent.depth;
+        whole.elements = whole.elements.saturating_mul(1 + lent.elements);
+    }
+    at_most("nested elements", whole.depth as u64, MAX_DEPTH as u64)?;
+    at_most("elements", whole.elements, MAX_ELEMENTS)?;
+    let matches = whole.elements.saturating_mul(style.rules);
+    at_most("matches of styles", matches, MAX_MATCHES)?;
+    judge_markers(document, &mut walk, &styled, path_bytes, whole.elements)
+}
+
+/// Markers are drawn at every corner of a path.
+fn judge_markers<'a, 'input>(
+    document: &'a Document<'input>,
+    walk: &mut Walk<'_, 'a, 'input>,
+    styled: &str,
+    path_bytes: u64,
+    elements: u64,
+) -> Result<()> {
+    let mut largest = 0;
+    for marker in document
+        .descendants()
+        .filter(|node| node.has_tag_name_of("marker"))
+    {
+        largest = walk.measure(marker, 0)?.elements.max(largest);
+        let is_marked = |node: Node<'_, '_>| {
+            node.attributes().any(|attribute| {
+                attribute.name().starts_with("marker") && attribute.value().contains("url")
+                    || attribute.name() == "style" && attribute.value().contains("marker")
+            })
+        };
+        if marker.descendants().any(is_marked) {
+            return Err(corrupt("markers stand on markers"));
+        }
+    }
+    if largest > 0 && styled.contains("marker") && styled.contains("url") {
+        // They may stand on the markers themselves.
+        largest = largest.saturating_mul(largest);
+    }
+    // References may draw a path more than once.
+    let paths = path_bytes.saturating_mul((elements / 1000).max(1));
+    at_most("marked corners", paths.saturating_mul(largest), MAX_MARKED)
+}
+
+/// What style sheets refer to.
+struct Style<'a> {
+    rules: u64,
+    by_class: HashMap<&'a str, Vec<&'a str>>,
+    /// Of rules with another selector than a class.
+    by_other: Vec<&'a str>,
+}
+
+impl<'a> Style<'a> {
+    /// Knows as much of CSS as it takes to find what it must not overlook.
+    fn read(sheets: &'a str) -> Self {
+        let mut style = Self {
+            rules: 0,
+            by_class: HashMap::new(),
+            by_other: Vec::new(),
+        };
+        for rule in sheets.split('}') {
+            let Some((selectors, body)) = rule.split_once('{') else {
+                continue;
+            };
+            for selector in selectors.split(',') {
+                style.rules += 1;
+                let selector = selector.trim();
+                let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+                match selector.strip_prefix('.') {
+                    Some(class) if class.chars().all(is_name) => {
+                        style
+                            .by_class
+                            .entry(class)
+                            .or_default()
+                            .extend(targets(body));
+                    }
+                    _ => style.by_other.extend(targets(body)),
+                }
+            }
+        }
+        style
+    }
+}
+
+/// What one element amounts to.
+#[derive(Clone, Copy)]
+struct Measure {
+    elements: u64,
+    /// Levels, itself included.
+    depth: usize,
+}
+
+struct Walk<'m, 'a, 'input> {
+    by_id: &'m HashMap<&'a str, Node<'a, 'input>>,
+    by_class: &'m HashMap<&'m str, Vec<&'m str>>,
+    /// `None` while an element is being measured.
+    measured: HashMap<NodeId, Option<Measure>>,
+}
+
+impl<'a, 'input> Walk<'_, 'a, 'input> {
+    fn measure(&mut self, node: Node<'a, 'input>, depth: usize) -> Result<Measure> {
+        at_most("nested elements", depth as u64, MAX_DEPTH as u64)?;
+        match self.measured.get(&node.id()) {
+            Some(Some(measure)) => return Ok(*measure),
+            Some(None) => return Err(corrupt("an element refers to itself")),
+            None => {}
+        }
+        self.measured.insert(node.id(), None);
+        let mut whole = Measure {
+            elements: 1,
+            depth: 0,
+        };
+        for child in node.children().filter(Node::is_element) {
+            self.add(child, depth, &mut whole)?;
+        }
+        let (by_id, by_class) = (self.by_id, self.by_class);
+        // A link to be followed by people draws nothing.
+        let draws_link = node.tag_name().name() != "a";
+        for attribute in node.attributes() {
+            let link = (draws_link && attribute.name() == "href")
+                .then(|| attribute.value().trim().strip_prefix('#'))
+                .flatten();
+            let found = targets(attribute.value()).chain(link);
+            for target in found.filter_map(|id| by_id.get(id)) {
+                self.add(*target, depth, &mut whole)?;
+            }
+        }
+        let classes = node
+            .attribute("class")
+            .unwrap_or_default()
+            .split_whitespace();
+        let lent = classes.filter_map(|class| by_class.get(class)).flatten();
+        for target in lent.filter_map(|id| by_id.get(id)) {
+            self.add(*target, depth, &mut whole)?;
+        }
+        whole.depth += 1;
+        at_most("elements", whole.elements, MAX_ELEMENTS)?;
+        self.measured.insert(node.id(), Some(whole));
+        Ok(whole)
+    }
+
+    fn add(&mut self, node: Node<'a, 'input>, depth: usize, whole: &mut Measure) -> Result<()> {
+        let part = self.measure(node, depth + 1)?;
+        whole.elements = whole.elements.saturating_add(part.elements);
+        whole.depth = whole.depth.max(part.depth);
+        Ok(())
+    }
+}
+
+/// What `url(#…)` names.
+fn targets(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        let start = rest.find("url(")? + "url(".len();
+        let (inside, after) = rest[start..]
+            .split_once(')')
+            .unwrap_or((&rest[start..], ""));
+        rest = after;
+        Some(
+            inside
+                .trim()
+                .trim_matches(['"', '\''])
+                .trim_start_matches('#'),
+        )
+    })
+}
+
+trait HasTagName {
+    fn has_tag_name_of(&self, name: &str) -> bool;
+}
+
+impl HasTagName for Node<'_, '_> {
+    fn has_tag_name_of(&self, name: &str) -> bool {
+        self.is_element() && self.tag_name().name() == name
+    }
+}
+
+/// Skips what may stand before the root element. HTML and other XML have another one.
+pub(super) fn begins_with_svg(source: &[u8]) -> bool {
+    let mut rest = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
+    loop {
+        rest = rest.trim_ascii_start();
+        let end: &[u8] = if rest.starts_with(b"<?") {
+            b"?>"
+        } else if rest.starts_with(b"<!--") {
+            b"-->"
+        } else if rest.starts_with(b"<!DOCTYPE") {
+            let closing = memchr::memchr(b'>', rest);
+            let subset = memchr::memchr(b'[', rest);
+            match (subset, closing) {
+                (Some(subset), Some(closing)) if subset < closing => b"]",
+                _ => b">",
+            }
+        } else {
+            break;
+        };
+        let Some(at) = memchr::memmem::find(rest, end) else {
+            return false;
+        };
+        rest = &rest[at + end.len()..];
+        if end == b"]" {
+            let Some(after) = rest.trim_ascii_start().strip_prefix(b">") else {
+                return false;
+            };
+            rest = after;
+        }
+    }
+    // Maybe with a prefix, which means that namespace then.
+    let name = rest.strip_prefix(b"<svg:").map(|_| b' ');
+    let name = name.or_else(|| rest.strip_prefix(b"<svg")?.first().copied());
+    name.is_some_and(|next| next.is_ascii_whitespace() || matches!(next, b'>' | b'/'))
+}
