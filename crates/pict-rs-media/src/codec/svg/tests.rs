@@ -1,3 +1,5 @@
+//! Drawings that are harmless, and many that are not.
+
 use super::*;
 use crate::codec::testing::{Collect, Picture};
 use crate::inspect;
