@@ -225,6 +225,8 @@ in
         SystemCallFilter = [
           "@system-service"
           "~@privileged @resources"
+          # The server sets limits for the helper programs that it runs.
+          "prlimit64"
         ];
 
         # With whom it talks.

@@ -7,7 +7,4 @@ mod entry;
 
 use pict_rs_media::Format;
 
-libfuzzer_sys::fuzz_target!(|source: &[u8]| entry::picture(
-    source,
-    &[Format::Jxl]
-));
+libfuzzer_sys::fuzz_target!(|source: &[u8]| entry::picture(source, &[Format::Jxl]));
