@@ -30,6 +30,7 @@ mod transform;
 
 pub use build::{BuildFeature, build_features};
 pub use clean::{Cleaned, clean};
+pub use codec::panics::panics_are_caught;
 pub use codec::video::{AudioCodec, Clip, VideoCodec, clip};
 pub use control::Control;
 pub use error::{Error, Result};

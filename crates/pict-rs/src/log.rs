@@ -57,6 +57,20 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
     Ok(exporter)
 }
 
+/// From now on a decoder that panics on a damaged file, which is caught, is one line in the log
+/// and no stack.
+pub fn quiet_caught_panics() {
+    let cry = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !pict_rs_media::panics_are_caught() {
+            return cry(panic);
+        }
+        let place = panic.location().map(ToString::to_string);
+        let said = panic.payload_as_str().unwrap_or_default();
+        tracing::warn!(place, said, "a decoder gave up on a file");
+    }));
+}
+
 /// Refuses what [`start`] would refuse, without starting anything.
 ///
 /// # Errors

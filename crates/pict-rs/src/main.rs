@@ -62,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Run(_)) | None => {}
     }
     let _traces = log::start(&config.tracing)?;
+    log::quiet_caught_panics();
     // Nothing else has chosen one in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {

@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, qoi::QoiDecoder, tiff::TiffDecoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
 
-use crate::codec::exif;
+use crate::codec::{exif, panics::guard};
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
@@ -50,7 +49,7 @@ pub(crate) fn icc(source: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
     if format == Format::Ico {
         return ico::icc(source);
     }
-    let profile = guarded(format, || {
+    let profile = guard(format, || {
         let control = Control::new();
         let mut decoder = open(source, format, &control)?;
         if is_inked(decoder.as_ref()) {
@@ -74,7 +73,7 @@ pub(crate) fn decode(
         return ico::decode(source, facts, control, sink);
     }
     let format = facts.format;
-    let (colour, samples) = guarded(format, || samples(source, facts, control))?;
+    let (colour, samples) = guard(format, || samples(source, facts, control))?;
     // The sink's panics are its own.
     deliver(
         &samples,
@@ -107,7 +106,7 @@ fn facts(source: &[u8], format: Format) -> Result<Facts> {
     if format == Format::Tiff {
         refuse_unreadable(source)?;
     }
-    let (size, colour) = guarded(format, || {
+    let (size, colour) = guard(format, || {
         let control = Control::new();
         let decoder = open(source, format, &control)?;
         Ok((decoder.dimensions(), decoder.color_type()))
@@ -306,12 +305,6 @@ impl Bounded for u8 {
 
 impl Bounded for u16 {
     const MOST: Self = Self::MAX;
-}
-
-/// A library's panic is damage in the file: it met what it did not expect.
-fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::corrupt(format, "the decoder gave up")))
 }
 
 fn failed(format: Format, error: &ImageError) -> Error {

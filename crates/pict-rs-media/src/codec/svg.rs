@@ -6,11 +6,10 @@
 //! into shapes, [`cost`] judges the shapes (layers, filters, how many pixels are touched) before
 //! they are drawn.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, roxmltree};
 
+use crate::codec::panics::guard;
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
@@ -22,7 +21,7 @@ mod tests;
 /// Facts from the root element, after the document was found to be harmless.
 pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     let text = text(source)?;
-    guarded(|| {
+    guard(Format::Svg, || {
         let document = document::parse(text)?;
         let (width, height) = size(&document)?;
         Ok(Facts {
@@ -50,7 +49,7 @@ pub(crate) fn decode(
 ) -> Result<()> {
     let (width, height) = (facts.stored_width, facts.stored_height);
     let text = text(source)?;
-    let pixmap = guarded(|| draw(text, width, height, control))?;
+    let pixmap = guard(Format::Svg, || draw(text, width, height, control))?;
     sink.begin(Shape {
         width,
         height,
@@ -131,10 +130,6 @@ fn text(source: &[u8]) -> Result<&str> {
 /// Whether the root element of an XML file is `svg`. Looks at what stands before it only.
 pub(crate) fn is_one(source: &[u8]) -> bool {
     document::begins_with_svg(source)
-}
-
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(corrupt("the decoder gave up")))
 }
 
 fn corrupt(reason: impl std::fmt::Display) -> Error {

@@ -1,10 +1,7 @@
 //! AV1 pictures to planes, over rav1d-safe. Its panics become errors here, and it stops when
 //! nobody waits any more.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
 
 use rav1d_safe::{
     ColorRange, Decoder, Error as Av1Error, Frame, PixelLayout, Planes as FramePlanes, Settings,
@@ -18,7 +15,7 @@ use super::{
     planes::{Plane, Planes, Samples, Subsampling},
     properties::{Nclx, Properties},
 };
-use crate::{Control, Error, Result};
+use crate::{Control, Error, Result, codec::panics::caught};
 
 /// One decoder, for as many pictures as are coded alike or follow each other.
 pub(super) struct Av1<'c> {
@@ -104,7 +101,7 @@ impl<'c> Av1<'c> {
 
 /// Runs calls into the decoder. After an error the decoder is not used again.
 fn guarded<T>(control: &Control, calls: impl FnOnce() -> rav1d_safe::Result<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(calls)) {
+    match caught(calls) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
             control.check()?;

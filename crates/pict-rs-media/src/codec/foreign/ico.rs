@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::guarded;
+use crate::codec::panics::guard;
 use crate::codec::png;
 use crate::rows::RowSink;
 use crate::{Control, Error, Facts, Format, Result};
@@ -71,7 +71,7 @@ pub(super) fn decode(
             png::decode(file, &facts, control, sink)
         }
         Picture::Bitmap(file) => {
-            let (colour, samples) = guarded(Format::Ico, || super::samples(&file, facts, control))?;
+            let (colour, samples) = guard(Format::Ico, || super::samples(&file, facts, control))?;
             super::deliver(&samples, colour, false, facts, control, sink)
         }
     }
