@@ -341,7 +341,15 @@ fn doctor_tells_what_there_is_and_fails_for_what_is_broken() {
     assert_eq!(named("formats", "JPEG")["ok"], true);
     assert_eq!(named("formats", "MP4")["ok"], false);
     assert_eq!(named("formats", "MP4")["reason"], "needs ffmpeg");
-    assert_eq!(named("outputs", "webp")["ok"], true);
+    assert_eq!(named("formats", "HEIF")["reason"], "stored converted");
+    assert_eq!(
+        named("formats", "SVG")["reason"],
+        "media.svg.enable is false"
+    );
+    for format in ["avif", "jxl", "webp"] {
+        assert_eq!(named("outputs", format)["ok"], true);
+    }
+    assert!(named("engine", "AVIF by libaom")["ok"].is_boolean());
     assert_eq!(named("programs", "ffmpeg")["path"], serde_json::Value::Null);
     assert!(named("folders", "files")["free_bytes"].is_u64());
     assert!(report["warnings"].to_string().contains("ffmpeg"));

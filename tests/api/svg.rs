@@ -15,11 +15,18 @@ fn an_svg_is_refused_with_the_name_of_the_setting_unless_it_is_enabled() {
     let server = Server::start();
     let told = server.upload_refused("", FLAG.as_bytes(), 400, "svg-disabled");
     assert!(told.contains("media.svg.enable"), "{told}");
+    assert!(!types(&server).contains("image/svg+xml"));
+}
+
+/// What clients are told that they may send.
+fn types(server: &Server) -> String {
+    server.get("/image/limits").ok().json()["image"]["content_types"].to_string()
 }
 
 #[test]
 fn an_enabled_svg_is_stored_as_what_is_seen() {
     let server = Server::with([("media.svg.enable", "true")]);
+    assert!(types(&server).contains("image/svg+xml"));
     let uploaded = server.upload(FLAG.as_bytes());
     let details = &uploaded.details;
     assert_eq!(details["content_type"], "image/webp");

@@ -22,5 +22,32 @@ pub fn build_features() -> Vec<BuildFeature> {
             "JPEG is slower; on x86-64 install nasm and build again"
         },
     };
-    vec![jpeg]
+    let avif = BuildFeature {
+        name: "AVIF by libaom",
+        is_on: cfg!(feature = "libaom"),
+        detail: if cfg!(feature = "libaom") {
+            "the fast encoder"
+        } else {
+            "rav1e writes it, in many times the time; build with the feature libaom"
+        },
+    };
+    let heic = BuildFeature {
+        name: "HEIC",
+        is_on: cfg!(feature = "heic"),
+        detail: if cfg!(feature = "heic") {
+            "read"
+        } else {
+            "not read; build with the feature heic"
+        },
+    };
+    let svg = BuildFeature {
+        name: "SVG",
+        is_on: cfg!(feature = "svg"),
+        detail: if cfg!(feature = "svg") {
+            "drawn where media.svg.enable is set"
+        } else {
+            "not drawn; build with the feature svg"
+        },
+    };
+    vec![jpeg, avif, heic, svg]
 }

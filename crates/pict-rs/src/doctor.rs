@@ -226,6 +226,9 @@ fn formats(config: &Config, helpers: &Helpers) -> Vec<Line> {
     let of = |format: Format| {
         let (ok, reason) = match format.kind() {
             _ if !format.is_readable() => (false, "not in this build"),
+            _ if format == Format::Svg && !config.media.svg.enable => {
+                (false, "media.svg.enable is false")
+            }
             Kind::Video if !config.media.video.enable => (false, "media.video.enable is false"),
             Kind::Video if !has(Helper::Ffmpeg) => (false, "needs ffmpeg"),
             Kind::Video => (true, "by ffmpeg"),

@@ -41,7 +41,7 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
             "max_height": limits.max_height,
             "max_area": limits.max_area,
             "max_file_size": limits.max_file_size.min(ceiling),
-            "content_types": content_types(kind),
+            "content_types": content_types(kind, media.svg.enable),
         })
     };
     let mut animation = kind(Kind::Animation, media.animation.limits());
@@ -69,9 +69,12 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
 }
 
 /// Each one once: a still and an animation may share it.
-fn content_types(kind: Kind) -> Vec<&'static str> {
-    let formats = Format::all().filter(|format| format.is_readable() && format.kind() == kind);
-    formats.map(Format::mime).collect()
+fn content_types(kind: Kind, with_svg: bool) -> Vec<&'static str> {
+    Format::all()
+        .filter(|format| format.is_readable() && format.kind() == kind)
+        .filter(|format| with_svg || *format != Format::Svg)
+        .map(Format::mime)
+        .collect()
 }
 
 fn leave_unset_out(value: &mut Value) {
