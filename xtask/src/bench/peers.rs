@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::target_folder;
-use crate::{cache, command};
+use crate::{aom, cache, command};
 
 const SHARP: &str = "0.35.5";
 /// As pinned in the drivers' manifest.
@@ -68,8 +68,13 @@ pub struct Job<'a> {
     pub input: &'a Path,
     /// Longest side of the result in pixels; 0 keeps the size.
     pub side: u32,
-    /// `jpg` or `webp`.
+    /// `jpg`, `webp` or `avif`.
     pub extension: &'a str,
+}
+
+/// What everybody is asked for; AVIF at the quality where ours scores about 75.
+fn quality(extension: &str) -> u8 {
+    if extension == "avif" { 75 } else { 80 }
 }
 
 /// Builds ours, installs the peers. A peer that cannot be had is noted, not an error.
@@ -112,8 +117,13 @@ impl Tools {
     pub fn making(&self, extension: &str) -> Vec<Kind> {
         let only_webp = |kind: &Kind| matches!(kind, Kind::Sharp2 | Kind::Oximg2);
         let kinds = self.kinds.iter().copied();
+        let writes_avif = |kind: &Kind| matches!(kind, Kind::Ours | Kind::Sharp);
         kinds
-            .filter(|kind| extension == "webp" || !only_webp(kind))
+            .filter(|kind| match extension {
+                "webp" => true,
+                "avif" => writes_avif(kind),
+                _ => !only_webp(kind),
+            })
             .collect()
     }
 
@@ -141,7 +151,7 @@ impl Tools {
     pub fn command(&self, kind: Kind, job: &Job<'_>, output: &Path, repeat: u32) -> Command {
         let (side, repeat) = (job.side.to_string(), repeat.to_string());
         match kind {
-            Kind::Ours => self.ours(job, "quality", 80, output, &repeat),
+            Kind::Ours => self.ours(job, "quality", quality(job.extension), output, &repeat),
             Kind::OursFast => self.ours(job, "fast", 80, output, &repeat),
             Kind::Sharp | Kind::Sharp2 => {
                 let mut command = command::new("node");
@@ -184,6 +194,21 @@ impl Tools {
         command.args([&query, job.extension, speed, &q.to_string()]);
         command.arg(output).arg(repeat);
         command
+    }
+
+    /// The same picture in a format that the score program reads: ours decodes AVIF for it.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    pub fn readable(&self, made: &Path) -> Result<PathBuf> {
+        if made.extension().is_none_or(|extension| extension != "avif") {
+            return Ok(made.to_owned());
+        }
+        let png = made.with_extension("avif.png");
+        let mut command = command::new(&self.ours);
+        command.arg(made).args(["", "png", "quality", "100"]);
+        command::output(command.arg(&png).arg("0"))?;
+        Ok(png)
     }
 
     /// SSIMULACRA2 and bytes of each of `made`, against a linear-light reference from `source`.
@@ -237,6 +262,8 @@ fn build_ours() -> Result<PathBuf> {
         "--bins",
         "--examples",
     ]);
+    // As releases have it.
+    aom::library(&aom::Compiler::Host)?.enable(&mut build);
     command::run(build.args(["-p", "pict-rs", "-p", "pict-rs-media"]))?;
     Ok(target_folder()?.join("release/examples/measure"))
 }

@@ -57,6 +57,8 @@ enum Target {
     Share { of_best: f64, memory: bool },
     /// CPU not above oximg's.
     Animation,
+    /// CPU of 100 ms and not above WebP's, in 80 kB at score 75.
+    Avif,
 }
 
 /// The peak of memory that a still picture may need, in bytes.
@@ -76,10 +78,12 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         ("12 MP JPEG to 256 px JPEG", twelve, 256, "jpg", Target::Thumbnail),
         ("12 MP JPEG to 256 px WebP", twelve, 256, "webp", Target::Thumbnail),
         ("12 MP JPEG to 1024 px WebP", twelve, 1024, "webp", share(0.9, true)),
+        ("12 MP JPEG to 1024 px AVIF", twelve, 1024, "avif", Target::Avif),
         ("24 MP JPEG to 1024 px JPEG", twenty_four, 1024, "jpg", share(0.9, true)),
         ("8 MP PNG to 1024 px WebP", png, 1024, "webp", share(0.9, false)),
         ("8 MP PNG to full-size WebP", png, 0, "webp", share(0.9, false)),
         ("125-frame GIF to 320 px WebP", gif, 320, "webp", Target::Animation),
+        ("125-frame GIF to full-size WebP", gif, 0, "webp", Target::Animation),
     ];
     for (title, sources, side, extension, target) in rows {
         println!("measuring {title}");
@@ -94,6 +98,9 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         }
         judge(&row, &target, report);
         report.rows.push(row);
+        if matches!(target, Target::Avif) {
+            beside_webp(report);
+        }
     }
     if tools.have(Kind::Ours) {
         let peak = |input| {
@@ -174,7 +181,10 @@ fn in_turn(tools: &Tools, job: &Job<'_>, rounds: u32) -> Result<Vec<Figures>> {
         .map(|&kind| output(kind, job))
         .collect::<Result<_>>()?;
     let scores = match is_still {
-        true => tools.scores(job.input, &made)?,
+        true => {
+            let readable = made.iter().map(|path| tools.readable(path));
+            tools.scores(job.input, &readable.collect::<Result<Vec<_>>>()?)?
+        }
         false => Vec::new(),
     };
     let mut figures = Vec::new();
@@ -305,6 +315,19 @@ fn judge(row: &Row, target: &Target, report: &mut Report) {
                 memory(ours, &mut say);
             }
         }
+        Target::Avif => {
+            let (cpu, kilobytes) = (ours.cpu, ours.bytes as f64 / 1e3);
+            let got = format!("{cpu:.0} ms");
+            say("CPU", "at most 100 ms", got, cpu <= 100.0);
+            let got = format!("{kilobytes:.0} kB at {:.1}", score(ours));
+            let met = kilobytes <= 80.0 && score(ours) >= 74.5;
+            say("bytes", "at most 80 kB at a score of 75", got, met);
+            if let Some(sharp) = row.of(Kind::Sharp) {
+                let ratio = cpu / sharp.cpu;
+                let got = format!("{ratio:.2} ×");
+                say("CPU beside sharp", "at most 1.0 ×", got, ratio <= 1.0);
+            }
+        }
         Target::Animation => {
             if let Some(oximg) = row.of(Kind::Oximg) {
                 let ratio = ours.cpu / oximg.cpu;
@@ -317,6 +340,24 @@ fn judge(row: &Row, target: &Target, report: &mut Report) {
             }
         }
     }
+}
+
+/// Whether an AVIF costs no more than the WebP of the same picture.
+fn beside_webp(report: &mut Report) {
+    let cpu = |extension: &str| {
+        let title = format!("12 MP JPEG to 1024 px {extension}");
+        let row = report.rows.iter().find(|row| row.title == title)?;
+        Some(row.of(Kind::Ours)?.cpu)
+    };
+    let (Some(avif), Some(webp)) = (cpu("AVIF"), cpu("WebP")) else {
+        return;
+    };
+    report.verdicts.push(Verdict {
+        what: "12 MP JPEG to 1024 px AVIF: CPU beside WebP".into(),
+        target: "at most 1.0 × our WebP".into(),
+        got: format!("{:.2} ×", avif / webp),
+        met: avif <= webp,
+    });
 }
 
 fn memory(ours: &Figures, say: &mut impl FnMut(&str, &str, String, bool)) {
