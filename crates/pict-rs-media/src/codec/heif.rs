@@ -3,7 +3,7 @@
 //! The `heic` crate knows the container and HEVC. Of a container full of things (bursts, the film
 //! of a Live Photo, depth, gain map, thumbnail) only the primary picture is looked at. It is put
 //! together here, tile by tile, so that a photograph is never held whole: [`picture`] finds its
-//! parts, [`tiles`] decodes them, [`decode`] makes rows of them, [`sps`] says beforehand how large
+//! parts, [`tiles`] decodes them, [`mod@decode`] makes rows of them, [`sps`] says beforehand how large
 //! they are. Whether HEVC may be decoded is a question of patents in some countries, so all that
 //! is behind the feature `heic`. Start reading at [`inspect`].
 

@@ -81,7 +81,7 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     container::clean(source, read::scan(source, &header)?.end)
 }
 
-/// A profile of the colours that [`decode`] gives, unless they are sRGB or HDR.
+/// A profile of the colours that [`decode()`] gives, unless they are sRGB or HDR.
 ///
 /// Pictures that were compressed in the format's own colours (XYB) come out in those that they
 /// are tagged with, wide gamut included. If that tag is an ICC profile, they come out as sRGB.
@@ -100,7 +100,7 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     icc.map(Cow::Owned)
 }
 
-/// Primaries and transfer of the colours that [`decode`] gives, as code points of H.273, where
+/// Primaries and transfer of the colours that [`decode()`] gives, as code points of H.273, where
 /// there are such.
 pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
     let JxlColorProfile::Simple(encoding) = profile(source)? else {
