@@ -1,6 +1,6 @@
 //! Names a file by its first bytes and asks its codec for the facts.
 
-use crate::codec::heif::Coding;
+use crate::codec::coding::{Coding, coding};
 use crate::{Error, Facts, Format, Result, codec};
 
 /// What the file is, learned from its container without decoding pixels. The whole file must
@@ -93,10 +93,7 @@ fn detect(source: &[u8]) -> Option<Detected> {
         return Some(Detected::Jxl);
     }
     if at(4, b"ftyp") {
-        if codec::avif::recognise(source) {
-            return Some(Detected::Avif);
-        }
-        return Some(match codec::heif::coding(source) {
+        return Some(match coding(source) {
             Some(Coding::Hevc) => Detected::Heif,
             Some(Coding::Av1) => Detected::Avif,
             None => Detected::Video,

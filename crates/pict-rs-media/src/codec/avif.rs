@@ -43,41 +43,6 @@ enum Content<'a> {
     Sequence(Box<Sequence<'a>>),
 }
 
-/// Whether a file of the family of `ftyp` is AVIF: it says so, or its picture is coded as AV1.
-pub(crate) fn recognise(source: &[u8]) -> bool {
-    let Some((brand, compatible)) = container::brands(source) else {
-        return false;
-    };
-    match &brand {
-        b"avif" | b"avis" => true,
-        b"mif1" | b"msf1" | b"miaf" => {
-            let says = compatible
-                .chunks_exact(4)
-                .any(|brand| matches!(brand, b"avif" | b"avis"));
-            says || is_av1(source)
-        }
-        _ => false,
-    }
-}
-
-fn is_av1(source: &[u8]) -> bool {
-    let Ok(file) = container::read(source) else {
-        return false;
-    };
-    let Some(meta) = file.meta else { return false };
-    let kind = |id: &u32| meta.items.get(id).map(|item| item.kind);
-    let Some(primary) = meta.primary else {
-        return false;
-    };
-    match kind(&primary) {
-        Some(av01) if av01 == *b"av01" => true,
-        Some(grid) if grid == *b"grid" => {
-            meta.parts(primary).first().and_then(kind) == Some(*b"av01")
-        }
-        _ => false,
-    }
-}
-
 /// Sequences are shown where the brand says so, or where there is nothing else; this is what
 /// browsers do.
 fn open(source: &[u8]) -> Result<Opened<'_>> {

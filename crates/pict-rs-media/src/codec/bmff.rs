@@ -28,15 +28,18 @@ impl<'a> BoxRef<'a> {
 
     /// Version and flags of a full box, and the fields after them.
     pub(crate) fn full(&self) -> Option<(u8, u32, Fields<'a>)> {
-        let mut fields = Fields { bytes: self.body };
-        let head = fields.u32()?;
-        Some(((head >> 24) as u8, head & 0xff_ffff, fields))
+        let mut fields = Fields::new(self.body);
+        let (version, flags) = fields.full()?;
+        Some((version, flags, fields))
     }
 }
 
 /// What is wrong with a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
+    /// Fewer bytes are left than the shortest box has. QuickTime ends some lists with four zeros.
+    #[error("what is left is no box")]
+    Rest,
     /// The header ends too early, or the box is shorter than its header.
     #[error("a box has no whole header")]
     Header,
@@ -52,6 +55,11 @@ pub(crate) fn boxes(source: &[u8], range: Range<usize>) -> Boxes<'_> {
         at: range.start,
         end: range.end.min(source.len()),
     }
+}
+
+/// Walks the boxes in the body of another, or in a whole file.
+pub(crate) fn boxes_in(body: &[u8]) -> Boxes<'_> {
+    boxes(body, 0..body.len())
 }
 
 /// See [`boxes`].
@@ -80,9 +88,9 @@ impl<'a> Iterator for Boxes<'a> {
 }
 
 fn header(rest: &[u8], start: usize) -> Result<BoxRef<'_>, Broken> {
-    let mut fields = Fields { bytes: rest };
-    let short = fields.u32().ok_or(Broken::Header)?;
-    let kind = fields.four().ok_or(Broken::Header)?;
+    let mut fields = Fields::new(rest);
+    let short = fields.u32().ok_or(Broken::Rest)?;
+    let kind = fields.array().ok_or(Broken::Rest)?;
     let (length, head) = match short {
         // To the end of what it is in.
         0 => (rest.len() as u64, 8),
@@ -109,14 +117,18 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(count)?;
         self.bytes = rest;
         Some(taken)
     }
 
-    pub(crate) fn four(&mut self) -> Option<[u8; 4]> {
-        self.take(4)?.try_into().ok()
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
     }
 
     pub(crate) fn u8(&mut self) -> Option<u8> {
@@ -124,15 +136,30 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn u16(&mut self) -> Option<u16> {
-        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
+        self.array().map(u16::from_be_bytes)
     }
 
     pub(crate) fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_be_bytes(self.four()?))
+        self.array().map(u32::from_be_bytes)
     }
 
     pub(crate) fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// Version and flags of a full box.
+    pub(crate) fn full(&mut self) -> Option<(u8, u32)> {
+        let [version, a, b, c] = self.array()?;
+        Some((version, u32::from_be_bytes([0, a, b, c])))
+    }
+
+    /// A number that takes eight bytes in version 1 of a box and four in version 0.
+    pub(crate) fn long(&mut self, version: u8) -> Option<u64> {
+        if version == 1 {
+            self.u64()
+        } else {
+            self.u32().map(u64::from)
+        }
     }
 
     /// A number of `size` bytes, at most 8. No byte means 0.
@@ -157,7 +184,7 @@ mod tests {
 
     fn kinds(source: &[u8]) -> (Vec<[u8; 4]>, Option<Broken>) {
         let mut found = Vec::new();
-        for each in boxes(source, 0..source.len()) {
+        for each in boxes_in(source) {
             match each {
                 Ok(each) => found.push(each.kind),
                 Err(broken) => return (found, Some(broken)),
@@ -175,7 +202,7 @@ mod tests {
         ]
         .concat();
         assert_eq!(kinds(&source), (vec![*b"free", *b"mdat", *b"skip"], None));
-        let bodies: Vec<_> = boxes(&source, 0..source.len())
+        let bodies: Vec<_> = boxes_in(&source)
             .map(|each| each.expect("whole").body)
             .collect();
         assert_eq!(bodies, [&b"!"[..], b"ab", b"to the end"]);
@@ -185,7 +212,8 @@ mod tests {
     fn broken_lengths_end_the_walk() {
         for (source, broken) in [
             (&b"\0\0\0\x07free"[..], Broken::Header),
-            (b"\0\0\0", Broken::Header),
+            (b"\0\0\0", Broken::Rest),
+            (b"\0\0\0\0", Broken::Rest),
             (b"\0\0\0\x01free\0\0\0\0", Broken::Header),
             (b"\0\0\0\x01free\0\0\0\0\0\0\0\x0f", Broken::Header),
             (b"\0\0\0\x09free", Broken::Length),

@@ -7,7 +7,6 @@
 //! they are. Whether HEVC may be decoded is a question of patents in some countries, so all that
 //! is behind the feature `heic`. Start reading at [`inspect`].
 
-mod coding;
 #[cfg(feature = "heic")]
 mod decode;
 #[cfg(feature = "heic")]
@@ -19,15 +18,12 @@ mod tests;
 #[cfg(feature = "heic")]
 mod tiles;
 
-pub(crate) use coding::{Coding, coding};
 #[cfg(feature = "heic")]
 pub(crate) use decode::decode;
 
 #[cfg(feature = "heic")]
-#[allow(unused_imports, reason = "cicp is for the mapping of HDR colours")]
 pub(crate) use with_hevc::{cicp, icc, inspect};
 #[cfg(not(feature = "heic"))]
-#[allow(unused_imports, reason = "cicp is for the mapping of HDR colours")]
 pub(crate) use without_hevc::{cicp, decode, icc, inspect};
 
 #[cfg(feature = "heic")]

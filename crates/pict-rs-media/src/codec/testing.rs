@@ -1,7 +1,9 @@
-//! What the tests of the still codecs share: a sink that keeps everything, and test pictures.
+//! What the tests of the codecs share: sinks that keep everything, and test pictures.
+
+use std::ops::ControlFlow;
 
 use crate::Result;
-use crate::rows::{Layout, Row, RowSink, Shape};
+use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 
 /// A whole picture. 8-bit samples are widened without scaling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,4 +120,59 @@ impl RowSink for Collect {
         self.ended = true;
         Ok(())
     }
+}
+
+/// An animation, as canvases; a sink that keeps them.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Film {
+    pub(crate) shape: Option<AnimationShape>,
+    /// Pixels and delay of each.
+    pub(crate) canvases: Vec<(Vec<u8>, u32)>,
+    /// After how many the sink has seen enough; never for 0.
+    pub(crate) stop_after: usize,
+    pub(crate) ended: bool,
+}
+
+impl CanvasSink for Film {
+    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
+        assert!(self.shape.is_none(), "begun twice");
+        self.shape = Some(shape);
+        Ok(())
+    }
+
+    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
+        let shape = self.shape.expect("a canvas before the beginning");
+        let pixels = shape.width as usize * shape.height as usize;
+        assert_eq!(canvas.rgba.len(), pixels * 4);
+        self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
+        Ok(if self.canvases.len() == self.stop_after {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn end(&mut self) -> Result<()> {
+        assert!(!self.ended, "ended twice");
+        self.ended = true;
+        Ok(())
+    }
+}
+
+/// Feeds an animation to an encoder.
+pub(crate) fn animate(
+    encoder: &mut dyn CanvasSink,
+    shape: AnimationShape,
+    canvases: &[(Vec<u8>, u32)],
+) {
+    encoder.begin(shape).expect("begins");
+    for (rgba, delay_ms) in canvases {
+        let canvas = Canvas {
+            rgba,
+            delay_ms: *delay_ms,
+        };
+        let more = encoder.canvas(canvas).expect("takes canvases");
+        assert!(more.is_continue());
+    }
+    encoder.end().expect("ends");
 }

@@ -208,32 +208,11 @@ impl<E: CanvasSink> RowSink for Assemble<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::testing::Film;
 
-    #[derive(Default)]
-    struct Recorded {
-        shape: Option<AnimationShape>,
-        canvases: Vec<(Vec<u8>, u32)>,
-        ended: bool,
-    }
-
-    impl CanvasSink for Recorded {
-        fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-            self.shape = Some(shape);
-            Ok(())
-        }
-        fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-            self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
-            Ok(ControlFlow::Continue(()))
-        }
-        fn end(&mut self) -> Result<()> {
-            self.ended = true;
-            Ok(())
-        }
-    }
-
-    fn run(canvases: &[([u8; 4], u32)], has_alpha: bool) -> Recorded {
+    fn run(canvases: &[([u8; 4], u32)], has_alpha: bool) -> Film {
         let link = Link::new();
-        let mut out = Assemble::new(&link, Recorded::default());
+        let mut out = Assemble::new(&link, Film::default());
         let mut unroll = Unroll::new(&link, false, &mut out);
         let shape = AnimationShape {
             width: 1,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Result,
     codec::{
-        bmff::{BoxRef, Fields, boxes},
+        bmff::{BoxRef, Fields, boxes, boxes_in},
         pieces::Pieces,
     },
 };
@@ -49,7 +49,7 @@ pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
         blank: 0,
         at: 0,
     };
-    for each in boxes(source, 0..source.len()) {
+    for each in boxes_in(source) {
         let Ok(each) = each else {
             // A box that goes on after the end of the file, or no box at all. Kept is as much
             // of it as is pointed to.
@@ -355,7 +355,7 @@ fn item_infos(source: &[u8], iinf: &BoxRef<'_>, needed: &BTreeSet<u32>) -> Optio
 
 fn item_locations(iloc: &BoxRef<'_>, needed: &BTreeSet<u32>) -> Option<Vec<u8>> {
     let (sizes, rest) = LocationSizes::read(iloc)?;
-    let mut fields = Fields { bytes: &rest };
+    let mut fields = Fields::new(&rest);
     let (mut entries, mut count) = (Vec::<u8>::new(), 0u32);
     for _ in 0..sizes.count {
         let before = fields.bytes;

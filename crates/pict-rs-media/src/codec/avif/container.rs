@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use super::corrupt;
 use crate::{
     Result,
-    codec::bmff::{BoxRef, Fields, boxes},
+    codec::bmff::{BoxRef, Fields, boxes, boxes_in},
 };
 
 /// More items than any real file has. A grid has one for each cell.
@@ -61,25 +61,21 @@ pub(super) struct Reference {
     pub(super) to: Vec<u32>,
 }
 
-/// The major brand and the brands a file is compatible with.
-pub(super) fn brands(source: &[u8]) -> Option<([u8; 4], &[u8])> {
-    let ftyp = boxes(source, 0..source.len()).next()?.ok()?;
-    if ftyp.kind != *b"ftyp" {
-        return None;
-    }
-    let brand = ftyp.body.first_chunk()?;
-    Some((*brand, ftyp.body.get(8..).unwrap_or_default()))
+/// The major brand.
+fn brand(source: &[u8]) -> Option<[u8; 4]> {
+    let ftyp = boxes_in(source).next()?.ok()?;
+    (ftyp.kind == *b"ftyp").then_some(*ftyp.body.first_chunk()?)
 }
 
 /// Reads the top of the file and the items.
 pub(super) fn read(source: &[u8]) -> Result<File<'_>> {
-    let (brand, _) = brands(source).ok_or_else(|| corrupt("it does not begin with its brand"))?;
+    let brand = brand(source).ok_or_else(|| corrupt("it does not begin with its brand"))?;
     let mut file = File {
         brand,
         meta: None,
         moov: None,
     };
-    for each in boxes(source, 0..source.len()) {
+    for each in boxes_in(source) {
         // What follows the boxes that are needed may be cut or garbage; whether everything
         // that they point to is there is seen when it is read.
         let Ok(each) = each else { break };
@@ -147,7 +143,7 @@ pub(super) fn item_info(infe: &BoxRef<'_>) -> Option<(u32, [u8; 4])> {
     }
     let id = fields.id(version == 3)?;
     fields.u16()?;
-    Some((id, fields.four()?))
+    Some((id, fields.array()?))
 }
 
 fn item_infos(meta: &mut Meta<'_>, iinf: BoxRef<'_>) -> Result<()> {
@@ -227,7 +223,7 @@ impl LocationSizes {
 
 fn item_locations(meta: &mut Meta<'_>, iloc: BoxRef<'_>) -> Option<()> {
     let (sizes, rest) = LocationSizes::read(&iloc)?;
-    let mut fields = Fields { bytes: &rest };
+    let mut fields = Fields::new(&rest);
     let mut extents = 0;
     for _ in 0..sizes.count {
         let (id, place) = sizes.entry(&mut fields)?;
@@ -300,7 +296,7 @@ fn item_references(meta: &mut Meta<'_>, iref: BoxRef<'_>) -> Result<()> {
 
 /// Reads one box of `iref`.
 pub(super) fn reference(place: &BoxRef<'_>, wide: bool) -> Option<Reference> {
-    let mut fields = Fields { bytes: place.body };
+    let mut fields = Fields::new(place.body);
     let from = fields.id(wide)?;
     let count = fields.u16()?;
     let to = (0..count).map(|_| fields.id(wide));

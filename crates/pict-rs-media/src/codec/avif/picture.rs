@@ -123,7 +123,7 @@ impl Grid {
 
     fn derived(meta: &Meta<'_>, id: u32) -> Result<Self> {
         let data = meta.data(id)?;
-        let mut fields = Fields { bytes: &data };
+        let mut fields = Fields::new(&data);
         let mut head = || {
             let (_, flags) = (fields.u8()?, fields.u8()?);
             let (rows, columns) = (u32::from(fields.u8()?) + 1, u32::from(fields.u8()?) + 1);

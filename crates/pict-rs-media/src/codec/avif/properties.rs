@@ -66,7 +66,7 @@ impl<'a> Properties<'a> {
     /// Damaged properties are as good as none.
     fn add(&mut self, property: &BoxRef<'a>) -> Option<()> {
         let body = property.body;
-        let mut fields = Fields { bytes: body };
+        let mut fields = Fields::new(body);
         match &property.kind {
             b"ispe" if self.size.is_none() => {
                 fields.u32()?;
@@ -83,7 +83,7 @@ impl<'a> Properties<'a> {
                     monochrome: bits & 0x10 != 0,
                 });
             }
-            b"colr" => match &fields.four()? {
+            b"colr" => match &fields.array()? {
                 b"nclx" if self.nclx.is_none() => {
                     self.nclx = Some(Nclx {
                         primaries: fields.u16()?,
@@ -144,7 +144,7 @@ impl<'a> Properties<'a> {
     }
 
     fn clean_aperture(&self, width: u32, height: u32) -> Option<Window> {
-        let mut fields = Fields { bytes: self.clap? };
+        let mut fields = Fields::new(self.clap?);
         let mut fraction = || {
             let (over, under) = (fields.u32()? as i32, fields.u32()? as i32);
             (under > 0).then_some((i64::from(over), i64::from(under)))

@@ -1,13 +1,12 @@
 //! The codec as the pipeline sees it, on small files that libavif wrote (`testdata`, all of one
 //! computed picture), whole, damaged and hostile.
 
-use std::ops::ControlFlow;
-
 use super::*;
 use crate::{
     Control, Orientation,
-    codec::testing::{Collect, Picture as Pixels, picture},
-    rows::{AnimationShape, Canvas, CanvasSink, Layout},
+    codec::coding::{Coding, coding},
+    codec::testing::{Collect, Film, Picture as Pixels, picture},
+    rows::Layout,
 };
 
 const GRID: &[u8] = include_bytes!("../testdata/grid.avif");
@@ -20,29 +19,6 @@ const PREMULTIPLIED: &[u8] = include_bytes!("../testdata/premultiplied.avif");
 const SEQUENCE: &[u8] = include_bytes!("../testdata/sequence.avif");
 
 const STILLS: [&[u8]; 7] = [GRID, HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, PREMULTIPLIED];
-
-/// An animation, as canvases.
-#[derive(Debug, Default, PartialEq)]
-struct Film {
-    shape: Option<AnimationShape>,
-    canvases: Vec<(Vec<u8>, u32)>,
-    ended: bool,
-}
-
-impl CanvasSink for Film {
-    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-        self.shape = Some(shape);
-        Ok(())
-    }
-    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
-        Ok(ControlFlow::Continue(()))
-    }
-    fn end(&mut self) -> Result<()> {
-        self.ended = true;
-        Ok(())
-    }
-}
 
 fn still(source: &[u8]) -> Result<Pixels> {
     let facts = inspect(source)?;
@@ -188,16 +164,15 @@ fn the_brand_tells_what_is_meant() {
     // A file with both, that says it is a still.
     let bytes = branded(SEQUENCE, b"avif");
     assert_eq!(inspect(&bytes).expect("whole").format, Format::Avif);
-    assert!(recognise(&branded(HALF, b"mif1")));
-    assert!(!recognise(&branded(HALF, b"heic")));
-    assert!(!recognise(&branded(HALF, b"isom")));
+    assert_eq!(coding(&branded(HALF, b"mif1")), Some(Coding::Av1));
+    assert_eq!(coding(&branded(HALF, b"heic")), Some(Coding::Hevc));
     // No brand in the list names AVIF: the kind of the picture does.
     let mut bytes = branded(HALF, b"mif1");
     let end = u32::from_be_bytes(bytes[..4].try_into().expect("four")) as usize;
     for at in (16..end).step_by(4) {
         bytes[at..at + 4].copy_from_slice(b"miaf");
     }
-    assert!(recognise(&bytes));
+    assert_eq!(coding(&bytes), Some(Coding::Av1));
 }
 
 #[test]
@@ -292,7 +267,7 @@ fn changed_bytes_are_survived() {
             for change in [0x01, 0x80, 0xff] {
                 let mut bytes = source.to_vec();
                 bytes[at] ^= change;
-                recognise(&bytes);
+                coding(&bytes);
                 if let Ok(pieces) = clean(&bytes) {
                     assert!(pieces.concat().len() <= bytes.len());
                 }

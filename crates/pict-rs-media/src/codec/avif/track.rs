@@ -152,7 +152,7 @@ impl<'a> Track<'a> {
         };
         if let Some(tref) = child(&place, b"tref") {
             for each in boxes(source, tref.inside()).map_while(Result::ok) {
-                let id = Fields { bytes: each.body }.u32();
+                let id = Fields::new(each.body).u32();
                 match &each.kind {
                     b"auxl" => track.alpha_of = id,
                     b"prem" => track.premultiplied_by = id,

@@ -1,55 +1,13 @@
 //! The codec as the pipeline sees it, on generated pictures.
 
-use std::ops::ControlFlow;
-
 use super::*;
-use crate::rows::{AnimationShape, Canvas, CanvasSink};
+use crate::codec::testing::{self, Film};
+use crate::rows::{AnimationShape, CanvasSink as _};
 use crate::{Control, Error};
-
-/// An animation, as canvases.
-#[derive(Debug, Default, PartialEq)]
-struct Film {
-    shape: Option<AnimationShape>,
-    canvases: Vec<(Vec<u8>, u32)>,
-    stop_after: usize,
-    ended: bool,
-}
-
-impl CanvasSink for Film {
-    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-        self.shape = Some(shape);
-        Ok(())
-    }
-    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
-        Ok(if self.canvases.len() == self.stop_after {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    }
-    fn end(&mut self) -> Result<()> {
-        self.ended = true;
-        Ok(())
-    }
-}
 
 fn animate(fast: bool, shape: AnimationShape, canvases: &[(Vec<u8>, u32)]) -> Vec<u8> {
     let mut encoder = AnimationEncoder::new(fast);
-    encoder.begin(shape).expect("begins");
-    for (rgba, delay_ms) in canvases {
-        let canvas = Canvas {
-            rgba,
-            delay_ms: *delay_ms,
-        };
-        assert!(
-            encoder
-                .canvas(canvas)
-                .expect("takes canvases")
-                .is_continue()
-        );
-    }
-    encoder.end().expect("ends");
+    testing::animate(&mut encoder, shape, canvases);
     encoder.into_bytes()
 }
 

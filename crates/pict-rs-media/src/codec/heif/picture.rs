@@ -172,7 +172,7 @@ pub(super) const SMALL: u64 = 1 << 20;
 /// A file with a film and no picture beside it. The parser makes its first frame a picture, but
 /// such a file is meant to move.
 fn is_film(source: &[u8]) -> bool {
-    !super::coding::has_items(source)
+    !crate::codec::coding::has_items(source)
 }
 
 /// The item that is the transparency of `item`.

@@ -1,10 +1,10 @@
 //! The boxes around a codestream, and which of them are kept.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::corrupt;
 use crate::Result;
+use crate::codec::bmff::{BoxRef, boxes_in};
 use crate::codec::pieces::Pieces;
 
 /// How a file with boxes begins: a box that is only there to be recognised.
@@ -26,21 +26,22 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
         return Ok(pieces.finish());
     }
     let mut codestream = Codestream::default();
-    let mut at = 0;
-    while at < source.len() && !codestream.is_whole() {
-        let found = read(source, at)?;
-        at = found.range.end;
-        match &found.name {
-            b"JXL " | b"ftyp" | b"jxll" | b"jxli" => pieces.keep(found.range),
+    for found in boxes_in(source) {
+        let found = found.map_err(corrupt)?;
+        match &found.kind {
+            b"JXL " | b"ftyp" | b"jxll" | b"jxli" => pieces.keep(found.start..found.end()),
             b"jxlc" | b"jxlp" => {
-                codestream.add(source, &found)?;
-                if codestream.in_order && found.data().contains(&end) {
+                codestream.add(&found)?;
+                if codestream.in_order && found.inside().contains(&end) {
                     // What follows the last frame in the same box.
-                    pieces.own(header(&found.name, end - found.data));
-                    pieces.keep(found.data..end);
+                    pieces.own(header(&found.kind, end - found.body_start));
+                    pieces.keep(found.body_start..end);
                     break;
                 }
-                pieces.keep(found.range);
+                pieces.keep(found.start..found.end());
+                if codestream.is_whole() {
+                    break;
+                }
             }
             _ => {}
         }
@@ -49,46 +50,6 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
         return Err(corrupt("it has no codestream"));
     }
     Ok(pieces.finish())
-}
-
-struct Found {
-    name: [u8; 4],
-    /// Header and data.
-    range: Range<usize>,
-    /// Where its data begin.
-    data: usize,
-}
-
-impl Found {
-    fn data(&self) -> Range<usize> {
-        self.data..self.range.end
-    }
-}
-
-fn read(source: &[u8], at: usize) -> Result<Found> {
-    let early = || corrupt("it ends too early");
-    let word = |at: usize| source.get(at..)?.first_chunk().copied();
-    let size = u64::from(u32::from_be_bytes(word(at).ok_or_else(early)?));
-    let name = word(at + 4).ok_or_else(early)?;
-    let left = source.len() - at;
-    let (header, size) = match size {
-        0 => (8, left as u64),
-        1 => {
-            let size = source.get(at + 8..).and_then(<[u8]>::first_chunk);
-            (16, u64::from_be_bytes(*size.ok_or_else(early)?))
-        }
-        size => (8, size),
-    };
-    let size = usize::try_from(size).ok().filter(|size| *size <= left);
-    let size = size.ok_or_else(early)?;
-    if size < header {
-        return Err(corrupt("a box is shorter than its header"));
-    }
-    Ok(Found {
-        name,
-        range: at..at + size,
-        data: at + header,
-    })
 }
 
 /// Whatever it was in the source, a box has a header of eight bytes unless it is huge.
@@ -122,11 +83,11 @@ impl Default for Codestream {
 }
 
 impl Codestream {
-    fn add(&mut self, source: &[u8], piece: &Found) -> Result<()> {
-        let number = if &piece.name == b"jxlc" {
+    fn add(&mut self, piece: &BoxRef<'_>) -> Result<()> {
+        let number = if &piece.kind == b"jxlc" {
             LAST
         } else {
-            let number = source[piece.data()].first_chunk();
+            let number = piece.body.first_chunk();
             u32::from_be_bytes(*number.ok_or_else(|| corrupt("a piece has no number"))?)
         };
         let index = number & !LAST;

@@ -1,12 +1,10 @@
 //! JPEG XL on what our own encoder writes, and on small files of cjxl.
 
-use std::ops::ControlFlow;
-
 use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
 
 use super::*;
-use crate::codec::testing::{Collect, Picture, picture};
-use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, RowSink};
+use crate::codec::testing::{Collect, Film, Picture, picture};
+use crate::rows::{Layout, RowSink};
 use crate::{blurhash, inspect as inspect_any};
 
 const LAYOUTS: [Layout; 5] = [
@@ -58,49 +56,16 @@ fn animation(width: u32, height: u32, ticks: &[u32]) -> Vec<u8> {
         .expect("encodes")
 }
 
-#[derive(Default)]
-struct Canvases {
-    shape: Option<AnimationShape>,
-    /// The first pixel and the delay of each.
-    seen: Vec<([u8; 4], u32)>,
-    /// After how many to stop.
-    stop: Option<usize>,
-    ended: bool,
-}
-
-impl CanvasSink for Canvases {
-    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-        self.shape = Some(shape);
-        Ok(())
-    }
-
-    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        let shape = self.shape.expect("begun");
-        assert_eq!(canvas.rgba.len(), (shape.width * shape.height * 4) as usize);
-        let pixel = canvas.rgba.first_chunk().copied().expect("a pixel");
-        self.seen.push((pixel, canvas.delay_ms));
-        Ok(if self.stop == Some(self.seen.len()) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    }
-
-    fn end(&mut self) -> Result<()> {
-        self.ended = true;
-        Ok(())
-    }
-}
-
-fn played(file: &[u8], stop: Option<usize>) -> Canvases {
+/// The animation, or its beginning.
+fn played(file: &[u8], stop_after: usize) -> Film {
     let facts = inspect(file).expect("is a JPEG XL");
-    let mut sink = Canvases {
-        stop,
-        ..Canvases::default()
+    let mut film = Film {
+        stop_after,
+        ..Film::default()
     };
-    decode_animation(file, &facts, &Control::new(), &mut sink).expect("decodes");
-    assert!(sink.ended);
-    sink
+    decode_animation(file, &facts, &Control::new(), &mut film).expect("decodes");
+    assert!(film.ended);
+    film
 }
 
 fn boxed(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
@@ -163,11 +128,12 @@ fn an_animation_is_counted_and_played() {
     assert_eq!((facts.width(), facts.height(), facts.bits), (20, 10, 8));
     assert!(facts.is_animated() && facts.has_alpha);
     assert_eq!(facts.kind(), crate::Kind::Animation);
-    let all = played(&file, None);
+    let all = played(&file, 0);
     let shape = all.shape.expect("begun");
     assert_eq!((shape.loop_count, shape.has_alpha), (3, true));
+    let first = |(rgba, delay): &(Vec<u8>, u32)| (*rgba.first_chunk().expect("a pixel"), *delay);
     assert_eq!(
-        all.seen,
+        all.canvases.iter().map(first).collect::<Vec<_>>(),
         [
             ([0, 200, 7, 255], 100),
             ([40, 200, 7, 254], 250),
@@ -175,7 +141,7 @@ fn an_animation_is_counted_and_played() {
             ([120, 200, 7, 252], 70),
         ]
     );
-    assert_eq!(played(&file, Some(1)).seen.len(), 1);
+    assert_eq!(played(&file, 1).canvases.len(), 1);
     // Bytes behind the last frame belong to nobody.
     let longer = [&file[..], b"secret"].concat();
     assert_eq!(inspect(&longer).expect("is a JPEG XL"), facts);
@@ -265,7 +231,7 @@ fn work_stops_when_it_is_cancelled() {
     assert!(matches!(outcome, Err(Error::Cancelled)));
     let moving = animation(20, 10, &[1, 1]);
     let facts = inspect(&moving).expect("is a JPEG XL");
-    let outcome = decode_animation(&moving, &facts, &control, &mut Canvases::default());
+    let outcome = decode_animation(&moving, &facts, &control, &mut Film::default());
     assert!(matches!(outcome, Err(Error::Cancelled)));
 }
 
@@ -275,7 +241,7 @@ fn facts_of_another_file_are_noticed() {
     let other = inspect(&encode(&picture(10, 11, Layout::Rgb8), 80)).expect("is a JPEG XL");
     let outcome = decode(&file, &other, &Control::new(), &mut Collect::default());
     assert!(matches!(outcome, Err(Error::Internal(_))));
-    let outcome = decode_animation(&file, &other, &Control::new(), &mut Canvases::default());
+    let outcome = decode_animation(&file, &other, &Control::new(), &mut Film::default());
     assert!(matches!(outcome, Err(Error::Internal(_))));
 }
 
@@ -364,7 +330,7 @@ fn files_of_others_are_what_they_say() {
     let file = include_bytes!("../testdata/moving.jxl");
     let facts = inspect_any(file).expect("is a JPEG XL");
     assert_eq!((facts.frames, facts.duration_ms), (4, Some(500)));
-    let delays: Vec<_> = played(file, None).seen.iter().map(|seen| seen.1).collect();
+    let delays: Vec<_> = played(file, 0).canvases.iter().map(|seen| seen.1).collect();
     assert_eq!(delays, [50, 100, 150, 200]);
 
     // Display P3 comes with a profile, HDR with code points and all its bits.

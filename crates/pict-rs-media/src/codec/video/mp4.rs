@@ -1,13 +1,14 @@
 //! MP4 and QuickTime: sample tables, and the fragments of a file that was written as a stream.
 
-use super::boxes::{Boxes, Reader, broken, find, need};
+use super::boxes::{boxes, broken, find, need};
 use super::{AudioCodec, Clip, Picture, VideoCodec, millis, square};
+use crate::codec::bmff::Fields;
 use crate::{Error, Format, Orientation, Result};
 
 pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
     let mut movie = None;
     let mut fragments = Vec::new();
-    for found in Boxes(source) {
+    for found in boxes(source) {
         let found = found?;
         match &found.kind {
             b"moov" if movie.is_none() => movie = Some(found.body),
@@ -18,7 +19,7 @@ pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
     let movie = movie.ok_or_else(|| broken("it has no moov: it ends too early"))?;
     let mut pictures = None;
     let mut sound = None;
-    for found in Boxes(movie) {
+    for found in boxes(movie) {
         let found = found?;
         if &found.kind != b"trak" {
             continue;
@@ -74,7 +75,7 @@ fn handler(media: &[u8]) -> Result<&[u8]> {
 /// The movie's duration, in milliseconds; 0 when it does not say.
 fn whole(movie: &[u8]) -> Result<u64> {
     let read = |body| {
-        let mut reader = Reader(body);
+        let mut reader = Fields::new(body);
         let (version, _) = reader.full()?;
         reader.take(if version == 1 { 16 } else { 8 })?;
         let scale = reader.u32()?;
@@ -112,7 +113,7 @@ impl Track {
     fn read(track: &[u8], media: &[u8]) -> Result<Self> {
         let short = |what| move || broken(format!("its {what} is too short"));
         let (id, orientation) = header(need(track, b"tkhd")?).ok_or_else(short("tkhd"))?;
-        let mut times = Reader(need(media, b"mdhd")?);
+        let mut times = Fields::new(need(media, b"mdhd")?);
         let times = || -> Option<(u64, u64)> {
             let (version, _) = times.full()?;
             times.take(if version == 1 { 16 } else { 8 })?;
@@ -121,7 +122,7 @@ impl Track {
         let (timescale, duration) = { times }().ok_or_else(short("mdhd"))?;
         let table = need(need(media, b"minf")?, b"stbl")?;
         let entries = need(table, b"stsd")?;
-        let entry = Boxes(entries.get(8..).unwrap_or_default())
+        let entry = boxes(entries.get(8..).unwrap_or_default())
             .next()
             .ok_or_else(|| broken("a track does not say how it is coded"))??;
         let codec = match &entry.kind {
@@ -137,7 +138,7 @@ impl Track {
                 )));
             }
         };
-        let mut reader = Reader(entry.body);
+        let mut reader = Fields::new(entry.body);
         let size = || -> Option<(u32, u32)> {
             reader.take(24)?;
             Some((reader.u16()?.into(), reader.u16()?.into()))
@@ -147,9 +148,9 @@ impl Track {
             return Err(broken(format!("its pictures are {width}x{height} pixels")));
         }
         // Some QuickTime entries end with something that is no box.
-        let aspect = entry.body.get(78..).and_then(|boxes| {
-            let found = Boxes(boxes).map_while(Result::ok);
-            let mut reader = Reader(found.into_iter().find(|b| &b.kind == b"pasp")?.body);
+        let aspect = entry.body.get(78..).and_then(|rest| {
+            let found = boxes(rest).map_while(Result::ok);
+            let mut reader = Fields::new({ found }.find(|b| &b.kind == b"pasp")?.body);
             Some((reader.u32()?, reader.u32()?))
         });
         Ok(Self {
@@ -169,7 +170,7 @@ impl Track {
 /// How many samples the table of a track has.
 fn samples(table: &[u8]) -> Result<u64> {
     let count = |body: &[u8]| {
-        let mut reader = Reader(body);
+        let mut reader = Fields::new(body);
         reader.full()?;
         reader.u32()?;
         reader.u32()
@@ -185,7 +186,7 @@ fn samples(table: &[u8]) -> Result<u64> {
 
 /// Number and turn of a track.
 fn header(body: &[u8]) -> Option<(u32, Orientation)> {
-    let mut reader = Reader(body);
+    let mut reader = Fields::new(body);
     let (version, _) = reader.full()?;
     reader.take(if version == 1 { 16 } else { 8 })?;
     let id = reader.u32()?;
@@ -215,7 +216,7 @@ fn turn(a: i32, b: i32, c: i32, d: i32) -> Orientation {
 fn audio(media: &[u8]) -> Result<Option<AudioCodec>> {
     let table = need(need(media, b"minf")?, b"stbl")?;
     let entries = need(table, b"stsd")?;
-    let Some(entry) = Boxes(entries.get(8..).unwrap_or_default()).next() else {
+    let Some(entry) = boxes(entries.get(8..).unwrap_or_default()).next() else {
         return Ok(None);
     };
     Ok(Some(match &entry?.kind {
@@ -242,7 +243,7 @@ fn streamed(movie: &[u8], fragments: &[&[u8]], track: u32) -> Result<Streamed> {
     }
     let usual = usual_duration(movie, track)?;
     for fragment in fragments {
-        for found in Boxes(fragment) {
+        for found in boxes(fragment) {
             let found = found?;
             if &found.kind == b"traf" {
                 add(found.body, track, usual, &mut sum)?;
@@ -257,9 +258,9 @@ fn usual_duration(movie: &[u8], track: u32) -> Result<u64> {
     let Some(extends) = find(movie, b"mvex")? else {
         return Ok(0);
     };
-    for found in Boxes(extends) {
+    for found in boxes(extends) {
         let found = found?;
-        let mut reader = Reader(found.body);
+        let mut reader = Fields::new(found.body);
         let mut read = || {
             reader.full()?;
             let id = reader.u32()?;
@@ -277,7 +278,7 @@ fn usual_duration(movie: &[u8], track: u32) -> Result<u64> {
 }
 
 fn add(fragment: &[u8], track: u32, usual: u64, sum: &mut Streamed) -> Result<()> {
-    let mut reader = Reader(need(fragment, b"tfhd")?);
+    let mut reader = Fields::new(need(fragment, b"tfhd")?);
     let mut read = || {
         let (_, flags) = reader.full()?;
         let id = reader.u32()?;
@@ -295,7 +296,7 @@ fn add(fragment: &[u8], track: u32, usual: u64, sum: &mut Streamed) -> Result<()
     if id != track {
         return Ok(());
     }
-    for found in Boxes(fragment) {
+    for found in boxes(fragment) {
         let found = found?;
         if &found.kind == b"trun" {
             run(found.body, usual, sum).ok_or_else(|| broken("its trun is too short"))?;
@@ -306,7 +307,7 @@ fn add(fragment: &[u8], track: u32, usual: u64, sum: &mut Streamed) -> Result<()
 
 /// One run of samples. Its table lies in the file, so what it claims costs no more than its bytes.
 fn run(body: &[u8], usual: u64, sum: &mut Streamed) -> Option<()> {
-    let mut reader = Reader(body);
+    let mut reader = Fields::new(body);
     let (_, flags) = reader.full()?;
     let count = reader.u32()?;
     for flag in [0x1, 0x4] {

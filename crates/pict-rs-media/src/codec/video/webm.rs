@@ -1,7 +1,7 @@
 //! WebM, the part of Matroska (RFC 9559) that browsers play.
 
-use super::boxes::Reader;
 use super::{AudioCodec, Clip, Picture, VideoCodec, millis, square};
+use crate::codec::bmff::Fields;
 use crate::{Error, Format, Orientation, Result};
 
 /// Whether it begins as Matroska files do.
@@ -86,25 +86,25 @@ impl<'a> Iterator for Elements<'a> {
         if rest.is_empty() {
             return None;
         }
-        let mut reader = Reader(rest);
+        let mut reader = Fields::new(rest);
         let head = id(&mut reader).and_then(|id| Some((id, size(&mut reader)?)));
         let Some((id, size)) = head else {
             return Some(Err(broken("it ends in the middle of an element")));
         };
-        let there = reader.0.len();
+        let there = reader.bytes.len();
         let fits = size.map(|size| usize::try_from(size).ok().filter(|size| *size <= there));
         match fits {
             // A live stream that was cut is as long as it is.
             None if (self.opens)(id) => {
-                self.rest = reader.0;
+                self.rest = reader.bytes;
                 Some(Ok(Element { id, body: &[] }))
             }
             Some(Some(_)) if (self.opens)(id) => {
-                self.rest = reader.0;
+                self.rest = reader.bytes;
                 Some(Ok(Element { id, body: &[] }))
             }
             Some(Some(size)) => {
-                let (body, rest) = reader.0.split_at(size);
+                let (body, rest) = reader.bytes.split_at(size);
                 self.rest = rest;
                 Some(Ok(Element { id, body }))
             }
@@ -116,8 +116,8 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// One to four bytes, the marker is part of it.
-fn id(reader: &mut Reader<'_>) -> Option<u32> {
-    let length = reader.0.first()?.leading_zeros() as usize + 1;
+fn id(reader: &mut Fields<'_>) -> Option<u32> {
+    let length = reader.bytes.first()?.leading_zeros() as usize + 1;
     if length > 4 {
         return None;
     }
@@ -126,8 +126,8 @@ fn id(reader: &mut Reader<'_>) -> Option<u32> {
 }
 
 /// One to eight bytes without the marker; `Some(None)` when the size is not known.
-fn size(reader: &mut Reader<'_>) -> Option<Option<u64>> {
-    let length = reader.0.first()?.leading_zeros() as usize + 1;
+fn size(reader: &mut Fields<'_>) -> Option<Option<u64>> {
+    let length = reader.bytes.first()?.leading_zeros() as usize + 1;
     if length > 8 {
         return None;
     }
@@ -268,7 +268,7 @@ impl Found {
         let Some((track, codec)) = &self.video else {
             return Ok(());
         };
-        let mut reader = Reader(body);
+        let mut reader = Fields::new(body);
         let mut head = || Some((size(&mut reader)??, reader.u16()?, reader.take(1)?[0]));
         let (number, time, flags) = head().ok_or_else(|| broken("a block is too short"))?;
         if number != track.number {
@@ -277,12 +277,12 @@ impl Found {
         // A block may hold several frames, one of which is not counted.
         let frames = match flags & 0x06 {
             0 => 1,
-            _ => 1 + u64::from(*reader.0.first().unwrap_or(&0)),
+            _ => 1 + u64::from(*reader.bytes.first().unwrap_or(&0)),
         };
         // VP8 has frames that are never shown, only referred to.
         let is_hidden = *codec == VideoCodec::Vp8
             && frames == 1
-            && reader.0.first().is_some_and(|tag| tag & 0x10 == 0);
+            && reader.bytes.first().is_some_and(|tag| tag & 0x10 == 0);
         if is_hidden {
             return Ok(());
         }
@@ -388,7 +388,7 @@ mod tests {
     #[test]
     fn sizes_are_read_with_their_marker_off() {
         let check = |bytes: &[u8], expected| {
-            assert_eq!(size(&mut Reader(bytes)), expected, "{bytes:?}");
+            assert_eq!(size(&mut Fields::new(bytes)), expected, "{bytes:?}");
         };
         check(b"\x81", Some(Some(1)));
         check(b"\x40\x02", Some(Some(2)));

@@ -1,9 +1,8 @@
 //! The codec as the pipeline sees it, on generated pictures.
 
-use std::ops::ControlFlow;
-
 use super::*;
-use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
+use crate::codec::testing::{self, Film};
+use crate::rows::{AnimationShape, Layout, Row, RowSink, Shape};
 use crate::{Control, Error};
 
 const LOSSLESS: Settings = Settings {
@@ -59,34 +58,6 @@ impl RowSink for Still {
     }
 }
 
-/// An animation, as canvases.
-#[derive(Debug, Default, PartialEq)]
-struct Film {
-    shape: Option<AnimationShape>,
-    canvases: Vec<(Vec<u8>, u32)>,
-    stop_after: usize,
-    ended: bool,
-}
-
-impl CanvasSink for Film {
-    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-        self.shape = Some(shape);
-        Ok(())
-    }
-    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        self.canvases.push((canvas.rgba.to_vec(), canvas.delay_ms));
-        Ok(if self.canvases.len() == self.stop_after {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    }
-    fn end(&mut self) -> Result<()> {
-        self.ended = true;
-        Ok(())
-    }
-}
-
 fn encode(settings: Settings, still: &Still) -> Vec<u8> {
     let mut encoder = Encoder::new(settings);
     encoder.begin(still.shape).expect("begins");
@@ -106,20 +77,7 @@ fn decode_still(bytes: &[u8]) -> Result<Still> {
 
 fn animate(settings: Settings, shape: AnimationShape, canvases: &[(Vec<u8>, u32)]) -> Vec<u8> {
     let mut encoder = AnimationEncoder::new(settings);
-    encoder.begin(shape).expect("begins");
-    for (rgba, delay_ms) in canvases {
-        let canvas = Canvas {
-            rgba,
-            delay_ms: *delay_ms,
-        };
-        assert!(
-            encoder
-                .canvas(canvas)
-                .expect("takes canvases")
-                .is_continue()
-        );
-    }
-    encoder.end().expect("ends");
+    testing::animate(&mut encoder, shape, canvases);
     encoder.into_bytes()
 }
 

@@ -4,8 +4,8 @@ use rav1d_safe::{Decoder, Planes as Decoded, Settings as DecoderSettings};
 use zenavif_parse::AvifParser;
 
 use super::*;
-use crate::codec::testing::{Picture as Pixels, picture as pixels};
-use crate::rows::{AnimationShape, Canvas, CanvasSink};
+use crate::codec::testing::{self, Picture as Pixels, picture as pixels};
+use crate::rows::{AnimationShape, CanvasSink as _};
 
 /// Runs a check with every encoder of this build.
 macro_rules! with_each {
@@ -301,15 +301,7 @@ fn animate<A: Av1>(
         loop_count,
         has_alpha: true,
     };
-    encoder.begin(shape).expect("begins");
-    for (rgba, delay_ms) in canvases {
-        let canvas = Canvas {
-            rgba,
-            delay_ms: *delay_ms,
-        };
-        assert!(encoder.canvas(canvas).expect("takes it").is_continue());
-    }
-    encoder.end().expect("ends");
+    testing::animate(&mut encoder, shape, canvases);
     encoder.into_bytes()
 }
 

@@ -7,39 +7,21 @@ use image::AnimationDecoder as _;
 
 use super::*;
 use crate::codec::png::{clean, decode_animation, inspect};
+use crate::codec::testing;
 use crate::{Facts, Format};
 
 /// Canvases with their delays.
-type Film = Vec<(Vec<u8>, u32)>;
+type Canvases = Vec<(Vec<u8>, u32)>;
 
-#[derive(Default)]
-struct Collected(Film, Option<AnimationShape>);
-
-impl CanvasSink for Collected {
-    fn begin(&mut self, shape: AnimationShape) -> Result<()> {
-        self.1 = Some(shape);
-        Ok(())
-    }
-
-    fn canvas(&mut self, canvas: Canvas<'_>) -> Result<ControlFlow<()>> {
-        self.0.push((canvas.rgba.to_vec(), canvas.delay_ms));
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn end(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn decoded(file: &[u8]) -> Result<Film> {
+fn decoded(file: &[u8]) -> Result<Canvases> {
     let facts = inspect(file)?;
-    let mut sink = Collected::default();
+    let mut sink = testing::Film::default();
     decode_animation(file, &facts, &Control::new(), &mut sink)?;
-    Ok(sink.0)
+    Ok(sink.canvases)
 }
 
 /// As the `image` crate shows it.
-fn judged(file: &[u8]) -> Film {
+fn judged(file: &[u8]) -> Canvases {
     let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).expect("is a PNG");
     let frames = decoder.apng().expect("is an APNG").into_frames();
     let frames = frames.collect_frames().expect("decodes");
@@ -61,15 +43,7 @@ fn encode(film: &[(Vec<u8>, u32)], has_alpha: bool, loop_count: u32) -> Vec<u8> 
         loop_count,
         has_alpha,
     };
-    encoder.begin(shape).expect("begins");
-    for (rgba, delay_ms) in film {
-        let canvas = Canvas {
-            rgba,
-            delay_ms: *delay_ms,
-        };
-        assert!(encoder.canvas(canvas).expect("takes it").is_continue());
-    }
-    encoder.end().expect("ends");
+    testing::animate(&mut encoder, shape, film);
     encoder.into_bytes()
 }
 
@@ -84,7 +58,7 @@ fn colour_type(file: &[u8]) -> u8 {
 }
 
 /// A square of 9 pixels that moves over what `ground` says.
-fn moving(ground: impl Fn(u32, u32) -> [u8; 4], frames: u32) -> Film {
+fn moving(ground: impl Fn(u32, u32) -> [u8; 4], frames: u32) -> Canvases {
     let frame = |number: u32| {
         let square =
             |x: u32, y: u32| (number * 3..number * 3 + 9).contains(&x) && (5..14).contains(&y);
@@ -128,7 +102,7 @@ fn what_is_written_shows_what_was_given() {
 #[test]
 fn a_palette_that_is_outgrown_is_left_behind() {
     // Each canvas brings 50 colours.
-    let film: Film = (0..8)
+    let film: Canvases = (0..8)
         .map(|n| (canvas(|x, _| [x as u8, n * 30, 0, 255]), 100))
         .collect();
     for frames in 1..=8 {
@@ -188,10 +162,10 @@ fn long_delays_are_kept_and_invisible_changes_only_take_time() {
 fn plays_are_handed_on() {
     for plays in [0, 1, 9] {
         let file = encode(&moving(|_, _| [3, 3, 3, 255], 2), false, plays);
-        let mut sink = Collected::default();
+        let mut sink = testing::Film::default();
         let facts = inspect(&file).expect("is an APNG");
         decode_animation(&file, &facts, &Control::new(), &mut sink).expect("decodes");
-        assert_eq!(sink.1.map(|shape| shape.loop_count), Some(plays));
+        assert_eq!(sink.shape.map(|shape| shape.loop_count), Some(plays));
     }
 }
 
@@ -442,7 +416,7 @@ fn a_cancelled_decode_stops() {
     let facts: Facts = inspect(&file).expect("is an APNG");
     let control = Control::new();
     control.cancel();
-    let mut sink = Collected::default();
+    let mut sink = testing::Film::default();
     let result = decode_animation(&file, &facts, &control, &mut sink);
     assert!(matches!(result, Err(Error::Cancelled)));
 }

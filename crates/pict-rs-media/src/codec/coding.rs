@@ -1,6 +1,8 @@
 //! Which codec the picture in a HEIF container is for: the seam between AVIF and HEIC, which
 //! share the container and, in general brands, even the first bytes.
 
+use crate::codec::bmff::{Fields, boxes_in};
+
 /// What a container with pictures holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
@@ -15,7 +17,7 @@ pub(crate) enum Coding {
 /// The brand decides where it names a codec. Where it does not (`mif1`), the type of the primary
 /// item does; that of a derived one (a grid) does not tell, and then the first coded item decides.
 pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
-    let brand = boxes(source).next().filter(|(name, _)| name == b"ftyp")?.1;
+    let brand = first(source, b"ftyp")?;
     let brands = || brand.chunks_exact(4).enumerate();
     let compatible = |wanted: &[&[u8; 4]]| {
         // The second word is a version.
@@ -26,7 +28,7 @@ pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
         b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"hevm" | b"hevs" => {
             return Some(Coding::Hevc);
         }
-        b"mif1" | b"mif2" | b"mif3" | b"msf1" => {}
+        b"mif1" | b"mif2" | b"mif3" | b"msf1" | b"miaf" => {}
         _ if compatible(&[b"avif", b"avis"]) => return Some(Coding::Av1),
         _ if compatible(&[b"heic", b"heix", b"mif1"]) => {}
         _ => return None,
@@ -44,28 +46,26 @@ pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
 /// Whether there are pictures beside a film.
 #[cfg(feature = "heic")]
 pub(super) fn has_items(source: &[u8]) -> bool {
-    boxes(source).any(|(name, _)| &name == b"meta")
+    first(source, b"meta").is_some()
 }
 
 fn by_item(source: &[u8]) -> Option<Coding> {
-    let meta = boxes(source)
-        .find(|(name, _)| name == b"meta")?
-        .1
-        .get(4..)?;
-    let find = |wanted: &[u8; 4]| boxes(meta).find(|(name, _)| name == wanted);
-    let primary = find(b"pitm")?.1;
-    let primary = match primary.first()? {
-        0 => u32::from(u16::from_be_bytes(*primary.get(4..)?.first_chunk()?)),
-        _ => u32::from_be_bytes(*primary.get(4..)?.first_chunk()?),
-    };
-    let items = find(b"iinf")?.1;
-    let items = items.get(if *items.first()? == 0 { 6 } else { 8 }..)?;
+    let meta = first(source, b"meta")?.get(4..)?;
+    let mut primary = Fields::new(first(meta, b"pitm")?);
+    let (version, _) = primary.full()?;
+    let primary = primary.id(version > 0)?;
+    let mut items = Fields::new(first(meta, b"iinf")?);
+    let (version, _) = items.full()?;
+    items.id(version > 0)?;
     let coded = |(_, kind): &(u32, [u8; 4])| match kind {
         b"av01" => Some(Coding::Av1),
         b"hvc1" | b"hev1" => Some(Coding::Hevc),
         _ => None,
     };
-    let items = || boxes(items).filter_map(|(_, entry)| item(entry));
+    let items = || {
+        let entries = boxes_in(items.bytes).map_while(Result::ok);
+        entries.filter_map(|entry| item(entry.body))
+    };
     items()
         .find(|(id, _)| *id == primary)
         .and_then(|item| coded(&item))
@@ -74,34 +74,17 @@ fn by_item(source: &[u8]) -> Option<Coding> {
 
 /// Number and type in an `infe` box.
 fn item(entry: &[u8]) -> Option<(u32, [u8; 4])> {
-    let rest = entry.get(4..)?;
-    let (id, rest) = if *entry.first()? < 3 {
-        (
-            u32::from(u16::from_be_bytes(*rest.first_chunk()?)),
-            rest.get(4..)?,
-        )
-    } else {
-        (u32::from_be_bytes(*rest.first_chunk()?), rest.get(6..)?)
-    };
-    Some((id, *rest.first_chunk()?))
+    let mut fields = Fields::new(entry);
+    let (version, _) = fields.full()?;
+    let id = fields.id(version >= 3)?;
+    fields.u16()?;
+    Some((id, fields.array()?))
 }
 
-/// The boxes in `bytes`, name and data, as far as they can be told apart.
-fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    std::iter::from_fn(move || {
-        let size = u32::from_be_bytes(*bytes.first_chunk()?);
-        let name = *bytes.get(4..)?.first_chunk()?;
-        let (header, size) = match size {
-            0 => (8, bytes.len() as u64),
-            1 => (16, u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?)),
-            size => (8, u64::from(size)),
-        };
-        let size = usize::try_from(size).ok().filter(|size| *size >= header)?;
-        // The last one may be cut off.
-        let (this, rest) = bytes.split_at(size.min(bytes.len()));
-        bytes = rest;
-        Some((name, this.get(header..)?))
-    })
+/// The body of the first box of that kind, as far as boxes can be told apart.
+fn first<'a>(within: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    let mut found = boxes_in(within).map_while(Result::ok);
+    Some(found.find(|found| found.kind == *kind)?.body)
 }
 
 #[cfg(test)]
