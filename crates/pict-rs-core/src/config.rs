@@ -507,25 +507,6 @@ impl Config {
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         crate::service::validate::parse_url(&self.media)?;
-        for (key, format) in [
-            (
-                "media.image.format",
-                self.media.image.format.map(ImageFormat::output),
-            ),
-            (
-                "media.animation.format",
-                self.media.animation.format.map(AnimationFormat::output),
-            ),
-        ] {
-            if let Some(format) = format
-                && !format.is_writable()
-            {
-                return Err(invalid(format!(
-                    "{key} = \"{}\" cannot be written by this build",
-                    format.extension()
-                )));
-            }
-        }
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),
             ("media.max_file_size", self.media.max_file_size),

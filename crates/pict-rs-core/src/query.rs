@@ -46,22 +46,13 @@ impl ProcessRequest {
     /// # Errors
     /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`].
     pub fn parse(extension: &str, query: &str, filters: &[String]) -> Result<Self> {
-        let format = OutputFormat::from_extension(extension)
-            .filter(|format| format.is_writable())
-            .ok_or_else(|| {
-                let known: Vec<_> = OutputFormat::ALL
-                    .into_iter()
-                    .filter(|format| format.is_writable())
-                    .map(OutputFormat::extension)
-                    .collect();
-                Error::user(
-                    ErrorCode::InvalidFileExtension,
-                    format!(
-                        "Cannot write '{extension}' files; this server writes {}",
-                        known.join(", ")
-                    ),
-                )
-            })?;
+        let format = OutputFormat::from_extension(extension).ok_or_else(|| {
+            let known = OutputFormat::ALL.map(OutputFormat::extension).join(", ");
+            Error::user(
+                ErrorCode::InvalidFileExtension,
+                format!("Cannot write '{extension}' files; this server writes {known}"),
+            )
+        })?;
         let mut operations = Vec::new();
         let (mut frame, mut time) = (None, None);
         for (key, value) in pairs(query) {

@@ -12,42 +12,36 @@ pub struct BuildFeature {
 }
 
 /// All of them.
-pub fn build_features() -> Vec<BuildFeature> {
-    let jpeg = BuildFeature {
-        name: "JPEG SIMD",
-        is_on: crate::JPEG_SIMD,
-        detail: if crate::JPEG_SIMD {
-            "assembled"
-        } else {
-            "JPEG is slower; on x86-64 install nasm and build again"
-        },
+pub fn build_features() -> [BuildFeature; 4] {
+    let feature = |name, is_on, on, off| BuildFeature {
+        name,
+        is_on,
+        detail: if is_on { on } else { off },
     };
-    let avif = BuildFeature {
-        name: "AVIF by libaom",
-        is_on: cfg!(feature = "libaom"),
-        detail: if cfg!(feature = "libaom") {
-            "the fast encoder"
-        } else {
-            "rav1e writes it, in many times the time; build with the feature libaom"
-        },
-    };
-    let heic = BuildFeature {
-        name: "HEIC",
-        is_on: cfg!(feature = "heic"),
-        detail: if cfg!(feature = "heic") {
-            "read"
-        } else {
-            "not read; build with the feature heic"
-        },
-    };
-    let svg = BuildFeature {
-        name: "SVG",
-        is_on: cfg!(feature = "svg"),
-        detail: if cfg!(feature = "svg") {
-            "drawn where media.svg.enable is set"
-        } else {
-            "not drawn; build with the feature svg"
-        },
-    };
-    vec![jpeg, avif, heic, svg]
+    [
+        feature(
+            "JPEG SIMD",
+            crate::JPEG_SIMD,
+            "assembled",
+            "JPEG is slower; on x86-64 install nasm and build again",
+        ),
+        feature(
+            "AVIF by libaom",
+            cfg!(feature = "libaom"),
+            "the fast encoder",
+            "rav1e writes it, in many times the time; build with the feature libaom",
+        ),
+        feature(
+            "HEIC",
+            cfg!(feature = "heic"),
+            "read",
+            "not read; build with the feature heic",
+        ),
+        feature(
+            "SVG",
+            cfg!(feature = "svg"),
+            "drawn where media.svg.enable is set",
+            "not drawn; build with the feature svg",
+        ),
+    ]
 }

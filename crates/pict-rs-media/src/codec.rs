@@ -3,6 +3,7 @@
 pub(crate) mod avif;
 pub(crate) mod blend;
 pub(crate) mod bmff;
+pub(crate) mod coding;
 pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod foreign;

@@ -189,7 +189,7 @@ pub enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// Every output format the HTTP API knows, whether or not this build can write it.
+    /// Every output format.
     pub const ALL: [Self; 7] = [
         Self::Apng,
         Self::Avif,
@@ -223,22 +223,9 @@ impl OutputFormat {
         }
     }
 
-    /// Whether this build can encode it.
-    pub fn is_writable(self) -> bool {
-        matches!(
-            self,
-            Self::Apng | Self::Avif | Self::Gif | Self::Jpeg | Self::Jxl | Self::Png | Self::Webp
-        )
-    }
-
     /// Whether an animated source stays animated in it.
     pub fn keeps_animation(self) -> bool {
         !matches!(self, Self::Jpeg | Self::Jxl | Self::Png)
-    }
-
-    /// Whether this build makes an animation of an animation in it.
-    pub fn writes_animation(self) -> bool {
-        self.is_writable() && self.keeps_animation()
     }
 
     /// What the file will be, given whether the source is animated.

@@ -19,7 +19,8 @@ pub struct Report {
     /// What is probably not meant.
     warnings: Vec<String>,
     formats: Vec<Line>,
-    outputs: Vec<Line>,
+    /// By their extensions.
+    outputs: [&'static str; OutputFormat::ALL.len()],
     engine: Vec<Line>,
     programs: Vec<Program>,
     folders: Vec<Folder>,
@@ -65,7 +66,7 @@ impl Report {
             problems: Vec::new(),
             warnings: Vec::new(),
             formats: Vec::new(),
-            outputs: outputs(),
+            outputs: OutputFormat::ALL.map(OutputFormat::extension),
             engine: engine(),
             programs: Vec::new(),
             folders: Vec::new(),
@@ -173,9 +174,9 @@ impl Report {
     /// When `out` cannot be written to.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "pict-rs {}", self.version)?;
+        writeln!(out, "\nWrites {}", self.outputs.join(", "))?;
         for (title, lines) in [
             ("Formats that are taken in", &self.formats),
-            ("Formats that are written", &self.outputs),
             ("Engine", &self.engine),
         ] {
             writeln!(out, "\n{title}")?;
@@ -252,19 +253,6 @@ fn formats(config: &Config, helpers: &Helpers) -> Vec<Line> {
     };
     let others = Foreign::ALL.into_iter().map(foreign);
     Format::all().map(of).chain(others).collect()
-}
-
-fn outputs() -> Vec<Line> {
-    let of = |format: OutputFormat| Line {
-        name: format.extension().to_owned(),
-        ok: format.is_writable(),
-        reason: if format.is_writable() {
-            String::new()
-        } else {
-            "not in this build".to_owned()
-        },
-    };
-    OutputFormat::ALL.map(of).into()
 }
 
 fn engine() -> Vec<Line> {

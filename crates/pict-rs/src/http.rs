@@ -2,7 +2,6 @@
 //! HTTP is a function of `pict_rs_core::service`.
 
 mod admin;
-mod auto;
 mod background;
 mod body;
 mod cause;
@@ -30,6 +29,7 @@ mod tls;
 #[cfg(feature = "otlp")]
 mod trace;
 mod view;
+mod wanted;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -35,12 +35,12 @@ impl Default for AutoConfig {
 }
 
 impl AutoConfig {
-    /// What may be answered, best first: `formats` as far as this build can write them.
+    /// What may be answered, best first: `formats`, and what everybody shows.
     pub(crate) fn formats(&self) -> Vec<OutputFormat> {
         let last_resort = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Gif];
         let mut formats = Vec::with_capacity(OutputFormat::ALL.len());
         for format in known(&self.formats).chain(last_resort) {
-            if format.is_writable() && !formats.contains(&format) {
+            if !formats.contains(&format) {
                 formats.push(format);
             }
         }

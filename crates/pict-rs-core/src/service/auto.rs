@@ -80,8 +80,6 @@ impl Auto {
 pub struct Answer {
     /// The content and the variant.
     pub found: Found,
-    /// What the variant was asked for as.
-    pub request: ProcessRequest,
     /// Whether a better one is on its way.
     pub is_fallback: bool,
 }
@@ -108,10 +106,10 @@ pub async fn variant(
     let plan = plan(ctx, &original, request, accept).await?;
     let Some(fallback) = plan.fallback else {
         let found = process::variant(ctx, alias, &plan.best).await?;
-        return Ok(best(found, plan.best));
+        return Ok(best(found));
     };
     if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
-        return Ok(best(found, plan.best));
+        return Ok(best(found));
     }
     let key = (*original.hash(), plan.best.key.clone());
     let budget = Duration::from_millis(ctx.config.media.auto.budget);
@@ -133,7 +131,7 @@ pub async fn variant(
         }
     });
     match tokio::time::timeout(budget, &mut making).await {
-        Ok(Ok(found)) => Ok(best(found, plan.best)),
+        Ok(Ok(found)) => Ok(best(found)),
         // Another format may still be had, and says best what is wrong if not.
         Ok(Err(_)) => meanwhile(ctx, alias, fallback).await,
         Err(_) => late(ctx, alias, (original, plan.best), making, fallback).await,
@@ -153,7 +151,7 @@ pub async fn existing(
     let original = find::original(ctx, alias).await?;
     let plan = plan(ctx, &original, request, accept).await?;
     if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
-        return Ok(Some(best(found, plan.best)));
+        return Ok(Some(best(found)));
     }
     let Some(request) = plan.fallback else {
         return Ok(None);
@@ -161,7 +159,6 @@ pub async fn existing(
     let found = process::existing(ctx, alias, &request).await?;
     Ok(found.map(|found| Answer {
         found,
-        request,
         is_fallback: true,
     }))
 }
@@ -181,10 +178,9 @@ pub async fn in_background(
     background::process(ctx, alias, &plan.best).await
 }
 
-fn best(found: Found, request: ProcessRequest) -> Answer {
+fn best(found: Found) -> Answer {
     Answer {
         found,
-        request,
         is_fallback: false,
     }
 }
@@ -193,7 +189,6 @@ async fn meanwhile(ctx: &Arc<Context>, alias: &Alias, request: ProcessRequest) -
     let found = process::variant(ctx, alias, &request).await?;
     Ok(Answer {
         found,
-        request,
         is_fallback: true,
     })
 }
@@ -220,7 +215,7 @@ async fn late(
             );
             tokio::select! {
                 made = making => match made {
-                    Ok(Ok(found)) => Ok(best(found, request)),
+                    Ok(Ok(found)) => Ok(best(found)),
                     _ => meanwhile.await,
                 },
                 answer = &mut meanwhile => answer,
@@ -232,7 +227,7 @@ async fn late(
             }
             tokio::select! {
                 made = making => match made {
-                    Ok(found) => Ok(best(found, request)),
+                    Ok(found) => Ok(best(found)),
                     Err(_) => meanwhile.await,
                 },
                 answer = &mut meanwhile => answer,

@@ -3,16 +3,16 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::query::{ProcessRequest, UploadQuery};
+use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
-use pict_rs_core::service::{self, background, claim};
+use pict_rs_core::service::{background, claim};
 use pict_rs_core::{Alias, Context, UploadId};
 
-use super::auto;
 use super::error::{self, Result};
 use super::form;
 use super::subject::{self, Unknown};
 use super::view;
+use super::wanted::Wanted;
 
 /// `POST /image/backgrounded`
 pub async fn upload(
@@ -55,18 +55,9 @@ pub async fn process(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let query = request.query_string();
-    let (subject, rest) = subject::of_process(query)?;
-    if *extension == auto::EXTENSION {
-        let (wanted, accept) = (auto::parse(&ctx, &rest)?, auto::accept(&request));
-        let queue = async |alias: &Alias| {
-            Ok(service::auto::in_background(&ctx, alias, &wanted, &accept).await?)
-        };
-        subject.answer(&ctx, Unknown::Refuse, queue).await?;
-    } else {
-        let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
-        let queue = async |alias: &Alias| Ok(background::process(&ctx, alias, &wanted).await?);
-        subject.answer(&ctx, Unknown::Refuse, queue).await?;
-    }
+    let (subject, rest) = subject::of_process(request.query_string())?;
+    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
+    let queue = async |alias: &Alias| Ok(wanted.in_background(&ctx, alias).await?);
+    subject.answer(&ctx, Unknown::Refuse, queue).await?;
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "msg": "ok" })))
 }

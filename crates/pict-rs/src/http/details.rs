@@ -1,15 +1,14 @@
 //! What is known of media, as JSON.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::query::ProcessRequest;
-use pict_rs_core::service::{self, find, process};
+use pict_rs_core::service::find;
 use pict_rs_core::{Alias, Context, ErrorCode};
 
-use super::auto;
 use super::error::{ApiError, Result};
 use super::image::on_get;
 use super::subject::{self, Unknown};
 use super::view::{Details, DetailsAnswer};
+use super::wanted::Wanted;
 
 /// `GET /image/details/original/{alias}`
 pub async fn by_path(ctx: web::Data<Context>, alias: web::Path<String>) -> Result<HttpResponse> {
@@ -35,23 +34,11 @@ pub async fn of_variant(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let query = request.query_string();
-    let (subject, rest) = subject::of_process(query)?;
-    let is_auto = *extension == auto::EXTENSION;
-    let wanted = if is_auto {
-        auto::parse(&ctx, &rest)?
-    } else {
-        ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?
-    };
-    let accept = auto::accept(&request);
+    let (subject, rest) = subject::of_process(request.query_string())?;
+    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
     let details = async |alias: &Alias| {
-        let found = if is_auto {
-            let chosen = service::auto::existing(&ctx, alias, &wanted, &accept).await?;
-            chosen.map(|chosen| chosen.found)
-        } else {
-            process::existing(&ctx, alias, &wanted).await?
-        };
-        let (original, variant) = found.ok_or_else(not_made)?;
+        let chosen = wanted.existing(&ctx, alias).await?;
+        let (original, variant) = chosen.ok_or_else(not_made)?.found;
         Ok(HttpResponse::Ok().json(DetailsAnswer::from(Details::new(&original, &variant))))
     };
     subject.answer(&ctx, Unknown::Refuse, details).await

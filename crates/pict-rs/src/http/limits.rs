@@ -8,7 +8,7 @@ use pict_rs_media::limits::Limits;
 use pict_rs_media::{Format, Kind, OutputFormat};
 use serde_json::{Value, json};
 
-use super::auto;
+use super::wanted::AUTO;
 use crate::load::without_password;
 
 /// Bytes in a MiB, which the settings call MB.
@@ -46,12 +46,8 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
     };
     let mut animation = kind(Kind::Animation, media.animation.limits());
     animation["max_frame_count"] = media.animation.max_frame_count.into();
-    let extensions: Vec<_> = OutputFormat::ALL
-        .into_iter()
-        .filter(|format| format.is_writable())
-        .map(OutputFormat::extension)
-        .chain([auto::EXTENSION])
-        .collect();
+    let mut extensions = OutputFormat::ALL.map(OutputFormat::extension).to_vec();
+    extensions.push(AUTO);
     let mut video = kind(Kind::Video, media.video.limits());
     video["max_frame_count"] = media.video.max_frame_count.into();
     video["enabled"] = (media.video.enable && has_ffmpeg).into();

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::query::ProcessRequest;
 use pict_rs_core::service::process;
 use pict_rs_core::{Alias, Context, ErrorCode};
 
-use super::auto;
 use super::body;
 use super::details::not_made;
 use super::error::{ApiError, Result};
 use super::missing;
 use super::request::Settings;
 use super::subject::{self, Unknown};
+use super::wanted::{Chosen, Wanted};
 
 /// `GET /image/process.{ext}?src=…&{operation}={argument}…`
 pub async fn get(
@@ -22,11 +21,7 @@ pub async fn get(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let found = if *extension == auto::EXTENSION {
-        auto::get(&ctx, &settings, &request).await
-    } else {
-        serve(&ctx, &settings, &extension, &request).await
-    };
+    let found = serve(&ctx, &settings, &extension, &request).await;
     missing::or_placeholder(&ctx, &settings, &request, found).await
 }
 
@@ -36,9 +31,8 @@ async fn serve(
     extension: &str,
     request: &HttpRequest,
 ) -> Result<HttpResponse> {
-    let query = request.query_string();
-    let (subject, rest) = subject::of_process(query)?;
-    let wanted = ProcessRequest::parse(extension, &rest, &ctx.config.media.filters.0)?;
+    let (subject, rest) = subject::of_process(request.query_string())?;
+    let wanted = Wanted::parse(ctx, extension, &rest, request)?;
     let serve = async |alias: &Alias| {
         let answer = variant(ctx, settings, request, alias, &wanted).await;
         missing::or_removed(ctx, alias, answer).await
@@ -51,14 +45,14 @@ async fn variant(
     settings: &Settings,
     request: &HttpRequest,
     alias: &Alias,
-    wanted: &ProcessRequest,
+    wanted: &Wanted,
 ) -> Result<HttpResponse> {
-    let (_, variant) = process::variant(ctx, alias, wanted).await?;
-    match body::respond(ctx, settings, request, &variant).await {
+    let chosen = wanted.variant(ctx, alias).await?;
+    match respond(ctx, settings, request, &chosen).await {
         Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-            process::forget_lost(ctx, alias, &variant).await?;
-            let (_, variant) = process::variant(ctx, alias, wanted).await?;
-            body::respond(ctx, settings, request, &variant).await
+            process::forget_lost(ctx, alias, chosen.variant()).await?;
+            let chosen = wanted.variant(ctx, alias).await?;
+            respond(ctx, settings, request, &chosen).await
         }
         answer => answer,
     }
@@ -71,23 +65,30 @@ pub async fn head(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    if *extension == auto::EXTENSION {
-        return auto::head(&ctx, &settings, &request).await;
-    }
-    let query = request.query_string();
-    let (subject, rest) = subject::of_process(query)?;
-    let wanted = ProcessRequest::parse(&extension, &rest, &ctx.config.media.filters.0)?;
+    let (subject, rest) = subject::of_process(request.query_string())?;
+    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
     let serve = async |alias: &Alias| {
-        let found = process::existing(&ctx, alias, &wanted).await?;
-        let (_, variant) = found.ok_or_else(not_made)?;
-        match body::respond(&ctx, &settings, &request, &variant).await {
+        let chosen = wanted.existing(&ctx, alias).await?;
+        let chosen = chosen.ok_or_else(not_made)?;
+        match respond(&ctx, &settings, &request, &chosen).await {
             // Dropped in this moment, or lost: either way it is not there.
             Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(&ctx, alias, &variant).await?;
+                process::forget_lost(&ctx, alias, chosen.variant()).await?;
                 Err(not_made())
             }
             answer => answer,
         }
     };
     subject.answer(&ctx, Unknown::Refuse, serve).await
+}
+
+async fn respond(
+    ctx: &Context,
+    settings: &Settings,
+    request: &HttpRequest,
+    chosen: &Chosen,
+) -> Result<HttpResponse> {
+    let mut response = body::respond(ctx, settings, request, chosen.variant()).await?;
+    chosen.mark(settings, &mut response);
+    Ok(response)
 }

@@ -57,7 +57,7 @@ pub(super) fn ranked(
         ranked = acceptable(&Accept::anything(), formats);
     }
     prefer(&mut ranked, |format| {
-        !source.animated || format.writes_animation()
+        !source.animated || format.keeps_animation()
     });
     prefer(&mut ranked, |format| {
         !source.transparent || format != OutputFormat::Jpeg
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_moves_goes_on_moving_and_what_is_transparent_stays_so() {
-        assert!(best(FILM, CHROMIUM).writes_animation());
+        assert!(best(FILM, CHROMIUM).keeps_animation());
         assert_eq!(best(FILM, "image/webp,*/*"), Webp);
         assert_eq!(best(FILM, "image/jpeg,image/gif;q=0.1"), Gif);
         assert_eq!(best(LOGO, "image/jpeg,image/png;q=0.1"), Png);

@@ -5,6 +5,7 @@ use pict_rs_media::OutputFormat;
 use serde_json::{Value, json};
 
 use super::reference;
+use crate::http::wanted::AUTO;
 
 /// `components.schemas`.
 pub fn all() -> Value {
@@ -140,14 +141,9 @@ pub fn switch(name: &str, description: &str) -> Value {
 
 /// What a variant can be written as.
 fn extension() -> Value {
-    let mut known: Vec<_> = OutputFormat::ALL
-        .into_iter()
-        .filter(|format| format.is_writable())
-        .map(OutputFormat::extension)
-        .collect();
-    known.extend(["auto", "jpg", "jpeg"]);
+    let mut known = OutputFormat::ALL.map(OutputFormat::extension).to_vec();
+    known.extend([AUTO, "jpg"]);
     known.sort_unstable();
-    known.dedup();
     let description = "What to write; auto is the best that the header Accept allows";
     parameter("ext", "path", json!({ "enum": known }), description)
 }
