@@ -110,6 +110,15 @@ fn header(rest: &[u8], start: usize) -> Result<BoxRef<'_>, Broken> {
     })
 }
 
+/// A duration that is not known, or has no end.
+pub(crate) fn endless(version: u8) -> u64 {
+    if version == 1 {
+        u64::MAX
+    } else {
+        u32::MAX.into()
+    }
+}
+
 /// Reads fields one after another, most significant byte first. `None` at the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {

@@ -154,14 +154,14 @@ fn tiff_number(source: &[u8], format: Format, tag: u16) -> Option<u32> {
 fn refuse_unreadable(source: &[u8]) -> Result<()> {
     if exif::number(source, FILL_ORDER) == Some(2) {
         return Err(Error::Unsupported(
-            "TIFF files with reversed bits cannot be read by this build".into(),
+            "TIFF files with reversed bits cannot be read".into(),
         ));
     }
     let is_preview = exif::number(source, SUBFILE).is_some_and(|kind| kind & 1 == 1);
     if source.get(8..10) == Some(b"CR") || is_preview || exif::number(source, DNG_VERSION).is_some()
     {
         return Err(Error::Unsupported(
-            "raw files of cameras cannot be read by this build".into(),
+            "raw files of cameras cannot be read".into(),
         ));
     }
     Ok(())
@@ -310,7 +310,7 @@ impl Bounded for u16 {
 fn failed(format: Format, error: &ImageError) -> Error {
     match error {
         ImageError::Unsupported(error) => Error::Unsupported(format!(
-            "{format} files of this kind cannot be read by this build: {error}"
+            "{format} files of this kind cannot be read: {error}"
         )),
         ImageError::IoError(_) => Error::corrupt(format, "it ends too early"),
         ImageError::Limits(_) => Error::corrupt(format, "it needs more memory than its pixels"),

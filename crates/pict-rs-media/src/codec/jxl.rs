@@ -49,7 +49,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     if let Some(animation) = &header.animation {
         if header.samples() > MAX_ANIMATED_SAMPLES {
             return Err(Error::Unsupported(format!(
-                "an animated JPEG XL of {}×{} pixels cannot be read by this build",
+                "an animated JPEG XL of {}×{} pixels cannot be read",
                 header.width, header.height
             )));
         }
@@ -62,7 +62,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
             facts.bits = 8;
             if facts.colour == ColourModel::Cmyk {
                 return Err(Error::Unsupported(
-                    "animations in inks cannot be read by this build".into(),
+                    "animations in inks cannot be read".into(),
                 ));
             }
         }

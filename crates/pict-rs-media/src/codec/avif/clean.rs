@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Result,
     codec::{
-        bmff::{BoxRef, Fields, boxes, boxes_in},
+        bmff::{BoxRef, boxes, boxes_in},
         pieces::Pieces,
     },
 };
@@ -30,7 +30,6 @@ pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
     if let Some(meta) = &file.meta {
         wanted = needed(meta);
         for id in &wanted {
-            // Only those that are shown have to be whole.
             if meta.items.get(id).is_some_and(|item| !item.in_idat) {
                 keep.extend(meta.ranges(*id)?);
             }
@@ -40,6 +39,14 @@ pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
         moov = clean_moov(source, place, &mut keep)?;
     }
     let keep = joined(keep);
+    // Its bytes move when what stands around them goes.
+    let holds_data = |place: &BoxRef<'_>| overlaps(&keep, &(place.start..place.end()));
+    if (file.meta.iter().map(|meta| &meta.place))
+        .chain(&file.moov)
+        .any(holds_data)
+    {
+        return Err(corrupt("data of the picture lie among its boxes"));
+    }
     let meta = match &file.meta {
         Some(meta) => clean_meta(source, meta, &wanted)?,
         None => None,
@@ -63,7 +70,7 @@ pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
             break;
         };
         match &each.kind {
-            b"ftyp" => out.keep(each.start..each.end()),
+            b"ftyp" if each.start == 0 => out.keep(each.start..each.end()),
             b"meta" | b"moov" => {
                 let new = if each.kind == *b"meta" {
                     file.meta
@@ -260,8 +267,9 @@ fn clean_meta(source: &[u8], meta: &Meta<'_>, needed: &BTreeSet<u32>) -> Result<
             b"pitm" => new.extend(&source[child.start..child.end()]),
             b"hdlr" => {
                 let mut content = child.body.to_vec();
-                if let Some(name) = content.get_mut(20..) {
-                    name.fill(0);
+                for said in HANDLER_WORDS {
+                    let end = said.end.min(content.len());
+                    content[said.start.min(end)..end].fill(0);
                 }
                 let start = new.len();
                 new.extend(wrap(b"hdlr", &content)?);
@@ -354,8 +362,7 @@ fn item_infos(source: &[u8], iinf: &BoxRef<'_>, needed: &BTreeSet<u32>) -> Optio
 }
 
 fn item_locations(iloc: &BoxRef<'_>, needed: &BTreeSet<u32>) -> Option<Vec<u8>> {
-    let (sizes, rest) = LocationSizes::read(iloc)?;
-    let mut fields = Fields::new(&rest);
+    let (sizes, mut fields) = LocationSizes::read(iloc)?;
     let (mut entries, mut count) = (Vec::<u8>::new(), 0u32);
     for _ in 0..sizes.count {
         let before = fields.bytes;
@@ -461,11 +468,15 @@ fn groups(source: &[u8], grpl: &BoxRef<'_>, needed: &BTreeSet<u32>) -> Vec<u8> {
     content
 }
 
+/// Of a `hdlr`: all but version, flags and the kind of handler. QuickTime has types and
+/// manufacturers there; last comes a name, which is for people.
+const HANDLER_WORDS: [Range<usize>; 2] = [4..8, 12..usize::MAX];
+
 /// Properties that say how a picture is shown.
 const PROPERTIES: &[&[u8; 4]] = &[
     b"ispe", b"pixi", b"av1C", b"hvcC", b"avcC", b"colr", b"auxC", b"irot", b"imir", b"clap",
     b"pasp", b"clli", b"mdcv", b"cclv", b"amve", b"reve", b"ndwt", b"a1op", b"a1lx", b"lsel",
-    b"rloc", b"jpgC", b"j2kH", b"vvcC", b"free", b"skip",
+    b"rloc", b"jpgC", b"j2kH", b"vvcC",
 ];
 
 /// What a sample entry of pictures can hold for its decoder.
@@ -511,7 +522,11 @@ fn clean_moov(
         .collect();
     for track in &tracks {
         for sample in track.samples(source) {
-            keep.push(sample?);
+            let sample = sample?;
+            match keep.last_mut() {
+                Some(last) if last.end == sample.start => last.end = sample.end,
+                _ => keep.push(sample),
+            }
         }
     }
     let mut bytes = source[moov.start..moov.end()].to_vec();
@@ -532,6 +547,9 @@ fn clean_moov(
     }
     Ok(Some(bytes))
 }
+
+/// Depth of what stands in `dinf`, beside those of the other boxes.
+const DATA: u8 = 4;
 
 /// Cleans a copy of `moov`.
 struct Scrub<'a> {
@@ -567,16 +585,19 @@ impl Scrub<'_> {
 
     /// The boxes in a track, each of which is known at one depth only.
     fn container(&mut self, place: &BoxRef<'_>, depth: u8) {
-        for child in boxes(self.source, place.inside()) {
-            let Ok(child) = child else { break };
+        let mut end = place.body_start;
+        for child in boxes(self.source, place.inside()).map_while(Result::ok) {
+            end = child.end();
             match (&child.kind, depth) {
                 (b"mdia" | b"edts" | b"tref", 0) | (b"minf", 1) | (b"stbl", 2) => {
                     self.container(&child, depth + 1);
                 }
                 (b"tkhd", 0) | (b"mdhd", 1) => self.times(&child),
                 (b"hdlr", 1) => {
-                    let name = (child.body_start + 20).min(child.end());
-                    self.zero(name..child.end());
+                    for said in HANDLER_WORDS {
+                        let at = |at: usize| child.body_start.saturating_add(at).min(child.end());
+                        self.zero(at(said.start)..at(said.end));
+                    }
                 }
                 (b"stsd", 3) => self.entries(&child),
                 (b"elst" | b"auxl" | b"prem", 1) | (b"vmhd" | b"nmhd", 2) => {}
@@ -585,16 +606,31 @@ impl Scrub<'_> {
                     | b"cslg" | b"sdtp",
                     3,
                 ) => {}
-                (b"dinf", 2) => {}
+                (b"dinf", 2) => self.container(&child, DATA),
+                (b"dref", DATA) => self.data(&child),
                 _ => self.blank(&child),
             }
         }
+        self.zero(end..place.end());
+    }
+
+    /// Where data may lie. In the file itself; other places are paths of somebody's machine.
+    fn data(&mut self, dref: &BoxRef<'_>) {
+        let start = (dref.body_start + 8).min(dref.end());
+        let mut end = start;
+        for entry in boxes(self.source, start..dref.end()).map_while(Result::ok) {
+            end = entry.end();
+            self.zero((entry.body_start + 4).min(end)..end);
+        }
+        self.zero(end..dref.end());
     }
 
     fn entries(&mut self, stsd: &BoxRef<'_>) {
         let start = (stsd.body_start + 8).min(stsd.end());
-        for (index, entry) in boxes(self.source, start..stsd.end()).enumerate() {
-            let Ok(entry) = entry else { break };
+        let mut end = start;
+        let entries = boxes(self.source, start..stsd.end()).map_while(Result::ok);
+        for (index, entry) in entries.enumerate() {
+            end = entry.end();
             let parts = entry.body_start + 78;
             if index > 0 || parts > entry.end() {
                 // Only the first is read.
@@ -611,5 +647,6 @@ impl Scrub<'_> {
                 ENTRY,
             );
         }
+        self.zero(end..stsd.end());
     }
 }

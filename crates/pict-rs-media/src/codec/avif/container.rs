@@ -17,6 +17,12 @@ const MOST_ITEMS: usize = 20_000;
 /// More pieces of items than any real file has.
 const MOST_EXTENTS: usize = 60_000;
 
+/// More properties than any real item has.
+const MOST_PROPERTIES: usize = 256;
+
+/// More references than any real file has, each with what it points to.
+const MOST_REFERENCES: usize = 100_000;
+
 /// The file as it stands.
 pub(super) struct File<'a> {
     pub(super) brand: [u8; 4],
@@ -32,6 +38,8 @@ pub(super) struct Meta<'a> {
     pub(super) items: BTreeMap<u32, Item>,
     pub(super) properties: Vec<BoxRef<'a>>,
     pub(super) references: Vec<Reference>,
+    /// Which of them says what an item is made of.
+    made_of: BTreeMap<u32, usize>,
     pub(super) idat: Option<Range<usize>>,
 }
 
@@ -99,6 +107,7 @@ fn meta<'a>(source: &'a [u8], place: BoxRef<'a>) -> Result<Meta<'a>> {
         items: BTreeMap::new(),
         properties: Vec::new(),
         references: Vec::new(),
+        made_of: BTreeMap::new(),
         idat: None,
     };
     let children = |kind: &'static [u8; 4]| {
@@ -175,10 +184,10 @@ pub(super) struct LocationSizes {
 }
 
 impl LocationSizes {
-    pub(super) fn read(iloc: &BoxRef<'_>) -> Option<(Self, Vec<u8>)> {
+    pub(super) fn read<'a>(iloc: &BoxRef<'a>) -> Option<(Self, Fields<'a>)> {
         let (version, _, mut fields) = iloc.full()?;
         let nibbles = fields.u16()?;
-        let nibble = |shift: u16| usize::from((nibbles >> shift) & 15).min(8);
+        let nibble = |shift: u16| usize::from((nibbles >> shift) & 15);
         let sizes = Self {
             version,
             offset: nibble(12),
@@ -187,7 +196,9 @@ impl LocationSizes {
             index: if version == 0 { 0 } else { nibble(0) },
             count: fields.id(version == 2)?,
         };
-        Some((sizes, fields.bytes.to_vec()))
+        let known = [sizes.offset, sizes.length, sizes.base, sizes.index];
+        let are_known = known.iter().all(|size| *size <= 8);
+        are_known.then_some((sizes, fields))
     }
 
     /// Reads one entry: the item's id and its place.
@@ -222,8 +233,7 @@ impl LocationSizes {
 }
 
 fn item_locations(meta: &mut Meta<'_>, iloc: BoxRef<'_>) -> Option<()> {
-    let (sizes, rest) = LocationSizes::read(&iloc)?;
-    let mut fields = Fields::new(&rest);
+    let (sizes, mut fields) = LocationSizes::read(&iloc)?;
     let mut extents = 0;
     for _ in 0..sizes.count {
         let (id, place) = sizes.entry(&mut fields)?;
@@ -256,6 +266,11 @@ fn item_properties<'a>(meta: &mut Meta<'a>, iprp: BoxRef<'a>) -> Result<()> {
                     let entry = association(version, flags, &mut fields).ok_or_else(early)?;
                     if let Some(item) = meta.items.get_mut(&entry.0) {
                         item.properties.extend(entry.1);
+                        if item.properties.len() > MOST_PROPERTIES {
+                            return Err(corrupt(format!(
+                                "an item has more than {MOST_PROPERTIES} properties"
+                            )));
+                        }
                     }
                 }
             }
@@ -286,9 +301,20 @@ pub(super) fn association(
 fn item_references(meta: &mut Meta<'_>, iref: BoxRef<'_>) -> Result<()> {
     let early = || corrupt("its item references end early");
     let (version, ..) = iref.full().ok_or_else(early)?;
+    let mut count = 0;
     for each in boxes(meta.source, iref.body_start + 4..iref.end()) {
         let each = each.map_err(corrupt)?;
         let reference = reference(&each, version > 0).ok_or_else(early)?;
+        count += 1 + reference.to.len();
+        if count > MOST_REFERENCES {
+            return Err(corrupt(format!(
+                "it has more than {MOST_REFERENCES} references"
+            )));
+        }
+        if reference.kind == *b"dimg" {
+            let index = meta.references.len();
+            meta.made_of.entry(reference.from).or_insert(index);
+        }
         meta.references.push(reference);
     }
     Ok(())
@@ -360,9 +386,7 @@ impl<'a> Meta<'a> {
 
     /// What `id` is made of.
     pub(super) fn parts(&self, id: u32) -> &[u32] {
-        self.references
-            .iter()
-            .find(|reference| reference.kind == *b"dimg" && reference.from == id)
-            .map_or(&[], |reference| &reference.to)
+        let found = self.made_of.get(&id);
+        found.map_or(&[], |index| &self.references[*index].to)
     }
 }

@@ -115,7 +115,7 @@ impl Grid {
             }
             b"grid" => Self::derived(meta, id),
             other => Err(Error::Unsupported(format!(
-                "AVIF pictures of the kind {:?} cannot be read by this build",
+                "AVIF pictures of the kind {:?} cannot be read",
                 String::from_utf8_lossy(other)
             ))),
         }

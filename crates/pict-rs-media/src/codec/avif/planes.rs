@@ -212,7 +212,7 @@ impl Matrix {
             12 | 13 => derived(nclx.primaries),
             11 | 14.. => {
                 return Err(Error::Unsupported(format!(
-                    "AVIF colours of matrix {} cannot be read by this build",
+                    "AVIF colours of matrix {} cannot be read",
                     nclx.matrix
                 )));
             }

@@ -51,7 +51,7 @@ pub(super) struct Properties<'a> {
 }
 
 impl<'a> Properties<'a> {
-    /// Of two properties of one kind the first counts.
+    /// Of several sizes, codings and colours the first counts, of anything else the last.
     pub(super) fn read<'b>(boxes: impl Iterator<Item = &'b BoxRef<'a>>) -> Self
     where
         'a: 'b,

@@ -344,3 +344,59 @@ fn hostile_items_are_refused_at_once() {
         assert!(clean(&bytes).is_err(), "{sizes}");
     }
 }
+
+#[test]
+fn a_track_has_no_more_samples_than_bytes() {
+    // Four samples that are all at one place, then billions of them.
+    let stsz = memchr::memmem::find(SEQUENCE, b"stsz").expect("it has sizes") + 8;
+    let stsc = memchr::memmem::find(SEQUENCE, b"stsc").expect("it has chunks") + 8;
+    let mut bytes = SEQUENCE.to_vec();
+    // One size, one byte; and a chunk with as many samples as there can be.
+    bytes[stsz..stsz + 8].copy_from_slice(b"\0\0\0\x01\xff\xff\xff\xff");
+    bytes[stsc + 8..stsc + 12].copy_from_slice(&u32::MAX.to_be_bytes());
+    let told = inspect(&bytes).expect_err("too many").to_string();
+    assert!(told.contains("a frame lies outside"), "{told}");
+}
+
+#[test]
+fn tables_of_items_have_an_end() {
+    let refused = |part: Vec<u8>, words: &str| {
+        let iinf = [&[1, 0, 0, 0, 0, 0, 0, 1], &entry(1, b"av01")[..]].concat();
+        let pitm = boxed(b"pitm", &[0, 0, 0, 0, 0, 1]);
+        let bytes = hostile(&[pitm, boxed(b"iinf", &iinf), part]);
+        let told = inspect(&bytes).expect_err("refused").to_string();
+        assert!(told.contains(words), "{told}");
+        assert!(clean(&bytes).is_err());
+    };
+    // One item with the same property again and again.
+    let associations = [0, 1, 255].into_iter().chain([1; 255]).collect::<Vec<u8>>();
+    let ipma = [&[0, 0, 0, 0, 0, 0, 0, 2][..], &associations.repeat(2)].concat();
+    refused(boxed(b"iprp", &boxed(b"ipma", &ipma)), "256 properties");
+    let auxl = boxed(b"auxl", &[0, 2, 0, 1, 0, 1]).repeat(60_000);
+    refused(boxed(b"iref", &[&[0; 4], &auxl[..]].concat()), "references");
+    // Fields of sizes that the standard does not have.
+    let iloc = boxed(b"iloc", &[0, 0, 0, 0, 0x90, 0, 0, 0]);
+    refused(iloc, "item locations end early");
+}
+
+#[test]
+fn words_do_not_hide_among_properties_and_handlers() {
+    // A property that nobody knows is blanked; one that is called free has to be as well.
+    let at = memchr::memmem::find(HALF, b"pixi").expect("it has depths");
+    let mut bytes = HALF.to_vec();
+    bytes[at..at + 4].copy_from_slice(b"free");
+    let length = u32::from_be_bytes(bytes[at - 4..at].try_into().expect("four")) as usize;
+    assert!(length >= 15);
+    bytes[at + 4..at + 10].copy_from_slice(b"SECRET");
+    let cleaned = clean(&bytes).expect("whole").concat();
+    assert_eq!(memchr::memmem::find(&cleaned, b"SECRET"), None);
+    // QuickTime's words in a handler: of the items, and of a track.
+    for source in [HALF, SEQUENCE] {
+        let at = memchr::memmem::rfind(source, b"hdlr").expect("it has a handler") + 4;
+        let mut bytes = source.to_vec();
+        bytes[at + 12..at + 18].copy_from_slice(b"SECRET");
+        let cleaned = clean(&bytes).expect("whole").concat();
+        assert_eq!(memchr::memmem::find(&cleaned, b"SECRET"), None);
+        assert!(inspect(&cleaned).is_ok());
+    }
+}

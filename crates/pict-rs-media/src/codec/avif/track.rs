@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Result,
-    codec::bmff::{BoxRef, Fields, boxes},
+    codec::bmff::{BoxRef, Fields, boxes, endless},
 };
 
 /// The track of pictures, and that of their alpha.
@@ -130,9 +130,7 @@ impl<'a> Track<'a> {
         if entry.kind != *b"av01" || !matches!(&handler, b"pict" | b"auxv" | b"vide") {
             return None;
         }
-        let mut size = Fields {
-            bytes: entry.body.get(24..)?,
-        };
+        let mut size = Fields::new(entry.body.get(24..)?);
         let size = (u32::from(size.u16()?), u32::from(size.u16()?));
         let parts = entry_parts(source, &entry);
         let properties = Properties::read(parts.iter());
@@ -175,6 +173,7 @@ impl<'a> Track<'a> {
             at: 0,
             half: None,
             end: source.len() as u64,
+            budget: source.len() as u64,
         }
     }
 
@@ -240,18 +239,11 @@ pub(super) fn entry_parts<'a>(source: &'a [u8], entry: &BoxRef<'a>) -> Vec<BoxRe
 /// Id, duration, and whether that is without end.
 fn track_header(tkhd: &BoxRef<'_>) -> Option<(u32, u64, bool)> {
     let (version, _, mut fields) = tkhd.full()?;
-    if version == 1 {
-        fields.take(16)?;
-        let id = fields.u32()?;
-        fields.u32()?;
-        let duration = fields.u64()?;
-        return Some((id, duration, duration == u64::MAX));
-    }
-    fields.take(8)?;
+    fields.take(if version == 1 { 16 } else { 8 })?;
     let id = fields.u32()?;
     fields.u32()?;
-    let duration = fields.u32()?;
-    Some((id, duration.into(), duration == u32::MAX))
+    let duration = fields.long(version)?;
+    Some((id, duration, duration == endless(version)))
 }
 
 fn timescale(mdhd: &BoxRef<'_>) -> Option<u32> {
@@ -263,14 +255,9 @@ fn timescale(mdhd: &BoxRef<'_>) -> Option<u32> {
 fn edit(elst: &BoxRef<'_>) -> Option<Edit> {
     let (version, flags, mut fields) = elst.full()?;
     (fields.u32()? == 1).then_some(())?;
-    let duration = if version == 1 {
-        fields.u64()?
-    } else {
-        fields.u32()?.into()
-    };
     Some(Edit {
         repeats: flags & 1 == 1,
-        duration,
+        duration: fields.long(version)?,
     })
 }
 
@@ -331,6 +318,9 @@ struct Samples<'a> {
     /// The second of two sizes of 4 bits.
     half: Option<u32>,
     end: u64,
+    /// Bytes that samples may still have: no byte belongs to two of them, or a small file could
+    /// have billions.
+    budget: u64,
 }
 
 impl Samples<'_> {
@@ -353,6 +343,7 @@ impl Samples<'_> {
         }
         self.in_chunk -= 1;
         let size = self.size()?;
+        self.budget = self.budget.checked_sub(size.into())?;
         let start = self.at;
         self.at = start.checked_add(size.into())?;
         if size == 0 || self.at > self.end {

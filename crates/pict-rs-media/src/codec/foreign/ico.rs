@@ -37,7 +37,7 @@ pub(super) fn inspect(source: &[u8]) -> Result<Facts> {
             let facts = png::inspect(file)?;
             if facts.format != Format::Png {
                 return Err(Error::Unsupported(
-                    "ICO files with animations in them cannot be read by this build".into(),
+                    "ICO files with animations in them cannot be read".into(),
                 ));
             }
             Ok(Facts {

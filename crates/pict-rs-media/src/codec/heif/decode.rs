@@ -2,7 +2,7 @@
 
 use heic::{DecodedFrame, DecoderConfig, Limits};
 
-use super::picture::{Content, Picture, Watch, corrupt, failed, hevc_failed};
+use super::picture::{Content, Picture, Watch, area, corrupt, failed, hevc_failed};
 use super::tiles::Tiles;
 use crate::codec::panics::guard;
 use crate::rows::{Layout, Row, RowSink, Shape};
@@ -74,11 +74,11 @@ pub(crate) fn decode(
 
 /// Lets the decoder put a picture together.
 fn whole(source: &[u8], size: (u32, u32), control: &Control) -> Result<DecodedFrame> {
-    let area = u64::from(size.0) * u64::from(size.1);
+    let area = area(size);
     let mut limits = Limits::default();
     // Parts of it were measured already.
-    limits.max_pixels = Some((area * 4).max(1 << 22));
-    limits.max_memory_bytes = Some((area * 32).max(1 << 26));
+    limits.max_pixels = Some(area.saturating_mul(4).max(1 << 22));
+    limits.max_memory_bytes = Some(area.saturating_mul(32).max(1 << 26));
     let stop = Watch(control);
     let config = DecoderConfig::new();
     let request = config
@@ -284,8 +284,7 @@ struct Alpha {
 impl Alpha {
     fn decode(tiles: &Tiles<'_>, full: (u32, u32), control: &Control) -> Result<Self> {
         let (width, height) = (tiles.size.0 as usize, tiles.size.1 as usize);
-        let area = |(width, height)| u64::from(width) * u64::from(height);
-        if area(tiles.size) > area(full) * 4 {
+        if area(tiles.size) > area(full).saturating_mul(4) {
             return Err(corrupt("its transparency is larger than itself"));
         }
         let mut samples = vec![0; width * height];

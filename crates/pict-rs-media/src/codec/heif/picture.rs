@@ -49,32 +49,32 @@ impl<'a> Picture<'a> {
             }
             _ => {
                 return Err(Error::Unsupported(
-                    "a HEIF file without a still picture cannot be read by this build".into(),
+                    "a HEIF file without a still picture cannot be read".into(),
                 ));
             }
         };
         if is_film(source) {
             return Err(Error::Unsupported(
-                "an HEVC sequence without a still picture cannot be read by this build".into(),
+                "an HEVC sequence without a still picture cannot be read".into(),
             ));
         }
         match primary.item_type {
-            ItemType::Hvc1 | ItemType::Grid => Self::of_tiles(container, primary),
+            ItemType::Hvc1 | ItemType::Grid => Self::of_tiles(container, primary, source.len()),
             ItemType::Unknown(FourCC(kind)) if &kind == b"hev1" => {
-                Self::of_tiles(container, primary)
+                Self::of_tiles(container, primary, source.len())
             }
             ItemType::Iden | ItemType::Iovl | ItemType::Tmap => Self::derived(container, primary),
             other => Err(Error::Unsupported(format!(
-                "HEIF files whose picture is of the type {} cannot be read by this build",
+                "HEIF files whose picture is of the type {} cannot be read",
                 name(other)
             ))),
         }
     }
 
-    fn of_tiles(container: HeifContainer<'a>, primary: Item) -> Result<Self> {
-        let tiles = Tiles::open(&container, &primary)?;
-        let alpha = alpha(&container, &primary)
-            .map(|item| Tiles::open(&container, &item))
+    fn of_tiles(container: HeifContainer<'a>, primary: Item, source_len: usize) -> Result<Self> {
+        let tiles = Tiles::open(&container, &primary, source_len)?;
+        let alpha = alpha(&container, &primary)?
+            .map(|item| Tiles::open(&container, &item, source_len))
             .transpose()?;
         let (window, orientation) = view(tiles.size, &primary.transforms)?;
         Ok(Self {
@@ -91,11 +91,14 @@ impl<'a> Picture<'a> {
     fn derived(container: HeifContainer<'a>, primary: Item) -> Result<Self> {
         let parts = container.get_item_references(primary.id, FourCC(*b"dimg"));
         if primary.item_type == ItemType::Iovl {
-            let mut items = parts.iter().filter_map(|part| container.get_item(*part));
-            if parts.len() > MAX_PARTS || items.any(|item| alpha(&container, &item).is_some()) {
+            let few = &parts[..parts.len().min(MAX_PARTS)];
+            let mut has_alpha = false;
+            for item in few.iter().filter_map(|part| container.get_item(*part)) {
+                has_alpha |= alpha(&container, &item)?.is_some();
+            }
+            if few.len() < parts.len() || has_alpha {
                 return Err(Error::Unsupported(
-                    "HEIF files with transparent pictures over others cannot be read by this build"
-                        .into(),
+                    "HEIF files with transparent pictures over others cannot be read".into(),
                 ));
             }
         }
@@ -104,12 +107,12 @@ impl<'a> Picture<'a> {
             .filter(|(width, height)| *width > 0 && *height > 0)
             .ok_or_else(|| corrupt("its size is missing"))?;
         // Parts of it may be larger than the whole, but not by much.
-        let area = u64::from(width) * u64::from(height);
+        let area = area((width, height));
         let mut bits = 8;
         for property in &container.properties {
             if let ItemProperty::HevcConfig(config) = property {
                 let sps = super::tiles::parameters(config)?;
-                if u64::from(sps.coded.0) * u64::from(sps.coded.1) > area.max(SMALL) * 4 {
+                if self::area(sps.coded) > area.max(SMALL).saturating_mul(4) {
                     return Err(corrupt("a part of it is larger than the whole"));
                 }
                 bits = bits.max(sps.bits);
@@ -166,6 +169,11 @@ impl<'a> Picture<'a> {
 /// Pictures of an overlay.
 const MAX_PARTS: usize = 64;
 
+/// Pixels of a picture of that size.
+pub(super) fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
 /// Pixels of a picture that nobody minds.
 pub(super) const SMALL: u64 = 1 << 20;
 
@@ -175,19 +183,30 @@ fn is_film(source: &[u8]) -> bool {
     !crate::codec::coding::has_items(source)
 }
 
+/// Pictures beside a picture: depth, transparency, mattes. A photograph of a phone has a few.
+const MAX_AUXILIARY: usize = 64;
+
 /// The item that is the transparency of `item`.
-fn alpha(container: &HeifContainer<'_>, item: &Item) -> Option<Item> {
+fn alpha(container: &HeifContainer<'_>, item: &Item) -> Result<Option<Item>> {
     const NAMES: [&str; 2] = [
         "urn:mpeg:hevc:2015:auxid:1",
         "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
     ];
+    // Each is looked for in all items and copied with its parameter sets.
+    let beside = container.item_references.iter().filter(|reference| {
+        reference.reference_type == FourCC(*b"auxl") && reference.to_item_ids.contains(&item.id)
+    });
+    if beside.count() > MAX_AUXILIARY {
+        return Err(corrupt(format!(
+            "more than {MAX_AUXILIARY} pictures are beside one"
+        )));
+    }
     let find = |name| {
-        container
-            .find_auxiliary_items(item.id, name)
-            .first()
-            .copied()
+        let found = container.find_auxiliary_items(item.id, name);
+        found.first().copied()
     };
-    container.get_item(NAMES.into_iter().find_map(find)?)
+    let found = NAMES.into_iter().find_map(find);
+    Ok(found.and_then(|id| container.get_item(id)))
 }
 
 /// What `transforms`, in their order, leave to be seen of a picture, and how it is turned.
@@ -317,9 +336,7 @@ pub(super) fn hevc_failed(error: &HevcError) -> Error {
 }
 
 fn unsupported(reason: impl std::fmt::Display) -> Error {
-    Error::Unsupported(format!(
-        "this HEIF file cannot be read by this build: {reason}"
-    ))
+    Error::Unsupported(format!("this HEIF file cannot be read: {reason}"))
 }
 
 /// Tells the decoder to stop.

@@ -104,7 +104,8 @@ fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
             cut(coded.1, top, bottom, down)?,
         );
     }
-    let bits = bits.golomb()?.checked_add(8)?;
+    // The standard ends at 16.
+    let bits = bits.golomb()?.checked_add(8).filter(|bits| *bits <= 16)?;
     (size.0 > 0 && size.1 > 0).then_some(Sps {
         coded,
         size,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use heic::heif::{FourCC, HeifContainer, HevcDecoderConfig, Item, ItemType};
 use heic::{DecodedFrame, hevc};
 
-use super::picture::{SMALL, corrupt, failed, hevc_failed};
+use super::picture::{SMALL, area, corrupt, failed, hevc_failed};
 use super::sps::{self, Sps};
 use crate::codec::panics::guard;
 use crate::{Control, Error, Format, Result};
@@ -38,10 +38,14 @@ const PPS: u8 = 34;
 const FIRST_NOT_PICTURE: u8 = 32;
 
 impl<'a> Tiles<'a> {
-    /// Of an item that is a picture or a grid of such.
-    pub(super) fn open(container: &HeifContainer<'a>, item: &Item) -> Result<Self> {
+    /// Of an item that is a picture or a grid of such, in a file of so many bytes.
+    pub(super) fn open(
+        container: &HeifContainer<'a>,
+        item: &Item,
+        source_len: usize,
+    ) -> Result<Self> {
         if item.item_type == ItemType::Grid {
-            return Self::grid(container, item);
+            return Self::grid(container, item, source_len);
         }
         let config = config(item)?;
         let sps = parameters(&config)?;
@@ -58,13 +62,13 @@ impl<'a> Tiles<'a> {
         })
     }
 
-    fn grid(container: &HeifContainer<'a>, item: &Item) -> Result<Self> {
+    fn grid(container: &HeifContainer<'a>, item: &Item, source_len: usize) -> Result<Self> {
         let grid = data(container, item.id)?;
         let (columns, rows, size) = layout(&grid).ok_or_else(|| corrupt("its grid is cut off"))?;
         let parts = container.get_item_references(item.id, FourCC(*b"dimg"));
         if columns * rows > MAX_TILES {
             return Err(Error::Unsupported(format!(
-                "a HEIF file of more than {MAX_TILES} tiles cannot be read by this build"
+                "a HEIF file of more than {MAX_TILES} tiles cannot be read"
             )));
         }
         if parts.len() != (columns * rows) as usize {
@@ -81,12 +85,18 @@ impl<'a> Tiles<'a> {
         if !fits(columns, tile.0, size.0) || !fits(rows, tile.1, size.1) {
             return Err(corrupt("its tiles do not make up the whole"));
         }
-        if area(sps.coded) > (area(size) * 4).max(SMALL) {
+        if area(sps.coded) > area(size).saturating_mul(4).max(SMALL) {
             return Err(corrupt("a part of it is larger than the whole"));
         }
         let mut tiles = Vec::with_capacity(parts.len());
+        let mut held = 0;
         for part in parts {
             let data = data(container, part)?;
+            // Data in several pieces are copied, so nothing may be used again and again.
+            held += data.len();
+            if held > source_len {
+                return Err(corrupt("its tiles lie over each other"));
+            }
             check(&config, sps, &data)?;
             tiles.push(data);
         }
@@ -143,16 +153,10 @@ pub(super) fn whole(frame: &DecodedFrame) -> Result<()> {
     Ok(())
 }
 
-fn area((width, height): (u32, u32)) -> u64 {
-    u64::from(width) * u64::from(height)
-}
-
 fn config(item: &Item) -> Result<HevcDecoderConfig> {
     let config = item.hevc_config.clone();
     config.ok_or_else(|| {
-        Error::Unsupported(
-            "HEIF files whose pictures are not HEVC cannot be read by this build".into(),
-        )
+        Error::Unsupported("HEIF files whose pictures are not HEVC cannot be read".into())
     })
 }
 
@@ -218,13 +222,12 @@ fn check(config: &HevcDecoderConfig, sps: Sps, data: &[u8]) -> Result<()> {
     });
     for unit in own.chain(inline) {
         match kind(unit) {
-            Some(SPS) if sps::read(unit)?.coded != sps.coded => {
-                return Err(corrupt("it has two sizes"));
+            Some(SPS) if sps::read(unit)? != sps => {
+                return Err(corrupt("it has two sizes or depths"));
             }
             Some(PPS) if sps::may_be_lossless(unit) != Some(false) => {
                 return Err(Error::Unsupported(
-                    "HEIF files with HEVC pictures without loss cannot be read by this build"
-                        .into(),
+                    "HEIF files with HEVC pictures without loss cannot be read".into(),
                 ));
             }
             Some(kind) if kind < FIRST_NOT_PICTURE => {
@@ -236,7 +239,7 @@ fn check(config: &HevcDecoderConfig, sps: Sps, data: &[u8]) -> Result<()> {
     }
     if pictures > 1 || (slices > 1 && area(sps.coded).saturating_mul(slices) > MAX_WORK) {
         return Err(Error::Unsupported(
-            "a HEIF file with so many pictures in one cannot be read by this build".into(),
+            "a HEIF file with so many pictures in one cannot be read".into(),
         ));
     }
     Ok(())

@@ -450,5 +450,5 @@ pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
 }
 
 fn unsupported(kind: &str) -> Error {
-    Error::Unsupported(format!("{kind} files cannot be read by this build"))
+    Error::Unsupported(format!("{kind} files cannot be read"))
 }

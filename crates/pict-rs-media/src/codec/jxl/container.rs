@@ -32,7 +32,7 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
             b"JXL " | b"ftyp" | b"jxll" | b"jxli" => pieces.keep(found.start..found.end()),
             b"jxlc" | b"jxlp" => {
                 codestream.add(&found)?;
-                if codestream.in_order && found.inside().contains(&end) {
+                if codestream.in_order && found.end() >= end {
                     // What follows the last frame in the same box.
                     pieces.own(header(&found.kind, end - found.body_start));
                     pieces.keep(found.body_start..end);

@@ -157,7 +157,7 @@ fn next(
     watch.control.check()?;
     if watch.left.get() == Some(0) {
         return Err(Error::Unsupported(
-            "a JPEG XL with so much hidden in it cannot be read by this build".into(),
+            "a JPEG XL with so much hidden in it cannot be read".into(),
         ));
     }
     match event? {
@@ -190,7 +190,7 @@ pub(super) fn scan(source: &[u8], header: &Header) -> Result<Scan> {
                 frames.1 += reader.ticks();
                 if frames.0 > MAX_FRAMES {
                     return Err(Error::Unsupported(format!(
-                        "a JPEG XL of more than {MAX_FRAMES} frames cannot be read by this build"
+                        "a JPEG XL of more than {MAX_FRAMES} frames cannot be read"
                     )));
                 }
             }

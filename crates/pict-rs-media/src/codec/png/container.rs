@@ -96,7 +96,7 @@ fn read_first(source: &[u8]) -> Result<Header> {
     match Chunks::new(source)?.next().transpose()? {
         Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data),
         Some(chunk) if &chunk.kind == b"CgBI" => Err(Error::Unsupported(
-            "PNG files rewritten for iOS applications cannot be read by this build".into(),
+            "PNG files rewritten for iOS applications cannot be read".into(),
         )),
         _ => Err(corrupt("it does not start with its header")),
     }

@@ -2,7 +2,7 @@
 
 use super::boxes::{boxes, broken, find, need};
 use super::{AudioCodec, Clip, Picture, VideoCodec, millis, square};
-use crate::codec::bmff::Fields;
+use crate::codec::bmff::{Fields, endless};
 use crate::{Error, Format, Orientation, Result};
 
 pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
@@ -80,13 +80,7 @@ fn whole(movie: &[u8]) -> Result<u64> {
         reader.take(if version == 1 { 16 } else { 8 })?;
         let scale = reader.u32()?;
         let duration = reader.long(version)?;
-        let is_unknown = duration
-            == if version == 1 {
-                u64::MAX
-            } else {
-                u64::from(u32::MAX)
-            };
-        Some(if is_unknown {
+        Some(if duration == endless(version) {
             0
         } else {
             millis(duration, scale.into())
