@@ -1,5 +1,6 @@
-# The binary with its optional helpers on PATH. Compiles nothing, so it costs seconds; the
-# static packages do without it, because a static set has no perl for exiftool.
+# The binary with its optional helpers on PATH: ffmpeg and ImageMagick, which the server calls, and
+# exiftool for whoever looks at files. Compiles nothing, so it costs seconds; the static packages do
+# without it, because a static set has no perl for exiftool.
 {
   lib,
   symlinkJoin,

@@ -55,7 +55,11 @@ in
   # Everything, the integration program included, which talks to servers on the loopback
   # interface: Linux sandboxes have one, Darwin's must be told.
   tests = check "tests" (old: {
-    nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.exiftool ];
+    nativeBuildInputs = old.nativeBuildInputs ++ [
+      pkgs.exiftool
+      pkgs.ffmpeg-headless
+      pkgs.imagemagick
+    ];
     doCheck = true;
     cargoTestFlags = [ "--workspace" ];
     PICTRS_TEST_REQUIRE = "programs";

@@ -50,7 +50,9 @@ removeAttrs tools [
     "ffprobe"
   ];
   imagemagick = [
+    # Debian 12 has the names of ImageMagick 6.
     "magick"
+    "convert-im6.q16"
     "identify"
   ];
   perl = [ "perl" ];
