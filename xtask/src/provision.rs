@@ -32,7 +32,7 @@ pub const FOR_TESTS: [Program; 13] = [
     Program {
         name: "cmake",
         package: "cmake",
-        purpose: "builds libaom, which encodes AVIF five times as fast as rav1e",
+        purpose: "builds libaom, which encodes AVIF many times as fast as rav1e",
     },
     Program {
         name: "c++",

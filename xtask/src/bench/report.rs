@@ -152,8 +152,8 @@ impl Report {
 /// Of the run in the repository; to be read again when the figures change.
 const MISSED: &str = "## Where targets are missed, and why
 
-- **10 points above sharp at 256 px.** Seven to ten points on hard textures; on soft photographs the JPEG and
-  WebP coders at quality 80 set the limit for everybody, and the resampler's gain drowns in it.
+- **10 points above sharp at 256 px.** Seven to ten points on hard textures; on soft photographs the
+  JPEG and WebP coders at quality 80 set the limit for everybody, and the resampler's gain drowns in it.
 - **24 MP JPEG to 1024 px.** Most of the time is libjpeg's entropy decoding, which sharp pays as well.
   sharp lets the decoder shrink by 4, which costs sharpness; so does `media.fast`, which meets the target.
 - **Everybody with WebP method 2, full size.** Then all of the time is libwebp's, ours and theirs.
@@ -166,19 +166,10 @@ const MISSED: &str = "## Where targets are missed, and why
 
 ## What this run does not tell
 
-- Its tables are older than downloads, the proxy, retention, metrics, traces, TLS and all formats
-  but JPEG, PNG, GIF and WebP.
-- What metrics cost where nothing is made: a warm variant over 16 connections, answers in 4 seconds,
-  three rounds in turn on a machine that did other work as well. The build before downloads, proxy,
-  retention, metrics and TLS (native): 170,700 (median); the static binary of today 166,800 without
-  and 159,000 with the Prometheus listener, which is 0.93 of the first. CPU of an answer: 18, 20 and
-  22 µs.
 - The existing pict-rs was not run as a server. ImageMagick stands for its media work.
-- Millions of aliases have a part of their own, `cargo xtask bench --only scale`. With 5 million, the
-  static amd64 binary and other work on the machine: start to first healthy answer 13 ms (16 ms with
-  none), details of a random alias p50 0.09 ms and p99 0.19 ms, its blurhash p99 0.84 ms, a page of
-  100 contents p50 1.6 ms and p99 10 ms, the sums of all that is stored p99 0.7 ms, peak memory 32 MB.
-- How the server stands 256 clients at once: `cargo xtask load`.
+- Millions of aliases have a part of their own, `cargo xtask bench --only scale`; how the server stands
+  256 clients at once: `cargo xtask load`. What they and other trials showed stands in
+  [testing.md](testing.md#measured-by-hand).
 - One machine, its own disk, clients on the same machine, a native build. Static binaries, ARM,
   networks and slow disks were not measured.
 
