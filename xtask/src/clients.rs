@@ -76,7 +76,7 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
     let folder = cache::folder("clients")?.join(VERSION);
     let examples = folder.join("client-examples");
     if !examples.join("javascript/node_modules/node-fetch").is_dir() {
-        fetch_examples(&folder).context("the examples cannot be had")?;
+        fetch_examples(&folder)?;
         let mut npm = command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund"]);
         command::run(npm.current_dir(examples.join("javascript")))?;
@@ -94,9 +94,26 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The animation that the published examples upload: 44 frames of 400 × 400.
+///
+/// # Errors
+/// When it cannot be had.
+pub fn animation() -> Result<PathBuf> {
+    let folder = cache::folder("clients")?.join(VERSION);
+    let animation = folder.join("client-examples/earth.gif");
+    if !animation.is_file() {
+        fetch_examples(&folder)?;
+    }
+    Ok(animation)
+}
+
+fn fetch_examples(folder: &Path) -> Result<()> {
+    unpack_examples(folder).context("the examples cannot be had")
+}
+
 /// Cargo keeps what it fetches as an archive; asking about a crate fetches it alone, without
 /// what it depends on.
-fn fetch_examples(folder: &Path) -> Result<()> {
+fn unpack_examples(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let mut info = command::cargo();
     info.args(["info", "--quiet", "--registry", "crates-io"]);

@@ -183,7 +183,7 @@ pub const FOR_BOOT: [Program; 2] = [
 ];
 
 /// What `cargo xtask bench` wants.
-pub const FOR_BENCH: [Program; 11] = [
+pub const FOR_BENCH: [Program; 16] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -238,6 +238,31 @@ pub const FOR_BENCH: [Program; 11] = [
         name: "time",
         package: "time",
         purpose: "measures ImageMagick",
+    },
+    Program {
+        name: "heif-enc",
+        package: "libheif-examples",
+        purpose: "makes HEIC photographs",
+    },
+    Program {
+        name: "avifenc",
+        package: "libavif-bin",
+        purpose: "makes AVIF photographs",
+    },
+    Program {
+        name: "djxl",
+        package: "libjxl-tools",
+        purpose: "a peer for JPEG XL, and makes the photographs",
+    },
+    Program {
+        name: "cwebp",
+        package: "webp",
+        purpose: "the second half of that peer",
+    },
+    Program {
+        name: "vipsthumbnail",
+        package: "libvips-tools",
+        purpose: "a peer for HEIC",
     },
 ];
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::command;
+use crate::{clients, command};
 
 /// Packages with photographs under free licences (each package's `copyright` names them).
 const PACKAGES: [&str; 3] = [
@@ -46,6 +46,17 @@ const UPLOADS: u32 = 9;
 /// Frames of the long animation.
 const FRAMES: u32 = 125;
 
+/// The same pictures in formats that ImageMagick does not write well: extension, program and its
+/// arguments, in and out at the places of `IN` and `OUT`. Lossy, of the quality that cameras use.
+const CODED: [(&str, &str); 3] = [
+    ("heic", "heif-enc -q 80 IN -o OUT"),
+    (
+        "avif",
+        "avifenc -j all -s 8 -y 420 --min 0 --max 63 -a end-usage=q -a cq-level=20 IN OUT",
+    ),
+    ("jxl", "cjxl --quiet -d 1 --lossless_jpeg=0 IN OUT"),
+];
+
 /// What a phone's camera writes.
 const CAMERA: &str = "-sampling-factor 4:2:0 -quality 95 -strip";
 
@@ -61,6 +72,18 @@ pub struct Inputs {
     pub gif_125: PathBuf,
     /// The first 25 frames of it.
     pub gif_25: PathBuf,
+    /// 44 frames of 400 × 400: the earth that turns, from the existing pict-rs' examples.
+    pub gif_44: PathBuf,
+    /// As `gif_125`, with frames of 978 × 720.
+    pub gif_large: PathBuf,
+    /// [`Self::jpeg_12`], each coded as HEIC.
+    pub heic_12: Vec<PathBuf>,
+    /// The same as AVIF.
+    pub avif_12: Vec<PathBuf>,
+    /// The same as JPEG XL.
+    pub jxl_12: Vec<PathBuf>,
+    /// A JPEG, a PNG and a WebP of 12 megapixels with EXIF and GPS.
+    pub private: [PathBuf; 3],
     /// The photographs as packaged.
     pub photographs: Vec<PathBuf>,
     /// 12 megapixel JPEGs with EXIF, GPS and an embedded thumbnail, upright; all different.
@@ -69,6 +92,20 @@ pub struct Inputs {
     pub phone_turned: Vec<PathBuf>,
     /// How the derived ones were made, for the document.
     pub notes: Vec<String>,
+}
+
+impl Inputs {
+    /// What a picture is scored against: the JPEG that it was made of, or itself.
+    pub fn reference<'a>(&'a self, input: &'a Path, number: usize) -> &'a Path {
+        let made = [&self.heic_12, &self.avif_12, &self.jxl_12];
+        match made
+            .iter()
+            .any(|list| list.iter().any(|path| path == input))
+        {
+            true => &self.jpeg_12[number],
+            false => input,
+        }
+    }
 }
 
 /// Fetches, unpacks and derives whatever is not there yet.
@@ -98,8 +135,20 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
     }
     let gif_125 = made.join("pan-125.gif");
     let gif_25 = made.join("pan-25.gif");
-    magick(&bird, &pan(FRAMES), &gif_125)?;
-    magick(&bird, &pan(25), &gif_25)?;
+    let gif_large = made.join("pan-large.gif");
+    magick(&bird, &pan(FRAMES, "640x360"), &gif_125)?;
+    magick(&bird, &pan(25, "640x360"), &gif_25)?;
+    magick(&bird, &pan(FRAMES, "978x720"), &gif_large)?;
+    let [heic_12, avif_12, jxl_12] = CODED.map(|(extension, command)| {
+        let all = jpeg_12.iter().map(|jpeg| coded(jpeg, extension, command));
+        all.collect::<Result<Vec<_>>>()
+    });
+    let phone_jpegs = phone(&bird, &made, 1)?;
+    let private = [
+        phone_jpegs[0].clone(),
+        private(&phone_jpegs[0], &made.join("phone.png"))?,
+        private(&phone_jpegs[0], &made.join("phone.webp"))?,
+    ];
 
     let notes = vec![
         format!(
@@ -109,7 +158,12 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
         ),
         "24 MP JPEG: the same four with 6000x4000; no photograph of that size is packaged, so they are enlarged".to_owned(),
         "8 MP PNG: Canopee 3840x2160 of plasma-workspace-wallpapers, as packaged".to_owned(),
-        format!("GIF: {FRAMES} windows of 640 × 360 moving over {} at 1,600 px", name(&bird)),
+        format!("GIF of {FRAMES} frames: windows moving over {} at 1,600 px; of 44 frames: `earth.gif` of the existing pict-rs' examples", name(&bird)),
+        format!(
+            "12 MP HEIC, AVIF, JPEG XL: the JPEGs by {}, with Debian's programs",
+            CODED.map(|(_, command)| format!("`{command}`")).join(", ")
+        ),
+        "cleaned: one of the phone JPEGs, and the PNG and the WebP that ImageMagick makes of it, with EXIF and GPS".to_owned(),
         format!("phone JPEG: 12 MP cuts of {} with EXIF, GPS and an embedded thumbnail", name(&bird)),
         format!(
             "six photographs, as packaged in lomiri-wallpapers: {}",
@@ -122,8 +176,14 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
         png_8: photos.join(PNG),
         gif_125,
         gif_25,
+        gif_44: clients::animation()?,
+        gif_large,
+        heic_12: heic_12?,
+        avif_12: avif_12?,
+        jxl_12: jxl_12?,
+        private,
         photographs: PHOTOGRAPHS.map(|path| photos.join(path)).to_vec(),
-        phone: phone(&bird, &made, 1)?,
+        phone: phone_jpegs,
         phone_turned: phone(&bird, &made, 6)?,
         notes,
     })
@@ -173,13 +233,52 @@ fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
 }
 
 /// Arguments that cut one window after the other out of the photograph.
-fn pan(frames: u32) -> String {
+fn pan(frames: u32, size: &str) -> String {
     let mut arguments = "-resize 1600x -write mpr:photo -delete 0".to_owned();
     for frame in 0..frames {
         let (x, y) = (40 + frame * 7, 120 + frame * 3);
-        arguments += &format!(" ( mpr:photo -crop 640x360+{x}+{y} +repage )");
+        arguments += &format!(" ( mpr:photo -crop {size}+{x}+{y} +repage )");
     }
     arguments + " -set delay 4 -loop 0"
+}
+
+/// The file in another format, beside it.
+fn coded(jpeg: &Path, extension: &str, line: &str) -> Result<PathBuf> {
+    let path = jpeg.with_extension(extension);
+    if path.is_file() {
+        return Ok(path);
+    }
+    println!("making {}", name(&path));
+    let part = jpeg.with_file_name(format!("part-{}", name(&path)));
+    let mut words = line.split(' ');
+    let mut encoder = command::new(words.next().unwrap_or_default());
+    for word in words {
+        match word {
+            "IN" => encoder.arg(jpeg),
+            "OUT" => encoder.arg(&part),
+            word => encoder.arg(word),
+        };
+    }
+    command::run(&mut encoder)?;
+    fs::rename(part, &path)?;
+    Ok(path)
+}
+
+/// The photograph of a phone in the format of `path`, with what the camera wrote into it.
+fn private(jpeg: &Path, path: &Path) -> Result<PathBuf> {
+    if !path.is_file() {
+        let bare = path.with_file_name(format!("bare-{}", name(path)));
+        magick(jpeg, "-strip -quality 90", &bare)?;
+        let mut exiftool = command::new("exiftool");
+        exiftool.args(["-q", "-overwrite_original", "-TagsFromFile"]);
+        exiftool
+            .arg(jpeg)
+            .args(["-EXIF:all", "-XMP:all"])
+            .arg(&bare);
+        command::run(&mut exiftool)?;
+        fs::rename(bare, path)?;
+    }
+    Ok(path.to_owned())
 }
 
 fn phone(from: &Path, folder: &Path, orientation: u8) -> Result<Vec<PathBuf>> {

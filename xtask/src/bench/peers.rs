@@ -33,6 +33,12 @@ pub enum Kind {
     Oximg2,
     /// ImageMagick's program with the arguments that the existing pict-rs gives it.
     Magick,
+    /// libvips' own program, Debian's, with libheif: sharp's libvips has no HEVC. For HEIC only.
+    Vips,
+    /// libjxl's and libwebp's programs, one after the other. For JPEG XL only.
+    Djxl,
+    /// exiftool, as the existing pict-rs cleans. For cleaning only.
+    Exiftool,
 }
 
 impl Kind {
@@ -46,6 +52,9 @@ impl Kind {
             Self::Oximg => "oximg",
             Self::Oximg2 => "oximg, method 2",
             Self::Magick => "ImageMagick",
+            Self::Vips => "vipsthumbnail",
+            Self::Djxl => "djxl and cwebp",
+            Self::Exiftool => "exiftool",
         }
     }
 }
@@ -66,10 +75,59 @@ pub struct Tools {
 pub struct Job<'a> {
     /// The source.
     pub input: &'a Path,
-    /// Longest side of the result in pixels; 0 keeps the size.
-    pub side: u32,
-    /// `jpg`, `webp` or `avif`.
+    /// What `input` was made of, where the score program does not read it itself.
+    pub reference: &'a Path,
+    /// What is to be done with it.
+    pub task: Task,
+    /// `jpg`, `png`, `webp` or `avif`.
     pub extension: &'a str,
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A picture with this longest side in pixels; 0 keeps the size.
+    Variant(u32),
+    /// The same pixels without metadata, not coded anew.
+    Clean,
+}
+
+impl Task {
+    /// The longest side of the result in pixels; 0 keeps the size.
+    fn side(self) -> u32 {
+        match self {
+            Self::Variant(side) => side,
+            Self::Clean => 0,
+        }
+    }
+}
+
+impl Job<'_> {
+    /// The extension of the input.
+    pub fn source(&self) -> &str {
+        let extension = self.input.extension().unwrap_or_default();
+        extension.to_str().unwrap_or_default()
+    }
+
+    fn is_done_by(&self, kind: Kind) -> bool {
+        let is_one_of = |kinds: &[Kind]| kinds.contains(&kind);
+        if self.task == Task::Clean {
+            return is_one_of(&[Kind::Ours, Kind::Exiftool]);
+        }
+        match (self.source(), self.extension) {
+            ("heic", _) => is_one_of(&[Kind::Ours, Kind::Magick, Kind::Vips]),
+            ("jxl", _) => is_one_of(&[Kind::Ours, Kind::Djxl]),
+            ("avif", _) | (_, "avif") => is_one_of(&[Kind::Ours, Kind::Sharp]),
+            (_, "webp") => !is_one_of(&[Kind::Vips, Kind::Djxl, Kind::Exiftool]),
+            _ => is_one_of(&[
+                Kind::Ours,
+                Kind::OursFast,
+                Kind::Sharp,
+                Kind::Oximg,
+                Kind::Magick,
+            ]),
+        }
+    }
 }
 
 /// What everybody is asked for; AVIF at the quality where ours scores about 75.
@@ -109,22 +167,23 @@ pub fn prepare(folder: &Path, with_ours: bool) -> Result<Tools> {
             words.join(" ")
         }),
     );
+    tools.add(&[Kind::Vips], version("vipsthumbnail", "--vips-version"));
+    let djxl = version("djxl", "--version").and_then(|djxl| {
+        let cwebp = command::output(command::new("cwebp").arg("-version"))?;
+        let cwebp = cwebp.lines().next().unwrap_or_default().to_owned();
+        Ok(format!("{djxl} and cwebp {cwebp}"))
+    });
+    tools.add(&[Kind::Djxl], djxl);
+    let exiftool = version("exiftool", "-ver").map(|number| format!("exiftool {number}"));
+    tools.add(&[Kind::Exiftool], exiftool);
     Ok(tools)
 }
 
 impl Tools {
-    /// Those that take part in making files of this extension, in the order of their turns.
-    pub fn making(&self, extension: &str) -> Vec<Kind> {
-        let only_webp = |kind: &Kind| matches!(kind, Kind::Sharp2 | Kind::Oximg2);
+    /// Those that take part in this, in the order of their turns.
+    pub fn doing(&self, job: &Job<'_>) -> Vec<Kind> {
         let kinds = self.kinds.iter().copied();
-        let writes_avif = |kind: &Kind| matches!(kind, Kind::Ours | Kind::Sharp);
-        kinds
-            .filter(|kind| match extension {
-                "webp" => true,
-                "avif" => writes_avif(kind),
-                _ => !only_webp(kind),
-            })
-            .collect()
+        kinds.filter(|&kind| job.is_done_by(kind)).collect()
     }
 
     /// Whether this one is there.
@@ -149,7 +208,7 @@ impl Tools {
     /// The command for one job. It prints `peak BYTES` and `repeat` lines `cpu MILLISECONDS`;
     /// ImageMagick is one run under time(1), which says the same in its own words.
     pub fn command(&self, kind: Kind, job: &Job<'_>, output: &Path, repeat: u32) -> Command {
-        let (side, repeat) = (job.side.to_string(), repeat.to_string());
+        let (side, repeat) = (job.task.side().to_string(), repeat.to_string());
         match kind {
             Kind::Ours => self.ours(job, "quality", quality(job.extension), output, &repeat),
             Kind::OursFast => self.ours(job, "fast", 80, output, &repeat),
@@ -175,6 +234,28 @@ impl Tools {
                 command
             }
             Kind::Magick => magick(job, output),
+            Kind::Vips => {
+                let mut command = timed("vipsthumbnail");
+                command.arg(job.input).args(["-s", &side, "-o"]);
+                command.arg(format!("{}[Q=80,strip]", output.display()));
+                command.env("VIPS_CONCURRENCY", "1");
+                command
+            }
+            Kind::Djxl => {
+                let mut command = timed("sh");
+                let both = "djxl --quiet --num_threads=0 \"$0\" \"$1.ppm\" \
+                            && cwebp -quiet -q 80 -resize \"$2\" 0 \"$1.ppm\" -o \"$1\"";
+                command.args(["-c", both]).arg(job.input).arg(output);
+                command.arg(side);
+                command
+            }
+            Kind::Exiftool => {
+                let mut command = timed("sh");
+                // It writes over nothing; the removal is in the noise of perl's start.
+                let both = "rm -f \"$1\"; exec exiftool -q -all= \"$0\" -o \"$1\"";
+                command.args(["-c", both]).arg(job.input).arg(output);
+                command
+            }
         }
     }
 
@@ -184,10 +265,11 @@ impl Tools {
     }
 
     fn ours(&self, job: &Job<'_>, speed: &str, q: u8, output: &Path, repeat: &str) -> Command {
-        let query = match job.side {
-            0 => String::new(),
+        let query = match job.task {
+            Task::Clean => "clean".to_owned(),
+            Task::Variant(0) => String::new(),
             // The kernel that sharp and oximg use, and the reference; the default is Lanczos2.
-            side => format!("resize=Lanczos.{side}"),
+            Task::Variant(side) => format!("resize=Lanczos.{side}"),
         };
         let mut command = command::new(&self.ours);
         command.arg(job.input);
@@ -228,22 +310,30 @@ impl Tools {
     }
 }
 
-fn magick(job: &Job<'_>, output: &Path) -> Command {
+/// A program whose whole run is measured.
+fn timed(program: &str) -> Command {
     let mut command = command::new("/usr/bin/time");
+    command.args(["-f", "time %U %S %M", program]);
     command
-        .args(["-f", "time %U %S %M", "convert"])
-        .arg(job.input);
-    if job
-        .input
-        .extension()
-        .is_some_and(|extension| extension == "gif")
-    {
+}
+
+/// The first line that a program says of itself.
+fn version(program: &str, option: &str) -> Result<String> {
+    let text = command::output(command::new(program).arg(option))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn magick(job: &Job<'_>, output: &Path) -> Command {
+    let mut command = timed("convert");
+    command.arg(job.input);
+    if job.source() == "gif" {
         command.arg("-coalesce");
     }
     command.args(["-strip", "-auto-orient"]);
-    if job.side > 0 {
+    let side = job.task.side();
+    if side > 0 {
         command.args(["-filter", "Lanczos2", "-resize"]);
-        command.arg(format!("{0}x{0}>", job.side));
+        command.arg(format!("{side}x{side}>"));
     }
     command.args(["-quality", "80"]).arg(output);
     // Threads that wait for each other would count as its CPU time.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     inputs::Inputs,
-    peers::{Job, Kind, Tools},
+    peers::{Job, Kind, Task, Tools},
     report::{Report, Verdict},
 };
 use crate::cache;
@@ -65,7 +65,8 @@ fn curve(
     for photograph in &inputs.photographs {
         let job = Job {
             input: photograph,
-            side: 640,
+            reference: photograph,
+            task: Task::Variant(640),
             extension,
         };
         let theirs = folder.join(format!("quality-peer.{extension}"));

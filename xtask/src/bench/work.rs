@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::{
     inputs::Inputs,
     median,
-    peers::{Job, Kind, Tools},
+    peers::{Job, Kind, Task, Tools},
     report::{Report, Verdict},
 };
 use crate::cache;
@@ -24,7 +24,7 @@ pub struct Figures {
     pub peak: u64,
     /// Bytes of the result.
     pub bytes: u64,
-    /// SSIMULACRA2 against the linear-light reference; `None` for animations.
+    /// SSIMULACRA2 against the linear-light reference; `None` for animations and cleaned files.
     pub score: Option<f64>,
 }
 
@@ -55,14 +55,19 @@ enum Target {
     Thumbnail,
     /// A share of the CPU of the better of sharp and oximg; whether memory is limited too.
     Share { of_best: f64, memory: bool },
-    /// CPU not above oximg's.
-    Animation,
+    /// CPU not above this peer's; whether memory is limited as for an animation.
+    Beside { peer: Kind, memory: bool },
+    /// CPU of at most 10 ms.
+    Clean,
     /// CPU of 100 ms and not above WebP's, in 80 kB at score 75.
     Avif,
 }
 
 /// The peak of memory that a still picture may need, in bytes.
 const PEAK: u64 = 30_000_000;
+
+/// The same for an animation of any length.
+const PEAK_ANIMATION: u64 = 40_000_000;
 
 /// Measures every row and judges it.
 ///
@@ -72,25 +77,45 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
     let one = std::slice::from_ref;
     let (twelve, twenty_four) = (&inputs.jpeg_12[..], &inputs.jpeg_24[..]);
     let (png, gif) = (one(&inputs.png_8), one(&inputs.gif_125));
+    let (earth, large) = (one(&inputs.gif_44), one(&inputs.gif_large));
+    let (heic, avif, jxl) = (&inputs.heic_12[..], &inputs.avif_12[..], &inputs.jxl_12[..]);
+    let [phone_jpeg, phone_png, phone_webp] = &inputs.private;
     let share = |of_best, memory| Target::Share { of_best, memory };
+    let beside = |peer, memory| Target::Beside { peer, memory };
+    let (to, clean) = (Task::Variant, Task::Clean);
     #[rustfmt::skip]
     let rows = [
-        ("12 MP JPEG to 256 px JPEG", twelve, 256, "jpg", Target::Thumbnail),
-        ("12 MP JPEG to 256 px WebP", twelve, 256, "webp", Target::Thumbnail),
-        ("12 MP JPEG to 1024 px WebP", twelve, 1024, "webp", share(0.9, true)),
-        ("12 MP JPEG to 1024 px AVIF", twelve, 1024, "avif", Target::Avif),
-        ("24 MP JPEG to 1024 px JPEG", twenty_four, 1024, "jpg", share(0.9, true)),
-        ("8 MP PNG to 1024 px WebP", png, 1024, "webp", share(0.9, false)),
-        ("8 MP PNG to full-size WebP", png, 0, "webp", share(0.9, false)),
-        ("125-frame GIF to 320 px WebP", gif, 320, "webp", Target::Animation),
-        ("125-frame GIF to full-size WebP", gif, 0, "webp", Target::Animation),
+        ("12 MP JPEG to 256 px JPEG", twelve, to(256), "jpg", Target::Thumbnail),
+        ("12 MP JPEG to 256 px WebP", twelve, to(256), "webp", Target::Thumbnail),
+        ("12 MP JPEG to 1024 px WebP", twelve, to(1024), "webp", share(0.9, true)),
+        ("12 MP JPEG to 1024 px AVIF", twelve, to(1024), "avif", Target::Avif),
+        ("24 MP JPEG to 1024 px JPEG", twenty_four, to(1024), "jpg", share(0.9, true)),
+        ("8 MP PNG to 1024 px WebP", png, to(1024), "webp", share(0.9, false)),
+        ("8 MP PNG to full-size WebP", png, to(0), "webp", share(0.9, false)),
+        ("12 MP HEIC to 1024 px WebP", heic, to(1024), "webp", beside(Kind::Vips, false)),
+        ("12 MP AVIF to 512 px WebP", avif, to(512), "webp", beside(Kind::Sharp, false)),
+        ("12 MP JPEG XL to 1024 px WebP", jxl, to(1024), "webp", beside(Kind::Djxl, false)),
+        ("640 × 360 × 125 GIF to 320 px WebP", gif, to(320), "webp", beside(Kind::Oximg, true)),
+        ("400 × 400 × 44 GIF to full-size WebP", earth, to(0), "webp", beside(Kind::Oximg, true)),
+        ("978 × 720 × 125 GIF to full-size WebP", large, to(0), "webp", beside(Kind::Oximg, true)),
+        ("12 MP JPEG cleaned", one(phone_jpeg), clean, "jpg", Target::Clean),
+        ("12 MP PNG cleaned", one(phone_png), clean, "png", Target::Clean),
+        ("12 MP WebP cleaned", one(phone_webp), clean, "webp", Target::Clean),
     ];
-    for (title, sources, side, extension, target) in rows {
+    for (title, sources, task, extension, target) in rows {
         println!("measuring {title}");
+        let mut jobs = Vec::new();
+        for (number, input) in sources.iter().enumerate() {
+            jobs.push(Job {
+                input,
+                reference: inputs.reference(input, number),
+                task,
+                extension,
+            });
+        }
         let row = Row {
             title,
-            figures: over_all(tools, sources, side, extension, rounds)
-                .with_context(|| title.to_owned())?,
+            figures: over_all(tools, &jobs, rounds).with_context(|| title.to_owned())?,
         };
         for figures in &row.figures {
             let (name, cpu, peak) = (figures.kind.name(), figures.cpu, figures.peak);
@@ -106,7 +131,8 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         let peak = |input| {
             let job = Job {
                 input,
-                side: 320,
+                reference: input,
+                task: Task::Variant(320),
                 extension: "webp",
             };
             run(tools, Kind::Ours, &job, 0)
@@ -130,25 +156,14 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
     Ok(())
 }
 
-/// Means over the sources; the peak is the largest.
-fn over_all(
-    tools: &Tools,
-    sources: &[PathBuf],
-    side: u32,
-    extension: &str,
-    rounds: u32,
-) -> Result<Vec<Figures>> {
-    let kinds = tools.making(extension);
+/// Means over jobs of one sort; the peak is the largest.
+fn over_all(tools: &Tools, jobs: &[Job<'_>], rounds: u32) -> Result<Vec<Figures>> {
+    let kinds = jobs.first().map_or(Vec::new(), |job| tools.doing(job));
     let mut all = Vec::new();
-    for input in sources {
-        let job = Job {
-            input,
-            side,
-            extension,
-        };
-        all.push(in_turn(tools, &job, rounds)?);
+    for job in jobs {
+        all.push(in_turn(tools, job, rounds)?);
     }
-    let count = sources.len() as f64;
+    let count = jobs.len() as f64;
     let of_kind = |(index, &kind)| {
         let all: Vec<&Figures> = all.iter().map(|figures: &Vec<_>| &figures[index]).collect();
         let scores: Option<f64> = all.iter().map(|figures| figures.score).sum();
@@ -156,7 +171,7 @@ fn over_all(
             kind,
             cpu: all.iter().map(|figures| figures.cpu).sum::<f64>() / count,
             peak: all.iter().map(|figures| figures.peak).max().unwrap_or(0),
-            bytes: all.iter().map(|figures| figures.bytes).sum::<u64>() / sources.len() as u64,
+            bytes: all.iter().map(|figures| figures.bytes).sum::<u64>() / jobs.len() as u64,
             score: scores.map(|sum| sum / count),
         }
     };
@@ -165,25 +180,22 @@ fn over_all(
 
 /// A B C A B C …: whatever the machine does meanwhile, it does to everybody.
 fn in_turn(tools: &Tools, job: &Job<'_>, rounds: u32) -> Result<Vec<Figures>> {
-    let kinds = tools.making(job.extension);
+    let kinds = tools.doing(job);
     let mut runs: Vec<Vec<Run>> = kinds.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for (runs, &kind) in runs.iter_mut().zip(&kinds) {
             runs.push(run(tools, kind, job, 3)?);
         }
     }
-    let is_still = job
-        .input
-        .extension()
-        .is_some_and(|extension| extension != "gif");
+    let is_scored = job.source() != "gif" && job.task != Task::Clean;
     let made: Vec<_> = kinds
         .iter()
         .map(|&kind| output(kind, job))
         .collect::<Result<_>>()?;
-    let scores = match is_still {
+    let scores = match is_scored {
         true => {
             let readable = made.iter().map(|path| tools.readable(path));
-            tools.scores(job.input, &readable.collect::<Result<Vec<_>>>()?)?
+            tools.scores(job.reference, &readable.collect::<Result<Vec<_>>>()?)?
         }
         false => Vec::new(),
     };
@@ -208,7 +220,12 @@ struct Run {
 fn output(kind: Kind, job: &Job<'_>) -> Result<PathBuf> {
     let input = job.input.file_stem().unwrap_or_default().to_string_lossy();
     let tool = kind.name().replace([' ', ','], "-");
-    let name = format!("{input}-{}-{tool}.{}", job.side, job.extension);
+    let task = match job.task {
+        Task::Variant(side) => side.to_string(),
+        Task::Clean => "clean".to_owned(),
+    };
+    let source = job.source();
+    let name = format!("{input}-{source}-{task}-{tool}.{}", job.extension);
     Ok(cache::folder("bench/outputs")?.join(name))
 }
 
@@ -328,16 +345,24 @@ fn judge(row: &Row, target: &Target, report: &mut Report) {
                 say("CPU beside sharp", "at most 1.0 ×", got, ratio <= 1.0);
             }
         }
-        Target::Animation => {
-            if let Some(oximg) = row.of(Kind::Oximg) {
-                let ratio = ours.cpu / oximg.cpu;
-                say(
-                    "CPU",
-                    "at most oximg's",
-                    format!("{ratio:.2} ×"),
-                    ratio <= 1.0,
-                );
+        Target::Beside {
+            peer,
+            memory: limited,
+        } => {
+            if let Some(theirs) = row.of(*peer) {
+                let ratio = ours.cpu / theirs.cpu;
+                let target = format!("at most 1.0 × {}", peer.name());
+                say("CPU", &target, format!("{ratio:.2} ×"), ratio <= 1.0);
             }
+            if *limited {
+                let got = format!("{:.1} MB", super::megabytes(ours.peak));
+                let met = ours.peak <= PEAK_ANIMATION;
+                say("peak memory", "at most 40 MB", got, met);
+            }
+        }
+        Target::Clean => {
+            let got = format!("{:.1} ms", ours.cpu);
+            say("CPU", "at most 10 ms", got, ours.cpu <= 10.0);
         }
     }
 }
