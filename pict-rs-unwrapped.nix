@@ -6,10 +6,14 @@
   rustPlatform,
   nasm,
   versionCheckHook,
+  callPackage,
+  # Without it AVIF is written by rav1e, which takes many times as long, and no cmake is needed.
+  withLibaom ? true,
 }:
 
 let
   manifest = (lib.importTOML ./Cargo.toml).workspace.package;
+  libaom = callPackage ./nix/libaom.nix { };
 in
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = "pict-rs-unwrapped";
@@ -31,6 +35,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   cargoLock.lockFile = ./Cargo.lock;
   cargoBuildFlags = [ "--package=pict-rs" ];
+  buildFeatures = lib.optionals withLibaom [ "pict-rs/libaom" ];
   # The integration tests start servers; they run in the flake's checks, not at each build.
   cargoTestFlags = [
     "--workspace"
@@ -41,6 +46,13 @@ rustPlatform.buildRustPackage (finalAttrs: {
   strictDeps = true;
   # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
   nativeBuildInputs = lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
+
+  # The crate's build script takes a finished library only when all three are set.
+  env = lib.optionalAttrs withLibaom {
+    LIB_AOM_STATIC_LIB_PATH = "${libaom}/lib";
+    LIB_AOM_INCLUDE_PATH = "${libaom}/include";
+    LIB_AOM_PKG_CONFIG_PATH = "${libaom}/lib";
+  };
 
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];

@@ -40,13 +40,34 @@ unpack() {
   ln -s "$cargoDeps"/* "$CARGO_HOME/vendor/"
 }
 
+zigProgram() { echo "$zigbuild"/lib/python3*/site-packages/ziglang/zig; }
+
+# What cmake's hook does in nixpkgs, and a compiler for another system as programs of one word.
+cmakeConfigure() {
+  local cross=() tool
+  mkdir build && cd build
+  if [ -n "${zig-}" ]; then
+    export ZIG_GLOBAL_CACHE_DIR=$TMPDIR/zig ZIG_LOCAL_CACHE_DIR=$TMPDIR/zig
+    for tool in cc ar ranlib; do
+      printf '#!/bin/sh\nexec %q %s "$@"\n' "$(zigProgram)" \
+        "$tool$([ $tool != cc ] || echo " $zig -fno-sanitize=undefined")" >"$TMPDIR/zig-$tool"
+      chmod +x "$TMPDIR/zig-$tool"
+    done
+    cross=(-DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$processor"
+      "-DCMAKE_C_COMPILER=$TMPDIR/zig-cc" "-DCMAKE_CXX_COMPILER=$TMPDIR/zig-cc"
+      "-DCMAKE_AR=$TMPDIR/zig-ar" "-DCMAKE_RANLIB=$TMPDIR/zig-ranlib")
+  fi
+  cmake "$cmakeDir" -DCMAKE_BUILD_TYPE=Release $cmakeFlags "${cross[@]}"
+}
+
 # cargoRun COMMAND PROFILE FLAGS...
 cargoRun() {
   local command=$1 profile=()
   if [ "$2" != debug ]; then profile=(--profile "$2"); fi
   shift 2
-  echo "cargo $command ${profile[*]} $*"
-  cargo "$command" "${profile[@]}" --offline --target "$cargoTarget" "$@"
+  local features=${buildFeatures:+--features=${buildFeatures// /,}}
+  echo "cargo $command ${profile[*]} $features $*"
+  cargo "$command" "${profile[@]}" $features --offline --target "$cargoTarget" "$@"
 }
 
 cargoBuild() {
@@ -56,7 +77,7 @@ cargoBuild() {
     ln -sf "$buildStd"/vendor/* "$CARGO_HOME/vendor/"
     export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$buildStd PATH=$zigbuild/bin:$PATH
     export RUSTFLAGS="-Clink-self-contained=no --remap-path-prefix=$NIX_BUILD_TOP=/build --remap-path-prefix=$buildStd=/rustc/library"
-    export CARGO_ZIGBUILD_ZIG_PATH=$(echo "$zigbuild"/lib/python3*/site-packages/ziglang/zig)
+    export CARGO_ZIGBUILD_ZIG_PATH=$(zigProgram)
     cargoRun zigbuild "$buildType" -Zbuild-std=std,panic_unwind $cargoBuildFlags
   else
     cargoRun build "$buildType" $cargoBuildFlags
@@ -84,7 +105,12 @@ if [ -n "${script-}" ]; then
   eval "$script"
 else
   phase unpack unpack
-  phase build "${buildPhase:-cargoBuild}"
+  build=cargoBuild
+  if [ -n "${cmakeDir-}" ]; then
+    phase configure cmakeConfigure
+    build='make -j "$(nproc)" $buildFlags'
+  fi
+  phase build "${buildPhase:-$build}"
   if [ -n "$doCheck" ]; then phase check 'cargoRun test "$checkType" $cargoTestFlags'; fi
   phase install "${installPhase:-cargoInstall}"
   if [ -n "$doInstallCheck" ]; then phase installCheck versionCheck; fi

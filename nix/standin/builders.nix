@@ -51,6 +51,11 @@ let
           inherit (host) rustToolchain rustVersion;
           mainProgram = attrs.meta.mainProgram or "";
         }
+        // lib.optionalAttrs (attrs ? cmakeDir && hostPlatform.isStatic) {
+          inherit (host) zigbuild;
+          inherit (hostPlatform) zig;
+          processor = hostPlatform.parsed.cpu.name;
+        }
       );
       final =
         attrs
@@ -123,7 +128,10 @@ let
 in
 {
   inherit mkDerivation runCommand;
-  rustPlatform = { inherit buildRustPackage; };
+  rustPlatform = {
+    inherit buildRustPackage;
+    importCargoLock = { lockFile }: host.vendor;
+  };
 
   writeText = name: text: runCommand name { inherit text; } ''printf %s "$text" >$out'';
   writeShellScript = writeExecutable "";

@@ -1,7 +1,7 @@
 # A stand-in for nixpkgs, so that the flake can be checked where nixpkgs cannot be fetched. It
 # answers to the same names, and
 #
-# - refuses: a static or foreign set has no perl, exiftool, ffmpeg or imagemagick;
+# - refuses: a static or foreign set has no exiftool, ffmpeg or imagemagick;
 # - records: `standin` of a package tells which file made it, asking for what, for which triple;
 # - builds: natively with the machine's cargo and cc, static programs with zig and a standard
 #   library from source.

@@ -101,6 +101,12 @@ let
       toJSON
       ;
 
+    findFirst =
+      is: default: list:
+      let
+        found = filter is list;
+      in
+      if found == [ ] then default else builtins.head found;
     optional = condition: value: optionals condition [ value ];
     optionalAttrs = condition: set: if condition then set else { };
     optionalString = condition: text: if condition then text else "";
@@ -142,7 +148,10 @@ let
     importTOML = path: builtins.fromTOML (builtins.readFile path);
     isDerivation = value: isAttrs value && value.type or null == "derivation";
 
-    licenses.agpl3Only = license "AGPL-3.0-only";
+    licenses = {
+      agpl3Only = license "AGPL-3.0-only";
+      bsd2 = license "BSD-2-Clause";
+    };
     platforms = {
       inherit linux darwin;
       unix = linux ++ darwin;

@@ -21,6 +21,12 @@ let
     isAarch64 = cpu == "aarch64";
     isAarch32 = lib.hasPrefix "arm" cpu;
     parsed.cpu.name = cpu;
+    # What zig is told, to be the C compiler of a static set; as `cargo xtask dist` tells it.
+    zig =
+      if platform.isAarch32 then
+        "-target arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16-neon-d32"
+      else
+        "-target ${cpu}-linux-musl";
     rust.rustcTarget = rustc;
     rust.rustcTargetSpec = rustc;
     # A processor runs its own programs whatever C library they are linked with.

@@ -23,10 +23,12 @@ let
     binutils = [ "readelf" ];
     busybox = [ "busybox" ];
     clippy = [ "cargo-clippy" ];
+    cmake = [ "cmake" ];
     curl = [ "curl" ];
     make-wrapper = [ "true" ];
     nasm = [ "nasm" ];
     nixfmt-tree = [ "treefmt" ];
+    perl = [ "perl" ];
     rustfmt = [ "rustfmt" ];
     tini = [ "tini" ];
     version-check-hook = [ "true" ];
@@ -55,7 +57,6 @@ removeAttrs tools [
     "convert-im6.q16"
     "identify"
   ];
-  perl = [ "perl" ];
 }
 // {
   makeBinaryWrapper = tools.make-wrapper;

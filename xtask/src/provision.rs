@@ -121,7 +121,7 @@ pub const FOR_DIST: [Program; 6] = [
 ];
 
 /// What `cargo xtask flake` wants; Nix itself it fetches.
-pub const FOR_FLAKE: [Program; 4] = [
+pub const FOR_FLAKE: [Program; 7] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -131,6 +131,21 @@ pub const FOR_FLAKE: [Program; 4] = [
         name: "nasm",
         package: "nasm",
         purpose: "assembles libjpeg's SIMD",
+    },
+    Program {
+        name: "cmake",
+        package: "cmake",
+        purpose: "builds libaom, which encodes AVIF",
+    },
+    Program {
+        name: "c++",
+        package: "g++",
+        purpose: "libaom's cmake asks for it",
+    },
+    Program {
+        name: "perl",
+        package: "perl",
+        purpose: "writes some of libaom's sources",
     },
     Program {
         name: "patchelf",
