@@ -187,7 +187,9 @@ fn in_turn(tools: &Tools, job: &Job<'_>, rounds: u32) -> Result<Vec<Figures>> {
             runs.push(run(tools, kind, job, 3)?);
         }
     }
-    let is_scored = job.source() != "gif" && job.task != Task::Clean;
+    // Ours decodes AVIF for the score.
+    let is_readable = job.extension != "avif" || tools.have(Kind::Ours);
+    let is_scored = is_readable && job.source() != "gif" && job.task != Task::Clean;
     let made: Vec<_> = kinds
         .iter()
         .map(|&kind| output(kind, job))
