@@ -294,21 +294,24 @@ impl VariantKey {
     /// # Errors
     /// [`ErrorCode::InvalidProcessPath`] when there are absurdly many operations.
     pub fn new(operations: &[operation::Operation], format: OutputFormat) -> Result<Self> {
-        Self::of_frame(None, operations, format)
+        Self::of_frame(None, None, operations, format)
     }
 
-    /// As [`VariantKey::new`], of one frame of an animation, counted from 1.
+    /// As [`VariantKey::new`], of one frame: of an animation by its number, counted from 1; of a
+    /// clip by its time in milliseconds.
     ///
     /// # Errors
     /// As [`VariantKey::new`].
     pub fn of_frame(
         frame: Option<u32>,
+        time: Option<u64>,
         operations: &[operation::Operation],
         format: OutputFormat,
     ) -> Result<Self> {
+        let time = time.map(|millis| format!("time/{}.{:03}", millis / 1000, millis % 1000));
         let frame = frame.map(|frame| format!("frame/{frame}"));
         let path = Some(operation::path(operations)).filter(|path| !path.is_empty());
-        let words = frame.into_iter().chain(path);
+        let words = time.into_iter().chain(frame).chain(path);
         let words = words.chain([format.extension().to_owned()]);
         let key = words.collect::<Vec<_>>().join("/");
         if key.len() > Self::MAX_BYTES {
@@ -322,12 +325,6 @@ impl VariantKey {
             ));
         }
         Ok(Self(key))
-    }
-
-    /// The same of the frame at this many milliseconds of a clip.
-    pub(crate) fn at(self, millis: u64) -> Self {
-        let (whole, part) = (millis / 1000, millis % 1000);
-        Self(format!("time/{whole}.{part:03}/{}", self.0))
     }
 
     /// The key as text.

@@ -66,7 +66,7 @@ impl ProcessRequest {
                 operations.extend(operation::parse(&key, &value)?);
             }
         }
-        let key = variant_key(frame, time, &operations, format)?;
+        let key = VariantKey::of_frame(frame, time, &operations, format)?;
         Ok(Self {
             operations,
             frame,
@@ -83,7 +83,7 @@ impl ProcessRequest {
     /// # Errors
     /// [`ErrorCode::InvalidProcessPath`] when there are too many operations for a key.
     pub fn in_format(&self, format: OutputFormat) -> Result<Self> {
-        let key = variant_key(self.frame, self.time, &self.operations, format)?;
+        let key = VariantKey::of_frame(self.frame, self.time, &self.operations, format)?;
         Ok(Self {
             operations: self.operations.clone(),
             frame: self.frame,
@@ -114,19 +114,6 @@ impl ProcessRequest {
 const FRAME: &str = "frame";
 /// The key that chooses a frame of a clip.
 const TIME: &str = "time";
-
-fn variant_key(
-    frame: Option<u32>,
-    time: Option<u64>,
-    operations: &[Operation],
-    format: OutputFormat,
-) -> Result<VariantKey> {
-    let key = VariantKey::of_frame(frame, operations, format)?;
-    Ok(match time {
-        Some(time) => key.at(time),
-        None => key,
-    })
-}
 
 fn frame_number(value: &str) -> Result<u32> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -371,6 +358,18 @@ mod tests {
             code("webp", &"blur=1&".repeat(200)),
             ErrorCode::InvalidProcessPath
         );
+    }
+
+    #[test]
+    fn no_part_of_a_key_escapes_its_bound() {
+        let parse = |query: &str| ProcessRequest::parse("webp", query, &all());
+        let blurs = |count| "blur=1&".repeat(count);
+        let most = (1..).take_while(|count| parse(&blurs(*count)).is_ok());
+        let longest = blurs(most.last().expect("one"));
+        for more in ["time=1", "frame=1000"] {
+            let error = parse(&format!("{longest}{more}")).expect_err("too long");
+            assert_eq!(error.code(), ErrorCode::InvalidProcessPath, "{more}");
+        }
     }
 
     #[test]
