@@ -133,7 +133,9 @@ pub fn is_sound_operation(key: &str, argument: &str) -> bool {
 
 /// Whether it is for `process`: an operation that can be done, or a frame that there may be.
 pub fn is_sound_process_key(key: &str, argument: &str) -> bool {
-    is_sound_operation(key, argument) || (key == FRAME && frame_number(argument).is_ok())
+    is_sound_operation(key, argument)
+        || (key == FRAME && frame_number(argument).is_ok())
+        || (key == TIME && seconds(argument).is_ok())
 }
 
 fn is_operation(key: &str) -> bool {

@@ -229,6 +229,17 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_there_may_be_is_ours() {
+        let ours = super::super::is_sound_process_key;
+        check(
+            "proxy=https://a.example/i?w=1&time=now&time=2.5&frame=x&frame=2",
+            ours,
+            "https://a.example/i?w=1&time=now&frame=x",
+            "time=2.5&frame=2",
+        );
+    }
+
+    #[test]
     fn a_plain_url_is_not_decoded() {
         let url = "http://a.example/a%20b+c%2Fd?e=%26%3Df";
         check(&format!("proxy={url}"), nothing, url, "");
