@@ -279,11 +279,13 @@ fn the_picture_of_a_clip_is_no_black_opening_and_time_asks_for_another() {
         "the last frame is shown to the end"
     );
     let path = process_path("png", &alias, "time=4");
-    let message = server.get(&path).refused(400, "invalid-query");
+    let message = server.get(&path).refused(400, "invalid-process-path");
     assert!(message.contains("3.500 seconds"), "{message}");
-    server
-        .get(&process_path("png", &alias, "time=x"))
-        .refused(400, "invalid-query");
+    for wrong in ["time=x", "frame=1"] {
+        server
+            .get(&process_path("png", &alias, wrong))
+            .refused(400, "invalid-process-path");
+    }
     // A picture of a clip is a still in whatever can move.
     for extension in ["webp", "gif", "jpg"] {
         let made = server.process(extension, &alias, "thumbnail=16");

@@ -264,7 +264,7 @@ fn seconds(value: &str) -> Result<u64> {
         .flatten()
         .ok_or_else(|| {
             Error::user(
-                ErrorCode::InvalidQuery,
+                ErrorCode::InvalidProcessPath,
                 format!("{TIME}={value} is not a number of seconds such as 2 or 2.5"),
             )
         })
@@ -352,8 +352,13 @@ mod tests {
         };
         assert_eq!(code("webp", "thumbnail=-1"), ErrorCode::InvalidProcessPath);
         assert_eq!(code("webp", "Thumbnail=32"), ErrorCode::InvalidProcessPath);
-        assert_eq!(code("webp", "time=-1"), ErrorCode::InvalidQuery);
-        assert_eq!(code("webp", "time=1."), ErrorCode::InvalidQuery);
+        for query in ["time=-1", "time=1.", "frame=0", "frame=-1"] {
+            assert_eq!(
+                code("webp", query),
+                ErrorCode::InvalidProcessPath,
+                "{query}"
+            );
+        }
         assert_eq!(code("mp4", ""), ErrorCode::InvalidFileExtension);
         assert_eq!(code("WEBP", ""), ErrorCode::InvalidFileExtension);
         assert_eq!(

@@ -85,7 +85,7 @@ pub(crate) fn write(
 /// A frame of a clip: the one at `at` milliseconds, or the one that stands for it. Blocks.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] for a time beyond its end, [`ErrorCode::ProgramMissing`],
+/// [`ErrorCode::InvalidProcessPath`] for a time beyond its end, [`ErrorCode::ProgramMissing`],
 /// [`ErrorCode::MediaDamaged`].
 pub(crate) fn frame(
     ctx: &Arc<Context>,
@@ -98,7 +98,7 @@ pub(crate) fn frame(
     if let Some(at) = at.filter(|at| *at > duration) {
         let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
         return Err(Error::user(
-            ErrorCode::InvalidQuery,
+            ErrorCode::InvalidProcessPath,
             format!(
                 "time={} is beyond the end of the video, whose duration is {} seconds",
                 seconds(at),
