@@ -327,3 +327,46 @@ fn quality_is_a_setting() {
         "{low:?} {high:?}"
     );
 }
+
+#[test]
+fn one_picture_is_one_variant_whatever_frame_or_time_is_said() {
+    let server = Server::start();
+    let still = server
+        .upload(&pictures::png(&pictures::photo(60, 40)))
+        .alias;
+    let film = pictures::gif(&pictures::film(40, 30, 4));
+    let film = server.upload(&film).alias;
+    for (alias, extension, more) in [
+        (&still, "webp", "time=2"),
+        (&still, "webp", "frame=1"),
+        (&still, "apng", "frame=1&time=0"),
+        (&film, "webp", "time=1"),
+        // What keeps no animation is of the first frame already.
+        (&film, "jpg", "frame=1"),
+        (&film, "png", "frame=1&time=9"),
+    ] {
+        let same = process_path(extension, alias, &format!("thumbnail=9&{more}"));
+        let plain = process_path(extension, alias, "thumbnail=9");
+        let first = server.get(&plain).ok();
+        let stored = disk::objects(&server.files()).len();
+        server.head(&same).ok();
+        let second = server.get(&same).ok();
+        assert_eq!(
+            first.header("etag"),
+            second.header("etag"),
+            "{extension} {more}"
+        );
+        assert_eq!(disk::objects(&server.files()).len(), stored);
+        let ahead = same.replace("/process.", "/process_backgrounded.");
+        server.get(&ahead).status(202);
+    }
+    assert_eq!(disk::objects(&server.files()).len(), 2 + 5);
+    let moving = server.process("gif", &film, "thumbnail=9");
+    let frame = server.process("gif", &film, "thumbnail=9&frame=1");
+    assert_eq!(
+        (pixels::frames(&moving).len(), pixels::frames(&frame).len()),
+        (4, 1)
+    );
+    let beyond = process_path("webp", &still, "frame=2");
+    server.get(&beyond).refused(400, "invalid-process-path");
+}

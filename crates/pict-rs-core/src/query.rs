@@ -93,6 +93,29 @@ impl ProcessRequest {
         })
     }
 
+    /// The same of a source of this kind and with so many frames, without what changes nothing
+    /// there: one picture is to be one variant. `time` is of clips alone; the first frame is all of
+    /// a still, and what a format without animation holds anyway.
+    ///
+    /// # Errors
+    /// None in practice: the key gets shorter.
+    pub fn settled(&self, kind: Kind, frames: u32) -> Result<Cow<'_, Self>> {
+        let is_clip = kind == Kind::Video;
+        let is_plain = !is_clip && (frames == 1 || !self.format.keeps_animation());
+        let frame = self.frame.filter(|frame| !(is_plain && *frame == 1));
+        let time = self.time.filter(|_| is_clip);
+        if (frame, time) == (self.frame, self.time) {
+            return Ok(Cow::Borrowed(self));
+        }
+        Ok(Cow::Owned(Self {
+            key: VariantKey::of_frame(frame, time, &self.operations, self.format)?,
+            frame,
+            time,
+            operations: self.operations.clone(),
+            format: self.format,
+        }))
+    }
+
     /// What a variant's key stands for; for keys of ours, kept in the database.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pict_rs_media::Facts;
+use pict_rs_media::{Facts, Kind};
 use rustix::fs::{FlockOperation, flock};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
@@ -90,6 +90,11 @@ impl Representation {
             duration_ms: facts.duration_ms,
             created_at,
         }
+    }
+
+    /// Picture, animation or clip, by what the file holds.
+    pub fn kind(&self) -> Kind {
+        self.key.format().kind_of(self.frames)
     }
 
     /// From the columns that `hashes` and `variants` share.

@@ -1,5 +1,6 @@
 //! Making and finding variants.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub async fn existing(
         let variant = Arc::new(original.representation.clone());
         return Ok(Some((original, variant)));
     }
+    let request = &*settled(ctx, alias, request).await?;
     if let Some(found) = ctx.known.variant(alias, &request.key, &ctx.accesses) {
         return Ok(Some(found));
     }
@@ -48,6 +50,24 @@ pub async fn existing(
     ctx.known
         .remember_variant(generation, alias, &request.key, &variant, noted_at);
     Ok(Some((original, variant)))
+}
+
+/// `request` as it is kept. Asks for facts only where a frame is named, so the usual request does
+/// not.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`].
+pub(super) async fn settled<'a>(
+    ctx: &Context,
+    alias: &Alias,
+    request: &'a ProcessRequest,
+) -> Result<Cow<'a, ProcessRequest>> {
+    if request.frame.is_none() && request.time.is_none() {
+        return Ok(Cow::Borrowed(request));
+    }
+    let original = find::original(ctx, alias).await?;
+    let stored = &original.representation;
+    request.settled(stored.kind(), stored.frames)
 }
 
 /// The variant, made now if need be. Concurrent requests for a new one convert once.
@@ -84,6 +104,7 @@ async fn fly(
     request: &ProcessRequest,
     rank: Rank,
 ) -> Result<Found> {
+    let request = &*settled(ctx, alias, request).await?;
     if let Some(found) = existing(ctx, alias, request).await? {
         return Ok(found);
     }
