@@ -289,7 +289,11 @@ async fn plan(
 ) -> Result<Plan> {
     let settings = &ctx.config.media.auto;
     let formats = settings.formats();
-    let mut source = Source::new(&original.representation, &request.operations);
+    let mut source = Source::new(
+        &original.representation,
+        &request.operations,
+        request.frame.is_some(),
+    );
     let choose = |source| -> (OutputFormat, Option<OutputFormat>) {
         let ranked = ranked(source, accept, &formats);
         let best = ranked.first().copied().unwrap_or(OutputFormat::Jpeg);
@@ -305,12 +309,14 @@ async fn plan(
         source.transparent = true;
         chosen = choose(source);
     }
+    let stored = &original.representation;
+    let in_format = |format| -> Result<ProcessRequest> {
+        let request = request.in_format(format)?;
+        Ok(request.settled(stored.kind(), stored.frames)?.into_owned())
+    };
     Ok(Plan {
-        best: request.in_format(chosen.0)?,
-        fallback: chosen
-            .1
-            .map(|format| request.in_format(format))
-            .transpose()?,
+        best: in_format(chosen.0)?,
+        fallback: chosen.1.map(in_format).transpose()?,
     })
 }
 

@@ -23,8 +23,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// From what the database knows, which is all but `transparent`.
-    pub fn new(stored: &Representation, operations: &[Operation]) -> Self {
+    /// From what the database knows, which is all but `transparent`; of one frame of it, if
+    /// `is_frame`.
+    pub fn new(stored: &Representation, operations: &[Operation], is_frame: bool) -> Self {
         let format = stored.key.format();
         let area = u64::from(stored.width) * u64::from(stored.height);
         let few_bytes = stored
@@ -37,7 +38,7 @@ impl Source {
             .iter()
             .all(|operation| matches!(operation, Operation::Crop { .. }));
         Self {
-            animated: format.kind() == Kind::Animation && stored.frames > 1,
+            animated: stored.kind() == Kind::Animation && stored.frames > 1 && !is_frame,
             transparent: false,
             drawing: format == Format::Png && (area <= ICON || (untouched && few_bytes <= area)),
         }
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn drawings_are_told_by_size_and_bytes() {
         let drawing = |stored: &Representation, operations: &[Operation]| {
-            Source::new(stored, operations).drawing
+            Source::new(stored, operations, false).drawing
         };
         let icon = stored(Format::Png, 30_000, (128, 128));
         let screenshot = stored(Format::Png, 60_000, (1000, 1000));
@@ -189,5 +190,22 @@ mod tests {
         assert!(drawing(&screenshot, &[]) && !drawing(&screenshot, &resize));
         assert!(!drawing(&photo, &[]));
         assert!(!drawing(&stored(Format::Jpeg, 900, (64, 64)), &[]));
+    }
+
+    #[test]
+    fn only_what_is_shown_as_an_animation_counts_as_one() {
+        let animated = |format, frames, is_frame| {
+            let stored = Representation {
+                frames,
+                ..stored(format, 900, (64, 64))
+            };
+            Source::new(&stored, &[], is_frame).animated
+        };
+        for format in [Format::Gif, Format::WebpAnimation, Format::Jxl] {
+            assert!(animated(format, 3, false), "{format}");
+            assert!(!animated(format, 3, true), "{format}");
+            assert!(!animated(format, 1, false), "{format}");
+        }
+        assert!(!animated(Format::Mp4, 3, false));
     }
 }
