@@ -203,7 +203,6 @@ async fn late(
     fallback: ProcessRequest,
 ) -> Result<Answer> {
     let meanwhile = meanwhile(ctx, alias, fallback);
-    tokio::pin!(meanwhile);
     match LeftBehind::begin(ctx, (*original.hash(), request.key.clone())) {
         Leave::Held(held) => {
             let making = ctx.runtime.spawn(
@@ -213,26 +212,34 @@ async fn late(
                 }
                 .in_current_span(),
             );
-            tokio::select! {
-                made = making => match made {
-                    Ok(Ok(found)) => Ok(best(found)),
-                    _ => meanwhile.await,
-                },
-                answer = &mut meanwhile => answer,
-            }
+            let making = async { making.await.ok()?.ok().map(best) };
+            first_success(making, meanwhile).await
         }
         leave => {
             if matches!(leave, Leave::Full) {
                 queue(ctx, alias, &request).await;
             }
-            tokio::select! {
-                made = making => match made {
-                    Ok(found) => Ok(best(found)),
-                    Err(_) => meanwhile.await,
-                },
-                answer = &mut meanwhile => answer,
-            }
+            let making = async { making.await.ok().map(best) };
+            first_success(making, meanwhile).await
         }
+    }
+}
+
+/// Whichever is there first. When both fail, the fallback says best what is wrong.
+async fn first_success<T>(
+    making: impl Future<Output = Option<T>>,
+    fallback: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::pin!(making, fallback);
+    tokio::select! {
+        made = &mut making => match made {
+            Some(made) => Ok(made),
+            None => fallback.await,
+        },
+        answer = &mut fallback => match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => making.await.ok_or(error),
+        },
     }
 }
 
@@ -346,4 +353,35 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);
     Ok(transparent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    async fn answer(best: Option<u8>, fallback: Result<u8>) -> Result<u8, ErrorCode> {
+        let code = |error: Error| error.code();
+        let late = async {
+            tokio::task::yield_now().await;
+            best
+        };
+        first_success(late, ready(fallback)).await.map_err(code)
+    }
+
+    #[tokio::test]
+    async fn a_fallback_that_fails_does_not_hide_what_succeeds_later() {
+        let failure = || Err(Error::user(ErrorCode::TooBusy, "busy"));
+        assert_eq!(answer(Some(1), failure()).await, Ok(1));
+        assert_eq!(answer(None, failure()).await, Err(ErrorCode::TooBusy));
+        assert_eq!(answer(Some(1), Ok(2)).await, Ok(2));
+        assert_eq!(first_success(pending(), ready(Ok(2))).await.ok(), Some(2));
+        let fallback = async {
+            tokio::task::yield_now().await;
+            Ok(2)
+        };
+        assert_eq!(first_success(ready(None), fallback).await.ok(), Some(2));
+        assert_eq!(first_success(ready(Some(1)), pending()).await.ok(), Some(1));
+    }
 }
