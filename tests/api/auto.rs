@@ -1,7 +1,7 @@
 //! The best format for a client, and an answer in time.
 
 use crate::support::client::{Answer, process_path};
-use crate::support::{Launch, Server, disk, eventually, pictures, pixels};
+use crate::support::{Launch, Server, disk, eventually, pictures, pixels, work};
 
 const CHROMIUM: &str = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
 /// Shows what everybody could show in 1995.
@@ -214,4 +214,40 @@ fn a_wrong_operation_or_alias_is_told_as_for_any_format() {
     let answer = server.get("/image/limits").ok().json();
     let extensions = answer["process"]["extensions"].as_array().expect("a list");
     assert!(extensions.contains(&"auto".into()));
+}
+
+#[test]
+fn looking_into_a_file_waits_its_turn_once() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.queue_length", "0"),
+        ("media.process_timeout", "600"),
+    ]);
+    let logo = server
+        .upload(&pictures::png(&pictures::fading(200, 160)))
+        .alias;
+    server.get(&process_path("png", &logo, "thumbnail=50")).ok();
+    let path = process_path("auto", &logo, "thumbnail=50");
+    let ask = || server.get_with(&path, &[("Accept", OLD)]);
+    let held = work::hold_processor(&server);
+    ask().refused(503, "too-busy");
+    drop(held);
+    eventually("the processor is free again", || {
+        (ask().status == 200).then_some(())
+    });
+    let _held = work::hold_processor(&server);
+    assert_eq!(type_of(&ask().ok()), "image/png");
+}
+
+#[test]
+fn one_frame_of_an_animation_gets_the_format_of_a_still() {
+    let server = Server::start();
+    let film = pictures::gif(&pictures::film(40, 30, 4));
+    let film = server.upload(&film).alias;
+    for frame in ["frame=1", "frame=2"] {
+        let answer = auto(&server, &film, frame, "image/jpeg, image/gif;q=0.9");
+        assert_eq!(type_of(&answer), "image/jpeg", "{frame}");
+    }
+    let moving = auto(&server, &film, "", "image/jpeg, image/gif;q=0.9");
+    assert_eq!(type_of(&moving), "image/gif");
 }

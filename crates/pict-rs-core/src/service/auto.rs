@@ -10,11 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use pict_rs_media::{Format, OutputFormat};
+use pict_rs_media::{Control, Format, OutputFormat};
 use tracing::Instrument as _;
 
 use crate::accept::Accept;
-use crate::context::blocking;
 use crate::query::ProcessRequest;
 use crate::repo::Original;
 use crate::service::process::{self, Found};
@@ -327,6 +326,7 @@ async fn plan(
     })
 }
 
+/// Reads the whole file, so it waits for its turn like any other work.
 async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     let stored = &original.representation;
     if ctx.config.server.danger_dummy_mode
@@ -337,19 +337,27 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     {
         return Ok(false);
     }
-    if let Some(known) = ctx.auto.lock().transparent.get(original.hash()) {
-        return Ok(*known);
+    let known = || {
+        let mut inner = ctx.auto.lock();
+        inner.transparent.get(original.hash()).copied()
+    };
+    if let Some(known) = known() {
+        return Ok(known);
+    }
+    let turn = ctx.media.turn().await?;
+    if let Some(known) = known() {
+        return Ok(known);
     }
     let mut file = find::bytes(ctx, stored).await?;
     let size = stored.key.size();
-    let transparent = blocking(move || {
+    let look = move |_: &Control| {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.read_to_end(&mut bytes)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
         let facts = pict_rs_media::inspect(&bytes).map_err(process::stored_is_broken)?;
         Ok(facts.has_alpha)
-    })
-    .await?;
+    };
+    let transparent = ctx.media.run(turn, size, look).await?;
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);
     Ok(transparent)
