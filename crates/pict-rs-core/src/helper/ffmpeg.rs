@@ -55,6 +55,10 @@ impl Ffmpeg<'_> {
         for of in ["", ":s", ":c", ":p"] {
             command.args([&format!("-map_metadata{of}"), "-1"]);
         }
+        if target.encoder.is_none() && clip.facts.has_alpha {
+            // It went with the metadata, and without it browsers show no transparency.
+            command.args(["-metadata:s:v", "alpha_mode=1"]);
+        }
         command.args(["-map_chapters", "-1", "-sn", "-dn"]);
         command.args(target.pictures(clip, config));
         command.args(target.sound());

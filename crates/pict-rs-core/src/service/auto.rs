@@ -330,10 +330,7 @@ async fn plan(
 async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     let stored = &original.representation;
     if ctx.config.server.danger_dummy_mode
-        || matches!(
-            stored.key.format(),
-            Format::Jpeg | Format::Mp4 | Format::Webm
-        )
+        || matches!(stored.key.format(), Format::Jpeg | Format::Mp4)
     {
         return Ok(false);
     }
