@@ -184,7 +184,7 @@ async fn make(
         .media
         .run(turn, memory, move |control| {
             let (source, facts) = if is_clip {
-                clip::frame(&context, &source, at, control)?
+                clip::frame(&context, &source, at, control).map_err(stored_clip_is_broken)?
             } else {
                 (source, facts)
             };
@@ -280,6 +280,20 @@ pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
             error,
         ),
         other => other.into(),
+    }
+}
+
+/// As [`stored_is_broken`], of what a program says of a clip.
+fn stored_clip_is_broken(error: Error) -> Error {
+    match error.code() {
+        ErrorCode::MediaDamaged | ErrorCode::DiscoverError | ErrorCode::ValidateFileEmpty => {
+            Error::internal(
+                ErrorCode::MediaFailed,
+                "a stored clip cannot be decoded",
+                error,
+            )
+        }
+        _ => error,
     }
 }
 
