@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use pict_rs_media::Control;
+use tempfile::TempDir;
 
 use crate::config::MediaConfig;
 use crate::{Error, ErrorCode, Result};
@@ -104,7 +105,20 @@ pub(crate) fn missing(helper: Helper) -> Error {
     )
 }
 
-/// The first line of what the program says of its version. Blocks, for two seconds at most.
+/// A folder for one program, removed when it is dropped or, after a crash, at the next start.
+/// Blocks.
+///
+/// # Errors
+/// [`ErrorCode::FileIoError`].
+pub(crate) fn folder(spool: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("helper-")
+        .tempdir_in(spool)
+        .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot make a helper's folder", e))
+}
+
+/// The first line of what the program says of its version. Blocks, for ten seconds at most: the
+/// machine may be starting everything at once.
 ///
 /// # Errors
 /// When it cannot be run, or is another program of that name.

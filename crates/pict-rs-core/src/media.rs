@@ -96,6 +96,19 @@ impl Pool {
         memory: u64,
         work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.run_on(turn, memory, work).await.map(|(_, made)| made)
+    }
+
+    /// As [`Pool::run`], and gives the turn back for what has to follow at once.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub async fn run_on<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        memory: u64,
+        work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+    ) -> Result<(Turn, T)> {
         at_most(LimitKind::Memory, u64::from(self.memory_mib) * MIB, memory)?;
         let mib = u32::try_from(memory.div_ceil(MIB))
             .unwrap_or(self.memory_mib)
@@ -107,8 +120,8 @@ impl Pool {
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let _held = (turn, memory);
-            work(&control)
+            let _held = memory;
+            work(&control).map(|made| (turn, made))
         });
         match timed(Stage::Media, tokio::time::timeout(self.timeout, task)).await {
             Ok(Ok(result)) => result,
@@ -266,6 +279,24 @@ mod tests {
         assert_eq!(error.code(), ErrorCode::ProcessTimeout);
         // The permit comes back once the work has noticed.
         drop(pool.turn().await.expect("free again"));
+    }
+
+    #[tokio::test]
+    async fn what_follows_at_once_keeps_its_turn() {
+        let pool = pool(0);
+        let turn = pool.turn().await.expect("free");
+        let (turn, made) = pool.run_on(turn, 1, |_| Ok(7)).await.expect("works");
+        assert_eq!(made, 7);
+        assert_eq!((pool.load().running, pool.load().memory), (1, 0));
+        assert_eq!(
+            pool.turn().await.expect_err("taken").code(),
+            ErrorCode::TooBusy
+        );
+        drop(turn);
+        let turn = pool.turn().await.expect("free");
+        let failed = |_: &Control| -> Result<()> { Err(Error::alias_not_found()) };
+        pool.run_on(turn, 1, failed).await.expect_err("fails");
+        assert_eq!(pool.load().running, 0);
     }
 
     #[tokio::test]

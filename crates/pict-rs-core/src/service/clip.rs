@@ -8,7 +8,7 @@ use pict_rs_media::limits::{self, Limits};
 use pict_rs_media::{Clip, Control, Facts, Format};
 use tempfile::TempDir;
 
-use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
+use crate::helper::{self, Helper, ffmpeg, ffmpeg::Ffmpeg};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// A clip that was written anew.
@@ -132,7 +132,7 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(ctx: &'a Context, source: &[u8]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
-        let folder = folder(ctx)?;
+        let folder = helper::folder(ctx.store.spool_folder())?;
         fs::write(folder.path().join(ffmpeg::CLIP), source).map_err(|e| {
             Error::internal(ErrorCode::FileIoError, "cannot hand a clip to ffmpeg", e)
         })?;
@@ -150,12 +150,4 @@ impl<'a> Work<'a> {
             time: self.time,
         }
     }
-}
-
-/// A folder for one program, removed when it is dropped or, after a crash, at the next start.
-pub(crate) fn folder(ctx: &Context) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("helper-")
-        .tempdir_in(ctx.store.spool_folder())
-        .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot make a helper's folder", e))
 }

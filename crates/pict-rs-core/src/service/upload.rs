@@ -9,7 +9,7 @@ use pict_rs_media::{
 };
 
 use crate::context::{blocking, to_its_end};
-use crate::helper::{Helper, magick};
+use crate::helper::{self, Helper, magick};
 use crate::measure::{self, Work};
 use crate::media::Turn;
 use crate::query::UploadQuery;
@@ -257,16 +257,19 @@ async fn converted(
     let size = source.len() as u64;
     query.check_size(size, ctx.config.media.image.limits().max_file_size)?;
     let program = ctx.helpers.need(Helper::Magick)?.to_owned();
-    let folder = clip::folder(ctx)?;
     let config = ctx.config.media.clone();
     let memory = size.saturating_add(magick::memory(&config.magick));
-    let work = move |control: &Control| {
-        let how = (what, &config.magick, config.process_timeout.duration());
-        magick::convert(&program, folder.path(), &source, how, control)
+    let work = {
+        let ctx = ctx.clone();
+        move |control: &Control| {
+            let folder = helper::folder(ctx.store.spool_folder())?;
+            let how = (what, &config.magick, config.process_timeout.duration());
+            magick::convert(&program, folder.path(), &source, how, control)
+        }
     };
-    let png = ctx.media.run(turn, memory, work).await?;
-    // Its turn is over with the program, and another one begins with the picture.
-    Ok((ctx.media.background_turn().await?, png, Some(what)))
+    // The turn goes on with the picture, which nobody holds in memory while it waits for another.
+    let (turn, png) = ctx.media.run_on(turn, memory, work).await?;
+    Ok((turn, png, Some(what)))
 }
 
 /// Takes a clip in.
