@@ -458,3 +458,107 @@ fn the_program_ends_when_its_client_goes_away() {
     });
     disk::assert_nothing_stored(&server);
 }
+
+#[test]
+fn a_transparent_clip_is_shown_in_a_format_that_keeps_that() {
+    let Some(path) = clips::path_or_skip("transparent videos") else {
+        return;
+    };
+    let server = server(&path).start();
+    let words = "-c:v libvpx-vp9 -cpu-used 8 -pix_fmt yuva420p -auto-alt-ref 0 clip.webm";
+    let words: Vec<_> = words.split(' ').collect();
+    let alias = server
+        .upload(&clips::make("64x64", "0.5", false, &words))
+        .alias;
+    let ask = |accept| {
+        let path = process_path("auto", &alias, "");
+        server.get_with(&path, &[("Accept", accept)]).ok()
+    };
+    // It survives cleaning.
+    let again = server.upload(&server.original(&alias)).alias;
+    assert_eq!(server.original(&again), server.original(&alias));
+    let shown = ask("*/*");
+    assert_eq!(shown.header("content-type"), Some("image/png"));
+    assert!(pixels::decode(&shown.body).color().has_alpha());
+    let opaque = server.upload(&h264("64x64")).alias;
+    let path = process_path("auto", &opaque, "");
+    let shown = server.get_with(&path, &[("Accept", "*/*")]).ok();
+    assert_eq!(shown.header("content-type"), Some("image/jpeg"));
+}
+
+#[test]
+fn a_stored_clip_that_was_damaged_is_our_fault() {
+    let Some(path) = clips::path_or_skip("damaged stored videos") else {
+        return;
+    };
+    let server = server(&path).start();
+    // Its container, then only its pictures.
+    for (size, whole) in [("96x64", true), ("64x64", false)] {
+        let alias = server.upload(&h264(size)).alias;
+        for name in disk::objects(&server.files()).into_keys() {
+            let file = server.files().join(name);
+            let mut bytes = std::fs::read(&file).expect("there");
+            let pictures = bytes.windows(4).position(|w| w == b"mdat");
+            let from = pictures.filter(|_| !whole).map_or(8, |at| at + 4);
+            bytes[from..].fill(0);
+            std::fs::write(&file, bytes).expect("written");
+        }
+        for operations in ["thumbnail=16", "time=0.5"] {
+            server
+                .get(&process_path("png", &alias, operations))
+                .refused(500, "media-failed");
+        }
+    }
+}
+
+#[test]
+fn a_frame_is_shown_until_the_next_one_however_long_that_is() {
+    let Some(path) = clips::path_or_skip("slow videos") else {
+        return;
+    };
+    let server = server(&path).start();
+    let words = "-f lavfi -i color=red:s=64x64:r=1/4:d=8 -f lavfi -i color=blue:s=64x64:r=1/4:d=8 \
+        -filter_complex [0][1]concat=n=2 -fps_mode passthrough";
+    for written in [
+        "-c:v libx264 -pix_fmt yuv420p clip.mp4",
+        "-c:v libvpx-vp9 -cpu-used 8 clip.webm",
+    ] {
+        let words: Vec<_> = words.split_whitespace().chain(written.split(' ')).collect();
+        let clip = clips::run(&words, &[]);
+        let uploaded = server.upload(&clip);
+        let duration = uploaded.details["duration"].as_f64().expect("a number");
+        for time in [
+            "15.5".to_owned(),
+            format!("{duration:.3}"),
+            "12.1".to_owned(),
+        ] {
+            let operations = format!("time={time}");
+            let path = process_path("png", &uploaded.alias, &operations);
+            if time.parse::<f64>().expect("a number") > duration {
+                continue;
+            }
+            let frame = pixels::decode(&server.get(&path).ok().body).to_rgb8();
+            assert!(
+                frame.get_pixel(32, 32).0[2] > 200,
+                "{written} {time} of {duration}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_ffmpeg_has_written_is_held_to_the_limits() {
+    if clips::path_or_skip("videos that grow").is_none() {
+        return;
+    }
+    let note = tempfile::tempdir().expect("a folder");
+    let large = note.path().join("large.mp4");
+    std::fs::write(&large, h264("128x64")).expect("written");
+    let folder = fake(&format!("cp {} written", large.display()));
+    let server = faked(&folder)
+        .setting("media.video.max_width", "100")
+        .start();
+    let message = server.upload_refused("", &h264("64x64"), 400, "validate-width");
+    assert!(message.contains("128"), "{message}");
+    disk::assert_nothing_stored(&server);
+}

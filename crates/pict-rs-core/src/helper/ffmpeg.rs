@@ -29,12 +29,27 @@ pub(crate) struct Ffmpeg<'a> {
     pub(crate) time: Duration,
 }
 
+/// Where in a clip a frame is looked for; times in milliseconds.
+#[derive(Clone, Copy)]
+enum Start {
+    /// From the beginning.
+    Opening,
+    /// At this time or after it.
+    At(u64),
+    /// From the key frame before this time.
+    KeyBefore(u64),
+}
+
 /// The clip's name in its folder.
 pub(crate) const CLIP: &str = "clip";
-const WRITTEN: &str = "written";
+/// The name there of what [`Ffmpeg::write`] makes.
+pub(crate) const WRITTEN: &str = "written";
 const FRAME: &str = "frame.png";
 /// The thumbnail is looked for in this much of the beginning.
 const OPENING: Duration = Duration::from_secs(3);
+/// Repeats the last frame behind the end, and takes the first one at or after the time that was
+/// asked for, which is zero here.
+const LAST: &str = "tpad=stop_mode=clone:stop_duration=3600,select='gte(t,0)'";
 /// Frames that are compared for it, in bytes of memory.
 const COMPARED: u64 = 48 * MIB;
 
@@ -81,43 +96,44 @@ impl Ffmpeg<'_> {
     /// stands for the others best.
     pub(crate) fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<Vec<u8>> {
         let Some(at) = at else {
-            if let Some(frame) = self.show(clip, None, &opening(&clip.facts), true, control)? {
+            if let Some(frame) = self.show(clip, Start::Opening, &opening(&clip.facts), control)? {
                 return Ok(frame);
             }
-            let first = self.show(clip, None, "null", true, control)?;
+            let first = self.show(clip, Start::Opening, "null", control)?;
             return first.ok_or_else(|| nothing("a frame"));
         };
-        if let Some(frame) = self.show(clip, Some(at), "null", true, control)? {
+        if let Some(frame) = self.show(clip, Start::At(at), "null", control)? {
             return Ok(frame);
         }
-        // There is none after it: the last one before it is still shown then.
-        let before = at.saturating_sub(2000);
-        let last = self.show(clip, Some(before), "null", false, control)?;
+        // There is none after it: the last one is still shown then. Frames from the last key frame
+        // on are decoded for that, as before, and one is coded.
+        let last = self.show(clip, Start::KeyBefore(at), LAST, control)?;
         last.ok_or_else(|| nothing("a frame"))
     }
 
     fn show(
         &self,
         clip: &Clip,
-        at: Option<u64>,
+        start: Start,
         choose: &str,
-        is_first: bool,
         control: &Control,
     ) -> Result<Option<Vec<u8>>> {
         let mut command = self.command(clip, clip.facts.has_alpha);
-        if let Some(at) = at {
+        if let Start::At(at) | Start::KeyBefore(at) = start {
             command.args(["-ss", &format!("{}.{:03}", at / 1000, at % 1000)]);
         }
-        command.args(["-t", &OPENING.as_secs().to_string()]);
+        if let Start::KeyBefore(_) = start {
+            command.arg("-noaccurate_seek");
+        } else {
+            command.args(["-t", &OPENING.as_secs().to_string()]);
+        }
         command.args(["-i", CLIP, "-map", "0:V:0", "-an", "-sn", "-dn"]);
         // Pixels that are not square become so, as in the facts.
         let filters = format!(
             "{choose},scale='if(gt(sar,1),round(iw*sar),iw)':'if(gt(sar,0)*lt(sar,1),round(ih/sar),ih)',setsar=1"
         );
         command.args(["-vf", &filters]);
-        if is_first {
-            command.args(["-frames:v", "1"]);
-        }
+        command.args(["-frames:v", "1"]);
         let pixels = if clip.facts.has_alpha {
             "rgba"
         } else {

@@ -53,27 +53,28 @@ pub(crate) fn write(
     control: &Control,
 ) -> Result<Written> {
     let clip = pict_rs_media::clip(source)?;
-    let bytes = {
-        let work = Work::new(ctx, source)?;
-        work.ffmpeg()
-            .write(&clip, &ctx.config.media.video, control)?
-    };
+    let work = Work::new(ctx, source)?;
+    let video = &ctx.config.media.video;
+    let bytes = work.ffmpeg().write(&clip, video, control)?;
     // What was written is asked, not guessed.
     let written = pict_rs_media::clip(&bytes)?;
-    if !ctx.config.media.video.allow_audio && written.audio.is_some() {
+    if !video.allow_audio && written.audio.is_some() {
         return Err(Error::Internal {
             code: ErrorCode::MediaFailed,
             message: "ffmpeg has kept the sound of a clip".to_owned(),
             source: None,
         });
     }
-    let (frame, facts) = picture(ctx, &bytes, &written, None, control)?;
-    // The container may have lied about what its frames are like.
-    let frame_limits = Limits {
+    // The container may have lied about its pictures. Only they count: another coding may need
+    // more bytes.
+    let limits = Limits {
         max_file_size: u64::MAX,
         ..*limits
     };
-    limits::check(&facts, 0, &frame_limits)?;
+    limits::check(&written.facts, 0, &limits)?;
+    work.goes_on_with_written()?;
+    let (frame, facts) = work.frame(&written, None, control)?;
+    limits::check(&facts, 0, &limits)?;
     let blurhash = pict_rs_media::blurhash(&frame, &facts, control)?;
     Ok(Written {
         bytes,
@@ -106,20 +107,7 @@ pub(crate) fn frame(
             ),
         ));
     }
-    picture(ctx, source, &clip, at, control)
-}
-
-fn picture(
-    ctx: &Context,
-    source: &[u8],
-    clip: &Clip,
-    at: Option<u64>,
-    control: &Control,
-) -> Result<(Vec<u8>, Facts)> {
-    let work = Work::new(ctx, source)?;
-    let frame = work.ffmpeg().frame(clip, at, control)?;
-    let facts = pict_rs_media::inspect(&frame)?;
-    Ok((frame, facts))
+    Work::new(ctx, source)?.frame(&clip, at, control)
 }
 
 /// A folder with a clip in it, and who works on it.
@@ -141,6 +129,19 @@ impl<'a> Work<'a> {
             folder,
             time: ctx.config.media.process_timeout.duration(),
         })
+    }
+
+    /// What ffmpeg has written is the clip from now on.
+    fn goes_on_with_written(&self) -> Result<()> {
+        let folder = self.folder.path();
+        fs::rename(folder.join(ffmpeg::WRITTEN), folder.join(ffmpeg::CLIP))
+            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot go on with a clip", e))
+    }
+
+    fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<(Vec<u8>, Facts)> {
+        let frame = self.ffmpeg().frame(clip, at, control)?;
+        let facts = pict_rs_media::inspect(&frame)?;
+        Ok((frame, facts))
     }
 
     fn ffmpeg(&self) -> Ffmpeg<'_> {
