@@ -2,7 +2,11 @@
 
 use std::process::Command;
 
+use crate::support::upstream::Upstream;
 use crate::support::{Launch, disk, pictures, pixels, programs};
+
+/// Looks like a Photoshop file, and is none.
+const PSD: &[u8] = b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\x08\0\x03";
 
 /// A picture as Photoshop, or JPEG 2000, has it.
 fn picture(program: &std::path::Path, format: &str) -> Vec<u8> {
@@ -46,4 +50,62 @@ fn studio_formats_are_taken_in_where_imagemagick_is_there() {
     }
     disk::assert_nothing_stored(&without);
     assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+}
+
+/// A PATH with a program that is called magick.
+fn fake(script: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("magick");
+    std::fs::write(&file, format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("set");
+    folder
+}
+
+#[test]
+fn a_blocked_file_starts_no_program() {
+    use sha2::Digest as _;
+    let note = tempfile::tempdir().expect("a folder");
+    let started = note.path().join("started");
+    let folder = fake(&format!("echo yes > {}; exit 1", started.display()));
+    let server = Launch::new()
+        .environment("PATH", folder.path().to_str().expect("text"))
+        .setting("server.api_key", "the-key")
+        .start();
+    let hash = hex::encode(sha2::Sha256::digest(PSD));
+    let path = format!("/internal/blocklist?hash={hash}");
+    server
+        .send("POST", &path, &[("X-Api-Token", "the-key")], None)
+        .status(201);
+    server.upload_refused("", PSD, 400, "blocked");
+    assert!(!started.exists());
+    // Another one does.
+    server.upload_refused("", &[PSD, b"!"].concat(), 400, "media-damaged");
+    assert!(started.exists());
+}
+
+#[test]
+fn a_proxied_file_whose_program_is_missing_or_hangs_is_not_fetched_again_at_once() {
+    let upstream = Upstream::serving(PSD);
+    let folder = fake("exec sleep 1000");
+    for (path, status, code) in [
+        ("/nowhere", 501, "program-missing"),
+        (
+            folder.path().to_str().expect("text"),
+            400,
+            "process-timeout",
+        ),
+    ] {
+        let before = upstream.asked().len();
+        let server = Launch::new()
+            .environment("PATH", path)
+            .setting("client.allow_local_connections", true)
+            .setting("media.process_timeout", "1")
+            .start();
+        let path = format!("/image/original?proxy={}", upstream.url("/a.psd"));
+        for _ in 0..2 {
+            server.get(&path).refused(status, code);
+        }
+        assert_eq!(upstream.asked().len() - before, 1, "{code}");
+    }
 }

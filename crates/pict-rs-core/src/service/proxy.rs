@@ -149,6 +149,9 @@ fn is_lasting(code: ErrorCode) -> bool {
             | Code::FailedExternalValidation
             | Code::MediaDamaged
             | Code::MediaDisallowed
+            // No fault of the upstream, but the whole file would be fetched to fail once more.
+            | Code::ProcessTimeout
+            | Code::ProgramMissing
             | Code::SvgDisabled
             | Code::ValidateArea
             | Code::ValidateFileEmpty

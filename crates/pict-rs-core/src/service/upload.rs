@@ -181,6 +181,8 @@ async fn prepare(
         Ok((turn, source, digest))
     })
     .await?;
+    // No program is started for what is not taken in anyway.
+    ctx.repo.refuse_blocked(&digest).await?;
     let size = source.len() as u64;
     let (turn, source, foreign) = converted(ctx, turn, source, query).await?;
     let (turn, source, facts, limits) = {
@@ -200,7 +202,6 @@ async fn prepare(
         })
         .await?
     };
-    ctx.repo.refuse_blocked(&digest).await?;
     if facts.kind() == Kind::Video {
         return film(ctx, turn, source, &facts, limits, digest).await;
     }
