@@ -13,12 +13,12 @@ const MIB: u64 = 1024 * 1024;
 const COPYRIGHT: &str = "copyright";
 
 impl MediaConfig {
-    /// Refuses a quality beyond its scale.
     /// Whether originals say who made them and whose they are.
     pub fn keeps_credits(&self) -> bool {
         self.keep_metadata.0.iter().any(|word| word == COPYRIGHT)
     }
 
+    /// Refuses to keep what cannot be kept.
     pub(super) fn validate_kept(&self) -> Result<()> {
         let mut words = self.keep_metadata.0.iter();
         words
@@ -30,6 +30,7 @@ impl MediaConfig {
             })
     }
 
+    /// Refuses a quality beyond its scale.
     pub(super) fn validate_quality(&self) -> Result<()> {
         let (image, animation, video) = (
             &self.image.quality,
