@@ -21,6 +21,9 @@ use crate::{Error, ErrorCode, Result};
 
 pub(crate) use run::Room;
 
+/// A name that programs of several projects have.
+const AMBIGUOUS: &str = "convert";
+
 /// A program that may be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Helper {
@@ -46,7 +49,7 @@ impl Helper {
     pub fn files(self) -> &'static [&'static str] {
         match self {
             Self::Ffmpeg => &["ffmpeg"],
-            Self::Magick => &["magick", "convert-im6.q16", "convert"],
+            Self::Magick => &["magick", "convert-im6.q16", AMBIGUOUS],
         }
     }
 
@@ -67,12 +70,17 @@ pub struct Helpers {
 
 impl Helpers {
     /// Asks `find` for the path of each file name. What `media.helpers` does not name is not used.
+    /// Blocks where a program has to be asked what it is.
     pub fn find(config: &MediaConfig, find: impl Fn(&str) -> Option<PathBuf>) -> Self {
         let found = Helper::ALL.into_iter().filter_map(|helper| {
-            let path = helper.files().iter().find_map(|file| find(file))?;
             let name = helper.name();
-            let is_used = config.helpers.0.iter().any(|used| used == name);
-            is_used.then_some((helper, path))
+            if !config.helpers.0.iter().any(|used| used == name) {
+                return None;
+            }
+            let files = helper.files().iter();
+            let path = files.filter_map(|file| Some((*file, find(file)?)));
+            let mut path = path.filter(|(file, path)| is_it(helper, file, path));
+            path.next().map(|(_, path)| (helper, path))
         });
         Self {
             found: found.collect(),
@@ -92,6 +100,18 @@ impl Helpers {
     pub fn need(&self, helper: Helper) -> Result<&Path> {
         self.path(helper).ok_or_else(|| missing(helper))
     }
+}
+
+/// GraphicsMagick has a `convert` as well, and others may.
+fn is_it(helper: Helper, file: &str, path: &Path) -> bool {
+    if file != AMBIGUOUS {
+        return true;
+    }
+    let said = version(helper, path);
+    if let Err(error) = &said {
+        tracing::warn!(path = %path.display(), %error, "not ImageMagick, so it is not used");
+    }
+    said.is_ok()
 }
 
 pub(crate) fn missing(helper: Helper) -> Error {
@@ -130,7 +150,7 @@ pub fn version(helper: Helper, path: &Path) -> Result<String> {
     let room = Room {
         memory: 256 << 20,
         file_size: 1 << 20,
-        time: Duration::from_secs(2),
+        time: Duration::from_secs(10),
     };
     let said = run::run(helper, command, folder.path(), room, &Control::new())?;
     let said = String::from_utf8_lossy(&said);

@@ -61,7 +61,11 @@ fn endless_output_does_no_harm() {
 
 #[test]
 fn a_file_that_grows_too_large_ends_the_program() {
-    let error = outcome("exec head -c 10000 /dev/zero > out", ROOM).expect_err("ended");
+    let error = outcome(
+        "while [ $(ulimit -f) = unlimited ]; do :; done; exec head -c 10000 /dev/zero > out",
+        ROOM,
+    )
+    .expect_err("ended");
     assert_eq!(error.code(), ErrorCode::ValidateFileSize);
 }
 
@@ -81,7 +85,12 @@ fn a_program_that_takes_too_long_ends_with_all_it_started() {
         &Control::new(),
     );
     assert_eq!(error.expect_err("ended").code(), ErrorCode::ProcessTimeout);
-    let id = std::fs::read_to_string(folder.path().join("id")).expect("written");
+    assert_ends(&folder.path().join("id"));
+}
+
+/// The process whose id a file holds.
+fn assert_ends(file: &Path) {
+    let id = std::fs::read_to_string(file).expect("written");
     let status = format!("/proc/{}/stat", id.trim());
     let deadline = Instant::now() + Duration::from_secs(20);
     // It may stay for a moment, or as a zombie where nobody takes in orphans.
@@ -115,4 +124,35 @@ fn a_missing_program_is_named() {
     let error = error.expect_err("missing");
     assert_eq!(error.code(), ErrorCode::ProgramMissing);
     assert!(error.to_string().contains("ffmpeg"));
+}
+
+#[test]
+fn what_a_program_leaves_running_ends_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = script(folder.path(), "sleep 1000 & echo $! > id");
+    let said = run::run(
+        Helper::Ffmpeg,
+        command,
+        folder.path(),
+        ROOM,
+        &Control::new(),
+    );
+    said.expect("ends");
+    assert_ends(&folder.path().join("id"));
+}
+
+#[test]
+fn a_convert_that_is_not_imagemagicks_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program");
+    let find = |says: &str| {
+        script(folder.path(), &format!("echo '{says}'"));
+        let helpers = Helpers::find(&MediaConfig::default(), |file| {
+            (file == "convert").then(|| program.clone())
+        });
+        helpers.path(Helper::Magick).is_some()
+    };
+    assert!(find("Version: ImageMagick 6.9.11-60 Q16 x86_64"));
+    assert!(!find("GraphicsMagick 1.3.40 2023-01-14 Q16"));
+    assert!(!find(""));
 }
