@@ -11,7 +11,11 @@ use std::time::{Duration, Instant};
 
 use pict_rs_media::Control;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, prlimit,
+    waitid,
+};
 
 use super::{Helper, missing};
 use crate::{Error, ErrorCode, Result};
@@ -72,16 +76,15 @@ pub(super) fn run(
             error,
         ),
     })?;
-    let mut running = Running(child);
-    running.limit(room);
-    let mut output = Output::new(running.0.stdout.take(), false)?;
-    let mut complaints = Output::new(running.0.stderr.take(), true)?;
+    let mut running = Running::new(child)?;
+    running.limit(room)?;
+    let mut output = Output::new(running.child.stdout.take(), false)?;
+    let mut complaints = Output::new(running.child.stderr.take(), true)?;
     let status = loop {
         control.check()?;
         let has_said = output.read() | complaints.read();
-        let ended = running.0.try_wait();
-        let ended = ended.map_err(|e| failed("cannot wait for a program", e))?;
-        if let Some(status) = ended {
+        if running.has_ended()? {
+            let status = running.end()?;
             output.read();
             complaints.read();
             break status;
@@ -144,16 +147,31 @@ fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
 }
 
 /// A program and whatever it has started. Dropping it ends them all.
-struct Running(Child);
+struct Running {
+    child: Child,
+    /// Also of its group. It stays taken until the child is waited for.
+    id: Pid,
+    is_over: bool,
+}
 
 impl Running {
-    fn id(&self) -> Option<Pid> {
-        i32::try_from(self.0.id()).ok().and_then(Pid::from_raw)
+    fn new(mut child: Child) -> Result<Self> {
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let Some(id) = id else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(failed("a program has no id", "it is zero"));
+        };
+        Ok(Self {
+            child,
+            id,
+            is_over: false,
+        })
     }
 
     /// Set from outside: what has to be done between fork and exec would be unsafe. The moment
     /// until then is one in which a program loads its libraries.
-    fn limit(&self, room: Room) {
+    fn limit(&self, room: Room) -> Result<()> {
         let seconds = room.time.as_secs().saturating_add(1);
         for (resource, most) in [
             (Resource::As, room.memory.saturating_add(ADDRESSES)),
@@ -161,26 +179,48 @@ impl Running {
             (Resource::Fsize, room.file_size),
             (Resource::Core, 0),
         ] {
-            let limit = Rlimit {
-                current: Some(most),
-                maximum: Some(most.saturating_add(1)),
-            };
-            if let Some(id) = self.id()
-                && let Err(error) = prlimit(Some(id), resource, limit)
-            {
-                tracing::debug!(%error, ?resource, "a limit cannot be set");
+            let limit = within(most, getrlimit(resource).maximum);
+            match prlimit(Some(self.id), resource, limit) {
+                // It has ended already.
+                Ok(_) | Err(Errno::SRCH) => {}
+                Err(error) => return Err(failed("cannot limit a program", error)),
             }
         }
+        Ok(())
+    }
+
+    /// Looks without waiting for it, so that its id still belongs to it.
+    fn has_ended(&self) -> Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = waitid(WaitId::Pid(self.id), options);
+        let ended = ended.map_err(|e| failed("cannot look after a program", e))?;
+        Ok(ended.is_some())
+    }
+
+    /// Ends the whole group: something that the program started may go on after it. Only then the
+    /// program is waited for, as its id may be another's afterwards.
+    fn end(&mut self) -> Result<ExitStatus> {
+        let _ = kill_process_group(self.id, Signal::KILL);
+        self.is_over = true;
+        let status = self.child.wait();
+        status.map_err(|e| failed("cannot wait for a program", e))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Also after its end: something that it started may go on.
-        if let Some(id) = self.id() {
-            let _ = kill_process_group(id, Signal::KILL);
+        if !self.is_over {
+            let _ = self.end();
         }
-        let _ = self.0.wait();
+    }
+}
+
+/// The limit, or the stricter one that the system has set for us: it cannot be raised.
+fn within(most: u64, ours: Option<u64>) -> Rlimit {
+    let ours = ours.unwrap_or(u64::MAX);
+    Rlimit {
+        current: Some(most.min(ours)),
+        maximum: Some(most.saturating_add(1).min(ours)),
     }
 }
 
@@ -233,5 +273,25 @@ impl<P: Read + AsFd> Output<P> {
             let room = SAID.saturating_sub(self.kept.len());
             self.kept.extend_from_slice(&piece[..piece.len().min(room)]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stricter_limit_of_the_system_stays() {
+        let check = |most, ours, expected: (u64, u64)| {
+            let limit = within(most, ours);
+            let expected = (Some(expected.0), Some(expected.1));
+            assert_eq!((limit.current, limit.maximum), expected, "{most} {ours:?}");
+        };
+        check(10, None, (10, 11));
+        check(10, Some(100), (10, 11));
+        check(10, Some(10), (10, 10));
+        check(10, Some(3), (3, 3));
+        check(0, Some(0), (0, 0));
+        check(u64::MAX, None, (u64::MAX, u64::MAX));
     }
 }
