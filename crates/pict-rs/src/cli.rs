@@ -141,6 +141,21 @@ macro_rules! media_flags {
             /// Operations that process URLs may use; repeat for more than one
             #[arg(long, value_name = "OPERATION")]
             media_filters: Vec<String>,
+            /// Programs that may be used if they are there: ffmpeg, magick; repeat for more than one
+            #[arg(long, value_name = "PROGRAM")]
+            media_helpers: Vec<String>,
+            /// What originals keep: copyright
+            #[arg(long, value_name = "WHAT")]
+            media_keep_metadata: Vec<String>,
+            /// Formats of process.auto, best first; repeat for more than one
+            #[arg(long, value_name = "FORMAT")]
+            media_auto_formats: Vec<String>,
+            /// Formats that clients of process.auto do not wait for; repeat for more than one
+            #[arg(long, value_name = "FORMAT")]
+            media_auto_slow: Vec<String>,
+            /// Variants cost less CPU and are a little less sharp
+            #[arg(long)]
+            media_fast: bool,
             /// Draw SVG files and store them as pictures
             #[arg(long)]
             media_svg_enable: bool,
@@ -155,9 +170,12 @@ macro_rules! media_flags {
         impl Media {
             fn overrides(&self, set: &mut Overrides) {
                 $(set.option($key, self.$field.as_ref());)*
-                if !self.media_filters.is_empty() {
-                    set.0.push(("media.filters", self.media_filters.join(",")));
-                }
+                set.list("media.filters", &self.media_filters);
+                set.list("media.helpers", &self.media_helpers);
+                set.list("media.keep_metadata", &self.media_keep_metadata);
+                set.list("media.auto.formats", &self.media_auto_formats);
+                set.list("media.auto.slow", &self.media_auto_slow);
+                set.switch("media.fast", self.media_fast);
                 if self.media_video_disable {
                     set.0.push(("media.video.enable", "false".to_owned()));
                 }
@@ -191,6 +209,10 @@ media_flags! {
     media_background_length: usize => "media.background_length",
     /// MiB that media work may use in all [default: 512]
     media_memory: u64 => "media.memory",
+    /// Milliseconds that clients of process.auto wait for a slow format [default: 300]
+    media_auto_budget: u64 => "media.auto.budget",
+    /// max-age of the answer in another format meanwhile [default: 1m]
+    media_auto_fallback_max_age: String => "media.auto.fallback_max_age",
     /// Time after which a backgrounded upload that nobody claims goes [default: 7d]
     media_retention_claims: String => "media.retention.claims",
     /// Time after which unused variants go [default: 7d]
@@ -389,6 +411,10 @@ impl Overrides {
         self.option(key, value.map(|path| path.display()));
     }
 
+    fn list(&mut self, key: &'static str, words: &[String]) {
+        self.option(key, (!words.is_empty()).then(|| words.join(",")));
+    }
+
     fn switch(&mut self, key: &'static str, on: bool) {
         self.option(key, on.then_some(true));
     }
@@ -447,10 +473,7 @@ impl Run {
             "client.allow_local_connections",
             self.client_allow_local_connections,
         );
-        if !self.client_allowed_hosts.is_empty() {
-            let hosts = self.client_allowed_hosts.join(",");
-            set.option("client.allowed_hosts", Some(hosts));
-        }
+        set.list("client.allowed_hosts", &self.client_allowed_hosts);
         set.option("client.concurrency", self.client_concurrency);
         set.option("upgrade.concurrency", self.upgrade_concurrency);
         set.option(

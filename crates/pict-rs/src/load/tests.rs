@@ -403,11 +403,12 @@ fn a_secret_that_is_given_twice_or_cannot_be_read_is_refused_and_not_shown() {
 }
 
 #[test]
-fn every_flag_is_a_key_that_exists() {
+fn every_flag_is_a_key_that_exists_and_media_have_one_for_each_key() {
     use clap::CommandFactory as _;
     // Each flag of `run` with a value that any type takes.
     let command = crate::cli::Cli::command();
     let run = command.find_subcommand("run").expect("there is a command");
+    let mut keys = std::collections::BTreeSet::new();
     for flag in run.get_arguments().filter_map(clap::Arg::get_long) {
         if flag == "help" {
             continue;
@@ -429,9 +430,24 @@ fn every_flag_is_a_key_that_exists() {
             .expect(flag);
         let set = cli.overrides();
         assert!(!set.0.is_empty(), "{flag} does nothing");
+        keys.extend(set.0.iter().map(|(key, _)| (*key).to_owned()));
         let loaded = load(None, [], set).expect(flag);
         assert!(loaded.unknown.is_empty(), "{flag}: {:?}", loaded.unknown);
     }
+    let media = serde_json::json!({ "media": Config::default().media });
+    let mut without = leaves("", &media);
+    without.retain(|key| !keys.contains(key));
+    assert!(without.is_empty(), "no flags: {without:?}");
+}
+
+fn leaves(path: &str, value: &serde_json::Value) -> Vec<String> {
+    let Some(fields) = value.as_object() else {
+        return vec![path.trim_start_matches('.').to_owned()];
+    };
+    let fields = fields.iter();
+    fields
+        .flat_map(|(name, value)| leaves(&format!("{path}.{name}"), value))
+        .collect()
 }
 
 #[test]
