@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web};
 use pict_rs_core::helper::Helper;
 use pict_rs_core::{Config, Context};
 use pict_rs_media::limits::Limits;
-use pict_rs_media::{Format, Kind, OutputFormat};
+use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
 use serde_json::{Value, json};
 
 use super::wanted::AUTO;
@@ -26,13 +26,11 @@ pub async fn internal(ctx: web::Data<Context>) -> HttpResponse {
 
 /// `GET /image/limits`
 pub async fn public(ctx: web::Data<Context>) -> HttpResponse {
-    HttpResponse::Ok().json(for_clients(
-        &ctx.config,
-        ctx.helpers.path(Helper::Ffmpeg).is_some(),
-    ))
+    let has = |helper| ctx.helpers.path(helper).is_some();
+    HttpResponse::Ok().json(for_clients(&ctx.config, has))
 }
 
-fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
+fn for_clients(config: &Config, has: impl Fn(Helper) -> bool) -> Value {
     let media = &config.media;
     let ceiling = media.max_file_size.saturating_mul(MIB);
     let kind = |kind: Kind, limits: Limits| {
@@ -41,7 +39,7 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
             "max_height": limits.max_height,
             "max_area": limits.max_area,
             "max_file_size": limits.max_file_size.min(ceiling),
-            "content_types": content_types(kind, media.svg.enable),
+            "content_types": content_types(kind, media.svg.enable, has(Helper::Magick)),
         })
     };
     let mut animation = kind(Kind::Animation, media.animation.limits());
@@ -50,7 +48,7 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
     extensions.push(AUTO);
     let mut video = kind(Kind::Video, media.video.limits());
     video["max_frame_count"] = media.video.max_frame_count.into();
-    video["enabled"] = (media.video.enable && has_ffmpeg).into();
+    video["enabled"] = (media.video.enable && has(Helper::Ffmpeg)).into();
     json!({
         "msg": "ok",
         "max_file_count": config.server.max_file_count,
@@ -65,12 +63,28 @@ fn for_clients(config: &Config, has_ffmpeg: bool) -> Value {
 }
 
 /// Each one once: a still and an animation may share it.
-fn content_types(kind: Kind, with_svg: bool) -> Vec<&'static str> {
-    Format::all()
+fn content_types(kind: Kind, with_svg: bool, with_magick: bool) -> Vec<&'static str> {
+    let own = Format::all()
         .filter(|format| format.is_readable() && format.kind() == kind)
         .filter(|format| with_svg || *format != Format::Svg)
-        .map(Format::mime)
+        .map(Format::mime);
+    let foreign = Foreign::ALL.into_iter().map(content_type);
+    // ImageMagick is asked for one picture alone.
+    own.chain(foreign.filter(|_| with_magick && kind == Kind::Image))
         .collect()
+}
+
+/// What browsers and file managers call it.
+fn content_type(what: Foreign) -> &'static str {
+    match what {
+        Foreign::Psd => "image/vnd.adobe.photoshop",
+        Foreign::Jp2 => "image/jp2",
+        Foreign::J2k => "image/j2c",
+        Foreign::Dng => "image/x-adobe-dng",
+        Foreign::Cr2 => "image/x-canon-cr2",
+        Foreign::Nef => "image/x-nikon-nef",
+        Foreign::Arw => "image/x-sony-arw",
+    }
 }
 
 fn leave_unset_out(value: &mut Value) {
@@ -89,11 +103,27 @@ mod tests {
         let mut config = Config::default();
         config.media.max_file_size = 3;
         config.media.animation.max_file_size = 2;
-        let limits = for_clients(&config, false);
+        let limits = for_clients(&config, |_| false);
         assert_eq!(limits["max_file_size"], 3 * MIB);
         assert_eq!(limits["image"]["max_file_size"], 3 * MIB);
         assert_eq!(limits["animation"]["max_file_size"], 2 * MIB);
         assert_eq!(limits["video"]["enabled"], false);
-        assert_eq!(for_clients(&config, true)["video"]["enabled"], true);
+        let limits = for_clients(&config, |helper| helper == Helper::Ffmpeg);
+        assert_eq!(limits["video"]["enabled"], true);
+    }
+
+    #[test]
+    fn what_a_program_reads_is_named_where_it_is_there() {
+        let config = Config::default();
+        for is_there in [false, true] {
+            let limits = for_clients(&config, |helper| is_there && helper == Helper::Magick);
+            let has = |kind: &str, name: &str| {
+                let types = limits[kind]["content_types"].as_array();
+                types.expect("a list").contains(&name.into())
+            };
+            assert_eq!(has("image", "image/vnd.adobe.photoshop"), is_there);
+            assert_eq!(has("image", "image/jp2"), is_there);
+            assert!(has("image", "image/tiff") && !has("animation", "image/jp2"));
+        }
     }
 }
