@@ -64,7 +64,9 @@ fn each_client_gets_the_best_that_it_can_show() {
     let named = server.get(&process_path("webp", &film, "")).ok();
     assert_eq!(moving.body, named.body);
     let path = format!("/image/details{}", &process_path("auto", &film, "")[6..]);
-    let details = server.get_with(&path, &[("Accept", CHROMIUM)]).ok().json();
+    let details = server.get_with(&path, &[("Accept", CHROMIUM)]).ok();
+    assert_eq!(details.header("vary"), Some("Accept"));
+    let details = details.json();
     assert_eq!(details["frames"], 4);
     assert_eq!(details["content_type"], "image/webp");
     // Transparency has survived.

@@ -38,8 +38,12 @@ pub async fn of_variant(
     let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
     let details = async |alias: &Alias| {
         let chosen = wanted.existing(&ctx, alias).await?;
-        let (original, variant) = chosen.ok_or_else(not_made)?.found;
-        Ok(HttpResponse::Ok().json(DetailsAnswer::from(Details::new(&original, &variant))))
+        let chosen = chosen.ok_or_else(not_made)?;
+        let (original, variant) = &chosen.found;
+        let details = DetailsAnswer::from(Details::new(original, variant));
+        let mut response = HttpResponse::Ok().json(details);
+        chosen.mark_choice(&mut response);
+        Ok(response)
     };
     subject.answer(&ctx, Unknown::Refuse, details).await
 }

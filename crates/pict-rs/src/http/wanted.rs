@@ -121,13 +121,21 @@ impl Chosen {
         &self.found.1
     }
 
-    /// Tells caches on what the answer depends, and for how long.
+    /// Tells caches on what the answer depends, beside what it depends on already.
+    pub fn mark_choice(&self, response: &mut HttpResponse) {
+        if self.fallback.is_some() {
+            let accept = HeaderValue::from_static("Accept");
+            response.headers_mut().append(VARY, accept);
+        }
+    }
+
+    /// As [`Chosen::mark_choice`], and for how long.
     pub fn mark(&self, settings: &Settings, response: &mut HttpResponse) {
         let Some(is_fallback) = self.fallback else {
             return;
         };
+        self.mark_choice(response);
         let headers = response.headers_mut();
-        headers.insert(VARY, HeaderValue::from_static("Accept"));
         if is_fallback && headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, settings.fallback_cache_control.clone());
         }
