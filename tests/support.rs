@@ -6,6 +6,7 @@ pub mod clips;
 pub mod database;
 pub mod dirty;
 pub mod disk;
+pub mod exiftool;
 pub mod icc;
 pub mod pictures;
 pub mod pixels;

@@ -1,6 +1,7 @@
 //! AVIF files that come in: told rightly, cleaned, and made into anything else.
 
-use crate::support::{Server, dirty, disk, pixels, programs};
+use crate::support::exiftool::Exiftool;
+use crate::support::{Server, dirty, disk, pixels};
 
 /// 128x64, of two cells with alpha, turned and mirrored; Exif, XMP and an ICC profile.
 const GRID: &[u8] = include_bytes!("../../crates/pict-rs-media/src/codec/testdata/grid.avif");
@@ -96,25 +97,15 @@ fn what_is_private_goes_and_the_picture_stays() {
 
 #[test]
 fn exiftool_finds_nothing_private_in_an_avif() {
-    let Some(exiftool) = programs::find_or_skip("exiftool", "AVIF as exiftool sees it") else {
+    let Some(exiftool) = Exiftool::find_or_skip("AVIF as exiftool sees it") else {
         return;
     };
-    let folder = tempfile::tempdir().expect("a folder");
-    let look = |bytes: &[u8]| {
-        let file = folder.path().join("a.avif");
-        std::fs::write(&file, bytes).expect("written");
-        let output = std::process::Command::new(&exiftool)
-            .args(["-G1", "-a", "-s", "-ee", "-u"])
-            .arg(&file)
-            .output()
-            .expect("exiftool runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
+    let look = |bytes: &[u8]| exiftool.look(bytes, "avif").join("\n");
     let server = Server::start();
     for bytes in [GRID, HALF, SEQUENCE] {
         assert!(look(bytes).contains("SECRET-place"));
         let told = look(&server.original(&server.upload(bytes).alias));
-        for word in ["SECRET", "[IFD0]", "[XMP"] {
+        for word in ["SECRET", "IFD0:", "XMP"] {
             assert!(!told.contains(word), "{told}");
         }
     }
