@@ -19,7 +19,9 @@ const MEMORY: u64 = 768;
 /// MiB beside that: the program, uploads on their way, what the allocator keeps.
 const REST: u64 = 256;
 /// Fewer would mean that the corpus was not fetched whole.
-const MIN_FILES: usize = 2000;
+const MIN_FILES: usize = 4500;
+/// Fewer would mean that a format is read no more, or that a limit is too strict.
+const MIN_ACCEPTED: usize = 2900;
 /// A variant in a debug build, on a busy machine. Most take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// At once, so that nobody waits long for a turn.
@@ -89,6 +91,9 @@ fn nothing_that_others_test_with_is_a_fault() {
         .collect();
     assert!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
     assert!(peak <= MEMORY + REST, "peak memory {peak} MiB");
+    let accepted = outcomes.iter().filter(|outcome| outcome.word == "accepted");
+    let accepted = accepted.count();
+    assert!(accepted >= MIN_ACCEPTED, "{accepted} files were accepted");
 }
 
 /// Every file below a folder, in a fixed order.
