@@ -131,7 +131,7 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
         }
     }
     command::said(&mut configure).context(
-        "libaom cannot be configured; mend it: sudo apt-get install cmake g++ nasm perl",
+        "libaom cannot be configured; mend it: sudo apt-get install cmake make g++ nasm perl",
     )?;
     let jobs = std::thread::available_parallelism().map_or(1, |count| count.get());
     command::said(command::new("cmake").arg("--build").arg(&build).args([

@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 13] = [
+pub const FOR_TESTS: [Program; 15] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -38,6 +38,16 @@ pub const FOR_TESTS: [Program; 13] = [
         name: "c++",
         package: "g++",
         purpose: "libaom's cmake asks for it",
+    },
+    Program {
+        name: "make",
+        package: "make",
+        purpose: "runs what libaom's cmake writes",
+    },
+    Program {
+        name: "perl",
+        package: "perl",
+        purpose: "writes some of libaom's sources",
     },
     Program {
         name: "exiftool",
@@ -87,7 +97,7 @@ pub const FOR_TESTS: [Program; 13] = [
 ];
 
 /// What `cargo xtask dist` wants beside zig and the standard library's sources.
-pub const FOR_DIST: [Program; 6] = [
+pub const FOR_DIST: [Program; 7] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -102,6 +112,11 @@ pub const FOR_DIST: [Program; 6] = [
         name: "cmake",
         package: "cmake",
         purpose: "builds libaom, which encodes AVIF",
+    },
+    Program {
+        name: "make",
+        package: "make",
+        purpose: "runs what libaom's cmake writes",
     },
     Program {
         name: "perl",
