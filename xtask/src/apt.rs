@@ -49,6 +49,18 @@ impl Apt {
     /// # Errors
     /// When the machine's own apt knows no mirror of Debian.
     pub fn new(scratch: &Path, suites: &[&str]) -> Result<Self> {
+        Self::open(scratch, suites, &["deb"])
+    }
+
+    /// As [`Apt::new`], and for sources, whose lists are as large again.
+    ///
+    /// # Errors
+    /// As [`Apt::new`].
+    pub fn with_sources(scratch: &Path, suites: &[&str]) -> Result<Self> {
+        Self::open(scratch, suites, &["deb", "deb-src"])
+    }
+
+    fn open(scratch: &Path, suites: &[&str], kinds: &[&str]) -> Result<Self> {
         let folder = scratch.join("apt");
         for name in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(name))?;
@@ -57,7 +69,7 @@ impl Apt {
         let mirror = mirror()?;
         let sources: String = suites
             .iter()
-            .flat_map(|suite| ["deb", "deb-src"].map(|kind| (kind, suite)))
+            .flat_map(|suite| kinds.iter().map(move |kind| (kind, suite)))
             .map(|(kind, suite)| {
                 format!("{kind} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror} {suite} main\n")
             })

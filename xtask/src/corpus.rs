@@ -68,7 +68,7 @@ pub fn prepare() -> Result<PathBuf> {
             continue;
         }
         if apt.is_none() {
-            apt = Some(Apt::new(scratch.path(), &[SUITE])?);
+            apt = Some(Apt::with_sources(scratch.path(), &[SUITE])?);
         }
         let Some(apt) = &apt else { continue };
         println!("fetching the sources of {source}");
