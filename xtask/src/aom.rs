@@ -23,6 +23,7 @@ use crate::{apt::Scratch, cache, command};
 pub const FEATURE: &str = "pict-rs/libaom";
 
 /// The library of one target.
+#[derive(Clone)]
 pub struct Library {
     /// With `libaom.a`.
     folder: PathBuf,

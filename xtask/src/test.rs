@@ -119,12 +119,22 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     }
     gate.stage("tests", |gate| {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
-        gate.cargo_test(args, &targets)
+        let libaom = gate.libaom.clone();
+        gate.cargo_test(args, libaom.as_ref(), &targets)
     })?;
     if args.quick {
         return Ok(());
     }
-    gate.stage("doc tests", |gate| gate.cargo_test(args, &["--doc"]))?;
+    if gate.libaom.is_some() {
+        // What most people compile; above, libaom takes its place.
+        gate.stage("rav1e", |gate| {
+            gate.cargo_test(args, None, &["--lib", "--tests", "avif"])
+        })?;
+    }
+    gate.stage("doc tests", |gate| {
+        let libaom = gate.libaom.clone();
+        gate.cargo_test(args, libaom.as_ref(), &["--doc"])
+    })?;
     gate.stage("documentation", |_| {
         command::run(
             command::cargo()
@@ -303,12 +313,17 @@ impl Gate {
         self.note = Some(text);
     }
 
-    fn cargo_test(&mut self, args: &Args, targets: &[&str]) -> Result<()> {
+    fn cargo_test(
+        &mut self,
+        args: &Args,
+        libaom: Option<&Library>,
+        targets: &[&str],
+    ) -> Result<()> {
         let mut command = command::cargo();
         command
             .args(["test", "--workspace", "--locked", "--no-fail-fast"])
             .args(targets);
-        if let Some(library) = &self.libaom {
+        if let Some(library) = libaom {
             library.enable(&mut command);
         }
         if !args.require.is_empty() {
