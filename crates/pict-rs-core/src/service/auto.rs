@@ -140,7 +140,8 @@ pub async fn variant(
 /// The best variant that was made before; never makes one.
 ///
 /// # Errors
-/// [`ErrorCode::AliasNotFound`].
+/// [`ErrorCode::AliasNotFound`], and [`ErrorCode::TooBusy`] when the original has to be looked at
+/// to choose.
 pub async fn existing(
     ctx: &Context,
     alias: &Alias,
