@@ -18,6 +18,8 @@ const MAX_BYTES: u64 = 4 << 20;
 const MAX_NODES: u32 = 200_000;
 /// Elements after every reference was followed.
 const MAX_ELEMENTS: u64 = 200_000;
+/// Bytes of paths after every reference was followed. Each use of a path makes points of it again.
+const MAX_PATH_BYTES: u64 = 8 << 20;
 /// Elements within each other, references followed. The library goes down as many levels on a
 /// thread's stack.
 const MAX_DEPTH: usize = 96;
@@ -69,9 +71,7 @@ fn judge(document: &Document<'_>) -> Result<()> {
             }
             _ => {}
         }
-        for name in ["d", "points"] {
-            path_bytes += node.attribute(name).map_or(0, |path| path.len() as u64);
-        }
+        path_bytes += bytes_of_paths(&node);
     }
     at_most("definitions", definitions, MAX_DEFINITIONS)?;
     let style = Style::read(&styled);
@@ -86,10 +86,15 @@ fn judge(document: &Document<'_>) -> Result<()> {
     for node in style.by_other.iter().filter_map(|id| by_id.get(id)) {
         let lent = walk.measure(*node, 0)?;
         whole.depth += lent.depth;
-        whole.elements = whole.elements.saturating_mul(1 + lent.elements);
+        let times = 1 + lent.elements;
+        whole.elements = whole.elements.saturating_mul(times);
+        let lent_bytes = lent.path_bytes.saturating_mul(whole.elements);
+        whole.path_bytes = whole.path_bytes.saturating_mul(times);
+        whole.path_bytes = whole.path_bytes.saturating_add(lent_bytes);
     }
     at_most("nested elements", whole.depth as u64, MAX_DEPTH as u64)?;
     at_most("elements", whole.elements, MAX_ELEMENTS)?;
+    at_most("bytes of paths", whole.path_bytes, MAX_PATH_BYTES)?;
     let matches = whole.elements.saturating_mul(style.rules);
     at_most("matches of styles", matches, MAX_MATCHES)?;
     judge_markers(document, &mut walk, &styled, path_bytes, whole.elements)
@@ -169,9 +174,10 @@ impl<'a> Style<'a> {
 }
 
 /// What one element amounts to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Measure {
     elements: u64,
+    path_bytes: u64,
     /// Levels, itself included.
     depth: usize,
 }
@@ -194,11 +200,13 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
         self.measured.insert(node.id(), None);
         let mut whole = Measure {
             elements: 1,
+            path_bytes: bytes_of_paths(&node),
             depth: 0,
         };
         for child in node.children().filter(Node::is_element) {
             self.add(child, depth, &mut whole)?;
         }
+        let mut patterns = Measure::default();
         let (by_id, by_class) = (self.by_id, self.by_class);
         // A link to be followed by people draws nothing.
         let draws_link = node.tag_name().name() != "a";
@@ -209,6 +217,7 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
             let found = targets(attribute.value()).chain(link);
             for target in found.filter_map(|id| by_id.get(id)) {
                 self.add(*target, depth, &mut whole)?;
+                self.add_pattern(*target, &mut patterns);
             }
         }
         let classes = node
@@ -218,7 +227,13 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
         let lent = classes.filter_map(|class| by_class.get(class)).flatten();
         for target in lent.filter_map(|id| by_id.get(id)) {
             self.add(*target, depth, &mut whole)?;
+            self.add_pattern(*target, &mut patterns);
         }
+        // A paint holds for everything inside, and a pattern is made again for each shape there.
+        let others = (whole.elements - 1).saturating_sub(patterns.elements);
+        let again = |part: u64| part.saturating_mul(others);
+        whole.elements = whole.elements.saturating_add(again(patterns.elements));
+        whole.path_bytes = whole.path_bytes.saturating_add(again(patterns.path_bytes));
         whole.depth += 1;
         at_most("elements", whole.elements, MAX_ELEMENTS)?;
         self.measured.insert(node.id(), Some(whole));
@@ -228,9 +243,28 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
     fn add(&mut self, node: Node<'a, 'input>, depth: usize, whole: &mut Measure) -> Result<()> {
         let part = self.measure(node, depth + 1)?;
         whole.elements = whole.elements.saturating_add(part.elements);
+        whole.path_bytes = whole.path_bytes.saturating_add(part.path_bytes);
         whole.depth = whole.depth.max(part.depth);
         Ok(())
     }
+
+    fn add_pattern(&self, target: Node<'a, 'input>, patterns: &mut Measure) {
+        if !target.has_tag_name_of("pattern") {
+            return;
+        }
+        if let Some(Some(pattern)) = self.measured.get(&target.id()) {
+            patterns.elements = patterns.elements.saturating_add(pattern.elements);
+            patterns.path_bytes = patterns.path_bytes.saturating_add(pattern.path_bytes);
+        }
+    }
+}
+
+fn bytes_of_paths(node: &Node<'_, '_>) -> u64 {
+    let bytes = |name| {
+        node.attribute(name)
+            .map_or(0, |path: &str| path.len() as u64)
+    };
+    bytes("d") + bytes("points")
 }
 
 /// What `url(#…)` names.
@@ -264,6 +298,7 @@ impl HasTagName for Node<'_, '_> {
 /// Skips what may stand before the root element. HTML and other XML have another one.
 pub(super) fn begins_with_svg(source: &[u8]) -> bool {
     let mut rest = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
+    rest = &rest[..rest.len().min(MAX_BYTES as usize)];
     loop {
         rest = rest.trim_ascii_start();
         let end: &[u8] = if rest.starts_with(b"<?") {
@@ -271,10 +306,9 @@ pub(super) fn begins_with_svg(source: &[u8]) -> bool {
         } else if rest.starts_with(b"<!--") {
             b"-->"
         } else if rest.starts_with(b"<!DOCTYPE") {
-            let closing = memchr::memchr(b'>', rest);
-            let subset = memchr::memchr(b'[', rest);
-            match (subset, closing) {
-                (Some(subset), Some(closing)) if subset < closing => b"]",
+            // Not further than that, or many of these would be looked through again and again.
+            match memchr::memchr(b'>', rest) {
+                Some(end) if memchr::memchr(b'[', &rest[..end]).is_some() => b"]",
                 _ => b">",
             }
         } else {
