@@ -133,7 +133,7 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Tiff if facts.bits > 8 => pixels * 40,
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => pixels * 12 + row * 4,
         // Layers up to a limit, and what the document is made into.
-        Format::Svg => pixels * 4 + (pixels * 16).max(8_000_000) * 4 + (64 << 20),
+        Format::Svg => (pixels + svg_layers(pixels)) * 4 + (64 << 20),
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
@@ -144,6 +144,13 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32,
         _ => row * 32,
     }
+}
+
+/// Pixels of layers that drawing an SVG of so many pixels may hold at a time. Its decoder refuses
+/// what would hold more.
+pub(crate) fn svg_layers(pixels: u64) -> u64 {
+    const SMALL: u64 = 1_000_000;
+    pixels.saturating_mul(16).max(SMALL)
 }
 
 /// Bytes per pixel of an AVIF decoder. It depends on what the facts do not tell: subsampling,

@@ -1,21 +1,20 @@
 //! How much work the shapes of an SVG are: pixels touched and pixels held, both estimated from
 //! above, before one is drawn.
+//!
+//! This goes the same way through the shapes as the library that draws them, with the same
+//! transforms and the same bounds of layers, tiles and masks, and counts where that draws. What
+//! several things refer to is counted as often as it is drawn.
 
-use std::collections::HashMap;
-
-use resvg::tiny_skia::Rect;
-use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Tree, filter};
+use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
+use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
 
 use super::too_much;
-use crate::Result;
+use crate::{Result, memory::svg_layers};
 
 /// Pixels touched, which is some seconds at most.
 const MAX_TOUCHED: u64 = 4_000_000_000;
-/// Layers of the picture's size that may be held at a time, small pictures aside. The engine's
-/// estimate of memory counts on it.
-pub(crate) const MAX_LAYERS: u64 = 16;
-/// What small pictures may hold in any case.
-const SMALL: u64 = 1_000_000;
+/// Shapes and groups drawn, as often as they are.
+const MAX_SHAPES: u64 = 1_000_000;
 /// Levels of layers, masks and patterns within each other.
 const MAX_DEPTH: usize = 128;
 
@@ -23,21 +22,17 @@ const MAX_DEPTH: usize = 128;
 /// [`crate::Error::Unsupported`], with limit and estimate.
 pub(super) fn check(tree: &Tree, width: u32, height: u32) -> Result<()> {
     let picture = u64::from(width) * u64::from(height);
-    let mut estimate = Estimate {
-        // A layer reaches as far as its own contents, but never beyond this.
-        largest_layer: picture.saturating_mul(25),
-        picture,
-        known: HashMap::new(),
-        within_shared: false,
+    let cost = match Place::whole(width, height) {
+        Some(place) => Estimate { shapes: 0 }.children(tree.root(), place, 0)?,
+        None => Cost::default(),
     };
-    let cost = estimate.group(tree.root(), 0)?;
+    let limit = svg_layers(picture);
+    if cost.held > limit {
+        return Err(too_much("pixels of layers", cost.held, limit));
+    }
     let touched = cost.touched.saturating_add(picture);
     if touched > MAX_TOUCHED {
         return Err(too_much("pixels to touch", touched, MAX_TOUCHED));
-    }
-    let limit = picture.saturating_mul(MAX_LAYERS).max(SMALL);
-    if cost.held > limit {
-        return Err(too_much("pixels of layers", cost.held, limit));
     }
     Ok(())
 }
@@ -51,6 +46,7 @@ struct Cost {
 }
 
 impl Cost {
+    /// One after the other.
     fn and(self, other: Self) -> Self {
         Self {
             touched: self.touched.saturating_add(other.touched),
@@ -58,100 +54,256 @@ impl Cost {
         }
     }
 
-    /// A layer around what was counted so far.
-    fn in_layer(self, area: u64, passes: u64, copies: u64) -> Self {
+    /// What is held around all that was counted so far.
+    fn within(self, pixels: u64, passes: u64) -> Self {
         Self {
-            touched: self.touched.saturating_add(area.saturating_mul(passes)),
-            held: self.held.saturating_add(area.saturating_mul(copies)),
+            touched: self.touched.saturating_add(pixels.saturating_mul(passes)),
+            held: self.held.saturating_add(pixels),
         }
     }
 }
 
+/// Where something is drawn.
+#[derive(Clone, Copy)]
+struct Place {
+    /// How far layers reach.
+    bounds: IntRect,
+    transform: Transform,
+    width: u32,
+    height: u32,
+}
+
+impl Place {
+    fn whole(width: u32, height: u32) -> Option<Self> {
+        let before = |side: u32| i32::try_from(side).ok()?.checked_mul(-2);
+        Some(Self {
+            bounds: IntRect::from_xywh(
+                before(width)?,
+                before(height)?,
+                width.checked_mul(5)?,
+                height.checked_mul(5)?,
+            )?,
+            transform: Transform::identity(),
+            width,
+            height,
+        })
+    }
+
+    fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    fn moved(self, transform: Transform) -> Self {
+        Self {
+            transform: self.transform.pre_concat(transform),
+            ..self
+        }
+    }
+
+    /// The layer of a group, where it already moved to. `None` where nothing is drawn.
+    fn layer(self, group: &Group) -> Option<Self> {
+        let mut turn = Transform::identity();
+        let filtered = !group.filters().is_empty();
+        if filtered {
+            // Filters work without turn and skew, which the finished layer gets.
+            let own = self.transform;
+            let across = own.sx.hypot(own.ky);
+            let down = own.kx.hypot(own.sy);
+            turn = Transform::from_row(
+                own.sx / across,
+                own.ky / across,
+                own.kx / down,
+                own.sy / down,
+                0.0,
+                0.0,
+            );
+        }
+        let back = turn.invert()?;
+        let bounds = self.bounds.to_rect().transform(back)?.round_out()?;
+        let transform = back.pre_concat(self.transform);
+        let contents = group.layer_bounding_box().transform(transform)?;
+        let layer = fit(layer_box(contents, filtered)?, bounds)?;
+        let shift = Transform::from_translate(-(layer.x() as f32), -(layer.y() as f32));
+        Some(Self {
+            bounds,
+            transform: shift.pre_concat(transform),
+            width: layer.width(),
+            height: layer.height(),
+        })
+    }
+
+    /// Where a filter works.
+    fn region(self, filter: &filter::Filter) -> Option<Self> {
+        let layer = IntRect::from_xywh(0, 0, self.width, self.height)?;
+        let region = filter.rect().transform(self.transform)?.to_int_rect();
+        let region = fit(region, layer)?;
+        let (x, y) = (region.x() as f32, region.y() as f32);
+        Some(Self {
+            bounds: IntRect::from_xywh(0, 0, region.width(), region.height())?,
+            transform: self.transform.post_translate(-x, -y),
+            width: region.width(),
+            height: region.height(),
+        })
+    }
+
+    /// The tile of a pattern. The library bounds it by nothing.
+    fn tile(self, pattern: &Pattern) -> Self {
+        let (across, down) = self.transform.pre_concat(pattern.transform()).get_scale();
+        // Conversions of floats stop at the ends.
+        let side = |length: f32, scale: f32| (length * scale).round() as u32;
+        Self {
+            bounds: self.bounds,
+            transform: Transform::from_scale(across, down),
+            width: side(pattern.rect().width(), across),
+            height: side(pattern.rect().height(), down),
+        }
+    }
+
+    /// Pixels of a box here, as far as they can be seen.
+    fn seen(self, rect: Rect) -> u64 {
+        let Some(rect) = rect.transform(self.transform) else {
+            return self.pixels();
+        };
+        let side = |from: f32, to: f32, length: u32| {
+            let length = f64::from(length);
+            let from = (f64::from(from) - 2.0).clamp(0.0, length);
+            (f64::from(to) + 2.0).clamp(from, length) - from
+        };
+        let width = side(rect.left(), rect.right(), self.width);
+        let height = side(rect.top(), rect.bottom(), self.height);
+        (width * height) as u64
+    }
+}
+
+fn layer_box(contents: NonZeroRect, filtered: bool) -> Option<IntRect> {
+    let (x, y) = (contents.x().floor() as i32, contents.y().floor() as i32);
+    let width = contents.width().ceil() as u32;
+    let height = contents.height().ceil() as u32;
+    if filtered {
+        return IntRect::from_xywh(x, y, width.max(1), height.max(1));
+    }
+    IntRect::from_xywh(
+        x.checked_sub(2)?,
+        y.checked_sub(2)?,
+        width.checked_add(4)?,
+        height.checked_add(4)?,
+    )
+}
+
+fn fit(rect: IntRect, bounds: IntRect) -> Option<IntRect> {
+    IntRect::from_ltrb(
+        rect.left().max(bounds.left()),
+        rect.top().max(bounds.top()),
+        rect.right().min(bounds.right()),
+        rect.bottom().min(bounds.bottom()),
+    )
+}
+
 struct Estimate {
-    largest_layer: u64,
-    picture: u64,
-    /// Of groups that several things refer to, by where they are.
-    known: HashMap<usize, Cost>,
-    /// Whether boxes are in the units of something that is drawn elsewhere, maybe enlarged.
-    within_shared: bool,
+    /// Shapes and groups met so far.
+    shapes: u64,
 }
 
 impl Estimate {
-    fn group(&mut self, group: &Group, depth: usize) -> Result<Cost> {
-        if depth > MAX_DEPTH {
-            return Err(too_much("nested layers", depth as u64, MAX_DEPTH as u64));
-        }
+    fn children(&mut self, group: &Group, place: Place, depth: usize) -> Result<Cost> {
         let mut cost = Cost::default();
         for child in group.children() {
+            self.count()?;
             cost = cost.and(match child {
-                Node::Group(group) => self.group(group, depth + 1)?,
-                Node::Path(path) => self.path(path, depth + 1)?,
+                Node::Group(group) => self.group(group, place, deeper(depth)?)?,
+                Node::Path(path) => self.path(path, place, deeper(depth)?)?,
                 // Without pictures and fonts there are none.
                 Node::Image(_) | Node::Text(_) => Cost::default(),
             });
         }
-        if !group.should_isolate() {
-            return Ok(cost);
+        Ok(cost)
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.shapes += 1;
+        if self.shapes > MAX_SHAPES {
+            return Err(too_much("shapes to draw", self.shapes, MAX_SHAPES));
         }
-        let area = self.area(group.abs_layer_bounding_box().to_rect());
-        cost = cost.in_layer(area, 3, 1);
+        Ok(())
+    }
+
+    fn group(&mut self, group: &Group, place: Place, depth: usize) -> Result<Cost> {
+        let place = place.moved(group.transform());
+        if !group.should_isolate() {
+            return self.children(group, place, depth);
+        }
+        let Some(layer) = place.layer(group) else {
+            return Ok(Cost::default());
+        };
+        let mut cost = self.children(group, layer, depth)?;
+        for filter in group.filters() {
+            cost = cost.and(self.filter(filter, layer, depth)?);
+        }
         if let Some(clip) = group.clip_path() {
-            cost = cost.and(self.clip(clip, area, depth + 1)?);
+            cost = cost.and(self.clip(clip, layer, deeper(depth)?)?);
         }
         if let Some(mask) = group.mask() {
-            cost = cost.and(self.mask(mask, area, depth + 1)?);
+            cost = cost.and(self.mask(mask, layer, deeper(depth)?)?);
         }
-        for filter in group.filters() {
-            let primitives = filter.primitives();
-            let mut passes = 2u64;
-            for primitive in primitives {
-                passes = passes.saturating_add(self.primitive(primitive.kind(), area, depth)?);
-            }
-            // Every result is held until the end.
-            cost = cost.in_layer(area, passes, primitives.len() as u64 + 2);
+        Ok(cost.within(layer.pixels(), 3))
+    }
+
+    /// Each of a chain holds its canvas until the rest of the chain is done.
+    fn clip(&mut self, clip: &ClipPath, place: Place, depth: usize) -> Result<Cost> {
+        let drawn = self.clip_shapes(clip.root(), place.moved(clip.transform()), depth)?;
+        let rest = match clip.clip_path() {
+            Some(clip) => self.clip(clip, place, deeper(depth)?)?,
+            None => Cost::default(),
+        };
+        Ok(drawn.and(rest).and(alpha(place)).within(place.pixels(), 3))
+    }
+
+    /// Only fills and further clips count there.
+    fn clip_shapes(&mut self, group: &Group, place: Place, depth: usize) -> Result<Cost> {
+        let mut cost = Cost::default();
+        for child in group.children() {
+            self.count()?;
+            cost = cost.and(match child {
+                Node::Group(group) => {
+                    let place = place.moved(group.transform());
+                    let shapes = self.clip_shapes(group, place, deeper(depth)?)?;
+                    match group.clip_path() {
+                        Some(clip) => shapes
+                            .and(self.clip(clip, place, deeper(depth)?)?)
+                            .within(place.pixels(), 3),
+                        None => shapes,
+                    }
+                }
+                Node::Path(path) => self.path(path, place, deeper(depth)?)?,
+                Node::Image(_) | Node::Text(_) => Cost::default(),
+            });
         }
         Ok(cost)
     }
 
-    fn shared(&mut self, group: &Group, depth: usize) -> Result<Cost> {
-        let key = std::ptr::from_ref(group) as usize;
-        if let Some(known) = self.known.get(&key) {
-            return Ok(*known);
-        }
-        let outside = std::mem::replace(&mut self.within_shared, true);
-        let cost = self.group(group, depth)?;
-        self.within_shared = outside;
-        self.known.insert(key, cost);
-        Ok(cost)
+    fn mask(&mut self, mask: &Mask, place: Place, depth: usize) -> Result<Cost> {
+        let alpha = alpha(place);
+        let mut drawn = self.children(mask.root(), place, depth)?;
+        drawn = drawn.within(alpha.held, 1);
+        let rest = match mask.mask() {
+            Some(mask) => self.mask(mask, place, deeper(depth)?)?,
+            None => Cost::default(),
+        };
+        Ok(drawn.and(rest).and(alpha).within(place.pixels(), 5))
     }
 
-    fn clip(&mut self, clip: &ClipPath, area: u64, depth: usize) -> Result<Cost> {
-        let mut cost = self.shared(clip.root(), depth)?.in_layer(area, 3, 1);
-        if let Some(clip) = clip.clip_path() {
-            cost = cost.and(self.clip(clip, area, deeper(depth)?)?);
-        }
-        Ok(cost)
-    }
-
-    fn mask(&mut self, mask: &Mask, area: u64, depth: usize) -> Result<Cost> {
-        let mut cost = self.shared(mask.root(), depth)?.in_layer(area, 5, 2);
-        if let Some(mask) = mask.mask() {
-            cost = cost.and(self.mask(mask, area, deeper(depth)?)?);
-        }
-        Ok(cost)
-    }
-
-    fn path(&mut self, path: &Path, depth: usize) -> Result<Cost> {
+    fn path(&mut self, path: &Path, place: Place, depth: usize) -> Result<Cost> {
         if !path.is_visible() {
             return Ok(Cost::default());
         }
-        let area = self
-            .area(path.abs_stroke_bounding_box())
-            .min(self.picture.max(1));
-        let corners = path.data().verbs().len() as u64;
+        // Long sides are drawn in parts, each from all corners.
+        let parts = (u64::from(place.width) / 8000 + 1) * (u64::from(place.height) / 8000 + 1);
+        let corners = (path.data().verbs().len() as u64).saturating_mul(parts);
+        let area = place.seen(path.stroke_bounding_box());
         let mut cost = Cost::default();
         if let Some(fill) = path.fill() {
-            cost = cost.and(self.paint(path, fill.paint(), area, corners * 16, depth)?);
+            let corners = corners.saturating_mul(16);
+            cost = cost.and(self.paint(fill.paint(), place, area, corners, depth)?);
         }
         if let Some(stroke) = path.stroke() {
             // A dash may be cut anywhere, but not more often than the library allows.
@@ -160,16 +312,16 @@ impl Estimate {
             } else {
                 0
             };
-            let corners = corners.saturating_mul(64) + dashes;
-            cost = cost.and(self.paint(path, stroke.paint(), area, corners, depth)?);
+            let corners = corners.saturating_mul(64).saturating_add(dashes);
+            cost = cost.and(self.paint(stroke.paint(), place, area, corners, depth)?);
         }
         Ok(cost)
     }
 
     fn paint(
         &mut self,
-        path: &Path,
         paint: &Paint,
+        place: Place,
         area: u64,
         corners: u64,
         depth: usize,
@@ -181,17 +333,39 @@ impl Estimate {
         let Paint::Pattern(pattern) = paint else {
             return Ok(drawn);
         };
-        // A tile is drawn again for each path, in the size in which it is seen.
-        let seen = path.abs_transform().pre_concat(pattern.transform());
-        let rect = pattern.rect().to_rect();
-        let tile = self.area(rect.transform(seen).unwrap_or(rect));
-        let root = self.shared(pattern.root(), deeper(depth)?)?;
-        Ok(root.in_layer(tile, 2, 1).and(drawn))
+        // A tile is drawn again for each path.
+        let tile = place.tile(pattern);
+        let root = self.children(pattern.root(), tile, deeper(depth)?)?;
+        Ok(root.and(drawn).within(tile.pixels(), 2))
     }
 
-    /// Passes over the filter's area.
-    fn primitive(&mut self, kind: &filter::Kind, area: u64, depth: usize) -> Result<u64> {
-        Ok(match kind {
+    /// Every result is held until the end; beside them what one primitive works on.
+    fn filter(&mut self, filter: &filter::Filter, layer: Place, depth: usize) -> Result<Cost> {
+        let Some(region) = layer.region(filter) else {
+            return Ok(Cost::default());
+        };
+        let area = layer.pixels();
+        let mut cost = Cost {
+            touched: area.saturating_mul(2),
+            held: 0,
+        };
+        for primitive in filter.primitives() {
+            cost = cost.and(self.primitive(primitive, region, depth)?);
+        }
+        let results = filter.primitives().len() as u64 + 4;
+        cost.held = cost.held.saturating_add(area.saturating_mul(results));
+        Ok(cost)
+    }
+
+    fn primitive(
+        &mut self,
+        primitive: &filter::Primitive,
+        region: Place,
+        depth: usize,
+    ) -> Result<Cost> {
+        let (across, down) = region.transform.get_scale();
+        let mut cost = Cost::default();
+        let passes = match primitive.kind() {
             filter::Kind::GaussianBlur(_) | filter::Kind::DropShadow(_) => 24,
             filter::Kind::Turbulence(noise) => u64::from(noise.num_octaves()).saturating_mul(100),
             filter::Kind::ConvolveMatrix(convolve) => {
@@ -199,27 +373,41 @@ impl Estimate {
                 4 + u64::from(matrix.columns()) * u64::from(matrix.rows())
             }
             filter::Kind::Morphology(morphology) => {
-                let across = f64::from(morphology.radius_x().get()) * 2.0 + 1.0;
-                let down = f64::from(morphology.radius_y().get()) * 2.0 + 1.0;
-                // A conversion of floats stops at the ends.
-                4u64.saturating_add((across * down) as u64)
+                let pixels = |radius: f32, scale: f32, side: u32| {
+                    let radius = f64::from(radius) * f64::from(scale);
+                    (radius * 2.0 + 2.0).min(f64::from(side))
+                };
+                let window = pixels(morphology.radius_x().get(), across, region.width)
+                    * pixels(morphology.radius_y().get(), down, region.height);
+                4u64.saturating_add(window as u64)
             }
             filter::Kind::DiffuseLighting(_) | filter::Kind::SpecularLighting(_) => 40,
+            filter::Kind::Merge(merge) => (merge.inputs().len() as u64).saturating_mul(8),
             filter::Kind::Image(image) => {
-                let cost = self.shared(image.root(), deeper(depth)?)?;
-                (cost.touched / area.max(1)).saturating_add(4)
+                if let Some(at) = primitive.rect().transform(region.transform) {
+                    let at = at.to_int_rect();
+                    let (x, y) = (at.x() as f32, at.y() as f32);
+                    let place = Place {
+                        transform: Transform::from_row(across, 0.0, 0.0, down, x, y),
+                        ..region
+                    };
+                    cost = self.children(image.root(), place, deeper(depth)?)?;
+                }
+                4
             }
             _ => 8,
-        })
+        };
+        let touched = region.pixels().saturating_mul(passes);
+        cost.touched = cost.touched.saturating_add(touched);
+        Ok(cost)
     }
+}
 
-    /// Pixels of a box, as far as a layer can reach.
-    fn area(&self, rect: Rect) -> u64 {
-        if self.within_shared {
-            return self.picture.saturating_mul(2);
-        }
-        let side = |length: f32| f64::from(length).ceil() + 4.0;
-        ((side(rect.width()) * side(rect.height())) as u64).min(self.largest_layer)
+/// A mask of one byte per pixel.
+fn alpha(place: Place) -> Cost {
+    Cost {
+        touched: 0,
+        held: place.pixels().div_ceil(4),
     }
 }
 

@@ -189,12 +189,13 @@ fn what_nests_is_refused_before_the_stack_ends() {
         let told = refusal(svg(&chain));
         assert!(told.contains("nested"), "{element}: {told}");
         let styled = chain
-            .replace(&format!("{attribute}=\"url("), "class=\"k")
+            .replace(&format!("{attribute}=\"url(#c"), "class=\"k")
             .replace(")\"/>", "\"/>");
         let rules: String = (0..2000)
-            .map(|n| format!(".k#c{n}{{{attribute}:url(#c{n})}}"))
+            .map(|n| format!(".k{n}{{{attribute}:url(#c{n})}}"))
             .collect();
-        refusal(svg(&format!("<style>{rules}</style>{styled}")));
+        let told = refusal(svg(&format!("<style>{rules}</style>{styled}")));
+        assert!(told.contains("nested"), "{element} by class: {told}");
     }
     for circle in [
         r##"<g id="a"><use xlink:href="#b"/></g><g id="b"><g><use xlink:href="#a"/></g></g>"##,
@@ -225,8 +226,8 @@ fn the_deepest_that_is_allowed_fits_on_a_threads_stack() {
         ));
         let thread = std::thread::Builder::new().stack_size(2 << 20);
         let made = thread.spawn(move || drawn(&text).map(drop));
-        // Whether it is too much work does not matter here.
-        let _ = made.expect("starts").join().expect("does not overflow");
+        let made = made.expect("starts").join().expect("does not overflow");
+        made.unwrap_or_else(|error| panic!("{open}: {error}"));
     }
 }
 
@@ -255,6 +256,107 @@ fn huge_filters_and_layers_are_refused_before_they_are_drawn() {
         <rect width="4000" height="4000"/></pattern>"#;
     let tiled = r#"<rect width="4000" height="4000" fill="url(#p)"/>"#.repeat(300);
     refusal(big(&format!("{tile}{tiled}")));
+}
+
+#[test]
+fn what_is_larger_than_the_picture_is_counted_as_large_as_it_is() {
+    let tile = r##"<pattern id="p" width="100000" height="100000" patternUnits="userSpaceOnUse">
+        <path d="M0 0h1v1z"/></pattern><rect width="9" height="9" fill="url(#p)"/>"##;
+    let told = refusal(svg(tile));
+    assert!(told.contains("10000000000 pixels of layers"), "{told}");
+
+    // Each of them alone is small enough.
+    let tiles: String = (0..4)
+        .map(|n| {
+            format!(
+                r##"<pattern id="p{n}" width="600" height="600" patternUnits="userSpaceOnUse">
+                <rect width="9" height="9" fill="url(#p{})"/></pattern>"##,
+                n + 1
+            )
+        })
+        .collect();
+    let told = refusal(svg(&format!(
+        r##"{tiles}<pattern id="p4" width="1" height="1"><path d="M0 0h1v1z"/></pattern>
+        <rect width="9" height="9" fill="url(#p0)"/>"##
+    )));
+    assert!(told.contains("pixels of layers"), "{told}");
+
+    // Undoing the skew makes the bounds of layers large.
+    let skewed = r##"<filter id="f"><feFlood/></filter><g transform="matrix(1 1 1 1.0001 0 0)">
+        <rect width="40000" height="40000" filter="url(#f)"/></g>"##;
+    let told = refusal(svg(skewed));
+    assert!(told.contains("pixels of layers"), "{told}");
+}
+
+#[test]
+fn what_is_held_around_something_else_is_summed() {
+    let big =
+        |content: &str| format!(r#"<svg {NAMESPACES} width="1000" height="1000">{content}</svg>"#);
+    for (element, attribute) in [("mask", "mask"), ("clipPath", "clip-path")] {
+        let chain = |n: usize| {
+            let links: String = (0..n)
+                .map(|n| {
+                    let next = n + 1;
+                    format!(
+                        r##"<{element} id="c{n}" {attribute}="url(#c{next})">
+                        <rect width="1000" height="1000" fill="#fff"/></{element}>"##
+                    )
+                })
+                .collect();
+            let last =
+                format!(r##"<{element} id="c{n}"><rect width="1000" height="1000"/></{element}>"##);
+            let shape = format!(r##"<rect width="1000" height="1000" {attribute}="url(#c0)"/>"##);
+            big(&format!("{links}{last}{shape}"))
+        };
+        drawn(&chain(2)).expect("draws");
+        let told = refusal(chain(20));
+        assert!(told.contains("pixels of layers"), "{element}: {told}");
+    }
+    let (open, close) = (r#"<g opacity="0.9">"#.repeat(20), "</g>".repeat(20));
+    let told = refusal(big(&format!(
+        r##"<defs><g id="s">{open}<rect width="1000" height="1000"/>{close}</g></defs>
+        <filter id="f"><feImage xlink:href="#s"/></filter>
+        <rect width="1000" height="1000" filter="url(#f)"/>"##
+    )));
+    assert!(told.contains("pixels of layers"), "{told}");
+}
+
+#[test]
+fn filters_are_counted_in_the_size_in_which_they_work() {
+    let big =
+        |content: &str| format!(r#"<svg {NAMESPACES} width="2000" height="2000">{content}</svg>"#);
+    let grown = r##"<filter id="f"><feMorphology operator="dilate" radius="0.5"/></filter>
+        <g transform="scale(1000)"><rect width="2" height="2" filter="url(#f)"/></g>"##;
+    let told = refusal(big(grown));
+    assert!(told.contains("pixels to touch"), "{told}");
+    let merged = "<feMergeNode in='SourceGraphic'/>".repeat(1000);
+    let told = refusal(big(&format!(
+        r##"<filter id="f"><feMerge>{merged}</feMerge></filter>
+        <rect width="2000" height="2000" filter="url(#f)"/>"##
+    )));
+    assert!(told.contains("pixels to touch"), "{told}");
+}
+
+#[test]
+fn what_is_made_again_for_each_use_is_counted_each_time() {
+    let shapes = "<rect width='9' height='9'/>".repeat(2000);
+    let told = refusal(svg(&format!(
+        r##"<pattern id="p" width="1" height="1" patternContentUnits="objectBoundingBox">
+        {shapes}</pattern><g fill="url(#p)">{shapes}</g>"##
+    )));
+    assert!(told.contains("elements"), "{told}");
+    let long = "h1".repeat(100_000);
+    let uses = r##"<use xlink:href="#a"/>"##.repeat(1000);
+    let told = refusal(svg(&format!(r#"<path id="a" d="M0 0{long}"/>{uses}"#)));
+    assert!(told.contains("bytes of paths"), "{told}");
+}
+
+#[test]
+fn many_declarations_before_the_root_are_gone_through_once() {
+    let many = "<!DOCTYPE>".repeat(1_000_000);
+    assert!(!is_one(format!("{many}<svg>").as_bytes()));
+    let few = "<!DOCTYPE>".repeat(1000);
+    assert!(is_one(format!("{few}<svg>").as_bytes()));
 }
 
 #[test]
