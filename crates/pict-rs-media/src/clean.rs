@@ -43,8 +43,8 @@ impl Cleaned<'_> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] when the container breaks its own rules, or when the picture has to be
-/// turned and its pixels cannot be decoded; [`Error::Unsupported`] for formats that this
-/// build cannot clean; [`Error::Cancelled`] through `control`.
+/// turned and its pixels cannot be decoded; [`Error::Unsupported`] for formats that are never
+/// kept; [`Error::Cancelled`] through `control`.
 pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
     control.check()?;
     if is_turned(facts) {
@@ -73,7 +73,7 @@ pub(crate) fn is_turned(facts: &Facts) -> bool {
 }
 
 fn cannot_clean(format: Format) -> Error {
-    Error::Unsupported(format!("{format} files cannot be cleaned by this build"))
+    Error::Unsupported(format!("{format} files cannot be cleaned"))
 }
 
 /// Quality of the formats whose turn costs a generation.
@@ -89,7 +89,7 @@ fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Clea
         Format::Webp => vec![Cow::Owned(turned_webp(source, facts, control)?)],
         // No frame but the first says anything on its own, so they are all composed anew.
         Format::Apng => {
-            let encoder = codec::png::AnimationEncoder::new(false);
+            let encoder = codec::png::AnimationEncoder::new(false, control);
             let pipeline = pipeline(source, facts, control, true);
             vec![Cow::Owned(canvases(&pipeline, encoder)?.into_bytes())]
         }
@@ -154,65 +154,24 @@ fn turned_png<'a>(
     let fits = icc
         .as_deref()
         .is_none_or(|icc| icc.get(16..20) == Some(b"RGB "));
+    let kept = if fits {
+        codec::png::colour_chunks(source)
+    } else {
+        Vec::new()
+    };
     let mut encoder = codec::png::Encoder::new(false);
+    if !kept.is_empty() {
+        // A second statement would win over theirs.
+        encoder = encoder.without_colours();
+    }
     pipeline(source, facts, control, !fits).still(&mut encoder)?;
     let mut bytes = encoder.into_bytes();
-    if !fits || bytes.len() < PNG_HEADER {
+    if kept.is_empty() || bytes.len() < codec::png::HEADER_END {
         return Ok(vec![Cow::Owned(bytes)]);
     }
-    let rest = bytes.split_off(PNG_HEADER);
+    let rest = bytes.split_off(codec::png::HEADER_END);
     let mut pieces = vec![Cow::Owned(bytes)];
-    pieces.extend(png_colour_chunks(source).map(Cow::Borrowed));
+    pieces.extend(kept.into_iter().map(Cow::Borrowed));
     pieces.push(Cow::Owned(rest));
     Ok(pieces)
-}
-
-/// Signature and `IHDR`, which always come first and always have this length.
-const PNG_HEADER: usize = 33;
-
-/// The chunks before the pixels that say what the samples mean, each whole.
-fn png_colour_chunks(source: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = source.get(PNG_HEADER..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let length = u32::from_be_bytes(rest.get(..4)?.try_into().ok()?);
-        let end = usize::try_from(length).ok()?.checked_add(12)?;
-        let (chunk, after) = rest.split_at_checked(end)?;
-        rest = after;
-        (&chunk[4..8] != b"IDAT").then_some(chunk)
-    })
-    .filter(|chunk| {
-        matches!(
-            &chunk[4..8],
-            b"iCCP" | b"sRGB" | b"gAMA" | b"cHRM" | b"cICP" | b"mDCV" | b"cLLI"
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(data.len()).expect("short").to_be_bytes();
-        [&length, &name[..], data, b"crc!"].concat()
-    }
-
-    #[test]
-    fn colour_chunks_before_the_pixels_are_found() {
-        let source = [
-            vec![0; PNG_HEADER],
-            chunk(b"gAMA", b"1234"),
-            chunk(b"tEXt", b"secret"),
-            chunk(b"iCCP", b"profile"),
-            chunk(b"IDAT", b""),
-            chunk(b"cHRM", b"late"),
-        ]
-        .concat();
-        let names: Vec<_> = png_colour_chunks(&source).map(|c| &c[4..8]).collect();
-        assert_eq!(names, [b"gAMA", b"iCCP"]);
-        for end in 0..source.len() {
-            // A cut file gives fewer chunks and no panic.
-            assert!(png_colour_chunks(&source[..end]).count() <= 2);
-        }
-    }
 }

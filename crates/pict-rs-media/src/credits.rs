@@ -34,7 +34,12 @@ pub(crate) fn keep<'a>(
         .collect();
     let placed = match format {
         Format::Jpeg => after_jfif(&start).map(|at| (at, segment(&credits))),
-        _ => (start.len() == LONGEST_START).then(|| (PNG_HEADER, chunk(&credits))),
+        _ => {
+            let chunk = codec::png::exif_chunk(&credits.to_tiff()).ok();
+            chunk
+                .filter(|_| start.len() == LONGEST_START)
+                .map(|chunk| (codec::png::HEADER_END, chunk))
+        }
     };
     if let Some((at, bytes)) = placed {
         insert(&mut pieces, at, bytes);
@@ -42,9 +47,8 @@ pub(crate) fn keep<'a>(
     pieces
 }
 
-/// Signature and `IHDR`, which always come first and always have this length.
-const PNG_HEADER: usize = 33;
-const LONGEST_START: usize = PNG_HEADER;
+/// Bytes that are looked at to find the place.
+const LONGEST_START: usize = codec::png::HEADER_END;
 
 /// Behind the start marker, and behind the JFIF segment, which wants to be the first.
 fn after_jfif(start: &[u8]) -> Option<usize> {
@@ -63,30 +67,6 @@ fn segment(credits: &Credits<'_>) -> Vec<u8> {
     // Credits are far shorter than a segment may be.
     let length = (payload.len() + 2) as u16;
     [&[0xff, 0xe1][..], &length.to_be_bytes(), &payload].concat()
-}
-
-fn chunk(credits: &Credits<'_>) -> Vec<u8> {
-    let tiff = credits.to_tiff();
-    let checked = [b"eXIf", &tiff[..]].concat();
-    let sum = crc32(&checked);
-    [
-        &(tiff.len() as u32).to_be_bytes()[..],
-        &checked,
-        &sum.to_be_bytes(),
-    ]
-    .concat()
-}
-
-/// PNG's checksum, of a few bytes.
-fn crc32(bytes: &[u8]) -> u32 {
-    let mut sum = u32::MAX;
-    for byte in bytes {
-        sum ^= u32::from(*byte);
-        for _ in 0..8 {
-            sum = (sum >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(sum & 1));
-        }
-    }
-    !sum
 }
 
 /// Between the first `at` bytes and the rest.
@@ -130,11 +110,6 @@ mod tests {
             expected.insert(at, b'-');
             assert_eq!(pieces.concat(), expected);
         }
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_png() {
-        assert_eq!(crc32(b"IEND"), 0xae42_6082);
     }
 
     #[test]

@@ -143,8 +143,10 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
         }
         OutputFormat::Gif => canvases(pipeline, codec::gif::AnimationEncoder::new(fast))
             .map(codec::gif::AnimationEncoder::into_bytes),
-        OutputFormat::Apng => canvases(pipeline, codec::png::AnimationEncoder::new(fast))
-            .map(codec::png::AnimationEncoder::into_bytes),
+        OutputFormat::Apng => {
+            let encoder = codec::png::AnimationEncoder::new(fast, pipeline.control);
+            canvases(pipeline, encoder).map(codec::png::AnimationEncoder::into_bytes)
+        }
         OutputFormat::Jxl => {
             let mut encoder = codec::jxl::Encoder::new(output.quality, fast);
             pipeline.still(&mut encoder)?;

@@ -23,6 +23,7 @@ mod frames;
 pub(crate) use animation::AnimationEncoder;
 pub(crate) use colours::colours;
 pub(crate) use compose::decode_animation;
+pub(crate) use container::HEADER_END;
 pub(crate) use encode::Encoder;
 
 /// Beyond one row and its predecessor: palettes and the decoder's own buffers.
@@ -47,6 +48,18 @@ pub(crate) fn clean<'a>(source: &'a [u8], facts: &Facts) -> Result<Vec<Cow<'a, [
 /// The EXIF structure, if there is one.
 pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     container::exif(source)
+}
+
+/// That structure as a chunk.
+pub(crate) fn exif_chunk(tiff: &[u8]) -> Result<Vec<u8>> {
+    let mut chunk = Vec::new();
+    container::push_chunk(&mut chunk, b"eXIf", &[tiff])?;
+    Ok(chunk)
+}
+
+/// The chunks before the pixels that say which colours they mean, each whole.
+pub(crate) fn colour_chunks(source: &[u8]) -> Vec<&[u8]> {
+    container::colour_chunks(source)
 }
 
 /// The embedded ICC profile, if there is one.

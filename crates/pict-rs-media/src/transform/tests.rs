@@ -468,3 +468,27 @@ fn a_profile_stays_with_a_turned_png() {
     assert_eq!(decoded(&bytes), upright);
     assert_eq!(bytes[33..49], *chunk);
 }
+
+#[test]
+fn a_turned_png_says_of_its_colours_what_it_said_before() {
+    let picture = picture(6, 4, Layout::Rgb8);
+    let mut encoder = codec::png::Encoder::new(true).without_colours();
+    picture.push(&mut encoder).expect("encodes");
+    let plain = encoder.into_bytes();
+    let turned = codec::png::exif_chunk(&codec::exif::tiff(6)).expect("is short");
+    let gamma = b"\0\0\0\x04gAMA\0\x01\x86\xa0\x31\xe8\x96\x5f";
+    let names = |said: &[u8]| {
+        let (start, rest) = plain.split_at(codec::png::HEADER_END);
+        let file = [start, said, &turned, rest].concat();
+        let facts = inspect(&file).expect("is a picture");
+        let bytes = clean(&file, &facts, &Control::new())
+            .expect("cleans")
+            .pieces
+            .concat();
+        let has = |name: &[u8; 4]| bytes.windows(4).filter(|found| found == name).count();
+        (has(b"gAMA"), has(b"sRGB"), has(b"eXIf"))
+    };
+    assert_eq!(names(gamma), (1, 0, 0));
+    assert_eq!(names(b"\0\0\0\x01sRGB\0\xae\xce\x1c\xe9"), (0, 1, 0));
+    assert_eq!(names(b""), (0, 1, 0));
+}

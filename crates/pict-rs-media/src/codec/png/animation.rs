@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use png::{BitDepth, ColorType};
 
-use super::container::{Chunks, SIGNATURE};
+use super::container::{Chunks, SIGNATURE, push_chunk};
 use super::{compose, encode};
 use crate::codec::difference::Difference;
 use crate::rows::{AnimationShape, Canvas, CanvasSink};
@@ -20,17 +20,19 @@ use crate::{Control, Error, Result};
 use palette::Palette;
 
 /// Receives canvases.
-pub(crate) struct AnimationEncoder {
+pub(crate) struct AnimationEncoder<'a> {
     fast: bool,
+    control: &'a Control,
     file: Option<File>,
     bytes: Vec<u8>,
 }
 
-impl AnimationEncoder {
-    /// `fast` trades bytes for time.
-    pub(crate) fn new(fast: bool) -> Self {
+impl<'a> AnimationEncoder<'a> {
+    /// `fast` trades bytes for time. A file that is begun anew looks at `control`.
+    pub(crate) fn new(fast: bool, control: &'a Control) -> Self {
         Self {
             fast,
+            control,
             file: None,
             bytes: Vec::new(),
         }
@@ -42,7 +44,7 @@ impl AnimationEncoder {
     }
 }
 
-impl CanvasSink for AnimationEncoder {
+impl CanvasSink for AnimationEncoder<'_> {
     fn begin(&mut self, shape: AnimationShape) -> Result<()> {
         self.file = Some(File::new(shape, self.fast, Some(Palette::new())));
         Ok(())
@@ -54,7 +56,8 @@ impl CanvasSink for AnimationEncoder {
             return Err(misused());
         }
         if !file.add(&canvas)? {
-            let whole = self.file.take().ok_or_else(misused)?.without_palette()?;
+            let file = self.file.take().ok_or_else(misused)?;
+            let whole = file.without_palette(self.control)?;
             let whole = self.file.insert(whole);
             if !whole.add(&canvas)? {
                 return Err(misused());
@@ -66,7 +69,7 @@ impl CanvasSink for AnimationEncoder {
     fn end(&mut self) -> Result<()> {
         let mut file = self.file.take().ok_or_else(misused)?;
         if !file.write_first()? {
-            file = file.without_palette()?;
+            file = file.without_palette(self.control)?;
             file.write_first()?;
         }
         self.bytes = file.finish()?;
@@ -111,7 +114,7 @@ impl File {
     }
 
     /// The same animation so far in whole colours.
-    fn without_palette(self) -> Result<Self> {
+    fn without_palette(self, control: &Control) -> Result<Self> {
         let (shape, fast) = (self.shape, self.fast);
         let mut whole = Self::new(shape, fast, None);
         if self.frames == 0 {
@@ -121,7 +124,7 @@ impl File {
         }
         let bytes = self.finish()?;
         let facts = super::inspect(&bytes)?;
-        compose::decode_animation(&bytes, &facts, &Control::new(), &mut Again(&mut whole))?;
+        compose::decode_animation(&bytes, &facts, control, &mut Again(&mut whole))?;
         Ok(whole)
     }
 
@@ -359,19 +362,6 @@ fn compress(frame: &Area, colour: ColorType, samples: &[u8], fast: bool) -> Resu
         }
     }
     Ok(data)
-}
-
-fn push_chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[&[u8]]) -> Result<()> {
-    let length: usize = data.iter().map(|data| data.len()).sum();
-    let length = i32::try_from(length)
-        .map_err(|_| Error::Unsupported("PNG chunks have at most 2 GiB".into()))?;
-    file.extend(length.to_be_bytes());
-    let start = file.len();
-    file.extend(kind);
-    data.iter().for_each(|data| file.extend_from_slice(data));
-    let sum = crc32fast::hash(&file[start..]);
-    file.extend(sum.to_be_bytes());
-    Ok(())
 }
 
 fn misused() -> Error {

@@ -9,6 +9,8 @@ use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
 
 pub(super) const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
+/// Where `IHDR` ends, which always comes first and always has this length.
+pub(crate) const HEADER_END: usize = 33;
 /// The largest value of a length or a size.
 const MAX: u32 = i32::MAX as u32;
 /// Profiles beyond this are not colour profiles.
@@ -133,6 +135,20 @@ pub(super) fn before_data(source: &[u8]) -> Result<Vec<&[u8]>> {
     Ok(before)
 }
 
+/// The chunks before the data that say which colours are meant, whatever kind of pixels they are
+/// put before.
+pub(super) fn colour_chunks(source: &[u8]) -> Vec<&[u8]> {
+    let Ok(chunks) = Chunks::new(source) else {
+        return Vec::new();
+    };
+    chunks
+        .map_while(Result::ok)
+        .take_while(|chunk| &chunk.kind != b"IDAT")
+        .filter(|chunk| MEANING.contains(&&chunk.kind) && &chunk.kind != b"sBIT")
+        .map(|chunk| &source[chunk.range])
+        .collect()
+}
+
 fn keep(source: &[u8], wanted: impl Fn(&[u8; 4]) -> bool) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..SIGNATURE.len());
@@ -145,8 +161,8 @@ fn keep(source: &[u8], wanted: impl Fn(&[u8; 4]) -> bool) -> Result<Vec<Cow<'_, 
     Ok(pieces.finish())
 }
 
-/// The inflated ICC profile. `gAMA` and `cHRM` are not turned into one: pictures with those
-/// but without a profile are treated as sRGB, which is what almost all of them are.
+/// The inflated ICC profile. What other chunks say of the colours is told by
+/// [`colours`](super::colours()).
 pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
     let chunk = Chunks::new(source)
         .ok()?
@@ -312,6 +328,20 @@ impl<'a> Iterator for Chunks<'a> {
         self.done = &chunk.kind == b"IEND";
         Some(Ok(chunk))
     }
+}
+
+/// Appends a chunk of these pieces of data.
+pub(super) fn push_chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[&[u8]]) -> Result<()> {
+    let length: usize = data.iter().map(|data| data.len()).sum();
+    let length = i32::try_from(length)
+        .map_err(|_| Error::Unsupported("PNG chunks have at most 2 GiB".into()))?;
+    file.extend(length.to_be_bytes());
+    let start = file.len();
+    file.extend(kind);
+    data.iter().for_each(|data| file.extend_from_slice(data));
+    let sum = crc32fast::hash(&file[start..]);
+    file.extend(sum.to_be_bytes());
+    Ok(())
 }
 
 pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {

@@ -12,9 +12,11 @@ use crate::{Error, Result};
 /// Bytes of one `IDAT` chunk.
 const CHUNK: usize = 64 << 10;
 
-/// Receives rows of any layout but `Cmyk8`, sRGB.
+/// Receives rows of any layout but `Cmyk8`, sRGB unless told otherwise.
 pub(crate) struct Encoder {
     fast: bool,
+    /// Whether the file says that its colours are sRGB.
+    says_srgb: bool,
     bytes: Output,
     writer: Option<StreamWriter<'static, Output>>,
     /// One row of 16-bit samples in the file's byte order.
@@ -26,10 +28,17 @@ impl Encoder {
     pub(crate) fn new(fast: bool) -> Self {
         Self {
             fast,
+            says_srgb: true,
             bytes: Output::default(),
             writer: None,
             swapped: Vec::new(),
         }
+    }
+
+    /// Says nothing of colours, for a file that gets other chunks that do.
+    pub(crate) fn without_colours(mut self) -> Self {
+        self.says_srgb = false;
+        self
     }
 
     /// The file; valid after `end`.
@@ -51,7 +60,9 @@ impl RowSink for Encoder {
         let mut encoder = png::Encoder::new(self.bytes.clone(), shape.width, shape.height);
         encoder.set_color(colour);
         encoder.set_depth(depth);
-        encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
+        if self.says_srgb {
+            encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
+        }
         configure(&mut encoder, self.fast);
         let writer = encoder.write_header().map_err(internal)?;
         self.writer = Some(

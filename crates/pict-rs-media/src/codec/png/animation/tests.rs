@@ -36,7 +36,8 @@ const WIDTH: u32 = 50;
 const HEIGHT: u32 = 30;
 
 fn encode(film: &[(Vec<u8>, u32)], has_alpha: bool, loop_count: u32) -> Vec<u8> {
-    let mut encoder = AnimationEncoder::new(false);
+    let control = Control::new();
+    let mut encoder = AnimationEncoder::new(false, &control);
     let shape = AnimationShape {
         width: WIDTH,
         height: HEIGHT,
@@ -97,6 +98,32 @@ fn what_is_written_shows_what_was_given() {
         let duration = film.iter().map(|(_, delay)| u64::from(*delay)).sum();
         assert_eq!(facts.duration_ms, Some(duration));
     }
+}
+
+#[test]
+fn a_file_that_is_begun_anew_notices_a_cancellation() {
+    let control = Control::new();
+    let mut encoder = AnimationEncoder::new(false, &control);
+    let shape = AnimationShape {
+        width: WIDTH,
+        height: HEIGHT,
+        loop_count: 0,
+        has_alpha: false,
+    };
+    encoder.begin(shape).expect("begins");
+    let mut add = |pixel: fn(u32, u32) -> [u8; 4]| {
+        let rgba = canvas(pixel);
+        let canvas = Canvas {
+            rgba: &rgba,
+            delay_ms: 50,
+        };
+        encoder.canvas(canvas).map(drop)
+    };
+    add(|_, _| [1, 2, 3, 255]).expect("is added");
+    add(|_, _| [3, 2, 1, 255]).expect("is added");
+    control.cancel();
+    let outgrown = add(|x, y| [x as u8, y as u8, 0, 255]);
+    assert!(matches!(outgrown, Err(Error::Cancelled)), "{outgrown:?}");
 }
 
 #[test]
