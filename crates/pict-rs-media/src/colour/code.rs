@@ -61,6 +61,15 @@ impl Code {
         Some(code.into())
     }
 
+    /// Whether it names both primaries and a transfer, and both are known.
+    pub(crate) fn says_all(self) -> bool {
+        const UNSPECIFIED: u8 = 2;
+        self.primaries != UNSPECIFIED
+            && self.transfer != UNSPECIFIED
+            && self.to_srgb().is_some()
+            && (self.hdr().is_some() || self.profile().is_some())
+    }
+
     pub(super) fn hdr(self) -> Option<Transfer> {
         match self.transfer {
             16 => Some(Transfer::Pq),

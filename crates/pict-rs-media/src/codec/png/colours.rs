@@ -15,16 +15,18 @@ const PQ_PROFILE: &[u8] = b"ITUR_2100_PQ_FULL\0";
 /// What the file says.
 pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
     let said = Said::read(source);
-    if let Some(code) = said.code {
-        return Colours::Code(code.with_peak(said.peak));
+    let code = said.code.map(|code| code.with_peak(said.peak));
+    if let Some(code) = code.filter(|code| code.says_all()) {
+        return Colours::Code(code);
     }
     if said.has_profile
         && let Some(profile) = icc(source)
     {
         return Colours::Profile(Cow::Owned(profile));
     }
-    match (said.is_srgb, said.gamma, said.points) {
-        (false, Some(gamma), Some(points)) => Colours::Measured(Measured { points, gamma }),
+    match (said.is_srgb, said.gamma, said.points, code) {
+        (false, Some(gamma), Some(points), _) => Colours::Measured(Measured { points, gamma }),
+        (false, _, _, Some(code)) => Colours::Code(code),
         _ => Colours::Srgb,
     }
 }
@@ -53,9 +55,15 @@ impl Said {
                 // Colours of other matrices than RGB's are not PNG's; samples of narrow range
                 // are so rare that their primaries and curve must do.
                 (b"cICP", &[primaries, transfer, 0, _]) => {
-                    said.code = Some((primaries, transfer).into());
+                    let code = Code::from((primaries, transfer));
+                    // A profile that stands for PQ may have come first.
+                    if said.code.is_none() || code.says_all() {
+                        said.code = Some(code);
+                    }
                 }
-                (b"iCCP", data) if data.starts_with(PQ_PROFILE) && said.code.is_none() => {
+                (b"iCCP", data)
+                    if data.starts_with(PQ_PROFILE) && !said.code.is_some_and(Code::says_all) =>
+                {
                     said.code = Some((9, 16).into());
                 }
                 (b"iCCP", _) => said.has_profile = true,
@@ -145,6 +153,51 @@ mod tests {
         assert_eq!(colours(&file(&all[..1])), Colours::Srgb);
         assert_eq!(colours(&file(&[])), Colours::Srgb);
         assert_eq!(colours(b"no PNG"), Colours::Srgb);
+    }
+
+    #[test]
+    fn code_points_that_say_nothing_leave_it_to_other_chunks() {
+        let profile = moxcms::ColorProfile::new_display_p3();
+        let profile = profile.encode().expect("encodes");
+        let mut picture = Vec::new();
+        let mut info = png::Info::with_size(1, 1);
+        info.icc_profile = Some(Cow::Borrowed(&profile));
+        let encoder = png::Encoder::with_info(&mut picture, info).expect("is valid");
+        let mut writer = encoder.write_header().expect("writes");
+        writer.write_image_data(&[0]).expect("writes");
+        writer.finish().expect("writes");
+        let start = picture
+            .windows(4)
+            .position(|w| w == b"iCCP")
+            .expect("has it");
+        let length = picture[start - 4..start].try_into().expect("four bytes");
+        let data = &picture[start + 4..][..u32::from_be_bytes(length) as usize];
+        let (gamma, points) = (words(&[45455]), words(&POINTS));
+        for code in [[2, 2, 0, 1], [99, 13, 0, 1], [12, 99, 0, 1], [2, 16, 0, 1]] {
+            let mut with_profile = SIGNATURE.to_vec();
+            container_chunk(&mut with_profile, b"cICP", &code);
+            container_chunk(&mut with_profile, b"iCCP", data);
+            container_chunk(&mut with_profile, b"IDAT", b"");
+            container_chunk(&mut with_profile, b"IEND", b"");
+            assert_eq!(
+                colours(&with_profile),
+                Colours::Profile(Cow::Borrowed(&profile)),
+                "{code:?}"
+            );
+            let measured: [(&[u8; 4], &[u8]); 3] =
+                [(b"cICP", &code), (b"gAMA", &gamma), (b"cHRM", &points)];
+            let measured_file = file(&measured);
+            let found = colours(&measured_file);
+            assert!(matches!(found, Colours::Measured(_)), "{code:?}: {found:?}");
+            // Better than nothing.
+            let vague = file(&measured[..1]);
+            let found = colours(&vague);
+            assert_eq!(found, Colours::Code((code[0], code[1]).into()));
+        }
+    }
+
+    fn container_chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+        crate::codec::png::container::push_chunk(file, kind, &[data]).expect("is short");
     }
 
     #[test]
