@@ -14,6 +14,9 @@ use super::{corrupt, is_hdr};
 use crate::codec::panics::guard;
 use crate::{ColourModel, Control, Error, Format, Result};
 
+/// Channels beside the colours: alpha, black ink, depth and the like.
+const MAX_EXTRA_CHANNELS: usize = 4;
+
 /// What is known before the first frame.
 #[derive(Clone)]
 pub(super) struct Header {
@@ -36,6 +39,14 @@ impl Header {
         else {
             return Err(Error::Internal("JPEG XL headers without facts".into()));
         };
+        // What each of them needs is not known, and nothing is made of those beyond alpha and black.
+        let extra = info.extra_channels.len();
+        if extra > MAX_EXTRA_CHANNELS {
+            return Err(Error::Unsupported(format!(
+                "a JPEG XL with {extra} extra channels cannot be read, the limit is \
+                 {MAX_EXTRA_CHANNELS}"
+            )));
+        }
         let side = |side: usize| u32::try_from(side).map_err(|_| corrupt("it is too large"));
         let has = |kind| {
             info.extra_channels
@@ -151,7 +162,7 @@ fn next(
         let buffers = buffer.as_mut().map(std::slice::from_mut);
         decoder
             .process(input, buffers, Some(&mut Runner { watch }))
-            .map_err(corrupt)
+            .map_err(failed)
     });
     // The decoder hands on why it was stopped as an error of its input.
     watch.control.check()?;
@@ -163,6 +174,18 @@ fn next(
     match event? {
         Event::NeedMoreInput { .. } => Err(corrupt("it ends too early")),
         event => Ok(event),
+    }
+}
+
+fn failed(error: jxl::error::Error) -> Error {
+    match error {
+        // The format has levels, and a file may ask for more than its own.
+        jxl::error::Error::LevelLimitExceeded {
+            limit, val, max, ..
+        } => Error::Unsupported(format!(
+            "a JPEG XL with {val} {limit} cannot be read, the limit is {max}"
+        )),
+        other => corrupt(other),
     }
 }
 

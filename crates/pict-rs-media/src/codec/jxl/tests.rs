@@ -343,3 +343,62 @@ fn files_of_others_are_what_they_say() {
     let shape = decoded(file).expect("decodes").shape;
     assert_eq!(shape.layout, Layout::Rgb16);
 }
+
+/// Headers of a picture of 8 by 8 pixels with so many extra channels, and nothing after them.
+fn headers(extra_channels: u64) -> Vec<u8> {
+    let mut bits = Vec::new();
+    let mut push = |value: u64, count: u32| bits.extend((0..count).map(|n| value >> n & 1 == 1));
+    push(0x0aff, 16);
+    // Small, one times eight high, as wide as high.
+    push(1, 1);
+    push(0, 5);
+    push(1, 3);
+    // Not all as usual, nothing of turns and animations, eight bits, which are enough inside.
+    push(0, 1);
+    push(0, 1);
+    push(0, 1);
+    push(0, 2);
+    push(1, 1);
+    // The number as an offset from two, each as usual, which is alpha.
+    push(2, 2);
+    push(extra_channels - 2, 4);
+    (0..extra_channels).for_each(|_| push(1, 1));
+    // The format's own colours, tagged as sRGB; no extensions; transforms as usual.
+    push(1, 1);
+    push(1, 1);
+    push(0, 2);
+    push(1, 1);
+    let mut file: Vec<u8> = bits
+        .chunks(8)
+        .map(|byte| {
+            byte.iter()
+                .rev()
+                .fold(0, |sum, bit| sum << 1 | u8::from(*bit))
+        })
+        .collect();
+    file.extend([0; 64]);
+    file
+}
+
+#[test]
+fn many_extra_channels_are_refused_by_number() {
+    assert!(inspect(&headers(4)).expect("is allowed").has_alpha);
+    // In a container that asks for more than the usual level.
+    let many = headers(5);
+    let boxes = [
+        container::SIGNATURE,
+        b"\0\0\0\x14ftypjxl \0\0\0\0jxl ",
+        b"\0\0\0\x09jxll\x0a",
+        b"\0\0\0\0jxlc",
+        &many,
+    ];
+    for file in [boxes.concat(), many.clone()] {
+        let error = inspect(&file).expect_err("is too many");
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+        let told = error.to_string();
+        assert!(
+            told.contains("5 extra channels") && told.contains("limit is 4"),
+            "{told}"
+        );
+    }
+}
