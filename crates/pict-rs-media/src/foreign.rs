@@ -1,6 +1,8 @@
 //! Formats that another program has to convert before the engine can take them in. Only their
 //! first bytes are looked at.
 
+use crate::codec::exif;
+
 /// What a file is that the engine recognises and cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Foreign {
@@ -68,43 +70,16 @@ fn raw(source: &[u8]) -> Option<Foreign> {
     const MAKE: u16 = 0x010f;
     const SUB_DIRECTORIES: u16 = 0x014a;
     const DNG_VERSION: u16 = 0xc612;
-    let is_little = match source.get(..4)? {
-        b"II*\0" => true,
-        b"MM\0*" => false,
-        _ => return None,
-    };
-    if source.get(8..10) == Some(b"CR") {
+    if matches!(source.get(..4)?, b"II*\0" | b"MM\0*") && source.get(8..10) == Some(b"CR") {
         return Some(Foreign::Cr2);
     }
-    let u16_at = |at: usize| {
-        let bytes = source.get(at..at.checked_add(2)?)?.try_into().ok()?;
-        Some(if is_little {
-            u16::from_le_bytes(bytes)
-        } else {
-            u16::from_be_bytes(bytes)
-        })
-    };
-    let u32_at = |at: usize| {
-        let bytes = source.get(at..at.checked_add(4)?)?.try_into().ok()?;
-        let number = if is_little {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        };
-        usize::try_from(number).ok()
-    };
-    let directory = u32_at(4)?;
-    let (mut make, mut has_more) = (None, false);
-    for index in 0..usize::from(u16_at(directory)?).min(512) {
-        let entry = directory.checked_add(2 + index * 12)?;
-        match u16_at(entry)? {
-            DNG_VERSION => return Some(Foreign::Dng),
-            MAKE => make = source.get(u32_at(entry + 8)?..),
-            SUB_DIRECTORIES => has_more = true,
-            _ => {}
-        }
+    if exif::has(source, DNG_VERSION) {
+        return Some(Foreign::Dng);
     }
-    let make = make.filter(|_| has_more)?;
+    if !exif::has(source, SUB_DIRECTORIES) {
+        return None;
+    }
+    let make = exif::text(source, MAKE)?;
     if make.starts_with(b"NIKON") {
         Some(Foreign::Nef)
     } else if make.starts_with(b"SONY") {
@@ -123,7 +98,8 @@ mod tests {
         file.extend((entries.len() as u16).to_le_bytes());
         for (tag, value) in entries {
             file.extend(tag.to_le_bytes());
-            file.extend([1, 0, 1, 0, 0, 0]);
+            // A text, whose end is the file's.
+            file.extend([2, 0, 18, 0, 0, 0]);
             file.extend(value.to_le_bytes());
         }
         file.extend(tail);

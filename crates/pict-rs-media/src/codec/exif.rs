@@ -1,6 +1,6 @@
 //! What the engine reads of EXIF: how the picture must be turned, and who made it.
 //!
-//! Reads a TIFF structure as JPEG, PNG and WebP embed it. It looks at the first directory
+//! Reads a TIFF structure as JPEG, PNG and WebP embed it, and as TIFF files are. It looks at the first directory
 //! only, and never fails: damaged EXIF means a normal orientation, as in browsers.
 
 use crate::Orientation;
@@ -10,8 +10,10 @@ const ORIENTATION: u16 = 0x0112;
 const BYTE: u16 = 1;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
+/// Of BigTIFF.
+const LONG8: u16 = 16;
 
-/// The orientation named in a TIFF structure (`II*\0…` or `MM\0*…`). A leading `Exif\0\0`, which
+/// The orientation named in a TIFF structure (`II*\0…`, or `MM\0*…`, or BigTIFF's). A leading `Exif\0\0`, which
 /// some programs wrongly write into PNG and WebP, is skipped.
 pub(crate) fn orientation(tiff: &[u8]) -> Orientation {
     let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
@@ -21,8 +23,7 @@ pub(crate) fn orientation(tiff: &[u8]) -> Orientation {
 fn find(tiff: &[u8]) -> Option<u16> {
     let reader = Reader::new(tiff)?;
     let entry = reader.entry(ORIENTATION)?;
-    (reader.u16(entry + 2)? == SHORT && reader.u32(entry + 4)? == 1)
-        .then(|| reader.u16(entry + 8))?
+    (entry.kind == SHORT && entry.count == 1).then(|| reader.u16(entry.value))?
 }
 
 /// The first value of a tag in the first directory, when it is a small or a large whole number
@@ -30,12 +31,25 @@ fn find(tiff: &[u8]) -> Option<u16> {
 pub(crate) fn number(tiff: &[u8], tag: u16) -> Option<u32> {
     let reader = Reader::new(tiff)?;
     let entry = reader.entry(tag)?;
-    match (reader.u16(entry + 2)?, reader.u32(entry + 4)?) {
-        (BYTE, 1..=4) => reader.bytes.get(entry + 8).copied().map(u32::from),
-        (SHORT, 1..=2) => reader.u16(entry + 8).map(u32::from),
-        (LONG, 1) => reader.u32(entry + 8),
+    let room = reader.room() as u64;
+    let fits = |size: u64| entry.count > 0 && entry.count.saturating_mul(size) <= room;
+    match entry.kind {
+        BYTE if fits(1) => reader.bytes.get(entry.value).copied().map(u32::from),
+        SHORT if fits(2) => reader.u16(entry.value).map(u32::from),
+        LONG if fits(4) => reader.u32(entry.value),
+        LONG8 if fits(8) => u32::try_from(reader.u64(entry.value)?).ok(),
         _ => None,
     }
+}
+
+/// Whether the first directory has such a tag.
+pub(crate) fn has(tiff: &[u8], tag: u16) -> bool {
+    Reader::new(tiff).is_some_and(|reader| reader.entry(tag).is_some())
+}
+
+/// The text of a tag in the first directory.
+pub(crate) fn text(tiff: &[u8], tag: u16) -> Option<&[u8]> {
+    Reader::new(tiff)?.text(tag)
 }
 
 /// EXIF 2.32, table 4.
@@ -90,46 +104,92 @@ impl Credits<'_> {
     }
 }
 
+/// Of TIFF, or of BigTIFF, whose numbers have eight bytes where TIFF's have four.
 struct Reader<'a> {
     bytes: &'a [u8],
     big_endian: bool,
+    is_big: bool,
+}
+
+struct Entry {
+    kind: u16,
+    count: u64,
+    /// Where its value stands, or where it is said where that stands.
+    value: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8]) -> Option<Self> {
-        let big_endian = match bytes.get(..4)? {
-            b"II*\0" => false,
-            b"MM\0*" => true,
+        let (big_endian, is_big) = match bytes.get(..4)? {
+            b"II*\0" => (false, false),
+            b"MM\0*" => (true, false),
+            b"II+\0" => (false, true),
+            b"MM\0+" => (true, true),
             _ => return None,
         };
-        Some(Self { bytes, big_endian })
+        Some(Self {
+            bytes,
+            big_endian,
+            is_big,
+        })
     }
 
-    /// Where the first directory has an entry for `tag`.
-    fn entry(&self, tag: u16) -> Option<usize> {
-        let directory = self.u32(4)? as usize;
-        let entries = usize::from(self.u16(directory)?);
+    /// Bytes of a value that stands in the directory, and of the number of a place.
+    fn room(&self) -> usize {
+        if self.is_big { 8 } else { 4 }
+    }
+
+    /// What the first directory has for `tag`.
+    fn entry(&self, tag: u16) -> Option<Entry> {
+        let room = self.room();
+        let directory = self.place(if self.is_big { 8 } else { 4 })?;
+        let (entries, first) = if self.is_big {
+            (self.u64(directory)?, 8)
+        } else {
+            (self.u16(directory)?.into(), 2)
+        };
+        let size = 4 + 2 * room;
         // Not sorted in every file, although they should be.
-        (0..entries)
-            .map_while(|n| directory.checked_add(2 + n * 12))
-            .find(|at| self.u16(*at) == Some(tag))
+        let at = (0..usize::try_from(entries).ok()?)
+            .map_while(|n| {
+                let at = directory.checked_add(n.checked_mul(size)?.checked_add(first)?)?;
+                Some((at, self.u16(at)?))
+            })
+            .find_map(|(at, found)| (found == tag).then_some(at))?;
+        Some(Entry {
+            kind: self.u16(at + 2)?,
+            count: if self.is_big {
+                self.u64(at + 4)?
+            } else {
+                self.u32(at + 4)?.into()
+            },
+            value: at + 4 + room,
+        })
     }
 
     /// A text of some length, without zeros at its end.
     fn text(&self, tag: u16) -> Option<&'a [u8]> {
         let entry = self.entry(tag)?;
-        let length = self.u32(entry + 4)? as usize;
-        if self.u16(entry + 2)? != ASCII || length > MAX_CREDIT {
+        let length = usize::try_from(entry.count).ok()?;
+        if entry.kind != ASCII || length > MAX_CREDIT {
             return None;
         }
-        let start = if length <= 4 {
-            entry + 8
+        let start = if length <= self.room() {
+            entry.value
         } else {
-            self.u32(entry + 8)? as usize
+            self.place(entry.value)?
         };
         let text = self.bytes.get(start..start.checked_add(length)?)?;
         let end = text.iter().rposition(|byte| !matches!(byte, 0 | b' '))?;
         Some(&text[..=end])
+    }
+
+    /// A place in the file, of which it is said here where it is.
+    fn place(&self, at: usize) -> Option<usize> {
+        if self.is_big {
+            return usize::try_from(self.u64(at)?).ok();
+        }
+        usize::try_from(self.u32(at)?).ok()
     }
 
     fn u16(&self, at: usize) -> Option<u16> {
@@ -147,6 +207,15 @@ impl<'a> Reader<'a> {
             u32::from_be_bytes(bytes)
         } else {
             u32::from_le_bytes(bytes)
+        })
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        let bytes = *self.bytes.get(at..)?.first_chunk()?;
+        Some(if self.big_endian {
+            u64::from_be_bytes(bytes)
+        } else {
+            u64::from_le_bytes(bytes)
         })
     }
 }
@@ -174,6 +243,42 @@ mod tests {
         assert_eq!(orientation(little), Orientation::Rotate180);
         let prefixed = [b"Exif\0\0", little].concat();
         assert_eq!(orientation(&prefixed), Orientation::Rotate180);
+    }
+
+    #[test]
+    fn the_directory_of_big_files_is_read() {
+        let write =
+            |short: &dyn Fn(u16) -> [u8; 2], long: &dyn Fn(u64) -> [u8; 8], start: &[u8]| {
+                let mut file = [start, &short(8), &short(0), &long(16), &long(4)].concat();
+                let texts = 24 + 4 * 20 + 8;
+                for (tag, kind, count, value) in [
+                    (0x0103, SHORT, 1, [&short(7)[..], &[0; 6]].concat()),
+                    (ORIENTATION, SHORT, 1, [&short(6)[..], &[0; 6]].concat()),
+                    (ARTIST, ASCII, 13, long(texts).to_vec()),
+                    (0xc612, LONG8, 1, long(5).to_vec()),
+                ] {
+                    file.extend([&short(tag)[..], &short(kind), &long(count), &value].concat());
+                }
+                file.extend([&long(0)[..], b"Ada Lovelace\0"].concat());
+                file
+            };
+        let little = write(&u16::to_le_bytes, &u64::to_le_bytes, b"II+\0");
+        let big = write(&u16::to_be_bytes, &u64::to_be_bytes, b"MM\0+");
+        for file in [little, big] {
+            assert_eq!(orientation(&file), Orientation::Rotate90);
+            assert_eq!(number(&file, 0x0103), Some(7));
+            assert_eq!(number(&file, 0xc612), Some(5));
+            assert_eq!(text(&file, ARTIST), Some(&b"Ada Lovelace"[..]));
+            assert!(has(&file, ARTIST) && !has(&file, COPYRIGHT));
+            for end in 0..file.len() {
+                let _ = (orientation(&file[..end]), text(&file[..end], ARTIST));
+            }
+            for at in 8..24 {
+                let mut broken = file.clone();
+                broken[at] = 0xff;
+                orientation(&broken);
+            }
+        }
     }
 
     #[test]
