@@ -23,7 +23,7 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Heif => codec::heif::inspect(source),
         #[cfg(feature = "svg")]
         Detected::Svg => codec::svg::inspect(source),
-        Detected::Foreign(format) => codec::foreign::inspect(source, format),
+        Detected::Converted(format) => codec::converted::inspect(source, format),
         Detected::Avif => codec::avif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
@@ -62,7 +62,7 @@ enum Detected {
     Jxl,
     Video,
     Heif,
-    Foreign(Format),
+    Converted(Format),
     Avif,
     #[cfg(feature = "svg")]
     Svg,
@@ -102,8 +102,8 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if codec::video::is_mp4(source) || codec::video::is_webm(source) {
         return Some(Detected::Video);
     }
-    if let Some(format) = codec::foreign::detect(source) {
-        return Some(Detected::Foreign(format));
+    if let Some(format) = codec::converted::detect(source) {
+        return Some(Detected::Converted(format));
     }
     #[cfg(feature = "svg")]
     if codec::svg::is_one(source) {

@@ -109,7 +109,7 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
             (codec::avif::icc(source), codec::avif::cicp(source))
         }
         Format::Heif => (codec::heif::icc(source), codec::heif::cicp(source)),
-        Format::Tiff | Format::Ico => (codec::foreign::icc(source, facts.format), None),
+        Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format), None),
         _ => (None, None),
     };
     Conversion::of(&Colours::told(icc, code.map(Code::from)))
@@ -133,7 +133,7 @@ pub(crate) fn decode(
         #[cfg(feature = "svg")]
         Format::Svg => codec::svg::decode(source, facts, control, sink),
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
-            codec::foreign::decode(source, facts, control, sink)
+            codec::converted::decode(source, facts, control, sink)
         }
         Format::Avif => codec::avif::decode(source, facts, control, sink),
         _ => {

@@ -97,7 +97,11 @@ fn open<'a>(source: &'a [u8], format: Format, control: &'a Control) -> Result<De
         Format::Bmp => BmpDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         Format::Ico => IcoDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         Format::Qoi => QoiDecoder::new(source).map(|decoder| Box::new(decoder) as _),
-        other => return Err(Error::Internal(format!("{other} is not a foreign format"))),
+        other => {
+            return Err(Error::Internal(format!(
+                "{other} is not a converted format"
+            )));
+        }
     };
     opened.map_err(|error| failed(format, &error))
 }

@@ -17,6 +17,9 @@ const ENTRY: usize = 16;
 /// Bytes of a bitmap's header; those of a PNG are more.
 const SMALLEST: usize = 40;
 
+/// Bytes of a bitmap's header and palette, at most.
+const LONGEST_TABLES: u64 = 2048;
+
 /// More entries than any program writes.
 const MAX_ENTRIES: usize = 1024;
 
@@ -124,6 +127,11 @@ fn largest(source: &[u8]) -> Result<Picture<'_>> {
     let (width, height) = (number(4), number(8) / 2);
     let byte = |side: u32| u8::try_from(side).unwrap_or(0);
     let depth = data.get(14..16).unwrap_or(&[0; 2]);
+    // No more than there can be of it, so that the copy is in proportion to the picture.
+    let (columns, rows) = (u64::from(width), u64::from(height));
+    let most = rows.saturating_mul(columns * 4 + columns / 8 + 8);
+    let most = usize::try_from(most.saturating_add(LONGEST_TABLES)).unwrap_or(usize::MAX);
+    let data = &data[..data.len().min(most)];
     let length = u32::try_from(data.len())
         .map_err(|_| Error::corrupt(Format::Ico, "its picture is too large"))?;
     let mut file = vec![0, 0, 1, 0, 1, 0, byte(width), byte(height), 0, 0, 1, 0];
