@@ -22,7 +22,7 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
     let decoded = decoder(facts);
     // Canvases are put together whole again, twice.
     let animated = facts.is_animated() && output.format.keeps_animation();
-    let frames = if animated { result * 8 } else { 0 };
+    let frames = if animated { result * CANVASES } else { 0 };
     FIXED
         + decoded
         + stages(facts, &plan)
@@ -35,7 +35,13 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
 /// the source.
 pub fn clean_memory(facts: &Facts) -> u64 {
     if !is_turned(facts) {
-        return FIXED;
+        // Frames of a JPEG XL that are not shown themselves are decoded on the way to its end.
+        let scanned = if facts.format == Format::Jxl {
+            decoder(facts)
+        } else {
+            0
+        };
+        return FIXED + scanned;
     }
     let pixels = pixels(facts);
     let turned = decoder(facts) + turned(facts, pixels * sample_bytes(facts));
@@ -43,10 +49,11 @@ pub fn clean_memory(facts: &Facts) -> u64 {
         // Two bytes for each coefficient, where it was and where it goes. Turning pixels
         // instead, where that is not possible, needs less.
         Format::Jpeg => pixels * 4 * components(facts),
-        Format::Png => turned + pixels * pixel_bytes(facts),
+        Format::Png => turned + pixels * channels(facts) * sample_bytes(facts),
         Format::Webp if facts.lossless => turned + pixels * LOSSLESS_WEBP_ENCODER,
         Format::Webp => turned + pixels * WEBP_ENCODER,
-        _ => turned + pixels * ANIMATION_ENCODER,
+        Format::Apng => turned + pixels * (CANVASES + apng_encoder(facts)),
+        _ => turned + pixels * (CANVASES + animation_encoder(facts, facts.lossless)),
     };
     FIXED + work
 }
@@ -70,6 +77,10 @@ const WEBP_ENCODER: u64 = 4;
 /// transform, and the chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
+/// Bytes per pixel of a lossless WebP decoder: its pixels, those that it hands out, and tables
+/// of codes, five kilobytes for each block of 16 by 16 pixels.
+const LOSSLESS_WEBP_DECODER: u64 = 32;
+
 /// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
 const HEIF_DECODER: u64 = 8;
 
@@ -85,6 +96,14 @@ const JXL_ENCODER: u64 = 60;
 /// Bytes per pixel of an encoder of animations: the canvas, the one before, and the encoder's
 /// own copies of both.
 const ANIMATION_ENCODER: u64 = 24;
+
+/// Bytes per pixel of canvases that are put together whole again: one that is made, one that
+/// waits for its delay to be known.
+const CANVASES: u64 = 8;
+
+/// What an APNG encoder holds: the canvas, its box, that again while it may still outgrow the
+/// palette, samples, and what they are compressed to, twice.
+const APNG_ENCODER: u64 = 28;
 
 /// Bytes per pixel of an AVIF encoder: 21 for a photograph with libaom, 20 with rav1e, 24 with
 /// alpha.
@@ -110,6 +129,11 @@ fn components(facts: &Facts) -> u64 {
     }
 }
 
+/// As the samples leave the decoder at most: some give gray as RGB.
+fn channels(facts: &Facts) -> u64 {
+    components(facts).max(3)
+}
+
 fn sample_bytes(facts: &Facts) -> u64 {
     if facts.bits > 8 { 2 } else { 1 }
 }
@@ -126,12 +150,17 @@ fn decoder(facts: &Facts) -> u64 {
         // Two bytes for each coefficient, at most at full size in each component.
         Format::Jpeg if facts.buffered => pixels * 2 * components(facts) + row * 32,
         Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
-        // The pixels, and a second form of them inside the decoder (alpha or lossless).
+        Format::Webp if facts.lossless => pixels * LOSSLESS_WEBP_DECODER + row * 32,
+        // The pixels, and a second form of them inside the decoder (alpha).
         Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
         Format::Avif | Format::AvifAnimation => pixels * avif_bytes(facts),
-        // The samples as the library decodes them and as it hands them out, maybe floats.
-        Format::Tiff if facts.bits > 8 => pixels * 40,
-        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => pixels * 12 + row * 4,
+        // The samples, maybe floats, and three times that inside the library, which is told not
+        // to take more.
+        Format::Tiff if facts.bits > 8 => pixels * channels(facts) * 16 + (8 << 20) + row * 4,
+        // The file of one picture that an icon is made into besides.
+        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
+            pixels * (components(facts) * 4 + 5) + (8 << 20) + row * 4
+        }
         // Layers up to a limit, and what the document is made into.
         Format::Svg => (pixels + svg_layers(pixels)) * 4 + (64 << 20),
         // The canvas, the one before it, the frame on its own, and its indices. A frame of an
@@ -180,7 +209,7 @@ fn stages(facts: &Facts, plan: &Plan) -> u64 {
             }
         }
     }
-    (samples * components(facts) as f64) as u64
+    (samples * channels(facts) as f64) as u64
 }
 
 /// The held picture of a turn; `samples` per component.
@@ -188,21 +217,40 @@ fn turned(facts: &Facts, samples: u64) -> u64 {
     if facts.orientation == Orientation::Normal {
         0
     } else {
-        samples * components(facts)
+        samples * channels(facts)
     }
+}
+
+/// Bytes per pixel of an encoder of animations. The file so far grows with the frames, but only
+/// by what changes between them.
+fn animation_encoder(facts: &Facts, lossless: bool) -> u64 {
+    let working = if lossless {
+        LOSSLESS_WEBP_ENCODER + 4
+    } else {
+        ANIMATION_ENCODER
+    };
+    working + u64::from(facts.frames.min(64))
+}
+
+/// The same for APNG, whose frames may be whole colours that hardly compress.
+fn apng_encoder(facts: &Facts) -> u64 {
+    APNG_ENCODER + u64::from(facts.frames.min(64)) * 3
 }
 
 fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
     match output.format {
         OutputFormat::Jpeg => result * JPEG_ENCODER,
-        OutputFormat::Png => result * pixel_bytes(facts),
-        OutputFormat::Webp if !facts.is_animated() => result * WEBP_ENCODER,
+        OutputFormat::Png => result * channels(facts) * sample_bytes(facts),
+        OutputFormat::Apng => result * apng_encoder(facts),
+        OutputFormat::Webp if facts.is_animated() => {
+            result * animation_encoder(facts, output.lossless)
+        }
+        OutputFormat::Webp if output.lossless => result * LOSSLESS_WEBP_ENCODER,
+        OutputFormat::Webp => result * WEBP_ENCODER,
         OutputFormat::Jxl => result * JXL_ENCODER,
         OutputFormat::Avif if !facts.is_animated() => result * AVIF_ENCODER,
         OutputFormat::Avif => result * (AVIF_ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
-        // The file so far grows with the frames, but only by what changes between them.
-        _ if facts.is_animated() => result * (ANIMATION_ENCODER + u64::from(facts.frames.min(64))),
-        _ => result * ANIMATION_ENCODER,
+        OutputFormat::Gif => result * animation_encoder(facts, false),
     }
 }
 
@@ -296,6 +344,76 @@ mod tests {
             ..still
         };
         assert_eq!(clean_memory(&turned), FIXED);
+    }
+
+    #[test]
+    fn what_is_lossless_needs_more() {
+        let facts = photograph(1000, 1000);
+        let webp = |lossless| {
+            let output = Output {
+                format: OutputFormat::Webp,
+                quality: None,
+                lossless,
+                speed: Speed::Quality,
+            };
+            predicted_memory(&facts, &[], &output)
+        };
+        assert_eq!(webp(true) - webp(false), 28_000_000);
+        let still = Facts {
+            format: Format::Webp,
+            ..facts.clone()
+        };
+        let lossless = Facts {
+            lossless: true,
+            ..still.clone()
+        };
+        assert!(preview_memory(&still) < preview_memory(&lossless));
+        assert!(preview_memory(&lossless) > 32_000_000);
+        let animated = Facts {
+            format: Format::Gif,
+            frames: 20,
+            ..facts
+        };
+        assert!(thumbnail(&animated, OutputFormat::Gif) < thumbnail(&animated, OutputFormat::Apng));
+    }
+
+    #[test]
+    fn converted_formats_are_counted_up_to_what_their_decoder_may_take() {
+        let tiff = |bits, has_alpha| {
+            preview_memory(&Facts {
+                format: Format::Tiff,
+                bits,
+                has_alpha,
+                ..photograph(1000, 1000)
+            })
+        };
+        assert!(tiff(8, false) > 12_000_000);
+        assert!(tiff(8, true) > 16_000_000);
+        // Floats.
+        assert!(tiff(16, false) > 48_000_000);
+        assert!(tiff(16, true) > 64_000_000);
+    }
+
+    #[test]
+    fn gray_counts_as_the_colours_it_may_come_out_as() {
+        let gray = Facts {
+            format: Format::Png,
+            colour: ColourModel::Gray,
+            bits: 16,
+            orientation: Orientation::Rotate90,
+            ..photograph(1000, 1000)
+        };
+        assert!(clean_memory(&gray) > 12_000_000);
+    }
+
+    #[test]
+    fn cleaning_a_jpeg_xl_may_decode_what_it_hides() {
+        let facts = Facts {
+            format: Format::Jxl,
+            buffered: true,
+            ..photograph(1000, 1000)
+        };
+        assert!(clean_memory(&facts) >= preview_memory(&facts));
     }
 
     #[test]
