@@ -14,7 +14,6 @@ pub(crate) mod jxl;
 pub(crate) mod panics;
 pub(crate) mod pieces;
 pub(crate) mod png;
-#[cfg(feature = "svg")]
 pub(crate) mod svg;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -21,7 +21,6 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
         Detected::Jxl => codec::jxl::inspect(source),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source),
-        #[cfg(feature = "svg")]
         Detected::Svg => codec::svg::inspect(source),
         Detected::Converted(format) => codec::converted::inspect(source, format),
         Detected::Avif => codec::avif::inspect(source),
@@ -33,16 +32,10 @@ pub fn inspect(source: &[u8]) -> Result<Facts> {
 }
 
 /// Whether the file is an SVG, found out without parsing it. Drawing one is work that a server may
-/// not want to do for others. Always false in a build without the feature `svg`.
+/// not want to do for others. Always false in a build without the feature `svg`, which [`inspect()`]
+/// refuses by that name.
 pub fn is_svg(source: &[u8]) -> bool {
-    #[cfg(feature = "svg")]
-    let found = codec::svg::is_one(source);
-    #[cfg(not(feature = "svg"))]
-    let found = {
-        let _ = source;
-        false
-    };
-    found
+    cfg!(feature = "svg") && codec::svg::is_one(source)
 }
 
 /// The names of all formats that can be read, for messages.
@@ -64,7 +57,6 @@ enum Detected {
     Heif,
     Converted(Format),
     Avif,
-    #[cfg(feature = "svg")]
     Svg,
     /// Recognised so that the refusal can name it.
     Other(&'static str),
@@ -105,7 +97,6 @@ fn detect(source: &[u8]) -> Option<Detected> {
     if let Some(format) = codec::converted::detect(source) {
         return Some(Detected::Converted(format));
     }
-    #[cfg(feature = "svg")]
     if codec::svg::is_one(source) {
         return Some(Detected::Svg);
     }
@@ -117,6 +108,13 @@ fn detect(source: &[u8]) -> Option<Detected> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(not(feature = "svg"))]
+    #[test]
+    fn a_build_without_svg_says_what_is_missing() {
+        let message = inspect(b"<svg/>").expect_err("not readable").to_string();
+        assert!(message.contains("build with the feature svg"), "{message}");
+    }
 
     #[test]
     fn refusals_say_what_the_file_is() {

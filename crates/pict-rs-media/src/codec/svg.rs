@@ -4,141 +4,49 @@
 //! animations, text and embedded pictures are left out. Two gates stand before the work:
 //! [`document`] judges the XML (size, elements, nesting, what `use` multiplies) before it is made
 //! into shapes, [`cost`] judges the shapes (layers, filters, how many pixels are touched) before
-//! they are drawn.
+//! they are drawn. All that is behind the feature `svg`; only what one looks like, [`start`], is not.
 
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{ImageHrefResolver, Options, Tree, roxmltree};
-
-use crate::codec::panics::guard;
-use crate::rows::{Layout, Row, RowSink, Shape};
-use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
-
+#[cfg(feature = "svg")]
 mod cost;
+#[cfg(feature = "svg")]
 mod document;
-#[cfg(test)]
+#[cfg(feature = "svg")]
+mod draw;
+mod start;
+#[cfg(all(test, feature = "svg"))]
 mod tests;
 
-/// Facts from the root element, after the document was found to be harmless.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    let text = text(source)?;
-    guard(Format::Svg, || {
-        let document = document::parse(text)?;
-        let (width, height) = size(&document)?;
-        Ok(Facts {
-            format: Format::Svg,
-            stored_width: width,
-            stored_height: height,
-            orientation: Orientation::Normal,
-            frames: 1,
-            duration_ms: None,
-            has_alpha: true,
-            bits: 8,
-            colour: ColourModel::Rgb,
-            buffered: true,
-            lossless: true,
-        })
-    })
-}
+#[cfg(feature = "svg")]
+pub(crate) use draw::{decode, inspect};
+pub(crate) use start::is_one;
+#[cfg(not(feature = "svg"))]
+pub(crate) use without_drawing::{decode, inspect};
 
-/// Pushes the rows of the drawn picture, `Rgba8`.
-pub(crate) fn decode(
-    source: &[u8],
-    facts: &Facts,
-    control: &Control,
-    sink: &mut dyn RowSink,
-) -> Result<()> {
-    let (width, height) = (facts.stored_width, facts.stored_height);
-    let text = text(source)?;
-    let pixmap = guard(Format::Svg, || draw(text, width, height, control))?;
-    sink.begin(Shape {
-        width,
-        height,
-        layout: Layout::Rgba8,
-    })?;
-    let mut straight = Vec::with_capacity(width as usize * 4);
-    for row in pixmap.pixels().chunks_exact(width as usize) {
-        straight.clear();
-        for pixel in row {
-            let colour = pixel.demultiply();
-            straight.extend([colour.red(), colour.green(), colour.blue(), colour.alpha()]);
-        }
-        sink.row(Row::U8(&straight))?;
+/// Bytes of a file.
+const MAX_BYTES: usize = 4 << 20;
+
+#[cfg(not(feature = "svg"))]
+mod without_drawing {
+    use crate::{Control, Error, Facts, Result, rows::RowSink};
+
+    fn refused() -> Error {
+        Error::Unsupported(
+            "SVG files cannot be drawn by this build of the server, which was made without the \
+             feature svg; build with the feature svg"
+                .into(),
+        )
     }
-    sink.end()
-}
 
-fn draw(text: &str, width: u32, height: u32, control: &Control) -> Result<Pixmap> {
-    control.check()?;
-    let document = document::parse(text)?;
-    control.check()?;
-    let tree = Tree::from_xmltree(&document, &options()).map_err(corrupt)?;
-    drop(document);
-    control.check()?;
-    cost::check(&tree, width, height)?;
-    let mut pixmap = Pixmap::new(width, height)
-        .ok_or_else(|| Error::Internal("the picture does not fit into memory".into()))?;
-    resvg::render(&tree, Transform::identity(), &mut pixmap.as_mut());
-    control.check()?;
-    Ok(pixmap)
-}
-
-/// Nothing is loaded: the library would open files and decode pictures by default.
-fn options() -> Options<'static> {
-    Options {
-        resources_dir: None,
-        image_href_resolver: ImageHrefResolver {
-            resolve_data: Box::new(|_, _, _| None),
-            resolve_string: Box::new(|_, _| None),
-        },
-        ..Options::default()
+    pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
+        Err(refused())
     }
-}
 
-/// The size in pixels that the root element asks for. The library is shown an empty picture with
-/// the same root, so that both always agree.
-fn size(document: &roxmltree::Document<'_>) -> Result<(u32, u32)> {
-    let root = document.root_element();
-    let mut empty = String::from("<svg xmlns=\"http://www.w3.org/2000/svg\"");
-    let mut has_size = false;
-    for name in ["width", "height", "viewBox"] {
-        let Some(value) = root.attribute(name) else {
-            continue;
-        };
-        let allowed = |c: char| c.is_ascii_alphanumeric() || " .,+-%\t\r\n".contains(c);
-        if !value.chars().all(allowed) {
-            return Err(corrupt("its size is not valid"));
-        }
-        has_size |= !value.contains('%');
-        empty.push_str(&format!(" {name}=\"{value}\""));
+    pub(crate) fn decode(
+        _source: &[u8],
+        _facts: &Facts,
+        _control: &Control,
+        _sink: &mut dyn RowSink,
+    ) -> Result<()> {
+        Err(refused())
     }
-    empty.push_str("/>");
-    if !has_size {
-        return Err(corrupt("it has no size"));
-    }
-    let tree = Tree::from_str(&empty, &options()).map_err(corrupt)?;
-    let size = tree.size().to_int_size();
-    Ok((size.width(), size.height()))
-}
-
-fn text(source: &[u8]) -> Result<&str> {
-    let source = source
-        .strip_prefix(document::BYTE_ORDER_MARK)
-        .unwrap_or(source);
-    std::str::from_utf8(source).map_err(|_| corrupt("it is not UTF-8"))
-}
-
-/// Whether the root element of an XML file is `svg`. Looks at what stands before it only.
-pub(crate) fn is_one(source: &[u8]) -> bool {
-    document::begins_with_svg(source)
-}
-
-fn corrupt(reason: impl std::fmt::Display) -> Error {
-    Error::corrupt(Format::Svg, reason)
-}
-
-/// More work than any picture is worth.
-fn too_much(what: &str, found: u64, limit: u64) -> Error {
-    Error::Unsupported(format!(
-        "the SVG is too complex: {found} {what}, the limit is {limit}"
-    ))
 }

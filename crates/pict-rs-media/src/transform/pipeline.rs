@@ -130,7 +130,6 @@ pub(crate) fn decode(
         Format::Webp => codec::webp::decode(source, facts, control, sink),
         Format::Heif => codec::heif::decode(source, facts, control, sink),
         Format::Jxl if !facts.is_animated() => codec::jxl::decode(source, facts, control, sink),
-        #[cfg(feature = "svg")]
         Format::Svg => codec::svg::decode(source, facts, control, sink),
         Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
             codec::converted::decode(source, facts, control, sink)

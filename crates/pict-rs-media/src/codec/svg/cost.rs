@@ -8,7 +8,7 @@
 use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
 use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
 
-use super::too_much;
+use super::draw::too_much;
 use crate::{Result, memory::svg_layers};
 
 /// Pixels touched, which is some seconds at most.

@@ -7,13 +7,10 @@ use std::collections::HashMap;
 
 use resvg::usvg::roxmltree::{Document, Node, NodeId, ParsingOptions};
 
-use super::{corrupt, too_much};
+use super::MAX_BYTES;
+use super::draw::{corrupt, too_much};
 use crate::Result;
 
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Bytes of a file.
-const MAX_BYTES: u64 = 4 << 20;
 /// Elements, texts and comments as they stand in the file.
 const MAX_NODES: u32 = 200_000;
 /// Elements after every reference was followed.
@@ -32,7 +29,7 @@ const MAX_DEFINITIONS: u64 = 2_000;
 
 /// Parses and judges.
 pub(super) fn parse(text: &str) -> Result<Document<'_>> {
-    at_most("bytes", text.len() as u64, MAX_BYTES)?;
+    at_most("bytes", text.len() as u64, MAX_BYTES as u64)?;
     let options = ParsingOptions {
         // Many programs write one. Its entities are expanded, and the parser knows how far.
         allow_dtd: true,
@@ -293,40 +290,4 @@ impl HasTagName for Node<'_, '_> {
     fn has_tag_name_of(&self, name: &str) -> bool {
         self.is_element() && self.tag_name().name() == name
     }
-}
-
-/// Skips what may stand before the root element. HTML and other XML have another one.
-pub(super) fn begins_with_svg(source: &[u8]) -> bool {
-    let mut rest = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
-    rest = &rest[..rest.len().min(MAX_BYTES as usize)];
-    loop {
-        rest = rest.trim_ascii_start();
-        let end: &[u8] = if rest.starts_with(b"<?") {
-            b"?>"
-        } else if rest.starts_with(b"<!--") {
-            b"-->"
-        } else if rest.starts_with(b"<!DOCTYPE") {
-            // Not further than that, or many of these would be looked through again and again.
-            match memchr::memchr(b'>', rest) {
-                Some(end) if memchr::memchr(b'[', &rest[..end]).is_some() => b"]",
-                _ => b">",
-            }
-        } else {
-            break;
-        };
-        let Some(at) = memchr::memmem::find(rest, end) else {
-            return false;
-        };
-        rest = &rest[at + end.len()..];
-        if end == b"]" {
-            let Some(after) = rest.trim_ascii_start().strip_prefix(b">") else {
-                return false;
-            };
-            rest = after;
-        }
-    }
-    // Maybe with a prefix, which means that namespace then.
-    let name = rest.strip_prefix(b"<svg:").map(|_| b' ');
-    let name = name.or_else(|| rest.strip_prefix(b"<svg")?.first().copied());
-    name.is_some_and(|next| next.is_ascii_whitespace() || matches!(next, b'>' | b'/'))
 }
