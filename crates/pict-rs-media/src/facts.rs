@@ -67,8 +67,8 @@ pub struct Facts {
     pub stored_width: u32,
     /// Height as stored, before the orientation is applied.
     pub stored_height: u32,
-    /// How the stored pixels must be turned. Always normal for GIF, and for JPEG XL, whose
-    /// decoder turns them by itself.
+    /// How the stored pixels must be turned. Always normal for GIF, BMP, ICO with a bitmap, QOI and
+    /// SVG, which cannot say it, and for JPEG XL, whose decoder turns them by itself.
     pub orientation: Orientation,
     /// Number of frames, at least 1. Counted by walking the container.
     pub frames: u32,
@@ -80,8 +80,9 @@ pub struct Facts {
     pub bits: u8,
     /// The colour model of the stored samples.
     pub colour: ColourModel,
-    /// Whether the decoder must keep the whole picture to deliver its first row:
-    /// progressive JPEG, interlaced PNG, every WebP and JPEG XL.
+    /// Whether the decoder must keep the whole picture to deliver its first row: progressive JPEG,
+    /// interlaced PNG, HEIF that is no grid of tiles, and every animation, WebP, AVIF, JPEG XL,
+    /// TIFF, BMP, QOI and SVG.
     pub buffered: bool,
     /// Whether the stored samples were compressed without loss.
     pub lossless: bool,

@@ -44,7 +44,7 @@ pub struct Output {
 pub struct Transformed {
     /// The encoded file.
     pub bytes: Vec<u8>,
-    /// Its facts, known from making it.
+    /// Its facts, read from what was made.
     pub facts: Facts,
 }
 
@@ -52,8 +52,8 @@ pub struct Transformed {
 /// converted to sRGB, metadata is left behind.
 ///
 /// # Errors
-/// [`crate::Error::Corrupt`] when pixels cannot be decoded, [`crate::Error::Unsupported`] when this build
-/// cannot write the format, [`crate::Error::Cancelled`] through `control`.
+/// [`crate::Error::Corrupt`] when pixels cannot be decoded, [`crate::Error::Unsupported`] when the
+/// format cannot hold the result, [`crate::Error::Cancelled`] through `control`.
 pub fn transform(
     source: &[u8],
     facts: &Facts,
@@ -105,7 +105,8 @@ fn made(
     Ok(Transformed { bytes, facts })
 }
 
-/// Only PNG and JPEG XL can hold 16 bits; a crop of a deep picture is still worth them, a thumbnail too.
+/// Only PNG and JPEG XL are written with 16 bits; a crop of a deep picture is still worth them, and
+/// so is a thumbnail.
 pub(crate) fn keeps_depth(facts: &Facts, output: &Output) -> bool {
     facts.bits > 8 && matches!(output.format, OutputFormat::Png | OutputFormat::Jxl)
 }

@@ -21,7 +21,9 @@ pub(crate) fn guard<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Resu
     caught(work).unwrap_or_else(|_| Err(Error::corrupt(format, "it confuses the decoder")))
 }
 
-/// What `work` gives, or its panic.
+/// What `work` gives, or its panic. Only for what reads files of others: a panic of an encoder is
+/// no damaged file but a mistake of ours, so those that catch it (JPEG XL, rav1e) do not come here
+/// and the hook cries.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Caught<T> {
     CAUGHT.set(CAUGHT.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(work));

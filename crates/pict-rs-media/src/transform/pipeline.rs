@@ -156,7 +156,7 @@ fn decode_canvases(
         Format::Jxl => codec::jxl::decode_animation(source, facts, control, sink),
         Format::AvifAnimation => codec::avif::decode_animation(source, facts, control, sink),
         other => Err(Error::Unsupported(format!(
-            "{other} files cannot be decoded by this build"
+            "{other} files cannot be decoded here"
         ))),
     }
 }

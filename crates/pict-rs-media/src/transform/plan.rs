@@ -1,4 +1,4 @@
-//! Geometry only: which steps turn the stored picture into the result.
+//! Which steps turn the stored picture into the result, and which frame of an animation is meant.
 //!
 //! Operations speak of the upright picture. The steps are their mirror images in the stored
 //! one, so that the turn can wait until the picture is small. No pixel is touched here.
