@@ -1,5 +1,6 @@
 //! One folder per codec. Each knows its container (inspect, clean) and its pixels.
 
+pub(crate) mod aperture;
 pub(crate) mod avif;
 pub(crate) mod blend;
 pub(crate) mod bmff;

@@ -8,6 +8,7 @@ mod av1;
 mod clean;
 mod container;
 mod encode;
+mod header;
 mod picture;
 mod planes;
 mod properties;
@@ -33,12 +34,8 @@ fn corrupt(reason: impl std::fmt::Display) -> Error {
     Error::corrupt(Format::Avif, reason)
 }
 
-/// A file and what of it is shown.
-struct Opened<'a> {
-    content: Content<'a>,
-}
-
-enum Content<'a> {
+/// What of a file is shown.
+enum Opened<'a> {
     Picture(Meta<'a>, Box<Picture<'a>>),
     Sequence(Box<Sequence<'a>>),
 }
@@ -48,15 +45,15 @@ enum Content<'a> {
 fn open(source: &[u8]) -> Result<Opened<'_>> {
     let file = container::read(source)?;
     let still = file.meta.filter(|meta| meta.primary.is_some());
-    let content = match (file.moov, still) {
+    Ok(match (file.moov, still) {
         (Some(moov), still) if file.brand == *b"avis" || still.is_none() => {
             match (Sequence::read(source, moov), still) {
-                (Ok(sequence), _) => Content::Sequence(Box::new(sequence)),
+                (Ok(sequence), _) => Opened::Sequence(Box::new(sequence)),
                 (Err(broken), None) => return Err(broken),
                 // A brand can be wrong; then there is no track of AV1 at all.
                 (Err(broken), Some(meta)) => match Picture::read(&meta) {
                     Ok(picture) if !has_track(source, moov) => {
-                        Content::Picture(meta, Box::new(picture))
+                        Opened::Picture(meta, Box::new(picture))
                     }
                     _ => return Err(broken),
                 },
@@ -64,11 +61,10 @@ fn open(source: &[u8]) -> Result<Opened<'_>> {
         }
         (_, Some(meta)) => {
             let picture = Picture::read(&meta)?;
-            Content::Picture(meta, Box::new(picture))
+            Opened::Picture(meta, Box::new(picture))
         }
         (_, None) => return Err(corrupt("no item is the picture")),
-    };
-    Ok(Opened { content })
+    })
 }
 
 fn has_track(source: &[u8], moov: crate::codec::bmff::BoxRef<'_>) -> bool {
@@ -79,24 +75,40 @@ fn has_track(source: &[u8], moov: crate::codec::bmff::BoxRef<'_>) -> bool {
 
 impl<'a> Opened<'a> {
     fn properties(&self) -> &Properties<'a> {
-        match &self.content {
-            Content::Picture(_, picture) => &picture.properties,
-            Content::Sequence(sequence) => &sequence.colour.properties,
+        match self {
+            Opened::Picture(_, picture) => &picture.properties,
+            Opened::Sequence(sequence) => &sequence.colour.properties,
         }
     }
 
     fn has_alpha(&self) -> bool {
-        match &self.content {
-            Content::Picture(_, picture) => picture.alpha.is_some(),
-            Content::Sequence(sequence) => sequence.alpha.is_some(),
+        match self {
+            Opened::Picture(_, picture) => picture.alpha.is_some(),
+            Opened::Sequence(sequence) => sequence.alpha.is_some(),
+        }
+    }
+
+    /// What the pictures themselves say of their colours.
+    fn coded_colours(&self, source: &[u8]) -> Option<(u8, u8)> {
+        if let Some(colours) = self.properties().units.and_then(header::colours) {
+            return Some(colours);
+        }
+        match self {
+            Opened::Picture(meta, picture) => {
+                header::colours(&meta.data(*picture.colour.cells.first()?).ok()?)
+            }
+            Opened::Sequence(sequence) => {
+                let first = sequence.colour.samples(source).next()?.ok()?;
+                header::colours(source.get(first)?)
+            }
         }
     }
 
     /// The part of the coded picture that is shown.
     fn window(&self) -> Window {
-        self.properties().window(match &self.content {
-            Content::Picture(_, picture) => picture.colour.size,
-            Content::Sequence(sequence) => sequence.colour.size,
+        self.properties().window(match self {
+            Opened::Picture(_, picture) => picture.colour.size,
+            Opened::Sequence(sequence) => sequence.colour.size,
         })
     }
 }
@@ -104,9 +116,9 @@ impl<'a> Opened<'a> {
 /// Facts from the container; no pixel is decoded.
 pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     let opened = open(source)?;
-    let (coding, frames, duration_ms) = match &opened.content {
-        Content::Picture(_, picture) => (picture.coding, 1, None),
-        Content::Sequence(sequence) => (
+    let (coding, frames, duration_ms) = match &opened {
+        Opened::Picture(_, picture) => (picture.coding, 1, None),
+        Opened::Sequence(sequence) => (
             sequence.colour.coding,
             sequence.frames,
             Some(sequence.duration_ms),
@@ -139,17 +151,21 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     })
 }
 
-/// The embedded ICC profile, if there is one.
-pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let opened = open(source).ok()?;
-    opened.properties().icc.map(Cow::Borrowed)
-}
-
-/// Primaries and transfer as code points of ITU-T H.273, if the container names them.
-pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
-    let nclx = open(source).ok()?.properties().nclx?;
-    Some((
-        nclx.primaries.try_into().ok()?,
-        nclx.transfer.try_into().ok()?,
-    ))
+/// The embedded ICC profile, if there is one, and primaries and transfer as code points of ITU-T
+/// H.273, if they are named: by the container, or, when that says nothing of colours, by the
+/// pictures.
+pub(crate) fn colours(source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
+    let Ok(opened) = open(source) else {
+        return (None, None);
+    };
+    let said = opened.properties();
+    let code = match (said.nclx, said.icc) {
+        (Some(nclx), _) => {
+            let (primaries, transfer) = (nclx.primaries.try_into(), nclx.transfer.try_into());
+            primaries.ok().zip(transfer.ok())
+        }
+        (None, Some(_)) => None,
+        (None, None) => opened.coded_colours(source),
+    };
+    (said.icc.map(Cow::Borrowed), code)
 }

@@ -22,9 +22,9 @@ mod tiles;
 pub(crate) use decode::decode;
 
 #[cfg(feature = "heic")]
-pub(crate) use with_hevc::{cicp, icc, inspect};
+pub(crate) use with_hevc::{colours, inspect};
 #[cfg(not(feature = "heic"))]
-pub(crate) use without_hevc::{cicp, decode, icc, inspect};
+pub(crate) use without_hevc::{colours, decode, inspect};
 
 #[cfg(feature = "heic")]
 mod with_hevc {
@@ -56,20 +56,17 @@ mod with_hevc {
         })
     }
 
-    /// The ICC profile of the primary picture, if it has one.
-    pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-        let picture = Picture::open(source, &Control::new()).ok()?;
-        picture.properties().find_map(|property| match property {
+    /// The ICC profile of the primary picture, if it has one, and its primaries and transfer as
+    /// code points of H.273, if the container names them.
+    pub(crate) fn colours(source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
+        let Ok(picture) = Picture::open(source, &Control::new()) else {
+            return (None, None);
+        };
+        let icc = picture.properties().find_map(|property| match property {
             ItemProperty::ColorInfo(ColorInfo::IccProfile(icc)) => Some(Cow::Owned(icc.clone())),
             _ => None,
-        })
-    }
-
-    /// Primaries and transfer of the primary picture as code points of H.273, if the container
-    /// names them.
-    pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
-        let picture = Picture::open(source, &Control::new()).ok()?;
-        picture.properties().find_map(|property| match property {
+        });
+        let code = picture.properties().find_map(|property| match property {
             ItemProperty::ColorInfo(ColorInfo::Nclx {
                 color_primaries,
                 transfer_characteristics,
@@ -79,7 +76,8 @@ mod with_hevc {
                 u8::try_from(*transfer_characteristics).ok()?,
             )),
             _ => None,
-        })
+        });
+        (icc, code)
     }
 }
 
@@ -110,11 +108,7 @@ mod without_hevc {
         Err(refused())
     }
 
-    pub(crate) fn icc(_source: &[u8]) -> Option<Cow<'_, [u8]>> {
-        None
-    }
-
-    pub(crate) fn cicp(_source: &[u8]) -> Option<(u8, u8)> {
-        None
+    pub(crate) fn colours(_source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
+        (None, None)
     }
 }

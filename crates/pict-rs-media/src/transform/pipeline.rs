@@ -105,10 +105,8 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Jpeg => (codec::jpeg::icc(source), None),
         Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
         Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
-        Format::Avif | Format::AvifAnimation => {
-            (codec::avif::icc(source), codec::avif::cicp(source))
-        }
-        Format::Heif => (codec::heif::icc(source), codec::heif::cicp(source)),
+        Format::Avif | Format::AvifAnimation => codec::avif::colours(source),
+        Format::Heif => codec::heif::colours(source),
         Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format), None),
         _ => (None, None),
     };

@@ -10,7 +10,7 @@ mod animation;
 mod aom;
 mod av1;
 mod boxes;
-mod obu;
+pub(super) mod obu;
 mod planes;
 #[cfg(any(test, not(feature = "libaom")))]
 mod rav1e;

@@ -44,6 +44,7 @@ impl<'a> Picture<'a> {
             // A grid may leave it to its cells to say how they are coded and coloured.
             let cell = Properties::read(meta.properties_of(*first));
             properties.coding = properties.coding.or(cell.coding);
+            properties.units = properties.units.or(cell.units);
             properties.nclx = properties.nclx.or(cell.nclx);
             properties.icc = properties.icc.or(cell.icc);
         }

@@ -3,7 +3,10 @@
 
 use crate::{
     Orientation,
-    codec::bmff::{BoxRef, Fields},
+    codec::{
+        aperture::cut,
+        bmff::{BoxRef, Fields},
+    },
 };
 
 /// Colour code points of ITU-T H.273.
@@ -36,6 +39,8 @@ pub(super) struct Window {
 pub(super) struct Properties<'a> {
     pub(super) size: Option<(u32, u32)>,
     pub(super) coding: Option<Coding>,
+    /// AV1 units that stand beside the coding, if any: a copy of the sequence header.
+    pub(super) units: Option<&'a [u8]>,
     pub(super) nclx: Option<Nclx>,
     pub(super) icc: Option<&'a [u8]>,
     pub(super) aux_type: Option<&'a [u8]>,
@@ -74,6 +79,7 @@ impl<'a> Properties<'a> {
             }
             b"av1C" if self.coding.is_none() => {
                 let bits = *body.get(2)?;
+                self.units = body.get(4..).filter(|units| !units.is_empty());
                 self.coding = Some(Coding {
                     bits: match (bits & 0x40 != 0, bits & 0x20 != 0) {
                         (false, _) => 8,
@@ -147,7 +153,7 @@ impl<'a> Properties<'a> {
         let mut fields = Fields::new(self.clap?);
         let mut fraction = || {
             let (over, under) = (fields.u32()? as i32, fields.u32()? as i32);
-            (under > 0).then_some((i64::from(over), i64::from(under)))
+            Some((i64::from(over), i64::from(under)))
         };
         let (across, down) = (fraction()?, fraction()?);
         let (right, below) = (fraction()?, fraction()?);
@@ -162,43 +168,9 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// Begin and length of what is left of `whole` when `length` is cut out, whose middle is
-/// `shift` after the middle of the whole.
-fn cut(whole: u32, length: (i64, i64), shift: (i64, i64)) -> Option<(u32, u32)> {
-    if length.0 % length.1 != 0 {
-        return None;
-    }
-    let length = length.0 / length.1;
-    // In units of 1 / (2 * shift.1): the begin is shift + (whole - length) / 2.
-    let begin = shift
-        .0
-        .checked_mul(2)?
-        .checked_add((i64::from(whole) - length).checked_mul(shift.1)?)?;
-    if begin % (shift.1 * 2) != 0 {
-        return None;
-    }
-    let begin = begin / (shift.1 * 2);
-    let inside = length > 0 && begin >= 0 && begin + length <= i64::from(whole);
-    inside.then_some((begin.try_into().ok()?, length.try_into().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn apertures_lie_on_whole_pixels_inside_of_the_picture() {
-        assert_eq!(cut(100, (50, 1), (0, 1)), Some((25, 50)));
-        assert_eq!(cut(100, (50, 1), (-25, 1)), Some((0, 50)));
-        assert_eq!(cut(101, (100, 1), (1, 2)), Some((1, 100)));
-        assert_eq!(cut(100, (100, 2), (50, 2)), Some((50, 50)));
-        assert_eq!(cut(100, (51, 1), (0, 1)), None);
-        assert_eq!(cut(100, (50, 1), (26, 1)), None);
-        assert_eq!(cut(100, (0, 1), (0, 1)), None);
-        assert_eq!(cut(100, (101, 1), (0, 1)), None);
-        assert_eq!(cut(100, (7, 2), (0, 1)), None);
-        assert_eq!(cut(9, (1, 1), (4, 1)), Some((8, 1)));
-    }
 
     #[test]
     fn turn_and_mirror_make_all_eight_orientations() {

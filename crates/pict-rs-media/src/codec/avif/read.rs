@@ -1,7 +1,7 @@
 //! AVIF to pixels: rows of a still, canvases of a sequence.
 
 use super::{
-    Content, Opened,
+    Opened,
     av1::Av1,
     container::Meta,
     corrupt,
@@ -42,9 +42,9 @@ pub(crate) fn decode(
 
 /// Decodes everything that the picture consists of.
 fn painter(opened: &Opened<'_>, source: &[u8], control: &Control) -> Result<Painter> {
-    match &opened.content {
-        Content::Picture(meta, picture) => still(meta, picture, control),
-        Content::Sequence(sequence) => {
+    match opened {
+        Opened::Picture(meta, picture) => still(meta, picture, control),
+        Opened::Sequence(sequence) => {
             let (mut colour, mut alpha) = decoders(sequence, control)?;
             let first = |track: &super::track::Track<'_>, av1: &mut Av1<'_>, luma_only| {
                 let sample = track.samples(source).next();
@@ -133,7 +133,7 @@ pub(crate) fn decode_animation(
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
     let opened = super::open(source)?;
-    let Content::Sequence(sequence) = &opened.content else {
+    let Opened::Sequence(sequence) = &opened else {
         return Err(crate::Error::Internal("a still is not a sequence".into()));
     };
     let window = opened.window();
@@ -178,9 +178,9 @@ pub(crate) fn decode_animation(
 
 impl Opened<'_> {
     fn coding(&self) -> Coding {
-        match &self.content {
-            Content::Picture(_, picture) => picture.coding,
-            Content::Sequence(sequence) => sequence.colour.coding,
+        match self {
+            Opened::Picture(_, picture) => picture.coding,
+            Opened::Sequence(sequence) => sequence.colour.coding,
         }
     }
 

@@ -139,6 +139,10 @@ fn shortened(count: u32) -> Vec<u8> {
     bytes
 }
 
+fn refusal(bytes: &[u8]) -> String {
+    inspect(bytes).expect_err("is refused").to_string()
+}
+
 #[test]
 fn a_sequence_of_one_frame_is_a_still() {
     let bytes = shortened(1);
@@ -149,9 +153,14 @@ fn a_sequence_of_one_frame_is_a_still() {
     let found = still(&bytes).expect("whole").samples;
     assert!(found.iter().zip(first).all(|(a, b)| *a == u16::from(*b)));
     // No frame, and more of them than the tables have.
-    assert!(inspect(&shortened(0)).is_err());
-    assert!(inspect(&shortened(5)).is_err());
-    assert!(inspect(&shortened(u32::MAX)).is_err());
+    for (count, words) in [
+        (0, "tables of frames do not fit"),
+        (5, "a frame lies outside"),
+        (u32::MAX, "a frame lies outside"),
+    ] {
+        let told = refusal(&shortened(count));
+        assert!(told.contains(words), "{count}: {told}");
+    }
 }
 
 #[test]
@@ -188,7 +197,7 @@ fn cleaning_keeps_pixels_and_drops_secrets() {
         }
         assert!(cleaned.len() <= source.len());
         assert_eq!(inspect(&cleaned).ok(), inspect(source).ok());
-        assert_eq!(icc(&cleaned), icc(source));
+        assert_eq!(colours(&cleaned), colours(source));
         if source == SEQUENCE {
             assert!(film(&cleaned).expect("whole") == film(source).expect("whole"));
         } else {
@@ -198,7 +207,7 @@ fn cleaning_keeps_pixels_and_drops_secrets() {
         assert_eq!(clean(&cleaned).expect("whole").concat(), cleaned);
     }
     assert_eq!(secrets, 3, "the test data have something to find");
-    assert!(icc(GRID).is_some());
+    assert!(colours(GRID).0.is_some());
 }
 
 #[test]
@@ -309,7 +318,8 @@ fn hostile_items_are_refused_at_once() {
     };
     // More items than any file has.
     let many: Vec<_> = (1..60_000).map(|id| entry(id, b"av01")).collect();
-    assert!(inspect(&hostile(&[pitm.clone(), iinf(&many)])).is_err());
+    let told = refusal(&hostile(&[pitm.clone(), iinf(&many)]));
+    assert!(told.contains("more than 20000 items"), "{told}");
     // A grid that is made of itself, with alpha that is its own alpha.
     let grid = iinf(&[entry(1, b"grid")]);
     let idat = boxed(b"idat", &[0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0]);
@@ -329,7 +339,8 @@ fn hostile_items_are_refused_at_once() {
         .concat(),
     );
     let bytes = hostile(&[pitm.clone(), grid, idat, iloc, loops]);
-    assert!(inspect(&bytes).is_err());
+    let told = refusal(&bytes);
+    assert!(told.contains("not coded as AV1"), "{told}");
     assert!(clean(&bytes).is_ok());
     // Pieces that cost no bytes, and more pieces than bytes.
     for sizes in [0x00, 0x04, 0x40, 0x44] {
@@ -340,8 +351,16 @@ fn hostile_items_are_refused_at_once() {
             ],
         );
         let bytes = hostile(&[pitm.clone(), iinf(&[entry(1, b"av01")]), iloc]);
-        assert!(inspect(&bytes).is_err(), "{sizes}");
-        assert!(clean(&bytes).is_err(), "{sizes}");
+        let told = refusal(&bytes);
+        assert!(
+            told.contains("its item locations end early"),
+            "{sizes}: {told}"
+        );
+        let told = clean(&bytes).expect_err("refused").to_string();
+        assert!(
+            told.contains("its item locations end early"),
+            "{sizes}: {told}"
+        );
     }
 }
 
@@ -366,7 +385,8 @@ fn tables_of_items_have_an_end() {
         let bytes = hostile(&[pitm, boxed(b"iinf", &iinf), part]);
         let told = inspect(&bytes).expect_err("refused").to_string();
         assert!(told.contains(words), "{told}");
-        assert!(clean(&bytes).is_err());
+        let told = clean(&bytes).expect_err("refused").to_string();
+        assert!(told.contains(words), "{told}");
     };
     // One item with the same property again and again.
     let associations = [0, 1, 255].into_iter().chain([1; 255]).collect::<Vec<u8>>();
@@ -398,5 +418,20 @@ fn words_do_not_hide_among_properties_and_handlers() {
         let cleaned = clean(&bytes).expect("whole").concat();
         assert_eq!(memchr::memmem::find(&cleaned, b"SECRET"), None);
         assert!(inspect(&cleaned).is_ok());
+    }
+}
+
+#[test]
+fn colours_are_those_of_the_pictures_where_the_container_names_none() {
+    for source in [HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, SEQUENCE] {
+        let (icc, said) = colours(source);
+        assert!(icc.is_none() && said.is_some());
+        let mut silent = source.to_vec();
+        let places: Vec<_> = memchr::memmem::find_iter(source, b"colrnclx").collect();
+        assert!(!places.is_empty());
+        for place in places {
+            silent[place..place + 4].copy_from_slice(b"none");
+        }
+        assert_eq!(colours(&silent), (None, said));
     }
 }

@@ -5,6 +5,7 @@ use heic::heif::{self, CleanAperture, FourCC, HeifContainer, Item, ItemProperty,
 use heic::{HeicError, HevcError, Stop, StopReason};
 
 use super::tiles::Tiles;
+use crate::codec::aperture::cut;
 use crate::codec::panics::guard;
 use crate::operation::Rect;
 use crate::{Control, Error, Format, Orientation, Result};
@@ -76,7 +77,7 @@ impl<'a> Picture<'a> {
         let alpha = alpha(&container, &primary)?
             .map(|item| Tiles::open(&container, &item, source_len))
             .transpose()?;
-        let (window, orientation) = view(tiles.size, &primary.transforms)?;
+        let (window, orientation) = view(tiles.size, &primary.transforms);
         Ok(Self {
             container,
             primary,
@@ -118,7 +119,7 @@ impl<'a> Picture<'a> {
                 bits = bits.max(sps.bits);
             }
         }
-        let (window, orientation) = view((width, height), &primary.transforms)?;
+        let (window, orientation) = view((width, height), &primary.transforms);
         let (width, height) = orientation.swap_size((window.width, window.height));
         Ok(Self {
             container,
@@ -210,7 +211,7 @@ fn alpha(container: &HeifContainer<'_>, item: &Item) -> Result<Option<Item>> {
 }
 
 /// What `transforms`, in their order, leave to be seen of a picture, and how it is turned.
-fn view((width, height): (u32, u32), transforms: &[Transform]) -> Result<(Rect, Orientation)> {
+fn view((width, height): (u32, u32), transforms: &[Transform]) -> (Rect, Orientation) {
     let mut window = Rect {
         x: 0,
         y: 0,
@@ -223,7 +224,9 @@ fn view((width, height): (u32, u32), transforms: &[Transform]) -> Result<(Rect, 
             Transform::CleanAperture(aperture) => {
                 let orientation = turn.orientation();
                 let upright = orientation.swap_size((window.width, window.height));
-                let cut = aperture_rect(aperture, upright)?;
+                let Some(cut) = aperture_rect(aperture, upright) else {
+                    continue;
+                };
                 let cut = orientation.stored_rect(cut, window.width, window.height);
                 window = Rect {
                     x: window.x + cut.x,
@@ -244,7 +247,7 @@ fn view((width, height): (u32, u32), transforms: &[Transform]) -> Result<(Rect, 
             }
         }
     }
-    Ok((window, turn.orientation()))
+    (window, turn.orientation())
 }
 
 /// Where turns and mirrors put a point; x runs to the right, y down.
@@ -274,33 +277,20 @@ impl Turn {
     }
 }
 
-/// ISO 14496-12, 12.1.4: a centred cut, moved by an offset.
-fn aperture_rect(aperture: &CleanAperture, (width, height): (u32, u32)) -> Result<Rect> {
-    let side = |whole: u32, size: (u32, u32), offset: (i32, u32)| {
-        let cut = size
-            .0
-            .checked_div(size.1)
-            .filter(|cut| (1..=whole).contains(cut))?;
-        let offset = f64::from(offset.0) / f64::from(offset.1.max(1));
-        let start = (f64::from(whole - cut) / 2.0 + offset).round();
-        // Saturates at both ends.
-        Some(((start as u32).min(whole - cut), cut))
-    };
+/// `None` for one that is not looked at.
+fn aperture_rect(aperture: &CleanAperture, (width, height): (u32, u32)) -> Option<Rect> {
+    // All are signed in the file.
+    let signed = |number: u32| i64::from(number as i32);
     let a = aperture;
-    let across = side(
-        width,
-        (a.width_n, a.width_d),
-        (a.horiz_off_n, a.horiz_off_d),
+    let (across, down) = (
+        (signed(a.width_n), signed(a.width_d)),
+        (signed(a.height_n), signed(a.height_d)),
     );
-    let down = side(
-        height,
-        (a.height_n, a.height_d),
-        (a.vert_off_n, a.vert_off_d),
-    );
-    let (Some((x, width)), Some((y, height))) = (across, down) else {
-        return Err(corrupt("it is cropped to nothing"));
-    };
-    Ok(Rect {
+    let right = (i64::from(a.horiz_off_n), signed(a.horiz_off_d));
+    let below = (i64::from(a.vert_off_n), signed(a.vert_off_d));
+    let (x, width) = cut(width, across, right)?;
+    let (y, height) = cut(height, down, below)?;
+    Some(Rect {
         x,
         y,
         width,

@@ -95,11 +95,7 @@ impl<'a> Iterator for Elements<'a> {
         let fits = size.map(|size| usize::try_from(size).ok().filter(|size| *size <= there));
         match fits {
             // A live stream that was cut is as long as it is.
-            None if (self.opens)(id) => {
-                self.rest = reader.bytes;
-                Some(Ok(Element { id, body: &[] }))
-            }
-            Some(Some(_)) if (self.opens)(id) => {
+            None | Some(Some(_)) if (self.opens)(id) => {
                 self.rest = reader.bytes;
                 Some(Ok(Element { id, body: &[] }))
             }

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 
-const SEQUENCE_HEADER: u8 = 1;
+pub(in crate::codec::avif) const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;
 
 /// Level 5.1, the highest of AVIF's baseline profile.
@@ -65,11 +65,11 @@ pub(super) fn without_delimiter(unit: &[u8]) -> &[u8] {
     }
 }
 
-fn obus(unit: &[u8]) -> Obus<'_> {
+/// Kind and payload of each unit.
+pub(in crate::codec::avif) fn obus(unit: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     Obus { rest: unit }
 }
 
-/// Kind and payload of each unit.
 struct Obus<'a> {
     rest: &'a [u8],
 }
