@@ -5,7 +5,7 @@
 //! a panic; an error that the interface documents is not.
 
 use pict_rs_media::{
-    Control, Error, Facts, Format, Orientation, Output, OutputFormat, Speed, blurhash, clean,
+    Control, Error, Facts, Format, Kind, Orientation, Output, OutputFormat, Speed, blurhash, clean,
     inspect,
     limits::{self, Limits},
     operation::{self, Operation},
@@ -22,8 +22,13 @@ const LIMITS: Limits = Limits {
     max_file_size: 1 << 20,
 };
 
-/// What one variant may need by the engine's own prediction.
+/// What one variant may need by the engine's own prediction, and what that of an SVG, whose document
+/// alone may need so much.
 const MAX_MEMORY: u64 = 64 << 20;
+const MAX_SVG_MEMORY: u64 = 160 << 20;
+
+/// What is read here and stored in another format.
+pub const CONVERTED: [Format; 4] = [Format::Tiff, Format::Bmp, Format::Ico, Format::Qoi];
 
 /// Detection, facts and cleaning; never decodes pixels unless the orientation has to be baked in.
 pub fn container(source: &[u8]) {
@@ -67,6 +72,24 @@ pub fn picture(source: &[u8], formats: &[Format]) {
     );
     if facts.is_animated() {
         variant(source, &facts, "resize=12", OutputFormat::Gif, Speed::Fast);
+    }
+}
+
+/// What the container of a clip says, asked in both ways.
+pub fn clip(source: &[u8]) {
+    let found = match pict_rs_media::clip(source) {
+        Ok(found) => found,
+        Err(error) => return expected(&error),
+    };
+    let facts = found.facts;
+    assert_eq!(facts.kind(), Kind::Video);
+    assert!(facts.frames >= 1 && facts.stored_width >= 1 && facts.stored_height >= 1);
+    assert!(facts.duration_ms.is_some());
+    // Pictures in the same boxes are told apart before.
+    if let Ok(other) = inspect(source)
+        && other.kind() == Kind::Video
+    {
+        assert_eq!(other, facts, "both say the same of a clip");
     }
 }
 
@@ -162,7 +185,12 @@ fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, spee
         lossless: false,
         speed,
     };
-    if predicted_memory(facts, &operations, &output) > MAX_MEMORY {
+    let most = if facts.format == Format::Svg {
+        MAX_SVG_MEMORY
+    } else {
+        MAX_MEMORY
+    };
+    if predicted_memory(facts, &operations, &output) > most {
         return;
     }
     match transform(source, facts, &operations, &output, &Control::new()) {

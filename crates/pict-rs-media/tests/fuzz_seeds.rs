@@ -73,9 +73,36 @@ fn heif_seeds_break_no_promise() {
     replay("heif", |seed| entry::picture(seed, &[Format::Heif]));
 }
 
+#[cfg(feature = "svg")]
+#[test]
+fn svg_seeds_break_no_promise() {
+    replay("svg", |seed| entry::picture(seed, &[Format::Svg]));
+}
+
+#[test]
+fn converted_seeds_break_no_promise() {
+    replay("converted", |seed| entry::picture(seed, &entry::CONVERTED));
+}
+
+#[test]
+fn clip_seeds_break_no_promise() {
+    replay("clip", entry::clip);
+}
+
 #[test]
 fn containers_of_every_format_break_no_promise() {
-    for target in ["jpeg", "png", "gif", "webp", "avif", "jxl", "heif"] {
+    for target in [
+        "jpeg",
+        "png",
+        "gif",
+        "webp",
+        "avif",
+        "jxl",
+        "heif",
+        "svg",
+        "converted",
+        "clip",
+    ] {
         replay(target, entry::container);
     }
 }
