@@ -28,7 +28,7 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
         + stages(facts, &plan)
         + turned(facts, result * deep)
         + frames
-        + encoder(facts, output, result)
+        + encoder(facts, output, &plan)
 }
 
 /// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean()) needs beside
@@ -70,6 +70,10 @@ const FIXED: u64 = 2 << 20;
 /// Bytes per pixel of a JPEG encoder: only the file grows, to this at the highest quality.
 const JPEG_ENCODER: u64 = 3;
 
+/// Bytes per column of a JPEG encoder: the rows of two rows of blocks, and what they become. Seen:
+/// 660.
+const JPEG_STRIP: u64 = 768;
+
 /// Bytes per pixel of a lossy WebP encoder: its planes, and the file. 1.6 for a photograph.
 const WEBP_ENCODER: u64 = 4;
 
@@ -83,11 +87,15 @@ const LOSSLESS_WEBP_DECODER: u64 = 32;
 
 /// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
 const HEIF_DECODER: u64 = 8;
+/// What it needs however small the picture is. Seen: 4.3 MB with all around it.
+const HEVC_TABLES: u64 = 4 << 20;
 
 /// Bytes per pixel inside a decoder of JPEG XL, beside the pixels that come out. Seen for stills:
 /// 1.5, or 4 without loss. Frames of an animation may be made from up to four others.
 const JXL_DECODER: u64 = 16;
 const JXL_ANIMATION_DECODER: u64 = 72;
+/// What it needs however small the picture is: its matrices, and codes. Seen: 2.5 MB.
+const JXL_TABLES: u64 = 6 << 20;
 
 /// Bytes per pixel of an encoder of JPEG XL: the picture in floats, before and after a change of
 /// colours, and what is made of it. Seen: 50.
@@ -153,7 +161,7 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Webp if facts.lossless => pixels * LOSSLESS_WEBP_DECODER + row * 32,
         // The pixels, and a second form of them inside the decoder (alpha).
         Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
-        Format::Avif | Format::AvifAnimation => pixels * avif_bytes(facts),
+        Format::Avif | Format::AvifAnimation => pixels * avif_bytes(facts) + AV1_TABLES,
         // The samples, maybe floats, and three times that inside the library, which is told not
         // to take more.
         Format::Tiff if facts.bits > 8 => pixels * channels(facts) * 16 + (8 << 20) + row * 4,
@@ -167,10 +175,12 @@ fn decoder(facts: &Facts) -> u64 {
         // APNG is on its own only when it is interlaced.
         Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
         // Planes of 16 bits of a row of tiles, or of a whole picture.
-        Format::Heif if facts.buffered => pixels * (HEIF_DECODER + pixel_bytes(facts)) + row * 64,
-        Format::Heif => pixels * 3 + row * 64,
-        Format::Jxl if facts.is_animated() => pixels * JXL_ANIMATION_DECODER,
-        Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32,
+        Format::Heif if facts.buffered => {
+            pixels * (HEIF_DECODER + pixel_bytes(facts)) + row * 64 + HEVC_TABLES
+        }
+        Format::Heif => pixels * 3 + row * 64 + HEVC_TABLES,
+        Format::Jxl if facts.is_animated() => pixels * JXL_ANIMATION_DECODER + JXL_TABLES,
+        Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32 + JXL_TABLES,
         _ => row * 32,
     }
 }
@@ -181,6 +191,10 @@ pub(crate) fn svg_layers(pixels: u64) -> u64 {
     const SMALL: u64 = 1_000_000;
     pixels.saturating_mul(16).max(SMALL)
 }
+
+/// What an AV1 decoder needs however small the picture is: probabilities, and state of blocks. Seen:
+/// 4.5 MB with all around it.
+const AV1_TABLES: u64 = 4 << 20;
 
 /// Bytes per pixel of an AVIF decoder. It depends on what the facts do not tell: subsampling,
 /// film grain, references. Measured for stills of 12 MP: 5 with 4:2:0 and 8 bits, 15 with 4:4:4,
@@ -237,9 +251,11 @@ fn apng_encoder(facts: &Facts) -> u64 {
     APNG_ENCODER + u64::from(facts.frames.min(64)) * 3
 }
 
-fn encoder(facts: &Facts, output: &Output, result: u64) -> u64 {
+fn encoder(facts: &Facts, output: &Output, plan: &Plan) -> u64 {
+    let result = area(plan.stored_size.0, plan.stored_size.1);
+    let longest = u64::from(plan.stored_size.0.max(plan.stored_size.1));
     match output.format {
-        OutputFormat::Jpeg => result * JPEG_ENCODER,
+        OutputFormat::Jpeg => result * JPEG_ENCODER + longest * JPEG_STRIP,
         OutputFormat::Png => result * channels(facts) * sample_bytes(facts),
         OutputFormat::Apng => result * apng_encoder(facts),
         OutputFormat::Webp if facts.is_animated() => {
