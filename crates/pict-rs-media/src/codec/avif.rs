@@ -19,6 +19,7 @@ mod track;
 
 use std::borrow::Cow;
 
+use crate::colour::{Code, Colours};
 use crate::{ColourModel, Error, Facts, Format, Result};
 
 pub(crate) use clean::clean;
@@ -151,12 +152,10 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     })
 }
 
-/// The embedded ICC profile, if there is one, and primaries and transfer as code points of ITU-T
-/// H.273, if they are named: by the container, or, when that says nothing of colours, by the
-/// pictures.
-pub(crate) fn colours(source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
+/// What the container says of the colours, or, when that says nothing, the pictures.
+pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
     let Ok(opened) = open(source) else {
-        return (None, None);
+        return Colours::Srgb;
     };
     let said = opened.properties();
     let code = match (said.nclx, said.icc) {
@@ -167,5 +166,5 @@ pub(crate) fn colours(source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>
         (None, Some(_)) => None,
         (None, None) => opened.coded_colours(source),
     };
-    (said.icc.map(Cow::Borrowed), code)
+    Colours::told(said.icc.map(Cow::Borrowed), code.map(Code::from))
 }

@@ -33,6 +33,7 @@ mod with_hevc {
     use heic::heif::{ColorInfo, ItemProperty};
 
     use super::{decode::shape, picture::Picture};
+    use crate::colour::{Code, Colours};
     use crate::{ColourModel, Control, Facts, Format, Result};
 
     /// Facts from the container and the headers of the pictures in it. Turns are facts (EXIF does
@@ -56,11 +57,10 @@ mod with_hevc {
         })
     }
 
-    /// The ICC profile of the primary picture, if it has one, and its primaries and transfer as
-    /// code points of H.273, if the container names them.
-    pub(crate) fn colours(source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
+    /// What the container says of the colours of the primary picture.
+    pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
         let Ok(picture) = Picture::open(source, &Control::new()) else {
-            return (None, None);
+            return Colours::Srgb;
         };
         let icc = picture.properties().find_map(|property| match property {
             ItemProperty::ColorInfo(ColorInfo::IccProfile(icc)) => Some(Cow::Owned(icc.clone())),
@@ -71,21 +71,19 @@ mod with_hevc {
                 color_primaries,
                 transfer_characteristics,
                 ..
-            }) => Some((
-                u8::try_from(*color_primaries).ok()?,
-                u8::try_from(*transfer_characteristics).ok()?,
-            )),
+            }) => {
+                let primaries = u8::try_from(*color_primaries).ok()?;
+                Some((primaries, u8::try_from(*transfer_characteristics).ok()?))
+            }
             _ => None,
         });
-        (icc, code)
+        Colours::told(icc, code.map(Code::from))
     }
 }
 
 #[cfg(not(feature = "heic"))]
 mod without_hevc {
-    use std::borrow::Cow;
-
-    use crate::{Control, Error, Facts, Result, rows::RowSink};
+    use crate::{Control, Error, Facts, Result, colour::Colours, rows::RowSink};
 
     fn refused() -> Error {
         Error::Unsupported(
@@ -108,7 +106,7 @@ mod without_hevc {
         Err(refused())
     }
 
-    pub(crate) fn colours(_source: &[u8]) -> (Option<Cow<'_, [u8]>>, Option<(u8, u8)>) {
-        (None, None)
+    pub(crate) fn colours(_source: &[u8]) -> Colours<'_> {
+        Colours::Srgb
     }
 }

@@ -105,8 +105,10 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
         Format::Jpeg => (codec::jpeg::icc(source), None),
         Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
         Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
-        Format::Avif | Format::AvifAnimation => codec::avif::colours(source),
-        Format::Heif => codec::heif::colours(source),
+        Format::Avif | Format::AvifAnimation => {
+            return Conversion::of(&codec::avif::colours(source));
+        }
+        Format::Heif => return Conversion::of(&codec::heif::colours(source)),
         Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format), None),
         _ => (None, None),
     };

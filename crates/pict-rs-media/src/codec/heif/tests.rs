@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::codec::testing::{Collect, Picture};
+use crate::colour::Colours;
 use crate::rows::Layout;
 use crate::{
     Control, Error, Format, Orientation, Output, OutputFormat, Result, Speed, blurhash,
@@ -42,7 +43,7 @@ fn a_photograph_of_a_phone_is_upright_and_of_the_right_size() {
     assert_eq!(facts.orientation, Orientation::Rotate90);
     assert_eq!((facts.frames, facts.duration_ms, facts.bits), (1, None, 8));
     assert!(!facts.has_alpha && !facts.lossless);
-    assert_eq!(colours(PHONE), (None, Some((12, 13))));
+    assert_eq!(colours(PHONE), Colours::Code((12, 13).into()));
     let picture = decoded(PHONE).expect("decodes");
     assert_eq!(picture.shape.layout, Layout::Rgb8);
     let near = |x, y, expected: [u16; 3]| {
