@@ -188,7 +188,7 @@ fn decoder(facts: &Facts) -> u64 {
 /// Pixels of layers that drawing an SVG of so many pixels may hold at a time. Its decoder refuses
 /// what would hold more.
 pub(crate) fn svg_layers(pixels: u64) -> u64 {
-    const SMALL: u64 = 1_000_000;
+    const SMALL: u64 = 5_000_000;
     pixels.saturating_mul(16).max(SMALL)
 }
 

@@ -269,7 +269,7 @@ fn what_is_larger_than_the_picture_is_counted_as_large_as_it_is() {
     let tiles: String = (0..4)
         .map(|n| {
             format!(
-                r##"<pattern id="p{n}" width="600" height="600" patternUnits="userSpaceOnUse">
+                r##"<pattern id="p{n}" width="1200" height="1200" patternUnits="userSpaceOnUse">
                 <rect width="9" height="9" fill="url(#p{})"/></pattern>"##,
                 n + 1
             )
