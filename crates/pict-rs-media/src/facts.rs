@@ -81,8 +81,8 @@ pub struct Facts {
     /// The colour model of the stored samples.
     pub colour: ColourModel,
     /// Whether the decoder must keep the whole picture to deliver its first row: progressive JPEG,
-    /// interlaced PNG, HEIF that is no grid of tiles, and every animation, WebP, AVIF, JPEG XL,
-    /// TIFF, BMP, QOI and SVG.
+    /// interlaced PNG, HEIF that is not many rows of tiles or is transparent, and every WebP, AVIF,
+    /// JPEG XL, TIFF, BMP, QOI, SVG and bitmap of an ICO. Canvases of GIF and APNG do not count.
     pub buffered: bool,
     /// Whether the stored samples were compressed without loss.
     pub lossless: bool,
