@@ -33,6 +33,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     /// All targets, in the order of measuring.
     pub verdicts: Vec<Verdict>,
+    /// What could not be measured, and why.
+    pub missing: Vec<String>,
     head: String,
     method: String,
 }
@@ -45,16 +47,13 @@ impl Report {
     pub fn new(inputs: &Inputs, tools: &Tools, rounds: u32) -> Result<Self> {
         let date = command::output(command::new("date").args(["-u", "+%Y-%m-%d"]))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut head = format!(
+        let head = format!(
             "Measured on {} on {cores} cores of {}, Linux {}, with {}.\n",
             date.trim(),
             processor(),
             architecture(),
             tools.versions.join(", "),
         );
-        for missing in &tools.missing {
-            let _ = writeln!(head, "\nNot measured: {missing}.");
-        }
         let mut method = METHOD.replace("ROUNDS", &rounds.to_string());
         for note in &inputs.notes {
             let _ = writeln!(method, "- {note}");
@@ -63,6 +62,7 @@ impl Report {
             rows: Vec::new(),
             curves: Vec::new(),
             verdicts: Vec::new(),
+            missing: tools.missing.clone(),
             head,
             method,
         })
@@ -74,7 +74,11 @@ impl Report {
             "# Benchmarks\n\nWritten by `cargo xtask bench`; run it on your own machine. \
              Compare figures of one run only.\n",
         );
-        let _ = writeln!(text, "{}", self.head);
+        text += &self.head;
+        for missing in &self.missing {
+            let _ = writeln!(text, "\nNot measured: {missing}.");
+        }
+        text.push('\n');
         self.write_targets(&mut text);
         self.write_rows(&mut text);
         self.write_curves(&mut text);

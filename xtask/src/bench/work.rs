@@ -115,7 +115,8 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         }
         let row = Row {
             title,
-            figures: over_all(tools, &jobs, rounds).with_context(|| title.to_owned())?,
+            figures: over_all(tools, &jobs, rounds, &mut report.missing)
+                .with_context(|| title.to_owned())?,
         };
         for figures in &row.figures {
             let (name, cpu, peak) = (figures.kind.name(), figures.cpu, figures.peak);
@@ -156,12 +157,33 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
     Ok(())
 }
 
-/// Means over jobs of one sort; the peak is the largest.
-fn over_all(tools: &Tools, jobs: &[Job<'_>], rounds: u32) -> Result<Vec<Figures>> {
-    let kinds = jobs.first().map_or(Vec::new(), |job| tools.doing(job));
+/// Means over jobs of one sort; the peak is the largest. A peer that cannot do the first of them
+/// does not take part, and `missing` says why.
+fn over_all(
+    tools: &Tools,
+    jobs: &[Job<'_>],
+    rounds: u32,
+    missing: &mut Vec<String>,
+) -> Result<Vec<Figures>> {
+    let mut kinds = Vec::new();
+    if let Some(job) = jobs.first() {
+        for kind in tools.doing(job) {
+            match run(tools, kind, job, 0) {
+                Ok(_) => kinds.push(kind),
+                Err(error) if matches!(kind, Kind::Ours | Kind::OursFast) => return Err(error),
+                Err(error) => {
+                    let input = job.input.file_name().unwrap_or_default().display();
+                    let error = error.to_string();
+                    let why = error.lines().next().unwrap_or_default();
+                    println!("MISSING for {input}: {why}");
+                    missing.push(format!("{} with {input}: {why}", kind.name()));
+                }
+            }
+        }
+    }
     let mut all = Vec::new();
     for job in jobs {
-        all.push(in_turn(tools, job, rounds)?);
+        all.push(in_turn(tools, job, &kinds, rounds)?);
     }
     let count = jobs.len() as f64;
     let of_kind = |(index, &kind)| {
@@ -179,11 +201,10 @@ fn over_all(tools: &Tools, jobs: &[Job<'_>], rounds: u32) -> Result<Vec<Figures>
 }
 
 /// A B C A B C …: whatever the machine does meanwhile, it does to everybody.
-fn in_turn(tools: &Tools, job: &Job<'_>, rounds: u32) -> Result<Vec<Figures>> {
-    let kinds = tools.doing(job);
+fn in_turn(tools: &Tools, job: &Job<'_>, kinds: &[Kind], rounds: u32) -> Result<Vec<Figures>> {
     let mut runs: Vec<Vec<Run>> = kinds.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
-        for (runs, &kind) in runs.iter_mut().zip(&kinds) {
+        for (runs, &kind) in runs.iter_mut().zip(kinds) {
             runs.push(run(tools, kind, job, 3)?);
         }
     }
