@@ -128,6 +128,7 @@ mod tests {
             colour: ColourModel::Rgb,
             buffered: false,
             lossless: true,
+            decoder_tables: 0,
         }
     }
 

@@ -81,9 +81,9 @@ const WEBP_ENCODER: u64 = 4;
 /// transform, and the chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
-/// Bytes per pixel of a lossless WebP decoder: its pixels, those that it hands out, and tables
-/// of codes, five kilobytes for each block of 16 by 16 pixels.
-const LOSSLESS_WEBP_DECODER: u64 = 32;
+/// Bytes per pixel of a lossless WebP decoder: its pixels, those that it hands out, and blocks of
+/// three transforms and of the numbers of codes, each a sixteenth of the picture at most.
+const LOSSLESS_WEBP_DECODER: u64 = 9;
 
 /// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
 const HEIF_DECODER: u64 = 8;
@@ -154,7 +154,7 @@ fn pixel_bytes(facts: &Facts) -> u64 {
 fn decoder(facts: &Facts) -> u64 {
     let pixels = pixels(facts);
     let row = u64::from(facts.stored_width) * pixel_bytes(facts);
-    match facts.format {
+    let for_size = match facts.format {
         // Two bytes for each coefficient, at most at full size in each component.
         Format::Jpeg if facts.buffered => pixels * 2 * components(facts) + row * 32,
         Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
@@ -182,7 +182,8 @@ fn decoder(facts: &Facts) -> u64 {
         Format::Jxl if facts.is_animated() => pixels * JXL_ANIMATION_DECODER + JXL_TABLES,
         Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32 + JXL_TABLES,
         _ => row * 32,
-    }
+    };
+    for_size + facts.decoder_tables
 }
 
 /// Pixels of layers that drawing an SVG of so many pixels may hold at a time. Its decoder refuses
@@ -288,6 +289,7 @@ mod tests {
             colour: ColourModel::Rgb,
             buffered: false,
             lossless: false,
+            decoder_tables: 0,
         }
     }
 
@@ -384,7 +386,21 @@ mod tests {
             ..still.clone()
         };
         assert!(preview_memory(&still) < preview_memory(&lossless));
-        assert!(preview_memory(&lossless) > 32_000_000);
+        assert!(preview_memory(&lossless) > 8_000_000);
+        let many_codes = Facts {
+            decoder_tables: 800_000_000,
+            ..lossless.clone()
+        };
+        assert!(preview_memory(&many_codes) > 808_000_000);
+        // The largest that is allowed by default, with as many codes as encoders want at most, on
+        // 512 MiB.
+        let large = Facts {
+            decoder_tables: 32_000_000,
+            stored_width: 8000,
+            stored_height: 5000,
+            ..lossless
+        };
+        assert!(thumbnail(&large, OutputFormat::Webp) < 512 << 20);
         let animated = Facts {
             format: Format::Gif,
             frames: 20,

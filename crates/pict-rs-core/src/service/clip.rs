@@ -37,6 +37,7 @@ pub(crate) fn frame_facts(facts: &Facts) -> Facts {
         duration_ms: None,
         buffered: false,
         lossless: true,
+        decoder_tables: 0,
         ..facts.clone()
     }
 }

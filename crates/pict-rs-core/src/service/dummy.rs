@@ -42,5 +42,6 @@ fn facts() -> Facts {
         colour: ColourModel::Rgb,
         buffered: false,
         lossless: true,
+        decoder_tables: 0,
     }
 }

@@ -149,6 +149,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         },
         buffered: true,
         lossless: false,
+        decoder_tables: 0,
     })
 }
 

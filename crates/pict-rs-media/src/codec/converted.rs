@@ -138,6 +138,7 @@ fn facts(source: &[u8], format: Format) -> Result<Facts> {
         },
         buffered: true,
         lossless: !matches!(tiff_number(source, format, COMPRESSION), Some(6 | 7)),
+        decoder_tables: 0,
     })
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         colour: ColourModel::Rgb,
         buffered: false,
         lossless: true,
+        decoder_tables: 0,
     })
 }
 

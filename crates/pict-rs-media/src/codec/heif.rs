@@ -54,6 +54,7 @@ mod with_hevc {
             colour: ColourModel::Rgb,
             buffered: picture.is_buffered(),
             lossless: false,
+            decoder_tables: 0,
         })
     }
 

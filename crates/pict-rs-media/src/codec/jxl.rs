@@ -45,6 +45,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         buffered: true,
         // The header does not tell, and nothing depends on it.
         lossless: false,
+        decoder_tables: 0,
     };
     if let Some(animation) = &header.animation {
         if header.samples() > MAX_ANIMATED_SAMPLES {

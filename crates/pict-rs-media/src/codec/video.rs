@@ -116,6 +116,7 @@ impl Picture {
             colour: ColourModel::Rgb,
             buffered: true,
             lossless: false,
+            decoder_tables: 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! through [`sys`], the only module with unsafe code. Start reading at [`inspect`].
 
 mod animation;
+mod lossless;
 mod read;
 mod riff;
 mod still;
@@ -31,16 +32,25 @@ pub(crate) struct Settings {
     pub(crate) fast: bool,
 }
 
-/// Facts from the container; no pixel is decoded.
+/// Facts from the container and the heads of bitstreams; no pixel is decoded.
 pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     let container = riff::read(source)?;
+    let mut decoder_tables = 0;
     let (format, frames, duration_ms) = match container.content {
-        Content::Still(_) => (Format::Webp, 1, None),
+        Content::Still(bitstream) => {
+            decoder_tables = lossless::table_bytes(&bitstream);
+            (Format::Webp, 1, None)
+        }
         Content::Animation {
             frames,
             duration_ms,
             ..
-        } => (Format::WebpAnimation, frames, Some(duration_ms)),
+        } => {
+            for frame in riff::frames(source)? {
+                decoder_tables = lossless::table_bytes(&frame?.bitstream).max(decoder_tables);
+            }
+            (Format::WebpAnimation, frames, Some(duration_ms))
+        }
     };
     Ok(Facts {
         format,
@@ -56,6 +66,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         colour: ColourModel::Rgb,
         buffered: true,
         lossless: container.lossless,
+        decoder_tables,
     })
 }
 

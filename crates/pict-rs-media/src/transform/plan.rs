@@ -236,6 +236,7 @@ mod tests {
             colour: ColourModel::Rgb,
             buffered: false,
             lossless: false,
+            decoder_tables: 0,
         }
     }
 

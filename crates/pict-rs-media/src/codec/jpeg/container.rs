@@ -75,6 +75,7 @@ impl Header {
             colour: self.colour(),
             buffered: self.buffered,
             lossless: false,
+            decoder_tables: 0,
         }
     }
 }

@@ -56,6 +56,7 @@ impl Header {
             },
             buffered: self.interlaced,
             lossless: true,
+            decoder_tables: 0,
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
             colour: ColourModel::Rgb,
             buffered: true,
             lossless: true,
+            decoder_tables: 0,
         })
     })
 }
