@@ -294,6 +294,37 @@ fn the_picture_of_a_clip_is_no_black_opening_and_time_asks_for_another() {
 }
 
 #[test]
+fn time_gives_the_frame_that_is_shown_then_and_not_the_next_one() {
+    let Some(path) = clips::path_or_skip("frames that are shown for long") else {
+        return;
+    };
+    let server = server(&path).start();
+    // Red for 1.8 seconds, in a single frame; then blue.
+    let words = "-f lavfi -i color=red:s=64x64:r=10:d=0.1 -f lavfi -i color=blue:s=64x64:r=10:d=0.5 \
+        -filter_complex [0][1]concat=n=2,setpts='if(eq(N,0),0,PTS+1.8/TB)' -fps_mode passthrough";
+    for ending in [
+        "-c:v libx264 -pix_fmt yuv420p clip.mp4",
+        "-c:v libvpx clip.webm",
+    ] {
+        let words = words.split_whitespace().chain(ending.split_whitespace());
+        let clip = clips::run(&words.collect::<Vec<_>>(), &[]);
+        let alias = server.upload(&clip).alias;
+        let colour = |time: &str| {
+            let frame = pixels::decode(&server.process("png", &alias, &format!("time={time}")));
+            frame.to_rgb8().get_pixel(32, 32).0
+        };
+        for time in ["0", "0.5", "1.79"] {
+            let [red, _, blue] = colour(time);
+            assert!(red > 200 && blue < 40, "{time} of {ending}");
+        }
+        for time in ["1.8", "1.85", "2.2"] {
+            let [red, _, blue] = colour(time);
+            assert!(blue > 200 && red < 40, "{time} of {ending}");
+        }
+    }
+}
+
+#[test]
 fn a_browser_can_seek_in_a_clip() {
     let Some(path) = clips::path_or_skip("ranges of videos") else {
         return;

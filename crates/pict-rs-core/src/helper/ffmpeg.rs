@@ -29,17 +29,6 @@ pub(crate) struct Ffmpeg<'a> {
     pub(crate) time: Duration,
 }
 
-/// Where in a clip a frame is looked for; times in milliseconds.
-#[derive(Clone, Copy)]
-enum Start {
-    /// From the beginning.
-    Opening,
-    /// At this time or after it.
-    At(u64),
-    /// From the key frame before this time.
-    KeyBefore(u64),
-}
-
 /// The clip's name in its folder.
 pub(crate) const CLIP: &str = "clip";
 /// The name there of what [`Ffmpeg::write`] makes.
@@ -47,9 +36,11 @@ pub(crate) const WRITTEN: &str = "written";
 const FRAME: &str = "frame.png";
 /// The thumbnail is looked for in this much of the beginning.
 const OPENING: Duration = Duration::from_secs(3);
-/// Repeats the last frame behind the end, and takes the first one at or after the time that was
-/// asked for, which is zero here.
-const LAST: &str = "tpad=stop_mode=clone:stop_duration=3600,select='gte(t,0)'";
+/// Takes the frame that is shown at the time that was asked for, which is zero here: frames come
+/// from the key frame before it, and each is shown until the next one's time, in milliseconds. The
+/// last one is shown for as long as somebody may ask.
+const SHOWN: &str =
+    "tpad=stop_mode=clone:stop_duration=3600,fps=1000:start_time=0:round=up,trim=end_frame=1";
 /// Frames that are compared for it, in bytes of memory.
 const COMPARED: u64 = 48 * MIB;
 
@@ -95,34 +86,28 @@ impl Ffmpeg<'_> {
     /// A picture of the clip, as PNG and upright: the frame at `at` milliseconds, or the one that
     /// stands for the others best.
     pub(crate) fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<Vec<u8>> {
-        let Some(at) = at else {
-            if let Some(frame) = self.show(clip, Start::Opening, &opening(&clip.facts), control)? {
-                return Ok(frame);
-            }
-            let first = self.show(clip, Start::Opening, "null", control)?;
-            return first.ok_or_else(|| nothing("a frame"));
-        };
-        if let Some(frame) = self.show(clip, Start::At(at), "null", control)? {
+        if at.is_some() {
+            let shown = self.show(clip, at, SHOWN, control)?;
+            return shown.ok_or_else(|| nothing("a frame"));
+        }
+        if let Some(frame) = self.show(clip, None, &opening(&clip.facts), control)? {
             return Ok(frame);
         }
-        // There is none after it: the last one is still shown then. Frames from the last key frame
-        // on are decoded for that, as before, and one is coded.
-        let last = self.show(clip, Start::KeyBefore(at), LAST, control)?;
-        last.ok_or_else(|| nothing("a frame"))
+        let first = self.show(clip, None, "null", control)?;
+        first.ok_or_else(|| nothing("a frame"))
     }
 
+    /// Decodes from the key frame before `at` milliseconds, or the opening.
     fn show(
         &self,
         clip: &Clip,
-        start: Start,
+        at: Option<u64>,
         choose: &str,
         control: &Control,
     ) -> Result<Option<Vec<u8>>> {
         let mut command = self.command(clip, clip.facts.has_alpha);
-        if let Start::At(at) | Start::KeyBefore(at) = start {
+        if let Some(at) = at {
             command.args(["-ss", &format!("{}.{:03}", at / 1000, at % 1000)]);
-        }
-        if let Start::KeyBefore(_) = start {
             command.arg("-noaccurate_seek");
         } else {
             command.args(["-t", &OPENING.as_secs().to_string()]);
