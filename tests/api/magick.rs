@@ -1,20 +1,34 @@
 //! Formats that ImageMagick reads for us: with the program of this machine, and with its faults.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::upstream::Upstream;
-use crate::support::{Launch, disk, pictures, pixels, programs};
+use crate::support::{Launch, Server, disk, pictures, pixels, programs};
 
 /// Looks like a Photoshop file, and is none.
 const PSD: &[u8] = b"8BPS\0\x01\0\0\0\0\0\0\0\x03\0\0\0\x01\0\0\0\x01\0\x08\0\x03";
 
-/// A picture as Photoshop, or JPEG 2000, has it.
-fn picture(program: &std::path::Path, format: &str) -> Vec<u8> {
+/// The program of this machine, and a server that has it on its PATH.
+fn with_magick(test: &str) -> Option<(PathBuf, Server)> {
+    let found = ["magick", "convert-im6.q16"]
+        .into_iter()
+        .find_map(programs::find);
+    let program = found.or_else(|| programs::find_or_skip("magick", test))?;
+    let folder = program.parent().expect("a folder").display();
+    let server = Launch::new().environment("PATH", folder).start();
+    Some((program, server))
+}
+
+/// A picture in a format that ImageMagick writes.
+fn picture(program: &Path, how: &[&str], format: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let photo = pictures::png(&pictures::photo(60, 40));
     std::fs::write(folder.path().join("in.png"), photo).expect("written");
     let status = Command::new(program)
-        .args(["in.png", "-quality", "0", &format!("{format}:out")])
+        .arg("in.png")
+        .args(how)
+        .arg(format!("{format}:out"))
         .current_dir(&folder)
         .status()
         .expect("runs");
@@ -24,18 +38,12 @@ fn picture(program: &std::path::Path, format: &str) -> Vec<u8> {
 
 #[test]
 fn studio_formats_are_taken_in_where_imagemagick_is_there() {
-    let name = "formats of ImageMagick";
-    let found = ["magick", "convert-im6.q16"]
-        .into_iter()
-        .find_map(programs::find);
-    let Some(program) = found.or_else(|| programs::find_or_skip("magick", name)) else {
+    let Some((program, server)) = with_magick("formats of ImageMagick") else {
         return;
     };
-    let folder = program.parent().and_then(|p| p.to_str()).expect("text");
-    let server = Launch::new().environment("PATH", folder).start();
-    let without = crate::support::Server::start();
+    let without = Server::start();
     for format in ["psd", "jp2"] {
-        let bytes = picture(&program, format);
+        let bytes = picture(&program, &["-quality", "0"], format);
         let uploaded = server.upload(&bytes);
         assert_eq!(uploaded.details["content_type"], "image/webp", "{format}");
         let stored = pixels::decode(&server.original(&uploaded.alias));
@@ -50,6 +58,38 @@ fn studio_formats_are_taken_in_where_imagemagick_is_there() {
     }
     disk::assert_nothing_stored(&without);
     assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+}
+
+#[test]
+fn rare_kinds_of_usual_formats_are_taken_in_where_imagemagick_is_there() {
+    let Some((program, server)) = with_magick("rare kinds of formats") else {
+        return;
+    };
+    let without = Server::start();
+    let gray = include_bytes!("../../crates/pict-rs-media/src/codec/testdata/gray.heic");
+    let arithmetic = include_bytes!("../data/arithmetic.jpeg");
+    let palette = picture(&program, &["-colors", "200", "-type", "Palette"], "tiff");
+    for (bytes, stored, reason) in [
+        (&gray[..], "image/jpeg", "4:0:0"),
+        (&arithmetic[..], "image/jpeg", "arithmetic-coded"),
+        (&palette, "image/webp", "TIFF files of this kind"),
+    ] {
+        let uploaded = server.upload(bytes);
+        assert_eq!(uploaded.details["content_type"], stored, "{reason}");
+        let picture = pixels::decode(&server.original(&uploaded.alias));
+        if bytes == palette {
+            pixels::assert_similar(&picture, &pictures::photo(60, 40), 6.0);
+        } else if bytes == arithmetic {
+            // From red at the top to blue.
+            let [red, _, blue] = picture.to_rgb8().get_pixel(30, 2).0;
+            assert!(red > 200 && blue < 60, "{red} {blue}");
+        }
+        let message = without.upload_refused("", bytes, 400, "discover-error");
+        assert!(message.contains(reason), "{message}");
+    }
+    // What is damaged is not handed on.
+    let photo = include_bytes!("../../crates/pict-rs-media/src/codec/testdata/phone.heic");
+    server.upload_refused("", &photo[..photo.len() / 2], 400, "media-damaged");
 }
 
 /// A PATH with a program that is called magick.

@@ -57,7 +57,7 @@ impl Helper {
     pub fn purpose(self) -> &'static str {
         match self {
             Self::Ffmpeg => "videos",
-            Self::Magick => "PSD, JPEG 2000 and camera raw files",
+            Self::Magick => "PSD, JPEG 2000, camera raw and rare kinds of HEIF, TIFF and JPEG",
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Formats that another program has to convert before the engine can take them in. Only their
-//! first bytes are looked at.
+//! Formats, and kinds of formats, that another program has to convert before the engine can take
+//! them in. No pixel is looked at.
 
-use crate::codec::exif;
+use crate::codec::{self, exif};
+use crate::{Error, Format};
 
 /// What a file is that the engine recognises and cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +21,17 @@ pub enum Foreign {
     Nef,
     /// Camera raw of Sony.
     Arw,
+    /// A HEIF of a kind that the engine refuses: without colour subsampling, gray, …
+    Heif,
+    /// A TIFF of such a kind: palettes, YCbCr, …
+    Tiff,
+    /// A JPEG of such a kind: arithmetic coding, 12 bits, …
+    Jpeg,
 }
 
 impl Foreign {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Psd,
         Self::Jp2,
         Self::J2k,
@@ -32,11 +39,23 @@ impl Foreign {
         Self::Cr2,
         Self::Nef,
         Self::Arw,
+        Self::Heif,
+        Self::Tiff,
+        Self::Jpeg,
     ];
 
-    /// Whether it is what a camera's sensor saw, so that no two programs make the same of it.
-    pub fn is_raw(self) -> bool {
-        matches!(self, Self::Dng | Self::Cr2 | Self::Nef | Self::Arw)
+    /// Whether it is a kind of a format that the engine reads otherwise, and refuses with a reason.
+    pub fn is_rare(self) -> bool {
+        matches!(self, Self::Heif | Self::Tiff | Self::Jpeg)
+    }
+
+    /// Whether what is made of it need not be without loss: it has lost before, or is what a
+    /// camera's sensor saw, so that no two programs make the same of it.
+    pub fn is_lossy(self) -> bool {
+        match self {
+            Self::Dng | Self::Cr2 | Self::Nef | Self::Arw | Self::Heif | Self::Jpeg => true,
+            Self::Psd | Self::Jp2 | Self::J2k | Self::Tiff => false,
+        }
     }
 
     /// Its name, for people.
@@ -49,12 +68,16 @@ impl Foreign {
             Self::Cr2 => "CR2",
             Self::Nef => "NEF",
             Self::Arw => "ARW",
+            Self::Heif => "HEIF of a rare kind",
+            Self::Tiff => "TIFF of a rare kind",
+            Self::Jpeg => "JPEG of a rare kind",
         }
     }
 }
 
 /// Whether the file is one that another program has to convert. Camera raw files look like TIFF
-/// files: ask this first.
+/// files: ask this first. What is damaged, or as large as no file should be, is not for another
+/// program either.
 pub fn foreign(source: &[u8]) -> Option<Foreign> {
     const MAGIC: [(&[u8], Foreign); 3] = [
         (b"8BPS\0\x01", Foreign::Psd),
@@ -62,7 +85,25 @@ pub fn foreign(source: &[u8]) -> Option<Foreign> {
         (b"\xff\x4f\xff\x51", Foreign::J2k),
     ];
     let found = MAGIC.iter().find(|(magic, _)| source.starts_with(magic));
-    found.map(|(_, what)| *what).or_else(|| raw(source))
+    let found = found.map(|(_, what)| *what);
+    found.or_else(|| raw(source)).or_else(|| rare(source))
+}
+
+/// Files of formats that the engine reads, of kinds that it does not read.
+fn rare(source: &[u8]) -> Option<Foreign> {
+    let (facts, what) = match crate::inspect::format(source)? {
+        // Other programs take a frame of a sequence for a picture, too.
+        Format::Heif if codec::heif::is_still(source) => {
+            (codec::heif::inspect(source), Foreign::Heif)
+        }
+        Format::Tiff if !codec::converted::is_camera_raw(source) => {
+            let facts = codec::converted::inspect(source, Format::Tiff);
+            (facts, Foreign::Tiff)
+        }
+        Format::Jpeg => return codec::jpeg::is_rare(source).then_some(Foreign::Jpeg),
+        _ => return None,
+    };
+    matches!(facts, Err(Error::Unsupported(_))).then_some(what)
 }
 
 /// The first directory of a TIFF file tells whether it came out of a camera as it was.
@@ -118,5 +159,26 @@ mod tests {
         assert_eq!(foreign(b"II*\0\xff\xff\xff\xff"), None);
         assert_eq!(foreign(b"8BPS\0\x01\0\0"), Some(Foreign::Psd));
         assert_eq!(foreign(b""), None);
+    }
+
+    #[test]
+    fn kinds_that_the_engine_refuses_are_for_another_program() {
+        let gray = include_bytes!("codec/testdata/gray.heic");
+        let photo = include_bytes!("codec/testdata/phone.heic");
+        let expected = cfg!(feature = "heic").then_some(None);
+        assert_eq!(foreign(gray), Some(Foreign::Heif));
+        assert_eq!(foreign(photo), expected.unwrap_or(Some(Foreign::Heif)));
+        // Damaged, but not rare.
+        assert_eq!(foreign(&photo[..photo.len() / 2]), None);
+        let jpeg = |marker| {
+            [
+                b"\xff\xd8\xff",
+                &[marker, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0][..],
+            ]
+            .concat()
+        };
+        assert_eq!(foreign(&jpeg(0xc0)), None);
+        assert_eq!(foreign(&jpeg(0xc9)), Some(Foreign::Jpeg));
+        assert_eq!(foreign(&jpeg(0xc9)[..8]), None);
     }
 }

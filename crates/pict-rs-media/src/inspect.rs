@@ -47,6 +47,16 @@ fn readable() -> String {
     names.join(", ")
 }
 
+/// The format of a still that only its first bytes were asked for.
+pub(crate) fn format(source: &[u8]) -> Option<Format> {
+    match detect(source)? {
+        Detected::Jpeg => Some(Format::Jpeg),
+        Detected::Heif => Some(Format::Heif),
+        Detected::Converted(format) => Some(format),
+        _ => None,
+    }
+}
+
 enum Detected {
     Jpeg,
     Png,

@@ -74,6 +74,9 @@ fn coder(what: Foreign) -> &'static str {
         Foreign::Cr2 => "CR2",
         Foreign::Nef => "NEF",
         Foreign::Arw => "ARW",
+        Foreign::Heif => "HEIC",
+        Foreign::Tiff => "TIFF",
+        Foreign::Jpeg => "JPEG",
     }
 }
 

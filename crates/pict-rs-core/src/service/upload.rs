@@ -254,6 +254,10 @@ async fn converted(
     let Some(what) = pict_rs_media::foreign(&source) else {
         return Ok((turn, source, None));
     };
+    if what.is_rare() && ctx.helpers.path(Helper::Magick).is_none() {
+        // The engine's reason tells more than the name of a program.
+        return Ok((turn, source, None));
+    }
     query.check_kind(Kind::Image)?;
     let size = source.len() as u64;
     query.check_size(size, ctx.config.media.image.limits().max_file_size)?;
@@ -326,7 +330,7 @@ impl Plan {
             Kind::Video => None,
         };
         let own = match foreign {
-            Some(foreign) if foreign.is_raw() => OutputFormat::Jpeg,
+            Some(foreign) if foreign.is_lossy() && !facts.has_alpha => OutputFormat::Jpeg,
             Some(_) => OutputFormat::Webp,
             None => own_format(facts),
         };
@@ -339,7 +343,7 @@ impl Plan {
         }
         let mut output = output(media, format, facts.is_animated());
         if !is_kept && wanted.is_none() {
-            output.lossless = facts.lossless;
+            output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
             // Nobody asked for it, so nobody should see it.
             output.quality = output.quality.or(Some(CONVERTED_QUALITY));
         }

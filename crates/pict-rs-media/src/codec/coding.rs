@@ -44,7 +44,6 @@ pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
 }
 
 /// Whether there are pictures beside a film.
-#[cfg(feature = "heic")]
 pub(super) fn has_items(source: &[u8]) -> bool {
     first(source, b"meta").is_some()
 }

@@ -162,14 +162,18 @@ fn refuse_unreadable(source: &[u8]) -> Result<()> {
             "TIFF files with reversed bits cannot be read".into(),
         ));
     }
-    let is_preview = exif::number(source, SUBFILE).is_some_and(|kind| kind & 1 == 1);
-    if source.get(8..10) == Some(b"CR") || is_preview || exif::number(source, DNG_VERSION).is_some()
-    {
+    if is_camera_raw(source) {
         return Err(Error::Unsupported(
             "raw files of cameras cannot be read".into(),
         ));
     }
     Ok(())
+}
+
+/// Whether the first picture of a TIFF is the preview of one that only its camera's maker knows.
+pub(crate) fn is_camera_raw(source: &[u8]) -> bool {
+    let is_preview = exif::number(source, SUBFILE).is_some_and(|kind| kind & 1 == 1);
+    source.get(8..10) == Some(b"CR") || is_preview || exif::number(source, DNG_VERSION).is_some()
 }
 
 fn is_inked(decoder: &dyn ImageDecoder) -> bool {

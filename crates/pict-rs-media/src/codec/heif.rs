@@ -21,6 +21,11 @@ mod tiles;
 #[cfg(feature = "heic")]
 pub(crate) use decode::decode;
 
+/// Whether there is a picture in it, and not only a film.
+pub(crate) fn is_still(source: &[u8]) -> bool {
+    super::coding::has_items(source)
+}
+
 #[cfg(feature = "heic")]
 pub(crate) use with_hevc::{colours, inspect};
 #[cfg(not(feature = "heic"))]

@@ -21,6 +21,11 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     Ok(container::read(source)?.facts())
 }
 
+/// Whether it is a JPEG that [`inspect`] refuses for what kind of JPEG it is; its frame header says.
+pub(crate) fn is_rare(source: &[u8]) -> bool {
+    container::is_rare(source)
+}
+
 /// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
 /// the end of the picture.
 pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {

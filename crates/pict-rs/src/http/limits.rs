@@ -68,10 +68,17 @@ fn content_types(kind: Kind, with_svg: bool, with_magick: bool) -> Vec<&'static 
         .filter(|format| format.is_readable() && format.kind() == kind)
         .filter(|format| with_svg || *format != Format::Svg)
         .map(Format::mime);
-    let foreign = Foreign::ALL.into_iter().map(content_type);
+    let mut types: Vec<_> = own.collect();
     // ImageMagick is asked for one picture alone.
-    own.chain(foreign.filter(|_| with_magick && kind == Kind::Image))
-        .collect()
+    if with_magick && kind == Kind::Image {
+        for foreign in Foreign::ALL.map(content_type) {
+            // Of some formats there are kinds that only it reads.
+            if !types.contains(&foreign) {
+                types.push(foreign);
+            }
+        }
+    }
+    types
 }
 
 /// What browsers and file managers call it.
@@ -84,6 +91,9 @@ fn content_type(what: Foreign) -> &'static str {
         Foreign::Cr2 => "image/x-canon-cr2",
         Foreign::Nef => "image/x-nikon-nef",
         Foreign::Arw => "image/x-sony-arw",
+        Foreign::Heif => "image/heif",
+        Foreign::Tiff => "image/tiff",
+        Foreign::Jpeg => "image/jpeg",
     }
 }
 

@@ -54,7 +54,8 @@ impl<'a> Picture<'a> {
                 ));
             }
         };
-        if is_film(source) {
+        // The parser makes a film's first frame a picture, but such a file is meant to move.
+        if !super::is_still(source) {
             return Err(Error::Unsupported(
                 "an HEVC sequence without a still picture cannot be read".into(),
             ));
@@ -177,12 +178,6 @@ pub(super) fn area((width, height): (u32, u32)) -> u64 {
 
 /// Pixels of a picture that nobody minds.
 pub(super) const SMALL: u64 = 1 << 20;
-
-/// A file with a film and no picture beside it. The parser makes its first frame a picture, but
-/// such a file is meant to move.
-fn is_film(source: &[u8]) -> bool {
-    !crate::codec::coding::has_items(source)
-}
 
 /// Pictures beside a picture: depth, transparency, mattes. A photograph of a phone has a few.
 const MAX_AUXILIARY: usize = 64;

@@ -90,7 +90,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
     for segment in Segments::new(source)? {
         let segment = segment?;
         match segment.marker {
-            0xc0..=0xcf if !matches!(segment.marker, 0xc4 | 0xc8 | 0xcc) => {
+            marker if is_frame(marker) => {
                 if frame.is_some() {
                     return Err(corrupt("it has two frame headers"));
                 }
@@ -138,6 +138,24 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
         end: end.unwrap_or(source.len()),
         orientation: orientation.unwrap_or_default(),
     })
+}
+
+/// Whether a marker of that number begins a frame header.
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
+}
+
+/// Whether the frame header says that nothing here can decode it.
+pub(super) fn is_rare(source: &[u8]) -> bool {
+    let Ok(segments) = Segments::new(source) else {
+        return false;
+    };
+    let mut frames = segments
+        .map_while(Result::ok)
+        .take_while(|segment| segment.marker != SOS)
+        .filter(|segment| is_frame(segment.marker));
+    let frame = frames.next().map(|segment| Frame::parse(&segment));
+    matches!(frame, Some(Err(Error::Unsupported(_))))
 }
 
 /// The pieces of the file that a decoder needs, and the ICC profile.
