@@ -164,6 +164,21 @@ fn credited_exif() -> Vec<u8> {
     exif
 }
 
+/// A JPEG XL in boxes, with EXIF behind the picture.
+fn credited_jxl(exif: &[u8]) -> Vec<u8> {
+    let part = |name: &[u8; 4], data: &[u8]| {
+        let size = u32::try_from(data.len() + 8).expect("small");
+        [&size.to_be_bytes(), &name[..], data].concat()
+    };
+    [
+        part(b"JXL ", b"\r\n\x87\n"),
+        part(b"ftyp", b"jxl \0\0\0\0jxl "),
+        part(b"jxlc", include_bytes!("data/formats/still.jxl")),
+        part(b"Exif", &[&[0; 4], exif].concat()),
+    ]
+    .concat()
+}
+
 #[test]
 fn credits_stay_by_setting_and_nothing_else_does() {
     let image = pictures::photo(40, 30);
@@ -181,22 +196,51 @@ fn credits_stay_by_setting_and_nothing_else_does() {
     .concat();
     let png = pictures::png(&image);
     let png = [&png[..33], &pictures::png_chunk(b"eXIf", &exif), &png[33..]].concat();
+    let webp = dirty::webp_with_exif(&image, &exif);
+    let mut animation = pictures::animated_webp(&pictures::film(20, 16, 3));
+    // EXIF is announced.
+    animation[20] |= 0x08;
+    animation.extend(pictures::chunk(b"EXIF", &exif));
+    let animation = pictures::riff(&animation[12..]);
+    let iptc = [
+        &b"\x1c\x02\x05\0\x08a secret\x1c\x02\x50\0\x0cAda Lovelace"[..],
+        b"\x1c\x02\x74\0\x0c(c) 1843 Ada",
+    ];
+    let agency = dirty::jpeg_with_iptc(&image, &iptc.concat());
     let has = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).any(|w| w == word);
     let keeping = Server::with([("media.keep_metadata", "copyright")]);
     let plain = Server::start();
-    for file in [&jpeg, &png] {
+    for file in [
+        &jpeg,
+        &png,
+        &webp,
+        &animation,
+        &agency,
+        &credited_jxl(&exif),
+    ] {
         let alias = keeping.upload(file).alias;
         let kept = keeping.original(&alias);
         assert!(has(&kept, b"Ada Lovelace") && has(&kept, b"(c) 1843 Ada"));
         assert!(!has(&kept, b"secret"));
-        pixels::assert_equal(&pixels::decode(&kept), &pixels::decode(file));
+        let other = plain.upload(file).alias;
+        let shown = |server: &Server, alias| pixels::decode(&server.process("png", alias, ""));
+        pixels::assert_equal(&shown(&keeping, &alias), &shown(&plain, &other));
         // What was kept is kept again as it is.
         assert_eq!(keeping.original(&keeping.upload(&kept).alias), kept);
         for variant in ["jpg", "png", "webp"] {
             assert!(!has(&keeping.process(variant, &alias, "resize=20"), b"Ada"));
         }
-        let cleaned = plain.original(&plain.upload(file).alias);
-        assert!(!has(&cleaned, b"Ada"));
+        assert!(!has(&plain.original(&other), b"Ada"));
+    }
+    if let Some(exiftool) = Exiftool::find_or_skip("credits as exiftool sees them") {
+        for (file, extension) in [(&jpeg, "jpg"), (&png, "png"), (&webp, "webp")] {
+            let tags = exiftool.look(&keeping.original(&keeping.upload(file).alias), extension);
+            assert!(
+                tags.contains(&"IFD0:Artist=Ada Lovelace".to_owned()),
+                "{tags:?}"
+            );
+            assert!(!tags.iter().any(|tag| tag.contains("Warning")), "{tags:?}");
+        }
     }
     let launch = Launch::new().setting("media.keep_metadata", "gps");
     let refusal = launch.refused();

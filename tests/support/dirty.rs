@@ -111,11 +111,25 @@ pub fn turned_png(stored: &DynamicImage, orientation: u16) -> Vec<u8> {
     [&clean[..after], &exif, &clean[after..]].concat()
 }
 
+/// A WebP with such a TIFF structure.
+pub fn webp_with_exif(image: &DynamicImage, exif: &[u8]) -> Vec<u8> {
+    let clean = webp(image);
+    let exif = chunk(b"EXIF", exif);
+    riff(&[vp8x(image, 0x08), clean[12..].to_vec(), exif].concat())
+}
+
+/// A JPEG with these datasets of IPTC-IIM, as Photoshop writes them.
+pub fn jpeg_with_iptc(image: &DynamicImage, datasets: &[u8]) -> Vec<u8> {
+    let clean = jpeg(image);
+    let size = u32::try_from(datasets.len()).expect("small").to_be_bytes();
+    let block = [b"8BIM\x04\x04\0\0", &size[..], datasets].concat();
+    let segment = segment(0xed, &[b"Photoshop 3.0\0", &block]);
+    [&clean[..2], &segment, &clean[2..]].concat()
+}
+
 /// A WebP with nothing but an orientation added.
 pub fn turned_webp(stored: &DynamicImage, orientation: u16) -> Vec<u8> {
-    let clean = webp(stored);
-    let exif = chunk(b"EXIF", &exif(orientation));
-    riff(&[vp8x(stored, 0x08), clean[12..].to_vec(), exif].concat())
+    webp_with_exif(stored, &exif(orientation))
 }
 
 /// The chunk that announces others.

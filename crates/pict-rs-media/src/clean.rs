@@ -29,11 +29,11 @@ pub struct Cleaned<'a> {
 }
 
 impl Cleaned<'_> {
-    /// Puts back who made the picture and whose it is, as the EXIF of `source`, from which it was
-    /// cleaned, says. Formats other than JPEG and PNG stay without.
+    /// Puts back who made the picture and whose it is, as `source`, from which it was cleaned, says
+    /// in EXIF or, for a JPEG, IPTC-IIM. GIF and AVIF stay without.
     #[must_use]
     pub fn with_credits(mut self, source: &[u8]) -> Self {
-        self.pieces = credits::keep(self.facts.format, source, self.pieces);
+        self.pieces = credits::keep(&self.facts, source, self.pieces);
         self
     }
 }

@@ -1,30 +1,23 @@
 //! Who made a picture and whose it is: the one kind of metadata that can survive cleaning.
 //!
-//! Nothing of the file's own metadata is kept: the two EXIF fields are read, and written into a
-//! block of EXIF that has nothing else. JPEG and PNG only.
+//! Nothing of the file's own metadata is kept: two fields are read, of EXIF and of a JPEG's
+//! IPTC-IIM, and written into a block of EXIF that has nothing else. Not for GIF, which has no
+//! place for it, and not for AVIF, whose places would all have to be counted anew.
 
 use std::borrow::Cow;
 
 use crate::{
-    Format,
-    codec::{
-        self,
-        exif::{self, Credits},
-    },
+    Facts, Format,
+    codec::{self, exif, exif::Credits, iptc},
 };
 
-/// The file's pieces with its credits put in, if it has any.
+/// The file's pieces with its credits put in, if it has any. The facts are of the pieces.
 pub(crate) fn keep<'a>(
-    format: Format,
+    facts: &Facts,
     source: &[u8],
     mut pieces: Vec<Cow<'a, [u8]>>,
 ) -> Vec<Cow<'a, [u8]>> {
-    let tiff = match format {
-        Format::Jpeg => codec::jpeg::exif(source),
-        Format::Png => codec::png::exif(source),
-        _ => None,
-    };
-    let Some(credits) = tiff.and_then(exif::credits) else {
+    let Some(tiff) = credits(facts.format, source).and_then(|credits| credits.to_tiff()) else {
         return pieces;
     };
     let start: Vec<u8> = pieces
@@ -32,23 +25,55 @@ pub(crate) fn keep<'a>(
         .flat_map(|piece| piece.iter().copied())
         .take(LONGEST_START)
         .collect();
-    let placed = match format {
-        Format::Jpeg => after_jfif(&start).map(|at| (at, segment(&credits))),
-        _ => {
-            let chunk = codec::png::exif_chunk(&credits.to_tiff()).ok();
+    let placed = match facts.format {
+        Format::Jpeg => after_jfif(&start).map(|at| (at, segment(&tiff))),
+        Format::Png | Format::Apng => {
+            let chunk = codec::png::exif_chunk(&tiff).ok();
+            let has_header = start.len() >= codec::png::HEADER_END;
             chunk
-                .filter(|_| start.len() == LONGEST_START)
+                .filter(|_| has_header)
                 .map(|chunk| (codec::png::HEADER_END, chunk))
         }
+        Format::Jxl => codec::jxl::exif_box(&start, &tiff),
+        Format::Webp | Format::WebpAnimation => {
+            let size = pieces.iter().map(|piece| piece.len()).sum();
+            let made = codec::webp::with_exif(&start, facts, size, &tiff);
+            if let Some((head, replaced, chunk)) = made {
+                let index = split(&mut pieces, replaced);
+                pieces.splice(..index, [Cow::Owned(head)]);
+                pieces.push(Cow::Owned(chunk));
+            }
+            None
+        }
+        _ => None,
     };
     if let Some((at, bytes)) = placed {
-        insert(&mut pieces, at, bytes);
+        let index = split(&mut pieces, at);
+        pieces.insert(index, Cow::Owned(bytes));
     }
     pieces
 }
 
+/// What the source says. Where EXIF and IPTC-IIM both say something, EXIF counts.
+fn credits(format: Format, source: &[u8]) -> Option<Credits<'_>> {
+    let tiff = match format {
+        Format::Jpeg => codec::jpeg::exif(source),
+        Format::Png | Format::Apng => codec::png::exif(source),
+        Format::Webp | Format::WebpAnimation => codec::webp::exif(source),
+        Format::Jxl => codec::jxl::exif(source),
+        _ => return None,
+    };
+    let mut credits = tiff.map(exif::credits).unwrap_or_default();
+    if format == Format::Jpeg {
+        let others = iptc::credits(&codec::jpeg::photoshop(source));
+        credits.artist = credits.artist.or(others.artist);
+        credits.copyright = credits.copyright.or(others.copyright);
+    }
+    Some(credits)
+}
+
 /// Bytes that are looked at to find the place.
-const LONGEST_START: usize = codec::png::HEADER_END;
+const LONGEST_START: usize = 64;
 
 /// Behind the start marker, and behind the JFIF segment, which wants to be the first.
 fn after_jfif(start: &[u8]) -> Option<usize> {
@@ -62,15 +87,15 @@ fn after_jfif(start: &[u8]) -> Option<usize> {
     }
 }
 
-fn segment(credits: &Credits<'_>) -> Vec<u8> {
-    let payload = [b"Exif\0\0", &credits.to_tiff()[..]].concat();
+fn segment(tiff: &[u8]) -> Vec<u8> {
+    let payload = [b"Exif\0\0", tiff].concat();
     // Credits are far shorter than a segment may be.
     let length = (payload.len() + 2) as u16;
     [&[0xff, 0xe1][..], &length.to_be_bytes(), &payload].concat()
 }
 
-/// Between the first `at` bytes and the rest.
-fn insert(pieces: &mut Vec<Cow<'_, [u8]>>, mut at: usize, bytes: Vec<u8>) {
+/// Makes the first `at` bytes pieces of their own; returns how many these are.
+fn split(pieces: &mut Vec<Cow<'_, [u8]>>, mut at: usize) -> usize {
     let mut index = 0;
     while let Some(piece) = pieces.get(index)
         && at >= piece.len()
@@ -78,19 +103,19 @@ fn insert(pieces: &mut Vec<Cow<'_, [u8]>>, mut at: usize, bytes: Vec<u8>) {
         at -= piece.len();
         index += 1;
     }
-    if at > 0 && index < pieces.len() {
-        let rest = match &mut pieces[index] {
-            Cow::Borrowed(piece) => {
-                let (start, rest) = piece.split_at(at);
-                *piece = start;
-                Cow::Borrowed(rest)
-            }
-            Cow::Owned(piece) => Cow::Owned(piece.split_off(at)),
-        };
-        pieces.insert(index + 1, rest);
-        index += 1;
+    if at == 0 || index == pieces.len() {
+        return index;
     }
-    pieces.insert(index, Cow::Owned(bytes));
+    let rest = match &mut pieces[index] {
+        Cow::Borrowed(piece) => {
+            let (start, rest) = piece.split_at(at);
+            *piece = start;
+            Cow::Borrowed(rest)
+        }
+        Cow::Owned(piece) => Cow::Owned(piece.split_off(at)),
+    };
+    pieces.insert(index + 1, rest);
+    index + 1
 }
 
 #[cfg(test)]
@@ -98,17 +123,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_put_between_and_into_pieces() {
+    fn pieces_are_split_at_any_byte() {
         for at in 0..=6 {
             let mut pieces = vec![
                 Cow::Borrowed(&b"ab"[..]),
                 Cow::Owned(b"cd".to_vec()),
                 Cow::Borrowed(&b"ef"[..]),
             ];
-            insert(&mut pieces, at, b"-".to_vec());
-            let mut expected = b"abcdef".to_vec();
-            expected.insert(at, b'-');
-            assert_eq!(pieces.concat(), expected);
+            let index = split(&mut pieces, at);
+            assert_eq!(pieces[..index].concat(), b"abcdef"[..at]);
+            assert_eq!(pieces.concat(), b"abcdef");
         }
     }
 

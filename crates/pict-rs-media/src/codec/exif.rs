@@ -3,6 +3,8 @@
 //! Reads a TIFF structure as JPEG, PNG and WebP embed it, and as TIFF files are. It looks at the first directory
 //! only, and never fails: damaged EXIF means a normal orientation, as in browsers.
 
+use std::borrow::Cow;
+
 use crate::Orientation;
 
 /// EXIF 2.32, table 4.
@@ -57,33 +59,44 @@ const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
 const ASCII: u16 = 2;
 /// Longer texts are no names.
-const MAX_CREDIT: usize = 2048;
+pub(crate) const MAX_CREDIT: usize = 2048;
 
-/// Who made a picture and whose it is, as far as its EXIF says it; at least one of both.
-#[derive(Debug, PartialEq, Eq)]
+/// Who made a picture and whose it is, as far as the file says it. Texts have no zeros at their
+/// end.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Credits<'a> {
-    /// In the order of their tags, without zeros at the end.
-    fields: Vec<(u16, &'a [u8])>,
+    pub(crate) artist: Option<Cow<'a, [u8]>>,
+    pub(crate) copyright: Option<Cow<'a, [u8]>>,
 }
 
 /// The credits in a TIFF structure.
-pub(crate) fn credits(tiff: &[u8]) -> Option<Credits<'_>> {
+pub(crate) fn credits(tiff: &[u8]) -> Credits<'_> {
     let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
-    let reader = Reader::new(tiff)?;
-    let field = |tag| Some((tag, reader.text(tag)?));
-    let fields: Vec<_> = [ARTIST, COPYRIGHT].into_iter().filter_map(field).collect();
-    (!fields.is_empty()).then_some(Credits { fields })
+    let field = |tag| Reader::new(tiff)?.text(tag).map(Cow::Borrowed);
+    Credits {
+        artist: field(ARTIST),
+        copyright: field(COPYRIGHT),
+    }
 }
 
 impl Credits<'_> {
-    /// A TIFF structure with these fields and no others.
-    pub(crate) fn to_tiff(&self) -> Vec<u8> {
+    /// A TIFF structure with these fields and no others; `None` when there are none.
+    pub(crate) fn to_tiff(&self) -> Option<Vec<u8>> {
+        // In the order of their tags.
+        let fields = [(ARTIST, &self.artist), (COPYRIGHT, &self.copyright)];
+        let fields: Vec<_> = fields
+            .into_iter()
+            .filter_map(|(tag, text)| Some((tag, text.as_deref()?)))
+            .collect();
+        if fields.is_empty() {
+            return None;
+        }
         let mut tiff = b"MM\0*\0\0\0\x08\0".to_vec();
         // At most two fields of at most `MAX_CREDIT` bytes.
-        tiff.push(self.fields.len() as u8);
+        tiff.push(fields.len() as u8);
         let mut texts = Vec::new();
-        let after = tiff.len() + self.fields.len() * 12 + 4;
-        for (tag, text) in &self.fields {
+        let after = tiff.len() + fields.len() * 12 + 4;
+        for (tag, text) in fields {
             let length = text.len() + 1;
             tiff.extend(tag.to_be_bytes());
             tiff.extend(ASCII.to_be_bytes());
@@ -100,7 +113,7 @@ impl Credits<'_> {
         }
         tiff.extend([0; 4]);
         tiff.extend(texts);
-        tiff
+        Some(tiff)
     }
 }
 
@@ -307,21 +320,23 @@ mod tests {
 
     #[test]
     fn credits_are_read_and_written_again_alone() {
-        let check = |fields: &[(u16, &[u8])]| {
+        let check = |artist: Option<&'static str>, copyright: Option<&'static str>| {
             let credits = Credits {
-                fields: fields.to_vec(),
+                artist: artist.map(|text| Cow::Borrowed(text.as_bytes())),
+                copyright: copyright.map(|text| Cow::Borrowed(text.as_bytes())),
             };
-            let tiff = credits.to_tiff();
-            assert_eq!(super::credits(&tiff), Some(credits));
+            let tiff = credits.to_tiff().expect("some");
+            assert_eq!(super::credits(&tiff), credits);
             assert_eq!(orientation(&tiff), Orientation::Normal);
             for end in 0..tiff.len() {
                 let _ = super::credits(&tiff[..end]);
             }
         };
-        check(&[(ARTIST, b"Ada")]);
-        check(&[(COPYRIGHT, b"(c) 2024 Ada Lovelace\0Editor")]);
-        check(&[(ARTIST, b"Ada Lovelace"), (COPYRIGHT, b"CC0")]);
-        assert_eq!(credits(&tiff(6)), None);
-        assert_eq!(credits(b"garbage"), None);
+        check(Some("Ada"), None);
+        check(None, Some("(c) 2024 Ada Lovelace\0Editor"));
+        check(Some("Ada Lovelace"), Some("CC0"));
+        for nothing in [&tiff(6)[..], b"garbage"] {
+            assert_eq!(credits(nothing).to_tiff(), None);
+        }
     }
 }

@@ -32,6 +32,11 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     container::clean(source)
 }
 
+/// What Photoshop wrote into it beside the picture, put together from its segments.
+pub(crate) fn photoshop(source: &[u8]) -> Vec<u8> {
+    container::photoshop(source)
+}
+
 /// The EXIF structure, if there is one.
 pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     container::exif(source)

@@ -82,6 +82,16 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     container::clean(source, read::scan(source, &header)?.end)
 }
 
+/// The EXIF structure, if there is one that is not compressed.
+pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
+    container::exif(source)
+}
+
+/// What is to be put into a cleaned file that begins with `start`, and where, for it to have EXIF.
+pub(crate) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
+    container::exif_box(start, tiff)
+}
+
 /// A profile of the colours that [`decode()`] gives, unless they are sRGB or HDR.
 ///
 /// Pictures that were compressed in the format's own colours (XYB) come out in those that they

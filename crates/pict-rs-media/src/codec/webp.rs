@@ -75,6 +75,40 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     riff::read(source).ok()?.icc.map(Cow::Borrowed)
 }
 
+/// The EXIF structure, if there is one.
+pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
+    riff::read(source).ok()?.exif
+}
+
+/// The head of a file that [`clean`] or an encoder made, of which `start` are the first bytes, with
+/// a chunk of EXIF announced; how many of those bytes it replaces; and that chunk, for the end.
+pub(crate) fn with_exif(
+    start: &[u8],
+    facts: &Facts,
+    size: usize,
+    tiff: &[u8],
+) -> Option<(Vec<u8>, usize, Vec<u8>)> {
+    const EXTENDED: usize = riff::RIFF_HEADER + riff::CHUNK_HEADER + 10;
+    let mut chunk = chunk_header(b"EXIF", tiff.len());
+    chunk.extend(tiff);
+    chunk.resize(chunk.len().next_multiple_of(2), 0);
+    let first = start.get(riff::RIFF_HEADER..)?;
+    let (vp8x, replaced) = if first.starts_with(b"VP8X") {
+        let mut vp8x = start.get(riff::RIFF_HEADER..EXTENDED)?.to_vec();
+        vp8x[riff::CHUNK_HEADER] |= riff::EXIF;
+        (vp8x, EXTENDED)
+    } else {
+        let alpha = if facts.has_alpha { riff::ALPHA } else { 0 };
+        let vp8x = riff::vp8x(alpha | riff::EXIF, facts.stored_width, facts.stored_height);
+        (vp8x, riff::RIFF_HEADER)
+    };
+    let whole = size - replaced + riff::RIFF_HEADER + vp8x.len() + chunk.len();
+    let mut head = chunk_header(b"RIFF", whole - riff::CHUNK_HEADER);
+    head.extend(b"WEBP");
+    head.extend(vp8x);
+    Some((head, replaced, chunk))
+}
+
 /// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
 /// the end of the picture.
 ///

@@ -17,6 +17,7 @@ pub(super) const SOS: u8 = 0xda;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
+const APP13: u8 = 0xed;
 const APP14: u8 = 0xee;
 const COM: u8 = 0xfe;
 
@@ -211,6 +212,21 @@ pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
         .take_while(|segment| segment.marker != SOS)
         .find(|segment| segment.marker == APP1 && segment.payload.starts_with(EXIF))
         .and_then(|segment| segment.payload.get(6..))
+}
+
+/// Photoshop's resources, put together from their segments.
+pub(super) fn photoshop(source: &[u8]) -> Vec<u8> {
+    let segments = Segments::new(source)
+        .into_iter()
+        .flatten()
+        .map_while(Result::ok)
+        .take_while(|segment| segment.marker != SOS)
+        .filter(|segment| segment.marker == APP13);
+    segments
+        .filter_map(|segment| segment.payload.strip_prefix(b"Photoshop 3.0\0"))
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// Marker and payload of the segments that hold the ICC profile.

@@ -52,6 +52,39 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     Ok(pieces.finish())
 }
 
+/// The EXIF structure, if there is one that is not compressed.
+pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
+    if !source.starts_with(SIGNATURE) {
+        return None;
+    }
+    let mut boxes = boxes_in(source).map_while(Result::ok);
+    let found = boxes.find(|found| &found.kind == b"Exif")?;
+    // Before it stands where in it the structure begins.
+    let (offset, rest) = found.body.split_first_chunk()?;
+    rest.get(usize::try_from(u32::from_be_bytes(*offset)).ok()?..)
+}
+
+/// A box with EXIF for a cleaned file that begins with `start`, and where it goes: before the
+/// codestream, of which the last box may be without an end. `None` for a bare codestream, which
+/// has no place for it, and no EXIF to be kept.
+pub(super) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
+    if !start.starts_with(SIGNATURE) {
+        return None;
+    }
+    // The brand, and the level that must follow it at once.
+    let length = |at: usize| {
+        let length = u32::from_be_bytes(*start.get(at..)?.first_chunk()?);
+        usize::try_from(length).ok().filter(|length| *length >= 8)
+    };
+    let mut at = SIGNATURE.len();
+    at += length(at).filter(|_| start.get(at + 4..at + 8) == Some(b"ftyp"))?;
+    if start.get(at + 4..at + 8) == Some(b"jxll") {
+        at += length(at)?;
+    }
+    let exif = [&header(b"Exif", 4 + tiff.len())[..], &[0; 4], tiff].concat();
+    Some((at, exif))
+}
+
 /// Whatever it was in the source, a box has a header of eight bytes unless it is huge.
 fn header(name: &[u8; 4], data: usize) -> Vec<u8> {
     match u32::try_from(data + 8) {

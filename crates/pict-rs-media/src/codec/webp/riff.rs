@@ -8,6 +8,8 @@ use crate::{Error, Format, Result};
 
 /// `VP8X` flag: the file has an `ICCP` chunk.
 pub(super) const ICC: u8 = 0x20;
+/// `VP8X` flag: the file has an `EXIF` chunk.
+pub(super) const EXIF: u8 = 0x08;
 /// `VP8X` flag: some frame has transparency.
 pub(super) const ALPHA: u8 = 0x10;
 /// `VP8X` flag: the file has `ANIM` and `ANMF` chunks.
