@@ -26,6 +26,8 @@ mod cross;
 mod formats;
 /// Every format as every other, on every processor.
 mod matrix;
+/// Data of the existing pict-rs, taken over.
+mod migrate;
 /// The database: one suite for whatever is behind `Repo`.
 mod repo;
 /// A server that starts, stops, logs, or refuses to.

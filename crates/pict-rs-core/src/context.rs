@@ -75,9 +75,19 @@ impl Context {
     /// [`ErrorCode::ConfigInvalid`] for settings that cannot work, [`ErrorCode::RepoError`]
     /// and [`ErrorCode::FileIoError`] when a folder cannot be used.
     pub async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Self>> {
+        let database = config.database_folder(data);
+        repo::look_around(&database, data, config.is_database_folder_default())?;
+        Self::open_beside(config, data, helpers).await
+    }
+
+    /// As [`Context::open`], but does not mind a database of the existing pict-rs in the same
+    /// folder or beside it.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Self>> {
         config.validate()?;
         let database = config.database_folder(data);
-        repo::look_beside(&database, data, config.is_database_folder_default())?;
         let repo = Repo::open(&database).await?;
         let store = Store::open(&config.files_folder(data))?;
         let context = Self {

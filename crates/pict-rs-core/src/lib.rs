@@ -8,6 +8,8 @@ pub mod accept;
 pub mod config;
 mod context;
 mod error;
+#[cfg(feature = "migrate")]
+pub mod existing;
 pub mod fetch;
 pub mod helper;
 mod id;

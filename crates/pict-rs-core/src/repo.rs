@@ -41,7 +41,7 @@ use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
-pub use foreign::look_beside;
+pub use foreign::look_around;
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
 pub use maintenance::{Run, Task};
@@ -131,10 +131,9 @@ impl Repo {
     /// Opens the database in `folder`, making and migrating it if needed.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when the folder holds another software's data (which is
-    /// not touched) or another server runs on it; [`ErrorCode::RepoError`] otherwise.
+    /// [`ErrorCode::ConfigInvalid`] when another server runs on it; [`ErrorCode::RepoError`]
+    /// otherwise.
     pub async fn open(folder: &Path) -> Result<Self> {
-        foreign::refuse_inside(folder)?;
         let lock = lock(folder)?;
         let path = folder.join(FILE);
         let options = SqliteConnectOptions::new()

@@ -16,6 +16,8 @@ pub mod health;
 pub mod import;
 pub(crate) mod known;
 pub mod maintain;
+#[cfg(feature = "migrate")]
+pub mod migrate;
 pub mod moderate;
 pub mod placeholder;
 pub mod process;

@@ -77,6 +77,24 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither
+    /// server may run meanwhile. Exits with 1 if something could not be taken over
+    #[cfg(feature = "migrate")]
+    Migrate(Migrate),
+}
+
+#[cfg(feature = "migrate")]
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Its database [default: the folder for ours]
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+    /// Its files, which are copied [default: the folder for ours, where they stay as they are]
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// Exit with 0 although files are missing; their aliases stay unknown
+    #[arg(long)]
+    pub skip_missing_files: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@ mod doctor;
 mod http;
 mod load;
 mod log;
+#[cfg(feature = "migrate")]
+mod migrate;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod programs;
@@ -59,6 +61,8 @@ fn main() -> anyhow::Result<()> {
             }
             std::process::exit(i32::from(!report.is_sound()));
         }
+        #[cfg(feature = "migrate")]
+        Some(Command::Migrate(_)) => {}
         Some(Command::Run(_)) | None => {}
     }
     let _traces = log::start(&config.tracing)?;
@@ -75,6 +79,11 @@ fn main() -> anyhow::Result<()> {
             "DANGER: server.danger_dummy_mode is on: anything that is uploaded is accepted, \
              uncleaned and unchecked, and served as a picture. For tests only"
         );
+    }
+    #[cfg(feature = "migrate")]
+    if let Some(Command::Migrate(from)) = &cli.command {
+        let is_complete = migrate::run(config, &data, from)?;
+        std::process::exit(i32::from(!is_complete));
     }
     let counted = config
         .metrics

@@ -6,10 +6,12 @@ use std::path::Path;
 use super::FILE;
 use crate::{Error, ErrorCode, Result};
 
+/// What can be taken over.
+const SLED: &str = "sled database of pict-rs 0.5";
 /// It keeps its database as folders with these names.
 const NAMES: [(&str, &str); 6] = [
     ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
-    ("v0.5.0", "sled database of pict-rs 0.5"),
+    ("v0.5.0", SLED),
     ("v0.5.18", "fjall database of pict-rs 0.5"),
     ("v0.5.20", "fjall database of pict-rs 0.5 or 0.6"),
     ("sled-repo", "sled database"),
@@ -18,26 +20,19 @@ const NAMES: [(&str, &str); 6] = [
 /// The folders of its image, beside which a new data folder may have been put.
 const SIBLINGS: [&str; 2] = ["sled-repo", "fjall-repo"];
 
-/// Refuses a database folder that holds its data.
-pub(super) fn refuse_inside(folder: &Path) -> Result<()> {
-    if folder.join(FILE).is_file() {
-        return Ok(());
-    }
-    match what_is_in(folder) {
-        None => Ok(()),
-        Some(what) => Err(refusal(folder, what)),
-    }
-}
-
-/// Looks for its data beside the database of ours that is about to be made: in the data folder
-/// and the one above. Someone who has not said where the database goes most likely expects the
-/// old one to be used, so that is refused; else it is a warning.
+/// Looks for its data where a database of ours is about to be made, and beside it: in the data
+/// folder and the one above. In the same place they are refused, and so they are when nobody has
+/// said where the database goes, as the old one is most likely expected to be used; else it is a
+/// warning.
 ///
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`], naming the folder.
-pub fn look_beside(database: &Path, data: &Path, is_default: bool) -> Result<()> {
+pub fn look_around(database: &Path, data: &Path, is_default: bool) -> Result<()> {
     if database.join(FILE).is_file() {
         return Ok(());
+    }
+    if let Some(what) = what_is_in(database) {
+        return Err(refusal(database, what));
     }
     let above = match data.parent() {
         // The data folder is `data`, so the one above is where we run.
@@ -84,10 +79,21 @@ fn refusal(folder: &Path, what: &str) -> Error {
     Error::user(
         ErrorCode::ConfigInvalid,
         format!(
-            "{} holds a {what} of the existing pict-rs, which this version cannot read. Nothing was \
-             changed. Give another path for the database (repo.path), or go on using the program \
-             that made it.",
-            folder.display()
+            "{} holds a {what} of the existing pict-rs. Nothing was changed. {} To begin without it, \
+             give another path for the database (repo.path).",
+            folder.display(),
+            advice(what)
         ),
     )
+}
+
+fn advice(what: &str) -> &'static str {
+    if cfg!(feature = "migrate") && what == SLED {
+        "To take it over, run 'pict-rs migrate' with the same configuration."
+    } else if what == SLED {
+        "This build cannot take it over: it was made without the feature migrate."
+    } else {
+        "This version can only take sled databases of pict-rs 0.5 over; go on using the program \
+         that made this one."
+    }
 }

@@ -524,7 +524,11 @@ async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Optio
 }
 
 /// The content was known. If its object was lost, ours takes its place; else ours is dropped.
-async fn heal(ctx: &Context, stored: StoredObject, mut original: Original) -> Result<Original> {
+pub(crate) async fn heal(
+    ctx: &Context,
+    stored: StoredObject,
+    mut original: Original,
+) -> Result<Original> {
     let known = &original.representation;
     let (store, object, size) = (ctx.store.clone(), known.object.clone(), known.key.size());
     let (stored, is_lost) = blocking(move || {

@@ -1,0 +1,162 @@
+//! What the existing pict-rs has in its database, read so that it can be taken over.
+//!
+//! Of an embedded database of version 0.5 only what cannot be made again is read: contents, their
+//! aliases and tokens, where proxied ones come from, and which alias stands in for those that are
+//! not found. Variants, jobs and uploads that nobody has claimed are not. Start reading at
+//! [`Existing::open`].
+
+mod names;
+mod sled;
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
+
+/// The folder in which version 0.5 keeps a sled database.
+const SLED: &str = "v0.5.0";
+
+/// A database of the existing pict-rs.
+#[derive(Debug)]
+pub struct Existing {
+    sled: sled::Database,
+}
+
+/// One file that was uploaded, with all that names it.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Digest and size of its bytes as they were stored, and their format.
+    pub key: ContentKey,
+    /// Where its bytes lie, from the folder of files on.
+    pub file: PathBuf,
+    /// Unix time in milliseconds.
+    pub created_at: i64,
+    /// Its blurhash, if it was ever asked for.
+    pub blurhash: Option<String>,
+    /// What was found out of it, if anything.
+    pub details: Option<Details>,
+    /// What names it.
+    pub names: Vec<Name>,
+}
+
+/// An alias of a content.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// The public name.
+    pub alias: Alias,
+    /// The secret that deletes it.
+    pub token: DeleteToken,
+    /// Where it was fetched from, for the proxy.
+    pub url: Option<String>,
+}
+
+/// Facts that the existing pict-rs had of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Details {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Of an animation or clip.
+    #[serde(default)]
+    pub frames: Option<u32>,
+}
+
+impl Existing {
+    /// Opens the database that `repo.path` names in the configuration of the existing pict-rs,
+    /// which must not be running. The library that reads a sled database may tidy it up as it does
+    /// whenever the existing pict-rs starts. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when there is none that can be read, or when it is in use.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let inside = folder.join(SLED);
+        let is_sled = |folder: &Path| folder.join("conf").is_file() && folder.join("db").is_file();
+        let sled = [inside.as_path(), folder]
+            .into_iter()
+            .find(|folder| is_sled(folder))
+            .ok_or_else(|| {
+                Error::user(
+                    ErrorCode::ConfigInvalid,
+                    format!(
+                        "{} holds no sled database of pict-rs 0.5, which is a folder {SLED} with the \
+                         files conf and db; other databases cannot be read",
+                        folder.display()
+                    ),
+                )
+            })?;
+        Ok(Self {
+            sled: sled::Database::open(sled)?,
+        })
+    }
+
+    /// How many contents there are.
+    pub fn len(&self) -> usize {
+        self.sled.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All contents, the oldest first. One that cannot be read is an error that names it.
+    pub fn contents(&self) -> impl Iterator<Item = Result<Content>> {
+        self.sled.contents()
+    }
+
+    /// The alias that is shown instead of one that is not found.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub fn not_found_alias(&self) -> Result<Option<Alias>> {
+        self.sled.not_found_alias()
+    }
+}
+
+/// A path inside the folder of files.
+fn file_inside(identifier: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(identifier);
+    let is_inside = path
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)));
+    if !is_inside || identifier.is_empty() {
+        return Err(broken(format!(
+            "the file '{identifier}' is not in the folder of files"
+        )));
+    }
+    Ok(path)
+}
+
+fn broken(what: impl Into<String>) -> Error {
+    Error::user(
+        ErrorCode::RepoError,
+        format!("the existing database is damaged: {}", what.into()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stay_inside_their_folder() {
+        assert_eq!(
+            file_inside("01/a2/x.png").expect("inside"),
+            Path::new("01/a2/x.png")
+        );
+        for outside in ["", "/etc/passwd", "../x", "a/../../x"] {
+            file_inside(outside).expect_err(outside);
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_database_is_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = Existing::open(folder.path()).expect_err("nothing there");
+        assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+        assert!(
+            error.to_string().contains("holds no sled database"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! The sled database of version 0.5: which tree has what.
+
+use std::path::Path;
+
+use ::sled::{Config, Db, IVec, Tree};
+
+use super::{Content, Details, Name, broken, file_inside, names};
+use crate::{Alias, ContentKey, Error, ErrorCode, Result};
+
+/// Bytes of the time before a content in the order of contents: nanoseconds of Unix time.
+const TIME: usize = 16;
+
+/// Bytes of memory for what is read; the library's own idea is 1 GiB.
+const CACHE: u64 = 64 << 20;
+
+#[derive(Debug)]
+pub(super) struct Database {
+    /// Time and content.
+    ordered: Tree,
+    /// By content.
+    files: Tree,
+    blurhashes: Tree,
+    /// By content and alias.
+    aliases: Tree,
+    /// By alias.
+    tokens: Tree,
+    urls: Tree,
+    /// By file.
+    details: Tree,
+    settings: Tree,
+    /// Closed when this goes.
+    _database: Db,
+}
+
+impl Database {
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let config = Config::new().path(folder).cache_capacity(CACHE);
+        let database = config.open().map_err(|e| {
+            let what = format!(
+                "cannot open the sled database in {}, maybe because the existing pict-rs is running",
+                folder.display()
+            );
+            Error::internal(ErrorCode::ConfigInvalid, what, e)
+        })?;
+        let tree = |name: &str| {
+            let name = format!("pict-rs-{name}-tree");
+            database.open_tree(name).map_err(failed)
+        };
+        Ok(Self {
+            ordered: tree("hashes-inverse")?,
+            files: tree("hash-identifiers")?,
+            blurhashes: tree("hash-blurhashes")?,
+            aliases: tree("hash-aliases")?,
+            tokens: tree("alias-delete-tokens")?,
+            urls: tree("inverse-proxy")?,
+            details: tree("identifier-details")?,
+            settings: tree("settings")?,
+            _database: database,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ordered.len()
+    }
+
+    pub(super) fn contents(&self) -> impl Iterator<Item = Result<Content>> {
+        self.ordered.iter().keys().map(|key| {
+            let key = key.map_err(failed)?;
+            self.content(&key)
+        })
+    }
+
+    pub(super) fn not_found_alias(&self) -> Result<Option<Alias>> {
+        let found = self.settings.get("404-alias").map_err(failed)?;
+        found.map(|bytes| names::alias(&bytes)).transpose()
+    }
+
+    fn content(&self, ordered: &[u8]) -> Result<Content> {
+        let (time, hash) = ordered
+            .split_first_chunk::<TIME>()
+            .ok_or_else(|| broken("the time of a content is cut off"))?;
+        let key = ContentKey::from_bytes(hash)
+            .ok_or_else(|| broken("a content has no digest, size and format"))?;
+        let created_at = i64::try_from(i128::from_be_bytes(*time) / 1_000_000)
+            .map_err(|_| broken(format!("content {} is from no time", key.to_hex())))?;
+        let file = text(self.files.get(hash).map_err(failed)?)?
+            .ok_or_else(|| broken(format!("content {} has no file", key.to_hex())))?;
+        let details = self.details.get(&file).map_err(failed)?;
+        // The engine finds them out again, so that these are not needed most often.
+        let details = details.and_then(|json| serde_json::from_slice::<Details>(&json).ok());
+        let names = self.aliases.scan_prefix(hash).values();
+        Ok(Content {
+            key,
+            file: file_inside(&file)?,
+            created_at,
+            blurhash: text(self.blurhashes.get(hash).map_err(failed)?)?,
+            details,
+            names: names
+                .map(|alias| self.name(&alias.map_err(failed)?))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn name(&self, alias: &[u8]) -> Result<Name> {
+        let name = names::alias(alias)?;
+        let token = self.tokens.get(alias).map_err(failed)?;
+        let token = token.ok_or_else(|| broken(format!("alias {name} has no delete token")))?;
+        Ok(Name {
+            token: names::token(&token)?,
+            url: text(self.urls.get(alias).map_err(failed)?)?,
+            alias: name,
+        })
+    }
+}
+
+fn text(bytes: Option<IVec>) -> Result<Option<String>> {
+    let text = bytes.map(|bytes| String::from_utf8(bytes.to_vec()));
+    text.transpose().map_err(|_| broken("a text is none"))
+}
+
+fn failed(error: ::sled::Error) -> Error {
+    Error::internal(
+        ErrorCode::RepoError,
+        "cannot read the existing database",
+        error,
+    )
+}

@@ -1,0 +1,350 @@
+//! Taking over what the existing pict-rs has: the same aliases, tokens and bytes, with the times
+//! that they had. Can be done again where it was interrupted; what is here already stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pict_rs_media::{Control, Facts, Kind};
+use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
+
+use crate::context::blocking;
+use crate::existing::{Content, Existing, Name};
+use crate::helper::Helper;
+use crate::repo::{NewProxy, NewUpload, Original, Representation};
+use crate::service::upload::{forsake, heal};
+use crate::service::{clip, dummy, process::now};
+use crate::store::{ObjectWriter, StoredObject};
+use crate::{ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
+
+/// What was taken over, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Contents that are here now and were not before.
+    pub contents: u64,
+    /// Aliases that are here now and were not before.
+    pub aliases: u64,
+    /// Aliases that were here already.
+    pub known: u64,
+    /// Files of contents that are not where the database says.
+    pub missing: Vec<PathBuf>,
+    /// Everything else that was not taken over, with the reason.
+    pub failed: Vec<String>,
+    /// Files whose bytes are not those that were stored once; taken over as they are.
+    pub altered: Vec<PathBuf>,
+}
+
+impl Report {
+    /// Whether everything is here now.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.failed.is_empty()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.contents += other.contents;
+        self.aliases += other.aliases;
+        self.known += other.known;
+        self.missing.extend(other.missing);
+        self.failed.extend(other.failed);
+        self.altered.extend(other.altered);
+    }
+}
+
+/// Takes over everything in `existing`, whose files lie in the folder `files`. They are copied, but
+/// if the folder is our own they become our objects where they are. `progress` is told how many
+/// contents were looked at.
+///
+/// # Errors
+/// [`ErrorCode::RepoError`] and [`ErrorCode::FileIoError`] for what concerns all contents; what
+/// concerns one is in the report.
+pub async fn migrate(
+    ctx: &Arc<Context>,
+    existing: &Existing,
+    files: &Path,
+    progress: impl Fn(u64),
+) -> Result<Report> {
+    if !files.is_dir() {
+        return Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!("there is no folder of files {}", files.display()),
+        ));
+    }
+    let is_own = files.canonicalize().ok() == ctx.store.root().canonicalize().ok();
+    let place = if is_own {
+        Place::Own
+    } else {
+        Place::Other(files.into())
+    };
+    let mut report = Report::default();
+    let mut running = JoinSet::new();
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut seen = 0;
+    for content in existing.contents() {
+        while running.len() >= at_once {
+            finish(&mut running, &mut report).await?;
+        }
+        seen += 1;
+        progress(seen);
+        match content {
+            Ok(content) => {
+                let (ctx, place) = (ctx.clone(), place.clone());
+                running.spawn(async move { take_over(&ctx, content, &place).await });
+            }
+            Err(error) => report.failed.push(error.to_string()),
+        }
+    }
+    while !running.is_empty() {
+        finish(&mut running, &mut report).await?;
+    }
+    if let Some(alias) = existing.not_found_alias()?
+        && ctx.repo.not_found_alias().await?.is_none()
+        && ctx.repo.has_alias(&alias).await?
+    {
+        ctx.repo.set_not_found_alias(Some(&alias)).await?;
+    }
+    Ok(report)
+}
+
+async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> Result<()> {
+    if let Some(done) = running.join_next().await {
+        let done = done.map_err(|panic| {
+            Error::internal(
+                ErrorCode::UnknownError,
+                "taking a content over panicked",
+                panic,
+            )
+        })?;
+        report.add(done?);
+    }
+    Ok(())
+}
+
+/// Where the files lie.
+#[derive(Clone)]
+enum Place {
+    /// Where ours do.
+    Own,
+    /// In this folder.
+    Other(Arc<Path>),
+}
+
+async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Result<Report> {
+    let mut report = Report::default();
+    let mut names = Vec::with_capacity(content.names.len());
+    for name in &content.names {
+        match ctx.repo.original(&name.alias).await? {
+            None => names.push(name),
+            Some(_) => report.known += 1,
+        }
+    }
+    if names.is_empty() {
+        return Ok(report);
+    }
+    let path = match place {
+        Place::Own => ctx.store.root().join(&content.file),
+        Place::Other(files) => files.join(&content.file),
+    };
+    let read = blocking(move || Ok(std::fs::read(path))).await?;
+    let source = match read {
+        Ok(source) => source,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            report.missing.push(content.file);
+            return Ok(report);
+        }
+        Err(error) => {
+            report
+                .failed
+                .push(format!("{}: {error}", content.file.display()));
+            return Ok(report);
+        }
+    };
+    let (stored, original) = match store(ctx, &content, place, source).await {
+        Ok(made) => made,
+        Err(error) if error.is_users() => {
+            report
+                .failed
+                .push(format!("{}: {error}", content.file.display()));
+            return Ok(report);
+        }
+        Err(error) => return Err(error),
+    };
+    if original.hash() != &content.key {
+        report.altered.push(content.file);
+    }
+    remember(ctx, stored, original, &names, &mut report).await?;
+    Ok(report)
+}
+
+/// Stores a copy if there has to be one, and finds out what it is. Where the engine cannot read a
+/// file, what the existing pict-rs found out stands.
+async fn store(
+    ctx: &Arc<Context>,
+    content: &Content,
+    place: &Place,
+    source: Vec<u8>,
+) -> Result<(Option<StoredObject>, Original)> {
+    let turn = ctx.media.turn().await?;
+    let facts = pict_rs_media::inspect(&source);
+    let size = source.len() as u64;
+    let limit = ctx.media.load().memory_limit;
+    // Only for a blurhash pixels are looked at, and no file is too large to be taken over.
+    let decoded = match &facts {
+        _ if content.blurhash.is_some() => None,
+        Ok(facts) if facts.kind() == Kind::Video => Some(clip::memory(facts, size)),
+        Ok(facts) => Some(size + pict_rs_media::preview_memory(facts)),
+        Err(_) => None,
+    };
+    let decoded = decoded.filter(|memory| *memory <= limit);
+    let memory = decoded.unwrap_or(size).min(limit);
+    let (context, content) = (ctx.clone(), content.clone());
+    let is_own = matches!(place, Place::Own);
+    let work = move |control: &Control| {
+        let writer = if is_own {
+            None
+        } else {
+            let mut writer = context.store.create(content.key.format())?;
+            writer.write(&source)?;
+            Some(writer)
+        };
+        let blurhash = match (content.blurhash.clone(), &facts) {
+            (Some(blurhash), _) => blurhash,
+            (None, Ok(facts)) if decoded.is_some() => blurhash(&context, &source, facts, control),
+            (None, _) => dummy::BLURHASH.to_owned(),
+        };
+        let stored = writer.map(ObjectWriter::finish).transpose()?;
+        let (object, key) = match &stored {
+            Some(stored) => (stored.object().clone(), *stored.key()),
+            None => {
+                let digest = Sha256::digest(&source).into();
+                let key = ContentKey::new(digest, source.len() as u64, content.key.format());
+                (ObjectKey::new(content.file.to_string_lossy()), key)
+            }
+        };
+        Ok((stored, object, key, facts, content, blurhash))
+    };
+    let (stored, object, key, facts, content, blurhash) = ctx.media.run(turn, memory, work).await?;
+    let representation = match (facts, content.details) {
+        (Ok(facts), _) if facts.format == content.key.format() => {
+            Representation::new(object, key, &facts, content.created_at)
+        }
+        (_, Some(details)) => Representation {
+            object,
+            key,
+            width: details.width,
+            height: details.height,
+            frames: details.frames.unwrap_or(1).max(1),
+            duration_ms: None,
+            created_at: content.created_at,
+        },
+        (facts, None) => {
+            discard(stored).await?;
+            facts?;
+            return Err(Error::user(
+                ErrorCode::DiscoverError,
+                "the file is not what the database says, and nothing else is known of it",
+            ));
+        }
+    };
+    let original = Original {
+        representation,
+        blurhash,
+    };
+    Ok((stored, original))
+}
+
+async fn discard(stored: Option<StoredObject>) -> Result<()> {
+    blocking(move || {
+        if let Some(stored) = stored {
+            stored.discard();
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// That of a clip, if there is ffmpeg, is of a frame. One that cannot be found out is no reason to
+/// lose a file.
+fn blurhash(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> String {
+    let found = if facts.kind() != Kind::Video {
+        pict_rs_media::blurhash(source, facts, control).ok()
+    } else if ctx.helpers.path(Helper::Ffmpeg).is_some() {
+        clip::frame(ctx, source, None, control)
+            .ok()
+            .and_then(|(frame, facts)| pict_rs_media::blurhash(&frame, &facts, control).ok())
+    } else {
+        None
+    };
+    found.unwrap_or_else(|| dummy::BLURHASH.to_owned())
+}
+
+async fn remember(
+    ctx: &Arc<Context>,
+    mut stored: Option<StoredObject>,
+    original: Original,
+    names: &[&Name],
+    report: &mut Report,
+) -> Result<()> {
+    if let Some(stored) = &mut stored {
+        stored.name();
+    }
+    let mut rest = names.iter();
+    // The first one settles what becomes of the object.
+    let first = loop {
+        let Some(name) = rest.next() else {
+            return discard(stored).await;
+        };
+        match add(ctx, &original, name).await {
+            Ok(added) => break added,
+            Err(error) if error.is_users() => {
+                report.failed.push(format!("{}: {error}", name.alias))
+            }
+            Err(error) => {
+                if let Some(stored) = stored {
+                    forsake(ctx, stored).await;
+                }
+                return Err(error);
+            }
+        }
+    };
+    report.aliases += 1;
+    report.contents += u64::from(first.is_new);
+    match stored {
+        Some(stored) if first.is_new => stored.keep(),
+        Some(stored) => drop(heal(ctx, stored, first.original).await?),
+        None => {}
+    }
+    for name in rest {
+        match add(ctx, &original, name).await {
+            Ok(_) => report.aliases += 1,
+            Err(error) if error.is_users() => {
+                report.failed.push(format!("{}: {error}", name.alias))
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::repo::Added> {
+    let upload = NewUpload {
+        alias: name.alias.clone(),
+        token: name.token.clone(),
+        original: original.clone(),
+        source: None,
+    };
+    if let Some(url) = &name.url {
+        let proxy = NewProxy {
+            url: url.clone(),
+            etag: None,
+            last_modified: None,
+            // The upstream is asked when somebody asks for it.
+            fresh_until: 0,
+            replaces: None,
+        };
+        if let Some(proxied) = ctx.repo.add_proxied(&upload, &proxy, now()).await? {
+            return Ok(proxied.added);
+        }
+        // It was fetched anew meanwhile; the old alias has the old bytes.
+    }
+    ctx.repo.add_upload(&upload).await
+}
