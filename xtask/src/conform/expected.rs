@@ -53,10 +53,44 @@ const UPGRADE: &str = "`internal/prepare_upgrade` is 410";
 const AREA: &str = "`resize=.aN` gives N pixels at most";
 const LENGTH: &str = "The placeholder of a 404 has its `Content-Length`";
 const FORCED: &str = "`prune_missing?force=true` tells of the run that it begins";
+const ETAG: &str = "Each representation has its own ETag";
+const CONDITIONS: &str = "Conditional headers are looked at wherever there is one";
+const CACHE: &str = "`Cache-Control` has `stale-while-revalidate`";
+const NO_MEDIA: &str = "A file that is no media, and a URL that is none, are 400, not 500";
+const NO_FILE: &str = "A form without a file is `validate-no-files`";
 const FIRST_FRAME: &str = "is its first frame, not all frames in one file";
 
 /// The first that fits counts.
 pub const EXPECTED: &[Expected] = &[
+    row("original, its etag known", "", None, CONDITIONS),
+    row("original, any etag known", "", None, CONDITIONS),
+    row("original, if it is another", "", None, CONDITIONS),
+    row("original, if it is old", "", None, CONDITIONS),
+    row("original, range if another", "", None, CONDITIONS),
+    row("", "etag", Some("strong"), ETAG),
+    row(
+        "",
+        "cache-control",
+        Some("immutable max-age public stale-while-revalidate"),
+        CACHE,
+    ),
+    row("upload text", "status", Some("400"), NO_MEDIA),
+    row("import text", "status", Some("400"), NO_MEDIA),
+    row("download of text", "status", Some("400"), NO_MEDIA),
+    row("download of no URL", "status", Some("400"), NO_MEDIA),
+    row("proxied text", "status", Some("400"), NO_MEDIA),
+    row(
+        "upload nothing",
+        "json.code",
+        Some("\"validate-no-files\""),
+        NO_FILE,
+    ),
+    row(
+        "import nothing",
+        "json.code",
+        Some("\"validate-no-files\""),
+        NO_FILE,
+    ),
     row("upload", "json.uploads", None, SHAPES),
     row("claim", "json.uploads", None, SHAPES),
     row("import", "json.uploads", None, SHAPES),

@@ -93,7 +93,7 @@ fn advice(what: &str) -> &'static str {
     } else if what == SLED {
         "This build cannot take it over: it was made without the feature migrate."
     } else {
-        "This version can only take sled databases of pict-rs 0.5 over; go on using the program \
-         that made this one."
+        "Only sled databases of pict-rs 0.5 can be taken over; the program that made this one can \
+         write one of its data, see docs/deployment.md."
     }
 }
