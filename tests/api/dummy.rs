@@ -1,6 +1,7 @@
 //! Any bytes are a picture, for other projects' tests.
 
 use crate::support::client::process_path;
+use crate::support::upstream::Upstream;
 use crate::support::{File, Launch, Server, disk, pictures};
 
 const BLURHASH: &str = "LGF5?xYk^6AAAAAAAAAAAAAAAAAA";
@@ -73,4 +74,13 @@ fn the_command_line_of_lemmys_tests_starts() {
                 -p some/files sled -p some/repo";
     let server = launch.arguments(line.split_whitespace()).start();
     server.upload(b"test1");
+    // They link pictures on the same machine, and want the details of these.
+    let upstream = Upstream::serving(b"test2");
+    let url = upstream.url("/a.png");
+    server.get(&format!("/image/original?proxy={url}")).ok();
+    server
+        .get(&format!("/image/details/original?proxy={url}"))
+        .ok();
+    let answer = server.get(&format!("/image/download?url={url}&resize=512"));
+    assert_eq!(server.original(&answer.uploaded()[0].alias), b"test2");
 }

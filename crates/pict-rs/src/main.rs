@@ -77,7 +77,8 @@ fn main() -> anyhow::Result<()> {
     if config.server.danger_dummy_mode {
         tracing::warn!(
             "DANGER: server.danger_dummy_mode is on: anything that is uploaded is accepted, \
-             uncleaned and unchecked, and served as a picture. For tests only"
+             uncleaned and unchecked, and served as a picture, and local addresses are fetched from. \
+             For tests only"
         );
     }
     #[cfg(feature = "migrate")]

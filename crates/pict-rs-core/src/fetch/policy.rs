@@ -25,7 +25,7 @@ const DATABASES: [u16; 9] = [1433, 1521, 3306, 3389, 5432, 5900, 6379, 11211, 27
 /// Who is trusted more than the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// `client.allow_local_connections`
+    /// `client.allow_local_connections`, or `server.danger_dummy_mode`
     pub allow_local: bool,
     /// `client.allowed_hosts`
     pub allowed_hosts: Vec<AllowedHost>,
