@@ -215,11 +215,15 @@ mod tests {
     use crate::config::Seconds;
 
     fn pool(queue_length: usize) -> Arc<Pool> {
+        pool_with(queue_length, Seconds(1))
+    }
+
+    fn pool_with(queue_length: usize, process_timeout: Seconds) -> Arc<Pool> {
         Arc::new(Pool::new(&MediaConfig {
             concurrency: 1,
             queue_length,
             memory: 8,
-            process_timeout: Seconds(1),
+            process_timeout,
             ..MediaConfig::default()
         }))
     }
@@ -312,7 +316,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_frees_its_permit() {
-        let pool = pool(1);
+        // A backtrace can take seconds on a busy machine.
+        let pool = pool_with(1, Seconds(60));
         let turn = pool.turn().await.expect("free");
         let error = pool
             .run(turn, 0, |_| -> Result<()> { panic!("on purpose") })
