@@ -95,7 +95,9 @@ fn box_migration_keeps_aliases_tokens_and_variants() {
         .setting("store.path", "old/files");
     let refusal = launch.clone().refused();
     assert!(
-        refusal.output.contains("run 'pict-rs migrate'"),
+        refusal
+            .output
+            .contains("run 'pict-rs migrate --from old/sled-repo'"),
         "{}",
         refusal.output
     );
@@ -263,4 +265,59 @@ fn a_migration_from_nothing_or_from_what_is_in_use_is_refused() {
     assert!(said.contains("another pict-rs is running"), "{said}");
     assert_eq!(code, Some(1));
     server.stop();
+}
+
+#[test]
+fn the_command_that_a_refusal_names_works_with_all_defaults() {
+    let launch = Launch::new();
+    copy(
+        &fixture().join("sled-repo"),
+        &launch.folder().join("sled-repo"),
+    );
+    copy(
+        &fixture().join("files"),
+        &launch.folder().join("data/files"),
+    );
+    let refusal = launch.clone().refused();
+    let (_, command) = refusal
+        .output
+        .split_once("'pict-rs migrate ")
+        .expect("named");
+    let (arguments, _) = command.split_once('\'').expect("an end");
+    let words: Vec<_> = arguments.split(' ').collect();
+    let (code, said) = migrate(&launch, &words);
+    assert!(
+        said.contains("7 contents and 10 aliases taken over"),
+        "{said}"
+    );
+    assert_eq!(code, Some(0));
+    assert_all_there(&launch.start());
+}
+
+#[test]
+fn what_has_no_blurhash_gets_one_or_else_the_placeholder() {
+    let launch = beside();
+    let database = launch.folder().join("old/sled-repo/v0.5.0");
+    let database = sled::open(database).expect("a database");
+    let tree = database.open_tree("pict-rs-hash-blurhashes-tree");
+    let tree = tree.expect("a tree");
+    assert_eq!(tree.len(), 7);
+    tree.clear().expect("cleared");
+    database.flush().expect("flushed");
+    drop((tree, database));
+    // No ffmpeg is on the PATH, so nothing is known of the clip.
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert_eq!(code, Some(0), "{said}");
+    let server = launch.start();
+    for entry in expected()["aliases"].as_array().expect("some") {
+        let alias = entry["alias"].as_str().expect("a name").replace(' ', "%20");
+        let details = server.get(&format!("/image/details/original/{alias}")).ok();
+        let blurhash = details.json()["blurhash"].as_str().expect("one").to_owned();
+        let is_placeholder = blurhash == "LGF5?xYk^6AAAAAAAAAAAAAAAAAA";
+        assert_eq!(
+            is_placeholder,
+            alias.ends_with(".mp4"),
+            "{alias}: {blurhash}"
+        );
+    }
 }

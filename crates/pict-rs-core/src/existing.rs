@@ -10,10 +10,8 @@ mod sled;
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::repo::{SLED_FOLDER, is_sled};
 use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
-
-/// The folder in which version 0.5 keeps a sled database.
-const SLED: &str = "v0.5.0";
 
 /// A database of the existing pict-rs.
 #[derive(Debug)]
@@ -69,8 +67,7 @@ impl Existing {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when there is none that can be read, or when it is in use.
     pub fn open(folder: &Path) -> Result<Self> {
-        let inside = folder.join(SLED);
-        let is_sled = |folder: &Path| folder.join("conf").is_file() && folder.join("db").is_file();
+        let inside = folder.join(SLED_FOLDER);
         let sled = [inside.as_path(), folder]
             .into_iter()
             .find(|folder| is_sled(folder))
@@ -78,7 +75,7 @@ impl Existing {
                 Error::user(
                     ErrorCode::ConfigInvalid,
                     format!(
-                        "{} holds no sled database of pict-rs 0.5, which is a folder {SLED} with the \
+                        "{} holds no sled database of pict-rs 0.5, which is a folder {SLED_FOLDER} with the \
                          files conf and db; other databases cannot be read",
                         folder.display()
                     ),
@@ -90,13 +87,8 @@ impl Existing {
     }
 
     /// How many contents there are.
-    pub fn len(&self) -> usize {
-        self.sled.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn count(&self) -> usize {
+        self.sled.count()
     }
 
     /// All contents, the oldest first. One that cannot be read is an error that names it.

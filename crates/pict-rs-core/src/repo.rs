@@ -42,6 +42,8 @@ use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
 pub use foreign::look_around;
+#[cfg(feature = "migrate")]
+pub(crate) use foreign::{SLED_FOLDER, is_sled};
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
 pub use maintenance::{Run, Task};

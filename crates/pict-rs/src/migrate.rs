@@ -25,7 +25,7 @@ pub fn run(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<b
         let files = from.files.clone();
         let files = files.unwrap_or_else(|| config.files_folder(data));
         let context = Context::open_beside(config, data, helpers).await?;
-        let all = existing.len();
+        let all = existing.count();
         let progress = |seen: u64| {
             if seen.is_multiple_of(STEP) {
                 tracing::info!(seen, all, "taking contents over");

@@ -59,7 +59,7 @@ impl Database {
         })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.ordered.len()
     }
 

@@ -1,5 +1,5 @@
-//! What the existing pict-rs left on disk. It is never touched, never mixed with ours, and never
-//! hidden by a new database that knows none of its aliases.
+//! What the existing pict-rs left on disk. A server never touches it, and never hides it behind a new
+//! database that knows none of its aliases.
 
 use std::path::Path;
 
@@ -8,10 +8,12 @@ use crate::{Error, ErrorCode, Result};
 
 /// What can be taken over.
 const SLED: &str = "sled database of pict-rs 0.5";
+/// The folder that it is in.
+pub(crate) const SLED_FOLDER: &str = "v0.5.0";
 /// It keeps its database as folders with these names.
 const NAMES: [(&str, &str); 6] = [
     ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
-    ("v0.5.0", SLED),
+    (SLED_FOLDER, SLED),
     ("v0.5.18", "fjall database of pict-rs 0.5"),
     ("v0.5.20", "fjall database of pict-rs 0.5 or 0.6"),
     ("sled-repo", "sled database"),
@@ -67,12 +69,16 @@ fn what_is_in(folder: &Path) -> Option<&'static str> {
     if let Some((_, what)) = named {
         return Some(what);
     }
-    // A sled database is a folder with the files `conf` and `db`; a fjall one has `keyspaces`.
-    if folder.join("conf").is_file() && folder.join("db").is_file() {
+    if is_sled(folder) {
         return Some("sled database");
     }
     let is_fjall = folder.join("keyspaces").is_dir() || folder.join("partitions").is_dir();
     is_fjall.then_some("fjall database")
+}
+
+/// Whether the files of a sled database lie in the folder itself.
+pub(crate) fn is_sled(folder: &Path) -> bool {
+    folder.join("conf").is_file() && folder.join("db").is_file()
 }
 
 fn refusal(folder: &Path, what: &str) -> Error {
@@ -82,18 +88,22 @@ fn refusal(folder: &Path, what: &str) -> Error {
             "{} holds a {what} of the existing pict-rs. Nothing was changed. {} To begin without it, \
              give another path for the database (repo.path).",
             folder.display(),
-            advice(what)
+            advice(folder, what)
         ),
     )
 }
 
-fn advice(what: &str) -> &'static str {
-    if cfg!(feature = "migrate") && what == SLED {
-        "To take it over, run 'pict-rs migrate' with the same configuration."
-    } else if what == SLED {
-        "This build cannot take it over: it was made without the feature migrate."
-    } else {
-        "Only sled databases of pict-rs 0.5 can be taken over; the program that made this one can \
-         write one of its data, see docs/deployment.md."
+fn advice(folder: &Path, what: &str) -> String {
+    if what != SLED {
+        return "Only sled databases of pict-rs 0.5 can be taken over; the program that made this \
+                one can write one of its data, see docs/deployment.md."
+            .to_owned();
     }
+    if cfg!(feature = "migrate") {
+        return format!(
+            "To take it over, run 'pict-rs migrate --from {}' with the same configuration.",
+            folder.display()
+        );
+    }
+    "This build cannot take it over: it was made without the feature migrate.".to_owned()
 }

@@ -1,6 +1,7 @@
 //! Taking over what the existing pict-rs has: the same aliases, tokens and bytes, with the times
 //! that they had. Can be done again where it was interrupted; what is here already stays.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,10 @@ impl Report {
     /// Whether everything is here now.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.failed.is_empty()
+    }
+
+    fn fail(&mut self, what: impl Display, why: &impl Display) {
+        self.failed.push(format!("{what}: {why}"));
     }
 
     fn add(&mut self, other: Self) {
@@ -152,18 +157,14 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
             return Ok(report);
         }
         Err(error) => {
-            report
-                .failed
-                .push(format!("{}: {error}", content.file.display()));
+            report.fail(content.file.display(), &error);
             return Ok(report);
         }
     };
     let (stored, original) = match store(ctx, &content, place, source).await {
         Ok(made) => made,
         Err(error) if error.is_users() => {
-            report
-                .failed
-                .push(format!("{}: {error}", content.file.display()));
+            report.fail(content.file.display(), &error);
             return Ok(report);
         }
         Err(error) => return Err(error),
@@ -287,17 +288,19 @@ async fn remember(
     if let Some(stored) = &mut stored {
         stored.name();
     }
-    let mut rest = names.iter();
-    // The first one settles what becomes of the object.
-    let first = loop {
-        let Some(name) = rest.next() else {
-            return discard(stored).await;
-        };
+    for name in names {
         match add(ctx, &original, name).await {
-            Ok(added) => break added,
-            Err(error) if error.is_users() => {
-                report.failed.push(format!("{}: {error}", name.alias))
+            Ok(added) => {
+                report.aliases += 1;
+                report.contents += u64::from(added.is_new);
+                // The first one settles what becomes of the copy.
+                match stored.take() {
+                    Some(stored) if added.is_new => stored.keep(),
+                    Some(stored) => drop(heal(ctx, stored, added.original).await?),
+                    None => {}
+                }
             }
+            Err(error) if error.is_users() => report.fail(&name.alias, &error),
             Err(error) => {
                 if let Some(stored) = stored {
                     forsake(ctx, stored).await;
@@ -305,24 +308,8 @@ async fn remember(
                 return Err(error);
             }
         }
-    };
-    report.aliases += 1;
-    report.contents += u64::from(first.is_new);
-    match stored {
-        Some(stored) if first.is_new => stored.keep(),
-        Some(stored) => drop(heal(ctx, stored, first.original).await?),
-        None => {}
     }
-    for name in rest {
-        match add(ctx, &original, name).await {
-            Ok(_) => report.aliases += 1,
-            Err(error) if error.is_users() => {
-                report.failed.push(format!("{}: {error}", name.alias))
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    discard(stored).await
 }
 
 async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::repo::Added> {
