@@ -57,6 +57,8 @@ const ETAG: &str = "Each representation has its own ETag";
 const CONDITIONS: &str = "Conditional headers are looked at wherever there is one";
 const CACHE: &str = "`Cache-Control` has `stale-while-revalidate`";
 const NO_MEDIA: &str = "A file that is no media, and a URL that is none, are 400, not 500";
+const DEADLINE: &str = "One that has passed is always 408";
+const PURGED: &str = "`internal/purge` has removed everything when it answers";
 const NO_FILE: &str = "A form without a file is `validate-no-files`";
 const FIRST_FRAME: &str = "is its first frame, not all frames in one file";
 
@@ -74,6 +76,8 @@ pub const EXPECTED: &[Expected] = &[
         Some("immutable max-age public stale-while-revalidate"),
         CACHE,
     ),
+    row("a deadline that has passed", "", None, DEADLINE),
+    row("purge again", "", None, PURGED),
     row("upload text", "status", Some("400"), NO_MEDIA),
     row("import text", "status", Some("400"), NO_MEDIA),
     row("download of text", "status", Some("400"), NO_MEDIA),
