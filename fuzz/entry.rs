@@ -148,7 +148,8 @@ fn admit(source: &[u8]) -> Option<Facts> {
     Some(facts)
 }
 
-/// A cleaned file is a file of the same picture, upright, with nothing left to clean.
+/// A cleaned file is a file of the same picture, upright, with nothing left to clean; with credits
+/// it is that as well, but for them.
 fn clean_twice(source: &[u8], facts: &Facts) {
     let control = Control::new();
     let cleaned = match clean(source, facts, &control) {
@@ -171,6 +172,11 @@ fn clean_twice(source: &[u8], facts: &Facts) {
         again.pieces.concat() == once,
         "cleaning twice is cleaning once"
     );
+    let facts = cleaned.facts.clone();
+    let credited = cleaned.with_credits(source).pieces.concat();
+    let found = inspect(&credited).expect("a file with credits is recognised");
+    assert_eq!(found, facts, "credits are no part of the picture");
+    clean(&credited, &found, &control).expect("a file with credits can be cleaned");
 }
 
 fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, speed: Speed) {

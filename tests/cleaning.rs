@@ -164,8 +164,20 @@ fn credited_exif() -> Vec<u8> {
     exif
 }
 
-/// A JPEG XL in boxes, with EXIF behind the picture.
-fn credited_jxl(exif: &[u8]) -> Vec<u8> {
+/// What `credited_exif` says, as XMP.
+fn credited_xmp() -> Vec<u8> {
+    b"<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?>\
+      <x:xmpmeta xmlns:x='adobe:ns:meta/' x:xmptk='a secret program'>\
+      <rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about='' \
+      xmlns:dc='http://purl.org/dc/elements/1.1/' dc:source='a secret'>\
+      <dc:creator><rdf:Seq><rdf:li>Ada Lovelace</rdf:li></rdf:Seq></dc:creator>\
+      <dc:rights><rdf:Alt><rdf:li xml:lang='x-default'>(c) 1843 Ada</rdf:li></rdf:Alt></dc:rights>\
+      </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end='w'?>"
+        .to_vec()
+}
+
+/// A JPEG XL in boxes, with EXIF or XMP behind the picture.
+fn credited_jxl(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let part = |name: &[u8; 4], data: &[u8]| {
         let size = u32::try_from(data.len() + 8).expect("small");
         [&size.to_be_bytes(), &name[..], data].concat()
@@ -174,7 +186,7 @@ fn credited_jxl(exif: &[u8]) -> Vec<u8> {
         part(b"JXL ", b"\r\n\x87\n"),
         part(b"ftyp", b"jxl \0\0\0\0jxl "),
         part(b"jxlc", include_bytes!("data/formats/still.jxl")),
-        part(b"Exif", &[&[0; 4], exif].concat()),
+        part(kind, content),
     ]
     .concat()
 }
@@ -183,25 +195,27 @@ fn credited_jxl(exif: &[u8]) -> Vec<u8> {
 fn credits_stay_by_setting_and_nothing_else_does() {
     let image = pictures::photo(40, 30);
     let exif = credited_exif();
-    let jpeg = pictures::jpeg(&image);
-    let length = (exif.len() as u16 + 8).to_be_bytes();
-    let jpeg = [
-        &jpeg[..2],
-        &[0xff, 0xe1],
-        &length,
-        b"Exif\0\0",
-        &exif,
-        &jpeg[2..],
-    ]
-    .concat();
-    let png = pictures::png(&image);
-    let png = [&png[..33], &pictures::png_chunk(b"eXIf", &exif), &png[33..]].concat();
+    let xmp = credited_xmp();
+    let with_app1 = |name: &[u8], content: &[u8]| {
+        let jpeg = pictures::jpeg(&image);
+        let length = (2 + name.len() + content.len()) as u16;
+        let head = [0xff, 0xe1, (length >> 8) as u8, length as u8];
+        [&jpeg[..2], &head, name, content, &jpeg[2..]].concat()
+    };
+    let jpeg = with_app1(b"Exif\0\0", &exif);
+    let with_chunk = |kind: &[u8; 4], content: &[u8]| {
+        let png = pictures::png(&image);
+        [&png[..33], &pictures::png_chunk(kind, content), &png[33..]].concat()
+    };
+    let png = with_chunk(b"eXIf", &exif);
     let webp = dirty::webp_with_exif(&image, &exif);
-    let mut animation = pictures::animated_webp(&pictures::film(20, 16, 3));
-    // EXIF is announced.
-    animation[20] |= 0x08;
-    animation.extend(pictures::chunk(b"EXIF", &exif));
-    let animation = pictures::riff(&animation[12..]);
+    // EXIF is announced, or XMP.
+    let animated = |flag: u8, name: &[u8; 4], content: &[u8]| {
+        let mut animation = pictures::animated_webp(&pictures::film(20, 16, 3));
+        animation[20] |= flag;
+        animation.extend(pictures::chunk(name, content));
+        pictures::riff(&animation[12..])
+    };
     let iptc = [
         &b"\x1c\x02\x05\0\x08a secret\x1c\x02\x50\0\x0cAda Lovelace"[..],
         b"\x1c\x02\x74\0\x0c(c) 1843 Ada",
@@ -210,17 +224,37 @@ fn credits_stay_by_setting_and_nothing_else_does() {
     let has = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).any(|w| w == word);
     let keeping = Server::with([("media.keep_metadata", "copyright")]);
     let plain = Server::start();
-    for file in [
-        &jpeg,
-        &png,
-        &webp,
-        &animation,
-        &agency,
-        &credited_jxl(&exif),
-    ] {
+    let exiftool = Exiftool::find_or_skip("credits as exiftool sees and writes them");
+    let mut files = vec![
+        jpeg.clone(),
+        png.clone(),
+        webp.clone(),
+        animated(0x08, b"EXIF", &exif),
+        agency,
+        credited_jxl(b"Exif", &[&[0; 4], &exif[..]].concat()),
+        with_app1(b"http://ns.adobe.com/xap/1.0/\0", &xmp),
+        with_chunk(
+            b"iTXt",
+            &[b"XML:com.adobe.xmp\0\0\0\0\0", &xmp[..]].concat(),
+        ),
+        animated(0x04, b"XMP ", &xmp),
+        credited_jxl(b"xml ", &xmp),
+    ];
+    let avif = exiftool.as_ref().map(|exiftool| {
+        let tags = [
+            "Artist=Ada Lovelace",
+            "Copyright=(c) 1843 Ada",
+            "Make=a secret camera",
+            "XMP-dc:Source=a secret",
+        ];
+        exiftool.write(include_bytes!("data/formats/still.avif"), "avif", &tags)
+    });
+    files.extend(avif.clone());
+    for (number, file) in files.iter().enumerate() {
         let alias = keeping.upload(file).alias;
         let kept = keeping.original(&alias);
-        assert!(has(&kept, b"Ada Lovelace") && has(&kept, b"(c) 1843 Ada"));
+        let credited = has(&kept, b"Ada Lovelace") && has(&kept, b"(c) 1843 Ada");
+        assert!(credited, "file {number}");
         assert!(!has(&kept, b"secret"));
         let other = plain.upload(file).alias;
         let shown = |server: &Server, alias| pixels::decode(&server.process("png", alias, ""));
@@ -232,8 +266,13 @@ fn credits_stay_by_setting_and_nothing_else_does() {
         }
         assert!(!has(&plain.original(&other), b"Ada"));
     }
-    if let Some(exiftool) = Exiftool::find_or_skip("credits as exiftool sees them") {
-        for (file, extension) in [(&jpeg, "jpg"), (&png, "png"), (&webp, "webp")] {
+    if let (Some(exiftool), Some(avif)) = (exiftool, &avif) {
+        for (file, extension) in [
+            (&jpeg, "jpg"),
+            (&png, "png"),
+            (&webp, "webp"),
+            (avif, "avif"),
+        ] {
             let tags = exiftool.look(&keeping.original(&keeping.upload(file).alias), extension);
             assert!(
                 tags.contains(&"IFD0:Artist=Ada Lovelace".to_owned()),

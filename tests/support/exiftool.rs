@@ -14,6 +14,21 @@ impl Exiftool {
         programs::find_or_skip("exiftool", test).map(Self)
     }
 
+    /// The file with these tags, each as `Tag=value`.
+    pub fn write(&self, bytes: &[u8], extension: &str, tags: &[&str]) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(format!("a.{extension}"));
+        std::fs::write(&file, bytes).expect("written");
+        let output = Command::new(&self.0)
+            .arg("-overwrite_original")
+            .args(tags.iter().map(|tag| format!("-{tag}")))
+            .arg(&file)
+            .output()
+            .expect("exiftool runs");
+        assert!(output.status.success(), "{output:?}");
+        std::fs::read(&file).expect("written")
+    }
+
     /// Everything that it finds, also twice and also what it does not know, as `Group:Tag=value`.
     pub fn look(&self, bytes: &[u8], extension: &str) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");

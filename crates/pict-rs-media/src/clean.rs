@@ -28,11 +28,11 @@ pub struct Cleaned<'a> {
     pub facts: Facts,
 }
 
-impl Cleaned<'_> {
+impl<'a> Cleaned<'a> {
     /// Puts back who made the picture and whose it is, as `source`, from which it was cleaned, says
-    /// in EXIF or, for a JPEG, IPTC-IIM. GIF and AVIF stay without.
+    /// in EXIF, XMP or, for a JPEG, IPTC-IIM. GIF stays without, and AVIF that has no EXIF.
     #[must_use]
-    pub fn with_credits(mut self, source: &[u8]) -> Self {
+    pub fn with_credits(mut self, source: &'a [u8]) -> Self {
         self.pieces = credits::keep(&self.facts, source, self.pieces);
         self
     }

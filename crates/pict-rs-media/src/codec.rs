@@ -21,3 +21,4 @@ pub(crate) mod svg;
 pub(crate) mod testing;
 pub(crate) mod video;
 pub(crate) mod webp;
+pub(crate) mod xmp;

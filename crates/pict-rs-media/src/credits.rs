@@ -1,20 +1,21 @@
 //! Who made a picture and whose it is: the one kind of metadata that can survive cleaning.
 //!
-//! Nothing of the file's own metadata is kept: two fields are read, of EXIF and of a JPEG's
-//! IPTC-IIM, and written into a block of EXIF that has nothing else. Not for GIF, which has no
-//! place for it, and not for AVIF, whose places would all have to be counted anew.
+//! Nothing of the file's own metadata is kept: two fields are read, of EXIF, of a JPEG's
+//! IPTC-IIM and of XMP, and written into a block of EXIF that has nothing else. Not for GIF, which
+//! has no place for it; in an AVIF it takes the place of the file's own EXIF, because with more bytes
+//! every place in the file would have to be counted anew.
 
 use std::borrow::Cow;
 
 use crate::{
     Facts, Format,
-    codec::{self, exif, exif::Credits, iptc},
+    codec::{self, exif, exif::Credits, iptc, xmp},
 };
 
 /// The file's pieces with its credits put in, if it has any. The facts are of the pieces.
 pub(crate) fn keep<'a>(
     facts: &Facts,
-    source: &[u8],
+    source: &'a [u8],
     mut pieces: Vec<Cow<'a, [u8]>>,
 ) -> Vec<Cow<'a, [u8]>> {
     let Some(tiff) = credits(facts.format, source).and_then(|credits| credits.to_tiff()) else {
@@ -45,6 +46,15 @@ pub(crate) fn keep<'a>(
             }
             None
         }
+        Format::Avif | Format::AvifAnimation => {
+            if let Some((cleaned, at, item)) = codec::avif::with_exif(source, &tiff) {
+                pieces = cleaned;
+                let start = split(&mut pieces, at);
+                let end = split(&mut pieces, at + item.len());
+                pieces.splice(start..end, [Cow::Owned(item)]);
+            }
+            None
+        }
         _ => None,
     };
     if let Some((at, bytes)) = placed {
@@ -54,20 +64,26 @@ pub(crate) fn keep<'a>(
     pieces
 }
 
-/// What the source says. Where EXIF and IPTC-IIM both say something, EXIF counts.
+/// What the source says. Where several say something, EXIF counts, then IPTC-IIM, then XMP.
 fn credits(format: Format, source: &[u8]) -> Option<Credits<'_>> {
-    let tiff = match format {
-        Format::Jpeg => codec::jpeg::exif(source),
-        Format::Png | Format::Apng => codec::png::exif(source),
-        Format::Webp | Format::WebpAnimation => codec::webp::exif(source),
-        Format::Jxl => codec::jxl::exif(source),
+    let (tiff, packet) = match format {
+        Format::Jpeg => (codec::jpeg::exif(source), codec::jpeg::xmp(source)),
+        Format::Png | Format::Apng => (codec::png::exif(source), codec::png::xmp(source)),
+        Format::Webp | Format::WebpAnimation => {
+            (codec::webp::exif(source), codec::webp::xmp(source))
+        }
+        Format::Jxl => (codec::jxl::exif(source), codec::jxl::xmp(source)),
+        Format::Avif | Format::AvifAnimation => {
+            (codec::avif::exif(source), codec::avif::xmp(source))
+        }
         _ => return None,
     };
     let mut credits = tiff.map(exif::credits).unwrap_or_default();
     if format == Format::Jpeg {
-        let others = iptc::credits(&codec::jpeg::photoshop(source));
-        credits.artist = credits.artist.or(others.artist);
-        credits.copyright = credits.copyright.or(others.copyright);
+        credits = credits.or(iptc::credits(&codec::jpeg::photoshop(source)));
+    }
+    if let Some(packet) = packet {
+        credits = credits.or(xmp::credits(packet));
     }
     Some(credits)
 }

@@ -9,6 +9,7 @@ mod clean;
 mod container;
 mod encode;
 mod header;
+mod metadata;
 mod picture;
 mod planes;
 mod properties;
@@ -22,8 +23,9 @@ use std::borrow::Cow;
 use crate::colour::{Code, Colours};
 use crate::{ColourModel, Error, Facts, Format, Result};
 
-pub(crate) use clean::clean;
+pub(crate) use clean::{clean, with_exif};
 pub(crate) use encode::{AnimationEncoder, Encoder, Settings};
+pub(crate) use metadata::{exif, xmp};
 pub(crate) use read::{decode, decode_animation};
 
 use container::Meta;

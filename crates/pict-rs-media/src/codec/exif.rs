@@ -69,6 +69,13 @@ pub(crate) struct Credits<'a> {
     pub(crate) copyright: Option<Cow<'a, [u8]>>,
 }
 
+/// The TIFF structure in a box or an item of EXIF, before which stands how many bytes come before it
+/// (ISO/IEC 23008-12, annex A; ISO/IEC 18181-2).
+pub(crate) fn behind_offset(body: &[u8]) -> Option<&[u8]> {
+    let (offset, rest) = body.split_first_chunk()?;
+    rest.get(usize::try_from(u32::from_be_bytes(*offset)).ok()?..)
+}
+
 /// The credits in a TIFF structure.
 pub(crate) fn credits(tiff: &[u8]) -> Credits<'_> {
     let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
@@ -79,7 +86,15 @@ pub(crate) fn credits(tiff: &[u8]) -> Credits<'_> {
     }
 }
 
-impl Credits<'_> {
+impl<'a> Credits<'a> {
+    /// With what `others` say where these say nothing.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self {
+            artist: self.artist.or(others.artist),
+            copyright: self.copyright.or(others.copyright),
+        }
+    }
+
     /// A TIFF structure with these fields and no others; `None` when there are none.
     pub(crate) fn to_tiff(&self) -> Option<Vec<u8>> {
         // In the order of their tags.

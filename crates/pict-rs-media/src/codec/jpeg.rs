@@ -42,6 +42,11 @@ pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     container::exif(source)
 }
 
+/// The XMP packet, if there is one.
+pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    container::xmp(source)
+}
+
 /// The embedded ICC profile, if there is one.
 pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     container::icc(source)

@@ -87,6 +87,11 @@ pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     container::exif(source)
 }
 
+/// The XMP packet, if there is one that is not compressed.
+pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    container::xmp(source)
+}
+
 /// What is to be put into a cleaned file that begins with `start`, and where, for it to have EXIF.
 pub(crate) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
     container::exif_box(start, tiff)

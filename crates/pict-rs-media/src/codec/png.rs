@@ -50,7 +50,12 @@ pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     container::exif(source)
 }
 
-/// That structure as a chunk.
+/// The XMP packet, if there is one.
+pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    container::xmp(source)
+}
+
+/// An EXIF structure as a chunk.
 pub(crate) fn exif_chunk(tiff: &[u8]) -> Result<Vec<u8>> {
     let mut chunk = Vec::new();
     container::push_chunk(&mut chunk, b"eXIf", &[tiff])?;

@@ -80,6 +80,11 @@ pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
     riff::read(source).ok()?.exif
 }
 
+/// The XMP packet, if there is one.
+pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    riff::read(source).ok()?.xmp
+}
+
 /// The head of a file that [`clean`] or an encoder made, of which `start` are the first bytes, with
 /// a chunk of EXIF announced; how many of those bytes it replaces; and that chunk, for the end.
 pub(crate) fn with_exif(

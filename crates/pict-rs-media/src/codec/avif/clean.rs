@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::BTreeSet, ops::Range};
 
 use super::{
     container::{LocationSizes, Meta, association, item_info, item_info_entries, reference},
-    corrupt, picture,
+    corrupt, metadata, picture,
     track::{Sequence, Track},
 };
 use crate::{
@@ -24,6 +24,35 @@ use crate::{
 
 /// The file as pieces; most borrow from the source.
 pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    cleaned(source, None)
+}
+
+/// The cleaned file with an item of EXIF that is all zeros, if the source has one with room for
+/// `tiff`; where in the file that item begins; and what has to be there instead.
+pub(crate) fn with_exif<'a>(source: &'a [u8], tiff: &[u8]) -> Option<WithExif<'a>> {
+    let meta = super::container::read(source).ok()?.meta?;
+    let (id, place) = metadata::item(&meta, b"Exif")?;
+    // Before the structure stands how far away it is.
+    let item = [&[0; 4], tiff].concat();
+    if item.len() > place.len() {
+        return None;
+    }
+    let in_mdat = |each: BoxRef<'_>| {
+        let inside = each.inside();
+        each.kind == *b"mdat" && inside.start <= place.start && place.end <= inside.end
+    };
+    if !boxes_in(source).map_while(Result::ok).any(in_mdat) {
+        return None;
+    }
+    let pieces = cleaned(source, Some((id, &place))).ok()?;
+    Some((pieces, place.start, item))
+}
+
+/// Pieces, place, item.
+type WithExif<'a> = (Vec<Cow<'a, [u8]>>, usize, Vec<u8>);
+
+/// `also`: an item of no picture that stays, as zeros, and its place.
+fn cleaned<'a>(source: &'a [u8], also: Option<(u32, &Range<usize>)>) -> Result<Vec<Cow<'a, [u8]>>> {
     let file = super::container::read(source)?;
     let (mut keep, mut wanted) = (Vec::new(), BTreeSet::new());
     let mut moov = None;
@@ -39,6 +68,12 @@ pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
         moov = clean_moov(source, place, &mut keep)?;
     }
     let keep = joined(keep);
+    if let Some((id, place)) = also {
+        if overlaps(&keep, place) {
+            return Err(corrupt("an item lies over the picture"));
+        }
+        wanted.insert(id);
+    }
     // Its bytes move when what stands around them goes.
     let holds_data = |place: &BoxRef<'_>| overlaps(&keep, &(place.start..place.end()));
     if (file.meta.iter().map(|meta| &meta.place))

@@ -17,6 +17,8 @@ const DEEP_GRAY: &[u8] = include_bytes!("../testdata/gray-12.avif");
 const IDENTITY: &[u8] = include_bytes!("../testdata/identity.avif");
 const PREMULTIPLIED: &[u8] = include_bytes!("../testdata/premultiplied.avif");
 const SEQUENCE: &[u8] = include_bytes!("../testdata/sequence.avif");
+/// Its EXIF is at 336 and has 168 bytes, then comes the picture.
+const CREDITS: &[u8] = include_bytes!("../testdata/credits.avif");
 
 const STILLS: [&[u8]; 7] = [GRID, HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, PREMULTIPLIED];
 
@@ -210,6 +212,61 @@ fn cleaning_keeps_pixels_and_drops_secrets() {
     assert!(matches!(colours(GRID), Colours::Profile(_)));
 }
 
+fn with_credits(source: &[u8]) -> Vec<u8> {
+    let facts = inspect(source).expect("whole");
+    let cleaned = crate::clean(source, &facts, &Control::new()).expect("whole");
+    cleaned.with_credits(source).pieces.concat()
+}
+
+#[test]
+fn credits_take_the_place_of_the_exif() {
+    let has = |bytes: &[u8], word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+    let kept = with_credits(CREDITS);
+    assert_eq!(kept.len(), CREDITS.len());
+    assert!(has(&kept, b"Ada Lovelace\0(c) 1843 Ada\0") && !has(&kept, b"camera"));
+    assert!(still(&kept).expect("whole") == still(CREDITS).expect("whole"));
+    assert_eq!(with_credits(&kept), kept);
+    let cleaned = clean(&kept).expect("whole").concat();
+    assert_eq!(cleaned, clean(CREDITS).expect("whole").concat());
+    assert!(!has(&cleaned, b"Ada"));
+}
+
+#[test]
+fn credits_go_where_there_is_no_room_or_the_room_is_the_picture() {
+    let (mut room, mut places) = (0, 0);
+    for at in 0..CREDITS.len() - 8 {
+        // The entry of the item: where it is, and how long.
+        if CREDITS[at..at + 8] != [0, 0, 1, 80, 0, 0, 0, 168] {
+            continue;
+        }
+        let changed = |place: u32, length: u32| {
+            let mut file = CREDITS.to_vec();
+            file[at..at + 4].copy_from_slice(&place.to_be_bytes());
+            file[at + 4..at + 8].copy_from_slice(&length.to_be_bytes());
+            file
+        };
+        // All that is said still stands there, but 4 bytes more than there is room.
+        let tiff = length_of_credits(CREDITS);
+        for length in [tiff - 1, tiff + 3] {
+            assert!(with_exif(&changed(336, length), &vec![0; tiff as usize]).is_none());
+            room += 1;
+        }
+        assert!(with_exif(&changed(336, tiff + 4), &vec![0; tiff as usize]).is_some());
+        // Over the picture, before the data, in the boxes, after the end.
+        for place in [337, 400, 335, 0, 40, 600] {
+            assert!(with_exif(&changed(place, 168), b"MM").is_none(), "{place}");
+            places += 1;
+        }
+    }
+    assert_eq!((room, places), (2, 6));
+}
+
+/// How many bytes its credits take.
+fn length_of_credits(source: &[u8]) -> u32 {
+    let credits = crate::codec::exif::credits(exif(source).expect("EXIF"));
+    credits.to_tiff().expect("credits").len() as u32
+}
+
 #[test]
 fn boxes_that_nobody_needs_are_blanked_or_cut_off() {
     let extra = |body: &[u8]| {
@@ -267,7 +324,7 @@ fn a_file_that_is_cut_is_refused() {
 
 #[test]
 fn changed_bytes_are_survived() {
-    for source in [GRID, DEEP, GRAY, PREMULTIPLIED, SEQUENCE] {
+    for source in [GRID, DEEP, GRAY, PREMULTIPLIED, SEQUENCE, CREDITS] {
         for at in 0..source.len() {
             // The container byte by byte; of the rest a part.
             if at > 900 && at % 11 != 0 {
@@ -279,6 +336,9 @@ fn changed_bytes_are_survived() {
                 coding(&bytes);
                 if let Ok(pieces) = clean(&bytes) {
                     assert!(pieces.concat().len() <= bytes.len());
+                }
+                if let Some((pieces, at, item)) = with_exif(&bytes, b"MM") {
+                    assert_eq!(pieces.concat()[at..][..item.len()], [0; 6]);
                 }
                 match anything(&bytes) {
                     Ok(()) | Err(Error::Corrupt { .. } | Error::Unsupported(_)) => {}

@@ -22,6 +22,7 @@ const APP14: u8 = 0xee;
 const COM: u8 = 0xfe;
 
 const EXIF: &[u8] = b"Exif\0";
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const ICC: &[u8] = b"ICC_PROFILE\0";
 const ADOBE: &[u8] = b"Adobe";
 const ADOBE_LEN: usize = 12;
@@ -205,13 +206,23 @@ fn keep_adobe(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
 
 /// The EXIF structure, if there is one before the first scan.
 pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
+    app1(source, EXIF)?.get(1..)
+}
+
+/// The XMP packet, if there is one before the first scan.
+pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    app1(source, XMP)
+}
+
+/// What follows `name` in the first segment that begins with it.
+fn app1<'a>(source: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     Segments::new(source)
         .into_iter()
         .flatten()
         .map_while(Result::ok)
         .take_while(|segment| segment.marker != SOS)
-        .find(|segment| segment.marker == APP1 && segment.payload.starts_with(EXIF))
-        .and_then(|segment| segment.payload.get(6..))
+        .filter(|segment| segment.marker == APP1)
+        .find_map(|segment| segment.payload.strip_prefix(name))
 }
 
 /// Photoshop's resources, put together from their segments.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::corrupt;
 use crate::Result;
 use crate::codec::bmff::{BoxRef, boxes_in};
+use crate::codec::exif;
 use crate::codec::pieces::Pieces;
 
 /// How a file with boxes begins: a box that is only there to be recognised.
@@ -54,14 +55,22 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
 
 /// The EXIF structure, if there is one that is not compressed.
 pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
+    exif::behind_offset(body_of(source, b"Exif")?)
+}
+
+/// The XMP packet, if there is one that is not compressed.
+pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    body_of(source, b"xml ")
+}
+
+/// What is in the first box of this kind.
+fn body_of<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     if !source.starts_with(SIGNATURE) {
         return None;
     }
     let mut boxes = boxes_in(source).map_while(Result::ok);
-    let found = boxes.find(|found| &found.kind == b"Exif")?;
-    // Before it stands where in it the structure begins.
-    let (offset, rest) = found.body.split_first_chunk()?;
-    rest.get(usize::try_from(u32::from_be_bytes(*offset)).ok()?..)
+    let found = boxes.find(|found| &found.kind == kind)?;
+    Some(found.body)
 }
 
 /// A box with EXIF for a cleaned file that begins with `start`, and where it goes: before the

@@ -194,6 +194,18 @@ pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
         .map(|chunk| chunk.data)
 }
 
+/// The XMP packet, if there is one; it is never compressed (XMP specification,
+/// part 3, "PNG").
+pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
+    // The keyword, then no compression, no language and no translated keyword.
+    const START: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
+    let mut chunks = Chunks::new(source).ok()?.map_while(Result::ok);
+    chunks.find_map(|chunk| match &chunk.kind {
+        b"iTXt" => chunk.data.strip_prefix(START),
+        _ => None,
+    })
+}
+
 impl Header {
     fn may_have_trns(&self) -> bool {
         matches!(self.colour, 0 | 2 | 3)

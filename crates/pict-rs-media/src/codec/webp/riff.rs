@@ -35,6 +35,7 @@ pub(super) struct Container<'a> {
     pub(super) flags: u8,
     pub(super) icc: Option<&'a [u8]>,
     pub(super) exif: Option<&'a [u8]>,
+    pub(super) xmp: Option<&'a [u8]>,
     pub(super) content: Content<'a>,
 }
 
@@ -100,13 +101,14 @@ fn read_simple<'a>(first: &Chunk<'a>) -> Result<Container<'a>> {
         flags: 0,
         icc: None,
         exif: None,
+        xmp: None,
         content: Content::Still(bitstream),
     })
 }
 
 fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'a>> {
     let canvas = Canvas::of_chunk(vp8x)?;
-    let (mut icc, mut exif) = (None, None);
+    let (mut icc, mut exif, mut xmp) = (None, None, None);
     let mut anim = None;
     let mut still = None;
     let mut alpha = None;
@@ -116,6 +118,7 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
         match &chunk.name {
             b"ICCP" if icc.is_none() => icc = Some(chunk.data),
             b"EXIF" if exif.is_none() => exif = Some(chunk.data),
+            b"XMP " if xmp.is_none() => xmp = Some(chunk.data),
             b"ANIM" if canvas.animated && anim.is_none() => {
                 anim = Some((chunk, le16(chunk.data, 4)?));
             }
@@ -149,6 +152,7 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
             flags: canvas.flags,
             icc,
             exif,
+            xmp,
             content: Content::Still(bitstream),
         });
     }
@@ -163,6 +167,7 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
         flags: canvas.flags,
         icc,
         exif,
+        xmp,
         content: Content::Animation {
             anim,
             loop_count,
