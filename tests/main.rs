@@ -24,6 +24,8 @@ mod crash;
 mod cross;
 /// One row for each format, in and out.
 mod formats;
+/// Disks that are not mounted and clocks that are wrong.
+mod guard;
 /// Every format as every other, on every processor.
 mod matrix;
 /// Data of the existing pict-rs, taken over.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
-    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Progress, Removed, Repo,
+    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Plan, Progress, Removed, Repo,
     Representation, Task, Work,
 };
 use pict_rs_core::{
@@ -931,14 +931,14 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past() {
     let (repo, folder) = empty().await;
     let lost = upload();
     repo.add_upload(&lost).await.expect("added");
-    let old = repo
-        .begin_run(Task::Prune, 1, &admin(), NOW)
-        .await
-        .expect("begun");
-    let new = repo
-        .begin_run(Task::Prune, 1, &admin(), NOW)
-        .await
-        .expect("begun");
+    let plan = Plan {
+        task: Task::Prune,
+        total: 1,
+        allowed: None,
+        block: false,
+    };
+    let old = repo.begin_run(plan, &admin(), NOW).await.expect("begun");
+    let new = repo.begin_run(plan, &admin(), NOW).await.expect("begun");
     let contents = repo.contents_after(None, 10).await.expect("asked");
     let cursor = contents.last().map(|(key, _)| *key);
     let pruned = repo.prune(&old, cursor.as_ref(), &contents, NOW).await;

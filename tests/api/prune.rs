@@ -94,6 +94,40 @@ fn prune_missing_purges_what_lost_its_file_and_a_new_upload_restores_it() {
 }
 
 #[test]
+fn what_is_pruned_can_be_kept_from_coming_again() {
+    let server = with_key();
+    let lost = pictures::jpeg(&pictures::photo(21, 20));
+    let small = server.upload_with("resize=10", &lost).alias;
+    let came_back = pictures::png(&pictures::photo(22, 20));
+    let old = server.upload(&came_back).alias;
+    let kept = pictures::png(&pictures::photo(23, 20));
+    server.upload(&kept);
+    lose(&server, &small);
+    lose(&server, &old);
+    let new = server.upload(&came_back).alias;
+    prune(&server, "?block=true&reason=scanner");
+    assert_eq!(pruned(&server)["progress"], 1);
+    for alias in [&small, &old] {
+        let path = format!("/image/original/{alias}");
+        server.get(&path).refused(404, "alias-not-found");
+    }
+    server.original(&new);
+    server.upload(&kept);
+    // As it was sent, as it was stored, and what had come back before.
+    server.upload_refused("", &lost, 400, "blocked");
+    server.upload_refused("resize=10", &lost, 400, "blocked");
+    server.upload_refused("", &came_back, 400, "blocked");
+    let list = server.get_with("/internal/blocklist", &[KEY]).ok().json();
+    let list = list["blocklist"].as_array().expect("a list").clone();
+    assert!(list.len() >= 3, "{list:?}");
+    assert!(list.iter().all(|entry| entry["reason"] == "scanner"));
+    let bad = "/internal/prune_missing?block=1";
+    server
+        .send("POST", bad, &[KEY], None)
+        .refused(400, "invalid-query");
+}
+
+#[test]
 fn prune_missing_is_begun_anew_by_force_only() {
     let server = with_key();
     let alias = server

@@ -7,6 +7,8 @@ use super::Server;
 
 /// The folder of files that are still being written.
 const INCOMING: &str = ".incoming";
+/// What ties the folder to its database.
+pub const STORE_ID: &str = ".pict-rs-store";
 
 /// Every file below `folder`, by its path relative to it, with its bytes.
 pub fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -38,7 +40,7 @@ pub fn folders(folder: &Path) -> Vec<String> {
 pub fn objects(files: &Path) -> BTreeMap<String, u64> {
     sizes(files)
         .into_iter()
-        .filter(|(name, _)| !name.starts_with(INCOMING))
+        .filter(|(name, _)| !name.starts_with(INCOMING) && name != STORE_ID)
         .collect()
 }
 

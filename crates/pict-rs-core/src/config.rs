@@ -24,8 +24,8 @@ pub use limits::{
 };
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
-    AnimationFormat, AudioCodec, ImageFormat, LogFormat, RepoType, StoreType, ValidationFailure,
-    ValidationForm, VideoCodec,
+    AnimationFormat, AudioCodec, Heal, ImageFormat, LogFormat, RepoType, StoreType, ValidationAs,
+    ValidationFailure, ValidationForm, VideoCodec,
 };
 
 use crate::{Error, ErrorCode, Result, query};
@@ -75,6 +75,11 @@ pub struct ServerConfig {
     pub api_keys_file: Option<PathBuf>,
     /// How long the audit log remembers removals.
     pub audit_retention: Span,
+    /// What `prune_missing` and `collect` remove at most unless they are forced; the larger of
+    /// this and `max_removal_percent` counts.
+    pub max_removal_count: u64,
+    /// The same, in percent of what the database names.
+    pub max_removal_percent: u64,
     /// Files per upload request.
     pub max_file_count: usize,
     /// Where uploads are spooled; a folder inside the store by default, so that large uploads
@@ -105,6 +110,8 @@ impl Default for ServerConfig {
             api_keys: Secrets::default(),
             api_keys_file: None,
             audit_retention: Span::days(365),
+            max_removal_count: 100,
+            max_removal_percent: 1,
             max_file_count: 1,
             temporary_directory: None,
             cleanup_temporary_directory: true,
@@ -257,6 +264,10 @@ pub struct MediaConfig {
     pub external_validation_form: ValidationForm,
     /// What happens to a file while nobody answers there.
     pub external_validation_failure: ValidationFailure,
+    /// What it is shown.
+    pub external_validation_as: ValidationAs,
+    /// Which aliases a lost file comes back for when the same bytes are uploaded.
+    pub heal: Heal,
     /// Ceiling for any upload, in MiB.
     pub max_file_size: u64,
     /// For one piece of media work.
@@ -305,6 +316,8 @@ impl Default for MediaConfig {
             external_validation_timeout: Seconds(30),
             external_validation_form: ValidationForm::default(),
             external_validation_failure: ValidationFailure::default(),
+            external_validation_as: ValidationAs::default(),
+            heal: Heal::default(),
             max_file_size: 40,
             process_timeout: Seconds(30),
             preprocess_steps: None,
@@ -534,6 +547,12 @@ impl Config {
             if value == 0 {
                 return Err(invalid(format!("{key} must be at least 1")));
             }
+        }
+        if self.server.max_removal_percent > 100 {
+            return Err(invalid(format!(
+                "server.max_removal_percent = {}: it can be at most 100",
+                self.server.max_removal_percent
+            )));
         }
         if self.media.concurrency > MAX_CONCURRENCY {
             return Err(invalid(format!(

@@ -14,7 +14,9 @@ use crate::media::Pool;
 use crate::repo::{self, Repo, Representation};
 use crate::service::access::Accesses;
 use crate::service::auto::Auto;
+use crate::service::clock::Clock;
 use crate::service::flight::Flights;
+use crate::service::guard;
 use crate::service::known::Known;
 use crate::service::process::now;
 use crate::service::proxy::Proxies;
@@ -33,6 +35,10 @@ pub struct Context {
     pub store: Store,
     /// Facts.
     pub repo: Repo,
+    /// What both of them know each other by.
+    pub(crate) store_id: uuid::Uuid,
+    /// The time by which things are too old.
+    pub(crate) clock: Clock,
     /// Where media work runs.
     pub media: Pool,
     /// Programs of others that are there.
@@ -90,7 +96,10 @@ impl Context {
         let database = config.database_folder(data);
         let repo = Repo::open(&database).await?;
         let store = Store::open(&config.files_folder(data))?;
+        let store_id = guard::pair(&repo, &store).await?;
         let context = Self {
+            store_id,
+            clock: Clock::open(&repo).await?,
             preprocess_steps: config.preprocess_steps()?,
             fetcher: Fetcher::new(&config)?,
             spool_folder: spool_folder(&config, &store)?,
@@ -153,6 +162,8 @@ impl Context {
         if objects.is_empty() {
             return Ok(());
         }
+        // Where a disk is not mounted, its files look as if they were gone already.
+        guard::check(self).await?;
         let store = self.store.clone();
         let removed = blocking(move || {
             let mut removed = objects;

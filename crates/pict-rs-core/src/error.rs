@@ -82,6 +82,8 @@ codes! {
     InvalidQuery = "invalid-query",
     /// The database knows the file, the store does not.
     LostFile = "lost-file",
+    /// More would be removed at once than the settings allow.
+    MassRemoval = "mass-removal",
     /// The file is damaged: its pixels cannot be decoded.
     MediaDamaged = "media-damaged",
     /// This kind of media is not allowed here.
@@ -110,6 +112,8 @@ codes! {
     RepoError = "repo-error",
     /// The request's deadline has passed.
     RequestTimeout = "request-timeout",
+    /// The folder of files is not the one that belongs to the database.
+    StoreMismatch = "store-mismatch",
     /// The body did not arrive in time.
     StreamTooSlow = "stream-too-slow",
     /// SVG files are not accepted.

@@ -46,7 +46,7 @@ pub use foreign::look_around;
 pub(crate) use foreign::{SLED_FOLDER, is_sled};
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
-pub use maintenance::{Run, Task};
+pub use maintenance::{Plan, Run, Task};
 pub use page::Page;
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removed};
@@ -211,7 +211,7 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 5] = [
+    const FILES: [(i64, &str, &str); 6] = [
         (
             1,
             "media",
@@ -236,6 +236,11 @@ fn migrations() -> Migrator {
             5,
             "access",
             include_str!("../migrations/sqlite/0005_access.sql"),
+        ),
+        (
+            6,
+            "guards",
+            include_str!("../migrations/sqlite/0006_guards.sql"),
         ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {

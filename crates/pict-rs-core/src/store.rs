@@ -6,6 +6,7 @@
 //! [`Store::recover`]. Uploads that wait for their work lie there too, in files of their own
 //! (`waiting`). Everything here blocks; callers are on blocking threads.
 
+mod identity;
 mod waiting;
 mod walk;
 

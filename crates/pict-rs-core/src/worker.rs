@@ -136,6 +136,9 @@ async fn sweep(ctx: Arc<Context>) {
     if let Err(error) = retention::flush(&ctx).await {
         log(&error, "what was used last is not written down");
     }
+    if let Err(error) = ctx.clock.note(&ctx.repo, true).await {
+        log(&error, "the time is not written down");
+    }
 }
 
 async fn rest(ctx: &Context, pause: Duration, woken: impl Future<Output = ()>) {

@@ -77,6 +77,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tie the folder of files to the database whatever they hold, after a start was refused because
+    /// they do not belong together
+    AcceptStore,
     /// Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither
     /// server may run meanwhile. Exits with 1 if something could not be taken over
     #[cfg(feature = "migrate")]
@@ -95,6 +98,14 @@ pub struct Migrate {
     /// Exit with 0 although files are missing; their aliases stay unknown
     #[arg(long)]
     pub skip_missing_files: bool,
+    /// Exit with 0 although there are files that the database does not name, or contents without an
+    /// alias
+    #[arg(long)]
+    pub skip_unnamed: bool,
+    /// The unit of systemd that runs the server, whose state directory and user count [default:
+    /// pict-rs.service, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub unit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +224,10 @@ media_flags! {
     media_external_validation_form: String => "media.external_validation_form",
     /// Files while it does not answer: refuse or accept [default: refuse]
     media_external_validation_failure: String => "media.external_validation_failure",
+    /// What it is shown: original or jpeg [default: original]
+    media_external_validation_as: String => "media.external_validation_as",
+    /// Aliases that a lost file comes back for: alias or all [default: alias]
+    media_heal: String => "media.heal",
     /// MiB, ceiling for any upload [default: 40]
     media_max_file_size: u64 => "media.max_file_size",
     /// Seconds for one piece of media work [default: 30]

@@ -18,6 +18,7 @@ use std::io::Write as _;
 
 use clap::Parser as _;
 use pict_rs_core::Context;
+use pict_rs_core::service::guard;
 use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
@@ -60,6 +61,22 @@ fn main() -> anyhow::Result<()> {
                 report.print(&mut out)?;
             }
             std::process::exit(i32::from(!report.is_sound()));
+        }
+        Some(Command::AcceptStore) => {
+            let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            let runtime = tokio::runtime::Runtime::new()?;
+            let accepted = runtime.block_on(guard::accept(&config, &data))?;
+            writeln!(
+                std::io::stdout(),
+                "{} and {} belong together from now on. The database has {} contents; of {} files that \
+                 were looked for {} are there",
+                config.database_folder(&data).display(),
+                config.files_folder(&data).display(),
+                accepted.contents,
+                accepted.sampled,
+                accepted.present
+            )?;
+            return Ok(());
         }
         #[cfg(feature = "migrate")]
         Some(Command::Migrate(_)) => {}

@@ -106,6 +106,30 @@ words! {
 }
 
 words! {
+    /// What the external validation is shown.
+    #[derive(Default)]
+    ValidationAs {
+        /// The file that would be served.
+        #[default]
+        Original = "original",
+        /// A JPEG of it; of a moving picture, a few of its frames.
+        Jpeg = "jpeg",
+    }
+}
+
+words! {
+    /// Which aliases a lost file comes back for when the same bytes are uploaded.
+    #[derive(Default)]
+    Heal {
+        /// The one of that upload.
+        #[default]
+        Alias = "alias",
+        /// All that ever named it.
+        All = "all",
+    }
+}
+
+words! {
     /// What stills can be converted to at upload.
     #[expect(missing_docs, reason = "the names say all")]
     ImageFormat {

@@ -1,12 +1,14 @@
 //! Long work over everything, done in small steps. Each step moves the cursor of its run in the
 //! transaction that changes things, so a run goes on where it was when the server died.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Purged, Repo, bigint, broken, content_key, removal, repo_error};
-use crate::{ContentKey, ObjectKey, Result};
+use super::{Purged, Repo, bigint, blocklist, broken, content_key, removal, repo_error};
+use crate::{Alias, ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,16 @@ pub struct Run {
     pub progress: u64,
     /// How many there were at the start.
     pub total: u64,
+    /// How many may be removed; `None` is no bound.
+    pub allowed: Option<u64>,
+    /// How many have to be removed, as far as they are counted.
+    pub lost: u64,
+    /// Whether they are all counted, so that they can be removed.
+    pub is_counted: bool,
+    /// Whether what is removed enters the blocklist.
+    pub block: bool,
+    /// Whether it was given up because more would have been removed than was allowed.
+    pub is_stopped: bool,
     /// Why it was begun. The server acts, on somebody's request.
     pub cause: Cause,
     /// Unix time in milliseconds; tells runs of one task apart.
@@ -52,7 +64,21 @@ pub struct Run {
     pub is_finished: bool,
 }
 
-const COLUMNS: &str = "task, cursor, progress, total, reason, request_id, started_at, finished_at";
+/// What a task is begun with.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What is to be done.
+    pub task: Task,
+    /// What [`Repo::count_for`] said.
+    pub total: u64,
+    /// How many may be removed; `None` is no bound.
+    pub allowed: Option<u64>,
+    /// Whether what is removed enters the blocklist.
+    pub block: bool,
+}
+
+const COLUMNS: &str = "task, cursor, progress, total, allowed, lost, counted, block, stopped, \
+                       reason, request_id, started_at, finished_at";
 
 impl Repo {
     /// How many things a task is about.
@@ -99,17 +125,20 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
-    /// Begins a task, anew if it was begun before. `total` is what [`Repo::count_for`] said.
+    /// Begins a task, anew if it was begun before.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn begin_run(&self, task: Task, total: u64, cause: &Cause, now: i64) -> Result<Run> {
+    pub async fn begin_run(&self, plan: Plan, cause: &Cause, now: i64) -> Result<Run> {
+        let Plan { task, total, .. } = plan;
         let mut tx = self.begin().await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at) \
-             VALUES ($1, 0, $2, $3, $4, $5) ON CONFLICT (task) DO UPDATE SET cursor = NULL, \
+            "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at, \
+             allowed, block) VALUES ($1, 0, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (task) DO UPDATE SET cursor = NULL, \
              progress = 0, total = excluded.total, reason = excluded.reason, \
              request_id = excluded.request_id, finished_at = NULL, \
+             allowed = excluded.allowed, block = excluded.block, lost = 0, counted = 0, stopped = 0, \
              started_at = MAX(excluded.started_at, started_at + 1) RETURNING {COLUMNS}"
         )))
         .bind(task.as_str())
@@ -117,6 +146,8 @@ impl Repo {
         .bind(&cause.reason)
         .bind(&cause.request_id)
         .bind(now)
+        .bind(plan.allowed.map(bigint))
+        .bind(i64::from(plan.block))
         .fetch_one(&mut *tx)
         .await
         .map_err(repo_error)?;
@@ -191,6 +222,51 @@ impl Repo {
             .collect()
     }
 
+    /// A step of [`Task::Prune`] that only counts: so many more are lost. `cursor` is the last one
+    /// looked at; without one they are all counted, and removing them begins.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn count_lost(
+        &self,
+        run: &Run,
+        cursor: Option<&ContentKey>,
+        lost: usize,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE maintenance SET cursor = $3, lost = lost + $4, counted = $5 \
+             WHERE task = $1 AND started_at = $2",
+        )
+        .bind(run.task.as_str())
+        .bind(run.started_at)
+        .bind(cursor.map(ContentKey::as_bytes))
+        .bind(bigint(lost as u64))
+        .bind(i64::from(cursor.is_none()))
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        Ok(())
+    }
+
+    /// Ends a run that would remove more than it may. `lost` is how many there are at least.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn stop_run(&self, run: &Run, lost: u64, now: i64) -> Result<()> {
+        sqlx::query(
+            "UPDATE maintenance SET stopped = 1, lost = $3, finished_at = $4 \
+             WHERE task = $1 AND started_at = $2",
+        )
+        .bind(run.task.as_str())
+        .bind(run.started_at)
+        .bind(bigint(lost))
+        .bind(now)
+        .execute(&self.write)
+        .await
+        .map_err(repo_error)?;
+        Ok(())
+    }
+
     /// A step of [`Task::Prune`]: purges the contents that still point to these lost objects.
     /// `cursor` is the last one looked at; without one the run is at its end. Returns what was
     /// purged; `None` when the run was begun anew.
@@ -218,11 +294,17 @@ impl Repo {
                     .map_err(repo_error)?;
             if still.is_some() {
                 let action = Action::Prune;
+                if run.block {
+                    blocklist::block_content_in(&mut tx, hash, &run.cause, now).await?;
+                }
                 let purged = removal::purge_in(&mut tx, hash, action, &run.cause, now).await?;
                 pruned.aliases.extend(purged.aliases);
                 pruned.objects.extend(purged.objects);
                 count += 1;
             }
+        }
+        if cursor.is_none() {
+            prune_aliases_in(&mut tx, run, &mut pruned, now).await?;
         }
         let end = cursor.is_none().then_some(now);
         if !advance_in(&mut tx, run, cursor, count, end).await? {
@@ -231,6 +313,32 @@ impl Repo {
         tx.commit().await.map_err(repo_error)?;
         Ok(Some(pruned))
     }
+}
+
+/// Removes the aliases whose file was lost and came back for others only.
+async fn prune_aliases_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    run: &Run,
+    pruned: &mut Purged,
+    now: i64,
+) -> Result<()> {
+    // Any time at all, said so that the index of such rows is used.
+    let rows = sqlx::query("SELECT alias, hash FROM aliases WHERE lost_at >= 0")
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    let mut blocked = HashSet::new();
+    for row in &rows {
+        let hash = content_key(row, "hash")?;
+        if run.block && blocked.insert(hash) {
+            blocklist::block_content_in(tx, &hash, &run.cause, now).await?;
+        }
+        let alias = Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?;
+        let removed = removal::remove_for(tx, &alias, Action::Prune, &run.cause, now).await?;
+        pruned.objects.extend(removed.objects);
+        pruned.aliases.push(alias);
+    }
+    Ok(())
 }
 
 /// False when the run was begun anew; then nothing else may be changed either.
@@ -264,6 +372,7 @@ fn from_row(row: &SqliteRow) -> Result<Run> {
     let task: String = row.try_get("task").map_err(repo_error)?;
     let cursor: Option<Vec<u8>> = row.try_get("cursor").map_err(repo_error)?;
     let finished_at: Option<i64> = row.try_get("finished_at").map_err(repo_error)?;
+    let allowed: Option<i64> = row.try_get("allowed").map_err(repo_error)?;
     Ok(Run {
         task: [Task::Prune, Task::Variants]
             .into_iter()
@@ -272,6 +381,11 @@ fn from_row(row: &SqliteRow) -> Result<Run> {
         cursor: cursor.and_then(|cursor| ContentKey::from_bytes(&cursor)),
         progress: number("progress")?,
         total: number("total")?,
+        allowed: allowed.map(|allowed| u64::try_from(allowed).unwrap_or(0)),
+        lost: number("lost")?,
+        is_counted: number("counted")? != 0,
+        block: number("block")? != 0,
+        is_stopped: number("stopped")? != 0,
         cause: Cause {
             actor: Actor::Server,
             reason: row.try_get("reason").map_err(repo_error)?,

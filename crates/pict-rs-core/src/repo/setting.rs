@@ -1,12 +1,18 @@
 //! What the server was told while it ran, and remembers over its end.
 
+use uuid::Uuid;
+
 use super::{Repo, repo_error};
-use crate::{Alias, Result};
+use crate::{Alias, ObjectKey, Result};
 
 /// The alias whose file stands in for missing ones.
 const NOT_FOUND: &str = "404-alias";
 /// Written to see whether anything can be written.
 const HEALTH: &str = "health";
+/// The id that the folder of files must have.
+const STORE_ID: &str = "store-id";
+/// How far time had come when the server last looked.
+const CLOCK: &str = "clock";
 
 impl Repo {
     /// The alias whose file stands in for missing ones. It may be gone itself by now.
@@ -14,13 +20,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn not_found_alias(&self) -> Result<Option<Alias>> {
-        let alias: Option<String> =
-            sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-                .bind(NOT_FOUND)
-                .fetch_optional(&self.read)
-                .await
-                .map_err(repo_error)?;
-        alias.map(Alias::parse).transpose()
+        self.get(NOT_FOUND).await?.map(Alias::parse).transpose()
     }
 
     /// Sets it, or has none.
@@ -45,6 +45,94 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn prove_writable(&self, now: i64) -> Result<()> {
         self.set(HEALTH, &now.to_string()).await
+    }
+
+    /// The id that the folder of files must have. `None` in a database that never had one.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn store_id(&self) -> Result<Option<Uuid>> {
+        let id = self.get(STORE_ID).await?;
+        Ok(id.and_then(|id| Uuid::try_parse(&id).ok()))
+    }
+
+    /// Sets it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn set_store_id(&self, id: Uuid) -> Result<()> {
+        self.set(STORE_ID, &id.simple().to_string()).await
+    }
+
+    /// How far time had come when the server last looked, and for how long it had doubted its
+    /// clock then; both in milliseconds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn last_seen(&self) -> Result<Option<(i64, i64)>> {
+        let text = self.get(CLOCK).await?.unwrap_or_default();
+        let numbers = text.split_once(' ');
+        Ok(numbers.and_then(|(seen, doubted)| Some((seen.parse().ok()?, doubted.parse().ok()?))))
+    }
+
+    /// Notes it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn set_last_seen(&self, (seen, doubted): (i64, i64)) -> Result<()> {
+        self.set(CLOCK, &format!("{seen} {doubted}")).await
+    }
+
+    /// Whether no row names a file: a new database, or one that everything was removed from.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn names_nothing(&self) -> Result<bool> {
+        for statement in [
+            "SELECT 1 FROM hashes LIMIT 1",
+            "SELECT 1 FROM variants LIMIT 1",
+            "SELECT 1 FROM uploads WHERE finished_at IS NULL LIMIT 1",
+        ] {
+            let found: Option<i64> = sqlx::query_scalar(statement)
+                .fetch_optional(&self.read)
+                .await
+                .map_err(repo_error)?;
+            if found.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Up to `limit` objects of contents, as good as chosen at random: those that follow a random
+    /// content key.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn some_objects(&self, limit: u32) -> Result<Vec<ObjectKey>> {
+        let from = Uuid::new_v4();
+        let mut found: Vec<String> = Vec::new();
+        for statement in [
+            "SELECT object FROM hashes WHERE hash >= $1 ORDER BY hash LIMIT $2",
+            "SELECT object FROM hashes WHERE hash < $1 ORDER BY hash LIMIT $2",
+        ] {
+            let more: Vec<String> = sqlx::query_scalar(statement)
+                .bind(&from.as_bytes()[..])
+                .bind(i64::from(limit) - found.len() as i64)
+                .fetch_all(&self.read)
+                .await
+                .map_err(repo_error)?;
+            found.extend(more);
+        }
+        Ok(found.into_iter().map(ObjectKey::new).collect())
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<String>> {
+        sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(repo_error)
     }
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {

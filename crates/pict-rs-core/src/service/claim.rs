@@ -24,6 +24,8 @@ use crate::{Context, Error, ErrorCode, Result, UploadId};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Outcomes that expire in one transaction.
 const BATCH: u32 = 64;
+/// When to look again while the clock is doubted, in milliseconds.
+const LATER: i64 = 60_000;
 
 /// An outcome that was taken off the database. Dropping it puts it back; [`Claim::deliver`] is
 /// for the moment when its answer begins.
@@ -178,11 +180,15 @@ impl Drop for Hold {
 pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
     let retention = millis(ctx.config.media.retention.claims.duration());
     loop {
-        let before = now().saturating_sub(retention);
+        let before = ctx.clock.time().saturating_sub(retention);
         match ctx.repo.oldest_unclaimed().await? {
             Some(oldest) if oldest <= before => {}
             // Whatever is finished from now on expires no sooner than that.
-            oldest => return Ok(oldest.unwrap_or_else(now).saturating_add(retention)),
+            oldest => {
+                let next = oldest.unwrap_or_else(now).saturating_add(retention);
+                // By the system's clock it may be due long since.
+                return Ok(if next > now() { next } else { now() + LATER });
+            }
         }
         let ctx = ctx.clone();
         to_its_end(async move {

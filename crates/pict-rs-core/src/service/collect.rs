@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::context::{blocking, to_its_end};
 use crate::repo::Usage;
-use crate::service::remove;
+use crate::service::{guard, remove::writable};
 use crate::store::{Look, Store};
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
@@ -47,17 +47,31 @@ pub async fn usage(ctx: &Context) -> Result<Usage> {
     ctx.repo.usage().await
 }
 
+/// What is to become of orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They stay.
+    Report,
+    /// They go, unless they are suspiciously many.
+    Remove,
+    /// They go, however many they are.
+    Force,
+}
+
 /// Looks at every file in the store and reports those that no row names and that were written at
-/// least `age` ago; removes them unless it is a dry run. Costs a look at every folder and a
-/// look-up for each file; memory stays the same. Goes on when the client goes away.
+/// least `age` ago; then removes them if it is to. Costs a look at every folder and a look-up for
+/// each file; memory grows with what may be removed at once only. Goes on when the client goes
+/// away.
 ///
 /// # Errors
-/// [`ErrorCode::TooBusy`] while another search runs, [`ErrorCode::ReadOnly`] unless it is a dry
-/// run, and when database or store fail.
-pub async fn orphans(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Result<Report> {
-    if !is_dry_run {
-        remove::writable(ctx)?;
+/// [`ErrorCode::MassRemoval`] when nothing was removed because there are too many,
+/// [`ErrorCode::StoreMismatch`], [`ErrorCode::TooBusy`] while another search runs,
+/// [`ErrorCode::ReadOnly`] unless they stay, and when database or store fail.
+pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report> {
+    if fate != Fate::Report {
+        writable(ctx)?;
     }
+    guard::check(ctx).await?;
     let turn = ctx.collecting.clone().try_lock_owned().map_err(|_| {
         Error::user(
             ErrorCode::TooBusy,
@@ -66,7 +80,7 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Res
     })?;
     let ctx = ctx.clone();
     to_its_end(async move {
-        let report = search(&ctx, age, is_dry_run).await?;
+        let report = search(&ctx, age, fate).await?;
         drop(turn);
         tracing::info!(
             files = report.files,
@@ -80,7 +94,12 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Res
     .await
 }
 
-async fn search(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Result<Report> {
+async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report> {
+    let allowed = match fate {
+        Fate::Report => 0,
+        Fate::Remove => allowance(ctx).await?,
+        Fate::Force => u64::MAX,
+    };
     let written_before = SystemTime::now()
         .checked_sub(age)
         .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -90,6 +109,7 @@ async fn search(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Result<R
         store.walk(BATCH, |names| sender.blocking_send(names).is_ok())
     }));
     let mut report = Report::default();
+    let mut doomed = Vec::new();
     while let Some(names) = batches.recv().await {
         if ctx.wake.is_stopping() {
             return Ok(report);
@@ -99,22 +119,76 @@ async fn search(ctx: &Arc<Context>, age: Duration, is_dry_run: bool) -> Result<R
         let (ours, strange): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(Store::is_ours);
         report.strangers += strange.len() as u64;
         if !ours.is_empty() {
-            judge(ctx, ours, written_before, is_dry_run, &mut report).await?;
+            let orphans = judge(ctx, ours, written_before, &mut report).await?;
+            if fate == Fate::Force {
+                report.removed += remove(ctx, &orphans).await?;
+            } else if report.orphans <= allowed {
+                doomed.extend(orphans);
+            }
         }
     }
     walk.await
         .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a search panicked", panic))??;
     report.is_complete = true;
+    if fate == Fate::Remove && report.orphans > allowed {
+        return Err(refusal(ctx, &report, allowed).await?);
+    }
+    for orphans in doomed.chunks(BATCH) {
+        report.removed += remove(ctx, orphans).await?;
+    }
     Ok(report)
 }
 
+/// How many orphans may be removed at once. A database that names nothing is most likely not the
+/// one that knows these files.
+async fn allowance(ctx: &Context) -> Result<u64> {
+    if ctx.repo.names_nothing().await? {
+        return Ok(0);
+    }
+    let usage = ctx.repo.usage().await?;
+    let named = usage.originals.count + usage.variants.count;
+    Ok(guard::allowance(&ctx.config.server, named))
+}
+
+async fn refusal(ctx: &Context, report: &Report, allowed: u64) -> Result<Error> {
+    if ctx.repo.names_nothing().await? {
+        return Ok(Error::user(
+            ErrorCode::MassRemoval,
+            format!(
+                "The database names nothing, and {} files lie in the store: nothing was removed. Is \
+                 it the right database? force=true removes them",
+                report.orphans
+            ),
+        ));
+    }
+    let what = format!("No row names {} files", report.orphans);
+    Ok(guard::too_many(
+        &ctx.config.server,
+        &what,
+        report.files,
+        allowed,
+    ))
+}
+
+/// Removes orphans, but for those that a row has come to name.
+async fn remove(ctx: &Context, orphans: &[ObjectKey]) -> Result<u64> {
+    guard::check(ctx).await?;
+    let orphans = ctx.repo.unnamed(orphans).await?;
+    let store = ctx.store.clone();
+    blocking(move || {
+        orphans.iter().try_for_each(|object| store.remove(object))?;
+        Ok(orphans.len() as u64)
+    })
+    .await
+}
+
+/// Returns the orphans among these.
 async fn judge(
     ctx: &Context,
     unnamed: Vec<ObjectKey>,
     written_before: SystemTime,
-    is_dry_run: bool,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Vec<ObjectKey>> {
     let store = ctx.store.clone();
     let (lying, young) = blocking(move || {
         let (mut lying, mut young) = (Vec::new(), 0);
@@ -140,13 +214,5 @@ async fn judge(
         .sum::<u64>();
     let room = LISTED.saturating_sub(report.listed.len());
     report.listed.extend(orphans.iter().take(room).cloned());
-    if !is_dry_run {
-        let store = ctx.store.clone();
-        report.removed += blocking(move || {
-            orphans.iter().try_for_each(|object| store.remove(object))?;
-            Ok(orphans.len() as u64)
-        })
-        .await?;
-    }
-    Ok(())
+    Ok(orphans)
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::context::{blocking, millis, to_its_end};
 use crate::repo::audit::Cause;
-use crate::repo::{Run, Task};
+use crate::repo::{Plan, Run, Task};
 use crate::service::process::now;
-use crate::service::remove;
+use crate::service::{guard, remove};
 use crate::{Context, Error, Result};
 
 /// Variants removed in one step.
@@ -23,25 +23,56 @@ const ENTRIES: u32 = 1000;
 /// [`crate::ErrorCode::ReadOnly`].
 pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
     remove::writable(ctx)?;
-    begin(ctx, Task::Variants, cause).await.map(drop)
+    let plan = Plan {
+        task: Task::Variants,
+        total: ctx.repo.count_for(Task::Variants).await?,
+        // They were all asked for, and are made again.
+        allowed: None,
+        block: false,
+    };
+    begin(ctx, plan, cause).await.map(drop)
 }
 
 /// Has everything looked at, and what has lost its file purged, unless that was asked for
-/// before. With `force` it is begun anew. Returns how far it is.
+/// before. With `force` it is begun anew, and however much is lost is purged. With `block` it does
+/// not come again. Returns how far it is.
 ///
 /// # Errors
+/// [`crate::ErrorCode::MassRemoval`] when a run was stopped because too much is lost,
 /// [`crate::ErrorCode::ReadOnly`].
-pub async fn prune_missing(ctx: &Arc<Context>, force: bool, cause: &Cause) -> Result<Run> {
+pub async fn prune_missing(
+    ctx: &Arc<Context>,
+    force: bool,
+    block: bool,
+    cause: &Cause,
+) -> Result<Run> {
     remove::writable(ctx)?;
     match ctx.repo.run_of(Task::Prune).await? {
+        Some(run) if !force && run.is_stopped => Err(guard::too_many(
+            &ctx.config.server,
+            &format!(
+                "Pruning was stopped, at least {} contents have lost their files",
+                run.lost
+            ),
+            run.total,
+            run.allowed.unwrap_or(0),
+        )),
         Some(run) if !force => Ok(run),
-        _ => begin(ctx, Task::Prune, cause).await,
+        _ => {
+            let total = ctx.repo.count_for(Task::Prune).await?;
+            let plan = Plan {
+                task: Task::Prune,
+                total,
+                allowed: (!force).then(|| guard::allowance(&ctx.config.server, total)),
+                block,
+            };
+            begin(ctx, plan, cause).await
+        }
     }
 }
 
-async fn begin(ctx: &Context, task: Task, cause: &Cause) -> Result<Run> {
-    let total = ctx.repo.count_for(task).await?;
-    let run = ctx.repo.begin_run(task, total, cause, now()).await?;
+async fn begin(ctx: &Context, plan: Plan, cause: &Cause) -> Result<Run> {
+    let run = ctx.repo.begin_run(plan, cause, now()).await?;
     ctx.wake.maintenance_due();
     Ok(run)
 }
@@ -66,6 +97,7 @@ pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
 }
 
 async fn variants(ctx: &Context, run: &Run) -> Result<()> {
+    guard::check(ctx).await?;
     if let Some(objects) = ctx.repo.drop_variants(run, VARIANTS, now()).await? {
         // Looking for their aliases would cost more than remembering facts again.
         ctx.known.clear();
@@ -74,6 +106,8 @@ async fn variants(ctx: &Context, run: &Run) -> Result<()> {
     Ok(())
 }
 
+/// First everything is counted, then what is lost is removed: a run that would remove too much
+/// stops before it has removed anything.
 async fn prune(ctx: &Context, run: &Run) -> Result<()> {
     let contents = ctx
         .repo
@@ -95,14 +129,35 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
         Ok::<_, Error>(lost)
     })
     .await?;
+    // Asked last, as what was looked at may have gone away just before.
+    guard::check(ctx).await?;
+    let so_far = if run.is_counted {
+        run.progress
+    } else {
+        run.lost
+    };
+    let found = so_far + lost.len() as u64;
+    if let Some(allowed) = run.allowed.filter(|allowed| found > *allowed) {
+        tracing::error!(
+            lost = found,
+            total = run.total,
+            allowed,
+            "too many contents have lost their files, pruning is stopped"
+        );
+        return ctx.repo.stop_run(run, found, now()).await;
+    }
+    if run.allowed.is_some() && !run.is_counted {
+        return ctx.repo.count_lost(run, cursor.as_ref(), lost.len()).await;
+    }
     let pruned = ctx.repo.prune(run, cursor.as_ref(), &lost, now()).await?;
     if let Some(pruned) = pruned
-        && !lost.is_empty()
+        && !pruned.aliases.is_empty()
     {
         ctx.known.forget(&pruned.aliases);
         remove::collect(ctx, pruned.objects).await;
         tracing::warn!(
             lost = lost.len(),
+            aliases = pruned.aliases.len(),
             "contents whose file is missing are pruned"
         );
     }
@@ -111,6 +166,6 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
 
 async fn forget_audit(ctx: &Context) -> Result<bool> {
     let retention = ctx.config.server.audit_retention.duration();
-    let before = now().saturating_sub(millis(retention));
+    let before = ctx.clock.time().saturating_sub(millis(retention));
     Ok(ctx.repo.forget_audit(before, ENTRIES).await? == u64::from(ENTRIES))
 }

@@ -14,7 +14,7 @@ use crate::config::Span;
 use crate::context::{millis, to_its_end};
 use crate::repo::Dropped;
 use crate::service::process::now;
-use crate::service::remove;
+use crate::service::{guard, remove};
 use crate::{Context, Result};
 
 /// Rows that change in one transaction, so that no upload waits long for the database.
@@ -70,9 +70,11 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
 /// stops.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails, or the folder of files is not ours.
 pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
     flush(ctx).await?;
+    ctx.clock.note(&ctx.repo, false).await?;
+    guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
     drop_all(ctx, What::Proxies, Why::Age(retention.proxy)).await?;
     drop_all(ctx, What::Variants, Why::Age(retention.variants)).await?;
@@ -140,7 +142,8 @@ async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> 
         let before = |age: Span| {
             // Uses are noted coarsely, and nothing is to be dropped too early.
             let age = age.duration();
-            now().saturating_sub(millis(age.saturating_add(COARSE.min(age / 10))))
+            let time = ctx.clock.time();
+            time.saturating_sub(millis(age.saturating_add(COARSE.min(age / 10))))
         };
         let repo = &ctx.repo;
         let mut dropped = match (what, why) {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Store, io_error};
+use super::{Store, identity, io_error};
 use crate::{ObjectKey, Result};
 
 /// What a look at an object said that no row seems to name.
@@ -47,7 +47,7 @@ impl Store {
                 continue;
             }
             // A name that is not UTF-8 is not one of ours.
-            names.extend(self.name(&path));
+            names.extend(self.name(&path).filter(|name| name.as_str() != identity::FILE));
             if names.len() == batch && !each(std::mem::take(&mut names)) {
                 return Ok(());
             }

@@ -16,10 +16,11 @@ pub async fn drop_variants(ctx: web::Data<Context>, request: HttpRequest) -> Res
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /internal/prune_missing?force=`
+/// `POST /internal/prune_missing?force=&block=`
 pub async fn prune_missing(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let force = subject::switch(request.query_string(), "force")?;
-    let run = maintain::prune_missing(&ctx, force, &cause::admin(&request)?).await?;
+    let block = subject::switch(request.query_string(), "block")?;
+    let run = maintain::prune_missing(&ctx, force, block, &cause::admin(&request)?).await?;
     Ok(HttpResponse::Ok().json(json!({
         "msg": "ok",
         "complete": run.is_finished,

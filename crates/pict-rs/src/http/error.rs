@@ -102,6 +102,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::ValidateNoFiles
         | Code::ValidateWidth
         | Code::VideoDisabled => StatusCode::BAD_REQUEST,
+        Code::MassRemoval | Code::StoreMismatch => StatusCode::CONFLICT,
         Code::InvalidApiToken => StatusCode::UNAUTHORIZED,
         Code::InvalidDeleteToken => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

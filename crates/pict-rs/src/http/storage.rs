@@ -5,11 +5,12 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::config::Span;
 use pict_rs_core::repo::Total;
-use pict_rs_core::service::collect;
+use pict_rs_core::service::collect::{self, Fate};
 use pict_rs_core::{Context, ErrorCode, query};
 use serde_json::json;
 
 use super::error::{ApiError, Result};
+use super::subject;
 use super::view::rfc3339;
 
 /// A file that no row names is not judged before it is this old.
@@ -40,7 +41,7 @@ pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
     })))
 }
 
-/// `POST /internal/collect?dry_run=&min_age=`
+/// `POST /internal/collect?dry_run=&min_age=&force=`
 pub async fn collect(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let (mut is_dry_run, mut age) = (true, AGE);
     for (key, value) in query::pairs(request.query_string()) {
@@ -58,7 +59,13 @@ pub async fn collect(ctx: web::Data<Context>, request: HttpRequest) -> Result<Ht
             _ => {}
         }
     }
-    let report = collect::orphans(&ctx, age, is_dry_run).await?;
+    let force = subject::switch(request.query_string(), "force")?;
+    let fate = match (is_dry_run, force) {
+        (true, _) => Fate::Report,
+        (false, false) => Fate::Remove,
+        (false, true) => Fate::Force,
+    };
+    let report = collect::orphans(&ctx, age, fate).await?;
     let listed: Vec<_> = report.listed.iter().map(|object| object.as_str()).collect();
     Ok(HttpResponse::Ok().json(json!({
         "msg": "ok",

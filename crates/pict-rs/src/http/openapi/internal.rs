@@ -128,7 +128,11 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
             "/internal/prune_missing",
             vec![
                 call(POST, "pruneMissing", "Purge contents whose file is missing")
-                    .parameters([switch("force", "True begins anew"), reason()])
+                    .parameters([
+                        switch("force", "True begins anew, and purges however much is lost"),
+                        switch("block", "True blocks what is purged"),
+                        reason(),
+                    ])
                     .json(200, "Progress", "How far that is"),
             ],
         ),
@@ -143,6 +147,7 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
                     .parameters([
                         switch("dry_run", "False removes them"),
                         text("min_age", "Younger files are not judged: 30m, 6h, 7d"),
+                        switch("force", "True removes them however many they are"),
                     ])
                     .json(200, "Collected", "What was found"),
             ],
