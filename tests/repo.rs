@@ -1000,11 +1000,11 @@ async fn variants_are_dropped_from_the_one_least_recently_used_on() {
     // One too many by a byte; a limit; and nothing to do.
     let dropped = repo.shrink_variants(0, 0).await.expect("none");
     assert_eq!(dropped, Dropped::default());
-    let dropped = repo.shrink_variants(2 * 77, 9).await.expect("none");
+    let dropped = repo.shrink_variants(2 * 4608, 9).await.expect("none");
     assert_eq!(dropped, Dropped::default());
-    let dropped = repo.shrink_variants(2 * 77 - 1, 9).await.expect("one");
+    let dropped = repo.shrink_variants(2 * 4608 - 1, 9).await.expect("one");
     assert_eq!(dropped.objects, [objects[3].clone()]);
-    assert_eq!(dropped.bytes, 77);
+    assert_eq!(dropped.bytes, 4608);
     let found = repo.variant(upload.original.hash(), &thumbnail(1)).await;
     assert!(found.expect("asked").is_some());
     let usage = repo.usage().await.expect("counted");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use crate::support::client::process_path;
@@ -145,6 +146,57 @@ fn over_their_budget_the_variants_go_that_were_not_used_for_longest() {
         (stored(&server) == 3).then_some(())
     });
     server.original(&alias);
+}
+
+#[test]
+fn a_budget_counts_what_small_variants_take_on_the_disk() {
+    let server = Server::with([("server.api_key", "key")]);
+    let alias = server
+        .upload(&pictures::png(&pictures::plain(500, 2)))
+        .alias;
+    for size in 1..=400 {
+        // Cheap: a few pixels and less than 200 bytes each.
+        server.process("png", &alias, &format!("resize={size}"));
+    }
+    let usage = |server: &Server| {
+        let answer = server.get_with("/internal/usage", &[("X-Api-Token", "key")]);
+        let variants = answer.ok().json()["variants"].clone();
+        let number = |name: &str| variants[name].as_u64().expect("a number");
+        (number("count"), number("bytes"), number("allocated"))
+    };
+    let files: u64 = disk::objects(&server.files()).values().sum();
+    let (count, bytes, allocated) = usage(&server);
+    assert_eq!(count, 400);
+    assert!(bytes < files && bytes < 400 * 200, "{bytes}");
+    assert_eq!(allocated, 400 * (4096 + 512));
+    // Many share a folder.
+    let folders = disk::folders(&server.files()).len();
+    assert!(folders < 270, "{folders}");
+    let server = server
+        .stop()
+        .setting("media.retention.variants_size", 1)
+        .start();
+    eventually("the budget is kept", || {
+        (usage(&server).2 <= 1 << 20).then_some(())
+    });
+    let kept = usage(&server).0;
+    assert!(kept >= 200, "{kept}");
+    eventually("the files went as well", || {
+        (stored(&server) as u64 == kept + 1).then_some(())
+    });
+    let blocks: u64 = disk::objects(&server.files())
+        .into_keys()
+        .map(|name| {
+            server
+                .files()
+                .join(name)
+                .metadata()
+                .expect("there")
+                .blocks()
+                * 512
+        })
+        .sum();
+    assert!(blocks <= (1 << 20) + 4096, "{blocks}");
 }
 
 #[test]

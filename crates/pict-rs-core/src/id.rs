@@ -263,6 +263,13 @@ impl ObjectKey {
         ))
     }
 
+    /// A new random key for a variant, `ab/<uuid>.<extension>`. Variants are small and many: a folder
+    /// for nearly each of them would take as much room as they do.
+    pub fn generate_for_variant(format: Format) -> Self {
+        let uuid = Uuid::new_v4().simple().to_string();
+        Self(format!("{}/{}.{}", &uuid[..2], uuid, format.extension()))
+    }
+
     /// From the database. Kept opaque, so that keys of other shapes stay valid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

@@ -347,10 +347,15 @@ mod tests {
 
         let repo = Repo::open(folder.path()).await.expect("opened");
         let usage = repo.usage().await.expect("counted");
-        let total = |count, bytes| Total { count, bytes };
+        let total = |count, bytes, allocated| Total {
+            count,
+            bytes,
+            allocated,
+        };
         assert_eq!(usage.aliases, 2);
-        assert_eq!(usage.originals, total(1, 0x0123_4567_89ab));
-        assert_eq!(usage.variants, total(1, 0xfffe));
+        let original = total(1, 0x0123_4567_89ab, 0x0123_4567_9000 + 512);
+        assert_eq!(usage.originals, original);
+        assert_eq!(usage.variants, total(1, 0xfffe, 0x1_0000 + 512));
         assert!(
             usage
                 .oldest_variant
@@ -425,12 +430,18 @@ mod tests {
         assert_eq!(used(&repo).await, (5, 140));
 
         // What an upload shares frees nothing, so it is passed over.
-        let dropped = repo.shrink_proxies(139, 9, 6).await.expect("dropped");
-        assert_eq!((dropped.count, dropped.bytes), (2, 20));
+        let dropped = repo
+            .shrink_proxies(3 * 4608 - 1, 9, 6)
+            .await
+            .expect("dropped");
+        assert_eq!((dropped.count, dropped.bytes), (2, 4608));
         assert_eq!(dropped.objects.len(), 1);
         assert_eq!(used(&repo).await, (3, 120));
         assert_eq!(
-            repo.shrink_proxies(120, 9, 6).await.expect("asked").count,
+            repo.shrink_proxies(2 * 4608, 9, 6)
+                .await
+                .expect("asked")
+                .count,
             0
         );
 
@@ -440,7 +451,7 @@ mod tests {
         assert!(dropped.objects.is_empty());
         assert!(repo.original(&mine).await.expect("asked").is_some());
         let dropped = repo.expire_proxies(4, 9, 6).await.expect("dropped");
-        assert_eq!((dropped.count, dropped.bytes), (1, 40));
+        assert_eq!((dropped.count, dropped.bytes), (1, 4608));
         assert_eq!(used(&repo).await, (1, 80));
         let entries = repo.audit(None, 9).await.expect("listed");
         let entries: Vec<_> = entries

@@ -149,7 +149,18 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub fn create(&self, format: Format) -> Result<ObjectWriter> {
-        let object = ObjectKey::generate(format);
+        self.create_at(ObjectKey::generate(format), format)
+    }
+
+    /// Starts a new object that is a variant.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub fn create_variant(&self, format: Format) -> Result<ObjectWriter> {
+        self.create_at(ObjectKey::generate_for_variant(format), format)
+    }
+
+    fn create_at(&self, object: ObjectKey, format: Format) -> Result<ObjectWriter> {
         let marker = self.marker(&object);
         let mut partial = marker.clone().into_os_string();
         partial.push(PARTIAL);
@@ -216,10 +227,12 @@ impl Store {
                 if is_known(Leftover::Waiting(id)).await? {
                     continue;
                 }
-            } else if let Some(object) = object_of_marker(name)
-                && !is_known(Leftover::Object(object.clone())).await?
-            {
-                self.remove(&object)?;
+            } else {
+                for object in objects_of_marker(name) {
+                    if !is_known(Leftover::Object(object.clone())).await? {
+                        self.remove(&object)?;
+                    }
+                }
             }
             // A folder is that of a helper program.
             let gone = if path.is_dir() {
@@ -275,16 +288,18 @@ fn lock(root: &Path, incoming: &Path) -> Result<File> {
     }
 }
 
-/// `0a1b….png` marks `0a/1b/0a1b….png`.
-fn object_of_marker(name: &str) -> Option<ObjectKey> {
+/// `0a1b….png` marks `0a/1b/0a1b….png`, or `0a/0a1b….png` if that is a variant.
+fn objects_of_marker(name: &str) -> Vec<ObjectKey> {
     if name.ends_with(PARTIAL) || !name.is_ascii() || name.len() < 32 {
-        return None;
+        return Vec::new();
     }
-    Some(ObjectKey::new(format!(
-        "{}/{}/{name}",
-        &name[..2],
-        &name[2..4]
-    )))
+    let (first, second) = (&name[..2], &name[2..4]);
+    [
+        format!("{first}/{second}/{name}"),
+        format!("{first}/{name}"),
+    ]
+    .map(ObjectKey::new)
+    .into()
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -22,7 +22,7 @@ pub struct Dropped {
     pub aliases: Vec<Alias>,
     /// Objects that nothing names any more.
     pub objects: Vec<ObjectKey>,
-    /// What the variants take in the store, or what dropping proxied media frees.
+    /// What the variants take on the disk, or what dropping proxied media frees there.
     pub bytes: u64,
 }
 
@@ -60,7 +60,7 @@ impl Repo {
     pub async fn expire_variants(&self, before: i64, limit: u32) -> Result<Dropped> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
-            "SELECT hash, object, size FROM variants WHERE accessed_at <= $1 \
+            "SELECT hash, object, allocated FROM variants WHERE accessed_at <= $1 \
              ORDER BY accessed_at LIMIT $2",
         )
         .bind(before)
@@ -74,24 +74,25 @@ impl Repo {
     }
 
     /// Drops up to `limit` variants, those first that were not used for longest, until all
-    /// variants together take at most `bytes`.
+    /// variants together take at most `bytes` on the disk.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_variants(&self, bytes: u64, limit: u32) -> Result<Dropped> {
         let mut tx = self.begin().await?;
-        let excess = usage::bytes_in(&mut tx, "variants")
+        let excess = usage::allocated_in(&mut tx, "variants")
             .await?
             .saturating_sub(bytes);
         if excess == 0 {
             return Ok(Dropped::default());
         }
-        let rows =
-            sqlx::query("SELECT hash, object, size FROM variants ORDER BY accessed_at LIMIT $1")
-                .bind(i64::from(limit))
-                .fetch_all(&mut *tx)
-                .await
-                .map_err(repo_error)?;
+        let rows = sqlx::query(
+            "SELECT hash, object, allocated FROM variants ORDER BY accessed_at LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(repo_error)?;
         let dropped = drop_variants(&mut tx, &rows, excess).await?;
         tx.commit().await.map_err(repo_error)?;
         Ok(dropped)
@@ -117,14 +118,14 @@ impl Repo {
     }
 
     /// Drops up to `limit` proxied media, those first that were not used for longest, until all
-    /// of them together take at most `bytes`. Those whose bytes an upload shares are passed over:
+    /// of them together take at most `bytes` on the disk. Those whose bytes an upload shares are passed over:
     /// nothing would be freed.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_proxies(&self, bytes: u64, limit: u32, now: i64) -> Result<Dropped> {
         let mut tx = self.begin().await?;
-        if usage::bytes_in(&mut tx, "proxied").await? <= bytes {
+        if usage::allocated_in(&mut tx, "proxied").await? <= bytes {
             return Ok(Dropped::default());
         }
         let aliases: Vec<String> = sqlx::query_scalar(
@@ -150,7 +151,7 @@ async fn drop_proxies(
     now: i64,
 ) -> Result<Dropped> {
     let mut dropped = Dropped::default();
-    let before = usage::bytes_in(tx, "proxied").await?;
+    let before = usage::allocated_in(tx, "proxied").await?;
     let mut left = before;
     for alias in aliases {
         if bytes.is_some_and(|bytes| left <= bytes) {
@@ -168,7 +169,7 @@ async fn drop_proxies(
             .map_err(repo_error)?;
         dropped.count += 1;
         dropped.aliases.push(alias);
-        left = usage::bytes_in(tx, "proxied").await?;
+        left = usage::allocated_in(tx, "proxied").await?;
     }
     dropped.bytes = before.saturating_sub(left);
     if dropped.count > 0 {
@@ -195,7 +196,7 @@ async fn drop_variants(
             break;
         }
         let object: String = row.try_get("object").map_err(repo_error)?;
-        let size: i64 = row.try_get("size").map_err(repo_error)?;
+        let allocated: i64 = row.try_get("allocated").map_err(repo_error)?;
         sqlx::query("DELETE FROM variants WHERE object = $1")
             .bind(&object)
             .execute(&mut **tx)
@@ -204,7 +205,7 @@ async fn drop_variants(
         dropped.count += 1;
         dropped.contents.push(content_key(row, "hash")?);
         dropped.objects.push(ObjectKey::new(object));
-        dropped.bytes += u64::try_from(size).unwrap_or(0);
+        dropped.bytes += u64::try_from(allocated).unwrap_or(0);
     }
     removal::discard_in(tx, &dropped.objects).await?;
     Ok(dropped)

@@ -13,6 +13,8 @@ pub struct Total {
     pub count: u64,
     /// Of stored files.
     pub bytes: u64,
+    /// What these take on the disk, in whole blocks and with what belongs to each file.
+    pub allocated: u64,
 }
 
 /// What there is.
@@ -44,15 +46,17 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn usage(&self) -> Result<Usage> {
-        let sums: Vec<(String, i64, i64)> = sqlx::query_as("SELECT class, count, bytes FROM usage")
-            .fetch_all(&self.read)
-            .await
-            .map_err(repo_error)?;
+        let sums: Vec<(String, i64, i64, i64)> =
+            sqlx::query_as("SELECT class, count, bytes, allocated FROM usage")
+                .fetch_all(&self.read)
+                .await
+                .map_err(repo_error)?;
         let mut usage = Usage::default();
-        for (class, count, bytes) in sums {
+        for (class, count, bytes, allocated) in sums {
             let total = Total {
                 count: unsigned(count),
                 bytes: unsigned(bytes),
+                allocated: unsigned(allocated),
             };
             match class.as_str() {
                 "aliases" => usage.aliases = total.count,
@@ -85,14 +89,17 @@ impl Repo {
     }
 }
 
-/// What all of a class take, as this transaction sees it.
-pub(super) async fn bytes_in(tx: &mut Transaction<'_, Sqlite>, class: &'static str) -> Result<u64> {
-    let bytes: i64 = sqlx::query_scalar("SELECT bytes FROM usage WHERE class = $1")
+/// What all of a class take on the disk, as this transaction sees it.
+pub(super) async fn allocated_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    class: &'static str,
+) -> Result<u64> {
+    let allocated: i64 = sqlx::query_scalar("SELECT allocated FROM usage WHERE class = $1")
         .bind(class)
         .fetch_one(&mut **tx)
         .await
         .map_err(repo_error)?;
-    Ok(unsigned(bytes))
+    Ok(unsigned(allocated))
 }
 
 fn unsigned(value: i64) -> u64 {

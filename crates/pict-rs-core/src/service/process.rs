@@ -195,7 +195,7 @@ async fn make(
                 }
             };
             let made = made.map_err(stored_is_broken)?;
-            let mut writer = store.create(made.facts.format)?;
+            let mut writer = store.create_variant(made.facts.format)?;
             writer.write(&made.bytes)?;
             Ok((writer, made.facts))
         })

@@ -88,8 +88,8 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
         };
         let usage = ctx.repo.usage().await?;
         let used = match what {
-            What::Proxies => usage.proxied.bytes,
-            What::Variants => usage.variants.bytes,
+            What::Proxies => usage.proxied.allocated,
+            What::Variants => usage.variants.allocated,
         };
         if used > budget {
             // A little more than needed, so that not every new file drops another.

@@ -47,7 +47,10 @@ impl Store {
                 continue;
             }
             // A name that is not UTF-8 is not one of ours.
-            names.extend(self.name(&path).filter(|name| name.as_str() != identity::FILE));
+            names.extend(
+                self.name(&path)
+                    .filter(|name| name.as_str() != identity::FILE),
+            );
             if names.len() == batch && !each(std::mem::take(&mut names)) {
                 return Ok(());
             }
@@ -73,20 +76,21 @@ impl Store {
         }
     }
 
-    /// Whether a file with this name would be one of ours: `0a/1b/0a1b….png`.
+    /// Whether a file with this name would be one of ours: `0a/1b/0a1b….png`, or `0a/0a1b….png` for a
+    /// variant.
     pub fn is_ours(object: &ObjectKey) -> bool {
-        let mut parts = object.as_str().split('/');
-        let (Some(first), Some(second), Some(name), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return false;
+        let parts: Vec<_> = object.as_str().split('/').collect();
+        let (first, second, name) = match parts[..] {
+            [first, second, name] if second.len() == 2 => (first, second, name),
+            [first, name] => (first, "", name),
+            _ => return false,
         };
         let stem = name.split('.').next().unwrap_or_default();
         stem.len() == 32
             && stem
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && (first.len(), second.len()) == (2, 2)
+            && first.len() == 2
             && stem.starts_with(first)
             && stem[2..].starts_with(second)
     }
@@ -178,7 +182,12 @@ mod tests {
             assert_eq!(Store::is_ours(&ObjectKey::new(name)), ours, "{name}");
         };
         check(ObjectKey::generate(Format::Png).as_str(), true);
+        check(ObjectKey::generate_for_variant(Format::Webp).as_str(), true);
         check("ab/cd/abcd0000000000000000000000000000.png", true);
+        check("ab/abcd0000000000000000000000000000.png", true);
+        check("ac/abcd0000000000000000000000000000.png", false);
+        check("a/abcd0000000000000000000000000000.png", false);
+        check("ab//abcd0000000000000000000000000000.png", false);
         check("ab/ce/abcd0000000000000000000000000000.png", false);
         check("ab/cd/abcd000000000000000000000000000g.png", false);
         check("ab/cd/abcd.png", false);

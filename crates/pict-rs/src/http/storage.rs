@@ -26,6 +26,7 @@ pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
         json!({
             "count": sum.count,
             "bytes": sum.bytes,
+            "allocated": sum.allocated,
             "budget": budget.map(|size| size.saturating_mul(MIB)),
             "oldest_access": oldest.map(rfc3339),
         })
