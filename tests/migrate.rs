@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Launch, Server, disk, pixels};
+use crate::support::{Launch, Server, disk, pixels, programs};
 
 /// A sled database, the files that belong to it, and what the existing pict-rs said of them.
 fn fixture() -> PathBuf {
@@ -113,7 +113,7 @@ fn box_migration_keeps_aliases_tokens_and_variants() {
     assert_all_there(&server);
     // Nothing was copied, and nothing that was there is gone.
     let mut now = disk::snapshot(&folder);
-    now.retain(|name, _| !name.starts_with(".incoming"));
+    now.retain(|name, _| !name.starts_with(".incoming") && name != disk::STORE_ID);
     assert_eq!(now, files);
     let expected = expected();
     let entry = |index: usize| &expected["aliases"][index];
@@ -246,6 +246,241 @@ fn what_cannot_be_taken_over_is_named_and_the_rest_is_taken() {
         (&details["width"], &details["height"]),
         (&64.into(), &48.into())
     );
+}
+
+/// The database, whose file is changed by `damage`.
+fn damaged(damage: impl Fn(&mut Vec<u8>)) -> Launch {
+    let launch = beside();
+    let file = launch.folder().join("old/sled-repo/v0.5.0/db");
+    let mut bytes = std::fs::read(&file).expect("read");
+    damage(&mut bytes);
+    std::fs::write(&file, bytes).expect("written");
+    launch
+}
+
+#[test]
+fn the_old_database_is_not_written_to() {
+    let launch = beside();
+    let folder = launch.folder().join("old/sled-repo");
+    let before = disk::snapshot(&folder);
+    for _ in 0..2 {
+        let (code, said) = migrate(&launch, &ELSEWHERE);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(disk::snapshot(&folder), before);
+    }
+    // Nor is anything left of the copy that was read.
+    let copies = std::fs::read_dir(launch.folder().join("data/database")).expect("there");
+    let copies = copies.filter(|entry| {
+        let name = entry.as_ref().expect("an entry").file_name();
+        name.to_string_lossy().starts_with(".migrate")
+    });
+    assert_eq!(copies.count(), 0);
+}
+
+/// Wherever a database is damaged, either all of it is there, or the end says otherwise.
+#[test]
+fn a_damaged_database_is_never_called_a_success() {
+    let size = std::fs::metadata(fixture().join("sled-repo/v0.5.0/db"))
+        .expect("there")
+        .len();
+    let size = usize::try_from(size).expect("small");
+    let check = |what: &str, launch: &Launch| {
+        let before = disk::snapshot(&launch.folder().join("old"));
+        let (code, said) = migrate(launch, &ELSEWHERE);
+        assert_eq!(
+            disk::snapshot(&launch.folder().join("old")),
+            before,
+            "{what}"
+        );
+        let is_whole = said.contains("7 contents and 10 aliases taken over");
+        // A file of a variant can be unknown although nothing of worth is lost.
+        assert!(
+            code == Some(1) || (is_whole && code == Some(0)),
+            "{what}: {code:?} {said}"
+        );
+        is_whole
+    };
+    let mut whole = 0;
+    for number in 0..20 {
+        let at = size * number / 20 + 7;
+        let launch = damaged(|bytes| bytes[at] ^= 0x10);
+        whole += usize::from(check(&format!("byte {at}"), &launch));
+    }
+    assert!(whole < 20, "no damage at all");
+    for part in [0, 1, 4, 9] {
+        let launch = damaged(|bytes| bytes.truncate(size * part / 10));
+        assert!(!check(&format!("{part} tenths"), &launch));
+    }
+    let launch = damaged(|bytes| bytes[size / 3..size / 2].fill(0));
+    check("zeros", &launch);
+}
+
+#[test]
+fn a_database_without_contents_beside_files_is_an_error() {
+    let launch = beside();
+    let folder = launch.folder().join("old/sled-repo/v0.5.0");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    drop(sled::open(&folder).expect("a new one"));
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert!(
+        said.contains("The database has no contents, and there are files"),
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("not named by the database: file 01/").count(),
+        9,
+        "{said}"
+    );
+    assert_eq!(code, Some(1));
+    // It cannot be waved through either.
+    let (code, _) = migrate(&launch, &[&ELSEWHERE[..], &["--skip-unnamed"]].concat());
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn files_that_the_database_does_not_name_are_named() {
+    let launch = beside();
+    let stray = launch.folder().join("old/files/01/stray.png");
+    std::fs::write(&stray, b"x").expect("written");
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert!(
+        said.contains("not named by the database: file 01/stray.png"),
+        "{said}"
+    );
+    assert!(said.contains("0 not taken over, 1 not named"), "{said}");
+    assert_eq!(code, Some(1));
+    let (code, said) = migrate(&launch, &[&ELSEWHERE[..], &["--skip-unnamed"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_missing_file_is_named_with_its_aliases() {
+    let launch = beside();
+    let files = launch.folder().join("old/files");
+    let found = disk::snapshot(&files);
+    let missing = found
+        .keys()
+        .find(|name| name.ends_with("44e10ed73f09.jpeg"));
+    let missing = missing.expect("there");
+    std::fs::remove_file(files.join(missing)).expect("removed");
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("missing: "))
+        .expect("named");
+    assert!(line.contains(missing.as_str()), "{line}");
+    for entry in &expected()["aliases"].as_array().expect("some")[..2] {
+        assert!(
+            line.contains(entry["alias"].as_str().expect("a name")),
+            "{line}"
+        );
+    }
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn an_empty_snapshot_is_told_with_the_remedy_of_the_author() {
+    let launch = beside();
+    let folder = launch.folder().join("old/sled-repo/v0.5.0");
+    std::fs::write(folder.join("snap.0000000000001234"), b"").expect("written");
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert_eq!(code, Some(1));
+    for words in [
+        "snap.0000000000001234",
+        "copy the folder",
+        "delete the snap.* files",
+        "--from",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // As it says.
+    let copy_of_it = launch.folder().join("copy");
+    copy(&launch.folder().join("old/sled-repo"), &copy_of_it);
+    std::fs::remove_file(copy_of_it.join("v0.5.0/snap.0000000000001234")).expect("removed");
+    let (code, said) = migrate(&launch, &["--from", "copy", "--files", "old/files"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_database_that_is_in_use_is_refused() {
+    let launch = beside();
+    let folder = launch.folder().join("old/sled-repo/v0.5.0");
+    let database = sled::open(&folder).expect("opened");
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert!(said.contains("in use"), "{said}");
+    assert_eq!(code, Some(1));
+    drop(database);
+    let (code, said) = migrate(&launch, &ELSEWHERE);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn where_a_unit_runs_the_server_its_settings_have_to_be_given() {
+    let launch = beside();
+    let unit = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../contrib/systemd/pict-rs.service"
+    );
+    let words = [&ELSEWHERE[..], &["--unit", unit]].concat();
+    let (code, said) = migrate(&launch, &words);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("/etc/pict-rs/pict-rs.toml") && said.contains("-c"),
+        "{said}"
+    );
+    assert!(!launch.folder().join("data").exists());
+    // What is said in other ways counts more than a unit.
+    let state = launch
+        .clone()
+        .environment("STATE_DIRECTORY", launch.folder().join("state").display());
+    let (code, said) = migrate(&state, &words);
+    assert_eq!(code, Some(0), "{said}");
+    for name in ["database", "files"] {
+        let folder = launch.folder().join("state").join(name);
+        let line = format!("writing the {name} to {}", folder.display());
+        assert!(said.contains(&line), "{line}: {said}");
+        assert!(folder.is_dir());
+    }
+}
+
+#[test]
+fn what_root_takes_over_belongs_to_the_owner_of_the_data() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let launch = beside();
+    let data = launch.folder().join("state");
+    std::fs::create_dir(&data).expect("made");
+    if chown(&data, Some(4321), Some(4322)).is_err() {
+        programs::skip(
+            "root",
+            "data that belong to another user",
+            "this is not root",
+        );
+        return;
+    }
+    let state = launch
+        .clone()
+        .environment("STATE_DIRECTORY", data.display());
+    let (code, said) = migrate(&state, &ELSEWHERE);
+    assert_eq!(code, Some(0), "{said}");
+    let mut left = vec![data];
+    let mut seen = 0;
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let found = path.metadata().expect("there");
+            assert_eq!(
+                (found.uid(), found.gid()),
+                (4321, 4322),
+                "{}",
+                path.display()
+            );
+            seen += 1;
+            if found.is_dir() {
+                left.push(path);
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
 }
 
 #[test]

@@ -5,9 +5,13 @@
 //! not found. Variants, jobs and uploads that nobody has claimed are not. Start reading at
 //! [`Existing::open`].
 
+mod copy;
 mod names;
 mod sled;
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 
 use crate::repo::{SLED_FOLDER, is_sled};
@@ -16,7 +20,28 @@ use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
 /// A database of the existing pict-rs.
 #[derive(Debug)]
 pub struct Existing {
+    /// Closed before its folder goes.
     sled: sled::Database,
+    _copy: tempfile::TempDir,
+}
+
+/// The files that a database names. Paths are kept as hashes of 64 bits, so that millions of them fit
+/// into memory; that a file passes for another one is as good as impossible.
+#[derive(Debug, Default)]
+pub struct Files(Vec<u64>);
+
+impl Files {
+    /// Whether the database names this file, from the folder of files on.
+    pub fn contains(&self, file: &Path) -> bool {
+        let hash = hash_of(file.as_os_str().as_encoded_bytes());
+        self.0.binary_search(&hash).is_ok()
+    }
+}
+
+fn hash_of(path: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One file that was uploaded, with all that names it.
@@ -60,13 +85,14 @@ pub struct Details {
 }
 
 impl Existing {
-    /// Opens the database that `repo.path` names in the configuration of the existing pict-rs,
-    /// which must not be running. The library that reads a sled database may tidy it up as it does
-    /// whenever the existing pict-rs starts. Blocks.
+    /// Opens a copy of the database that `repo.path` names in the configuration of the existing
+    /// pict-rs, which must not be running: the library that reads a sled database writes to it. The
+    /// copy lies in the folder `scratch` and goes when this is dropped. Blocks.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when there is none that can be read, or when it is in use.
-    pub fn open(folder: &Path) -> Result<Self> {
+    /// [`ErrorCode::ConfigInvalid`] when there is none that can be read, or when it is in use;
+    /// [`ErrorCode::FileIoError`] when it cannot be copied.
+    pub fn open(folder: &Path, scratch: &Path) -> Result<Self> {
         let inside = folder.join(SLED_FOLDER);
         let sled = [inside.as_path(), folder]
             .into_iter()
@@ -81,9 +107,10 @@ impl Existing {
                     ),
                 )
             })?;
-        Ok(Self {
-            sled: sled::Database::open(sled)?,
-        })
+        let copy = copy::of(sled, scratch)?;
+        let opened = unless_it_panics(|| sled::Database::open(copy.path()));
+        let sled = opened.map_err(|error| copy::advice(sled, error))?;
+        Ok(Self { sled, _copy: copy })
     }
 
     /// How many contents there are.
@@ -93,7 +120,37 @@ impl Existing {
 
     /// All contents, the oldest first. One that cannot be read is an error that names it.
     pub fn contents(&self) -> impl Iterator<Item = Result<Content>> {
-        self.sled.contents()
+        let mut contents = Some(self.sled.contents());
+        std::iter::from_fn(move || {
+            let rest = contents.as_mut()?;
+            match unless_it_panics(|| Ok(rest.next())) {
+                Ok(content) => content,
+                // The library does not say how to go on from there.
+                Err(error) => {
+                    contents = None;
+                    Some(Err(error))
+                }
+            }
+        })
+    }
+
+    /// What the database says against itself, for people. Nothing in a whole one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub fn contradictions(&self) -> Result<Vec<String>> {
+        unless_it_panics(|| self.sled.contradictions())
+    }
+
+    /// All files that the database names, those of variants included.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub fn files(&self) -> Result<Files> {
+        let mut files = Vec::new();
+        unless_it_panics(|| self.sled.each_file(|file| files.push(hash_of(file))))?;
+        files.sort_unstable();
+        Ok(Files(files))
     }
 
     /// The alias that is shown instead of one that is not found.
@@ -103,6 +160,12 @@ impl Existing {
     pub fn not_found_alias(&self) -> Result<Option<Alias>> {
         self.sled.not_found_alias()
     }
+}
+
+/// The library panics on some damage.
+fn unless_it_panics<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(broken("the library that reads it has given up")))
 }
 
 /// A path inside the folder of files.
@@ -144,7 +207,7 @@ mod tests {
     #[test]
     fn a_folder_without_a_database_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = Existing::open(folder.path()).expect_err("nothing there");
+        let error = Existing::open(folder.path(), folder.path()).expect_err("nothing there");
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(
             error.to_string().contains("holds no sled database"),

@@ -100,7 +100,10 @@ fn main() -> anyhow::Result<()> {
     }
     #[cfg(feature = "migrate")]
     if let Some(Command::Migrate(from)) = &cli.command {
-        let is_complete = migrate::run(config, &data, from)?;
+        let state_directory = std::env::var("STATE_DIRECTORY").ok();
+        let has_config_file = cli.config_file.is_some();
+        let target = migrate::Target::find(&config, has_config_file, state_directory, from)?;
+        let is_complete = migrate::run(config, &target, from)?;
         std::process::exit(i32::from(!is_complete));
     }
     let counted = config

@@ -1,27 +1,110 @@
 //! `pict-rs migrate`: asks the core to take over what the existing pict-rs has, and tells how it
 //! went.
 
+mod unit;
+
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pict_rs_core::existing::Existing;
+use pict_rs_core::service::migrate::Report;
 use pict_rs_core::{Config, Context, service};
 
-use crate::{cli, programs};
+use crate::{cli, load, programs};
+use unit::{Owner, Unit};
 
 /// Contents between two lines that tell how far it is.
 const STEP: u64 = 1000;
+
+/// Where it writes.
+#[derive(Debug)]
+pub struct Target {
+    data: PathBuf,
+    /// Who has to be able to read and write it, if that is not who runs this.
+    owner: Option<Owner>,
+}
+
+impl Target {
+    /// The data folder of the server. On a machine where a unit of systemd runs it, that is the state
+    /// directory of the unit, which a shell does not know.
+    ///
+    /// # Errors
+    /// When the unit says that this is not how the server would find its data.
+    pub fn find(
+        config: &Config,
+        has_config_file: bool,
+        state_directory: Option<String>,
+        from: &cli::Migrate,
+    ) -> anyhow::Result<Self> {
+        let is_known = state_directory
+            .as_deref()
+            .is_some_and(|path| !path.is_empty());
+        let is_set = !config.is_database_folder_default() && config.store.path.is_some();
+        let data = load::data_folder(state_directory);
+        if is_known || is_set {
+            let owner = Owner::of(&data);
+            return Ok(Self { data, owner });
+        }
+        let unit = match &from.unit {
+            Some(file) => Some(Unit::read(file)?),
+            None => Unit::find(),
+        };
+        let Some(unit) = unit else {
+            let owner = Owner::of(&data);
+            return Ok(Self { data, owner });
+        };
+        if let Some(file) = unit.config.as_ref().filter(|_| !has_config_file) {
+            anyhow::bail!(
+                "the server here is run by {}, which reads {}: give that file with -c, so that its data \
+                 go where the server looks for them. Nothing was changed",
+                unit.file.display(),
+                file.display()
+            );
+        }
+        let Some(data) = unit.state else {
+            anyhow::bail!(
+                "the server here is run by {}, which has no StateDirectory=: say where its data go with \
+                 repo.path and store.path, or by STATE_DIRECTORY. Nothing was changed",
+                unit.file.display()
+            );
+        };
+        let owner = Owner::for_user(unit.user.as_deref(), &data)?;
+        Ok(Self { data, owner })
+    }
+}
 
 /// Returns whether everything is here now that had to be taken over.
 ///
 /// # Errors
 /// When a database cannot be opened or written to, or the disk fails.
-pub fn run(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<bool> {
+pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Result<bool> {
+    let data = &target.data;
+    let written = [config.database_folder(data), config.files_folder(data)];
+    let mut out = std::io::stdout();
+    for (name, folder) in ["database", "files"].into_iter().zip(&written) {
+        let folder = std::path::absolute(folder)?;
+        writeln!(out, "writing the {name} to {}", folder.display())?;
+    }
+    let taken = take_over(config, data, from);
+    // Also what was taken over before it failed.
+    if let Some(owner) = &target.owner {
+        owner.take(data, &written)?;
+    }
+    let (report, all) = taken?;
+    tell(&report, all, &mut out)?;
+    let is_tolerable = report.failed.is_empty()
+        && (report.missing.is_empty() || from.skip_missing_files)
+        && (report.unnamed.is_empty() || (from.skip_unnamed && all > 0));
+    Ok(is_tolerable)
+}
+
+fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<(Report, usize)> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = runtime.block_on(async {
+    runtime.block_on(async {
         let helpers = programs::find_all(&config.media, std::env::var_os("PATH").as_deref());
-        let database = from.from.clone();
-        let existing = Existing::open(&database.unwrap_or_else(|| config.database_folder(data)))?;
+        let folder = config.database_folder(data);
+        let database = from.from.clone().unwrap_or_else(|| folder.clone());
+        let existing = Existing::open(&database, &folder)?;
         let files = from.files.clone();
         let files = files.unwrap_or_else(|| config.files_folder(data));
         let context = Context::open_beside(config, data, helpers).await?;
@@ -31,15 +114,22 @@ pub fn run(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<b
                 tracing::info!(seen, all, "taking contents over");
             }
         };
-        let taken = service::migrate::migrate(&context, &existing, &files, progress);
-        anyhow::Ok(taken.await?)
-    })?;
-    let mut out = std::io::stdout();
-    for file in &report.missing {
-        writeln!(out, "missing: {}", file.display())?;
+        let taken = service::migrate::migrate(&context, &existing, &files, progress).await?;
+        anyhow::Ok((taken, all))
+    })
+}
+
+fn tell(report: &Report, all: usize, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+    for (file, aliases) in &report.missing {
+        let aliases: Vec<_> = aliases.iter().map(|alias| alias.as_str()).collect();
+        let aliases = aliases.join(", ");
+        writeln!(out, "missing: {} (aliases: {aliases})", file.display())?;
     }
     for reason in &report.failed {
         writeln!(out, "not taken over: {reason}")?;
+    }
+    for what in &report.unnamed {
+        writeln!(out, "not named by the database: {what}")?;
     }
     for file in &report.altered {
         writeln!(out, "other bytes than were stored once: {}", file.display())?;
@@ -47,13 +137,24 @@ pub fn run(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<b
     writeln!(
         out,
         "{} contents and {} aliases taken over, {} aliases were here already, {} files missing, {} \
-         not taken over",
+         not taken over, {} not named",
         report.contents,
         report.aliases,
         report.known,
         report.missing.len(),
-        report.failed.len()
+        report.failed.len(),
+        report.unnamed.len()
     )?;
-    let is_tolerable = from.skip_missing_files && report.failed.is_empty();
-    Ok(report.is_complete() || is_tolerable)
+    if !report.unnamed.is_empty() || !report.failed.is_empty() {
+        let about = match all {
+            0 => "The database has no contents, and there are files".to_owned(),
+            _ => "Some files and the database do not know each other".to_owned(),
+        };
+        writeln!(
+            out,
+            "{about}: it may be damaged, or not the one that belongs to these files. Look for a backup of \
+             it before you go on"
+        )?;
+    }
+    Ok(())
 }

@@ -17,11 +17,19 @@ const CACHE: u64 = 64 << 20;
 pub(super) struct Database {
     /// Time and content.
     ordered: Tree,
+    /// By content: its time.
+    hashes: Tree,
     /// By content.
     files: Tree,
+    /// By content and operations.
+    variants: Tree,
+    /// By content.
+    motions: Tree,
     blurhashes: Tree,
     /// By content and alias.
     aliases: Tree,
+    /// By alias: its content.
+    contents: Tree,
     /// By alias.
     tokens: Tree,
     urls: Tree,
@@ -48,7 +56,11 @@ impl Database {
         };
         Ok(Self {
             ordered: tree("hashes-inverse")?,
+            hashes: tree("hashes")?,
             files: tree("hash-identifiers")?,
+            variants: tree("hash-variant-identifiers")?,
+            motions: tree("hash-motion-identifiers")?,
+            contents: tree("alias-hashes")?,
             blurhashes: tree("hash-blurhashes")?,
             aliases: tree("hash-aliases")?,
             tokens: tree("alias-delete-tokens")?,
@@ -64,10 +76,84 @@ impl Database {
     }
 
     pub(super) fn contents(&self) -> impl Iterator<Item = Result<Content>> {
-        self.ordered.iter().keys().map(|key| {
-            let key = key.map_err(failed)?;
-            self.content(&key)
+        let mut keys = Some(self.ordered.iter().keys());
+        std::iter::from_fn(move || match keys.as_mut()?.next()? {
+            Ok(key) => Some(self.content(&key)),
+            // It would say the same for ever.
+            Err(error) => {
+                keys = None;
+                Some(Err(failed(error)))
+            }
         })
+    }
+
+    /// Hands on the file of every content and of everything that was made of one.
+    pub(super) fn each_file(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
+        for tree in [&self.files, &self.variants, &self.motions] {
+            for file in tree.iter().values() {
+                each(&file.map_err(failed)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the trees say against each other. In a whole database that is nothing; one that was cut
+    /// off opens without a complaint, and some of its trees know more than others.
+    pub(super) fn contradictions(&self) -> Result<Vec<String>> {
+        let mut ordered = Vec::with_capacity(self.ordered.len());
+        for key in self.ordered.iter().keys() {
+            let key = key.map_err(failed)?;
+            ordered.push(key.get(TIME..).unwrap_or_default().to_vec());
+        }
+        ordered.sort_unstable();
+        let is_listed = |hash: &[u8]| {
+            ordered
+                .binary_search_by(|known| known[..].cmp(hash))
+                .is_ok()
+        };
+        let mut found = Vec::new();
+        for entry in self.files.iter() {
+            let (hash, file) = entry.map_err(failed)?;
+            if !is_listed(&hash) {
+                let file = String::from_utf8_lossy(&file).into_owned();
+                let names = self.names_of(&hash)?;
+                found.push(format!(
+                    "content {} with the file {file} and the aliases {names} is not in the list of \
+                     contents",
+                    hex::encode(&hash)
+                ));
+            }
+        }
+        for hash in self.hashes.iter().keys() {
+            let hash = hash.map_err(failed)?;
+            if !is_listed(&hash) && !self.files.contains_key(&hash).map_err(failed)? {
+                found.push(format!("content {} has no file", hex::encode(&hash)));
+            }
+        }
+        for entry in self.contents.iter() {
+            let (alias, hash) = entry.map_err(failed)?;
+            let key = [&hash[..], &alias[..]].concat();
+            let is_known = is_listed(&hash) || self.files.contains_key(&hash).map_err(failed)?;
+            if !is_known || !self.aliases.contains_key(key).map_err(failed)? {
+                let name = names::alias(&alias)
+                    .map_or_else(|_| hex::encode(&alias), |alias| alias.to_string());
+                found.push(format!(
+                    "alias {name} names content {}, which does not know it",
+                    hex::encode(&hash)
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The aliases of a content, for people.
+    fn names_of(&self, hash: &[u8]) -> Result<String> {
+        let mut names = Vec::new();
+        for alias in self.aliases.scan_prefix(hash).values() {
+            let alias = names::alias(&alias.map_err(failed)?);
+            names.push(alias.map_or_else(|_| "?".to_owned(), |alias| alias.to_string()));
+        }
+        Ok(names.join(", "))
     }
 
     pub(super) fn not_found_alias(&self) -> Result<Option<Alias>> {

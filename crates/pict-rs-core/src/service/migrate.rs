@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
 use crate::context::blocking;
-use crate::existing::{Content, Existing, Name};
+use crate::existing::{Content, Existing, Files, Name};
 use crate::helper::Helper;
 use crate::repo::{NewProxy, NewUpload, Original, Representation};
 use crate::service::upload::{forsake, heal};
 use crate::service::{clip, dummy, process::now};
-use crate::store::{ObjectWriter, StoredObject};
-use crate::{ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
+use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
 
 /// What was taken over, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub struct Report {
     pub aliases: u64,
     /// Aliases that were here already.
     pub known: u64,
-    /// Files of contents that are not where the database says.
-    pub missing: Vec<PathBuf>,
+    /// Files of contents that are not where the database says, with the aliases of these contents.
+    pub missing: Vec<(PathBuf, Vec<Alias>)>,
+    /// Files that the database does not name, and contents that nothing names.
+    pub unnamed: Vec<String>,
     /// Everything else that was not taken over, with the reason.
     pub failed: Vec<String>,
     /// Files whose bytes are not those that were stored once; taken over as they are.
@@ -38,7 +40,7 @@ pub struct Report {
 impl Report {
     /// Whether everything is here now.
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.failed.is_empty()
+        self.missing.is_empty() && self.failed.is_empty() && self.unnamed.is_empty()
     }
 
     fn fail(&mut self, what: impl Display, why: &impl Display) {
@@ -50,6 +52,7 @@ impl Report {
         self.aliases += other.aliases;
         self.known += other.known;
         self.missing.extend(other.missing);
+        self.unnamed.extend(other.unnamed);
         self.failed.extend(other.failed);
         self.altered.extend(other.altered);
     }
@@ -101,13 +104,54 @@ pub async fn migrate(
     while !running.is_empty() {
         finish(&mut running, &mut report).await?;
     }
-    if let Some(alias) = existing.not_found_alias()?
+    match existing.contradictions() {
+        Ok(found) => report.failed.extend(found),
+        Err(error) => report.failed.push(error.to_string()),
+    }
+    match existing.files() {
+        Ok(named) => {
+            let files: Arc<Path> = files.into();
+            let found = blocking(move || unnamed(&files, &named)).await?;
+            report.unnamed.extend(found);
+        }
+        Err(error) => report.failed.push(error.to_string()),
+    }
+    if let Ok(Some(alias)) = existing.not_found_alias()
         && ctx.repo.not_found_alias().await?.is_none()
         && ctx.repo.has_alias(&alias).await?
     {
         ctx.repo.set_not_found_alias(Some(&alias)).await?;
     }
     Ok(report)
+}
+
+/// The files in the folder that the database does not name. A database that lost its end in an
+/// accident opens as if nothing had happened; these are what tells.
+fn unnamed(files: &Path, named: &Files) -> Result<Vec<String>> {
+    let failed = |e| Error::internal(ErrorCode::FileIoError, "cannot list the files", e);
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(files.join(&folder)).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = folder.join(entry.file_name());
+            if entry.file_type().map_err(failed)?.is_dir() {
+                if !Store::is_reserved(&name) {
+                    folders.push(name);
+                }
+                continue;
+            }
+            // Objects of ours lie here when the folder is our own.
+            let is_ours = name
+                .to_str()
+                .is_some_and(|name| Store::is_ours(&ObjectKey::new(name)));
+            if !named.contains(&name) && !is_ours && !Store::is_reserved(&name) {
+                found.push(format!("file {}", name.display()));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> Result<()> {
@@ -137,10 +181,18 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     let mut report = Report::default();
     let mut names = Vec::with_capacity(content.names.len());
     for name in &content.names {
-        match ctx.repo.original(&name.alias).await? {
-            None => names.push(name),
-            Some(_) => report.known += 1,
+        if ctx.repo.has_alias(&name.alias).await? {
+            report.known += 1;
+        } else {
+            names.push(name);
         }
+    }
+    if content.names.is_empty() {
+        let file = content.file.display();
+        report.unnamed.push(format!(
+            "content {} without an alias, file {file}",
+            content.key.to_hex()
+        ));
     }
     if names.is_empty() {
         return Ok(report);
@@ -153,7 +205,8 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     let source = match read {
         Ok(source) => source,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            report.missing.push(content.file);
+            let aliases = content.names.into_iter().map(|name| name.alias).collect();
+            report.missing.push((content.file, aliases));
             return Ok(report);
         }
         Err(error) => {
