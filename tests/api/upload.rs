@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 
 use crate::support::client::{content_type, multipart};
-use crate::support::{Answer, File, Launch, Server, dirty, disk, pictures, pixels};
+use crate::support::{Answer, File, Launch, Server, Uploaded, dirty, disk, pictures, pixels};
 
 #[test]
 fn one_upload_is_told_in_the_shapes_of_both_versions() {
@@ -290,7 +290,7 @@ fn uploads_are_spooled_where_the_settings_say() {
 
 #[test]
 fn a_lost_file_is_an_error_until_the_same_bytes_come_again() {
-    let server = Server::start();
+    let server = Server::with([("media.heal", "all")]);
     let bytes = pictures::png(&pictures::noise(64, 64, 4));
     let first = server.upload(&bytes);
     let original = server.original(&first.alias);
@@ -312,6 +312,106 @@ fn a_lost_file_is_an_error_until_the_same_bytes_come_again() {
         server.process("webp", alias, "thumbnail=9");
     }
     assert_eq!(disk::objects(&server.files()).len(), 2);
+}
+
+/// A scanner or a moderator may have deleted it: a stranger who has the same bytes must not bring it
+/// back for everybody.
+#[test]
+fn a_file_that_was_deleted_comes_back_for_the_new_alias_only() {
+    let server = Server::with([("server.api_key", "key")]);
+    let bytes = pictures::png(&pictures::noise(64, 64, 4));
+    let first = server.upload(&bytes);
+    let other = server.upload(&bytes);
+    let original = server.original(&first.alias);
+    server.process("webp", &first.alias, "thumbnail=9");
+    lose_everything(&server);
+    let second = server.upload(&bytes);
+    assert_eq!(server.original(&second.alias), original);
+    server.process("webp", &second.alias, "thumbnail=9");
+    let assert_lost = |server: &Server| {
+        for alias in [&first.alias, &other.alias] {
+            for path in [
+                format!("/image/original/{alias}"),
+                format!("/image/details/original/{alias}"),
+                format!("/image/process.webp?src={alias}&thumbnail=9"),
+                format!("/image/process.webp?src={alias}&thumbnail=10"),
+            ] {
+                server.get(&path).refused(500, "lost-file");
+            }
+        }
+    };
+    assert_lost(&server);
+    let server = server.stop().start();
+    assert_lost(&server);
+    // One more is as good as the second.
+    let third = server.upload(&bytes);
+    for alias in [&second.alias, &third.alias] {
+        assert_eq!(server.original(alias), original);
+    }
+    assert_lost(&server);
+    // A token still deletes its alias, and when nothing shows the bytes they go.
+    let delete = |uploaded: &Uploaded| {
+        let path = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+        server.delete(&path).status(204);
+    };
+    delete(&other);
+    let path = format!("/image/original/{}", other.alias);
+    server.get(&path).refused(404, "alias-not-found");
+    delete(&second);
+    assert_eq!(server.original(&third.alias), original);
+    delete(&third);
+    assert_eq!(disk::objects(&server.files()).len(), 0);
+    let path = format!("/image/original/{}", first.alias);
+    server.get(&path).refused(500, "lost-file");
+    // Again the same.
+    let fourth = server.upload(&bytes);
+    assert_eq!(server.original(&fourth.alias), original);
+    server.get(&path).refused(500, "lost-file");
+    // An admin reaches it by its old name.
+    let purge = format!("/internal/purge?alias={}", first.alias);
+    let key = [("X-Api-Token", "key")];
+    let purged = server.send("POST", &purge, &key, None).ok().json();
+    assert_eq!(purged["aliases"].as_array().map(Vec::len), Some(2));
+    assert_eq!(disk::objects(&server.files()).len(), 0);
+}
+
+#[test]
+fn of_uploads_that_find_a_lost_file_at_once_each_gets_it() {
+    let server = Server::start();
+    let bytes = pictures::png(&pictures::noise(200, 200, 4));
+    let first = server.upload(&bytes).alias;
+    lose_everything(&server);
+    let aliases: Vec<_> = std::thread::scope(|scope| {
+        let uploads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| server.upload(&bytes).alias))
+            .collect();
+        uploads
+            .into_iter()
+            .map(|upload| upload.join().expect("done"))
+            .collect()
+    });
+    for alias in &aliases {
+        server.original(alias);
+    }
+    server
+        .get(&format!("/image/original/{first}"))
+        .refused(500, "lost-file");
+    assert_eq!(disk::objects(&server.files()).len(), 1);
+}
+
+#[test]
+fn all_aliases_get_a_lost_file_back_once_an_admin_wants_it() {
+    let server = Server::start();
+    let bytes = pictures::png(&pictures::noise(64, 64, 4));
+    let first = server.upload(&bytes).alias;
+    lose_everything(&server);
+    server.upload(&bytes);
+    let path = format!("/image/original/{first}");
+    server.get(&path).refused(500, "lost-file");
+    let server = server.stop().setting("media.heal", "all").start();
+    server.get(&path).refused(500, "lost-file");
+    server.upload(&bytes);
+    server.original(&first);
 }
 
 #[test]

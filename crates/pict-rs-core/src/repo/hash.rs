@@ -50,16 +50,40 @@ impl Repo {
     /// The content that `alias` names.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
+    /// [`ErrorCode::LostFile`] when the file was lost and came back for other aliases only,
+    /// [`ErrorCode::RepoError`].
     pub async fn original(&self, alias: &Alias) -> Result<Option<Original>> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
+            "SELECT a.lost_at, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash \
+             WHERE a.alias = $1"
         )))
         .bind(alias.as_str())
         .fetch_optional(&self.read)
         .await
         .map_err(repo_error)?;
-        row.map(|row| from_row(&row)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let lost_at: Option<i64> = row.try_get("lost_at").map_err(repo_error)?;
+        match lost_at {
+            None => from_row(&row).map(Some),
+            Some(_) => Err(Error::Internal {
+                code: ErrorCode::LostFile,
+                message: format!("the file of alias {alias} was lost, and media.heal is \"alias\""),
+                source: None,
+            }),
+        }
+    }
+
+    /// Which content `alias` names, whether or not its file was lost.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn content_of(&self, alias: &Alias) -> Result<Option<ContentKey>> {
+        let row = sqlx::query("SELECT hash FROM aliases WHERE alias = $1")
+            .bind(alias.as_str())
+            .fetch_optional(&self.read)
+            .await
+            .map_err(repo_error)?;
+        row.map(|row| content_key(&row, "hash")).transpose()
     }
 
     /// Adds an alias for a content that may be known already. Durable when this returns.
@@ -84,14 +108,63 @@ impl Repo {
         lost: &ObjectKey,
         found: &ObjectKey,
     ) -> Result<bool> {
-        let updated = sqlx::query("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
+        let mut tx = self.begin().await?;
+        let is_replaced = replace_in(&mut tx, hash, lost, found).await?;
+        find_all_again_in(&mut tx, hash).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(is_replaced)
+    }
+
+    /// Gives a content back to aliases that had lost it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn restore_aliases(&self, hash: &ContentKey) -> Result<()> {
+        let lost: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM aliases WHERE hash = $1 AND lost_at IS NOT NULL LIMIT 1",
+        )
+        .bind(hash.as_bytes())
+        .fetch_optional(&self.read)
+        .await
+        .map_err(repo_error)?;
+        if lost.is_none() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        find_all_again_in(&mut tx, hash).await?;
+        tx.commit().await.map_err(repo_error)
+    }
+
+    /// As [`Repo::replace_object`], for one alias: to the others the file stays lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn replace_object_for(
+        &self,
+        alias: &Alias,
+        hash: &ContentKey,
+        lost: &ObjectKey,
+        found: &ObjectKey,
+        now: i64,
+    ) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let is_replaced = replace_in(&mut tx, hash, lost, found).await?;
+        if is_replaced {
+            sqlx::query(
+                "UPDATE aliases SET lost_at = $3 \
+                 WHERE hash = $1 AND alias <> $2 AND lost_at IS NULL",
+            )
             .bind(hash.as_bytes())
-            .bind(lost.as_str())
-            .bind(found.as_str())
-            .execute(&self.write)
+            .bind(alias.as_str())
+            .bind(now)
+            .execute(&mut *tx)
             .await
             .map_err(repo_error)?;
-        Ok(updated.rows_affected() == 1)
+        }
+        // Another upload may have replaced it a moment before, and taken this alias for an old one.
+        find_again_in(&mut tx, alias).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(is_replaced)
     }
 
     /// The secret that deletes `alias`.
@@ -129,6 +202,41 @@ impl Repo {
                 .map_err(repo_error)?;
         aliases.into_iter().map(Alias::parse).collect()
     }
+}
+
+async fn replace_in(
+    tx: &mut Transaction<'_, Sqlite>,
+    hash: &ContentKey,
+    lost: &ObjectKey,
+    found: &ObjectKey,
+) -> Result<bool> {
+    let updated = sqlx::query("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
+        .bind(hash.as_bytes())
+        .bind(lost.as_str())
+        .bind(found.as_str())
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    Ok(updated.rows_affected() == 1)
+}
+
+async fn find_all_again_in(tx: &mut Transaction<'_, Sqlite>, hash: &ContentKey) -> Result<()> {
+    sqlx::query("UPDATE aliases SET lost_at = NULL WHERE hash = $1 AND lost_at IS NOT NULL")
+        .bind(hash.as_bytes())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+        .map_err(repo_error)
+}
+
+/// The bytes came again under this very alias.
+pub(super) async fn find_again_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -> Result<()> {
+    sqlx::query("UPDATE aliases SET lost_at = NULL WHERE alias = $1 AND lost_at IS NOT NULL")
+        .bind(alias.as_str())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+        .map_err(repo_error)
 }
 
 /// Adds an alias and, unless it is known, the content that it names.

@@ -108,6 +108,7 @@ impl Repo {
         };
         let alias = same.map_or(&upload.alias, |old| &old.alias).clone();
         put(&mut tx, proxy, &alias, now).await?;
+        hash::find_again_in(&mut tx, &alias).await?;
         let mut proxied = Proxied {
             added,
             alias,

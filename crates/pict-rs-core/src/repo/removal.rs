@@ -5,7 +5,7 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::audit::{self, Action, Cause, Event};
-use super::{Repo, blocklist, repo_error};
+use super::{Repo, blocklist, broken, repo_error};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What the removal of one alias did.
@@ -153,13 +153,16 @@ pub(super) async fn remove_in(
         .execute(&mut **tx)
         .await
         .map_err(repo_error)?;
-    let others: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM aliases WHERE hash = $1")
-        .bind(&hash)
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    let objects = match others {
-        0 => remove_content(tx, &hash).await?,
+    let (served, lost): (i64, i64) = sqlx::query_as(
+        "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL), COUNT(lost_at) FROM aliases WHERE hash = $1",
+    )
+    .bind(&hash)
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(repo_error)?;
+    let objects = match (served, lost) {
+        (0, 0) => remove_content(tx, &hash).await?,
+        (0, _) => lose_content(tx, &hash).await?,
         _ => Vec::new(),
     };
     let removed = Removed {
@@ -167,6 +170,36 @@ pub(super) async fn remove_in(
         objects,
     };
     Ok((removed, Some(hash)))
+}
+
+/// The bytes go, as nothing shows them any more; what is left are aliases whose file was lost
+/// before. The row gets the name of an object that never was, so that an upload can heal it.
+async fn lose_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {
+    let key = ContentKey::from_bytes(hash).ok_or_else(|| broken("hash"))?;
+    let variants: Vec<String> =
+        sqlx::query_scalar("DELETE FROM variants WHERE hash = $1 RETURNING object")
+            .bind(hash)
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(repo_error)?;
+    let original: Vec<String> = sqlx::query_scalar("SELECT object FROM hashes WHERE hash = $1")
+        .bind(hash)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    sqlx::query("UPDATE hashes SET object = $2 WHERE hash = $1")
+        .bind(hash)
+        .bind(ObjectKey::generate(key.format()).as_str())
+        .execute(&mut **tx)
+        .await
+        .map_err(repo_error)?;
+    let objects: Vec<_> = variants
+        .into_iter()
+        .chain(original)
+        .map(ObjectKey::new)
+        .collect();
+    discard_in(tx, &objects).await?;
+    Ok(objects)
 }
 
 async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {

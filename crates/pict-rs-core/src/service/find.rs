@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::context::blocking;
 use crate::repo::{Original, Representation};
 use crate::stage::{Stage, timed};
-use crate::{Alias, Context, Error, ErrorCode, Result};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
 
 /// The content that `alias` names.
 ///
@@ -30,8 +30,17 @@ pub async fn original(ctx: &Context, alias: &Alias) -> Result<Arc<Original>> {
 /// # Errors
 /// [`crate::ErrorCode::AliasNotFound`].
 pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
-    let original = original(ctx, alias).await?;
-    ctx.repo.aliases(original.hash()).await
+    let content = content(ctx, alias).await?;
+    ctx.repo.aliases(&content).await
+}
+
+/// Which content `alias` names, whether or not its file was lost.
+///
+/// # Errors
+/// [`crate::ErrorCode::AliasNotFound`].
+pub async fn content(ctx: &Context, alias: &Alias) -> Result<ContentKey> {
+    let content = ctx.repo.content_of(alias).await?;
+    content.ok_or_else(Error::alias_not_found)
 }
 
 /// Opens the bytes of a representation.

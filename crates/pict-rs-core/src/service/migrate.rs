@@ -349,7 +349,7 @@ async fn remember(
                 // The first one settles what becomes of the copy.
                 match stored.take() {
                     Some(stored) if added.is_new => stored.keep(),
-                    Some(stored) => drop(heal(ctx, stored, added.original).await?),
+                    Some(stored) => drop(heal(ctx, stored, added.original, None).await?),
                     None => {}
                 }
             }

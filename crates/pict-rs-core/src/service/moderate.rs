@@ -34,8 +34,8 @@ pub async fn block(ctx: &Arc<Context>, subject: &Subject, cause: &Cause) -> Resu
             Ok(vec![*digest])
         }
         Subject::Alias(alias) => {
-            let original = find::original(ctx, alias).await?;
-            ctx.repo.block_content(original.hash(), cause, now()).await
+            let content = find::content(ctx, alias).await?;
+            ctx.repo.block_content(&content, cause, now()).await
         }
     }
 }

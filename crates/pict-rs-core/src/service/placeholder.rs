@@ -28,7 +28,9 @@ pub async fn get(ctx: &Context) -> Result<Option<Arc<Original>>> {
     };
     match find::original(ctx, &alias).await {
         Ok(original) => Ok(Some(original)),
-        Err(error) if error.code() == ErrorCode::AliasNotFound => Ok(None),
+        Err(error) if matches!(error.code(), ErrorCode::AliasNotFound | ErrorCode::LostFile) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -67,13 +67,10 @@ pub(crate) async fn take_back(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
 pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause) -> Result<Purged> {
     writable(ctx)?;
-    let original = find::original(ctx, alias).await?;
+    let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
     to_its_end(async move {
-        let mut purged = ctx
-            .repo
-            .purge(original.hash(), block, &cause, now())
-            .await?;
+        let mut purged = ctx.repo.purge(&content, block, &cause, now()).await?;
         ctx.known.forget(&purged.aliases);
         collect(&ctx, std::mem::take(&mut purged.objects)).await;
         Ok(purged)

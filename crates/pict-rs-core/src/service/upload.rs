@@ -8,6 +8,7 @@ use pict_rs_media::{
     Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
 };
 
+use crate::config::Heal;
 use crate::context::{blocking, to_its_end};
 use crate::helper::{self, Helper, magick};
 use crate::measure::{self, Work};
@@ -514,7 +515,11 @@ async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Optio
     if added.is_new {
         stored.keep();
     } else {
-        original = heal(ctx, stored, original).await?;
+        let only = match ctx.config.media.heal {
+            Heal::Alias => Some(&upload.alias),
+            Heal::All => None,
+        };
+        original = heal(ctx, stored, original, only).await?;
     }
     Ok(Some(Uploaded {
         alias: upload.alias,
@@ -523,26 +528,35 @@ async fn remember(ctx: &Context, ready: Ready, place: Place<'_>) -> Result<Optio
     }))
 }
 
-/// The content was known. If its object was lost, ours takes its place; else ours is dropped.
+/// The content was known. If its object was lost, ours takes its place; else ours is dropped. With
+/// `only`, a file that has gone stays lost to all other aliases: it may have been taken away on
+/// purpose. One that is damaged is a fault of the disk, and all of them get it back.
 pub(crate) async fn heal(
     ctx: &Context,
     stored: StoredObject,
     mut original: Original,
+    only: Option<&Alias>,
 ) -> Result<Original> {
     let known = &original.representation;
     let (store, object, size) = (ctx.store.clone(), known.object.clone(), known.key.size());
-    let (stored, is_lost) = blocking(move || {
-        let is_lost = !store.has(&object, size);
-        Ok((stored, is_lost))
+    let (stored, is_unusable, is_gone) = blocking(move || {
+        let is_unusable = !store.has(&object, size);
+        let is_gone = is_unusable && store.is_lost(&object)?;
+        Ok((stored, is_unusable, is_gone))
     })
     .await?;
-    if is_lost {
+    if is_unusable {
         let found = stored.object().clone();
-        if ctx
-            .repo
-            .replace_object(original.hash(), &original.representation.object, &found)
-            .await?
-        {
+        let (hash, lost) = (*original.hash(), &original.representation.object);
+        let is_replaced = match only.filter(|_| is_gone) {
+            Some(alias) => {
+                let repo = &ctx.repo;
+                repo.replace_object_for(alias, &hash, lost, &found, now())
+                    .await?
+            }
+            None => ctx.repo.replace_object(&hash, lost, &found).await?,
+        };
+        if is_replaced {
             tracing::warn!(lost = %original.representation.object, %found, "a lost object was healed by an upload");
             stored.keep();
             let aliases = ctx.repo.aliases(original.hash()).await?;
@@ -550,6 +564,8 @@ pub(crate) async fn heal(
             original.representation.object = found;
             return Ok(original);
         }
+    } else if only.is_none() {
+        ctx.repo.restore_aliases(original.hash()).await?;
     }
     blocking(move || {
         stored.discard();
