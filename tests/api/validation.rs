@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::validator::Validator;
-use crate::support::{File, Launch, Server, dirty, disk, pictures};
+use crate::support::{File, Launch, Server, clips, dirty, disk, pictures, pixels};
 
 fn asking(validator: &Validator) -> Launch {
     Launch::new().setting("media.external_validation", validator.url())
@@ -67,14 +67,16 @@ fn as_a_form_the_picture_is_one_part_with_its_type() {
 }
 
 #[test]
-fn whatever_is_not_2xx_refuses_and_leaves_nothing() {
+fn an_answer_about_the_file_that_is_not_2xx_refuses_and_leaves_nothing() {
     let validator = Validator::start(406);
     let server = asking(&validator).start();
     let bytes = pictures::png(&pictures::photo(30, 30));
-    for status in [406, 302, 404, 500, 503] {
+    for status in [406, 302, 404, 413, 415] {
         validator.answer(Some(status));
         server.upload_refused("", &bytes, 400, "failed-external-validation");
+        server.wait_for_output(&format!("status={status}"));
     }
+    validator.answer(Some(406));
     let id = server.background(&bytes);
     server.claim(&id).refused(422, "failed-external-validation");
     // Asked once: the answer is final.
@@ -82,6 +84,151 @@ fn whatever_is_not_2xx_refuses_and_leaves_nothing() {
     disk::assert_nothing_stored(&server);
     validator.answer(Some(200));
     server.upload(&bytes);
+}
+
+/// A gateway in front of a scanner that is down answers in its place.
+#[test]
+fn a_validator_that_fails_has_not_refused_the_file() {
+    let validator = Validator::start(500);
+    let server = asking(&validator).start();
+    let bytes = pictures::png(&pictures::photo(30, 30));
+    for status in [500, 502, 503, 504, 429, 408] {
+        validator.answer(Some(status));
+        let answer = server.upload_form("", &[File::new(&bytes)]);
+        answer.refused(503, "external-validation-unavailable");
+        assert!(answer.header("retry-after").is_some());
+        server.wait_for_output(&format!("its status is {status}"));
+    }
+    disk::assert_nothing_stored(&server);
+    let server = server
+        .stop()
+        .setting("media.external_validation_failure", "accept")
+        .start();
+    validator.answer(Some(502));
+    let alias = server.upload(&bytes).alias;
+    server.original(&alias);
+    server.wait_for_output("accepted without it");
+    server.wait_for_output("its status is 502");
+    // It tries again what is not urgent.
+    validator.answer_first(&[503]);
+    validator.answer(Some(200));
+    let server = server
+        .stop()
+        .setting("media.external_validation_failure", "refuse")
+        .start();
+    let id = server.background(&pictures::png(&pictures::photo(31, 30)));
+    server.claim(&id).claimed();
+}
+
+/// With `media.external_validation_as = "jpeg"`.
+fn showing(validator: &Validator) -> Launch {
+    asking(validator).setting("media.external_validation_as", "jpeg")
+}
+
+#[test]
+fn what_a_validator_may_not_open_is_shown_to_it_as_jpeg() {
+    let picture = pictures::photo(60, 40);
+    for (format, sent) in [
+        ("avif", pictures::png(&picture)),
+        ("jxl", pictures::png(&picture)),
+        ("webp", pictures::png(&picture)),
+        ("png", pictures::jpeg(&picture)),
+        ("jpeg", pictures::png(&picture)),
+    ] {
+        let validator = Validator::start(200);
+        let server = showing(&validator)
+            .setting("media.image.format", format)
+            .start();
+        let uploaded = server.upload(&sent);
+        let kind = format!("image/{format}");
+        assert_eq!(uploaded.details["content_type"], kind.as_str());
+        let questions = validator.questions();
+        assert_eq!(questions.len(), 1, "{format}");
+        let question = &questions[0];
+        assert_eq!(question.line, "POST /scan HTTP/1.1");
+        assert_eq!(question.header("content-type"), Some("image/jpeg"));
+        let shown = pixels::decode(&question.body);
+        pixels::assert_similar(&shown, &picture, 6.0);
+        if format == "jpeg" {
+            assert_eq!(question.body, server.original(&uploaded.alias));
+        }
+    }
+}
+
+#[test]
+fn each_frame_that_is_shown_must_be_accepted() {
+    let frames = pictures::film(40, 30, 10);
+    for (name, bytes) in [
+        ("gif", pictures::gif(&frames)),
+        ("webp", pictures::animated_webp(&frames)),
+        ("apng", pictures::apng(&frames)),
+    ] {
+        let validator = Validator::start(200);
+        let server = showing(&validator)
+            .setting("media.external_validation_form", "multipart")
+            .start();
+        server.upload(&bytes);
+        let questions = validator.questions();
+        assert_eq!(questions.len(), 4, "{name}");
+        for (question, number) in questions.iter().zip([0, 3, 6, 9]) {
+            let head = question
+                .body
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .expect("a head");
+            let shown = pixels::decode(&question.body[head + 4..]);
+            let expected = frames[number].clone().into();
+            pixels::assert_similar(&shown, &expected, 12.0);
+            let head = String::from_utf8_lossy(&question.body[..head]).into_owned();
+            assert!(head.contains(".jpeg\""), "{head}");
+            assert!(head.contains("Content-Type: image/jpeg"), "{head}");
+        }
+        // The third one is not.
+        validator.answer_first(&[200, 204, 406]);
+        let other = pictures::gif(&pictures::film(42, 30, 10));
+        server.upload_refused("", &other, 400, "failed-external-validation");
+        assert_eq!(validator.questions().len(), 7, "{name}");
+        // Nobody has seen the last one.
+        validator.answer_first(&[200, 200, 200, 503]);
+        server
+            .upload_form("", &[File::new(&other)])
+            .refused(503, "external-validation-unavailable");
+        assert_eq!(disk::objects(&server.files()).len(), 1);
+    }
+}
+
+#[test]
+fn a_clip_is_shown_as_frames_of_its_whole_length() {
+    let Some(path) = clips::path_or_skip("clips and the external validation") else {
+        return;
+    };
+    let words = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "clip.mp4"];
+    let clip = clips::make("96x64", "2", false, &words);
+    let validator = Validator::start(200);
+    let server = showing(&validator).environment("PATH", path).start();
+    let alias = server.upload(&clip).alias;
+    let shown: Vec<_> = validator
+        .questions()
+        .iter()
+        .map(|question| {
+            assert_eq!(question.header("content-type"), Some("image/jpeg"));
+            pixels::decode(&question.body)
+        })
+        .collect();
+    assert_eq!(shown.len(), 4);
+    for (number, frame) in shown.iter().enumerate() {
+        assert_eq!((frame.width(), frame.height()), (96, 64));
+        let time = format!("time={}", number as f64 * 0.5);
+        let expected = pixels::decode(&server.process("png", &alias, &time));
+        pixels::assert_similar(frame, &expected, 12.0);
+    }
+    assert!(pixels::difference(&shown[0], &shown[3]) > 1.0, "they move");
+    validator.answer_first(&[200, 200, 200, 451]);
+    let words = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "clip.mov"];
+    let other = clips::make("64x64", "1", false, &words);
+    server.upload_refused("", &other, 400, "failed-external-validation");
+    // The clip and the variants that it was compared with.
+    assert_eq!(disk::objects(&server.files()).len(), 5);
 }
 
 #[test]
@@ -139,6 +286,7 @@ fn an_address_that_cannot_be_asked_is_refused_at_start() {
             "ignore",
             "validation_failure",
         ),
+        ("media.external_validation_as", "png", "validation_as"),
     ] {
         let refusal = Launch::new().setting(key, value).refused();
         assert_eq!(refusal.status.code(), Some(1));

@@ -1,6 +1,7 @@
 //! An external validation: a little HTTP server that remembers what it was asked and answers as
 //! it is told.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,8 @@ pub struct Validator {
 struct State {
     /// `None` never answers.
     status: Option<u16>,
+    /// Answers that come before that, one each.
+    first: VecDeque<u16>,
     questions: Vec<Question>,
 }
 
@@ -44,6 +47,7 @@ impl Validator {
         let address = listener.local_addr().expect("bound");
         let state = Arc::new(Mutex::new(State {
             status: Some(status),
+            first: VecDeque::new(),
             questions: Vec::new(),
         }));
         let shared = state.clone();
@@ -65,6 +69,11 @@ impl Validator {
         lock(&self.state).status = status;
     }
 
+    /// Answers the next questions with these, one each.
+    pub fn answer_first(&self, statuses: &[u16]) {
+        lock(&self.state).first = statuses.iter().copied().collect();
+    }
+
     /// All questions so far.
     pub fn questions(&self) -> Vec<Question> {
         lock(&self.state).questions.clone()
@@ -83,7 +92,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Option<()> {
         let status = {
             let mut state = lock(state);
             state.questions.push(question);
-            state.status
+            state.first.pop_front().or(state.status)
         };
         let Some(status) = status else {
             std::thread::sleep(Duration::from_secs(3600));

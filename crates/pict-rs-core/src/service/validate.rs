@@ -1,17 +1,22 @@
 //! Asking somebody else whether a file may be kept (`media.external_validation`).
 //!
 //! The file is stored already and named by no row yet, so nobody can see it; what is asked about
-//! is what would be served: the cleaned or converted bytes. An answer of 2xx keeps it, any other
-//! answer refuses it. No answer is not the client's fault.
+//! is what would be served: the cleaned or converted bytes, or JPEGs of them (`shown`). An answer of
+//! 2xx keeps it. A validator that does not answer, or says that it cannot, is not the client's
+//! fault. Any other answer refuses the file.
+
+mod shown;
 
 use std::fs::File;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use pict_rs_media::Format;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -28,6 +33,14 @@ use crate::{Context, Error, ErrorCode, Result};
 const PIECE: usize = 64 * 1024;
 /// Questions at a time; each takes a connection and an open file.
 const QUESTIONS: usize = 64;
+
+/// What the validator says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    /// With this status.
+    Refused(u16),
+}
 
 /// Why there was no answer.
 type Silence = Box<dyn std::error::Error + Send + Sync>;
@@ -77,27 +90,52 @@ impl Validator {
         }))
     }
 
-    /// Whether the file may be kept, if there is an answer.
-    async fn answer(&self, store: &Store, object: &StoredObject) -> Result<Result<bool, Silence>> {
+    /// Whether the file may be kept, if there is an answer. Each picture of it must be accepted.
+    async fn answer(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+        pictures: Option<Vec<Bytes>>,
+    ) -> Result<Result<Verdict, Silence>> {
         let Ok(Ok(_turn)) = timeout(self.timeout, self.turns.acquire()).await else {
             return Ok(Err("too many files are being validated".into()));
         };
-        let (store, key) = (store.clone(), object.object().clone());
-        let file = blocking(move || store.open_object(&key)).await?;
-        let answer = self.ask(object, file).await;
-        // The address may hold a password.
-        Ok(answer.map_err(|error| error.without_url().into()))
+        let name = object.object().as_str();
+        let Some(pictures) = pictures else {
+            let (store, key) = (store.clone(), object.object().clone());
+            let file = blocking(move || store.open_object(&key)).await?;
+            let key = object.key();
+            let (mime, size) = (key.format().mime(), key.size());
+            return Ok(self.ask(name, mime, size, pieces(file)).await);
+        };
+        let stem = name.split('.').next().unwrap_or(name);
+        for (number, picture) in pictures.into_iter().enumerate() {
+            let name = match number {
+                0 => format!("{stem}.jpeg"),
+                _ => format!("{stem}-{}.jpeg", number + 1),
+            };
+            let size = picture.len() as u64;
+            let bytes = stream::iter([Ok(picture)]);
+            match self.ask(&name, Format::Jpeg.mime(), size, bytes).await {
+                Ok(Verdict::Accepted) => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Ok(Verdict::Accepted))
     }
 
-    async fn ask(&self, object: &StoredObject, file: File) -> reqwest::Result<bool> {
-        let key = object.key();
-        let (name, mime) = (object.object().as_str(), key.format().mime());
-        let bytes = pieces(file);
+    async fn ask(
+        &self,
+        name: &str,
+        mime: &str,
+        size: u64,
+        bytes: impl stream::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
+    ) -> Result<Verdict, Silence> {
         let request = self.client.post(self.url.clone());
         let request = match self.form {
             ValidationForm::Raw => request
                 .header(CONTENT_TYPE, mime)
-                .header(CONTENT_LENGTH, key.size())
+                .header(CONTENT_LENGTH, size)
                 .body(reqwest::Body::wrap_stream(bytes)),
             ValidationForm::Multipart => {
                 let boundary = Uuid::new_v4().simple();
@@ -108,7 +146,7 @@ impl Validator {
                      filename=\"{part}\"\r\nContent-Type: {mime}\r\n\r\n"
                 );
                 let tail = format!("\r\n--{boundary}--\r\n");
-                let length = key.size() + (head.len() + tail.len()) as u64;
+                let length = size + (head.len() + tail.len()) as u64;
                 let once = |text: String| stream::iter([Ok(Bytes::from(text))]);
                 let body = once(head).chain(bytes).chain(once(tail));
                 request
@@ -120,8 +158,26 @@ impl Validator {
                     .body(reqwest::Body::wrap_stream(body))
             }
         };
-        Ok(request.send().await?.status().is_success())
+        // The address may hold a password.
+        let answer = request.send().await.map_err(reqwest::Error::without_url)?;
+        verdict(answer.status())
     }
+}
+
+/// What an answer means. A server that fails, or asks for patience, has not looked at the file.
+fn verdict(status: StatusCode) -> Result<Verdict, Silence> {
+    let is_unable = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        );
+    if is_unable {
+        return Err(format!("its status is {}", status.as_u16()).into());
+    }
+    if status.is_success() {
+        return Ok(Verdict::Accepted);
+    }
+    Ok(Verdict::Refused(status.as_u16()))
 }
 
 /// `media.external_validation`, parsed.
@@ -147,18 +203,20 @@ pub(crate) fn parse_url(config: &MediaConfig) -> Result<Option<Url>> {
 ///
 /// # Errors
 /// [`ErrorCode::FailedExternalValidation`], [`ErrorCode::ExternalValidationUnavailable`].
-pub(crate) async fn external(ctx: &Context, stored: StoredObject) -> Result<StoredObject> {
+pub(crate) async fn external(ctx: &Arc<Context>, stored: StoredObject) -> Result<StoredObject> {
     let Some(validator) = &ctx.validator else {
         return Ok(stored);
     };
-    let answer = validator.answer(&ctx.store, &stored);
+    let pictures = shown::pictures(ctx, &stored).await?;
+    let answer = validator.answer(&ctx.store, &stored, pictures);
     let error = match timed(Stage::Validation, answer).await? {
-        Ok(true) => {
+        Ok(Verdict::Accepted) => {
             measure::validation("accepted");
             return Ok(stored);
         }
-        Ok(false) => {
+        Ok(Verdict::Refused(status)) => {
             measure::validation("refused");
+            tracing::info!(status, "the external validation refused a file");
             Error::user(
                 ErrorCode::FailedExternalValidation,
                 "This file was refused by the external validation",
@@ -168,12 +226,12 @@ pub(crate) async fn external(ctx: &Context, stored: StoredObject) -> Result<Stor
             measure::validation("unavailable");
             if validator.failure == ValidationFailure::Accept {
                 let cause = error.source().map(ToString::to_string);
-                tracing::warn!(%error, cause, "the external validation does not answer, a file is accepted without it");
+                tracing::warn!(%error, cause, "the external validation does not answer about a file, which is accepted without it");
                 return Ok(stored);
             }
             Error::internal(
                 ErrorCode::ExternalValidationUnavailable,
-                "the external validation does not answer",
+                "the external validation does not answer about a file",
                 error,
             )
         }
@@ -204,6 +262,23 @@ fn pieces(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_answer_about_the_file_is_a_verdict() {
+        let check = |status: u16, expected: Option<Verdict>| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(verdict(status).ok(), expected, "{status}");
+        };
+        for status in [200, 201, 204] {
+            check(status, Some(Verdict::Accepted));
+        }
+        for status in [301, 400, 403, 404, 406, 413, 415, 422] {
+            check(status, Some(Verdict::Refused(status)));
+        }
+        for status in [408, 425, 429, 500, 502, 503, 504, 599] {
+            check(status, None);
+        }
+    }
 
     #[test]
     fn only_urls_that_can_be_asked_are_taken() {
