@@ -46,6 +46,8 @@ mod jxl;
 mod lemmy;
 /// Formats that ImageMagick reads for us.
 mod magick;
+/// The sentences of refusals, and the numbers beside them.
+mod messages;
 /// What Prometheus reads.
 mod metrics;
 /// A file that stands in for missing ones.

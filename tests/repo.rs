@@ -12,7 +12,7 @@ use pict_rs_core::repo::{
     Representation, Task, Work,
 };
 use pict_rs_core::{
-    Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, VariantKey,
+    Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, UserMessage, VariantKey,
 };
 use pict_rs_media::{Format, OutputFormat, operation::Operation};
 use tempfile::TempDir;
@@ -619,8 +619,15 @@ async fn an_outcome_comes_with_its_alias_and_the_end_of_its_job() {
 #[tokio::test]
 async fn a_failure_is_an_outcome_too_and_keeps_its_words() {
     let (repo, _folder) = empty().await;
-    let ids: [UploadId; 2] = waiting(&repo).await;
-    for message in [Some("cut short".to_owned()), None] {
+    let ids: [UploadId; 3] = waiting(&repo).await;
+    let explained = UserMessage {
+        msg: "cut short".to_owned(),
+        detail: Some("The file ends in the middle".to_owned()),
+        limit: Some(100),
+        found: Some(7),
+    };
+    let plain = UserMessage::from("{not JSON".to_owned());
+    for message in [Some(explained), Some(plain), None] {
         let job = hold(&repo, NOW).await;
         let Work::Ingest(id) = job.work else {
             panic!("{job:?}");

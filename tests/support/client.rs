@@ -266,8 +266,8 @@ impl Answer {
         self.status(200)
     }
 
-    /// Expects the JSON of an error, whose message is returned. No error may say where on the
-    /// server's disk something lies.
+    /// Expects the JSON of an error, whose message and detail are returned. No error may say where
+    /// on the server's disk something lies.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> String {
         assert_eq!(self.status, status, "{}", self.text());
@@ -276,9 +276,19 @@ impl Answer {
         assert_eq!(json["code"], code, "{json}");
         let message = json["msg"].as_str().expect("a message");
         assert!(!message.is_empty());
+        let message = match json.get("detail") {
+            Some(detail) => format!("{message}: {}", detail.as_str().expect("a sentence")),
+            None => message.to_owned(),
+        };
         assert!(!message.contains("/data/") && !message.contains("pict-rs-test"));
-        assert_eq!(json.as_object().map(serde_json::Map::len), Some(2));
-        message.to_owned()
+        for (key, value) in json.as_object().expect("an object") {
+            match key.as_str() {
+                "msg" | "detail" | "code" => assert!(value.is_string(), "{json}"),
+                "limit" | "found" => assert!(value.is_u64(), "{json}"),
+                _ => panic!("an error has no {key}: {json}"),
+            }
+        }
+        message
     }
 
     /// Expects 201 and returns the files.

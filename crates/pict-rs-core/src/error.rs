@@ -4,9 +4,11 @@
 //! user's mistake goes to the client as it is; the source of a fault of ours goes only to the
 //! log.
 
+use std::fmt;
 use std::sync::Arc;
 
 use pict_rs_media::limits::{LimitKind, Violation};
+use serde::{Deserialize, Serialize};
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -146,6 +148,46 @@ codes! {
     VideoDisabled = "video-disabled",
 }
 
+/// What a client is told about its mistake.
+///
+/// `msg` is what the existing pict-rs says, because clients show it and some compare it. What
+/// this server knows beyond that stands in the other fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserMessage {
+    /// A short sentence.
+    pub msg: String,
+    /// What exactly was wrong, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The value of the limit that was exceeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// What was found instead, in the unit of the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<u64>,
+}
+
+impl fmt::Display for UserMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.msg)?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<String> for UserMessage {
+    fn from(msg: String) -> Self {
+        Self {
+            msg,
+            detail: None,
+            limit: None,
+            found: None,
+        }
+    }
+}
+
 /// What went wrong, by who has to act on it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -155,7 +197,7 @@ pub enum Error {
         /// The stable code.
         code: ErrorCode,
         /// For the caller: what was wrong, the limit and what was found.
-        message: String,
+        message: UserMessage,
     },
     /// Our fault. The message and the chain behind it are meant for the log alone.
     #[error("{message}")]
@@ -174,12 +216,44 @@ pub enum Error {
 }
 
 impl Error {
-    /// The caller's mistake.
+    /// The caller's mistake. [`Error::detail`], [`Error::limit`] and [`Error::found`] say more.
     pub fn user(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::User {
             code,
-            message: message.into(),
+            message: message.into().into(),
         }
+    }
+
+    /// As it was told before, and kept in the database.
+    pub(crate) fn told(code: ErrorCode, message: UserMessage) -> Self {
+        Self::User { code, message }
+    }
+
+    /// Says what exactly was wrong, as a sentence.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        if let Self::User { message, .. } = &mut self {
+            message.detail = Some(detail.into());
+        }
+        self
+    }
+
+    /// Names the value of the limit that was exceeded.
+    #[must_use]
+    pub fn limit(mut self, limit: impl TryInto<u64>) -> Self {
+        if let Self::User { message, .. } = &mut self {
+            message.limit = limit.try_into().ok();
+        }
+        self
+    }
+
+    /// Names what was found instead.
+    #[must_use]
+    pub fn found(mut self, found: impl TryInto<u64>) -> Self {
+        if let Self::User { message, .. } = &mut self {
+            message.found = found.try_into().ok();
+        }
+        self
     }
 
     /// Our fault, with what failed below.
@@ -217,6 +291,15 @@ impl Error {
         }
     }
 
+    /// What the caller is told, if it was the caller's mistake.
+    pub fn user_message(&self) -> Option<&UserMessage> {
+        match self {
+            Self::User { message, .. } => Some(message),
+            Self::Internal { .. } => None,
+            Self::Shared(error) => error.user_message(),
+        }
+    }
+
     /// For each of several callers.
     pub(crate) fn shared(error: Arc<Self>) -> Self {
         Self::Shared(error)
@@ -230,10 +313,13 @@ impl From<Violation> for Error {
             LimitKind::Height => ErrorCode::ValidateHeight,
             LimitKind::Area => ErrorCode::ValidateArea,
             LimitKind::Frames => ErrorCode::ValidateFrames,
-            LimitKind::FileSize => ErrorCode::ValidateFileSize,
+            LimitKind::FileSize | LimitKind::MediaFileSize => ErrorCode::ValidateFileSize,
             LimitKind::Memory => ErrorCode::ValidateMemory,
         };
-        Self::user(code, violation.to_string())
+        Self::user(code, violation.title())
+            .detail(violation.detail())
+            .limit(violation.allowed)
+            .found(violation.found)
     }
 }
 
@@ -258,5 +344,44 @@ impl From<pict_rs_media::Error> for Error {
 impl From<pict_rs_media::operation::ParseError> for Error {
     fn from(error: pict_rs_media::operation::ParseError) -> Self {
         Self::user(ErrorCode::InvalidProcessPath, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_keeps_the_short_sentence_and_tells_the_rest_beside_it() {
+        let violation = Violation {
+            limit: LimitKind::Width,
+            allowed: 100,
+            found: 1200,
+        };
+        let error = Error::from(violation);
+        assert_eq!(error.code(), ErrorCode::ValidateWidth);
+        let told = error.user_message().expect("a mistake of the client");
+        assert_eq!(told.msg, "Too wide");
+        assert_eq!((told.limit, told.found), (Some(100), Some(1200)));
+        let detail = told.detail.as_deref().expect("a sentence");
+        assert!(
+            detail.contains("1200") && detail.contains("100"),
+            "{detail}"
+        );
+        assert_eq!(error.to_string(), format!("Too wide: {detail}"));
+        let shared = Error::shared(Arc::new(error));
+        assert_eq!(
+            shared.user_message().map(|told| told.limit),
+            Some(Some(100))
+        );
+    }
+
+    #[test]
+    fn a_fault_of_ours_tells_nothing() {
+        let error = Error::internal(ErrorCode::RepoError, "secret", std::io::Error::other("x"))
+            .detail("secret")
+            .limit(1u64)
+            .found(2u64);
+        assert_eq!(error.user_message(), None);
     }
 }

@@ -151,7 +151,7 @@ impl Fetcher {
         let permit = self.permits.clone().try_acquire_owned();
         permit.map(Arc::new).map_err(|_| {
             let message = format!("The limit of {} fetches at a time is reached", self.limit);
-            Error::user(ErrorCode::TooBusy, message)
+            Error::user(ErrorCode::TooBusy, message).limit(self.limit)
         })
     }
 
@@ -255,7 +255,7 @@ impl Deadline {
                 "The upstream did not deliver within {} seconds",
                 self.patience.as_secs()
             );
-            Error::user(ErrorCode::UpstreamTimeout, message)
+            Error::user(ErrorCode::UpstreamTimeout, message).limit(self.patience.as_secs())
         })
     }
 }

@@ -329,7 +329,9 @@ impl VariantKey {
                     key.len(),
                     Self::MAX_BYTES
                 ),
-            ));
+            )
+            .limit(Self::MAX_BYTES)
+            .found(key.len()));
         }
         Ok(Self(key))
     }

@@ -24,6 +24,6 @@ pub mod worker;
 
 pub use config::Config;
 pub use context::Context;
-pub use error::{Error, ErrorCode, Result};
+pub use error::{Error, ErrorCode, Result, UserMessage};
 pub use fetch::SourceUrl;
 pub use id::{Alias, ContentKey, DeleteToken, Digest, ObjectKey, UploadId, VariantKey};

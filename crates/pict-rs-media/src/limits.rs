@@ -29,15 +29,17 @@ pub enum LimitKind {
     Area,
     /// Frames.
     Frames,
-    /// Bytes.
+    /// Bytes, whatever the file is.
     FileSize,
+    /// Bytes of a file of this kind of media.
+    MediaFileSize,
     /// Bytes of memory the work would need.
     Memory,
 }
 
 /// A limit, its value and what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {found} {}, the limit is {allowed}", self.title(), self.unit())]
+#[error("{}: {}", self.title(), self.detail())]
 pub struct Violation {
     /// Which limit.
     pub limit: LimitKind,
@@ -48,23 +50,33 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn title(&self) -> &'static str {
+    /// The sentence of the existing pict-rs, which clients know.
+    pub fn title(&self) -> &'static str {
         match self.limit {
             LimitKind::Width => "Too wide",
             LimitKind::Height => "Too tall",
             LimitKind::Area => "Too many pixels",
             LimitKind::Frames => "Too many frames",
             LimitKind::FileSize => "File too large",
+            LimitKind::MediaFileSize => "Filesize is too large",
             LimitKind::Memory => "Too much memory needed",
         }
     }
 
-    fn unit(&self) -> &'static str {
-        match self.limit {
-            LimitKind::Width | LimitKind::Height | LimitKind::Area => "pixels",
-            LimitKind::Frames => "frames",
-            LimitKind::FileSize | LimitKind::Memory => "bytes",
-        }
+    /// What was found and what the limit is, as a sentence.
+    pub fn detail(&self) -> String {
+        let Self { allowed, found, .. } = self;
+        let found = match self.limit {
+            LimitKind::Width => format!("The picture is {found} pixels wide"),
+            LimitKind::Height => format!("The picture is {found} pixels tall"),
+            LimitKind::Area => format!("The picture has {found} pixels"),
+            LimitKind::Frames => format!("The file has {found} frames"),
+            // Reading stops with the first bytes over the limit.
+            LimitKind::FileSize => format!("The file has {found} bytes or more"),
+            LimitKind::MediaFileSize => format!("The file has {found} bytes"),
+            LimitKind::Memory => format!("The work needs {found} bytes of memory"),
+        };
+        format!("{found}, the limit is {allowed}")
     }
 }
 
@@ -84,7 +96,7 @@ pub fn check(facts: &Facts, file_size: u64, limits: &Limits) -> Result<(), Viola
             facts.frames.into(),
         )?;
     }
-    at_most(LimitKind::FileSize, limits.max_file_size, file_size)
+    at_most(LimitKind::MediaFileSize, limits.max_file_size, file_size)
 }
 
 /// `Ok` when `found` does not exceed `allowed`.
@@ -160,7 +172,7 @@ mod tests {
         );
         assert_eq!(
             check(&facts(Format::Gif, 10, 10, 2), 1001),
-            Err((LimitKind::FileSize, 1000, 1001))
+            Err((LimitKind::MediaFileSize, 1000, 1001))
         );
     }
 

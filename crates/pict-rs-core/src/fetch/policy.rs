@@ -105,7 +105,7 @@ impl Target {
 
     /// The error when no address is allowed.
     pub fn is_local(&self) -> Error {
-        refused(format!(
+        refused("Proxy url resolves to local address").detail(format!(
             "{} is, or resolves to, a local or otherwise special address; this server fetches from the \
              public internet only",
             self.host
@@ -231,7 +231,10 @@ mod tests {
             "[fd00::1]",
         ] {
             let message = check(&Policy::default(), &format!("http://{host}/")).expect_err(host);
-            assert!(message.contains("special address"), "{host}: {message}");
+            assert!(
+                message.starts_with("Proxy url resolves to local address: "),
+                "{host}: {message}"
+            );
         }
     }
 

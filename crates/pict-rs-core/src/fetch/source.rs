@@ -24,7 +24,9 @@ impl SourceUrl {
             return Err(invalid(format!(
                 "The URL has {} bytes, the limit is {LONGEST}",
                 text.len()
-            )));
+            ))
+            .limit(LONGEST)
+            .found(text.len()));
         }
         let mut url =
             Url::parse(text).map_err(|error| invalid(format!("No absolute URL: {error}")))?;

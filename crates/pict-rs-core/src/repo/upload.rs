@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
 use super::{Added, NewUpload, Repo, bigint, broken, hash, removal, repo_error};
-use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId};
+use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId, UserMessage};
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,15 @@ pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
     /// For the client; `None` when the fault was ours.
-    pub message: Option<String>,
+    pub message: Option<UserMessage>,
+}
+
+impl Failure {
+    /// As it stands in the database.
+    fn to_text(&self) -> Result<Option<String>> {
+        let text = |message| serde_json::to_string(message).map_err(|_| broken("message"));
+        self.message.as_ref().map(text).transpose()
+    }
 }
 
 /// What became of an upload.
@@ -159,7 +167,7 @@ impl Repo {
         )
         .bind(id.expose())
         .bind(failure.code.as_str())
-        .bind(&failure.message)
+        .bind(failure.to_text()?)
         .bind(now)
         .execute(&mut *tx)
         .await
@@ -208,6 +216,7 @@ impl Repo {
             Outcome::Removed(alias) => (Some(alias), None),
             Outcome::Failed(failure) => (None, Some(failure)),
         };
+        let message = failure.map(Failure::to_text).transpose()?.flatten();
         sqlx::query(
             "INSERT INTO uploads (upload_id, query, alias, code, message, finished_at) \
              VALUES ($1, '', $2, $3, $4, $5)",
@@ -215,7 +224,7 @@ impl Repo {
         .bind(id.expose())
         .bind(alias.map(Alias::as_str))
         .bind(failure.map(|failure| failure.code.as_str()))
-        .bind(failure.and_then(|failure| failure.message.as_deref()))
+        .bind(message)
         .bind(finished.finished_at)
         .execute(&self.write)
         .await
@@ -280,9 +289,11 @@ fn alias(row: &SqliteRow) -> Result<Option<Alias>> {
 
 fn failure(row: &SqliteRow) -> Result<Failure> {
     let code: String = row.try_get("code").map_err(repo_error)?;
+    let message: Option<String> = row.try_get("message").map_err(repo_error)?;
     Ok(Failure {
         // A code of a newer version, read after a downgrade.
         code: ErrorCode::from_text(&code).unwrap_or(ErrorCode::UnknownError),
-        message: row.try_get("message").map_err(repo_error)?,
+        // Versions before 0.7 kept the sentence alone.
+        message: message.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| text.into())),
     })
 }

@@ -141,7 +141,7 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
     };
     let failure = Failure {
         code: error.code(),
-        message: error.is_users().then(|| error.to_string()),
+        message: error.user_message().cloned(),
     };
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
     to_its_end(async move {
@@ -174,4 +174,5 @@ fn full(ctx: &Context) -> Error {
             limit(ctx)
         ),
     )
+    .limit(limit(ctx))
 }

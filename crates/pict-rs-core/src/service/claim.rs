@@ -140,7 +140,7 @@ impl Claim {
 fn error_of(failure: Failure) -> Error {
     let Failure { code, message } = failure;
     match message {
-        Some(message) => Error::user(code, message),
+        Some(message) => Error::told(code, message),
         None => Error::Internal {
             code,
             message: "a backgrounded upload failed".to_owned(),

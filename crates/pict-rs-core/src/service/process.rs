@@ -264,7 +264,9 @@ fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
                 "frame={frame} is beyond the last frame, which is {}",
                 facts.frames
             ),
-        )),
+        )
+        .limit(facts.frames)
+        .found(frame)),
         _ => Ok(()),
     }
 }

@@ -84,7 +84,7 @@ pub fn writable(ctx: &Context) -> Result<()> {
     if ctx.config.server.read_only {
         return Err(Error::user(
             ErrorCode::ReadOnly,
-            "This server is in read-only mode",
+            "pict-rs is in read-only mode",
         ));
     }
     Ok(())

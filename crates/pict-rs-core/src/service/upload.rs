@@ -239,10 +239,8 @@ async fn keep(ctx: &Arc<Context>, made: Made, source: Digest) -> Result<Ready> {
 }
 
 fn disabled() -> Error {
-    Error::user(
-        ErrorCode::VideoDisabled,
-        "This server takes no videos: media.video.enable is false",
-    )
+    Error::user(ErrorCode::VideoDisabled, "Video is disabled")
+        .detail("This server does not take videos: media.video.enable is false")
 }
 
 /// What only ImageMagick can read becomes a PNG; everything else stays what it is.

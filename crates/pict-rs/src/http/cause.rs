@@ -2,9 +2,9 @@
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use pict_rs_core::repo::audit::{Actor, Cause};
-use pict_rs_core::{ErrorCode, query};
+use pict_rs_core::{Error, ErrorCode, query};
 
-use super::error::{ApiError, Result};
+use super::error::Result;
 use super::request::RequestId;
 
 /// Bytes of a reason.
@@ -29,10 +29,9 @@ pub fn admin(request: &HttpRequest) -> Result<Cause> {
         .map(|(_, value)| value.into_owned());
     let length = reason.as_ref().map_or(0, String::len);
     if length > REASON {
-        return Err(ApiError::user(
-            ErrorCode::InvalidQuery,
-            format!("reason= takes up to {REASON} bytes, found {length}"),
-        ));
+        let message = format!("reason= takes up to {REASON} bytes, found {length}");
+        let error = Error::user(ErrorCode::InvalidQuery, message);
+        return Err(error.limit(REASON).found(length).into());
     }
     Ok(Cause {
         actor: Actor::Admin,

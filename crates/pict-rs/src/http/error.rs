@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
-use pict_rs_core::{Error, ErrorCode};
+use pict_rs_core::{Error, ErrorCode, UserMessage};
 
 /// The result of every handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
@@ -44,13 +44,22 @@ impl ResponseError for ApiError {
 /// The JSON of every error.
 pub fn body(error: &Error) -> serde_json::Value {
     let code = error.code();
-    // What failed inside is for the log only.
-    let msg = if error.is_users() {
-        error.to_string()
-    } else {
-        fault(code).to_owned()
+    let told = match error.user_message() {
+        Some(message) => message.clone(),
+        // What failed inside is for the log only.
+        None => UserMessage::from(fault(code).to_owned()),
     };
-    serde_json::json!({ "msg": msg, "code": code.as_str() })
+    serde_json::json!(ErrorBody {
+        told,
+        code: code.as_str(),
+    })
+}
+
+#[derive(serde::Serialize)]
+struct ErrorBody {
+    #[serde(flatten)]
+    told: UserMessage,
+    code: &'static str,
 }
 
 impl ApiError {

@@ -42,7 +42,9 @@ pub async fn receive<T>(
             let received = tokio::time::timeout(limit.duration(), files).await;
             let received = received.unwrap_or_else(|_| {
                 let message = format!("The body did not arrive within {} seconds", limit.0);
-                Err(ApiError::user(ErrorCode::StreamTooSlow, message))
+                Err(Error::user(ErrorCode::StreamTooSlow, message)
+                    .limit(limit.0)
+                    .into())
             });
             received.map(|files| (files, query))
         }
@@ -65,8 +67,12 @@ async fn files<T>(
     while let Some(field) = form.try_next().await.map_err(bad_form)? {
         check_field(&field)?;
         if files.len() == max {
-            let message = format!("Too many files in request: more than the limit of {max}");
-            return Err(ApiError::user(ErrorCode::FileUploadError, message));
+            let error = Error::user(ErrorCode::FileUploadError, "Too many files in request")
+                .detail(format!(
+                    "The form has more files than the limit, which is {max}"
+                ))
+                .limit(max);
+            return Err(error.into());
         }
         files.push(take(query, field).await?);
     }
@@ -82,10 +88,11 @@ async fn files<T>(
 fn check_field(field: &Field) -> Result<()> {
     let name = field.name().unwrap_or_default();
     if name != FIELD {
-        let message = format!(
-            "Found field with unexpected name or type: '{name}'; files go into fields named '{FIELD}'"
-        );
-        return Err(ApiError::user(ErrorCode::FileUploadError, message));
+        let msg = "Found field with unexpected name or type";
+        let detail = format!("The field is named '{name}'; files go into fields named '{FIELD}'");
+        return Err(Error::user(ErrorCode::FileUploadError, msg)
+            .detail(detail)
+            .into());
     }
     if filename(field).is_none() {
         return Err(ApiError::user(

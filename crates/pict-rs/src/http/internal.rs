@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::{find, import, remove};
-use pict_rs_core::{Alias, Context, ErrorCode};
+use pict_rs_core::{Alias, Context, Error, ErrorCode};
 
 use super::error::{ApiError, Result};
 use super::subject::{self, Unknown};
@@ -32,10 +32,9 @@ pub async fn require_api_key(
         _ => false,
     };
     if !is_right {
-        let error = ApiError::user(
-            ErrorCode::InvalidApiToken,
-            "The API key is missing or wrong",
-        );
+        let detail = "The header X-Api-Token is missing, or is not the API key of this server";
+        let error = Error::user(ErrorCode::InvalidApiToken, "Invalid API Token").detail(detail);
+        let error = ApiError(error);
         return Ok(request.error_response(error));
     }
     Ok(next.call(request).await?.map_into_boxed_body())

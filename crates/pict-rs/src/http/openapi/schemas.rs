@@ -34,7 +34,16 @@ pub fn all() -> Value {
     of_answer.push("msg");
     json!({
         "ErrorCode": { "type": "string", "enum": codes },
-        "Error": object(json!({ "msg": { "type": "string" }, "code": reference("ErrorCode") }), &["msg", "code"]),
+        "Error": object(
+            json!({
+                "msg": { "type": "string", "description": "A short sentence for people" },
+                "code": reference("ErrorCode"),
+                "detail": { "type": "string", "description": "What exactly was wrong" },
+                "limit": { "type": "integer", "description": "The limit that was exceeded" },
+                "found": { "type": "integer", "description": "What was found, in its unit" },
+            }),
+            &["msg", "code"],
+        ),
         "Ok": object(json!({ "msg": ok() }), &["msg"]),
         "Details": object(details, &of_details),
         "DetailsAnswer": object(answer, &of_answer),
