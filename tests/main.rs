@@ -30,6 +30,8 @@ mod guard;
 mod matrix;
 /// Data of the existing pict-rs, taken over.
 mod migrate;
+/// A real nginx in front.
+mod nginx;
 /// The database: one suite for whatever is behind `Repo`.
 mod repo;
 /// A server that starts, stops, logs, or refuses to.

@@ -8,6 +8,7 @@ pub mod dirty;
 pub mod disk;
 pub mod exiftool;
 pub mod icc;
+pub mod nginx;
 pub mod pictures;
 pub mod pixels;
 pub mod programs;

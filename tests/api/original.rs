@@ -38,7 +38,7 @@ fn an_original_comes_back_with_everything_a_cache_needs() {
         assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
         assert_eq!(
             header(&answer, "cache-control"),
-            "public, max-age=5, immutable, stale-while-revalidate=604800"
+            "public, max-age=5, immutable, stale-while-revalidate=5"
         );
         let etag = header(&answer, "etag");
         assert!(

@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 15] = [
+pub const FOR_TESTS: [Program; 16] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -93,6 +93,11 @@ pub const FOR_TESTS: [Program; 15] = [
         name: "deb-systemd-helper",
         package: "init-system-helpers",
         purpose: "enables the unit when the .deb is installed",
+    },
+    Program {
+        name: "/usr/sbin/nginx",
+        package: "nginx",
+        purpose: "caches media in front of the server, as the documentation shows",
     },
 ];
 

@@ -93,6 +93,9 @@ pub struct ServerConfig {
     pub private_key: Option<PathBuf>,
     /// `max-age` of served media: how long a cache may answer without asking again.
     pub cache_max_age: Span,
+    /// `stale-while-revalidate` of served media: how long a cache may go on answering with what
+    /// it has while it asks again. As long as `cache_max_age` by default.
+    pub cache_stale_while_revalidate: Option<Span>,
     /// How long an upload's body may take to arrive.
     pub upload_timeout: Seconds,
     /// How long running requests may take to end after SIGTERM.
@@ -118,6 +121,7 @@ impl Default for ServerConfig {
             certificate: None,
             private_key: None,
             cache_max_age: Span::seconds(5),
+            cache_stale_while_revalidate: None,
             upload_timeout: Seconds(60),
             shutdown_timeout: Seconds(30),
         }
@@ -598,6 +602,12 @@ impl Config {
     /// `server.cache_max_age` as a duration.
     pub fn cache_max_age(&self) -> Duration {
         self.server.cache_max_age.duration()
+    }
+
+    /// How long a cache may answer with an old copy while it asks again.
+    pub fn cache_stale_while_revalidate(&self) -> Duration {
+        let configured = self.server.cache_stale_while_revalidate;
+        configured.unwrap_or(self.server.cache_max_age).duration()
     }
 }
 

@@ -21,7 +21,7 @@ use pict_rs_core::store::Cached;
 use pict_rs_core::{Context, Error, ErrorCode};
 use tokio::task::JoinHandle;
 
-use super::conditional::{self, Decision, Validators, decide};
+use super::conditional::{Decision, Validators, decide};
 use super::error::{ApiError, Result};
 use super::request::Settings;
 
@@ -47,8 +47,9 @@ pub async fn respond(
     answer(ctx, settings, request, representation, response, decision).await
 }
 
-/// Answers a GET of something that is missing with `representation`, as 404. Of conditions only
-/// ranges count, if they can be met: what is missing cannot be unchanged.
+/// Answers a GET of something that is missing with `representation`, as 404. Conditions and ranges
+/// are ignored, as they are for every answer but a success (RFC 9110, sections 13.2.1 and 14.2): a
+/// cache that asks in pieces would take a 206 for the picture that is missing.
 ///
 /// # Errors
 /// [`ErrorCode::LostFile`].
@@ -58,12 +59,8 @@ pub async fn stand_in(
     request: &HttpRequest,
     representation: &Representation,
 ) -> Result<HttpResponse> {
-    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
-    let decision = match conditional::range(request, &validators, representation.key.size()) {
-        part @ Decision::Part { .. } => part,
-        _ => Decision::Whole,
-    };
     let response = HttpResponse::NotFound();
+    let decision = Decision::Whole;
     answer(ctx, settings, request, representation, response, decision).await
 }
 

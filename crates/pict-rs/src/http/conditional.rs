@@ -84,7 +84,7 @@ pub fn decide(request: &HttpRequest, validators: &Validators, size: u64) -> Deci
 }
 
 /// Decides by the range alone.
-pub fn range(request: &HttpRequest, validators: &Validators, size: u64) -> Decision {
+fn range(request: &HttpRequest, validators: &Validators, size: u64) -> Decision {
     let headers = request.headers();
     match headers.get(header::RANGE) {
         Some(range) if !headers.contains_key(header::IF_RANGE) || if_range(request, validators) => {

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CacheControl, CacheDirective, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CacheControl, CacheDirective, HeaderName, HeaderValue,
+};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use pict_rs_core::{Config, stage};
@@ -23,6 +26,8 @@ use super::trace;
 
 /// Where the id comes from, when a proxy in front has given one, and where it goes to.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What is missing may be there a moment later, so no cache answers that for long.
+const MISSING_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// What handlers need of the configuration, ready to use.
 pub struct Settings {
@@ -30,6 +35,8 @@ pub struct Settings {
     pub cache_control: HeaderValue,
     /// The same for an answer that a better one will follow.
     pub fallback_cache_control: HeaderValue,
+    /// The same for an answer that says that something is missing.
+    pub missing_cache_control: HeaderValue,
     /// What is counted.
     pub requests: Requests,
     log_requests: bool,
@@ -47,20 +54,10 @@ pub struct Settings {
 impl Settings {
     /// Prepares them.
     pub fn new(config: &Config) -> Self {
-        let max_age = u32::try_from(config.cache_max_age().as_secs()).unwrap_or(u32::MAX);
-        let directives = CacheControl(vec![
-            CacheDirective::Public,
-            CacheDirective::MaxAge(max_age),
-            CacheDirective::Extension("immutable".to_owned(), None),
-            CacheDirective::Extension(
-                "stale-while-revalidate".to_owned(),
-                Some("604800".to_owned()),
-            ),
-        ]);
         Self {
-            cache_control: HeaderValue::from_str(&directives.to_string())
-                .expect("directives are made of words, digits and commas"),
+            cache_control: cache_control(config),
             fallback_cache_control: fallback_cache_control(config),
+            missing_cache_control: missing_cache_control(config),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
             log_requests: config.tracing.logging.log_requests,
             traces: config
@@ -81,13 +78,41 @@ impl Settings {
     }
 }
 
-fn fallback_cache_control(config: &Config) -> HeaderValue {
-    let seconds = config.media.auto.fallback_max_age.duration().as_secs();
-    let directives = CacheControl(vec![
+fn cache_control(config: &Config) -> HeaderValue {
+    let mut directives = vec![
         CacheDirective::Public,
-        CacheDirective::MaxAge(u32::try_from(seconds).unwrap_or(u32::MAX)),
-    ]);
-    HeaderValue::from_str(&directives.to_string())
+        max_age(config.cache_max_age()),
+        CacheDirective::Extension("immutable".to_owned(), None),
+    ];
+    let stale = config.cache_stale_while_revalidate().as_secs();
+    if stale > 0 {
+        let name = "stale-while-revalidate".to_owned();
+        directives.push(CacheDirective::Extension(name, Some(stale.to_string())));
+    }
+    header(directives)
+}
+
+fn fallback_cache_control(config: &Config) -> HeaderValue {
+    let fallback = config.media.auto.fallback_max_age.duration();
+    header(vec![CacheDirective::Public, max_age(fallback)])
+}
+
+/// A cache has to store what is missing for a moment: only then it drops the copy of what was
+/// removed. With a lifetime of zero nginx keeps that copy, and goes on answering with it.
+fn missing_cache_control(config: &Config) -> HeaderValue {
+    let lifetime = config.cache_max_age().min(MISSING_MAX_AGE);
+    if lifetime.is_zero() {
+        return header(vec![CacheDirective::NoCache]);
+    }
+    header(vec![CacheDirective::Public, max_age(lifetime)])
+}
+
+fn max_age(lifetime: Duration) -> CacheDirective {
+    CacheDirective::MaxAge(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX))
+}
+
+fn header(directives: Vec<CacheDirective>) -> HeaderValue {
+    HeaderValue::from_str(&CacheControl(directives).to_string())
         .expect("directives are made of words, digits and commas")
 }
 
@@ -158,11 +183,29 @@ pub async fn identify<B: MessageBody + 'static>(
         trace::finish(&span, &response);
     }
     span.in_scope(|| log(&response, started, settings.log_requests));
+    mark_missing(&settings, &mut response);
     response.headers_mut().insert(REQUEST_ID, id);
     if let Some(timings) = timings {
         timing::answer(response.headers_mut(), &timings, started.elapsed());
     }
     Ok(response)
+}
+
+/// An answer without a lifetime may be kept by caches for as long as they think fit.
+fn mark_missing<B>(settings: &Settings, response: &mut ServiceResponse<B>) {
+    if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
+        return;
+    }
+    let request = response.request();
+    let is_media = ["/image/original", "/image/process."]
+        .iter()
+        .any(|prefix| request.path().starts_with(prefix));
+    let lifetime = if is_media && request.method() == Method::GET {
+        settings.missing_cache_control.clone()
+    } else {
+        HeaderValue::from_static("no-cache")
+    };
+    response.headers_mut().insert(CACHE_CONTROL, lifetime);
 }
 
 /// Anything longer or stranger would let clients write into our logs.
