@@ -158,11 +158,6 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
             &["object_storage", "not supported"],
         ),
         (
-            "tracing.console.address",
-            "127.0.0.1:0",
-            &["tracing.console.address", "tokio-console", "tokio_unstable"],
-        ),
-        (
             "tracing.opentelemetry.url",
             "localhost:4317",
             &["tracing.opentelemetry.url", "http://"],
@@ -189,6 +184,44 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
             .expect("readable")
             .collect();
         assert!(left.is_empty(), "{key}={value} left {left:?}");
+    }
+}
+
+#[test]
+fn check_config_warns_of_settings_that_this_build_cannot_do() {
+    for (key, value, words) in [
+        (
+            "tracing.console.address",
+            "127.0.0.1:0",
+            ["tracing.console.address", "tokio-console", "tokio_unstable"],
+        ),
+        (
+            "tracing.opentelemetry.url",
+            "https://collector.example:4317",
+            ["tracing.opentelemetry.url", "https://", "TLS"],
+        ),
+        (
+            "server.addr",
+            "127.0.0.1:0",
+            ["PICTRS__SERVER__ADDR", "old name", "server.address"],
+        ),
+    ] {
+        let launch = Launch::new()
+            .without_environment("PICTRS__SERVER__ADDRESS")
+            .setting(key, value);
+        let output = launch.command().arg("check-config").output().expect("runs");
+        assert!(output.status.success(), "{key}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let line = text.lines().find(|line| line.starts_with("warning: "));
+        let line = line.unwrap_or_else(|| panic!("no warning: {text}"));
+        for word in words {
+            assert!(line.contains(word), "{line}");
+        }
+        let doctor = launch.command().args(["doctor", "--json"]).output();
+        let doctor = doctor.expect("runs");
+        assert!(doctor.status.success(), "{key}");
+        let report = String::from_utf8(doctor.stdout).expect("text");
+        assert!(report.contains(words[0]), "{report}");
     }
 }
 

@@ -253,6 +253,64 @@ fn unknown_names_in_the_environment_are_one_warning() {
 }
 
 #[test]
+fn an_old_name_of_the_address_is_listened_on_and_told() {
+    for name in ["PICTRS__ADDR", "PICTRS__SERVER__ADDR", "PICTRS_ADDR"] {
+        let server = Launch::new()
+            .without_environment("PICTRS__SERVER__ADDRESS")
+            .environment(name, "127.0.0.1:0")
+            .start();
+        server.get("/healthz").ok();
+        let output = server.output();
+        assert!(
+            output.contains("listening on http://127.0.0.1:"),
+            "{output}"
+        );
+        assert!(
+            output.contains(&format!("{name} is an old name")),
+            "{output}"
+        );
+    }
+    let server = Launch::new()
+        .without_environment("PICTRS__SERVER__ADDRESS")
+        .arguments(["run", "--addr", "127.0.0.1:0"])
+        .start();
+    assert!(server.output().contains("listening on http://127.0.0.1:"));
+    let refusal = Launch::new()
+        .without_environment("PICTRS__SERVER__ADDRESS")
+        .environment("PICTRS__ADDR", "localhost")
+        .refused();
+    assert!(
+        refusal.output.contains("server.address"),
+        "{}",
+        refusal.output
+    );
+}
+
+#[test]
+fn what_this_build_cannot_do_is_a_warning_and_pictures_are_served() {
+    for (key, value) in [
+        ("tracing.console.address", "127.0.0.1:6669"),
+        (
+            "tracing.opentelemetry.url",
+            "https://collector.example:4317",
+        ),
+        ("tracing.colour", "blue"),
+    ] {
+        let server = Server::with([(key, value)]);
+        server.upload(&pictures::png(&pictures::photo(16, 16)));
+        let output = server.output();
+        let warning = output.lines().find(|line| line.contains("WARN"));
+        assert!(warning.is_some_and(|line| line.contains(key)), "{output}");
+    }
+}
+
+#[test]
+fn the_line_that_installers_wait_for_is_printed() {
+    let server = Server::start();
+    server.wait_for_output("starting in existing Tokio runtime");
+}
+
+#[test]
 fn json_logs_parse_and_carry_the_ids_that_clients_see() {
     let server = Server::with([
         ("tracing.logging.format", "json"),

@@ -155,10 +155,16 @@ fn a_new_certificate_is_taken_into_use_and_a_bad_one_is_not() {
 fn settings_that_cannot_make_tls_are_refused_by_name() {
     let one = pair();
     let check = |launch: Launch, words: &[&str]| {
+        // What a start would refuse, doctor finds as well.
+        let doctor = launch.command().arg("doctor").output().expect("runs");
+        let found = [doctor.stdout, doctor.stderr].concat();
+        let found = String::from_utf8(found).expect("text");
+        assert_eq!(doctor.status.code(), Some(1), "{found}");
         let refusal = launch.refused();
         assert_eq!(refusal.status.code(), Some(1));
         for word in words {
             assert!(refusal.output.contains(word), "{}", refusal.output);
+            assert!(found.contains(word), "{found}");
         }
     };
     let half = Launch::new().setting("server.certificate", "chain.pem");
@@ -176,6 +182,21 @@ fn settings_that_cannot_make_tls_are_refused_by_name() {
     let broken = launch();
     write(broken.folder(), &one.cert.pem(), "no key");
     check(broken, &["server.private_key"]);
+
+    for key in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nMIIB\n\
+         -----END RSA PRIVATE KEY-----\n",
+    ] {
+        let broken = launch();
+        write(broken.folder(), &one.cert.pem(), key);
+        let words = [
+            "server.private_key = \"key.pem\"",
+            "encrypted",
+            "openssl pkey",
+        ];
+        check(broken, &words);
+    }
 
     let broken = launch();
     write(

@@ -176,7 +176,6 @@ fn without_a_collector_everything_works() {
 fn addresses_and_filters_of_traces_that_cannot_work_are_refused() {
     for (key, value) in [
         ("tracing.opentelemetry.url", "localhost:4317"),
-        ("tracing.opentelemetry.url", "https://localhost:4317"),
         ("tracing.opentelemetry.targets", "info,=bad="),
     ] {
         let refusal = Launch::new()

@@ -211,7 +211,7 @@ impl Default for LoggingConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ConsoleConfig {
-    /// Socket for tokio-console; needs a special build, others refuse it.
+    /// Socket for tokio-console; needs a special build, others warn.
     pub address: Option<SocketAddr>,
     /// Events kept.
     pub buffer_capacity: usize,

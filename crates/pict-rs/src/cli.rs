@@ -111,7 +111,7 @@ pub struct Migrate {
 #[derive(Debug, Args)]
 pub struct Run {
     /// Socket to listen on [default: 0.0.0.0:8080]
-    #[arg(short, long, value_name = "ADDRESS")]
+    #[arg(short, long, alias = "addr", value_name = "ADDRESS")]
     address: Option<String>,
     /// Key for /internal/*; without one all of it is refused
     #[arg(long, value_name = "KEY")]
@@ -640,6 +640,8 @@ mod tests {
             set.0
                 .contains(&("client.allowed_hosts", "a,b:1".to_owned()))
         );
+        let set = parse("pict-rs run --addr 127.0.0.1:1");
+        assert_eq!(set.0, [("server.address", "127.0.0.1:1".to_owned())]);
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
     }
 }

@@ -10,6 +10,8 @@ use pict_rs_core::service::health;
 use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
 use serde::Serialize;
 
+use crate::http::tls::Certificate;
+
 /// Everything there is to know.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -54,17 +56,19 @@ struct Folder {
 }
 
 impl Report {
-    /// Looks at everything. `unknown` are names of settings that mean nothing.
+    /// Looks at everything. `unknown` are names of settings that mean nothing, `warnings` what else
+    /// is to be said of settings.
     pub fn new<'a>(
         config: &Config,
         data: &Path,
         helpers: &Helpers,
         unknown: impl IntoIterator<Item = &'a String>,
+        warnings: Vec<String>,
     ) -> Self {
         let mut report = Self {
             version: env!("CARGO_PKG_VERSION"),
             problems: Vec::new(),
-            warnings: Vec::new(),
+            warnings,
             formats: Vec::new(),
             outputs: OutputFormat::ALL.map(OutputFormat::extension),
             engine: engine(),
@@ -152,6 +156,9 @@ impl Report {
     }
 
     fn settings(&mut self, config: &Config, helpers: &Helpers) {
+        if let Err(error) = Certificate::open(&config.server) {
+            self.problems.push(format!("TLS: {error:#}"));
+        }
         if config.server.danger_dummy_mode {
             self.warnings
                 .push("server.danger_dummy_mode is on: anything is accepted".to_owned());

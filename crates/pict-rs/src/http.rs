@@ -25,7 +25,7 @@ mod request;
 mod storage;
 mod subject;
 mod timing;
-mod tls;
+pub mod tls;
 #[cfg(feature = "otlp")]
 mod trace;
 mod view;
@@ -315,6 +315,8 @@ pub async fn serve(
     for address in http.addrs() {
         tracing::info!("listening on {scheme}://{address}");
     }
+    // Installers wait for this line of the existing pict-rs.
+    tracing::info!("starting in existing Tokio runtime");
     tracing::info!(
         database = %context.config.database_folder(data).display(),
         files = %context.config.files_folder(data).display(),

@@ -1,6 +1,7 @@
 //! Four layers, later wins: defaults, file, environment, flags. `RUST_LOG` stands between
 //! file and environment. The environment is an argument, so that tests need not change ours.
 
+mod address;
 mod names;
 mod secrets;
 
@@ -27,6 +28,8 @@ pub struct Loaded {
     /// Names in file and environment that mean nothing to us, with the names that they have
     /// now; to be warned of once.
     pub unknown: BTreeSet<String>,
+    /// Old names that still count, in sentences to be warned of.
+    pub renamed: Vec<String>,
 }
 
 /// Merges all layers.
@@ -38,44 +41,84 @@ pub fn load(
     environment: impl IntoIterator<Item = (String, String)>,
     overrides: Overrides,
 ) -> anyhow::Result<Loaded> {
-    let environment: Map<String, String> = environment.into_iter().collect();
+    let mut environment: Map<String, String> = environment.into_iter().collect();
+    let mut renamed = Vec::new();
     let mut builder = config::Config::builder();
     if let Some(file) = file {
-        builder = builder.add_source(File::from(file).format(format_of(file)?));
+        let source = File::from(file).format(format_of(file)?);
+        builder = builder.add_source(source.clone());
+        if let Some((old, address)) = address::in_file(source) {
+            builder = builder.add_source(layer(address::KEY, address)?);
+            renamed.push(address::explained(&old));
+        }
     }
     if let Some(filter) = environment
         .get("RUST_LOG")
         .filter(|filter| !filter.is_empty())
     {
-        let layer =
-            config::Config::builder().set_override("tracing.logging.targets", filter.as_str())?;
-        builder = builder.add_source(layer.build()?);
+        builder = builder.add_source(layer("tracing.logging.targets", filter.as_str())?);
     }
+    renamed.extend(address::rename(&mut environment).map(|old| address::explained(&old)));
     let (environment, unknown) = ours(environment)?;
+    let mut origins = Origins {
+        file,
+        environment: environment.keys().filter_map(|name| key_of(name)).collect(),
+        flags: BTreeSet::new(),
+    };
     builder = builder.add_source(
         Environment::with_prefix("PICTRS")
             .prefix_separator("__")
             .separator("__")
             .source(Some(environment)),
     );
-    let mut flags = BTreeSet::new();
     for (key, value) in overrides.0 {
         builder = builder.set_override(key, value)?;
-        flags.insert(key);
+        origins.flags.insert(key);
     }
     let merged = builder
         .build_cloned()
         .context("the configuration cannot be read")?;
     let mut unknown: BTreeSet<_> = unknown.iter().map(|name| names::explained(name)).collect();
     let written = parse(&merged, |name, value| leaves(name, value, &mut unknown))
-        .map_err(|error| explain(error, &merged, &flags))?;
+        .map_err(|error| explain(error, &merged, &origins))?;
     let whole = secrets::read(&merged, builder)?.build()?;
-    let config = parse(&whole, |_, _| {}).map_err(|error| explain(error, &whole, &flags))?;
+    let config = parse(&whole, |_, _| {}).map_err(|error| explain(error, &whole, &origins))?;
     Ok(Loaded {
         config,
         written,
         unknown,
+        renamed,
     })
+}
+
+/// One key, to be put over the layers before.
+fn layer(key: &str, value: impl Into<Value>) -> Result<config::Config, ConfigError> {
+    config::Config::builder().set_override(key, value)?.build()
+}
+
+/// Who has given which key.
+struct Origins<'a> {
+    file: Option<&'a Path>,
+    environment: BTreeSet<String>,
+    flags: BTreeSet<&'static str>,
+}
+
+impl Origins<'_> {
+    /// For people. A key in a list counts as the list.
+    fn of(&self, key: &str) -> String {
+        let key = key.split('[').next().unwrap_or(key);
+        match self.file {
+            _ if self.flags.contains(key) => "the command line".to_owned(),
+            Some(file) if !self.environment.contains(key) => file.display().to_string(),
+            _ => "the environment".to_owned(),
+        }
+    }
+}
+
+/// The key that a variable stands for.
+fn key_of(variable: &str) -> Option<String> {
+    let variable = variable.to_ascii_lowercase();
+    Some(variable.strip_prefix("pictrs__")?.replace("__", "."))
 }
 
 /// The variables that can be settings, and the names of those that only look like it: spelt with
@@ -133,7 +176,7 @@ fn leaves(name: &str, value: Option<Value>, found: &mut BTreeSet<String>) {
 }
 
 /// Says which key has which value, where it comes from, and what it should be.
-fn explain(error: ConfigError, merged: &config::Config, flags: &BTreeSet<&str>) -> anyhow::Error {
+fn explain(error: ConfigError, merged: &config::Config, origins: &Origins) -> anyhow::Error {
     let (key, expected) = match &error {
         ConfigError::Type {
             key: Some(key),
@@ -153,12 +196,7 @@ fn explain(error: ConfigError, merged: &config::Config, flags: &BTreeSet<&str>) 
         expected => expected,
     };
     let value = merged.get::<Value>(key).ok();
-    // Only values of files say where they come from.
-    let origin = match value.as_ref().and_then(Value::origin) {
-        Some(file) => file,
-        None if flags.contains(key.as_str()) => "the command line",
-        None => "the environment",
-    };
+    let origin = origins.of(key);
     let value = match value.as_ref().map(ToString::to_string) {
         _ if secrets::is_secret(key) => "***".to_owned(),
         Some(value) => format!("\"{value}\""),

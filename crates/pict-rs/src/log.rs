@@ -42,7 +42,7 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
         LogFormat::Json => lines.json().boxed(),
     };
     let filter = filter(logging)?;
-    let tasks = console::layer(&config.console)?;
+    let tasks = console::layer(&config.console);
     #[cfg(feature = "otlp")]
     let (exporter, traces) = crate::otlp::Exporter::start(&config.opentelemetry)?.unzip();
     #[cfg(not(feature = "otlp"))]
@@ -77,20 +77,31 @@ pub fn quiet_caught_panics() {
 /// A filter or an address that cannot work; names the setting.
 pub fn check(config: &TracingConfig) -> anyhow::Result<()> {
     filter(&config.logging)?;
-    console::check(&config.console)?;
     #[cfg(feature = "otlp")]
     crate::otlp::check(&config.opentelemetry)?;
-    #[cfg(not(feature = "otlp"))]
-    anyhow::ensure!(
-        config
-            .opentelemetry
-            .url
-            .as_deref()
-            .unwrap_or_default()
-            .is_empty(),
-        "tracing.opentelemetry.url: this program was built without the cargo feature `otlp`"
-    );
     Ok(())
+}
+
+/// Settings that this build cannot do. Pictures are served without them, so they do not end the
+/// start.
+pub fn warnings(config: &TracingConfig) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    found.extend(console::warning(&config.console));
+    #[cfg(feature = "otlp")]
+    found.extend(crate::otlp::warning(&config.opentelemetry));
+    #[cfg(not(feature = "otlp"))]
+    if config
+        .opentelemetry
+        .url
+        .as_ref()
+        .is_some_and(|url| !url.is_empty())
+    {
+        found.push(
+            "tracing.opentelemetry.url has no effect: this program was built without the cargo \
+             feature `otlp`",
+        );
+    }
+    found
 }
 
 /// The filter of `tracing.logging.targets`.

@@ -34,6 +34,12 @@ fn main() -> anyhow::Result<()> {
     let config = loaded.config;
     config.validate()?;
     log::check(&config.tracing)?;
+    let mut warnings = loaded.renamed;
+    warnings.extend(
+        log::warnings(&config.tracing)
+            .into_iter()
+            .map(str::to_owned),
+    );
     if let Some(file) = &cli.save_to {
         load::save(&loaded.written, file)?;
     }
@@ -41,6 +47,9 @@ fn main() -> anyhow::Result<()> {
         Some(Command::CheckConfig) => {
             for name in loaded.unknown {
                 writeln!(std::io::stdout(), "unknown, ignored: {name}")?;
+            }
+            for warning in warnings {
+                writeln!(std::io::stdout(), "warning: {warning}")?;
             }
             writeln!(std::io::stdout(), "the configuration is valid")?;
             return Ok(());
@@ -53,7 +62,7 @@ fn main() -> anyhow::Result<()> {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
             let path = std::env::var_os("PATH");
             let helpers = programs::find_all(&config.media, path.as_deref());
-            let report = doctor::Report::new(&config, &data, &helpers, &loaded.unknown);
+            let report = doctor::Report::new(&config, &data, &helpers, &loaded.unknown, warnings);
             let mut out = std::io::stdout();
             if json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -89,6 +98,9 @@ fn main() -> anyhow::Result<()> {
     if !loaded.unknown.is_empty() {
         let names: Vec<_> = loaded.unknown.into_iter().collect();
         tracing::warn!(names = names.join(", "), "unknown settings are ignored");
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
     let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
     if config.server.danger_dummy_mode {

@@ -96,17 +96,30 @@ impl Exporter {
 /// # Errors
 /// A URL or filter that cannot work; names the setting.
 pub fn check(config: &OpentelemetryConfig) -> anyhow::Result<Option<(&str, EnvFilter)>> {
-    let Some(url) = config.url.as_deref().filter(|url| !url.is_empty()) else {
+    let url = config.url.as_deref();
+    let Some(url) = url.filter(|url| !url.is_empty() && !is_https(url)) else {
         return Ok(None);
     };
     if !url.starts_with("http://") {
         bail!(
-            "tracing.opentelemetry.url = \"{}\" does not begin with http://; \
-             for a collector behind TLS put one beside the server",
+            "tracing.opentelemetry.url = \"{}\" does not begin with http://",
             without_password(url)
         );
     }
     Ok(Some((url, filter(config)?)))
+}
+
+/// What to say of a collector that this build cannot send to.
+pub fn warning(config: &OpentelemetryConfig) -> Option<&'static str> {
+    config.url.as_deref().is_some_and(is_https).then_some(
+        "tracing.opentelemetry.url begins with https://, and traces are sent without TLS only: none \
+         are sent. Run a collector on this machine that passes them on",
+    )
+}
+
+fn is_https(url: &str) -> bool {
+    let scheme = url.get(..8);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 fn filter(config: &OpentelemetryConfig) -> anyhow::Result<EnvFilter> {

@@ -20,10 +20,13 @@ pub struct Validators {
 impl Validators {
     /// `created_at` is Unix time in milliseconds.
     pub fn new(etag: String, created_at: i64) -> Self {
-        let seconds = u64::try_from(created_at / 1000).unwrap_or(0);
+        let created_at = Duration::from_millis(u64::try_from(created_at).unwrap_or(0));
+        // Never later than the answer itself (RFC 9110, section 8.8.2.1): clocks are set back.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let modified = created_at.min(now.unwrap_or_default());
         Self {
             etag: EntityTag::new_strong(etag),
-            last_modified: UNIX_EPOCH + Duration::from_secs(seconds),
+            last_modified: UNIX_EPOCH + Duration::from_secs(modified.as_secs()),
         }
     }
 
@@ -120,13 +123,16 @@ fn if_range(request: &HttpRequest, validators: &Validators) -> bool {
     }
 }
 
-/// One range of bytes is served; something that is no range header at all is ignored; several
-/// ranges and other units are refused, as the existing pict-rs does.
+/// One range of bytes is served; other units, and what is not a range header at all, are ignored;
+/// several ranges are refused, as the existing pict-rs does.
 fn part(range: &str, size: u64) -> Decision {
     let Some((unit, ranges)) = range.split_once('=') else {
         return Decision::Whole;
     };
-    if unit.trim() != "bytes" || ranges.contains(',') {
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return Decision::Whole;
+    }
+    if ranges.contains(',') {
         return Decision::Unsatisfiable;
     }
     let Some((first, last)) = ranges.trim().split_once('-') else {
@@ -197,11 +203,25 @@ mod tests {
         check(&[("Range", "bytes=1000-")], Decision::Unsatisfiable);
         check(&[("Range", "bytes=-0")], Decision::Unsatisfiable);
         check(&[("Range", "bytes=0-1,5-6")], Decision::Unsatisfiable);
-        check(&[("Range", "lines=0-1")], Decision::Unsatisfiable);
+        check(&[("Range", "Bytes=0-1")], part_of(0, 2));
+        check(&[("Range", "BYTES=0-1,5-6")], Decision::Unsatisfiable);
+        check(&[("Range", "lines=0-1")], Decision::Whole);
+        check(&[("Range", "seconds=1-2,4-5")], Decision::Whole);
         check(&[("Range", "garbage")], Decision::Whole);
         check(&[("Range", "bytes=9-1")], Decision::Whole);
         check(&[("Range", "bytes=a-b")], Decision::Whole);
         check(&[("Range", "bytes=-")], Decision::Whole);
+    }
+
+    #[test]
+    fn nothing_is_modified_after_now() {
+        let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
+        let tomorrow = tomorrow.duration_since(UNIX_EPOCH).expect("a date");
+        let created_at = i64::try_from(tomorrow.as_millis()).expect("a date");
+        let validators = Validators::new("tag".to_owned(), created_at);
+        assert!(validators.last_modified <= SystemTime::now());
+        let of_old = Validators::new("tag".to_owned(), -5);
+        assert_eq!(of_old.last_modified, UNIX_EPOCH);
     }
 
     #[test]

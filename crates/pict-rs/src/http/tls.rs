@@ -102,6 +102,7 @@ fn read(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
             named("server.certificate", chain)
         );
     }
+    refuse_encrypted(key)?;
     let private =
         PrivateKeyDer::from_pem_file(key).with_context(|| named("server.private_key", key))?;
     CertifiedKey::from_der(certificates, private, &default_provider()).with_context(|| {
@@ -111,4 +112,19 @@ fn read(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
             named("server.private_key", key)
         )
     })
+}
+
+/// A key behind a passphrase is a mistake that the parser would only call a file without a key.
+fn refuse_encrypted(key: &Path) -> anyhow::Result<()> {
+    let named = || format!("server.private_key = \"{}\"", key.display());
+    let text = std::fs::read(key).with_context(named)?;
+    let text = String::from_utf8_lossy(&text);
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        bail!(
+            "{} is encrypted, and a server that starts by itself cannot be told the passphrase; \
+             `openssl pkey -in FILE -out NEW` writes the key without one",
+            named()
+        );
+    }
+    Ok(())
 }

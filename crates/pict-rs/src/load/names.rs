@@ -5,9 +5,11 @@
 const SECTIONS: [(&str, &str); 2] = [("media.gif.", "media.animation."), ("sled.", "repo.")];
 
 /// Single keys of 0.3 (without a section) and 0.4.
-const KEYS: [(&str, &str); 30] = [
+const KEYS: [(&str, &str); 32] = [
     ("PICTRS_OPENTELEMETRY_URL", "tracing.opentelemetry.url"),
+    ("PICTRS_ADDR", "server.address"),
     ("addr", "server.address"),
+    ("address", "server.address"),
     ("api_key", "server.api_key"),
     ("console_buffer_capacity", "tracing.console.buffer_capacity"),
     ("filters", "media.filters"),

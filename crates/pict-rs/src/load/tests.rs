@@ -111,10 +111,55 @@ fn the_environment_of_nixpkgs_module_starts() {
 }
 
 #[test]
+fn an_old_name_of_the_address_counts_unless_its_layer_has_the_new_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let check = |file: &str, environment: &[(&str, &str)], expected: &str, renamed: &[&str]| {
+        let path = folder.path().join("pict-rs.toml");
+        std::fs::write(&path, file).expect("written");
+        let loaded = load(Some(&path), env(environment), Overrides::default()).expect("loaded");
+        assert_eq!(loaded.config.server.address.to_string(), expected);
+        assert_eq!(loaded.renamed.len(), renamed.len(), "{:?}", loaded.renamed);
+        for (sentence, old) in loaded.renamed.iter().zip(renamed) {
+            assert!(sentence.starts_with(&format!("{old} ")), "{sentence}");
+            assert!(sentence.contains("server.address"), "{sentence}");
+        }
+    };
+    for old in [
+        "PICTRS__SERVER__ADDR",
+        "PICTRS__ADDR",
+        "PICTRS_ADDR",
+        "pictrs__addr",
+    ] {
+        check("", &[(old, "127.0.0.1:1")], "127.0.0.1:1", &[old]);
+        let both = [
+            (old, "127.0.0.1:1"),
+            ("PICTRS__SERVER__ADDRESS", "127.0.0.1:2"),
+        ];
+        check("", &both, "127.0.0.1:2", &[]);
+        // The environment stands above the file, under whatever name.
+        let file = "[server]\naddress = '0.0.0.0:3'\n";
+        check(file, &[(old, "127.0.0.1:1")], "127.0.0.1:1", &[old]);
+    }
+    for (file, old) in [
+        ("addr = '127.0.0.1:4'\n", "addr"),
+        ("address = '127.0.0.1:4'\n", "address"),
+        ("[server]\naddr = '127.0.0.1:4'\n", "server.addr"),
+    ] {
+        check(file, &[], "127.0.0.1:4", &[old]);
+        let new = [("PICTRS__SERVER__ADDRESS", "127.0.0.1:2")];
+        check(file, &new, "127.0.0.1:2", &[old]);
+    }
+    let both = "[server]\naddr = '127.0.0.1:4'\naddress = '127.0.0.1:5'\n";
+    check(both, &[], "127.0.0.1:5", &[]);
+    // What is no address ends the start, and is called by the name that counts.
+    let text = refusal(&[("PICTRS__ADDR", "nowhere")]);
+    assert!(text.contains("server.address = \"nowhere\""), "{text}");
+}
+
+#[test]
 fn names_of_0_3_and_0_4_are_harmless_and_name_the_new_ones() {
     starts(
         &[
-            ("PICTRS__ADDR", "127.0.0.1:8080"),
             ("PICTRS__API_KEY", "old"),
             ("PICTRS__PATH", "/mnt"),
             ("PICTRS__REPO", "sled"),
@@ -128,7 +173,6 @@ fn names_of_0_3_and_0_4_are_harmless_and_name_the_new_ones() {
             ("PICTRS__SERVER__COLOUR", "blue"),
         ],
         &[
-            "addr (now server.address)",
             "api_key (now server.api_key)",
             "media",
             "media.enable_silent_video (now media.video.enable)",
@@ -284,6 +328,51 @@ fn a_wrong_value_is_named_with_its_key_and_what_is_expected() {
             assert!(text.contains(word), "no {word} in: {text}");
         }
     }
+}
+
+#[test]
+fn a_wrong_value_is_said_to_come_from_where_it_stands() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (file, text, key) in [
+        ("a.toml", "[server]\naddress = 'x'\n", "server.address"),
+        (
+            "b.toml",
+            "[server]\nmax_file_count = []\n",
+            "server.max_file_count",
+        ),
+        ("c.toml", "[media]\nfilters = [['blur']]\n", "media.filters"),
+        ("d.toml", "[media]\nimage = 3\n", "media.image"),
+        ("e.toml", "[repo]\ntype = 'mysql'\n", "repo.type"),
+        (
+            "f.yaml",
+            "media: { retention: { proxy: soon } }\n",
+            "media.retention.proxy",
+        ),
+        (
+            "g.json",
+            r#"{"media": {"max_file_size": -1}}"#,
+            "media.max_file_size",
+        ),
+    ] {
+        let file = folder.path().join(file);
+        std::fs::write(&file, text).expect("written");
+        // Other keys in the environment do not make it come from there.
+        let environment = env(&[("PICTRS__CLIENT__TIMEOUT", "9")]);
+        let refused = load(Some(&file), environment, Overrides::default());
+        let text = format!("{:#}", refused.err().expect("refused"));
+        assert!(text.contains(key), "{key}: {text}");
+        assert!(text.contains(&file.display().to_string()), "{key}: {text}");
+        assert!(!text.contains("the environment"), "{key}: {text}");
+    }
+    let file = folder.path().join("a.toml");
+    let environment = env(&[("PICTRS__SERVER__ADDRESS", "y")]);
+    let refused = load(Some(&file), environment, Overrides::default());
+    let text = format!("{:#}", refused.err().expect("refused"));
+    assert!(text.contains("\"y\" (from the environment)"), "{text}");
+    let flags = Overrides(vec![("server.address", "z".to_owned())]);
+    let refused = load(Some(&file), [], flags);
+    let text = format!("{:#}", refused.err().expect("refused"));
+    assert!(text.contains("\"z\" (from the command line)"), "{text}");
 }
 
 #[test]
