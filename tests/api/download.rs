@@ -1,6 +1,6 @@
 //! Media that are fetched from elsewhere and stay.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use crate::support::upstream::{Reply, Upstream, authority};
 use crate::support::{Answer, Launch, Server, database, disk, eventually, pictures, pixels, work};
@@ -224,6 +224,37 @@ fn what_an_upstream_does_wrong_is_502_and_says_what() {
     // A fault of others is a line in the log and no alarm.
     assert!(!server.output().contains("ERROR"));
     disk::assert_nothing_stored(&server);
+}
+
+#[test]
+fn an_answer_that_came_compressed_is_the_file_that_it_was() {
+    let server = open().setting("media.max_file_size", 1).start();
+    let bytes = pictures::png(&pictures::photo(300, 200));
+    let gzip = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::best());
+        encoder.read_to_end(&mut out).expect("compressed");
+        out
+    };
+    let (whole, bomb) = (gzip(&bytes), gzip(&vec![0; 64 << 20]));
+    assert!(bomb.len() < 1 << 20);
+    let upstream = Upstream::start(move |asked| match &*asked.path {
+        "/plain" => Reply::ok(&bytes),
+        "/gzip" => Reply::with("Content-Encoding: gzip\r\n", &whole),
+        "/cut" => Reply::with("Content-Encoding: gzip\r\n", &whole[..whole.len() / 2]),
+        "/bomb" => Reply::with("Content-Encoding: gzip\r\n", &bomb),
+        _ => Reply::with("Content-Encoding: br\r\n", &bytes),
+    });
+    let fetched =
+        |path| server.original(&download(&server, &upstream.url(path), "").uploaded()[0].alias);
+    assert!(fetched("/gzip") == fetched("/plain"));
+    download(&server, &upstream.url("/cut"), "").refused(502, "upstream-error");
+    download(&server, &upstream.url("/bomb"), "").refused(413, "validate-file-size");
+    let message = download(&server, &upstream.url("/br"), "").refused(502, "upstream-error");
+    assert!(
+        message.contains("compressed") && message.contains("br"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod address;
 mod answer;
+mod coding;
 mod connect;
 mod policy;
 mod source;
@@ -31,6 +32,7 @@ pub use answer::{Freshness, Validators};
 pub(crate) use connect::client_config;
 pub use source::SourceUrl;
 
+use coding::Decoder;
 use connect::{Connection, Tls};
 use policy::Policy;
 
@@ -64,6 +66,10 @@ pub struct Body {
     freshness: Freshness,
     deadline: Deadline,
     limit: u64,
+    decoder: Decoder,
+    /// Bytes that came over the network.
+    received: u64,
+    /// Bytes of the file.
     found: u64,
     /// The other end of `incoming`, and the right to fetch.
     _held: (Connection, Permit),
@@ -129,8 +135,10 @@ impl Fetcher {
             if status == StatusCode::NOT_MODIFIED && has_asked {
                 return Ok(Fetched::NotModified(freshness));
             }
-            answer::check(status, headers)?;
-            if let Some(announced) = answer::length(headers) {
+            answer::check(status)?;
+            let decoder = Decoder::of(headers)?;
+            let announced = answer::length(headers).filter(|_| decoder.is_identity());
+            if let Some(announced) = announced {
                 at_most(LimitKind::FileSize, limit, announced)?;
             }
             return Ok(Fetched::Body(Box::new(Body {
@@ -138,6 +146,8 @@ impl Fetcher {
                 freshness,
                 deadline,
                 limit,
+                decoder,
+                received: 0,
                 found: 0,
                 _held: (connection, permit),
             })));
@@ -170,7 +180,7 @@ impl Fetcher {
             )
             .header(header::USER_AGENT, USER_AGENT)
             .header(header::ACCEPT, "*/*")
-            // The size limit counts what arrives, so nothing may unfold afterwards.
+            // Media are compressed already, so this would only cost time.
             .header(header::ACCEPT_ENCODING, "identity")
             .header(header::CONNECTION, "close");
         for (name, value) in known.into_iter().flat_map(Validators::conditions) {
@@ -217,19 +227,37 @@ impl Body {
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let Some(frame) = self.deadline.keep(self.incoming.frame()).await? else {
-                return Ok(None);
+                let rest = self.decoder.finish()?;
+                return self.take(rest.into());
             };
             let frame = frame.map_err(|error| {
                 tracing::debug!(%error, "an upstream broke off");
                 upstream("The upstream broke off in the middle of the file")
             })?;
             // Trailers are of no use here.
-            if let Ok(bytes) = frame.into_data() {
-                self.found += bytes.len() as u64;
-                at_most(LimitKind::FileSize, self.limit, self.found)?;
+            let Ok(bytes) = frame.into_data() else {
+                continue;
+            };
+            // Compressed nothing can go on for ever as well.
+            self.received += bytes.len() as u64;
+            at_most(LimitKind::FileSize, self.limit, self.received)?;
+            let bytes = if self.decoder.is_identity() {
+                bytes
+            } else {
+                let decoded = self.decoder.decode(&bytes, self.found, self.limit)?;
+                decoded.into()
+            };
+            if let Some(bytes) = self.take(bytes)? {
                 return Ok(Some(bytes));
             }
         }
+    }
+
+    /// Counts bytes of the file; `None` when there are none.
+    fn take(&mut self, bytes: Bytes) -> Result<Option<Bytes>> {
+        self.found += bytes.len() as u64;
+        at_most(LimitKind::FileSize, self.limit, self.found)?;
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 }
 
