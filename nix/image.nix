@@ -37,7 +37,8 @@ dockerTools.streamLayeredImage {
   extraCommands = ''
     mkdir -p mnt sbin usr/local/bin
     ln -sf /bin/tini sbin/tini
-    ln -sf /bin/pict-rs usr/local/bin/pict-rs
+    # A file: some copy it out of the image, and a link would lead nowhere there.
+    cp ${pict-rs}/bin/pict-rs usr/local/bin/pict-rs
   '';
   fakeRootCommands = "chown 991:991 mnt";
 

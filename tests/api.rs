@@ -12,6 +12,8 @@ mod avif_out;
 mod background;
 /// Bytes that are not taken in again.
 mod blocklist;
+/// Pages of other sites.
+mod browser;
 /// Full queues, big work, one conversion for many.
 mod busy;
 /// The checklist of a drop-in, a test for each box.

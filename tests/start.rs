@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::client::{content_type, part_head};
 use crate::support::server::is_emulated;
-use crate::support::{File, Launch, Server, disk, eventually, pictures, programs, work};
+use crate::support::{File, Launch, Server, database, disk, eventually, pictures, programs, work};
 
 #[test]
 fn without_arguments_and_settings_it_serves_within_a_second() {
@@ -250,6 +250,32 @@ fn unknown_names_in_the_environment_are_one_warning() {
         assert!(warnings[0].contains(name), "{}", warnings[0]);
     }
     assert!(!warnings[0].contains("media.video.enable"));
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused_in_words_and_unchanged() {
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(16, 16)))
+        .alias;
+    let newer = "INSERT INTO _sqlx_migrations \
+                 (version, description, success, checksum, execution_time) \
+                 SELECT 9999, 'tomorrow', 1, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    database::change(&server.data(), newer);
+    let data = server.data();
+    let launch = server.stop();
+    let refusal = launch.clone().refused();
+    assert_eq!(refusal.status.code(), Some(1));
+    for word in [
+        "database",
+        "newer version of pict-rs",
+        "9999",
+        "Nothing was changed",
+    ] {
+        assert!(refusal.output.contains(word), "{}", refusal.output);
+    }
+    database::change(&data, "DELETE FROM _sqlx_migrations WHERE version = 9999");
+    launch.start().original(&alias);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 
-use crate::support::Server;
+use crate::support::client::{content_type, multipart};
+use crate::support::{Answer, File, Server, pictures};
 
 #[test]
 fn an_unknown_alias_is_404_with_json_everywhere() {
@@ -215,4 +216,73 @@ fn broken_requests_do_not_break_the_server() {
     server.get("/healthz").ok();
     // They are no fault of ours.
     assert!(!server.output().contains("ERROR"));
+}
+
+#[test]
+fn a_compressed_body_is_415_and_says_how_to_send_it() {
+    let server = Server::with([("server.api_key", "key")]);
+    let bytes = pictures::png(&pictures::photo(10, 10));
+    let form = multipart(&[File::new(&bytes)]);
+    let json = b"{\"alias\":null}".to_vec();
+    let form_type = content_type();
+    for coding in ["gzip", "deflate", "br", "identity, gzip"] {
+        for (path, kind, body) in [
+            ("/image", &*form_type, &form),
+            ("/image/backgrounded", &form_type, &form),
+            ("/internal/import", &form_type, &form),
+            ("/internal/set_not_found", "application/json", &json),
+        ] {
+            let headers = [
+                ("content-type", kind),
+                ("content-encoding", coding),
+                ("X-Api-Token", "key"),
+            ];
+            let answer = server.send("POST", path, &headers, Some(body));
+            let message = answer.refused(415, "unsupported-encoding");
+            assert!(message.contains(coding), "{message}");
+            assert_eq!(answer.header("accept-encoding"), Some("identity"));
+        }
+    }
+    let headers = [
+        ("content-type", &*form_type),
+        ("content-encoding", "Identity"),
+    ];
+    server
+        .send("POST", "/image", &headers, Some(&form))
+        .uploaded();
+}
+
+#[test]
+fn what_is_missing_or_gone_is_not_kept_by_caches_for_long() {
+    let server = Server::with([("server.api_key", "key"), ("server.cache_max_age", "1y")]);
+    let lifetime = |answer: Answer| answer.header("cache-control").map(str::to_owned);
+    let short = Some("public, max-age=5".to_owned());
+    let none = Some("no-cache".to_owned());
+    for path in [
+        "/image/original/absent.png",
+        "/image/original?alias=absent.png",
+        "/image/process.webp?src=absent.png",
+        "/image/process.auto?src=absent.png",
+    ] {
+        assert_eq!(lifetime(server.get(path).status(404)), short, "{path}");
+    }
+    let key = [("X-Api-Token", "key")];
+    for path in [
+        "/image/details/original/absent.png",
+        "/image/details/process.webp?src=absent.png",
+        "/image/blurhash?alias=absent.png",
+        "/absent",
+        "/internal/aliases?alias=absent.png",
+    ] {
+        assert_eq!(
+            lifetime(server.get_with(path, &key).status(404)),
+            none,
+            "{path}"
+        );
+    }
+    let gone = server.send("POST", "/internal/prepare_upgrade", &key, None);
+    assert_eq!(lifetime(gone.status(410)), none);
+    let server = Server::with([("server.cache_max_age", "0s")]);
+    let answer = server.get("/image/original/absent.png").status(404);
+    assert_eq!(lifetime(answer), none);
 }

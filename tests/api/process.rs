@@ -370,3 +370,43 @@ fn one_picture_is_one_variant_whatever_frame_or_time_is_said() {
     let beyond = process_path("webp", &still, "frame=2");
     server.get(&beyond).refused(400, "invalid-process-path");
 }
+
+#[test]
+fn with_strict_operations_a_key_that_means_nothing_is_refused() {
+    let server = Server::with([
+        ("media.strict_operations", "true"),
+        ("media.filters", "resize,thumbnail"),
+    ]);
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(60, 40)))
+        .alias;
+    server
+        .get(&process_path("webp", &alias, "thumbnail=20"))
+        .ok();
+    server
+        .get(&process_path("auto", &alias, "resize=20&frame=1"))
+        .ok();
+    for operations in [
+        "width=20",
+        "thumbnail=20&utm_source=x",
+        "Thumbnail=20",
+        // Known, but not allowed here.
+        "blur=2",
+    ] {
+        for extension in ["webp", "auto"] {
+            let path = process_path(extension, &alias, operations);
+            let message = server.get(&path).refused(400, "invalid-process-path");
+            assert!(message.contains("thumbnail"), "{message}");
+            let later = path.replace("/process.", "/process_backgrounded.");
+            server.get(&later).refused(400, "invalid-process-path");
+            let details = path.replace("/image/", "/image/details/");
+            server.get(&details).refused(400, "invalid-process-path");
+        }
+    }
+    // Without the setting they are ignored, as by the existing pict-rs.
+    let server = Server::start();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(60, 40)))
+        .alias;
+    server.get(&process_path("webp", &alias, "width=20")).ok();
+}

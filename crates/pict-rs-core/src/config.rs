@@ -96,6 +96,8 @@ pub struct ServerConfig {
     /// `stale-while-revalidate` of served media: how long a cache may go on answering with what
     /// it has while it asks again. As long as `cache_max_age` by default.
     pub cache_stale_while_revalidate: Option<Span>,
+    /// Origins whose pages may use the API from a browser (CORS); `*` is every origin.
+    pub cors_origins: List,
     /// How long an upload's body may take to arrive.
     pub upload_timeout: Seconds,
     /// How long running requests may take to end after SIGTERM.
@@ -122,6 +124,7 @@ impl Default for ServerConfig {
             private_key: None,
             cache_max_age: Span::seconds(5),
             cache_stale_while_revalidate: None,
+            cors_origins: List(Vec::new()),
             upload_timeout: Seconds(60),
             shutdown_timeout: Seconds(30),
         }
@@ -282,6 +285,8 @@ pub struct MediaConfig {
     pub keep_metadata: List,
     /// Operations that process URLs may use; others are ignored.
     pub filters: List,
+    /// Refuse process URLs with keys that are not operations, which are ignored otherwise.
+    pub strict_operations: bool,
     /// Pieces of media work at a time, at most 1024; 0 means one per processor.
     pub concurrency: usize,
     /// Pieces of media work that may wait; more are answered with 503 at once.
@@ -327,6 +332,7 @@ impl Default for MediaConfig {
             preprocess_steps: None,
             keep_metadata: List(Vec::new()),
             filters: List(pict_rs_media::operation::NAMES.map(str::to_owned).into()),
+            strict_operations: false,
             concurrency: 0,
             queue_length: 256,
             background_length: 256,
@@ -435,6 +441,24 @@ pub struct StoreConfig {
 }
 
 impl ServerConfig {
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when one of `cors_origins` is not what a browser would send.
+    fn validate_origins(&self) -> Result<()> {
+        let is_origin = |text: &str| {
+            let url = url::Url::parse(text).ok();
+            url.is_some_and(|url| url.origin().ascii_serialization() == text)
+        };
+        for origin in &self.cors_origins.0 {
+            if origin != "*" && !is_origin(origin) {
+                return Err(invalid(format!(
+                    "server.cors_origins: '{origin}' is neither * nor an origin such as \
+                     https://example.org or http://localhost:3000"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// All keys, each as good as the others. A variable that a deployment left empty is none: it
     /// must not open the door to an empty header.
     pub fn api_keys(&self) -> impl Iterator<Item = &Secret> {
@@ -523,6 +547,7 @@ impl Config {
         }
         self.preprocess_steps()?;
         self.allowed_hosts()?;
+        self.server.validate_origins()?;
         crate::service::validate::parse_url(&self.media)?;
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),

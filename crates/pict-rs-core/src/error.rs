@@ -124,6 +124,8 @@ codes! {
     TooBusy = "too-busy",
     /// Anything else that is our fault.
     UnknownError = "unknown-error",
+    /// The body of a request is compressed.
+    UnsupportedEncoding = "unsupported-encoding",
     /// Another server could not be reached, refused, or broke off.
     UpstreamError = "upstream-error",
     /// Another server did not deliver in time.

@@ -77,6 +77,23 @@ impl ProcessRequest {
     }
 }
 
+/// Refuses what [`ProcessRequest::parse`] would ignore: for `media.strict_operations`.
+///
+/// # Errors
+/// [`ErrorCode::InvalidProcessPath`], naming the key.
+pub fn refuse_unknown(query: &str, filters: &[String]) -> Result<()> {
+    for (key, _) in pairs(query) {
+        let is_known = [FRAME, TIME, "src", "alias", "proxy"].contains(&&*key)
+            || filters.iter().any(|name| *name == key);
+        if !is_known {
+            let message = format!("'{key}' is not an operation of this server");
+            let detail = format!("There are {}, {FRAME} and {TIME}", filters.join(", "));
+            return Err(Error::user(ErrorCode::InvalidProcessPath, message).detail(detail));
+        }
+    }
+    Ok(())
+}
+
 impl ProcessRequest {
     /// The same in another format.
     ///

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use pict_rs_media::{Facts, Kind};
 use rustix::fs::{FlockOperation, flock};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -152,7 +152,8 @@ impl Repo {
             .connect_with(options.clone())
             .await
             .map_err(repo_error)?;
-        migrations().run(&write).await.map_err(repo_error)?;
+        let migrated = migrations().run(&write).await;
+        migrated.map_err(|error| unmigrated(error, folder))?;
         // The folder entry of a new database file must survive a power cut as well.
         File::open(folder)
             .and_then(|folder| folder.sync_all())
@@ -253,6 +254,21 @@ fn migrations() -> Migrator {
         )
     });
     Migrator::with_migrations(migrations.into())
+}
+
+fn unmigrated(error: MigrateError, folder: &Path) -> Error {
+    let MigrateError::VersionMissing(version) = error else {
+        return repo_error(error);
+    };
+    Error::user(
+        ErrorCode::ConfigInvalid,
+        format!(
+            "the database in {} was changed by a newer version of pict-rs (its change {version} is not \
+             known here). Nothing was changed now. Start that version or a newer one, or restore a \
+             copy of the database that was made before the update",
+            folder.display()
+        ),
+    )
 }
 
 fn lock(folder: &Path) -> Result<File> {

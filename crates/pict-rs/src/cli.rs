@@ -185,6 +185,9 @@ macro_rules! media_flags {
             /// Variants cost less CPU and are a little less sharp
             #[arg(long)]
             media_fast: bool,
+            /// Refuse process URLs with keys that are not operations
+            #[arg(long)]
+            media_strict_operations: bool,
             /// Draw SVG files and store them as pictures
             #[arg(long)]
             media_svg_enable: bool,
@@ -208,6 +211,7 @@ macro_rules! media_flags {
                 if self.media_video_disable {
                     set.0.push(("media.video.enable", "false".to_owned()));
                 }
+                set.switch("media.strict_operations", self.media_strict_operations);
                 set.switch("media.svg.enable", self.media_svg_enable);
                 set.switch("media.video.allow_audio", self.media_video_allow_audio);
             }

@@ -6,6 +6,7 @@ mod background;
 mod body;
 mod cause;
 mod conditional;
+mod cors;
 mod deadline;
 mod details;
 mod download;
@@ -283,6 +284,7 @@ pub async fn serve(
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
             .wrap(from_fn(fallback::in_json))
+            .wrap(cors::layer(&shared.config.server))
             .wrap(from_fn(request::identify))
             .configure(routes)
             .default_service(web::to(fallback::not_found))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::{ApiError, Result};
 use super::subject::{self, Unknown};
-use super::{cause, view};
+use super::{cause, form, view};
 
 /// `DELETE /internal/variants`
 pub async fn drop_variants(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
@@ -39,8 +39,10 @@ pub async fn export(ctx: web::Data<Context>) -> Result<HttpResponse> {
 /// `POST /internal/set_not_found` with `{"alias":"…"}`, or `{"alias":null}` to undo it.
 pub async fn set_not_found(
     ctx: web::Data<Context>,
+    request: HttpRequest,
     body: Result<web::Json<Value>, actix_web::Error>,
 ) -> Result<HttpResponse> {
+    form::plain_body(&request)?;
     let body = body.map_err(|error| bad_json(&error.to_string()))?;
     if body.get("proxy").is_some() {
         return Err(ApiError::user(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{ACCEPT_ENCODING, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use pict_rs_core::{Error, ErrorCode, UserMessage};
 
@@ -36,6 +36,10 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status(code));
         if status(code) == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, "2"));
+        }
+        if code == ErrorCode::UnsupportedEncoding {
+            // Says of request bodies what can be taken (RFC 9110, section 12.5.3).
+            response.insert_header((ACCEPT_ENCODING, "identity"));
         }
         response.json(body(&self.0))
     }
@@ -119,6 +123,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::ProgramMissing => StatusCode::NOT_IMPLEMENTED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::ExternalValidationUnavailable | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix_multipart::{Field, Multipart};
 use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, web};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
@@ -26,7 +27,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`], [`ErrorCode::StreamTooSlow`],
-/// [`ErrorCode::ValidateNoFiles`], a bad query, and whatever `take` fails with.
+/// [`ErrorCode::UnsupportedEncoding`], [`ErrorCode::ValidateNoFiles`], a bad query, and whatever
+/// `take` fails with.
 pub async fn receive<T>(
     ctx: &Context,
     request: &HttpRequest,
@@ -36,7 +38,8 @@ pub async fn receive<T>(
     let body = Body(Rc::new(RefCell::new(payload)));
     let mut form = Multipart::new(request.headers(), body.clone());
     let limit = ctx.config.server.upload_timeout;
-    let received = match UploadQuery::parse(request.query_string()) {
+    let query = plain_body(request).and_then(|()| UploadQuery::parse(request.query_string()));
+    let received = match query {
         Ok(query) => {
             let files = files(ctx, &mut form, &query, take);
             let received = tokio::time::timeout(limit.duration(), files).await;
@@ -54,6 +57,22 @@ pub async fn receive<T>(
         drain(body).await;
     }
     received
+}
+
+/// Bodies are media, which are compressed already: a body that is compressed once more would have
+/// to be unfolded within all limits.
+///
+/// # Errors
+/// [`ErrorCode::UnsupportedEncoding`].
+pub fn plain_body(request: &HttpRequest) -> Result<(), Error> {
+    let values = request.headers().get_all(CONTENT_ENCODING);
+    let coding = values
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .find(|value| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "identity"));
+    let Some(coding) = coding else { return Ok(()) };
+    let message = "The body of the request is compressed";
+    let detail = format!("Content-Encoding is '{coding}'; send the body as it is, without one");
+    Err(Error::user(ErrorCode::UnsupportedEncoding, message).detail(detail))
 }
 
 async fn files<T>(

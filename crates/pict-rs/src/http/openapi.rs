@@ -96,7 +96,7 @@ impl Operation {
 
     fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
-        self
+        self.refusals([(415, "The body has a Content-Encoding")])
     }
 
     /// A success with JSON of this schema.
@@ -116,8 +116,8 @@ impl Operation {
 
     /// A success with the bytes of a file.
     fn media(mut self, status: u16, description: &str) -> Self {
-        let answer =
-            json!({ "description": description, "content": { "image/*": {}, "video/*": {} } });
+        let content = json!({ "image/*": schemas::bytes(), "video/*": schemas::bytes() });
+        let answer = json!({ "description": description, "content": content });
         self.answers.push((status, answer));
         self
     }
@@ -125,8 +125,8 @@ impl Operation {
     /// An error, or the bytes of a file that stands in for what is missing.
     fn media_or_refusal(mut self, status: u16, description: &str) -> Self {
         let mut answer = schemas::error(description);
-        answer["content"]["image/*"] = json!({});
-        answer["content"]["video/*"] = json!({});
+        answer["content"]["image/*"] = schemas::bytes();
+        answer["content"]["video/*"] = schemas::bytes();
         self.answers.push((status, answer));
         self
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::header::{self, CACHE_CONTROL, HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use pict_rs_core::accept::Accept;
-use pict_rs_core::query::ProcessRequest;
+use pict_rs_core::query::{self, ProcessRequest};
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::process::Found;
 use pict_rs_core::service::{auto, background, process};
@@ -46,6 +46,9 @@ impl Wanted {
         request: &HttpRequest,
     ) -> Result<Self> {
         let filters = &ctx.config.media.filters.0;
+        if ctx.config.media.strict_operations {
+            query::refuse_unknown(query, filters)?;
+        }
         if extension != AUTO {
             return ProcessRequest::parse(extension, query, filters).map(Self::Named);
         }

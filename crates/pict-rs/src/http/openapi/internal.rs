@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::{form, json_body, list, needed, number, object, ok, subject, switch};
+use super::schemas::{
+    form, formatted, json_body, list, needed, number, object, ok, subject, switch,
+};
 use super::schemas::{text, texts, upload_query};
 use super::{DELETE, GET_OR_HEAD, Operation, POST, reference};
 
@@ -110,7 +112,10 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
                 call(GET_OR_HEAD, "hashes", "All contents, newest first")
                     .parameters([
                         text("slug", "The content that the page begins with"),
-                        text("timestamp", "RFC 3339: no content that is younger"),
+                        formatted(
+                            text("timestamp", "RFC 3339: no content that is younger"),
+                            "date-time",
+                        ),
                         number("limit", "Contents of a page, up to 1000"),
                     ])
                     .json(200, "Hashes", "A page"),

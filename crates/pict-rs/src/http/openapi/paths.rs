@@ -1,6 +1,8 @@
 //! One entry for each path of the route table.
 
-use super::schemas::{form, in_path, needed, process, subject, switch, text, upload_query};
+use super::schemas::{
+    form, formatted, in_path, needed, process, subject, switch, text, upload_query,
+};
 use super::{GET, GET_OR_HEAD, Operation, POST, internal};
 
 /// Every path with what its methods do.
@@ -72,7 +74,10 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
             "/image/backgrounded/claim",
             vec![
                 Operation::new(GET, "claim", "What became of such a file, once")
-                    .parameters([needed(text("upload_id", "As the upload answered"))])
+                    .parameters([needed(formatted(
+                        text("upload_id", "As the upload answered"),
+                        "uuid",
+                    ))])
                     .json(200, "Uploads", "It was taken in")
                     .empty(204, "Not yet")
                     .refusals([
@@ -86,7 +91,7 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
             vec![
                 Operation::new(GET, "download", "Take in what another server has")
                     .parameters([
-                        needed(text("url", "Absolute, percent-encoded")),
+                        needed(formatted(text("url", "Absolute, percent-encoded"), "uri")),
                         switch("backgrounded", "True answers with an upload id"),
                     ])
                     .parameters(upload_query())

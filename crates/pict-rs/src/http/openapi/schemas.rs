@@ -52,7 +52,7 @@ pub fn all() -> Value {
             json!({
                 "file": { "type": "string", "description": "The alias" },
                 "alias": { "type": "string" },
-                "delete_token": { "type": "string" },
+                "delete_token": { "type": "string", "format": "uuid" },
                 "details": reference("Details"),
             }),
             &["file", "alias", "delete_token", "details"],
@@ -105,7 +105,11 @@ pub fn json_body(schema: &str) -> Value {
 
 /// The form of uploads.
 pub fn form() -> Value {
-    let file = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+    let file = json!({
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/octet-stream",
+    });
     let images = json!({ "type": "array", "items": file, "minItems": 1 });
     let schema = json!({
         "type": "object",
@@ -114,6 +118,11 @@ pub fn form() -> Value {
         "additionalProperties": false,
     });
     json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } })
+}
+
+/// The bytes of a file.
+pub fn bytes() -> Value {
+    json!({ "schema": { "type": "string", "format": "binary" } })
 }
 
 /// A part of the path.
@@ -129,6 +138,12 @@ pub fn in_path(name: &str, description: &str) -> Value {
 /// A text in the query.
 pub fn text(name: &str, description: &str) -> Value {
     parameter(name, "query", json!({ "type": "string" }), description)
+}
+
+/// The same in a format that JSON Schema or OpenAPI knows.
+pub fn formatted(mut parameter: Value, format: &str) -> Value {
+    parameter["schema"]["format"] = format.into();
+    parameter
 }
 
 /// A parameter that has to be there.
@@ -161,7 +176,10 @@ fn extension() -> Value {
 pub fn subject() -> [Value; 2] {
     [
         text("alias", "The alias; one of alias and proxy is needed"),
-        text("proxy", "The URL that was proxied; wins over alias"),
+        formatted(
+            text("proxy", "The URL that was proxied; wins over alias"),
+            "uri",
+        ),
     ]
 }
 
