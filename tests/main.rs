@@ -22,6 +22,8 @@ mod corpus;
 mod crash;
 /// Static binaries, on every processor, with their packages.
 mod cross;
+/// What the documentation shows, done.
+mod docs;
 /// One row for each format, in and out.
 mod formats;
 /// Disks that are not mounted and clocks that are wrong.

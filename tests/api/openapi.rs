@@ -61,6 +61,39 @@ fn routes() -> Vec<String> {
 }
 
 #[test]
+fn texts_of_a_known_form_and_bytes_say_what_they_are() {
+    let document = document(&Server::start());
+    let format = |path: &str, name: &str| {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array();
+        let mut parameters = parameters.expect("parameters").iter();
+        let found = parameters.find(|parameter| parameter["name"] == name);
+        found.expect(name)["schema"]["format"].clone()
+    };
+    assert_eq!(format("/image/backgrounded/claim", "upload_id"), "uuid");
+    assert_eq!(format("/image/download", "url"), "uri");
+    assert_eq!(format("/image/original", "proxy"), "uri");
+    assert_eq!(format("/image/process.{ext}", "proxy"), "uri");
+    assert_eq!(format("/internal/hashes", "timestamp"), "date-time");
+    let body = &document["paths"]["/image"]["post"]["requestBody"]["content"];
+    let file = &body["multipart/form-data"]["schema"]["properties"]["images[]"]["items"];
+    assert_eq!(file["format"], "binary");
+    let original = &document["paths"]["/image/original"]["get"]["responses"];
+    for status in ["200", "206", "404"] {
+        let content = &original[status]["content"]["image/*"];
+        assert_eq!(content["schema"]["format"], "binary", "{status}");
+    }
+    let schemas = &document["components"]["schemas"];
+    let upload = &schemas["Upload"]["properties"];
+    assert_eq!(upload["delete_token"]["format"], "uuid");
+    for field in ["msg", "code", "detail", "limit", "found"] {
+        assert!(
+            schemas["Error"]["properties"].get(field).is_some(),
+            "{field}"
+        );
+    }
+}
+
+#[test]
 fn every_route_is_described() {
     let server = Server::start();
     let described = described(&document(&server));

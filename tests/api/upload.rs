@@ -456,3 +456,44 @@ fn an_upload_that_breaks_off_leaves_nothing() {
     let _: Answer = server.get("/healthz").ok();
     disk::assert_nothing_stored(&server);
 }
+
+#[test]
+fn heads_of_parts_may_have_names_in_latin_1_and_blanks_behind_the_boundary() {
+    let server = Server::with([("server.api_key", "key"), ("server.max_file_count", "2")]);
+    let bytes = pictures::png(&pictures::photo(30, 20));
+    let part = |boundary: &[u8], name: &[u8]| {
+        [
+            boundary,
+            b"\r\nContent-Disposition: form-data; name=\"images[]\"; filename=\"",
+            name,
+            b"\"\r\nContent-Type: image/png\r\n\r\n",
+            &bytes,
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let headers = [
+        ("content-type", "multipart/form-data; boundary=xx"),
+        ("X-Api-Token", "key"),
+    ];
+    let send = |path, parts: &[Vec<u8>]| {
+        let body = [&parts.concat()[..], b"--xx-- \t\r\n"].concat();
+        server.send("POST", path, &headers, Some(&body))
+    };
+    let latin = part(b"--xx \t", b"caf\xe9.png");
+    let utf_8 = part(b"--xx  ", "na\u{ef}ve.png".as_bytes());
+    for path in ["/image", "/image/backgrounded"] {
+        let answer = send(path, &[latin.clone(), utf_8.clone()]);
+        assert!(matches!(answer.status, 201 | 202), "{}", answer.text());
+    }
+    // An imported file is called by that name.
+    let imported = send("/internal/import", &[latin, utf_8]).uploaded();
+    let names: Vec<_> = imported.iter().map(|file| file.alias.as_str()).collect();
+    assert_eq!(names, ["caf\u{e9}.png", "na\u{ef}ve.png"]);
+    for name in ["caf%C3%A9.png", "na%C3%AFve.png"] {
+        assert_eq!(
+            server.original(name),
+            server.original(&imported[0].alias.replace('\u{e9}', "%C3%A9"))
+        );
+    }
+}

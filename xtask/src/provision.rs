@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 16] = [
+pub const FOR_TESTS: [Program; 17] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -93,6 +93,11 @@ pub const FOR_TESTS: [Program; 16] = [
         name: "deb-systemd-helper",
         package: "init-system-helpers",
         purpose: "enables the unit when the .deb is installed",
+    },
+    Program {
+        name: "curl",
+        package: "curl",
+        purpose: "runs the command lines of the documentation",
     },
     Program {
         name: "/usr/sbin/nginx",

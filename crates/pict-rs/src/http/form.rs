@@ -1,5 +1,7 @@
 //! The multipart form of uploads: which parts it may have, and how long it may take.
 
+mod heads;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,12 +12,13 @@ use actix_multipart::{Field, Multipart};
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::{Context, Error, ErrorCode};
 
+use self::heads::Heads;
 use super::error::{ApiError, Result};
 
 /// The one form field that is taken.
@@ -36,7 +39,10 @@ pub async fn receive<T>(
     take: impl AsyncFn(&UploadQuery, Field) -> Result<T>,
 ) -> Result<(Vec<T>, UploadQuery)> {
     let body = Body(Rc::new(RefCell::new(payload)));
-    let mut form = Multipart::new(request.headers(), body.clone());
+    let kind = request.mime_type().ok().flatten();
+    let boundary = kind.as_ref().and_then(|kind| kind.get_param("boundary"));
+    let heads = Heads::new(body.clone(), boundary.as_ref().map(|name| name.as_str()));
+    let mut form = Multipart::new(request.headers(), heads);
     let limit = ctx.config.server.upload_timeout;
     let query = plain_body(request).and_then(|()| UploadQuery::parse(request.query_string()));
     let received = match query {

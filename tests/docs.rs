@@ -1,0 +1,154 @@
+//! What the documentation shows, done with the real programs. The nginx configuration is in
+//! `nginx.rs`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::server::program;
+use crate::support::{Launch, Server, pictures, programs};
+
+const README: &str = include_str!("../README.md");
+const DEPLOYMENT: &str = include_str!("../docs/deployment.md");
+const CONFIGURATION: &str = include_str!("../docs/configuration.md");
+
+/// Command lines that begin with `word`, from blocks and from the text.
+fn lines<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        if line.starts_with(word) {
+            found.push(line.split(" #").next().unwrap_or(line).trim());
+        } else {
+            let code = line.split('`').skip(1).step_by(2);
+            found.extend(code.filter(|code| code.starts_with(word)));
+        }
+    }
+    found
+}
+
+fn shell(line: &str, folder: &Path) -> Output {
+    Command::new("sh")
+        .args(["-c", line])
+        .current_dir(folder)
+        .env("KEY", "key")
+        .output()
+        .expect("a shell")
+}
+
+#[test]
+fn every_curl_line_does_what_it_is_there_for() {
+    if programs::find_or_skip("curl", "curl lines of the documentation").is_none() {
+        return;
+    }
+    let server = Server::with([("server.api_key", "key")]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let photo = pictures::jpeg(&pictures::photo(64, 48));
+    std::fs::write(folder.path().join("photo.jpg"), photo).expect("written");
+    let found = [lines(README, "curl "), lines(DEPLOYMENT, "curl ")].concat();
+    assert_eq!(found.len(), 4, "{found:?}");
+    let mut uploaded = serde_json::Value::Null;
+    // The upload comes first; the removal needs what it answered.
+    for line in found {
+        let text = |key: &str| {
+            uploaded["files"][0][key]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let line = line
+            .replace(
+                "http://127.0.0.1:8080",
+                &format!("http://{}", server.address),
+            )
+            .replace("<token>", &text("delete_token"))
+            .replace("<alias>.jpeg", &text("file"))
+            .replacen("curl ", "curl -sS --fail ", 1);
+        let output = shell(&line, folder.path());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
+            assert_eq!(json["msg"], "ok", "{line}");
+            if json["files"].is_array() {
+                uploaded = json;
+            }
+        }
+    }
+    let alias = uploaded["files"][0]["file"].as_str().expect("an alias");
+    server
+        .get(&format!("/image/original/{alias}"))
+        .refused(404, "alias-not-found");
+}
+
+#[test]
+fn every_command_that_only_looks_runs_as_it_is_shown() {
+    let found = lines(CONFIGURATION, "pict-rs ");
+    let looking = [
+        "pict-rs check-config",
+        "pict-rs print-config",
+        "pict-rs doctor",
+    ];
+    for line in looking {
+        assert!(found.contains(&line), "{line} is not shown: {found:?}");
+        let launch = Launch::new();
+        let mut command = launch.command();
+        command.args(line.split(' ').skip(1));
+        let output = command.output().expect("runs");
+        assert!(output.status.success(), "{line}");
+    }
+    // The others serve or need data; their flags exist.
+    for line in found {
+        for flag in line.split(' ').filter(|word| word.starts_with("--")) {
+            let help = program().arg("--help").output().expect("runs");
+            let help = String::from_utf8_lossy(&help.stdout);
+            assert!(help.contains(flag), "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_configuration_that_is_shipped_is_valid_and_has_no_unknown_key() {
+    for file in ["pict-rs.toml", "contrib/pict-rs.toml"] {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(file);
+        let launch = Launch::new();
+        let mut command = launch.command();
+        let output = command.arg("-c").arg(&file).arg("check-config").output();
+        let output = output.expect("runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}: {said}", file.display());
+        assert_eq!(said, "the configuration is valid\n", "{}", file.display());
+    }
+}
+
+#[test]
+fn the_service_for_lemmy_has_known_settings_and_time_to_stop() {
+    let compose = include_str!("../contrib/lemmy/docker-compose.yml");
+    let mut launch = Launch::new();
+    let mut found = 0;
+    for line in compose.lines() {
+        let Some((name, value)) = line
+            .trim()
+            .strip_prefix("- ")
+            .and_then(|line| line.split_once('='))
+        else {
+            continue;
+        };
+        if name.starts_with("PICTRS") {
+            launch = launch.environment(name, value);
+            found += 1;
+        }
+        // A limit of 256 pixels refuses most GIFs that people have.
+        assert!(!name.contains("ANIMATION"), "{line}");
+    }
+    assert!(found >= 3, "{found}");
+    let output = launch.command().arg("check-config").output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, "the configuration is valid\n");
+    let grace = compose
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("stop_grace_period: "));
+    let grace: u64 = grace
+        .and_then(|grace| grace.strip_suffix('s')?.parse().ok())
+        .expect("seconds");
+    let config = pict_rs_core::Config::default();
+    assert!(grace > config.server.shutdown_timeout.duration().as_secs());
+}
