@@ -45,8 +45,10 @@ const UPSTREAM: &str = "Faults of an upstream are 502 and 504, not 500";
 const NO_URL: &str = "`download-file-error` (400) is a URL that must not be fetched";
 const PAGES: &str = "`internal/hashes`: at most 1000 contents a page";
 const DETAILS: &str = "`internal/hashes` always has details";
-const PLACEHOLDER: &str =
-    "conditional headers other than ranges do not turn a 404 into something else";
+const PLACEHOLDER: &str = "conditions and ranges do not turn a 404 into something else";
+const MISSING: &str = "A 404 of media may be cached for up to 5 seconds";
+const MORE: &str = "An error says more in `detail`, `limit` and `found`";
+const UNITS: &str = "A `Range` in another unit than bytes is ignored";
 const EXPORT: &str = "`internal/export` is a copy of the database as of one moment";
 const LIMITS: &str = "`internal/limits` has the settings of this version";
 const UPGRADE: &str = "`internal/prepare_upgrade` is 410";
@@ -204,7 +206,7 @@ pub const EXPECTED: &[Expected] = &[
     row("original, its time known", "", None, SINCE),
     row("original, two ranges", "", None, ALWAYS_JSON),
     row("original, beyond the end", "", None, ALWAYS_JSON),
-    row("original, other units", "", None, ALWAYS_JSON),
+    row("original, other units", "", None, UNITS),
     row("original, absent", "", None, NOT_FOUND),
     row("original, deleted", "", None, NOT_FOUND),
     row("original, purged", "", None, NOT_FOUND),
@@ -212,6 +214,16 @@ pub const EXPECTED: &[Expected] = &[
     row("variant in the background, absent", "", None, NOT_FOUND),
     row("variant in the background, proxied", "", None, NOT_FOUND),
     row("placeholder, its etag known", "", None, PLACEHOLDER),
+    row("placeholder, a range of it", "", None, PLACEHOLDER),
+    row(
+        "placeholder",
+        "cache-control",
+        Some("max-age public"),
+        MISSING,
+    ),
+    row("", "json.detail", None, MORE),
+    row("", "json.limit", None, MORE),
+    row("", "json.found", None, MORE),
     row("", "json.code", Some("\"alias-not-found\""), NOT_FOUND),
     row("", "json.code", Some("\"proxy-not-found\""), NOT_FOUND),
     row("claim what never was", "", None, BACKGROUND),
