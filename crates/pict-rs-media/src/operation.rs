@@ -229,12 +229,7 @@ impl ResizeTo {
                 ((w * scale).round(), (h * scale).round())
             }
             Self::Area(area) => {
-                if u64::from(width) * u64::from(height) <= area {
-                    return (width, height);
-                }
-                // Rounded down, so that the product stays within the area.
-                let scale = (area as f64 / (w * h)).sqrt();
-                ((w * scale).floor(), (h * scale).floor())
+                return within_area(width, height, area.max(1));
             }
         };
         // Both values lie between 0 and the original sides.
@@ -243,6 +238,41 @@ impl ResizeTo {
             (scaled.1 as u32).clamp(1, height),
         )
     }
+}
+
+/// The size of at most `area` pixels whose ratio is nearest that of `width` × `height` pixels. The
+/// exact size has fractions of pixels; each side is rounded up or down, whichever of the four
+/// results fits and keeps the ratio best. The larger one wins where two are as good.
+fn within_area(width: u32, height: u32, area: u64) -> (u32, u32) {
+    if u64::from(width) * u64::from(height) <= area {
+        return (width, height);
+    }
+    let (w, h) = (f64::from(width), f64::from(height));
+    let scale = (area as f64 / (w * h)).sqrt();
+    // Both lie between 0 and the original sides.
+    let (exact_w, exact_h) = (w * scale, h * scale);
+    let sides = |exact: f64, most: u32| {
+        [exact.floor(), exact.ceil()].map(|side| (side as u32).clamp(1, most))
+    };
+    let pixels = |(w, h): (u32, u32)| u64::from(w) * u64::from(h);
+    // Which share of itself the ratio changes by, up or down.
+    let change =
+        |(to_w, to_h): (u32, u32)| (f64::from(to_w) * h / (f64::from(to_h) * w)).ln().abs();
+    let candidates = sides(exact_w, width)
+        .into_iter()
+        .flat_map(|to_w| sides(exact_h, height).map(|to_h| (to_w, to_h)));
+    let fitting = candidates.filter(|size| pixels(*size) <= area);
+    let best = fitting.min_by(|a, b| {
+        let by_change = change(*a).total_cmp(&change(*b));
+        by_change.then(pixels(*b).cmp(&pixels(*a)))
+    });
+    // A picture so narrow that one pixel is too wide is as long as the area allows.
+    let longest = |side: u32| u32::try_from(area).unwrap_or(u32::MAX).min(side);
+    best.unwrap_or(if width < height {
+        (1, longest(height))
+    } else {
+        (longest(width), 1)
+    })
 }
 
 /// The largest centred rectangle with the ratio `ratio_w : ratio_h` inside
@@ -338,6 +368,24 @@ mod tests {
         let (w, h) = ResizeTo::Area(10_000).size(4032, 3024);
         assert!(w * h <= 10_000, "{w}x{h}");
         assert_eq!(ResizeTo::Area(0).size(400, 100), (1, 1));
+    }
+
+    #[test]
+    fn an_area_is_filled_by_the_size_whose_ratio_is_nearest() {
+        // Both sides rounded down would be 23 and 26, whose ratio is off by more.
+        assert_eq!(ResizeTo::Area(625).size(349, 386), (24, 26));
+        assert_eq!(ResizeTo::Area(625).size(386, 349), (26, 24));
+        assert_eq!(ResizeTo::Area(10).size(1000, 1), (10, 1));
+        assert_eq!(ResizeTo::Area(10).size(1, 1000), (1, 10));
+        assert_eq!(ResizeTo::Area(1).size(3, 2), (1, 1));
+        assert_eq!(ResizeTo::Area(u64::MAX).size(3, 2), (3, 2));
+        for area in [7_u32, 100, 625, 999, 4096, 123_456] {
+            for (width, height) in [(349, 386), (4032, 3024), (1000, 37), (5, 900), (640, 640)] {
+                let (w, h) = ResizeTo::Area(area.into()).size(width, height);
+                assert!(w * h <= area.max(1) && w <= width && h <= height, "{w}x{h}");
+                assert!(w > 0 && h > 0);
+            }
+        }
     }
 
     #[test]
