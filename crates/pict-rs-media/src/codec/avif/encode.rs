@@ -65,6 +65,8 @@ impl Settings {
             size,
             monochrome,
             single,
+            // Chromium takes every animation for one of limited range.
+            full_range: single,
             quality: self.colour_quality(),
         }
     }
@@ -72,6 +74,7 @@ impl Settings {
     fn alpha(self, size: Size, single: bool) -> Stream {
         Stream {
             quality: self.alpha_quality(),
+            full_range: true,
             ..self.colour(size, true, single)
         }
     }
@@ -122,7 +125,7 @@ impl<A: Av1> RowSink for Still<A> {
         };
         self.picture = Some(Rows {
             shape,
-            planes: Planes::new(size, is_gray),
+            planes: Planes::new(size, is_gray, true),
             strip: Vec::with_capacity(STRIP * shape.row_len()),
             converted: 0,
         });

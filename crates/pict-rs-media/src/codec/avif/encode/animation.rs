@@ -73,7 +73,7 @@ impl<A: Av1> Animation<A> {
         if canvas.rgba.len() != self.size.pixels() * 4 {
             return Err(misused());
         }
-        let mut planes = Planes::new(self.size, false);
+        let mut planes = Planes::new(self.size, false, false);
         planes.import(0, Layout::Rgba8, canvas.rgba)?;
         self.colour.add(&planes.colour())?;
         match planes.alpha() {

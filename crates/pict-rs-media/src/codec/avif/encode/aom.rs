@@ -102,7 +102,11 @@ impl Av1 for Aom {
         image.planes = [frame.y, u, v].map(|plane| plane.as_ptr().cast_mut());
         image.stride = [luma_stride, chroma_stride, chroma_stride].map(|stride| stride as c_int);
         image.monochrome = self.stream.monochrome.into();
-        image.range = c::AOM_CR_FULL_RANGE;
+        image.range = if self.stream.full_range {
+            c::AOM_CR_FULL_RANGE
+        } else {
+            c::AOM_CR_STUDIO_RANGE
+        };
         // SAFETY: the context is initialised. The planes have as many rows of as many bytes as
         // the image's size and strides say (checked above); libaom only reads them, and copies
         // what it needs before it returns.
@@ -135,7 +139,7 @@ impl Aom {
         let controls = [
             (c::AOME_SET_CPUUSED, speed),
             (c::AOME_SET_CQ_LEVEL, quantizer(self.stream.quality)),
-            (c::AV1E_SET_COLOR_RANGE, 1),
+            (c::AV1E_SET_COLOR_RANGE, self.stream.full_range.into()),
             (c::AV1E_SET_COLOR_PRIMARIES, c::AOM_CICP_CP_BT_709 as c_int),
             (
                 c::AV1E_SET_TRANSFER_CHARACTERISTICS,

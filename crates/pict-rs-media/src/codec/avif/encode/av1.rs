@@ -12,6 +12,8 @@ pub(crate) struct Stream {
     pub(crate) monochrome: bool,
     /// Whether there will be exactly one picture.
     pub(crate) single: bool,
+    /// Whether samples go from 0 to 255, else from 16 to 235 or, of chroma, 240.
+    pub(crate) full_range: bool,
     /// 0-100; 100 is nearly without loss.
     pub(crate) quality: u8,
 }

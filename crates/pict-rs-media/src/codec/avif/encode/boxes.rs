@@ -1,7 +1,8 @@
 //! Writes the boxes around AV1 pictures: ISO/IEC 14496-12, 23008-12 (HEIF), 23000-22 (MIAF) and
 //! the AVIF specification.
 //!
-//! Colours are always sRGB in BT.601 YCbCr of full range, alpha is straight. Start reading at
+//! Colours are always sRGB in BT.601 YCbCr, of full range in stills and of limited range in
+//! animations; alpha is straight, and of full range. Start reading at
 //! [`still`] and [`animation`].
 
 use super::obu::SequenceHeader;
@@ -89,6 +90,7 @@ pub(super) fn still(size: Size, colour: &Picture, alpha: Option<&Picture>) -> Re
         alpha
             .map(|alpha| Item::new(alpha.data.len(), &alpha.header))
             .transpose()?,
+        true,
     )?;
     file.start(b"mdat");
     // What is shown first comes last: a reader that has the colours has everything.
@@ -126,6 +128,7 @@ pub(super) fn animation(
         alpha
             .map(|alpha| Item::new(alpha.first_size() as usize, &alpha.header))
             .transpose()?,
+        false,
     )?;
     let play = Play::new(loop_count, durations);
     file.start(b"moov");
@@ -301,7 +304,13 @@ impl Boxes {
         self.end()
     }
 
-    fn meta(&mut self, size: Size, colour: Item<'_>, alpha: Option<Item<'_>>) -> Result<Places> {
+    fn meta(
+        &mut self,
+        size: Size,
+        colour: Item<'_>,
+        alpha: Option<Item<'_>>,
+        full_range: bool,
+    ) -> Result<Places> {
         self.start_full(b"meta", 0, 0);
         self.handler(b"pict")?;
         self.full_leaf(b"pitm", 0, &COLOUR_ITEM.to_be_bytes())?;
@@ -322,7 +331,7 @@ impl Boxes {
             self.end()?;
             self.end()?;
         }
-        self.item_properties(size, &colour, alpha.as_ref())?;
+        self.item_properties(size, &colour, alpha.as_ref(), full_range)?;
         self.end()?;
         Ok(places)
     }
@@ -361,6 +370,7 @@ impl Boxes {
         size: Size,
         colour: &Item<'_>,
         alpha: Option<&Item<'_>>,
+        full_range: bool,
     ) -> Result<()> {
         self.start(b"iprp");
         self.start(b"ipco");
@@ -370,7 +380,7 @@ impl Boxes {
         self.end()?;
         self.pixel_information(colour.header)?;
         self.codec_configuration(colour.header)?;
-        self.colours()?;
+        self.colours(full_range)?;
         if let Some(alpha) = alpha {
             self.pixel_information(alpha.header)?;
             self.codec_configuration(alpha.header)?;
@@ -403,9 +413,13 @@ impl Boxes {
         self.leaf(b"av1C", &header.configuration())
     }
 
-    /// BT.709 primaries, sRGB transfer, BT.601 matrix, full range.
-    fn colours(&mut self) -> Result<()> {
-        self.leaf(b"colr", b"nclx\x00\x01\x00\x0d\x00\x06\x80")
+    /// BT.709 primaries, sRGB transfer, BT.601 matrix.
+    fn colours(&mut self, full_range: bool) -> Result<()> {
+        let range: &[u8; 1] = if full_range { b"\x80" } else { b"\0" };
+        self.leaf(
+            b"colr",
+            &[&b"nclx\x00\x01\x00\x0d\x00\x06"[..], range].concat(),
+        )
     }
 
     fn matrix(&mut self) {
@@ -567,7 +581,7 @@ impl Boxes {
         self.u16(0x18);
         self.u16(u16::MAX);
         self.codec_configuration(header)?;
-        self.colours()?;
+        self.colours(is_alpha)?;
         // Pictures may predict from any number of others, and within themselves.
         self.full_leaf(b"ccst", 0, &[0x7c, 0, 0, 0])?;
         if is_alpha {

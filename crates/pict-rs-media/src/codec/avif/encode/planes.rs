@@ -17,6 +17,7 @@ pub(super) struct Planes {
     v: Vec<u8>,
     /// Empty while every pixel is opaque.
     a: Vec<u8>,
+    range: YuvRange,
 }
 
 /// What one stream gets of a picture. Rows of luma are as long as the picture is wide, those of
@@ -37,7 +38,7 @@ impl Frame<'_> {
 }
 
 impl Planes {
-    pub(super) fn new(size: Size, is_gray: bool) -> Self {
+    pub(super) fn new(size: Size, is_gray: bool, full_range: bool) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
         let chroma = if is_gray {
             0
@@ -50,6 +51,11 @@ impl Planes {
             u: vec![0; chroma],
             v: vec![0; chroma],
             a: Vec::new(),
+            range: if full_range {
+                YuvRange::Full
+            } else {
+                YuvRange::Limited
+            },
         }
     }
 
@@ -94,7 +100,7 @@ impl Planes {
             &mut planes,
             samples,
             stride as u32,
-            YuvRange::Full,
+            self.range,
             YuvStandardMatrix::Bt601,
             YuvConversionMode::Balanced,
         )

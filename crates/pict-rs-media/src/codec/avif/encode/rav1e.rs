@@ -69,7 +69,11 @@ fn encoder_config(stream: &Stream, still: bool) -> EncoderConfig {
     } else {
         ChromaSampling::Cs420
     };
-    config.pixel_range = PixelRange::Full;
+    config.pixel_range = if stream.full_range {
+        PixelRange::Full
+    } else {
+        PixelRange::Limited
+    };
     config.color_description = Some(ColorDescription {
         color_primaries: ColorPrimaries::BT709,
         transfer_characteristics: TransferCharacteristics::SRGB,

@@ -60,7 +60,7 @@ fn decode<'a>(units: impl Iterator<Item = &'a [u8]>) -> Vec<Shown> {
 }
 
 /// The pixels of one picture as RGBA.
-fn rgba((size, y, [u, v]): &Shown, alpha: Option<&Shown>) -> Vec<u8> {
+fn rgba((size, y, [u, v]): &Shown, alpha: Option<&Shown>, range: yuv::YuvRange) -> Vec<u8> {
     let chroma_width = size.width.div_ceil(2);
     let mut rgba = vec![255; size.pixels() * 4];
     if u.is_empty() {
@@ -82,7 +82,7 @@ fn rgba((size, y, [u, v]): &Shown, alpha: Option<&Shown>) -> Vec<u8> {
             &image,
             &mut rgba,
             size.width * 4,
-            yuv::YuvRange::Full,
+            range,
             yuv::YuvStandardMatrix::Bt601,
         )
         .expect("converts");
@@ -108,7 +108,11 @@ fn shown(file: &[u8]) -> (Size, Vec<u8>, bool) {
         let alpha = alpha.expect("has alpha");
         decode([&alpha[..]].into_iter()).remove(0)
     });
-    (colour.0, rgba(&colour, alpha.as_ref()), alpha.is_some())
+    (
+        colour.0,
+        rgba(&colour, alpha.as_ref(), yuv::YuvRange::Full),
+        alpha.is_some(),
+    )
 }
 
 /// The mean difference of two pictures, in levels.
@@ -324,7 +328,7 @@ fn played(file: &[u8]) -> (Vec<Vec<u8>>, Vec<u32>) {
     let pictures = colours
         .iter()
         .enumerate()
-        .map(|(index, colour)| rgba(colour, alphas.get(index)))
+        .map(|(index, colour)| rgba(colour, alphas.get(index), yuv::YuvRange::Limited))
         .collect();
     let durations = frames.iter().map(|frame| frame.duration_ms).collect();
     (pictures, durations)
@@ -340,6 +344,12 @@ fn animations_come_back<A: Av1>() {
             let file = animate::<A>(size, 3, &canvases, FINE);
             let (pictures, durations) = played(&file);
             assert_eq!(durations, [1, 30, 60, 90, 120, 150]);
+            // What Chromium takes every animation for, and says so.
+            let named = file.windows(11).filter(|bytes| bytes.starts_with(b"nclx"));
+            let ranges: Vec<u8> = named.map(|bytes| bytes[10]).collect();
+            // The first picture as a still, the track, and the track of alpha.
+            let expected: &[u8] = if has_alpha { &[0, 0, 0x80] } else { &[0, 0] };
+            assert_eq!(ranges, expected);
             assert_eq!(pictures.len(), canvases.len());
             for (number, (picture, (expected, _))) in pictures.iter().zip(&canvases).enumerate() {
                 let difference = mean_difference(picture, expected);
