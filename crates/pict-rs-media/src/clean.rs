@@ -52,9 +52,9 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
     }
     let pieces = match facts.format {
         Format::Jpeg => codec::jpeg::clean(source, facts)?,
-        Format::Png | Format::Apng => codec::png::clean(source, facts)?,
+        Format::Png | Format::Apng => codec::png::clean(source, facts, control)?,
         Format::Gif => codec::gif::clean(source, facts)?,
-        Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts)?,
+        Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts, control)?,
         Format::Jxl => codec::jxl::clean(source, facts)?,
         Format::Avif | Format::AvifAnimation => codec::avif::clean(source)?,
         other => return Err(cannot_clean(other)),
@@ -171,7 +171,7 @@ fn turned_png<'a>(
     }
     let rest = bytes.split_off(codec::png::HEADER_END);
     let mut pieces = vec![Cow::Owned(bytes)];
-    pieces.extend(kept.into_iter().map(Cow::Borrowed));
+    pieces.extend(kept);
     pieces.push(Cow::Owned(rest));
     Ok(pieces)
 }

@@ -10,6 +10,7 @@ pub(crate) mod difference;
 pub(crate) mod exif;
 pub(crate) mod gif;
 pub(crate) mod heif;
+pub(crate) mod icc;
 pub(crate) mod iptc;
 pub(crate) mod jpeg;
 pub(crate) mod jxl;

@@ -2,14 +2,13 @@
 //!
 //! Nothing of the file's own metadata is kept: two fields are read, of EXIF, of a JPEG's
 //! IPTC-IIM and of XMP, and written into a block of EXIF that has nothing else. Not for GIF, which
-//! has no place for it; in an AVIF it takes the place of the file's own EXIF, because with more bytes
-//! every place in the file would have to be counted anew.
+//! has no place for it, and not for an AVIF that has a sequence and no item.
 
 use std::borrow::Cow;
 
 use crate::{
     Facts, Format,
-    codec::{self, exif, exif::Credits, iptc, xmp},
+    codec::{self, exif, iptc, xmp},
 };
 
 /// The file's pieces with its credits put in, if it has any. The facts are of the pieces.
@@ -18,7 +17,7 @@ pub(crate) fn keep<'a>(
     source: &'a [u8],
     mut pieces: Vec<Cow<'a, [u8]>>,
 ) -> Vec<Cow<'a, [u8]>> {
-    let Some(tiff) = credits(facts.format, source).and_then(|credits| credits.to_tiff()) else {
+    let Some(tiff) = tiff(facts.format, source) else {
         return pieces;
     };
     let start: Vec<u8> = pieces
@@ -47,11 +46,8 @@ pub(crate) fn keep<'a>(
             None
         }
         Format::Avif | Format::AvifAnimation => {
-            if let Some((cleaned, at, item)) = codec::avif::with_exif(source, &tiff) {
-                pieces = cleaned;
-                let start = split(&mut pieces, at);
-                let end = split(&mut pieces, at + item.len());
-                pieces.splice(start..end, [Cow::Owned(item)]);
+            if let Some(written) = codec::avif::with_exif(source, &tiff) {
+                pieces = written;
             }
             None
         }
@@ -64,28 +60,40 @@ pub(crate) fn keep<'a>(
     pieces
 }
 
-/// What the source says. Where several say something, EXIF counts, then IPTC-IIM, then XMP.
-fn credits(format: Format, source: &[u8]) -> Option<Credits<'_>> {
-    let (tiff, packet) = match format {
-        Format::Jpeg => (codec::jpeg::exif(source), codec::jpeg::xmp(source)),
-        Format::Png | Format::Apng => (codec::png::exif(source), codec::png::xmp(source)),
-        Format::Webp | Format::WebpAnimation => {
-            (codec::webp::exif(source), codec::webp::xmp(source))
-        }
+/// A block of metadata.
+type Said<'a> = Option<Cow<'a, [u8]>>;
+
+/// What the source says, as EXIF. Where several say something, EXIF counts, then IPTC-IIM, then
+/// XMP.
+fn tiff(format: Format, source: &[u8]) -> Option<Vec<u8>> {
+    let (tiff, packet): (Said<'_>, Said<'_>) = match format {
+        Format::Jpeg => (
+            codec::jpeg::exif(source).map(Cow::Borrowed),
+            codec::jpeg::xmp(source).map(Cow::Borrowed),
+        ),
+        Format::Png | Format::Apng => (
+            codec::png::exif(source).map(Cow::Borrowed),
+            codec::png::xmp(source).map(Cow::Borrowed),
+        ),
+        Format::Webp | Format::WebpAnimation => (
+            codec::webp::exif(source).map(Cow::Borrowed),
+            codec::webp::xmp(source).map(Cow::Borrowed),
+        ),
         Format::Jxl => (codec::jxl::exif(source), codec::jxl::xmp(source)),
-        Format::Avif | Format::AvifAnimation => {
-            (codec::avif::exif(source), codec::avif::xmp(source))
-        }
+        Format::Avif | Format::AvifAnimation => (
+            codec::avif::exif(source).map(Cow::Borrowed),
+            codec::avif::xmp(source).map(Cow::Borrowed),
+        ),
         _ => return None,
     };
-    let mut credits = tiff.map(exif::credits).unwrap_or_default();
+    let mut credits = tiff.as_deref().map(exif::credits).unwrap_or_default();
     if format == Format::Jpeg {
         credits = credits.or(iptc::credits(&codec::jpeg::photoshop(source)));
     }
-    if let Some(packet) = packet {
+    if let Some(packet) = packet.as_deref() {
         credits = credits.or(xmp::credits(packet));
     }
-    Some(credits)
+    credits.to_tiff()
 }
 
 /// Bytes that are looked at to find the place.

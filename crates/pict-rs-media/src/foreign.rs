@@ -2,7 +2,7 @@
 //! them in. No pixel is looked at.
 
 use crate::codec::{self, exif};
-use crate::{Error, Format};
+use crate::{Error, Format, Result};
 
 /// What a file is that the engine recognises and cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,22 @@ impl Foreign {
         Self::Tiff,
         Self::Jpeg,
     ];
+
+    /// Its name in `media.magick.formats`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Psd => "psd",
+            Self::Jp2 => "jp2",
+            Self::J2k => "j2k",
+            Self::Dng => "dng",
+            Self::Cr2 => "cr2",
+            Self::Nef => "nef",
+            Self::Arw => "arw",
+            Self::Heif => "heif",
+            Self::Tiff => "tiff",
+            Self::Jpeg => "jpeg",
+        }
+    }
 
     /// Whether it is a kind of a format that the engine reads otherwise, and refuses with a reason.
     pub fn is_rare(self) -> bool {
@@ -87,6 +103,45 @@ pub fn foreign(source: &[u8]) -> Option<Foreign> {
     let found = MAGIC.iter().find(|(magic, _)| source.starts_with(magic));
     let found = found.map(|(_, what)| *what);
     found.or_else(|| raw(source)).or_else(|| rare(source))
+}
+
+/// The kind of a file that looked readable and turned out not to be when it was decoded.
+pub fn rare_kind(format: Format) -> Option<Foreign> {
+    match format {
+        Format::Heif => Some(Foreign::Heif),
+        Format::Tiff => Some(Foreign::Tiff),
+        Format::Jpeg => Some(Foreign::Jpeg),
+        _ => None,
+    }
+}
+
+/// The PNG that another program made of `source`, with what that program lost put back. Of HEIF it
+/// may lose what the container says: colours and transparency.
+///
+/// # Errors
+/// [`Error::Unsupported`] when something is lost that cannot be put back, [`Error::Corrupt`] when
+/// it is not a PNG.
+pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>) -> Result<Vec<u8>> {
+    if what != Foreign::Heif {
+        return Ok(png);
+    }
+    let Some(look) = codec::avif::look(source) else {
+        return Ok(png);
+    };
+    if look.has_alpha && !codec::png::inspect(&png)?.has_alpha {
+        return Err(Error::Unsupported(
+            "the transparency of this HEIF file cannot be read: the program that reads its kind \
+             leaves it out"
+                .into(),
+        ));
+    }
+    if codec::png::icc(&png).is_some() {
+        return Ok(png);
+    }
+    match (look.icc, look.code) {
+        (Some(icc), _) => codec::png::with_profile(&png, icc),
+        (None, code) => codec::png::with_code(&png, code),
+    }
 }
 
 /// Files of formats that the engine reads, of kinds that it does not read.

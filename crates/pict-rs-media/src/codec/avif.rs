@@ -10,6 +10,7 @@ mod container;
 mod encode;
 mod header;
 mod metadata;
+mod obus;
 mod picture;
 mod planes;
 mod properties;
@@ -170,4 +171,28 @@ pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
         (None, None) => opened.coded_colours(source),
     };
     Colours::told(said.icc.map(Cow::Borrowed), code.map(Code::from))
+}
+
+/// What a container of HEIF says of its picture, whatever that is coded in.
+pub(crate) struct Look<'a> {
+    pub(crate) has_alpha: bool,
+    pub(crate) icc: Option<&'a [u8]>,
+    /// Primaries and transfer.
+    pub(crate) code: Option<(u8, u8)>,
+}
+
+/// `None` when it has no picture.
+pub(crate) fn look(source: &[u8]) -> Option<Look<'_>> {
+    let meta = container::read(source).ok()?.meta?;
+    let primary = meta.primary?;
+    let parts = meta.parts(primary);
+    let items = || std::iter::once(primary).chain(parts.iter().copied());
+    let said = |id| properties::Properties::read(meta.properties_of(id));
+    let nclx = items().find_map(|id| said(id).nclx);
+    let point = |point: u16| u8::try_from(point).unwrap_or(2);
+    Some(Look {
+        has_alpha: items().any(|id| picture::alpha_of(&meta, id).is_some()),
+        icc: items().find_map(|id| said(id).icc),
+        code: nclx.map(|nclx| (point(nclx.primaries), point(nclx.transfer))),
+    })
 }

@@ -162,6 +162,14 @@ fn refuse_unreadable(source: &[u8]) -> Result<()> {
             "TIFF files with reversed bits cannot be read".into(),
         ));
     }
+    // Told by its data otherwise, when the picture is decoded.
+    if let Some(compression) = exif::number(source, COMPRESSION)
+        && !matches!(compression, 1 | 4 | 5 | 7 | 8 | 0x80b2 | 0x8005)
+    {
+        return Err(Error::Unsupported(format!(
+            "TIFF files with the compression {compression} cannot be read"
+        )));
+    }
     if is_camera_raw(source) {
         return Err(Error::Unsupported(
             "raw files of cameras cannot be read".into(),

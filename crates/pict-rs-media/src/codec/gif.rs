@@ -5,6 +5,7 @@
 //! Start reading at [`inspect`].
 
 mod blocks;
+mod end;
 mod lzw;
 mod palette;
 mod read;
@@ -13,8 +14,8 @@ mod tests;
 mod write;
 
 use std::borrow::Cow;
-use std::ops::Range;
 
+use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Facts, Format, Orientation, Result};
 
 use blocks::{Block, Disposal, Frame, Gif, TRAILER, corrupt};
@@ -70,33 +71,28 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
 /// and everything that is neither a frame nor the loop count.
 pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
     let gif = Gif::read(source)?;
-    let mut kept = Vec::new();
-    keep(&mut kept, 0..gif.body);
+    let mut pieces = Pieces::new(source);
+    pieces.keep(0..gif.body);
     for block in gif.blocks() {
         match block {
-            Block::Loop(_, bytes) => keep(&mut kept, bytes),
+            Block::Loop(_, bytes) => pieces.keep(bytes),
             Block::Frame(frame) => {
                 if let Some(control) = frame.control {
-                    keep(&mut kept, control);
+                    pieces.keep(control);
                 }
-                keep(&mut kept, frame.image);
+                let pixels = u64::from(frame.width) * u64::from(frame.height);
+                match end::without_rest(frame.min_code_size, pixels, frame.data) {
+                    None => pieces.keep(frame.image),
+                    Some(blocks) => {
+                        pieces.keep(frame.image.start..frame.image.end - frame.data.len());
+                        pieces.own(blocks);
+                    }
+                }
             }
         }
     }
-    let mut pieces: Vec<_> = kept
-        .into_iter()
-        .map(|bytes| Cow::Borrowed(&source[bytes]))
-        .collect();
-    pieces.push(Cow::Borrowed(&[TRAILER]));
-    Ok(pieces)
-}
-
-/// Adds a range, joined to the one before it if nothing was dropped in between.
-fn keep(kept: &mut Vec<Range<usize>>, bytes: Range<usize>) {
-    match kept.last_mut() {
-        Some(last) if last.end == bytes.start => last.end = bytes.end,
-        _ => kept.push(bytes),
-    }
+    pieces.borrow(&[TRAILER]);
+    Ok(pieces.finish())
 }
 
 /// Whether transparent pixels can be seen, judged by boxes and disposals alone.

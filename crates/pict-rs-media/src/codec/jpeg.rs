@@ -12,6 +12,7 @@ use crate::{ColourModel, Control, Error, Facts, Orientation, Result};
 mod container;
 mod encode;
 mod huffman;
+mod scan;
 mod sys;
 
 pub(crate) use encode::Encoder;
@@ -117,12 +118,17 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
     if (how.mirror_x && !whole_x) || (how.mirror_y && !whole_y) {
         return Ok(None);
     }
+    let profile = container::profile_segments(source);
+    let markers: Vec<_> = profile
+        .iter()
+        .map(|segment| (segment[1], &segment[4..]))
+        .collect();
     sys::turn(
         &source[..header.end],
         how,
         header.progressive,
         header.adobe,
-        &container::icc_segments(source),
+        &markers,
         control,
     )
 }
@@ -353,7 +359,7 @@ mod tests {
     #[test]
     fn cleaning_drops_metadata_and_keeps_pixels_and_profile() {
         let rgb = picture(50, 40, Layout::Rgb8);
-        let profile: Vec<u8> = (0..100_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+        let profile = crate::codec::testing::profile(100_000);
         let chunk = |n: usize| {
             let data = profile.chunks(60_000).nth(n).expect("two chunks");
             segment(
@@ -420,7 +426,8 @@ mod tests {
 
     #[test]
     fn a_turn_moves_exactly_the_pixels() {
-        let profile = segment(0xe2, b"ICC_PROFILE\0\x01\x01a profile");
+        let profile = crate::codec::testing::profile(150);
+        let profile = segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", &profile[..]].concat());
         // Full chroma and grey have no upsampling that could look across a turn.
         for (layout, quality, tolerance) in [
             (Layout::Gray8, 90, 0),
@@ -457,7 +464,10 @@ mod tests {
             let tolerance = tolerance + rounding * u16::from(orientation.swaps_axes());
             let off = decoded.difference(&expected);
             assert!(off <= tolerance, "{orientation:?}: {off} > {tolerance}");
-            assert_eq!(icc(&bytes).as_deref(), Some(&b"a profile"[..]));
+            assert_eq!(
+                icc(&bytes).as_deref(),
+                Some(&crate::codec::testing::profile(150)[..])
+            );
             assert!(!bytes.windows(4).any(|w| w == b"Exif"));
             let turned_facts = inspect(&bytes).expect("is a JPEG");
             assert_eq!(turned_facts.buffered, facts.buffered);
@@ -638,6 +648,71 @@ mod tests {
         huge[frame + 5..frame + 9].fill(0x7f);
         let message = inspect(&huge).expect_err("is refused").to_string();
         assert!(message.contains("too many scans"), "{message}");
+    }
+
+    #[test]
+    fn bytes_that_code_no_block_go_in_every_kind_of_scan() {
+        let rgb = picture(70, 45, Layout::Rgb8);
+        let mark = b"LEAKMARK".repeat(5);
+        for file in [
+            encode(&rgb, 80, true),
+            encode(&rgb, 95, false),
+            encode(&picture(33, 17, Layout::Gray8), 80, true),
+            progressive(&rgb),
+            cmyk(&picture(40, 24, Layout::Cmyk8)),
+        ] {
+            let clean = cleaned(&file);
+            assert!(clean == file, "a clean file stays as it is");
+            // Before each marker that follows a scan.
+            let mut dirty = file[..2].to_vec();
+            let mut scans = 0;
+            for segment in container::Segments::new(&file).expect("a JPEG") {
+                let segment = segment.expect("whole");
+                dirty.extend(&file[segment.range.clone()]);
+                if segment.marker == container::SOS {
+                    dirty.extend(&mark);
+                    scans += 1;
+                }
+            }
+            assert!(scans > 0 && dirty.len() == file.len() + scans * mark.len());
+            assert!(cleaned(&dirty) == file, "{scans} scans");
+        }
+    }
+
+    #[test]
+    fn bytes_before_restart_markers_go() {
+        // One interval for each unit of a picture of 16 pixels by 16, in gray: four blocks, each
+        // of a difference and an end in codes of one bit.
+        let tables: Vec<u8> = [0x00, 0x10]
+            .iter()
+            .flat_map(|class| [&[*class, 1][..], &[0; 15], &[0]].concat())
+            .collect();
+        let quantisation = segment(0xdb, &[&[0][..], &[1; 64]].concat());
+        let head = [
+            &[0xff, 0xd8][..],
+            &quantisation,
+            &segment(0xc0, &[8, 0, 16, 0, 16, 1, 1, 0x11, 0]),
+            &segment(0xc4, &tables),
+            &segment(0xdd, &[0, 1]),
+            &segment(0xda, &[1, 1, 0, 0, 63, 0]),
+        ]
+        .concat();
+        let scan = |rest: &[u8]| {
+            let mut bytes = head.clone();
+            for interval in 0..4 {
+                bytes.push(0x3f);
+                bytes.extend(rest);
+                if interval < 3 {
+                    bytes.extend([0xff, 0xd0 + interval]);
+                }
+            }
+            [&bytes[..], &[0xff, 0xd9]].concat()
+        };
+        let (clean, dirty) = (scan(b""), scan(b"LEAKMARK"));
+        assert_eq!(decode_by(&clean, 1).ok(), decode_by(&dirty, 1).ok());
+        assert!(decode_by(&clean, 1).is_ok());
+        assert!(cleaned(&clean) == clean);
+        assert!(cleaned(&dirty) == clean);
     }
 
     #[test]

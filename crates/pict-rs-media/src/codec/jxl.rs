@@ -82,13 +82,13 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     container::clean(source, read::scan(source, &header)?.end)
 }
 
-/// The EXIF structure, if there is one that is not compressed.
-pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
+/// The EXIF structure, if there is one.
+pub(crate) fn exif(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     container::exif(source)
 }
 
-/// The XMP packet, if there is one that is not compressed.
-pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
+/// The XMP packet, if there is one.
+pub(crate) fn xmp(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     container::xmp(source)
 }
 

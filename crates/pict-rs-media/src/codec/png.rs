@@ -14,6 +14,7 @@ use crate::{Control, Error, Facts, Format, Result};
 use container::corrupt;
 
 mod animation;
+mod clean;
 mod colours;
 mod compose;
 mod container;
@@ -41,8 +42,12 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
 
 /// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
 /// the end of the picture.
-pub(crate) fn clean<'a>(source: &'a [u8], facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
-    container::clean(source, facts.format == Format::Apng)
+pub(crate) fn clean<'a>(
+    source: &'a [u8],
+    facts: &Facts,
+    control: &Control,
+) -> Result<Vec<Cow<'a, [u8]>>> {
+    clean::clean(source, facts.format == Format::Apng, control)
 }
 
 /// The EXIF structure, if there is one.
@@ -63,8 +68,34 @@ pub(crate) fn exif_chunk(tiff: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The chunks before the pixels that say which colours they mean, each whole.
-pub(crate) fn colour_chunks(source: &[u8]) -> Vec<&[u8]> {
-    container::colour_chunks(source)
+pub(crate) fn colour_chunks(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    clean::colour_chunks(source)
+}
+
+/// The picture of a PNG with other words about its colours: code points of H.273 for primaries and
+/// transfer, or none, which means sRGB. Everything that does not make pixels goes.
+///
+/// # Errors
+/// [`Error::Corrupt`] when it is not a whole PNG.
+pub fn with_code(source: &[u8], code: Option<(u8, u8)>) -> Result<Vec<u8>> {
+    let mut bytes = container::decodable(source)?.concat();
+    if let Some((primaries, transfer)) = code {
+        let mut chunk = Vec::new();
+        // RGB, in full range.
+        container::push_chunk(&mut chunk, b"cICP", &[&[primaries, transfer, 0, 1]])?;
+        bytes.splice(HEADER_END..HEADER_END, chunk);
+    }
+    Ok(bytes)
+}
+
+/// As [`with_code`], of a profile.
+pub(crate) fn with_profile(source: &[u8], icc: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = container::decodable(source)?.concat();
+    bytes.splice(
+        HEADER_END..HEADER_END,
+        container::profile_chunk(b"icc\0", icc)?,
+    );
+    Ok(bytes)
 }
 
 /// The embedded ICC profile, if there is one.
@@ -300,7 +331,8 @@ mod tests {
 
     fn cleaned(file: &[u8]) -> Vec<u8> {
         let facts = inspect(file).expect("is a PNG");
-        clean(file, &facts).expect("cleans").concat()
+        let cleaned = clean(file, &facts, &Control::new());
+        cleaned.expect("cleans").concat()
     }
 
     fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
@@ -534,7 +566,7 @@ mod tests {
         assert!(clean.windows(4).any(|w| w == b"gAMA"));
         assert_eq!(decoded(&clean).expect("decodes"), original);
         assert_eq!(decoded(&dirty).expect("decodes"), original);
-        let pieces = super::clean(&clean, &facts).expect("cleans");
+        let pieces = super::clean(&clean, &facts, &Control::new()).expect("cleans");
         assert!(matches!(pieces[..], [Cow::Borrowed(all)] if all == clean));
     }
 
@@ -545,10 +577,13 @@ mod tests {
 
     #[test]
     fn the_profile_survives_and_is_inflated_on_demand() {
-        let profile: Vec<u8> = (0..3000_u32).map(|n| (n * 7 % 251) as u8).collect();
+        let profile = crate::codec::testing::profile(3000);
         let file = with_profile(&profile);
         assert_eq!(icc(&file).as_deref(), Some(&profile[..]));
-        assert_eq!(cleaned(&file), file);
+        let clean = cleaned(&file);
+        assert_eq!(icc(&clean).as_deref(), Some(&profile[..]));
+        assert!(!clean.windows(6).any(|window| window == b"a name"));
+        assert_eq!(cleaned(&clean), clean);
         assert_eq!(icc(&encode(&picture(4, 4, Layout::Rgb8), true)), None);
         assert_eq!(icc(&with_profile(b"")), None);
         // Broken profiles cost the profile, not the picture.
@@ -593,7 +628,7 @@ mod tests {
             for end in 0..end {
                 let cut = &file[..end];
                 assert!(inspect(cut).is_err(), "cut at {end}");
-                assert!(container::clean(cut, false).is_err());
+                assert!(clean::clean(cut, false, &Control::new()).is_err());
                 icc(cut);
             }
         }
@@ -617,7 +652,7 @@ mod tests {
                     if facts.stored_width > 4000 || facts.stored_height > 4000 {
                         continue;
                     }
-                    clean(&broken, &facts).expect("walks like inspect");
+                    clean(&broken, &facts, &Control::new()).expect("walks like inspect");
                     icc(&broken);
                     let _ = decoded(&broken);
                 }

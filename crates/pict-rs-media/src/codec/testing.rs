@@ -176,3 +176,18 @@ pub(crate) fn animate(
     }
     encoder.end().expect("ends");
 }
+
+/// A profile of at least that length, with one tag that means colours.
+pub(crate) fn profile(length: usize) -> Vec<u8> {
+    let data = length.saturating_sub(144).max(4);
+    let mut profile = vec![0; 144];
+    profile[36..40].copy_from_slice(b"acsp");
+    profile[131] = 1;
+    profile[132..136].copy_from_slice(b"A2B0");
+    profile[136..140].copy_from_slice(&144_u32.to_be_bytes());
+    profile[140..144].copy_from_slice(&(data as u32).to_be_bytes());
+    profile.extend((0..data).map(|n| (n * 7 % 251) as u8));
+    let size = (profile.len() as u32).to_be_bytes();
+    profile[..4].copy_from_slice(&size);
+    profile
+}

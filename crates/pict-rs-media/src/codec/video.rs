@@ -2,10 +2,15 @@
 //! program that can, and gives the picture that comes back to the engine.
 
 mod boxes;
+mod colours;
+mod messages;
 mod mp4;
 mod webm;
 
 use std::fmt;
+
+pub use colours::ClipColours;
+pub use messages::without_messages;
 
 use crate::{ColourModel, Facts, Format, Orientation, Result};
 
@@ -62,6 +67,8 @@ pub struct Clip {
     pub video: VideoCodec,
     /// Of the first track of sound; `None` for a silent clip.
     pub audio: Option<AudioCodec>,
+    /// What the container says of its colours.
+    pub colours: ClipColours,
 }
 
 /// What an MP4, QuickTime or WebM file is. Tracks of subtitles, time codes, places and other data
@@ -100,6 +107,7 @@ struct Picture {
     frames: u64,
     duration_ms: u64,
     has_alpha: bool,
+    colours: ClipColours,
 }
 
 impl Picture {
@@ -112,7 +120,7 @@ impl Picture {
             frames: u32::try_from(self.frames).unwrap_or(u32::MAX).max(1),
             duration_ms: Some(self.duration_ms),
             has_alpha: self.has_alpha,
-            bits: 8,
+            bits: if self.colours.is_hdr() { 16 } else { 8 },
             colour: ColourModel::Rgb,
             buffered: true,
             lossless: false,

@@ -4,6 +4,7 @@
 //! through [`sys`], the only module with unsafe code. Start reading at [`inspect`].
 
 mod animation;
+mod end;
 mod lossless;
 mod read;
 mod riff;
@@ -15,13 +16,13 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::codec::exif;
-use crate::{ColourModel, Facts, Format, Orientation, Result};
+use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 pub(crate) use animation::AnimationEncoder;
 pub(crate) use read::{decode, decode_animation};
 pub(crate) use still::Encoder;
 
-use riff::{Chunk, Container, Content, Frame};
+use riff::{Bitstream, Chunk, Container, Content, Frame};
 
 /// How a WebP is written.
 #[derive(Clone, Copy, Debug)]
@@ -118,27 +119,44 @@ pub(crate) fn with_exif(
 /// the end of the picture.
 ///
 /// What is kept is written in the order that the specification asks for.
-pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
+pub(crate) fn clean<'a>(
+    source: &'a [u8],
+    facts: &Facts,
+    control: &Control,
+) -> Result<Vec<Cow<'a, [u8]>>> {
     let container = riff::read(source)?;
+    let icc = container.icc.and_then(crate::codec::icc::clean);
     // A place for the header, which holds the length of what follows.
     let mut pieces = vec![Cow::Borrowed(&[][..])];
-    if let Some(vp8x) = extended_header(&container) {
+    if let Some(vp8x) = extended_header(&container, icc.is_some()) {
         pieces.push(Cow::Owned(vp8x));
     }
-    if let Some(icc) = container.icc {
-        pieces.push(Cow::Owned(chunk_header(b"ICCP", icc.len())));
-        push_data(&mut pieces, icc);
+    if let Some(icc) = &icc {
+        let mut chunk = chunk_header(b"ICCP", icc.len());
+        chunk.extend(icc);
+        chunk.resize(chunk.len().next_multiple_of(2), 0);
+        pieces.push(Cow::Owned(chunk));
     }
     match container.content {
         Content::Still(bitstream) => {
-            for chunk in bitstream.chunks() {
-                push_chunk(&mut pieces, &chunk);
-            }
+            let length = end::needed(&bitstream, control)?;
+            push_picture(&mut pieces, &bitstream, length);
         }
         Content::Animation { anim, .. } => {
-            push_chunk(&mut pieces, &anim);
+            // Background and loop count.
+            let fields = anim.data.get(..6).unwrap_or(anim.data);
+            pieces.push(Cow::Owned(chunk_header(b"ANIM", fields.len())));
+            push_data(&mut pieces, fields);
+            let all = u64::from(facts.frames) * u64::from(facts.stored_width);
+            let is_short = all * u64::from(facts.stored_height) <= MOST_DECODED;
             for frame in riff::frames(source)? {
-                push_frame(&mut pieces, &frame?);
+                let frame = frame?;
+                let length = if is_short {
+                    end::needed(&frame.bitstream, control)?
+                } else {
+                    frame.bitstream.image.data.len()
+                };
+                push_frame(&mut pieces, &frame, length);
             }
         }
     }
@@ -149,14 +167,17 @@ pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, 
     Ok(pieces)
 }
 
+/// Pixels of an animation up to which its frames are decoded to find where their data end.
+const MOST_DECODED: u64 = 1 << 26;
+
 /// The `VP8X` chunk, when the picture cannot do without one.
-fn extended_header(container: &Container<'_>) -> Option<Vec<u8>> {
+fn extended_header(container: &Container<'_>, has_icc: bool) -> Option<Vec<u8>> {
     let needed = match &container.content {
-        Content::Still(bitstream) => container.icc.is_some() || bitstream.alpha.is_some(),
+        Content::Still(bitstream) => has_icc || bitstream.alpha.is_some(),
         Content::Animation { .. } => true,
     };
     let mut flags = container.flags & (riff::ALPHA | riff::ANIMATION);
-    if container.icc.is_some() {
+    if has_icc {
         flags |= riff::ICC;
     }
     needed.then(|| riff::vp8x(flags, container.width, container.height))
@@ -171,8 +192,10 @@ fn chunk_header(name: &[u8; 4], length: usize) -> Vec<u8> {
 
 fn push_chunk<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, chunk: &Chunk<'a>) {
     match chunk.padded() {
-        Some(bytes) => pieces.push(Cow::Borrowed(bytes)),
-        None => {
+        Some(bytes) if chunk.data.len().is_multiple_of(2) || bytes.ends_with(&[0]) => {
+            pieces.push(Cow::Borrowed(bytes));
+        }
+        _ => {
             pieces.push(Cow::Borrowed(chunk.bytes()));
             pieces.push(Cow::Borrowed(&[0]));
         }
@@ -187,21 +210,34 @@ fn push_data<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, data: &'a [u8]) {
 }
 
 /// A frame with nothing but its alpha and its picture.
-fn push_frame<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, frame: &Frame<'a>) {
-    let size = riff::FRAME_HEADER
-        + frame
-            .bitstream
-            .chunks()
-            .map(|chunk| chunk.bytes().len().next_multiple_of(2))
-            .sum::<usize>();
-    if size == frame.chunk.data.len() {
-        push_chunk(pieces, &frame.chunk);
-        return;
-    }
-    let mut header = chunk_header(b"ANMF", size);
+fn push_frame<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, frame: &Frame<'a>, length: usize) {
+    let start = pieces.len();
+    push_picture(pieces, &frame.bitstream, length);
+    let size = pieces[start..]
+        .iter()
+        .map(|piece| piece.len())
+        .sum::<usize>();
+    let mut header = chunk_header(b"ANMF", riff::FRAME_HEADER + size);
     header.extend(&frame.chunk.data[..riff::FRAME_HEADER]);
-    pieces.push(Cow::Owned(header));
-    for chunk in frame.bitstream.chunks() {
-        push_chunk(pieces, &chunk);
+    pieces.insert(start, Cow::Owned(header));
+}
+
+/// The alpha of a picture, and so many bytes of its data.
+fn push_picture<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, picture: &Bitstream<'a>, length: usize) {
+    if let Some(alpha) = &picture.alpha {
+        // Samples that are not compressed are as many as there are pixels, behind a byte of flags.
+        let raw = 1 + picture.width as usize * picture.height as usize;
+        match alpha.data.first() {
+            Some(flags) if flags & 3 == 0 && alpha.data.len() > raw => {
+                pieces.push(Cow::Owned(chunk_header(b"ALPH", raw)));
+                push_data(pieces, &alpha.data[..raw]);
+            }
+            _ => push_chunk(pieces, alpha),
+        }
     }
+    if length == picture.image.data.len() {
+        return push_chunk(pieces, &picture.image);
+    }
+    pieces.push(Cow::Owned(chunk_header(&picture.image.name, length)));
+    push_data(pieces, &picture.image.data[..length]);
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::scan::Scans;
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
@@ -14,6 +15,8 @@ use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
+const DHT: u8 = 0xc4;
+const DRI: u8 = 0xdd;
 const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
 const APP2: u8 = 0xe2;
@@ -28,6 +31,8 @@ const ADOBE: &[u8] = b"Adobe";
 const ADOBE_LEN: usize = 12;
 const JFIF: &[u8] = b"JFIF\0";
 
+/// Bytes of a profile in one segment.
+const MAX_ICC_CHUNK: usize = 65_533 - ICC.len() - 2;
 /// Profiles beyond this are not colour profiles.
 const MAX_ICC: usize = 4 << 20;
 
@@ -160,23 +165,80 @@ pub(super) fn is_rare(source: &[u8]) -> bool {
     matches!(frame, Some(Err(Error::Unsupported(_))))
 }
 
-/// The pieces of the file that a decoder needs, and the ICC profile.
+/// The pieces of the file that a decoder needs, and the ICC profile. Of entropy-coded data that
+/// which codes a block; of a damaged scan, which cannot be followed, all.
 pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..2);
+    let mut scans = Scans::default();
+    let mut profile = profile_segments(source);
     for segment in Segments::new(source)? {
         let segment = segment?;
         match segment.marker {
             APP0 if segment.payload.starts_with(JFIF) => keep_jfif(&mut pieces, &segment),
             APP14 if is_adobe(&segment) => keep_adobe(&mut pieces, &segment),
-            APP2 if segment.payload.starts_with(ICC) => pieces.keep(segment.range),
+            // In the place of its first segment.
+            APP2 if segment.payload.starts_with(ICC) => {
+                for segment in std::mem::take(&mut profile) {
+                    pieces.own(segment);
+                }
+            }
             APP0..=0xef | COM => {}
             // Reserved and JPEG-LS extension codes: no decoder of ours looks at them.
             0xf0..=0xfd | 0x02..=0xbf => {}
-            _ => pieces.keep(segment.range),
+            // Of arithmetic and hierarchical coding, and the number of lines, which is known.
+            0xcc | 0xdc | 0xde | 0xdf => {}
+            SOS => keep_scan(&mut pieces, &mut scans, &segment, source),
+            marker => {
+                // What cannot be read here makes the scans that need it unreadable.
+                let _ = match marker {
+                    DHT => scans.tables(segment.payload),
+                    DRI => scans.restarts(segment.payload),
+                    _ if is_frame(marker) => scans.frame(marker == 0xc2, segment.payload),
+                    _ => None,
+                };
+                pieces.keep(segment.range);
+            }
         }
     }
     Ok(pieces.finish())
+}
+
+/// The header of a scan and its codes, without bytes between them and the next marker.
+fn keep_scan(pieces: &mut Pieces<'_>, scans: &mut Scans, segment: &Segment<'_>, source: &[u8]) {
+    let data = segment.range.start + 4 + segment.payload.len();
+    let ranges = source
+        .get(data..segment.range.end)
+        .and_then(|codes| scans.ranges(segment.payload, codes));
+    let Some(ranges) = ranges else {
+        return pieces.keep(segment.range.clone());
+    };
+    pieces.keep(segment.range.start..data);
+    for range in ranges {
+        pieces.keep(data + range.start..data + range.end);
+    }
+}
+
+/// The ICC profile, cleaned, as segments; none if it is not one.
+pub(super) fn profile_segments(source: &[u8]) -> Vec<Vec<u8>> {
+    let profile = icc(source);
+    let Some(profile) = profile.as_deref().and_then(crate::codec::icc::clean) else {
+        return Vec::new();
+    };
+    let chunks = profile.chunks(MAX_ICC_CHUNK);
+    let count = chunks.len() as u8;
+    let segments = (1_u8..).zip(chunks).map(|(number, data)| {
+        // A segment has at most 65,533 bytes behind its length.
+        let length = (2 + ICC.len() + 2 + data.len()) as u16;
+        let head = [
+            &[0xff, APP2][..],
+            &length.to_be_bytes(),
+            ICC,
+            &[number, count],
+        ];
+        [&head.concat(), data].concat()
+    });
+    segments.collect()
 }
 
 /// JFIF without its thumbnail: version and density stay.

@@ -1,6 +1,7 @@
 //! The boxes around a codestream, and which of them are kept.
 
 use std::borrow::Cow;
+use std::io::Read as _;
 
 use super::corrupt;
 use crate::Result;
@@ -11,15 +12,18 @@ use crate::codec::pieces::Pieces;
 /// How a file with boxes begins: a box that is only there to be recognised.
 pub(super) const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
 
+/// The box behind it.
+const BRAND: &[u8] = b"\0\0\0\x14ftypjxl \0\0\0\0jxl ";
+
 /// Set in the number of the last piece of a codestream.
 const LAST: u32 = 1 << 31;
 
 /// The file without metadata; `end` is where the codestream ends in it.
 ///
-/// What is kept is named: signature, brand, level, codestream and the index of its frames. So
-/// `Exif`, `xml `, `jumb` and compressed (`brob`) boxes go, and so does `jbrd`, which rebuilds the
-/// JPEG that a picture was made from: it cannot do that without the EXIF, and may hold all that
-/// such a JPEG had besides. A gain map (`jhgm`) goes as well.
+/// What is kept is named: signature, brand, level and codestream. So `Exif`, `xml `, `jumb` and
+/// compressed (`brob`) boxes go, and so does `jbrd`, which rebuilds the JPEG that a picture was made
+/// from: it cannot do that without the EXIF, and may hold all that such a JPEG had besides. A gain
+/// map (`jhgm`) and an index of frames (`jxli`), which nobody needs, go as well.
 pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     if !source.starts_with(SIGNATURE) {
@@ -30,7 +34,17 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     for found in boxes_in(source) {
         let found = found.map_err(corrupt)?;
         match &found.kind {
-            b"JXL " | b"ftyp" | b"jxll" | b"jxli" => pieces.keep(found.start..found.end()),
+            b"JXL " => pieces.keep(found.start..found.end().min(found.start + SIGNATURE.len())),
+            b"ftyp" if found.body.len() == BRAND.len() - 8 => {
+                pieces.keep(found.start..found.end());
+            }
+            // Of its brand and its level there is one form each, whatever else they hold.
+            b"ftyp" => pieces.borrow(BRAND),
+            b"jxll" => {
+                if let Some(level) = found.body.first() {
+                    pieces.own([&header(b"jxll", 1)[..], &[*level]].concat());
+                }
+            }
             b"jxlc" | b"jxlp" => {
                 codestream.add(&found)?;
                 if codestream.in_order && found.end() >= end {
@@ -53,25 +67,49 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     Ok(pieces.finish())
 }
 
-/// The EXIF structure, if there is one that is not compressed.
-pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
-    exif::behind_offset(body_of(source, b"Exif")?)
+/// The EXIF structure, if there is one.
+pub(super) fn exif(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match body_of(source, b"Exif")? {
+        Cow::Borrowed(body) => exif::behind_offset(body).map(Cow::Borrowed),
+        Cow::Owned(body) => exif::behind_offset(&body).map(|tiff| Cow::Owned(tiff.to_vec())),
+    }
 }
 
-/// The XMP packet, if there is one that is not compressed.
-pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
+/// The XMP packet, if there is one.
+pub(super) fn xmp(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     body_of(source, b"xml ")
 }
 
-/// What is in the first box of this kind.
-fn body_of<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+/// What is in the first box of this kind, which may be compressed: then it is in one called `brob`
+/// that begins with the kind (ISO/IEC 18181-2).
+fn body_of<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<Cow<'a, [u8]>> {
     if !source.starts_with(SIGNATURE) {
         return None;
     }
     let mut boxes = boxes_in(source).map_while(Result::ok);
-    let found = boxes.find(|found| &found.kind == kind)?;
-    Some(found.body)
+    boxes.find_map(|found| match &found.kind {
+        found_kind if found_kind == kind => Some(Cow::Borrowed(found.body)),
+        b"brob" => decompressed(found.body.strip_prefix(kind)?).map(Cow::Owned),
+        _ => None,
+    })
 }
+
+/// Metadata beyond this are not read for two fields of them.
+const MAX_METADATA: u64 = 4 << 20;
+
+/// `None` when it is damaged, or too long.
+fn decompressed(body: &[u8]) -> Option<Vec<u8>> {
+    let mut metadata = Vec::new();
+    let decompressor = brotli_decompressor::Decompressor::new(body, BUFFER);
+    let read = decompressor
+        .take(MAX_METADATA + 1)
+        .read_to_end(&mut metadata);
+    let is_whole = read.is_ok() && metadata.len() as u64 <= MAX_METADATA;
+    is_whole.then_some(metadata)
+}
+
+/// Bytes that the decompressor is handed at a time.
+const BUFFER: usize = 4096;
 
 /// A box with EXIF for a cleaned file that begins with `start`, and where it goes: before the
 /// codestream, of which the last box may be without an end. `None` for a bare codestream, which

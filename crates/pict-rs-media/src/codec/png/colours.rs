@@ -67,7 +67,7 @@ impl Said {
                     said.code = Some((9, 16).into());
                 }
                 (b"iCCP", _) => said.has_profile = true,
-                (b"sRGB", _) => said.is_srgb = true,
+                (b"sRGB", [_]) => said.is_srgb = true,
                 (b"gAMA", data) => {
                     let encoding = numbers::<1>(data).map(|[v]| f64::from(v) / UNIT);
                     said.gamma = encoding.filter(|v| *v > 0.0).map(|v| 1.0 / v);

@@ -2,7 +2,10 @@
 //! profile, and that only when asked and up to a cap.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::ops::Range;
+
+use flate2::{Compression, write::ZlibEncoder};
 
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
@@ -18,13 +21,6 @@ const MAX_ICC: usize = 4 << 20;
 
 /// Chunks without which a decoder gives other pixels.
 const DECODED: [&[u8; 4]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
-/// Chunks that make an animation of it.
-const ANIMATED: [&[u8; 4]; 3] = [b"acTL", b"fcTL", b"fdAT"];
-/// Chunks that say what the pixels mean.
-const MEANING: [&[u8; 4]; 8] = [
-    b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sBIT",
-];
-
 /// What the chunks say.
 pub(super) struct Header {
     width: u32,
@@ -65,6 +61,7 @@ impl Header {
 pub(super) fn read(source: &[u8]) -> Result<Header> {
     let mut header = read_first(source)?;
     let mut orientation = None;
+    let mut palette = 0;
     // Image data is one run of chunks.
     let (mut data, mut data_ended) = (false, false);
     for chunk in Chunks::new(source)?.skip(1) {
@@ -77,7 +74,10 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
             b"IDAT" if data_ended => return Err(corrupt("its data is in two places")),
             b"IDAT" => data = true,
             b"acTL" if !data => header.animated = true,
-            b"tRNS" if !data && header.may_have_trns() => header.transparent = true,
+            b"tRNS" if !data && header.takes_trns(chunk.data.len(), palette) => {
+                header.transparent = true;
+            }
+            b"PLTE" if !data => palette = chunk.data.len() / 3,
             b"eXIf" if orientation.is_none() => orientation = Some(exif::orientation(chunk.data)),
             b"PLTE" | b"IEND" => {}
             // Bit 5 of the first letter: an unknown chunk without which it cannot be shown.
@@ -95,7 +95,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
 }
 
 /// What the first chunk says.
-fn read_first(source: &[u8]) -> Result<Header> {
+pub(super) fn read_first(source: &[u8]) -> Result<Header> {
     match Chunks::new(source)?.next().transpose()? {
         Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data),
         Some(chunk) if &chunk.kind == b"CgBI" => Err(Error::Unsupported(
@@ -105,57 +105,48 @@ fn read_first(source: &[u8]) -> Result<Header> {
     }
 }
 
-/// The file without chunks that neither make nor explain pixels.
-pub(super) fn clean(source: &[u8], animated: bool) -> Result<Vec<Cow<'_, [u8]>>> {
-    keep(source, |kind| {
-        DECODED.contains(&kind) || MEANING.contains(&kind) || (animated && ANIMATED.contains(&kind))
-    })
-}
-
 /// Only what makes pixels, so that a decoder neither reads nor stores anything else.
 pub(super) fn decodable(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
-    let may_have_trns = read(source)?.may_have_trns();
-    keep(source, |kind| {
-        DECODED.contains(&kind) && (kind != b"tRNS" || may_have_trns)
+    let header = read(source)?;
+    let mut palette = 0;
+    keep(source, |chunk| {
+        if &chunk.kind == b"PLTE" {
+            palette = chunk.data.len() / 3;
+        }
+        let takes_it = || header.takes_trns(chunk.data.len(), palette);
+        DECODED.contains(&&chunk.kind) && (&chunk.kind != b"tRNS" || takes_it())
     })
 }
 
 /// The chunks before the data that make pixels, the header first.
 pub(super) fn before_data(source: &[u8]) -> Result<Vec<&[u8]>> {
-    let may_have_trns = read_first(source)?.may_have_trns();
+    let header = read_first(source)?;
+    let mut palette = 0;
     let mut before = Vec::new();
     for chunk in Chunks::new(source)? {
         let chunk = chunk?;
         match &chunk.kind {
             b"IDAT" => break,
-            b"IHDR" | b"PLTE" => before.push(&source[chunk.range]),
-            b"tRNS" if may_have_trns => before.push(&source[chunk.range]),
+            b"IHDR" => before.push(&source[chunk.range]),
+            b"PLTE" => {
+                palette = chunk.data.len() / 3;
+                before.push(&source[chunk.range]);
+            }
+            b"tRNS" if header.takes_trns(chunk.data.len(), palette) => {
+                before.push(&source[chunk.range]);
+            }
             _ => {}
         }
     }
     Ok(before)
 }
 
-/// The chunks before the data that say which colours are meant, whatever kind of pixels they are
-/// put before.
-pub(super) fn colour_chunks(source: &[u8]) -> Vec<&[u8]> {
-    let Ok(chunks) = Chunks::new(source) else {
-        return Vec::new();
-    };
-    chunks
-        .map_while(Result::ok)
-        .take_while(|chunk| &chunk.kind != b"IDAT")
-        .filter(|chunk| MEANING.contains(&&chunk.kind) && &chunk.kind != b"sBIT")
-        .map(|chunk| &source[chunk.range])
-        .collect()
-}
-
-fn keep(source: &[u8], wanted: impl Fn(&[u8; 4]) -> bool) -> Result<Vec<Cow<'_, [u8]>>> {
+fn keep(source: &[u8], mut wanted: impl FnMut(&Chunk<'_>) -> bool) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..SIGNATURE.len());
     for chunk in Chunks::new(source)? {
         let chunk = chunk?;
-        if wanted(&chunk.kind) {
+        if wanted(&chunk) {
             pieces.keep(chunk.range);
         }
     }
@@ -207,8 +198,76 @@ pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
 }
 
 impl Header {
-    fn may_have_trns(&self) -> bool {
-        matches!(self.colour, 0 | 2 | 3)
+    /// Whether a `tRNS` of this length counts, behind a palette of so many colours. Viewers do not
+    /// look at one of another length.
+    pub(super) fn takes_trns(&self, length: usize, palette: usize) -> bool {
+        match self.colour {
+            0 => length == 2,
+            2 => length == 6,
+            3 => (1..=palette).contains(&length),
+            _ => false,
+        }
+    }
+
+    /// Whether the pixels are numbers of colours.
+    pub(super) fn has_palette(&self) -> bool {
+        self.colour == 3
+    }
+
+    pub(super) fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    fn channels(&self) -> u64 {
+        match self.colour {
+            2 => 3,
+            4 => 2,
+            6 => 4,
+            _ => 1,
+        }
+    }
+
+    /// How many channels `sBIT` speaks of: of a palette, those of its colours.
+    pub(super) fn channels_said(&self) -> usize {
+        match self.colour {
+            3 => 3,
+            _ => self.channels() as usize,
+        }
+    }
+
+    /// Bytes of the filtered rows of a picture of that size.
+    pub(super) fn raw_size(&self, (width, height): (u32, u32)) -> u64 {
+        /// First column and row of each pass, and the steps between them.
+        const PASSES: [(u32, u32, u32, u32); 7] = [
+            (0, 0, 8, 8),
+            (4, 0, 8, 8),
+            (0, 4, 4, 8),
+            (2, 0, 4, 4),
+            (0, 2, 2, 4),
+            (1, 0, 2, 2),
+            (0, 1, 1, 2),
+        ];
+        let rows = |width: u32, height: u32| {
+            let bits = u64::from(width) * self.channels() * u64::from(self.bits);
+            if width == 0 {
+                0
+            } else {
+                u64::from(height) * (1 + bits.div_ceil(8))
+            }
+        };
+        if !self.interlaced {
+            return rows(width, height);
+        }
+        let pass = |(x, y, across, down): (u32, u32, u32, u32)| {
+            let count =
+                |side: u32, first: u32, step: u32| side.saturating_sub(first).div_ceil(step);
+            rows(count(width, x, across), count(height, y, down))
+        };
+        PASSES.into_iter().map(pass).sum()
     }
 }
 
@@ -341,6 +400,17 @@ impl<'a> Iterator for Chunks<'a> {
         self.done = &chunk.kind == b"IEND";
         Some(Ok(chunk))
     }
+}
+
+/// A profile as a chunk, under a name that ends with a zero.
+pub(super) fn profile_chunk(name: &[u8], icc: &[u8]) -> Result<Vec<u8>> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
+    let written = packed.write_all(icc).and_then(|()| packed.finish());
+    let packed = written.map_err(|error| Error::Internal(error.to_string()))?;
+    let mut chunk = Vec::new();
+    // The method of compression, of which there is one.
+    push_chunk(&mut chunk, b"iCCP", &[name, &[0], &packed])?;
+    Ok(chunk)
 }
 
 /// Appends a chunk of these pieces of data.

@@ -1,7 +1,7 @@
 //! MP4 and QuickTime: sample tables, and the fragments of a file that was written as a stream.
 
 use super::boxes::{boxes, broken, find, need};
-use super::{AudioCodec, Clip, Picture, VideoCodec, millis, square};
+use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
 use crate::codec::bmff::{Fields, endless};
 use crate::{Error, Format, Orientation, Result};
 
@@ -58,11 +58,13 @@ pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
         frames,
         duration_ms: duration,
         has_alpha: false,
+        colours: track.colours,
     };
     Ok(Clip {
         facts: picture.facts(),
         video: track.codec,
         audio: sound,
+        colours: track.colours,
     })
 }
 
@@ -96,6 +98,7 @@ struct Track {
     height: u32,
     /// Of a pixel.
     aspect: (u32, u32),
+    colours: ClipColours,
     orientation: Orientation,
     samples: u64,
     timescale: u64,
@@ -142,23 +145,42 @@ impl Track {
             return Err(broken(format!("its pictures are {width}x{height} pixels")));
         }
         // Some QuickTime entries end with something that is no box.
-        let aspect = entry.body.get(78..).and_then(|rest| {
-            let found = boxes(rest).map_while(Result::ok);
-            let mut reader = Fields::new({ found }.find(|b| &b.kind == b"pasp")?.body);
+        let part = |kind: &[u8; 4]| {
+            let found = boxes(entry.body.get(78..)?).map_while(Result::ok);
+            { found }.find(|part| &part.kind == kind)
+        };
+        let aspect = part(b"pasp").and_then(|part| {
+            let mut reader = Fields::new(part.body);
             Some((reader.u32()?, reader.u32()?))
         });
+        let colours = part(b"colr").and_then(|part| code_points(part.body));
         Ok(Self {
             id,
             codec,
             width,
             height,
             aspect: aspect.unwrap_or((1, 1)),
+            colours: colours.unwrap_or_default(),
             orientation,
             samples: samples(table)?,
             timescale,
             duration,
         })
     }
+}
+
+/// What a `colr` box says: `nclc` is QuickTime's name of what MP4 calls `nclx`.
+fn code_points(body: &[u8]) -> Option<ClipColours> {
+    let mut reader = Fields::new(body);
+    if !matches!(reader.take(4)?, b"nclx" | b"nclc") {
+        return None;
+    }
+    let mut point = || u8::try_from(reader.u16()?).ok();
+    Some(ClipColours {
+        primaries: point()?,
+        transfer: point()?,
+        matrix: point()?,
+    })
 }
 
 /// How many samples the table of a track has.

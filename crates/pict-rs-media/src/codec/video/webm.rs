@@ -1,6 +1,8 @@
 //! WebM, the part of Matroska (RFC 9559) that browsers play.
 
-use super::{AudioCodec, Clip, Picture, VideoCodec, millis, square};
+use std::ops::Range;
+
+use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
 use crate::codec::bmff::Fields;
 use crate::{Error, Format, Orientation, Result};
 
@@ -20,6 +22,7 @@ const TRACK: u32 = 0xae;
 const TRACK_NUMBER: u32 = 0xd7;
 const TRACK_TYPE: u32 = 0x83;
 const CODEC: u32 = 0x86;
+const PRIVATE: u32 = 0x63a2;
 const DEFAULT_DURATION: u32 = 0x0023_e383;
 const VIDEO: u32 = 0xe0;
 const PIXEL_WIDTH: u32 = 0xb0;
@@ -31,6 +34,10 @@ const CROP_RIGHT: u32 = 0x54dd;
 const DISPLAY_WIDTH: u32 = 0x54b0;
 const DISPLAY_HEIGHT: u32 = 0x54ba;
 const ALPHA_MODE: u32 = 0x53c0;
+const COLOUR: u32 = 0x55b0;
+const MATRIX: u32 = 0x55b1;
+const TRANSFER: u32 = 0x55ba;
+const PRIMARIES: u32 = 0x55bb;
 const CLUSTER: u32 = 0x1f43_b675;
 const CLUSTER_TIMESTAMP: u32 = 0xe7;
 const BLOCK_GROUP: u32 = 0xa0;
@@ -50,6 +57,28 @@ pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
         found.take(element?)?;
     }
     found.clip()
+}
+
+/// Where the coding of the first track of AV1 is described.
+pub(super) fn description(source: &[u8]) -> Option<Range<usize>> {
+    let all = Elements {
+        rest: source,
+        opens: |id| opens_file(id) || matches!(id, TRACKS | TRACK),
+    };
+    let mut is_av1 = false;
+    for element in all.map_while(Result::ok) {
+        match element.id {
+            CODEC => is_av1 = element.body == b"V_AV1",
+            PRIVATE if is_av1 => {
+                // A slice of the file, so its place is the distance between both.
+                let start = element.body.as_ptr().addr() - source.as_ptr().addr();
+                return Some(start..start + element.body.len());
+            }
+            CLUSTER => break,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Which elements are not passed over but entered: segments and clusters may not know their
@@ -159,6 +188,7 @@ struct Track {
     crop: (u64, u64),
     display: (u64, u64),
     has_alpha: bool,
+    colours: ClipColours,
 }
 
 #[derive(Default)]
@@ -326,11 +356,13 @@ impl Found {
             frames: self.frames,
             duration_ms,
             has_alpha: track.has_alpha && codec != VideoCodec::Av1,
+            colours: track.colours,
         };
         Ok(Clip {
             facts: picture.facts(),
             video: codec,
             audio: self.audio,
+            colours: track.colours,
         })
     }
 }
@@ -348,6 +380,21 @@ impl Track {
                 DISPLAY_WIDTH => self.display.0 = value,
                 DISPLAY_HEIGHT => self.display.1 = value,
                 ALPHA_MODE => self.has_alpha = value == 1,
+                COLOUR => self.colours(inner.body)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn colours(&mut self, body: &[u8]) -> Result<()> {
+        for inner in Elements::within(body) {
+            let inner = inner?;
+            let point = u8::try_from(number(inner.body)).unwrap_or(2);
+            match inner.id {
+                MATRIX => self.colours.matrix = point,
+                TRANSFER => self.colours.transfer = point,
+                PRIMARIES => self.colours.primaries = point,
                 _ => {}
             }
         }

@@ -166,7 +166,7 @@ fn with_metadata(file: &[u8]) -> Vec<u8> {
         body.extend(riff::vp8x(flags, facts.stored_width, facts.stored_height));
         &file[12..]
     };
-    body.extend(chunk(b"ICCP", b"a profile"));
+    body.extend(chunk(b"ICCP", &crate::codec::testing::profile(150)));
     body.extend(chunk(b"JUNK", b"secret one"));
     body.extend(rest);
     body.extend(chunk(b"EXIF", exif));
@@ -422,15 +422,23 @@ fn cleaning_drops_everything_but_pixels_and_profile() {
         let dirty = with_metadata(&file);
         let facts = inspect(&dirty).expect("is a WebP");
         assert_eq!(facts.orientation, Orientation::Rotate90);
-        assert_eq!(icc(&dirty).as_deref(), Some(&b"a profile"[..]));
-        let cleaned = clean(&dirty, &facts).expect("cleans").concat();
+        assert_eq!(
+            icc(&dirty).as_deref(),
+            Some(&crate::codec::testing::profile(150)[..])
+        );
+        let cleaned = clean(&dirty, &facts, &Control::new())
+            .expect("cleans")
+            .concat();
         assert!(!cleaned.windows(6).any(|bytes| bytes == b"secret"));
         assert!(
             !cleaned
                 .windows(4)
                 .any(|bytes| bytes == b"EXIF" || bytes == b"XMP ")
         );
-        assert_eq!(icc(&cleaned).as_deref(), Some(&b"a profile"[..]));
+        assert_eq!(
+            icc(&cleaned).as_deref(),
+            Some(&crate::codec::testing::profile(150)[..])
+        );
         let clean_facts = inspect(&cleaned).expect("is a WebP still");
         assert_eq!(
             clean_facts,
@@ -453,7 +461,9 @@ fn cleaning_drops_everything_but_pixels_and_profile() {
                 decode_film(&cleaned).expect("decodes") == decode_film(&file).expect("decodes")
             );
         }
-        let again = clean(&cleaned, &clean_facts).expect("cleans").concat();
+        let again = clean(&cleaned, &clean_facts, &Control::new())
+            .expect("cleans")
+            .concat();
         assert!(again == cleaned, "cleaning twice changes nothing");
     }
 }
@@ -475,7 +485,12 @@ fn cleaning_drops_unknown_chunks_inside_frames() {
     }
     let facts = inspect(&dirty).expect("is a WebP");
     assert_eq!((facts.format, facts.frames), (Format::WebpAnimation, 1));
-    assert!(clean(&dirty, &facts).expect("cleans").concat() == file);
+    assert!(
+        clean(&dirty, &facts, &Control::new())
+            .expect("cleans")
+            .concat()
+            == file
+    );
 }
 
 #[test]
@@ -548,7 +563,8 @@ fn no_damaged_byte_makes_it_panic() {
                 if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 20 {
                     continue;
                 }
-                let cleaned = clean(&damaged, &facts).expect("what can be read can be cleaned");
+                let cleaned = clean(&damaged, &facts, &Control::new())
+                    .expect("what can be read can be cleaned");
                 assert_eq!(
                     inspect(&cleaned.concat()).map(|facts| facts.frames).ok(),
                     Some(facts.frames)

@@ -351,7 +351,9 @@ fn cleaning_keeps_the_animation_and_drops_the_rest() {
     for hidden in [false, true] {
         let file = by_hand(&parts, hidden, false);
         let facts = inspect(&file).expect("is an APNG");
-        let cleaned = clean(&file, &facts).expect("cleans").concat();
+        let cleaned = clean(&file, &facts, &Control::new())
+            .expect("cleans")
+            .concat();
         assert!(!cleaned.windows(6).any(|window| window == b"secret"));
         assert_eq!(inspect(&cleaned).ok(), Some(facts));
         assert!(decoded(&cleaned).ok() == decoded(&file).ok());

@@ -1,0 +1,76 @@
+//! Where the data of a picture really end.
+//!
+//! Neither VP8 nor VP8L says how long its last part is: a decoder stops when it has the last pixel,
+//! and does not look at what follows in the chunk. Only decoding finds the end, so libwebp is given
+//! more and more of the data until it has enough.
+
+use super::riff::Bitstream;
+use super::sys::{Incremental, Pixels};
+use crate::{Control, Result};
+
+/// Encoders fill their last word, so that some bytes at the end are rarely needed.
+const SPARE: usize = 4;
+/// Bytes at the end that are tried one by one.
+const FINE: usize = 64;
+/// In how many steps a longer stretch is divided.
+const STEPS: usize = 64;
+
+/// How many bytes of a picture's data are kept. All when they cannot be decoded.
+pub(super) fn needed(bitstream: &Bitstream<'_>, control: &Control) -> Result<usize> {
+    let bytes = bitstream.bytes();
+    let whole = bitstream.image.data.len();
+    let end = match search(bytes, (bitstream.width, bitstream.height), control)? {
+        Some(end) => end + SPARE,
+        None => return Ok(whole),
+    };
+    let rest = bytes.len().saturating_sub(end);
+    Ok(whole.saturating_sub(rest))
+}
+
+/// The length of the shortest beginning that has all pixels.
+fn search(bytes: &[u8], size: (u32, u32), control: &Control) -> Result<Option<usize>> {
+    // Too few, and enough.
+    let mut bounds = (0, bytes.len());
+    let mut start = bytes.len().saturating_sub(FINE);
+    let mut step = 1;
+    loop {
+        let Some(end) = first_enough(bytes, size, (start, step, bounds.1), control)? else {
+            return Ok(None);
+        };
+        let before = if end == start {
+            bounds.0
+        } else {
+            end - step.min(end)
+        };
+        bounds = (before.max(bounds.0), end);
+        if bounds.1 - bounds.0 <= 1 {
+            return Ok(Some(end));
+        }
+        step = ((bounds.1 - bounds.0) / STEPS).max(1);
+        start = bounds.0 + step;
+    }
+}
+
+/// The first of the lengths `start`, `start + step`, …, `most` that is enough.
+fn first_enough(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    (start, step, most): (usize, usize, usize),
+    control: &Control,
+) -> Result<Option<usize>> {
+    let Ok(mut decoder) = Incremental::new(bytes, width, height, Pixels::Rgb) else {
+        return Ok(None);
+    };
+    let (mut given, mut more) = (start, start);
+    loop {
+        control.check()?;
+        match decoder.advance(more) {
+            Ok(None) => return Ok(Some(given)),
+            Ok(Some(())) if given < most => {
+                more = step.min(most - given);
+                given += more;
+            }
+            _ => return Ok(None),
+        }
+    }
+}
