@@ -537,6 +537,7 @@ impl Config {
         }
         self.media.auto.validate()?;
         self.media.validate_kept()?;
+        self.media.magick.validate_formats()?;
         for name in &self.media.helpers.0 {
             if !HELPERS.contains(&name.as_str()) {
                 return Err(invalid(format!(

@@ -173,6 +173,9 @@ macro_rules! media_flags {
             /// Programs that may be used if they are there: ffmpeg, magick; repeat for more than one
             #[arg(long, value_name = "PROGRAM")]
             media_helpers: Vec<String>,
+            /// Formats that ImageMagick is handed; repeat for more than one
+            #[arg(long, value_name = "FORMAT")]
+            media_magick_formats: Vec<String>,
             /// What originals keep: copyright
             #[arg(long, value_name = "WHAT")]
             media_keep_metadata: Vec<String>,
@@ -204,6 +207,7 @@ macro_rules! media_flags {
                 $(set.option($key, self.$field.as_ref());)*
                 set.list("media.filters", &self.media_filters);
                 set.list("media.helpers", &self.media_helpers);
+                set.list("media.magick.formats", &self.media_magick_formats);
                 set.list("media.keep_metadata", &self.media_keep_metadata);
                 set.list("media.auto.formats", &self.media_auto_formats);
                 set.list("media.auto.slow", &self.media_auto_slow);

@@ -251,8 +251,10 @@ fn formats(config: &Config, helpers: &Helpers) -> Vec<Line> {
     };
     let foreign = |what: Foreign| Line {
         name: what.name().to_owned(),
-        ok: has(Helper::Magick),
-        reason: if has(Helper::Magick) {
+        ok: has(Helper::Magick) && config.media.magick.takes(what),
+        reason: if !config.media.magick.takes(what) {
+            format!("media.magick.formats does not name {}", what.key())
+        } else if has(Helper::Magick) {
             "by ImageMagick, if it was built with this format; stored converted".to_owned()
         } else {
             "needs ImageMagick".to_owned()

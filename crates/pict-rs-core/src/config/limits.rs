@@ -1,9 +1,10 @@
 //! The limits and output settings of each kind of media.
 
+use pict_rs_media::Foreign;
 use pict_rs_media::limits::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::{AnimationFormat, AudioCodec, ImageFormat, MediaConfig, VideoCodec, invalid};
+use super::{AnimationFormat, AudioCodec, ImageFormat, List, MediaConfig, VideoCodec, invalid};
 use crate::Result;
 
 /// Bytes in a MiB, which the settings call MB.
@@ -66,10 +67,12 @@ impl MediaConfig {
     }
 }
 
-/// `[media.magick]`: limits of the ImageMagick fallback.
+/// `[media.magick]`: what ImageMagick is asked to read, and its limits.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct MagickConfig {
+    /// The formats that it is handed, as [`Foreign::key`] names them.
+    pub formats: List,
     /// Pixels.
     pub max_width: u32,
     /// Pixels.
@@ -87,12 +90,40 @@ pub struct MagickConfig {
 impl Default for MagickConfig {
     fn default() -> Self {
         Self {
+            // HEIF is left out: its library has been a way into many servers.
+            formats: List(
+                Foreign::ALL
+                    .into_iter()
+                    .filter(|what| *what != Foreign::Heif)
+                    .map(|what| what.key().to_owned())
+                    .collect(),
+            ),
             max_width: 10_000,
             max_height: 10_000,
             max_area: 20_000,
             memory: 256,
             map: 512,
             disk: 1024,
+        }
+    }
+}
+
+impl MagickConfig {
+    /// Whether ImageMagick is asked to read it.
+    pub fn takes(&self, what: Foreign) -> bool {
+        self.formats.0.iter().any(|format| format == what.key())
+    }
+
+    pub(super) fn validate_formats(&self) -> Result<()> {
+        let known = Foreign::ALL.map(Foreign::key);
+        let unknown = |format: &&String| !known.contains(&format.as_str());
+        match self.formats.0.iter().find(unknown) {
+            None => Ok(()),
+            Some(format) => Err(invalid(format!(
+                "media.magick.formats: '{format}' is not a format that ImageMagick is asked to \
+                 read; there are {}",
+                known.join(", ")
+            ))),
         }
     }
 }

@@ -56,12 +56,13 @@ pub(crate) fn convert(
         time,
     };
     run::run(Helper::Magick, command, folder, room, control)?;
-    fs::read(folder.join(WRITTEN)).map_err(|_| {
+    let png = fs::read(folder.join(WRITTEN)).map_err(|_| {
         Error::user(
             ErrorCode::MediaDamaged,
             format!("ImageMagick finds no picture in this {} file", what.name()),
         )
-    })
+    })?;
+    Ok(pict_rs_media::converted(source, what, png)?)
 }
 
 /// ImageMagick's name of the coding.

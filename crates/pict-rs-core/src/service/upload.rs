@@ -253,9 +253,20 @@ async fn converted(
     let Some(what) = pict_rs_media::foreign(&source) else {
         return Ok((turn, source, None));
     };
-    if what.is_rare() && ctx.helpers.path(Helper::Magick).is_none() {
+    let is_taken = ctx.config.media.magick.takes(what);
+    if what.is_rare() && (!is_taken || ctx.helpers.path(Helper::Magick).is_none()) {
         // The engine's reason tells more than the name of a program.
         return Ok((turn, source, None));
+    }
+    if !is_taken {
+        return Err(Error::user(
+            ErrorCode::DiscoverError,
+            format!(
+                "{} files are not taken by this server: media.magick.formats does not name {}",
+                what.name(),
+                what.key()
+            ),
+        ));
     }
     query.check_kind(Kind::Image)?;
     let size = source.len() as u64;

@@ -2,6 +2,7 @@
 //! client needs before it uploads.
 
 use actix_web::{HttpResponse, web};
+use pict_rs_core::config::MediaConfig;
 use pict_rs_core::helper::Helper;
 use pict_rs_core::{Config, Context};
 use pict_rs_media::limits::Limits;
@@ -39,7 +40,7 @@ fn for_clients(config: &Config, has: impl Fn(Helper) -> bool) -> Value {
             "max_height": limits.max_height,
             "max_area": limits.max_area,
             "max_file_size": limits.max_file_size.min(ceiling),
-            "content_types": content_types(kind, media.svg.enable, has(Helper::Magick)),
+            "content_types": content_types(kind, media, has(Helper::Magick)),
         })
     };
     let mut animation = kind(Kind::Animation, media.animation.limits());
@@ -63,15 +64,18 @@ fn for_clients(config: &Config, has: impl Fn(Helper) -> bool) -> Value {
 }
 
 /// Each one once: a still and an animation may share it.
-fn content_types(kind: Kind, with_svg: bool, with_magick: bool) -> Vec<&'static str> {
+fn content_types(kind: Kind, media: &MediaConfig, with_magick: bool) -> Vec<&'static str> {
     let own = Format::all()
         .filter(|format| format.is_readable() && format.kind() == kind)
-        .filter(|format| with_svg || *format != Format::Svg)
+        .filter(|format| media.svg.enable || *format != Format::Svg)
         .map(Format::mime);
     let mut types: Vec<_> = own.collect();
     // ImageMagick is asked for one picture alone.
     if with_magick && kind == Kind::Image {
-        for foreign in Foreign::ALL.map(content_type) {
+        let taken = Foreign::ALL
+            .into_iter()
+            .filter(|what| media.magick.takes(*what));
+        for foreign in taken.map(content_type) {
             // Of some formats there are kinds that only it reads.
             if !types.contains(&foreign) {
                 types.push(foreign);
