@@ -16,6 +16,10 @@ mod blocklist;
 mod browser;
 /// Full queues, big work, one conversion for many.
 mod busy;
+/// Colours of clips.
+mod clip_colours;
+/// Messages in the streams of clips.
+mod clip_messages;
 /// The checklist of a drop-in, a test for each box.
 mod contract;
 /// Clients that say how long they wait, and that ask where the time went.

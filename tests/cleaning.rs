@@ -176,6 +176,24 @@ fn credited_xmp() -> Vec<u8> {
         .to_vec()
 }
 
+#[test]
+fn credits_in_compressed_boxes_are_found() {
+    let server = Server::with([("media.keep_metadata", "copyright")]);
+    let case = include_bytes!("data/cases/credits-in-brob.jxl");
+    assert!(pictures::find(case, b"brobExif") > 0);
+    let stored = server.original(&server.upload(case).alias);
+    let has = |word: &[u8]| stored.windows(word.len()).any(|window| window == word);
+    assert!(has(b"Exif") && !has(b"brob"));
+    let again = server.original(&server.upload(&stored).alias);
+    assert!(again == stored);
+    // One that is damaged, or that would fill the memory, is as good as none.
+    let at = pictures::find(case, b"brobExif") + 8;
+    let mut broken = case.to_vec();
+    broken[at..at + 6].fill(0xff);
+    let stored = server.original(&server.upload(&broken).alias);
+    assert!(!stored.windows(4).any(|window| window == b"Exif"));
+}
+
 /// A JPEG XL in boxes, with EXIF or XMP behind the picture.
 fn credited_jxl(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let part = |name: &[u8; 4], data: &[u8]| {

@@ -28,6 +28,8 @@ mod docs;
 mod formats;
 /// Disks that are not mounted and clocks that are wrong.
 mod guard;
+/// Bytes that change no pixel.
+mod leftovers;
 /// Every format as every other, on every processor.
 mod matrix;
 /// Data of the existing pict-rs, taken over.

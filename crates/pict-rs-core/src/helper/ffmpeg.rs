@@ -67,11 +67,16 @@ impl Ffmpeg<'_> {
         }
         command.args(["-map_chapters", "-1", "-sn", "-dn"]);
         command.args(target.pictures(clip, config));
+        if let Some(filter) = pictures_alone(target.codec(clip)) {
+            command.args(["-bsf:v", filter]);
+        }
         command.args(target.sound());
         // Else the versions of muxer and encoder are written down.
         command.args(["-fflags", "+bitexact", "-flags:v", "+bitexact"]);
         command.args(["-flags:a", "+bitexact"]);
         if target.format == Format::Mp4 {
+            // Bit rates would be those of the source, which had more in it.
+            command.args(["-write_btrt", "0"]);
             command.args(["-movflags", "+faststart", "-f", "mp4"]);
         } else {
             command.args(["-f", "webm"]);
@@ -115,19 +120,22 @@ impl Ffmpeg<'_> {
         command.args(["-i", CLIP, "-map", "0:V:0", "-an", "-sn", "-dn"]);
         // Pixels that are not square become so, as in the facts.
         let filters = format!(
-            "{choose},scale='if(gt(sar,1),round(iw*sar),iw)':'if(gt(sar,0)*lt(sar,1),round(ih/sar),ih)',setsar=1"
+            "{choose},scale='if(gt(sar,1),round(iw*sar),iw)':'if(gt(sar,0)*lt(sar,1),round(ih/sar),ih)'\
+             :{},format={},setsar=1",
+            colours(clip),
+            pixels(clip)
         );
         command.args(["-vf", &filters]);
         command.args(["-frames:v", "1"]);
-        let pixels = if clip.facts.has_alpha {
-            "rgba"
-        } else {
-            "rgb24"
-        };
-        command.args(["-pix_fmt", pixels, "-c:v", "png", "-compression_level", "1"]);
+        command.args(["-c:v", "png", "-compression_level", "1"]);
         command.args(["-threads", "1", "-f", "image2", "-update", "1", FRAME]);
         self.run(command, clip, 256 * MIB, control)?;
-        self.made(FRAME)
+        let Some(frame) = self.made(FRAME)? else {
+            return Ok(None);
+        };
+        // ffmpeg writes the curve of the camera as a gamma, which no browser applies to a clip.
+        let frame = pict_rs_media::with_code(&frame, clip.colours.code())?;
+        Ok(Some(frame))
     }
 
     /// What comes before the input: one thread, as one turn is one processor, no other protocol
@@ -171,6 +179,41 @@ impl Ffmpeg<'_> {
                 error,
             )),
         }
+    }
+}
+
+/// How the scaler gets from brightness and colour differences to red, green and blue. The range is
+/// known from each frame.
+fn colours(clip: &Clip) -> String {
+    let matrix = match clip.colours.matrix(clip.facts.stored_height) {
+        1 => "bt709",
+        4 => "fcc",
+        7 => "smpte240m",
+        9 | 10 => "bt2020",
+        // RGB has no matrix and asks for none.
+        _ => "smpte170m",
+    };
+    format!("in_color_matrix={matrix}:flags=bicubic+accurate_rnd+full_chroma_int")
+}
+
+fn pixels(clip: &Clip) -> &'static str {
+    match (clip.colours.is_hdr(), clip.facts.has_alpha) {
+        (true, true) => "rgba64be",
+        (true, false) => "rgb48be",
+        (false, true) => "rgba",
+        (false, false) => "rgb24",
+    }
+}
+
+/// Keeps the parts of a stream that make pictures: no messages (SEI, metadata OBUs), in which
+/// cameras write where they were and encoders their settings, and nothing of an unknown kind.
+/// `None` for codings that have no such parts.
+fn pictures_alone(codec: VideoCodec) -> Option<&'static str> {
+    match codec {
+        VideoCodec::H264 => Some("filter_units=pass_types=1-5|7-11|13|19"),
+        VideoCodec::Hevc => Some("filter_units=pass_types=0-9|16-21|32-37"),
+        VideoCodec::Av1 => Some("filter_units=pass_types=1-4|6-7"),
+        VideoCodec::Vp8 | VideoCodec::Vp9 => None,
     }
 }
 
@@ -224,6 +267,18 @@ impl Target {
         }
     }
 
+    /// How its pictures will be coded.
+    fn codec(&self, clip: &Clip) -> VideoCodec {
+        match self.encoder {
+            None => clip.video,
+            Some(config::VideoCodec::H264) => VideoCodec::H264,
+            Some(config::VideoCodec::H265) => VideoCodec::Hevc,
+            Some(config::VideoCodec::Av1) => VideoCodec::Av1,
+            Some(config::VideoCodec::Vp8) => VideoCodec::Vp8,
+            Some(config::VideoCodec::Vp9) => VideoCodec::Vp9,
+        }
+    }
+
     fn pictures(&self, clip: &Clip, config: &VideoConfig) -> Vec<String> {
         let mut words: Vec<String> = Vec::new();
         let mut say = |text: &str| words.extend(text.split(' ').map(str::to_owned));
@@ -247,7 +302,7 @@ impl Target {
         match codec {
             config::VideoCodec::H264 => say(&format!("-c:v libx264 -crf {}", crf.min(51))),
             config::VideoCodec::H265 => say(&format!(
-                "-c:v libx265 -crf {} -tag:v hvc1 -x265-params pools=none:frame-threads=1:log-level=error",
+                "-c:v libx265 -crf {} -tag:v hvc1 -x265-params pools=none:frame-threads=1:log-level=error:info=0",
                 crf.min(51)
             )),
             // Without an upper bound it would take the usual one, which is that of a stamp.

@@ -1,6 +1,8 @@
 //! Clips: what ffmpeg makes of them, and a picture of them for everything that wants one.
 
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,9 +113,16 @@ pub(crate) fn frame(
     Work::new(ctx, source)?.frame(&clip, at, control)
 }
 
+/// Writes the clip without what ffmpeg would copy although it is not part of a picture.
+fn hand_over(path: &Path, source: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    let pieces = pict_rs_media::without_messages(source);
+    pieces.iter().try_for_each(|piece| file.write_all(piece))
+}
+
 /// A folder with a clip in it, and who works on it.
 struct Work<'a> {
-    program: &'a std::path::Path,
+    program: &'a Path,
     folder: TempDir,
     time: Duration,
 }
@@ -122,7 +131,7 @@ impl<'a> Work<'a> {
     fn new(ctx: &'a Context, source: &[u8]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
         let folder = helper::folder(ctx.store.spool_folder())?;
-        fs::write(folder.path().join(ffmpeg::CLIP), source).map_err(|e| {
+        hand_over(&folder.path().join(ffmpeg::CLIP), source).map_err(|e| {
             Error::internal(ErrorCode::FileIoError, "cannot hand a clip to ffmpeg", e)
         })?;
         Ok(Self {
