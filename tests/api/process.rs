@@ -284,7 +284,7 @@ fn a_variant_of_one_alias_serves_all_of_the_same_content() {
 
 #[test]
 fn a_lost_variant_is_made_again() {
-    let server = Server::start();
+    let server = Server::with([("media.heal", "all")]);
     let bytes = pictures::png(&pictures::photo(90, 60));
     let alias = server.upload(&bytes).alias;
     let first = server.process("png", &alias, "thumbnail=30");
