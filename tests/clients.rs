@@ -1,6 +1,7 @@
-//! Programs of others, unmodified, against this server: the published examples of the existing
-//! pict-rs and schemathesis. They speak to `localhost:8080`, so each gets a network of its own.
+//! Programs of others against this server: the published examples of the existing pict-rs, its
+//! published tests, and schemathesis. They speak to fixed ports, so each gets a network of its own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -179,4 +180,95 @@ fn schemathesis_finds_answers_about_a_picture_as_they_are_described() {
     let script = ["sh", "-c", ABOUT_A_PICTURE, "tester", &schemathesis];
     let (said, _) = run(home.folder(), &[&script, &TESTER[..]].concat());
     assert!(said.contains("passed"), "{said}");
+}
+
+/// Published tests that this server does not pass, and why not. One that passes does not belong
+/// here.
+const NOT_PASSED: [(&str, &str); 5] = [
+    ("animation::cannot_upload_too_large_animation", MANY_ITEMS),
+    (
+        "details::fjall_reads_image_details_from_uploads",
+        MANY_ITEMS,
+    ),
+    ("details::sled_reads_image_details_from_uploads", MANY_ITEMS),
+    ("process::fjall_can_resize_area_process_image", ROUNDING),
+    ("process::sled_can_resize_area_process_image", ROUNDING),
+];
+const MANY_ITEMS: &str = "earth.avif has 44 items, of which the existing pict-rs makes 44 frames. It is \
+    no sequence, browsers show one still picture, and that is what it is here";
+const ROUNDING: &str = "resize=.aN rounds both sides down, and a small picture gets another ratio";
+
+/// Runs the tests in a network in which their ports are free.
+const SUITE: &str = r#"
+PATH=$PATH:/usr/sbin:/sbin
+ip link set lo up || exit 90
+cd "$1" || exit 91
+exec ./suite --test-threads=2
+"#;
+
+#[test]
+fn the_published_tests_pass_but_for_those_that_are_named() {
+    let Some(folder) = prepared("the published tests") else {
+        return;
+    };
+    let home = Launch::new();
+    let server = program();
+    let words: Vec<_> = std::iter::once(server.get_program())
+        .chain(server.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut command = Command::new("unshare");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PICTRS_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command
+        .args(["-rn", "sh", "-c", SUITE, "suite"])
+        .arg(folder.join("suite"))
+        .env("SUITE_FOLDER", home.folder())
+        .env("SUITE_SERVER", words.join("\n"))
+        .output()
+        .expect("unshare can be run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let results = results(&said);
+    let passed = results.values().filter(|&&passed| passed).count();
+    // The package has as many; fewer were not run.
+    assert_eq!(results.len(), PUBLISHED, "{said}");
+    let excused: BTreeMap<_, _> = NOT_PASSED.into_iter().collect();
+    let mut wrong = Vec::new();
+    for (name, passed) in &results {
+        match (passed, excused.get(name.as_str())) {
+            (true, Some(reason)) => wrong.push(format!("{name} passes now: {reason}")),
+            (false, None) => wrong.push(format!("{name} fails")),
+            _ => {}
+        }
+    }
+    for name in excused.keys().filter(|&&name| !results.contains_key(name)) {
+        wrong.push(format!("{name} is not among the published tests"));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}, {passed} passed:\n{said}");
+}
+
+/// How many tests the package has.
+const PUBLISHED: usize = 38;
+
+/// Of each test its name and whether it passed, as the harness of Rust prints it.
+fn results(said: &str) -> BTreeMap<String, bool> {
+    said.lines()
+        .filter_map(|line| line.strip_prefix("test ")?.split_once(" ... "))
+        .filter(|(_, end)| ["ok", "FAILED"].contains(end))
+        .map(|(name, end)| (name.to_owned(), end == "ok"))
+        .collect()
+}
+
+#[test]
+fn the_results_of_published_tests_are_read_as_they_are_printed() {
+    let said = "running 3 tests\ntest basic::a ... ok\ntest basic::b ... FAILED\n\
+        ---- basic::b stdout ----\ntest result: FAILED. 1 passed; 1 failed;\n";
+    let expected = [
+        ("basic::a".to_owned(), true),
+        ("basic::b".to_owned(), false),
+    ];
+    assert_eq!(results(said), BTreeMap::from(expected));
 }

@@ -1,6 +1,8 @@
-//! Programs of others that speak to a server: the examples that the existing pict-rs is published
-//! with, unmodified, and schemathesis. They are fetched by the ordinary clients of their
+//! Programs of others that speak to a server: the examples and the tests that the existing pict-rs
+//! is published with, and schemathesis; and the parser of Prometheus' own client library. They are fetched by the ordinary clients of their
 //! registries into the cache; nothing of them becomes part of this repository.
+
+mod suite;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +16,16 @@ use crate::{cache, command, provision};
 /// The crate with the examples.
 const CRATE: &str = "pict-rs";
 const VERSION: &str = "0.6.0-rc.6";
-/// What the Python example imports, and the tester.
-const PYTHON: [&str; 3] = [
+/// What the Python example imports, the parser of metrics, and the tester.
+const PYTHON: [&str; 4] = [
     "aiofiles==25.1.0",
     "aiohttp==3.14.5",
+    "prometheus-client==0.23.1",
     "schemathesis==4.32.5",
 ];
 
-const PROGRAMS: [Program; 6] = [
+/// What all of this needs.
+pub const PROGRAMS: [Program; 6] = [
     Program {
         name: "python3",
         package: "python3-venv",
@@ -64,7 +68,7 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder with `client-examples` and `python`, for `PICTRS_TEST_CLIENTS_DIR`.
+/// A folder with `client-examples`, `python` and `suite`, for `PICTRS_TEST_CLIENTS_DIR`.
 ///
 /// # Errors
 /// When something cannot be had.
@@ -73,10 +77,11 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
     if let Some(program) = missing.first() {
         bail!("{} is missing: {}", program.name, program.purpose);
     }
-    let folder = cache::folder("clients")?.join(VERSION);
+    let package = Package::in_cache()?;
+    let folder = package.folder.clone();
     let examples = folder.join("client-examples");
     if !examples.join("javascript/node_modules/node-fetch").is_dir() {
-        fetch_examples(&folder)?;
+        package.unpack(EXAMPLES, &folder)?;
         let mut npm = command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund"]);
         command::run(npm.current_dir(examples.join("javascript")))?;
@@ -91,6 +96,7 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
         command::run(pip.args(["install", "--quiet"]).args(PYTHON))?;
         fs::write(done, wanted)?;
     }
+    suite::prepare(&package)?;
     Ok(folder)
 }
 
@@ -99,40 +105,55 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be had.
 pub fn animation() -> Result<PathBuf> {
-    let folder = cache::folder("clients")?.join(VERSION);
-    let animation = folder.join("client-examples/earth.gif");
+    let package = Package::in_cache()?;
+    let animation = package.folder.join("client-examples/earth.gif");
     if !animation.is_file() {
-        fetch_examples(&folder)?;
+        package.unpack(EXAMPLES, &package.folder)?;
     }
     Ok(animation)
 }
 
-fn fetch_examples(folder: &Path) -> Result<()> {
-    unpack_examples(folder).context("the examples cannot be had")
+const EXAMPLES: &str = "client-examples";
+
+/// The published package and where parts of it are unpacked.
+struct Package {
+    folder: PathBuf,
 }
 
-/// Cargo keeps what it fetches as an archive; asking about a crate fetches it alone, without
-/// what it depends on.
-fn unpack_examples(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut info = command::cargo();
-    info.args(["info", "--quiet", "--registry", "crates-io"]);
-    // Outside the clone, whose own package has the same name.
-    info.arg(format!("{CRATE}@{VERSION}")).current_dir(folder);
-    command::said(&mut info)?;
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
-        .context("cargo has no home")?;
-    let name = format!("{CRATE}-{VERSION}");
-    let mut archives = fs::read_dir(home.join("registry/cache"))?
-        .filter_map(|entry| Some(entry.ok()?.path().join(format!("{name}.crate"))));
-    let archive = archives
-        .find(|archive| archive.is_file())
-        .context("cargo has not kept the crate")?;
-    let mut tar = command::new("tar");
-    tar.arg("-xzf").arg(archive).arg("-C").arg(folder);
-    tar.arg("--strip-components=1")
-        .arg(format!("{name}/client-examples"));
-    command::run(&mut tar)
+impl Package {
+    fn in_cache() -> Result<Self> {
+        let folder = cache::folder("clients")?.join(VERSION);
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// Puts a folder of the package into another folder.
+    fn unpack(&self, part: &str, to: &Path) -> Result<()> {
+        let mut tar = command::new("tar");
+        tar.arg("-xzf").arg(self.archive()?).arg("-C").arg(to);
+        tar.arg("--strip-components=1")
+            .arg(format!("{CRATE}-{VERSION}/{part}"));
+        command::run(&mut tar).with_context(|| format!("the package has no {part}"))
+    }
+
+    /// Cargo keeps what it fetches as an archive; asking about a crate fetches it alone, without
+    /// what it depends on.
+    fn archive(&self) -> Result<PathBuf> {
+        let mut info = command::cargo();
+        info.args(["info", "--quiet", "--registry", "crates-io"]);
+        // Outside the clone, whose own package has the same name.
+        info.arg(format!("{CRATE}@{VERSION}"))
+            .current_dir(&self.folder);
+        command::said(&mut info).context("the published package cannot be had")?;
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home
+            .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+            .context("cargo has no home")?;
+        let name = format!("{CRATE}-{VERSION}.crate");
+        let mut archives = fs::read_dir(home.join("registry/cache"))?
+            .filter_map(|entry| Some(entry.ok()?.path().join(&name)));
+        archives
+            .find(|archive| archive.is_file())
+            .context("cargo has not kept the crate")
+    }
 }
