@@ -21,6 +21,8 @@ use crate::{apt::Scratch, cache, command};
 
 /// The feature, by the name that also a command for the whole workspace understands.
 pub const FEATURE: &str = "pict-rs/libaom";
+/// The only crate with code behind the feature; others pass it on.
+pub const CRATE: &str = "pict-rs-media";
 
 /// The library of one target.
 #[derive(Clone)]
@@ -168,10 +170,24 @@ impl Compiler<'_> {
 }
 
 impl Library {
+    /// With `libaom.a`.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Lets a command of cargo, given so far without `--`, build with the feature.
     pub fn enable<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
+        self.find(cargo.args(["--features", FEATURE]))
+    }
+
+    /// The same for [`CRATE`] alone.
+    pub fn enable_in_its_crate<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
+        self.find(cargo.args(["--package", CRATE, "--features", "libaom"]))
+    }
+
+    /// Tells the build script where the library is.
+    fn find<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
         cargo
-            .args(["--features", FEATURE])
             .env("LIB_AOM_STATIC_LIB_PATH", &self.folder)
             .env("LIB_AOM_INCLUDE_PATH", &self.sources)
             // Nobody asks for it, but the build script wants all three.
@@ -231,4 +247,27 @@ fn wrap(program: &Path, zig: &Path, tool: &str, words: &[String]) -> Result<()> 
     fs::write(program, script)?;
     fs::set_permissions(program, fs::Permissions::from_mode(0o755))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lints and the tests of AVIF by rav1e leave the other crates out.
+    #[test]
+    fn only_one_crate_has_code_behind_the_feature() {
+        let mut found = 0;
+        for file in cache::files().expect("a clone") {
+            let is_source = file.ends_with(".rs") && !file.starts_with("xtask/");
+            if !is_source {
+                continue;
+            }
+            let text = fs::read_to_string(cache::repository().join(&file)).expect("text");
+            if text.contains("feature = \"libaom\"") {
+                assert!(file.starts_with("crates/pict-rs-media/"), "{file}");
+                found += 1;
+            }
+        }
+        assert!(found > 0, "the feature has another name");
+    }
 }

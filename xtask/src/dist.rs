@@ -5,6 +5,7 @@
 
 mod build;
 mod bundle;
+mod ingredients;
 mod package;
 mod target;
 mod toolchain;
@@ -18,7 +19,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cache, provision};
+use crate::{
+    cache,
+    kept::{Ingredients, Shelf},
+    provision,
+};
 use build::Build;
 use target::Target;
 use toolchain::Toolchain;
@@ -50,7 +55,7 @@ pub struct Args {
 /// not finished is not in the output folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let dist = Dist::prepare(&target::named(&args.target), !args.no_install)?;
-    dist.build()?;
+    dist.build(&dist.targets)?;
     if args.verify {
         dist.verify(&dist.targets)?;
     }
@@ -98,13 +103,38 @@ impl Dist {
         Ok(dist)
     }
 
-    /// Compiles.
+    /// Compiles, whatever the cache holds.
     ///
     /// # Errors
     /// When cargo fails.
-    pub fn build(&self) -> Result<()> {
-        self.build.run(&self.targets, &self.toolchain)?;
+    fn build(&self, targets: &[&'static Target]) -> Result<()> {
+        self.build.run(targets, &self.toolchain)?;
         self.say("built");
+        Ok(())
+    }
+
+    /// Compiles what is not in the cache as it would be made now; with `fresh`, all of it.
+    ///
+    /// # Errors
+    /// When cargo fails, or a binary is made of a file that its digest leaves out.
+    pub fn build_changed(&self, fresh: bool) -> Result<()> {
+        let shelf = Shelf::of("static")?;
+        for target in &self.targets {
+            let digest = ingredients::of(target, &self.toolchain)?.digest();
+            let binary = self.build.binary(target);
+            if let Some(kept) = shelf.find(&digest).filter(|_| !fresh) {
+                println!(
+                    "{}: unchanged, the binary is from the cache, digest {digest}",
+                    target.name
+                );
+                put(&kept.join("pict-rs"), &binary)?;
+                continue;
+            }
+            self.build(&[*target])?;
+            ingredients::check(&binary)?;
+            shelf.keep(&digest, &[("pict-rs", &binary)])?;
+            println!("{}: kept in the cache, digest {digest}", target.name);
+        }
         Ok(())
     }
 
@@ -122,12 +152,27 @@ impl Dist {
         Ok(())
     }
 
-    /// Builds one target again from a copy of the sources; see [`Dist::verify`].
+    /// Builds one target again from a copy of the sources, see [`Dist::verify`]; but not twice
+    /// what was found to be the same once, unless `fresh` is set.
     ///
     /// # Errors
     /// As [`Dist::verify`].
-    pub fn verify_first(&self) -> Result<()> {
-        self.verify(&self.targets[..1])
+    pub fn verify_first(&self, fresh: bool) -> Result<()> {
+        let first = self.targets[0];
+        let shelf = Shelf::of("reproducible")?;
+        let binary = self.build.binary(first);
+        let mut all = ingredients::of(first, &self.toolchain)?;
+        // Both builds, and what compares them, are ingredients; so are the bytes of the first.
+        let digest = all.fact("binary", fs::read(&binary)?).digest();
+        if !fresh && shelf.find(&digest).is_some() {
+            println!(
+                "{}: unchanged since two builds of it were the same, digest {digest}",
+                first.name
+            );
+            return Ok(());
+        }
+        self.verify(&self.targets[..1])?;
+        shelf.keep(&digest, &[])
     }
 
     /// Builds a copy of the sources in another folder, with another target folder, and compares.
@@ -161,6 +206,27 @@ impl Dist {
     fn say(&self, what: &str) {
         println!("{what} after {:.1} s", self.started.elapsed().as_secs_f64());
     }
+}
+
+/// Replaces a file by a copy, not what other names of the old one lead to.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+    let _ = fs::remove_file(to);
+    fs::copy(from, to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(())
+}
+
+/// Adds what [`static_rust`] gives to the ingredients of a result.
+///
+/// # Errors
+/// As [`static_rust`], and when a file of it cannot be read.
+pub fn static_rust_of(all: &mut Ingredients) -> Result<()> {
+    let toolchain = Toolchain::ensure(&target::ALL.iter().collect::<Vec<_>>())?;
+    all.fact("zig", toolchain.wheels());
+    if let Some(library) = &toolchain.library {
+        all.folder(library)?;
+    }
+    Ok(())
 }
 
 /// What Nix's stand-in for nixpkgs builds static packages with: the standard library's sources,

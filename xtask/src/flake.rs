@@ -19,7 +19,11 @@ use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cache, command, provision};
+use crate::{
+    cache, command, dist,
+    kept::{Ingredients, Shelf},
+    provision,
+};
 use report::Report;
 use standin::Flake;
 
@@ -57,18 +61,50 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The part for every change: all that costs seconds, and one static package for a processor
-/// that is not this machine's. Whether all answers were right.
+/// that is not this machine's. Whether all answers were right. What was right once is not asked
+/// again about the same files and tools, unless `fresh` is set.
 ///
 /// # Errors
 /// As [`run`].
-pub fn gate(install: bool) -> Result<bool> {
-    ask(&Args {
+pub fn gate(install: bool, fresh: bool) -> Result<bool> {
+    provision::ensure(&provision::FOR_FLAKE, install)?;
+    let digest = ingredients(&nix::ensure(&cache::folder("nix")?, install)?)?.digest();
+    let shelf = Shelf::of("nix")?;
+    if !fresh && shelf.find(&digest).is_some() {
+        println!("unchanged since all answers were right, digest {digest}");
+        return Ok(true);
+    }
+    let is_good = ask(&Args {
         quick: true,
         checks: false,
         boot: false,
         targets: vec!["armv7l".to_owned()],
         no_install: !install,
-    })
+    })?;
+    if is_good {
+        shelf.keep(&digest, &[])?;
+    }
+    Ok(is_good)
+}
+
+/// All that the answers of [`gate`] come from. Of the documentation the recipe takes one file.
+fn ingredients(nix: &nix::Nix) -> Result<Ingredients> {
+    let mut files = cache::files()?;
+    files.retain(|file| counts(file));
+    files.sort();
+    let mut all = Ingredients::default();
+    all.files(&cache::repository(), &files)?
+        .fact("nix", nix.run(&["--version"])?)
+        .fact("rustc", command::output(command::new("rustc").arg("-vV"))?)
+        .fact("cc", command::output(command::new("cc").arg("--version"))?);
+    dist::static_rust_of(&mut all)?;
+    Ok(all)
+}
+
+fn counts(file: &str) -> bool {
+    const WORDS: [&str; 3] = ["ARCHITECTURE.md", "CHANGELOG.md", "README.md"];
+    let is_documentation = file.starts_with("docs/") && file != "docs/errors.md";
+    !is_documentation && !file.starts_with("fuzz/") && !WORDS.contains(&file)
 }
 
 fn ask(args: &Args) -> Result<bool> {
@@ -157,6 +193,22 @@ fn enough_room(folder: &std::path::Path, gigabytes: u64) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_asked_for_again_when_a_source_or_a_recipe_changes() {
+        for file in [
+            "flake.nix",
+            "nix/standin/default.nix",
+            "docs/errors.md",
+            "tests/main.rs",
+            "crates/pict-rs/src/main.rs",
+            "xtask/src/flake/evaluate.rs",
+            "contrib/systemd/pict-rs.service",
+        ] {
+            assert!(counts(file), "{file}");
+        }
+        assert!(!counts("docs/api.md") && !counts("README.md"));
+    }
 
     #[test]
     fn targets_are_chosen_by_name_once() {

@@ -22,6 +22,7 @@ mod deny;
 mod direction;
 mod dist;
 mod flake;
+mod kept;
 mod load;
 mod provision;
 mod test;

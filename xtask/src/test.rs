@@ -8,10 +8,11 @@ use std::{
     fmt::Write as _,
     path::PathBuf,
     process::ExitCode,
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     aom::{self, Library},
@@ -34,6 +35,10 @@ pub struct Args {
     /// Never install a missing program; say which ones are missing.
     #[arg(long)]
     no_install: bool,
+    /// Make again what an earlier run has kept: static binaries, and what was found out of them
+    /// and of the flake.
+    #[arg(long)]
+    fresh: bool,
 }
 
 const KINDS: [&str; 9] = [
@@ -89,6 +94,18 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         if !missing.is_empty() {
             gate.note("some programs are missing, their tests will say SKIPPED");
         }
+        if !args.quick {
+            // All at once, because later stages run beside each other and apt does not; what is
+            // missing is for these stages to say.
+            let lists: [&'static [provision::Program]; 3] = [
+                &provision::FOR_DIST,
+                &provision::FOR_FLAKE,
+                &clients::PROGRAMS,
+            ];
+            for programs in lists {
+                provision::ensure(programs, !args.no_install)?;
+            }
+        }
         Ok(())
     })?;
     gate.stage("format", |_| {
@@ -102,6 +119,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         ]))
     })?;
     libaom(args, gate)?;
+    let mut fetched = (!args.quick).then(|| Fetched::begin(!args.no_install));
     gate.stage("clippy", |gate| {
         // Without the feature, as most people compile it, and with it.
         clippy(None)?;
@@ -110,17 +128,15 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             None => Ok(()),
         }
     })?;
-    if !args.quick {
+    if let Some(fetched) = &mut fetched {
         static_binaries(args, gate)?;
-    }
-    if !args.quick {
-        others_clients(args, gate)?;
-        others_files(args, gate)?;
+        others_clients(args, gate, fetched)?;
+        others_files(args, gate, fetched)?;
     }
     gate.stage("tests", |gate| {
         let targets = ["--lib", "--bins", "--tests", "--examples"];
         let libaom = gate.libaom.clone();
-        gate.cargo_test(args, libaom.as_ref(), &targets)
+        gate.cargo_test(args, libaom.as_ref(), &["--workspace"], &targets)
     })?;
     if args.quick {
         return Ok(());
@@ -128,12 +144,14 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if gate.libaom.is_some() {
         // What most people compile; above, libaom takes its place.
         gate.stage("rav1e", |gate| {
-            gate.cargo_test(args, None, &["--lib", "--tests", "avif"])
+            let packages = ["--package", aom::CRATE, "--package", "pict-rs"];
+            let targets = ["--lib", "--tests", "avif"];
+            gate.cargo_test(args, None, &packages, &targets)
         })?;
     }
     gate.stage("doc tests", |gate| {
         let libaom = gate.libaom.clone();
-        gate.cargo_test(args, libaom.as_ref(), &["--doc"])
+        gate.cargo_test(args, libaom.as_ref(), &["--workspace"], &["--doc"])
     })?;
     gate.stage("documentation", |_| {
         command::run(
@@ -182,12 +200,14 @@ fn libaom(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
+/// With the feature only of the crate that has code behind it.
 fn clippy(libaom: Option<&Library>) -> Result<()> {
     let mut command = command::cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--locked"]);
-    if let Some(library) = libaom {
-        library.enable(&mut command);
-    }
+    command.args(["clippy", "--all-targets", "--locked"]);
+    match libaom {
+        None => command.arg("--workspace"),
+        Some(library) => library.enable_in_its_crate(&mut command),
+    };
     command::run(command.args(["--", "-D", "warnings"]))
 }
 
@@ -211,18 +231,44 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
     };
     gate.stage("static binaries", |gate| {
         let out = cache::repository().join("dist");
-        dist.build()?;
+        dist.build_changed(args.fresh)?;
         dist.bundle(&out, true)?;
         gate.binaries = Some(out);
         Ok(())
     })?;
-    gate.stage("reproducible", |_| dist.verify_first())
+    gate.stage("reproducible", |_| dist.verify_first(args.fresh))
 }
 
-/// Fetches what speaks to a server and is not ours.
-fn others_clients(args: &Args, gate: &mut Gate) -> Result<()> {
+/// What others made, on its way while the first stages compile: most of its time is waiting for
+/// a network.
+struct Fetched {
+    clients: Option<Arrival>,
+    corpus: Option<Arrival>,
+}
+
+type Arrival = thread::JoinHandle<Result<PathBuf>>;
+
+impl Fetched {
+    fn begin(install: bool) -> Self {
+        Self {
+            clients: Some(thread::spawn(move || clients::prepare(install))),
+            corpus: Some(thread::spawn(corpus::prepare)),
+        }
+    }
+}
+
+fn arrived(arrival: Option<Arrival>) -> Result<PathBuf> {
+    let arrival = arrival.context("it is waited for once")?;
+    let Ok(folder) = arrival.join() else {
+        bail!("what fetches has panicked");
+    };
+    folder
+}
+
+/// Waits for what speaks to a server and is not ours.
+fn others_clients(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<()> {
     gate.stage("clients", |gate| {
-        match clients::prepare(!args.no_install) {
+        match arrived(fetched.clients.take()) {
             Ok(folder) => gate.clients = Some(folder),
             Err(error) if args.requires("clients") => return Err(error),
             Err(error) => {
@@ -234,10 +280,10 @@ fn others_clients(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// Fetches pictures, real and broken, that others test with.
-fn others_files(args: &Args, gate: &mut Gate) -> Result<()> {
+/// Waits for pictures, real and broken, that others test with.
+fn others_files(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<()> {
     gate.stage("corpus", |gate| {
-        match corpus::prepare() {
+        match arrived(fetched.corpus.take()) {
             Ok(folder) => gate.corpus = Some(folder),
             Err(error) if args.requires("corpus") => return Err(error),
             Err(error) => {
@@ -251,14 +297,16 @@ fn others_files(args: &Args, gate: &mut Gate) -> Result<()> {
 
 /// The flake, against the stand-in for nixpkgs.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
-    gate.stage("nix", |gate| match flake::gate(!args.no_install) {
-        Ok(true) => Ok(()),
-        Ok(false) => bail!("the flake is not as it should be"),
-        Err(error) if args.requires("nix") => Err(error),
-        Err(error) => {
-            println!("{error:#}");
-            gate.note("the flake was NOT CHECKED");
-            Ok(())
+    gate.stage("nix", |gate| {
+        match flake::gate(!args.no_install, args.fresh) {
+            Ok(true) => Ok(()),
+            Ok(false) => bail!("the flake is not as it should be"),
+            Err(error) if args.requires("nix") => Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("the flake was NOT CHECKED");
+                Ok(())
+            }
         }
     })
 }
@@ -317,11 +365,13 @@ impl Gate {
         &mut self,
         args: &Args,
         libaom: Option<&Library>,
+        packages: &[&str],
         targets: &[&str],
     ) -> Result<()> {
         let mut command = command::cargo();
         command
-            .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+            .args(["test", "--locked", "--no-fail-fast"])
+            .args(packages)
             .args(targets);
         if let Some(library) = libaom {
             library.enable(&mut command);
@@ -433,6 +483,7 @@ mod tests {
             require: require.iter().map(|&word| word.to_owned()).collect(),
             quick: false,
             no_install: true,
+            fresh: false,
         };
         assert!(args(&["all"]).requires("programs"));
         assert!(!args(&["all"]).requires("advisories"));

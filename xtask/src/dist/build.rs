@@ -19,12 +19,16 @@ use anyhow::{Context as _, Result};
 use super::{target::Target, toolchain::Toolchain};
 use crate::{cache, command, tool};
 
+/// The date that compilers are told, for binaries of one source to be the same bytes on every day:
+/// libjpeg writes it into its version. Packages carry the date of the commit.
+pub const EPOCH: &str = "1";
+
 /// How the binary is compiled, and from where.
 pub struct Build {
     sources: PathBuf,
     /// Cargo's target folder.
     pub target_folder: PathBuf,
-    /// When the sources are from, in seconds of Unix time.
+    /// When the sources are from, in seconds of Unix time; the date of packages.
     pub epoch: String,
     environment: Vec<(&'static str, OsString)>,
     builds_std: bool,
@@ -121,7 +125,7 @@ impl Build {
             if self.builds_std {
                 command.arg("-Zbuild-std=std,panic_unwind");
             }
-            command::run(self.prepare(&mut command))?;
+            command::run(self.prepare(&mut command).env("SOURCE_DATE_EPOCH", EPOCH))?;
             println!(
                 "{}: built in {:.1} s",
                 target.name,

@@ -76,6 +76,11 @@ impl Toolchain {
         })
     }
 
+    /// Which zig and cargo-zigbuild it is.
+    pub fn wheels(&self) -> String {
+        WHEELS.join(" ")
+    }
+
     /// The folder with cargo-zigbuild.
     pub fn programs(&self) -> PathBuf {
         self.venv.join("bin")
