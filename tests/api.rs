@@ -50,6 +50,8 @@ mod internal;
 mod jxl;
 /// The calls of Lemmy, one by one.
 mod lemmy;
+/// Lines of the log, their subjects and no secrets.
+mod logs;
 /// Formats that ImageMagick reads for us.
 mod magick;
 /// The sentences of refusals, and the numbers beside them.

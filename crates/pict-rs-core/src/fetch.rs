@@ -62,6 +62,8 @@ pub enum Fetched {
 /// Bytes on their way in.
 #[derive(Debug)]
 pub struct Body {
+    /// Where they come from, for the log.
+    host: String,
     incoming: Incoming,
     freshness: Freshness,
     deadline: Deadline,
@@ -73,6 +75,13 @@ pub struct Body {
     found: u64,
     /// The other end of `incoming`, and the right to fetch.
     _held: (Connection, Permit),
+}
+
+/// Whom we speak to.
+struct Asked {
+    url: Url,
+    /// What it has answered, if it has.
+    status: Option<u16>,
 }
 
 /// The right to use the network, also of a lookup of a name that nobody waits for any more.
@@ -118,16 +127,45 @@ impl Fetcher {
         known: Option<&Validators>,
         limit: u64,
     ) -> Result<Fetched> {
+        let mut asked = Asked {
+            url: url.url().clone(),
+            status: None,
+        };
+        let fetched = self.follow(&mut asked, known, limit).await;
+        if let Err(error) = &fetched {
+            let (upstream, upstream_status) = (asked.url.host_str(), asked.status);
+            let code = error.code().as_str();
+            let source = url.loggable();
+            tracing::info!(
+                upstream,
+                upstream_status,
+                source,
+                code,
+                "nothing was fetched: {error}"
+            );
+        }
+        fetched
+    }
+
+    /// Goes where redirects lead; `asked` tells how far that was.
+    async fn follow(
+        &self,
+        asked: &mut Asked,
+        known: Option<&Validators>,
+        limit: u64,
+    ) -> Result<Fetched> {
         let permit = self.permit()?;
         let deadline = Deadline::after(self.timeout);
-        let mut url = url.url().clone();
         for _ in 0..=REDIRECTS {
-            let (connection, response) =
-                deadline.keep(self.exchange(&url, known, &permit)).await??;
+            asked.status = None;
+            let exchange = self.exchange(&asked.url, known, &permit);
+            let (connection, response) = deadline.keep(exchange).await??;
             let (status, headers) = (response.status(), response.headers());
-            if let Some(next) = redirect(&url, status, headers)? {
-                tracing::debug!(from = %url, to = %next, "redirected");
-                url = next;
+            asked.status = Some(status.as_u16());
+            if let Some(next) = redirect(&asked.url, status, headers)? {
+                let (from, to) = (source::loggable(&asked.url), source::loggable(&next));
+                tracing::debug!(from, to, "redirected");
+                asked.url = next;
                 continue;
             }
             let freshness = Freshness::of(headers);
@@ -142,6 +180,7 @@ impl Fetcher {
                 at_most(LimitKind::FileSize, limit, announced)?;
             }
             return Ok(Fetched::Body(Box::new(Body {
+                host: asked.url.host_str().unwrap_or_default().to_owned(),
                 incoming: response.into_body(),
                 freshness,
                 deadline,
@@ -187,11 +226,11 @@ impl Fetcher {
             request = request.header(name, value);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| {
-            tracing::debug!(%url, %error, "no request can be made of a URL");
+            tracing::debug!(url = source::loggable(url), %error, "no request can be made of a URL");
             upstream("The URL cannot be asked for over HTTP")
         })?;
         let response = connection.send(request).await.map_err(|error| {
-            tracing::debug!(%url, %error, "an upstream broke off");
+            tracing::debug!(url = source::loggable(url), %error, "an upstream broke off");
             upstream("The upstream broke the connection off or did not speak HTTP")
         })?;
         Ok((connection, response))
@@ -231,7 +270,7 @@ impl Body {
                 return self.take(rest.into());
             };
             let frame = frame.map_err(|error| {
-                tracing::debug!(%error, "an upstream broke off");
+                tracing::info!(upstream = self.host, %error, "an upstream broke off");
                 upstream("The upstream broke off in the middle of the file")
             })?;
             // Trailers are of no use here.

@@ -1,6 +1,7 @@
 //! The HTTP side: the route table, and what all routes share. Everything a route does beyond
 //! HTTP is a function of `pict_rs_core::service`.
 
+mod about;
 mod admin;
 mod background;
 mod body;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use config::{ConfigError, Environment, File, FileFormat, Map, Value};
 use pict_rs_core::Config;
+use pict_rs_core::config::LogFormat;
 
 use crate::cli::Overrides;
 
@@ -119,6 +120,35 @@ impl Origins<'_> {
 fn key_of(variable: &str) -> Option<String> {
     let variable = variable.to_ascii_lowercase();
     Some(variable.strip_prefix("pictrs__")?.replace("__", "."))
+}
+
+/// The format in which the log was to be written, as far as that can be told when [`load`] fails.
+pub fn log_format(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: Overrides,
+) -> Option<LogFormat> {
+    const KEY: &str = "tracing.logging.format";
+    let flag = overrides
+        .0
+        .into_iter()
+        .find_map(|(key, value)| (key == KEY).then_some(value));
+    let variable = || {
+        let mut variables = environment.into_iter();
+        variables
+            .find(|(name, _)| name.eq_ignore_ascii_case("PICTRS__TRACING__LOGGING__FORMAT"))
+            .map(|(_, value)| value)
+    };
+    let written = || {
+        let file = File::from(file?).format(format_of(file?).ok()?);
+        let file = config::Config::builder().add_source(file).build().ok()?;
+        file.get_string(KEY).ok()
+    };
+    let chosen = flag.or_else(variable).or_else(written);
+    let Some(chosen) = chosen else {
+        return Some(LogFormat::Normal);
+    };
+    serde_json::from_value(chosen.to_lowercase().into()).ok()
 }
 
 /// The variables that can be settings, and the names of those that only look like it: spelt with

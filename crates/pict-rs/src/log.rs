@@ -2,7 +2,7 @@
 
 mod console;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use pict_rs_core::config::{LogFormat, LoggingConfig, TracingConfig};
@@ -57,18 +57,49 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
     Ok(exporter)
 }
 
-/// From now on a decoder that panics on a damaged file, which is caught, is one line in the log
-/// and no stack.
-pub fn quiet_caught_panics() {
+/// From now on a panic is one line in the log: a warning for a decoder that panics on a damaged
+/// file, which is caught, and an error for any other. A release knows no names for a stack.
+pub fn take_panics() {
     let cry = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !pict_rs_media::panics_are_caught() {
-            return cry(panic);
-        }
         let place = panic.location().map(ToString::to_string);
         let said = panic.payload_as_str().unwrap_or_default();
-        tracing::warn!(place, said, "a decoder gave up on a file");
+        if pict_rs_media::panics_are_caught() {
+            tracing::warn!(place, said, "a decoder gave up on a file");
+            return;
+        }
+        tracing::error!(place, said, "a panic");
+        if cfg!(debug_assertions) {
+            cry(panic);
+        }
     }));
+}
+
+/// Says on standard error why the program ends: as a line of the log where a format was chosen,
+/// which no filter holds back, else for a person.
+pub fn fatal(error: &anyhow::Error, format: Option<LogFormat>) {
+    let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+    let Some(format) = format else {
+        let mut text = format!("Error: {error}\n");
+        for (number, cause) in causes.iter().enumerate() {
+            let head = if number == 0 { "\nCaused by:\n" } else { "" };
+            text.push_str(&format!("{head}    {cause}\n"));
+        }
+        // There is no other place to say that this place is gone.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return;
+    };
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = match format {
+        LogFormat::Normal => lines.boxed(),
+        LogFormat::Compact => lines.compact().boxed(),
+        LogFormat::Pretty => lines.pretty().boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let chain = (!causes.is_empty()).then(|| causes.join(": "));
+    tracing::subscriber::with_default(registry().with(lines), || {
+        tracing::error!(chain, "{error}");
+    });
 }
 
 /// Refuses what [`start`] would refuse, without starting anything.

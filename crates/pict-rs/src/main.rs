@@ -15,6 +15,7 @@ mod otlp;
 mod programs;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::Parser as _;
 use pict_rs_core::Context;
@@ -23,14 +24,32 @@ use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
     allocator::tune();
     let cli = Cli::parse();
-    // A variable that is not UTF-8 cannot be one of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded = load::load(cli.config_file.as_deref(), environment, cli.overrides())?;
+    match run(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
+            // Whoever reads the log of a server reads there why it ends.
+            let format = is_server.then(|| {
+                load::log_format(cli.config_file.as_deref(), environment(), cli.overrides())
+            });
+            log::fatal(&error, format.flatten());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A variable that is not UTF-8 cannot be one of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
     let config = loaded.config;
     config.validate()?;
     log::check(&config.tracing)?;
@@ -43,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(file) = &cli.save_to {
         load::save(&loaded.written, file)?;
     }
-    match cli.command {
+    match &cli.command {
         Some(Command::CheckConfig) => {
             for name in loaded.unknown {
                 writeln!(std::io::stdout(), "unknown, ignored: {name}")?;
@@ -52,11 +71,11 @@ fn main() -> anyhow::Result<()> {
                 writeln!(std::io::stdout(), "warning: {warning}")?;
             }
             writeln!(std::io::stdout(), "the configuration is valid")?;
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Command::PrintConfig) => {
             write!(std::io::stdout(), "{}", load::printable(&loaded.written)?)?;
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Doctor { json }) => {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
@@ -64,12 +83,12 @@ fn main() -> anyhow::Result<()> {
             let helpers = programs::find_all(&config.media, path.as_deref());
             let report = doctor::Report::new(&config, &data, &helpers, &loaded.unknown, warnings);
             let mut out = std::io::stdout();
-            if json {
+            if *json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
             } else {
                 report.print(&mut out)?;
             }
-            std::process::exit(i32::from(!report.is_sound()));
+            return Ok(u8::from(!report.is_sound()).into());
         }
         Some(Command::AcceptStore) => {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
@@ -85,14 +104,14 @@ fn main() -> anyhow::Result<()> {
                 accepted.sampled,
                 accepted.present
             )?;
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         #[cfg(feature = "migrate")]
         Some(Command::Migrate(_)) => {}
         Some(Command::Run(_)) | None => {}
     }
     let _traces = log::start(&config.tracing)?;
-    log::quiet_caught_panics();
+    log::take_panics();
     // Nothing else has chosen one in this process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {
@@ -116,7 +135,7 @@ fn main() -> anyhow::Result<()> {
         let has_config_file = cli.config_file.is_some();
         let target = migrate::Target::find(&config, has_config_file, state_directory, from)?;
         let is_complete = migrate::run(config, &target, from)?;
-        std::process::exit(i32::from(!is_complete));
+        return Ok(u8::from(!is_complete).into());
     }
     let counted = config
         .metrics
@@ -129,5 +148,6 @@ fn main() -> anyhow::Result<()> {
         let context = Context::open(config, &data, helpers).await?;
         let worker = Worker::start(context.clone());
         http::serve(context, &data, worker, counted).await
-    })
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

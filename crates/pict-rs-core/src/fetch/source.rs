@@ -40,6 +40,11 @@ impl SourceUrl {
         self.0.as_str()
     }
 
+    /// What a log may show: neither a user nor a query, where signatures and keys stand.
+    pub fn loggable(&self) -> String {
+        loggable(&self.0)
+    }
+
     pub(super) fn url(&self) -> &Url {
         &self.0
     }
@@ -51,9 +56,42 @@ impl fmt::Display for SourceUrl {
     }
 }
 
+/// As [`SourceUrl::loggable`].
+pub(super) fn loggable(url: &Url) -> String {
+    let Some(host) = url.host_str() else {
+        // What stands there may be the data itself.
+        return format!("{}:", url.scheme());
+    };
+    let origin = format!("{}://{host}", url.scheme());
+    let port = url.port().map(|port| format!(":{port}"));
+    let query = url.query().map(|_| "?…");
+    [
+        &origin,
+        port.as_deref().unwrap_or_default(),
+        url.path(),
+        query.unwrap_or_default(),
+    ]
+    .concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_shows_neither_users_nor_queries() {
+        let check = |text, expected| {
+            let url = SourceUrl::parse(text).expect("valid");
+            assert_eq!(url.loggable(), expected);
+        };
+        check("https://example.org/a.png", "https://example.org/a.png");
+        check(
+            "http://u:secret@example.org:81/a?sig=s#f",
+            "http://example.org:81/a?…",
+        );
+        check("http://[::1]/", "http://[::1]/");
+        check("mailto:somebody", "mailto:");
+    }
 
     #[test]
     fn spellings_of_one_url_are_one() {

@@ -121,10 +121,13 @@ async fn attempt(ctx: Arc<Context>, url: SourceUrl, stale: Option<Proxy>) -> Res
     match (&result, &stale) {
         (Ok(_), _) => {}
         (Err(error), Some(_)) if error.code() == ErrorCode::ProxyNotFound => {
-            tracing::info!(%url, "a proxied copy was removed while its upstream was asked");
+            tracing::info!(
+                source = url.loggable(),
+                "a proxied copy was removed while its upstream was asked"
+            );
         }
         (Err(error), Some(stale)) => {
-            tracing::warn!(%url, alias = %stale.alias, code = error.code().as_str(), "a proxied copy is served although it is stale: {error}");
+            tracing::warn!(source = url.loggable(), alias = %stale.alias, code = error.code().as_str(), "a proxied copy is served although it is stale: {error}");
             ctx.proxies.postpone(&url, after(PAUSE));
         }
         (Err(error), None) => {

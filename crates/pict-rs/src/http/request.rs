@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use uuid::Uuid;
 
+use super::about::{About, one_line};
 use super::deadline::{self, CutShort};
 use super::error::ApiError;
 use super::metrics::Requests;
@@ -163,6 +164,7 @@ pub async fn identify<B: MessageBody + 'static>(
         }
         Ok(Some(deadline)) => {
             let (method, path) = (request.method().clone(), request.path().to_owned());
+            let about = About::of(request.request());
             let work = next.call(request).instrument(span.clone());
             let work = stage::noted(timings.clone(), work);
             let Ok(response) = tokio::time::timeout_at(deadline, work).await else {
@@ -171,7 +173,10 @@ pub async fn identify<B: MessageBody + 'static>(
                 pending.cut_short(status);
                 let path = loggable_path(&path);
                 let path = &*path;
-                span.in_scope(|| tracing::info!(%method, path, status, "{error}"));
+                let (alias, source) = (about.alias.as_deref(), about.source.as_deref());
+                let operations = about.operations.as_deref();
+                let ms = millis(started);
+                span.in_scope(|| tracing::info!(%method, path, status, ms, alias, source, operations, "{error}"));
                 return Err(error.into());
             };
             response?.map_into_left_body()
@@ -214,39 +219,51 @@ fn is_sane(id: &HeaderValue) -> bool {
     (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
 }
 
+/// A fault of ours is an error, with all that caused it; a mistake of the client, and a fault of
+/// another server that we asked for it, is not.
 fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
     let request = response.request();
     let (method, status) = (request.method(), response.status().as_u16());
+    let is_ours = is_our_fault(response.status());
+    let error = response.response().error();
+    if error.is_none() && !log_all && !is_ours {
+        return;
+    }
     let path = loggable_path(request.path());
     let path = &*path;
-    if let Some(error) = response.response().error() {
-        match error.as_error::<ApiError>() {
-            Some(ApiError(error)) if !error.is_users() => {
-                tracing::error!(%method, path, status, code = error.code().as_str(), chain = chain(error), "{error}");
-            }
-            Some(ApiError(error)) => {
-                let message = one_line(error);
-                tracing::info!(%method, path, status, code = error.code().as_str(), "{message}");
-            }
-            None => tracing::info!(%method, path, status, "{error}"),
-        }
-    } else if log_all {
-        let ms = started.elapsed().as_millis();
-        tracing::info!(%method, path, status, ms, "finished");
+    let ms = millis(started);
+    let about = About::of(request);
+    let (alias, source) = (about.alias.as_deref(), about.source.as_deref());
+    let operations = about.operations.as_deref();
+    let known = error.and_then(|error| error.as_error::<ApiError>());
+    let (code, chain) = match known {
+        Some(ApiError(error)) => (Some(error.code().as_str()), Some(chain(error))),
+        None => (None, None),
+    };
+    let chain = chain.filter(|chain| is_ours && !chain.is_empty());
+    let message = match error {
+        Some(error) => one_line(&error.to_string()).into_owned(),
+        None => "finished".to_owned(),
+    };
+    if is_ours {
+        tracing::error!(%method, path, status, ms, code, alias, source, operations, chain, "{message}");
+    } else {
+        tracing::info!(%method, path, status, ms, code, alias, source, operations, "{message}");
     }
 }
 
-/// A message can hold what a client sent, which must not look like lines of ours.
-fn one_line(error: &impl ToString) -> String {
-    let mut line = String::new();
-    for c in error.to_string().chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
+/// Of 5xx all but what another server did wrong (`docs/errors.md`).
+fn is_our_fault(status: StatusCode) -> bool {
+    let is_of_another = matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+    );
+    status.is_server_error() && !is_of_another
+}
+
+/// Since then, to hundredths.
+fn millis(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 100_000.0).round() / 100.0
 }
 
 /// Delete tokens are secrets and stand in a path, which may be spelled in many ways.
@@ -275,6 +292,17 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_did_wrong_is_no_fault_of_ours() {
+        for (status, expected) in [(200, false), (404, false), (500, true), (501, true)] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(is_our_fault(status), expected, "{status}");
+        }
+        assert!(is_our_fault(StatusCode::SERVICE_UNAVAILABLE));
+        assert!(!is_our_fault(StatusCode::BAD_GATEWAY));
+        assert!(!is_our_fault(StatusCode::GATEWAY_TIMEOUT));
+    }
 
     #[test]
     fn no_spelling_of_a_path_shows_a_delete_token() {

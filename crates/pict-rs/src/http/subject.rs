@@ -59,7 +59,10 @@ impl Subject {
             Err(ApiError(error))
                 if error.code() == ErrorCode::LostFile && matches!(unknown, Unknown::Fetch) =>
             {
-                tracing::error!(%url, "a proxied copy is lost and is fetched again: {error}");
+                tracing::error!(
+                    source = url.loggable(),
+                    "a proxied copy is lost and is fetched again: {error}"
+                );
                 let found = proxy::renew(ctx, url).await?;
                 answer(&found).await
             }

@@ -1,0 +1,169 @@
+//! What a request was about, for its line in the log: an alias, the source of something fetched,
+//! operations. Never a token, a key, or the query of somebody's URL.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use pict_rs_core::{SourceUrl, query};
+
+use super::subject::find;
+
+/// Longer words are cut.
+const LONGEST: usize = 200;
+
+/// The fields of a line; a request may have none of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The name that was asked for, as it was given.
+    pub alias: Option<String>,
+    /// Where something was to be fetched from, without its query.
+    pub source: Option<String>,
+    /// What was to be made of it: `thumbnail=256`.
+    pub operations: Option<String>,
+}
+
+impl About {
+    /// Reads path and query; nothing here has to be valid.
+    pub fn of(request: &HttpRequest) -> Self {
+        let named = request.match_info().get("alias");
+        Self::new(request.path(), named, request.query_string())
+    }
+
+    fn new(path: &str, named: Option<&str>, query: &str) -> Self {
+        let is_process = path.starts_with("/image/process") || path.contains("/details/process");
+        let key = match path {
+            "/image/download" => "url",
+            _ => "proxy",
+        };
+        let (url, rest) = query::take_url(query, key, query::is_sound_process_key);
+        let alias = named
+            .map(str::to_owned)
+            .or_else(|| find(&rest, "src"))
+            .or_else(|| find(&rest, "alias"));
+        let operations = is_process.then(|| {
+            let pairs = query::pairs(&rest).filter(|(key, _)| key != "src" && key != "alias");
+            let words: Vec<_> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
+            words.join("&")
+        });
+        Self {
+            alias: alias.map(|alias| short(&alias)),
+            source: url.map(|url| match SourceUrl::parse(&url) {
+                Ok(url) => short(&url.loggable()),
+                // It may be anything, a password too.
+                Err(_) => "(not a URL)".to_owned(),
+            }),
+            operations: operations
+                .filter(|operations| !operations.is_empty())
+                .map(|operations| short(&operations)),
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.into_owned(),
+    }
+}
+
+/// A message can hold what a client sent, which must not look like lines of ours.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let mut line = String::new();
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, named: Option<&str>, query: &str, expected: [Option<&str>; 3]) {
+        let about = About::new(path, named, query);
+        let found = [about.alias, about.source, about.operations];
+        assert_eq!(
+            found,
+            expected.map(|word| word.map(str::to_owned)),
+            "{path}?{query}"
+        );
+    }
+
+    #[test]
+    fn alias_source_and_operations_are_told() {
+        check("/image", None, "", [None, None, None]);
+        check(
+            "/image/original/a.png",
+            Some("a.png"),
+            "",
+            [Some("a.png"), None, None],
+        );
+        check(
+            "/image/process.webp",
+            None,
+            "src=a.png&thumbnail=256&blur=1",
+            [Some("a.png"), None, Some("thumbnail=256&blur=1")],
+        );
+        check(
+            "/image/details/process.webp",
+            None,
+            "alias=a.png&crop=1x1",
+            [Some("a.png"), None, Some("crop=1x1")],
+        );
+        check(
+            "/internal/purge",
+            None,
+            "alias=a.png&reason=x",
+            [Some("a.png"), None, None],
+        );
+    }
+
+    #[test]
+    fn secrets_in_a_url_are_not_told() {
+        let source = |path: &str, query: &str, expected: &str| {
+            check(path, None, query, [None, Some(expected), None]);
+        };
+        let signed = "https%3A%2F%2Fuser%3Apass%40example.org%2Fa.png%3Fsig%3Dsecret";
+        source(
+            "/image/original",
+            &format!("proxy={signed}"),
+            "https://example.org/a.png?…",
+        );
+        source(
+            "/image/download",
+            &format!("url={signed}"),
+            "https://example.org/a.png?…",
+        );
+        source("/image/original", "proxy=word@example", "(not a URL)");
+        source("/image/original", "proxy=http://b/c", "http://b/c");
+        check(
+            "/image/process.webp",
+            None,
+            "proxy=https%3A%2F%2Fb%2Fc%3Fkey%3D1&thumbnail=5",
+            [None, Some("https://b/c?…"), Some("thumbnail=5")],
+        );
+        check(
+            "/image/backgrounded/claim",
+            None,
+            "upload_id=secret",
+            [None, None, None],
+        );
+    }
+
+    #[test]
+    fn no_word_is_long_or_more_than_a_line() {
+        let about = About::new("/image/original", Some("a\nERROR b"), "");
+        assert_eq!(about.alias.as_deref(), Some("a\\nERROR b"));
+        let about = About::new("/image/original", Some(&"ä".repeat(5000)), "");
+        let cut = about.alias.expect("there");
+        assert_eq!(cut.chars().count(), LONGEST + 1);
+    }
+}
