@@ -1,11 +1,15 @@
 //! What Prometheus reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::support::client::{Client, process_path};
 use crate::support::server::address_after;
-use crate::support::{Launch, Server, eventually, pictures};
+use crate::support::upstream::Upstream;
+use crate::support::{Launch, Server, eventually, pictures, programs};
 
 fn counted() -> (Server, Client) {
     let server = Server::with([
@@ -23,6 +27,51 @@ fn metrics_address(server: &Server) -> SocketAddr {
             .lines()
             .find_map(|line| address_after("metrics on http://", line))
     })
+}
+
+/// What stands there, after many kinds of work.
+fn exposition() -> String {
+    let upstream = Upstream::serving(&pictures::png(&pictures::photo(33, 22)));
+    let server = Server::with([
+        ("metrics.prometheus_address", "127.0.0.1:0"),
+        ("client.allow_local_connections", "true"),
+    ]);
+    let metrics = Client::new(metrics_address(&server));
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(64, 48)))
+        .alias;
+    server.process("webp", &alias, "thumbnail=16");
+    let proxied = format!("/image/original?proxy={}", upstream.url("/a.png"));
+    server.get(&proxied).ok();
+    let id = server.background(&pictures::png(&pictures::photo(20, 20)));
+    server.claim(&id).claimed();
+    // All of it, where `text` shows a beginning.
+    String::from_utf8(metrics.get("/metrics").ok().body).expect("text")
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Names that look like ours in an expression.
+fn names(expression: &str) -> BTreeSet<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    expression
+        .split(|c| !is_part(c))
+        .filter(|word| word.starts_with("pict_rs_") || word.starts_with("process_"))
+        .collect()
+}
+
+/// The family of a sample: `x` for `x_bucket` of a histogram.
+fn family<'a>(name: &'a str, types: &BTreeMap<&str, &str>) -> &'a str {
+    for end in ["_bucket", "_sum", "_count"] {
+        if let Some(start) = name.strip_suffix(end)
+            && types.get(start) == Some(&"histogram")
+        {
+            return start;
+        }
+    }
+    name
 }
 
 /// Every sample under its name with labels, as they stand there.
@@ -154,7 +203,18 @@ fn the_state_of_this_moment_is_told() {
     let limit = samples["pict_rs_media_memory_limit_bytes"];
     assert_eq!(limit, 512.0 * 1024.0 * 1024.0);
     assert!(samples["process_resident_memory_bytes"] > 1e6);
+    assert!(samples["process_virtual_memory_bytes"] > samples["process_resident_memory_bytes"]);
     assert!(samples["process_open_fds"] > 3.0);
+    assert!(samples["process_max_fds"] > samples["process_open_fds"]);
+    assert!(samples["process_threads"] > 1.0);
+    assert!(samples["process_cpu_seconds_total"] >= 0.0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.expect("after 1970").as_secs_f64();
+    let age = now - samples["process_start_time_seconds"];
+    assert!((-5.0..600.0).contains(&age), "{age}");
+    for part in ["repo", "store"] {
+        assert!(samples[&format!("pict_rs_free_bytes{{part=\"{part}\"}}")] > 0.0);
+    }
     let version = format!(
         "pict_rs_build_info{{version=\"{}\"}}",
         env!("CARGO_PKG_VERSION")
@@ -188,5 +248,257 @@ fn a_socket_that_cannot_be_had_is_refused_and_named() {
     assert_eq!(refusal.status.code(), Some(1));
     for word in ["metrics.prometheus_address", &address] {
         assert!(refusal.output.contains(word), "{}", refusal.output);
+    }
+}
+
+#[test]
+fn what_is_stored_and_what_retention_drops_is_counted() {
+    let upstream = Upstream::serving(&pictures::png(&pictures::photo(33, 22)));
+    let server = Server::with([
+        ("metrics.prometheus_address", "127.0.0.1:0"),
+        ("client.allow_local_connections", "true"),
+        ("media.retention.variants", "1s"),
+    ]);
+    let metrics = Client::new(metrics_address(&server));
+    let stored = |samples: &BTreeMap<String, f64>, class: &str| {
+        let of = |name: &str| samples[&format!("{name}{{class=\"{class}\"}}")];
+        (of("pict_rs_stored"), of("pict_rs_stored_bytes"))
+    };
+    let empty = scrape(&metrics);
+    for class in ["originals", "variants", "proxied"] {
+        assert_eq!(stored(&empty, class), (0.0, 0.0), "{class}");
+    }
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(64, 48)))
+        .alias;
+    let size = server.original(&alias).len() as f64;
+    let proxied = format!("/image/original?proxy={}", upstream.url("/a.png"));
+    let proxied = server.get(&proxied).ok().body.len() as f64;
+    let filled = scrape(&metrics);
+    assert_eq!(stored(&filled, "originals"), (2.0, size + proxied));
+    assert_eq!(stored(&filled, "proxied"), (1.0, proxied));
+    let variant = server.process("webp", &alias, "thumbnail=16").len() as f64;
+    let labels = "{class=\"variants\",reason=\"age\"}";
+    let after = eventually("the variant is dropped", || {
+        let samples = scrape(&metrics);
+        let key = format!("pict_rs_evictions{labels}");
+        samples.contains_key(&key).then_some(samples)
+    });
+    assert_eq!(after[&format!("pict_rs_evictions{labels}")], 1.0);
+    assert_eq!(after[&format!("pict_rs_evicted_bytes{labels}")], variant);
+    assert_eq!(stored(&after, "variants"), (0.0, 0.0));
+}
+
+#[test]
+fn every_metric_has_a_type_and_a_help_text_and_is_documented() {
+    let text = exposition();
+    let pairs = |mark: &str| -> BTreeMap<&str, &str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(mark));
+        lines.filter_map(|line| line.split_once(' ')).collect()
+    };
+    let (types, helps) = (pairs("# TYPE "), pairs("# HELP "));
+    assert!(types.len() > 50, "{}", types.len());
+    assert_eq!(
+        text.matches("# TYPE ").count(),
+        types.len(),
+        "one type each"
+    );
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        assert!(
+            name.is_empty() || types.contains_key(family(name, &types)),
+            "{line}"
+        );
+    }
+    let docs = std::fs::read_to_string(repository().join("docs/deployment.md")).expect("text");
+    for name in types.keys() {
+        let help = helps.get(name).copied().unwrap_or_default();
+        assert!(help.len() > 3, "{name} has no help text");
+        // In a table of pairs the second may stand as its end.
+        let is_written = docs.contains(&format!("`{name}`"))
+            || name.match_indices('_').any(|(at, _)| {
+                docs.contains(&format!("`{}`", &name[..at]))
+                    && docs.contains(&format!("`{}`", &name[at..]))
+            })
+            || docs.lines().any(|line| {
+                let words: Vec<_> = line.split('`').skip(1).step_by(2).collect();
+                words.iter().any(|end| {
+                    end.starts_with('_')
+                        && name
+                            .strip_suffix(end)
+                            .is_some_and(|start| words.iter().any(|word| word.starts_with(start)))
+                })
+            });
+        assert!(is_written, "docs/deployment.md lacks {name}");
+    }
+}
+
+#[test]
+fn every_metric_of_the_dashboard_and_of_the_alerts_exists() {
+    let text = exposition();
+    let types: BTreeMap<_, _> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    let check = |expression: &str, place: &str| {
+        let names = names(expression);
+        assert!(!names.is_empty(), "{place} asks for nothing: {expression}");
+        for name in names {
+            assert!(
+                types.contains_key(family(name, &types)),
+                "{place}: no {name}"
+            );
+        }
+    };
+    let dashboard = repository().join("contrib/grafana/pict-rs.json");
+    let dashboard = std::fs::read_to_string(dashboard).expect("text");
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut ids = BTreeSet::new();
+    let mut graphs = 0;
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64().expect("an id")), "{panel}");
+        let title = panel["title"].as_str().expect("a title");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            check(target["expr"].as_str().expect("an expression"), title);
+            graphs += 1;
+        }
+    }
+    assert!(graphs > 20, "{graphs}");
+    let docs = std::fs::read_to_string(repository().join("docs/deployment.md")).expect("text");
+    let alerts: Vec<_> = docs
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "))
+        .collect();
+    assert!(alerts.len() >= 4);
+    for alert in alerts {
+        check(alert, "an alert");
+    }
+}
+
+/// Whether the matchers of an expression take a status; as much of PromQL as the alerts use.
+fn takes(expression: &str, status: &str) -> bool {
+    let (_, matchers) = expression.split_once('{').expect("matchers");
+    let (matchers, _) = matchers.split_once('}').expect("they end");
+    let fits = |pattern: &str| {
+        pattern.split('|').any(|pattern| {
+            pattern.len() == status.len()
+                && pattern
+                    .chars()
+                    .zip(status.chars())
+                    .all(|(p, c)| p == '.' || p == c)
+        })
+    };
+    matchers
+        .split(',')
+        .filter_map(|matcher| matcher.strip_prefix("status"))
+        .all(|matcher| {
+            let pattern = matcher
+                .trim_start_matches(['=', '!', '~'])
+                .trim_matches('"');
+            fits(pattern) != matcher.starts_with('!')
+        })
+}
+
+#[test]
+fn the_alert_for_faults_leaves_out_dead_links_of_others() {
+    let docs = std::fs::read_to_string(repository().join("docs/deployment.md")).expect("text");
+    let (_, rest) = docs.split_once("alert: PictrsFaults").expect("the alert");
+    let (_, expression) = rest.split_once("expr: ").expect("its expression");
+    let expression = expression.lines().next().expect("a line");
+    for (status, expected) in [
+        ("500", true),
+        ("501", true),
+        ("502", false),
+        ("504", false),
+        ("404", false),
+        ("200", false),
+    ] {
+        assert_eq!(
+            takes(expression, status),
+            expected,
+            "{status}: {expression}"
+        );
+    }
+    // And that is what a dead link is counted as.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = gone.local_addr().expect("bound");
+    drop(gone);
+    let server = Server::with([
+        ("metrics.prometheus_address", "127.0.0.1:0"),
+        ("client.allow_local_connections", "true"),
+    ]);
+    let metrics = Client::new(metrics_address(&server));
+    let path = format!("/image/original?proxy=http://{address}/a.png");
+    server.get(&path).status(502);
+    let samples = scrape(&metrics);
+    let ends = samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("pict_rs_request_end{"));
+    let statuses: Vec<_> = ends
+        .filter_map(|(name, _)| name.split_once("status=\"")?.1.get(..3))
+        .collect();
+    assert_eq!(statuses, ["502"]);
+    assert!(statuses.iter().all(|status| !takes(expression, status)));
+}
+
+/// Reads the exposition as Prometheus' own library for Python does, and says what it found.
+const PARSER: &str = r#"
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+for family in families:
+    assert family.documentation, family.name
+    assert family.type in ("counter", "gauge", "histogram"), (family.name, family.type)
+    if family.type == "histogram":
+        counts = {}
+        for sample in family.samples:
+            labels = tuple(sorted((k, v) for k, v in sample.labels.items() if k != "le"))
+            if sample.name.endswith("_bucket"):
+                assert sample.value >= counts.get(labels, 0), sample
+                counts[labels] = sample.value
+        for sample in family.samples:
+            labels = tuple(sorted(sample.labels.items()))
+            if sample.name.endswith("_count"):
+                assert sample.value == counts[labels], sample
+    for sample in family.samples:
+        print(sample.name, sample.value)
+"#;
+
+#[test]
+fn prometheus_own_library_reads_what_is_exposed() {
+    let Some(folder) = std::env::var_os("PICTRS_TEST_CLIENTS_DIR") else {
+        programs::skip(
+            "clients",
+            "the library of Prometheus",
+            "PICTRS_TEST_CLIENTS_DIR is not set; cargo xtask test sets it",
+        );
+        return;
+    };
+    let mut parser = Command::new(Path::new(&folder).join("python/bin/python"))
+        .args(["-c", PARSER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python");
+    let mut input = parser.stdin.take().expect("piped");
+    input.write_all(exposition().as_bytes()).expect("taken");
+    drop(input);
+    let output = parser.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    // It calls every counter a total.
+    for sample in [
+        "pict_rs_files_total 1",
+        "pict_rs_stored 1",
+        "process_cpu_seconds_total ",
+        "process_start_time_seconds ",
+    ] {
+        assert!(
+            said.lines().any(|line| line.starts_with(sample)),
+            "no {sample} in {said}"
+        );
     }
 }

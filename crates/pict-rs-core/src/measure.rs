@@ -148,6 +148,13 @@ pub(crate) fn blurhash() {
     counter!("pict_rs_generate_blurhash").increment(1);
 }
 
+/// Media were dropped to keep within `reason`: `age` or `size`.
+pub(crate) fn evicted(class: &'static str, reason: &'static str, count: usize, bytes: u64) {
+    let labels = [("class", class), ("reason", reason)];
+    counter!("pict_rs_evictions", &labels).increment(count as u64);
+    counter!("pict_rs_evicted_bytes", &labels).increment(bytes);
+}
+
 /// The external validation was asked.
 pub(crate) fn validation(answer: &'static str) {
     counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);

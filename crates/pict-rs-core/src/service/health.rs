@@ -106,7 +106,8 @@ pub fn look_at(folder: &Path) -> Look {
     }
 }
 
-fn space(folder: &Path) -> Option<Space> {
+/// Of the file system that a folder lies on, as long as that can be asked. Blocks.
+pub fn space(folder: &Path) -> Option<Space> {
     let found = rustix::fs::statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Space {

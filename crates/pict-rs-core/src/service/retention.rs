@@ -15,7 +15,7 @@ use crate::context::{millis, to_its_end};
 use crate::repo::Dropped;
 use crate::service::process::now;
 use crate::service::{guard, remove};
-use crate::{Context, Result};
+use crate::{Context, Result, measure};
 
 /// Rows that change in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -108,12 +108,32 @@ enum What {
     Variants,
 }
 
+impl What {
+    /// As metrics call it.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Proxies => "proxied",
+            Self::Variants => "variants",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Why {
     /// Not used for this long.
     Age(Span),
     /// More bytes in all than this.
     Size(u64),
+}
+
+impl Why {
+    /// As metrics call it.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Age(_) => "age",
+            Self::Size(_) => "size",
+        }
+    }
 }
 
 async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
@@ -123,6 +143,9 @@ async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
         let dropped = drop_some(ctx, what, why).await?;
         count += dropped.count;
         bytes += dropped.bytes;
+        if dropped.count > 0 {
+            measure::evicted(what.class(), why.reason(), dropped.count, dropped.bytes);
+        }
         if dropped.count < BATCH as usize || ctx.wake.is_stopping() {
             break;
         }

@@ -1,6 +1,9 @@
 //! What Prometheus reads: a recorder for everything that is counted, a listener of its own, and
 //! what is counted of each request.
 
+mod names;
+mod process;
+
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -9,11 +12,10 @@ use actix_web::dev::{Server, ServiceResponse};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context as _;
-use metrics::{
-    Counter, Histogram, counter, describe_counter, describe_histogram, gauge, histogram,
-};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pict_rs_core::Context;
+use pict_rs_core::service::health;
 
 /// Upper bounds of all histograms, in seconds: from a served picture to a long conversion.
 const BUCKETS: [f64; 15] = [
@@ -26,100 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The label of requests that lead to no route.
 const NO_ROUTE: &str = "unknown";
 
-const COUNTERS: [(&str, &str); 24] = [
-    ("pict_rs_request_start", "Requests that came in"),
-    (
-        "pict_rs_request_end",
-        "Requests that were answered, by route and status",
-    ),
-    (
-        "pict_rs_request_dropped",
-        "Requests whose client went away before the answer",
-    ),
-    ("pict_rs_bytes_served", "Bytes of media that were sent"),
-    (
-        "pict_rs_known_hits",
-        "Lookups that the memory of facts could answer",
-    ),
-    (
-        "pict_rs_known_misses",
-        "Lookups that the database had to answer",
-    ),
-    (
-        "pict_rs_files",
-        "Files that were taken in, inline or in the background",
-    ),
-    (
-        "pict_rs_ingest_start",
-        "Files that were begun to be taken in, inline",
-    ),
-    ("pict_rs_ingest_end", "The end of these, completed or not"),
-    (
-        "pict_rs_background_upload",
-        "Files that were acknowledged, to be taken in later",
-    ),
-    (
-        "pict_rs_background_upload_ingest_start",
-        "Files that were begun to be taken in, in the background",
-    ),
-    (
-        "pict_rs_background_upload_ingest",
-        "The end of these, completed or not",
-    ),
-    (
-        "pict_rs_background_upload_claim",
-        "Outcomes that were handed out",
-    ),
-    (
-        "pict_rs_upload_wait",
-        "Clients that waited for an outcome, and got one or not",
-    ),
-    ("pict_rs_generate_start", "Variants that were begun"),
-    ("pict_rs_generate_end", "The end of these, completed or not"),
-    ("pict_rs_generate_process", "Variants that the engine made"),
-    (
-        "pict_rs_generate_blurhash",
-        "Blurhashes that the engine computed",
-    ),
-    (
-        "pict_rs_process_map_inserted",
-        "Variants that several requests could wait for together",
-    ),
-    ("pict_rs_process_map_removed", "The end of these"),
-    ("pict_rs_queue_push", "Jobs that were queued"),
-    (
-        "pict_rs_queue_pop",
-        "Jobs that were taken off the queue, retries included",
-    ),
-    ("pict_rs_job_end", "Jobs that ended, completed or not"),
-    (
-        "pict_rs_ingest_external_validation",
-        "Questions to the external validation, by its answer",
-    ),
-];
-
-const HISTOGRAMS: [(&str, &str); 7] = [
-    ("pict_rs_request_timings", "Seconds until an answer began"),
-    (
-        "pict_rs_ingest_duration",
-        "Seconds for taking a file in, inline",
-    ),
-    (
-        "pict_rs_background_upload_ingest_duration",
-        "Seconds for taking a file in, in the background",
-    ),
-    (
-        "pict_rs_upload_wait_duration",
-        "Seconds that a client waited for an outcome",
-    ),
-    (
-        "pict_rs_generate_duration",
-        "Seconds for making a variant, waiting included",
-    ),
-    ("pict_rs_stage_duration", "Seconds for one stage of work"),
-    ("pict_rs_job_duration", "Seconds for one attempt at a job"),
-];
-
 /// Starts to count. To be called before anything that counts is made.
 ///
 /// # Errors
@@ -130,12 +38,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).context("metrics cannot be recorded")?;
-    for (name, text) in COUNTERS {
-        describe_counter!(name, text);
-    }
-    for (name, text) in HISTOGRAMS {
-        describe_histogram!(name, text);
-    }
+    names::describe();
     gauge!("pict_rs_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
 }
@@ -175,9 +78,12 @@ pub fn listen(context: &Arc<Context>, handle: PrometheusHandle) -> anyhow::Resul
 
 async fn scrape(ctx: web::Data<Context>, handle: web::Data<PrometheusHandle>) -> HttpResponse {
     look(&ctx).await;
+    let mut text = handle.render();
+    text.push_str(&names::not_yet_seen(&text));
+    text.push_str(&process::render());
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
-        .body(handle.render())
+        .body(text)
 }
 
 /// Whatever is true of this moment, and need not be known before somebody asks.
@@ -196,32 +102,41 @@ async fn look(ctx: &web::Data<Context>) {
     let store = async { matches!(web::block(move || store.ping()).await, Ok(Ok(()))) };
     let repo = async { ctx.repo.ping().await.is_ok() };
     let in_time = |is_healthy: Result<bool, _>| f64::from(u8::from(is_healthy.unwrap_or(false)));
-    let (repo, store, jobs) = tokio::join!(
+    let (repo, store, jobs, usage, free) = tokio::join!(
         tokio::time::timeout(PATIENCE, repo),
         tokio::time::timeout(PATIENCE, store),
         tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
+        tokio::time::timeout(PATIENCE, ctx.repo.usage()),
+        tokio::time::timeout(PATIENCE, free_space(ctx)),
     );
     gauge!("pict_rs_healthy", "part" => "repo").set(in_time(repo));
     gauge!("pict_rs_healthy", "part" => "store").set(in_time(store));
     if let Ok(Ok(jobs)) = jobs {
         gauge!("pict_rs_jobs_waiting").set(jobs as f64);
     }
-    if let Some(bytes) = resident_memory() {
-        gauge!("process_resident_memory_bytes").set(bytes as f64);
+    if let Ok(Ok(usage)) = usage {
+        for (class, total) in [
+            ("originals", usage.originals),
+            ("variants", usage.variants),
+            ("proxied", usage.proxied),
+        ] {
+            gauge!("pict_rs_stored", "class" => class).set(total.count as f64);
+            gauge!("pict_rs_stored_bytes", "class" => class).set(total.bytes as f64);
+        }
     }
-    // Reading the folder opens it.
-    if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
-        gauge!("process_open_fds").set(files.count().saturating_sub(1) as f64);
+    for (part, free) in free.into_iter().flatten() {
+        // A figure that is not known any more must not look like one.
+        gauge!("pict_rs_free_bytes", "part" => part).set(free.unwrap_or(f64::NAN));
     }
 }
 
-fn resident_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib * 1024)
+/// Of the file systems that files and database lie on.
+async fn free_space(ctx: &web::Data<Context>) -> [(&'static str, Option<f64>); 2] {
+    let (store, repo) = (ctx.store.root().to_owned(), ctx.repo.folder().to_owned());
+    let looked = web::block(move || [health::space(&store), health::space(&repo)]).await;
+    let [store, repo] = looked.unwrap_or_default();
+    let free = |space: Option<health::Space>| space.map(|space| space.free as f64);
+    [("store", free(store)), ("repo", free(repo))]
 }
 
 /// What is counted of all requests. Looked up once, for all workers.
@@ -347,11 +262,5 @@ mod tests {
             clean("/image/process.{extension}"),
             "/image/process.{extension}"
         );
-    }
-
-    #[test]
-    fn the_resident_memory_is_some_megabytes() {
-        let bytes = resident_memory().expect("Linux tells it");
-        assert!((1 << 20..1 << 34).contains(&bytes), "{bytes}");
     }
 }

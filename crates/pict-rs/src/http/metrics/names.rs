@@ -1,0 +1,194 @@
+//! What is counted and measured, by its name, with a sentence for those who see the name in a
+//! dashboard. A name that no table has would be exposed without help.
+
+use metrics::{describe_counter, describe_gauge, describe_histogram};
+
+/// They only grow.
+pub const COUNTERS: [(&str, &str); 28] = [
+    ("pict_rs_request_start", "Requests that came in"),
+    (
+        "pict_rs_request_end",
+        "Requests that were answered, by route and status",
+    ),
+    (
+        "pict_rs_request_dropped",
+        "Requests whose client went away before the answer",
+    ),
+    ("pict_rs_bytes_served", "Bytes of media that were sent"),
+    (
+        "pict_rs_known_hits",
+        "Lookups that the memory of facts could answer",
+    ),
+    (
+        "pict_rs_known_misses",
+        "Lookups that the database had to answer",
+    ),
+    (
+        "pict_rs_files",
+        "Files that were taken in, inline or in the background",
+    ),
+    (
+        "pict_rs_ingest_start",
+        "Files that were begun to be taken in, inline",
+    ),
+    ("pict_rs_ingest_end", "The end of these, completed or not"),
+    (
+        "pict_rs_background_upload",
+        "Files that were acknowledged, to be taken in later",
+    ),
+    (
+        "pict_rs_background_upload_ingest_start",
+        "Files that were begun to be taken in, in the background",
+    ),
+    (
+        "pict_rs_background_upload_ingest",
+        "The end of these, completed or not",
+    ),
+    (
+        "pict_rs_background_upload_claim",
+        "Outcomes that were handed out",
+    ),
+    (
+        "pict_rs_upload_wait",
+        "Clients that waited for an outcome, and got one or not",
+    ),
+    ("pict_rs_generate_start", "Variants that were begun"),
+    ("pict_rs_generate_end", "The end of these, completed or not"),
+    ("pict_rs_generate_process", "Variants that the engine made"),
+    (
+        "pict_rs_generate_blurhash",
+        "Blurhashes that the engine computed",
+    ),
+    (
+        "pict_rs_process_map_inserted",
+        "Variants that several requests could wait for together",
+    ),
+    ("pict_rs_process_map_removed", "The end of these"),
+    ("pict_rs_queue_push", "Jobs that were queued"),
+    (
+        "pict_rs_queue_pop",
+        "Jobs that were taken off the queue, retries included",
+    ),
+    ("pict_rs_job_end", "Jobs that ended, completed or not"),
+    (
+        "pict_rs_ingest_external_validation",
+        "Questions to the external validation, by its answer",
+    ),
+    (
+        "pict_rs_upload_wait_start",
+        "Clients that began to wait for an outcome",
+    ),
+    ("pict_rs_job_start", "Attempts at jobs that were begun"),
+    (
+        "pict_rs_evictions",
+        "Variants and proxied media that were dropped to keep within age or size",
+    ),
+    ("pict_rs_evicted_bytes", "Bytes of these"),
+];
+
+/// True of this moment.
+pub const GAUGES: [(&str, &str); 11] = [
+    ("pict_rs_build_info", "Always 1; the version is a label"),
+    (
+        "pict_rs_healthy",
+        "1 when the database answers, or a file can be written to the store",
+    ),
+    (
+        "pict_rs_free_bytes",
+        "Bytes that are free on the file system of the store, and of the database",
+    ),
+    (
+        "pict_rs_stored",
+        "Originals and variants, and URLs that were proxied",
+    ),
+    (
+        "pict_rs_stored_bytes",
+        "Bytes of these in the store; of proxied media those that no upload shares",
+    ),
+    (
+        "pict_rs_jobs_waiting",
+        "Jobs in the queue, held ones included",
+    ),
+    ("pict_rs_media_waiting", "Media work in line"),
+    ("pict_rs_media_running", "Media work that is being done"),
+    (
+        "pict_rs_media_slots",
+        "Media work that may be done at a time",
+    ),
+    (
+        "pict_rs_media_memory_bytes",
+        "Memory that running media work was predicted to take",
+    ),
+    (
+        "pict_rs_media_memory_limit_bytes",
+        "Memory that all of it may be predicted to take",
+    ),
+];
+
+/// How long things take.
+pub const HISTOGRAMS: [(&str, &str); 7] = [
+    ("pict_rs_request_timings", "Seconds until an answer began"),
+    (
+        "pict_rs_ingest_duration",
+        "Seconds for taking a file in, inline",
+    ),
+    (
+        "pict_rs_background_upload_ingest_duration",
+        "Seconds for taking a file in, in the background",
+    ),
+    (
+        "pict_rs_upload_wait_duration",
+        "Seconds that a client waited for an outcome",
+    ),
+    (
+        "pict_rs_generate_duration",
+        "Seconds for making a variant, waiting included",
+    ),
+    ("pict_rs_stage_duration", "Seconds for one stage of work"),
+    ("pict_rs_job_duration", "Seconds for one attempt at a job"),
+];
+
+/// Tells the recorder all of them.
+pub fn describe() {
+    for (name, text) in COUNTERS {
+        describe_counter!(name, text);
+    }
+    for (name, text) in GAUGES {
+        describe_gauge!(name, text);
+    }
+    for (name, text) in HISTOGRAMS {
+        describe_histogram!(name, text);
+    }
+}
+
+/// Help and type of everything that `rendered` has no sample of yet: a dashboard, and whoever
+/// writes one, can see all there is.
+pub fn not_yet_seen(rendered: &str) -> String {
+    let tables = [
+        ("counter", &COUNTERS[..]),
+        ("gauge", &GAUGES[..]),
+        ("histogram", &HISTOGRAMS[..]),
+    ];
+    let all = tables
+        .into_iter()
+        .flat_map(|(kind, table)| table.iter().map(move |(name, help)| (kind, name, help)));
+    all.filter(|(_, name, _)| !rendered.contains(&format!("# TYPE {name} ")))
+        .map(|(kind, name, help)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_sample_is_not_described_twice() {
+        let rest = not_yet_seen("# TYPE pict_rs_files counter\npict_rs_files 1\n");
+        assert!(!rest.contains("pict_rs_files "), "{rest}");
+        assert!(
+            rest.contains("# TYPE pict_rs_evictions counter\n"),
+            "{rest}"
+        );
+        assert!(rest.contains("# HELP pict_rs_free_bytes "), "{rest}");
+    }
+}
