@@ -6,6 +6,8 @@ mod support;
 
 /// What HTTP clients see, one file for each use.
 mod api;
+/// What a browser sees of uploads, stored files and variants.
+mod browser;
 /// Metadata goes, pixels and colour profiles stay.
 mod cleaning;
 /// Arguments, exit codes and messages of a program that does not serve.

@@ -1,6 +1,7 @@
 //! What the tests share: a server under test, a client, pictures made in code, and looks at
 //! the disk. Nothing here asserts the contract; that is the tests' work.
 
+pub mod browser;
 pub mod client;
 pub mod clips;
 pub mod database;

@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 17] = [
+pub const FOR_TESTS: [Program; 18] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -58,6 +58,11 @@ pub const FOR_TESTS: [Program; 17] = [
         name: "ffmpeg",
         package: "ffmpeg",
         purpose: "makes the videos of the tests, and what the server makes of them",
+    },
+    Program {
+        name: "chromium",
+        package: "chromium",
+        purpose: "looks whether what is stored and made looks like what was uploaded",
     },
     Program {
         name: "convert-im6.q16",

@@ -1,0 +1,262 @@
+//! A browser looks at what was uploaded, at what is stored of it and at its variants, and has to
+//! see the same picture. It is Debian's Chromium, headless; `support/browser.rs` drives it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::DynamicImage;
+use image::imageops::FilterType;
+
+use crate::support::browser::{Pair, Shown, Verdict, judge};
+use crate::support::client::process_path;
+use crate::support::server::is_emulated;
+use crate::support::{File, Launch, Server, clips, pictures, programs};
+
+/// Behind a picture: what is transparent shows both.
+const GROUNDS: &[&str] = &["#fff", "#000"];
+/// JPEG has no transparency: what was transparent is put onto white.
+const OPAQUE: &[&str] = &["#fff"];
+/// The formats that variants are asked for in.
+const VARIANTS: [&str; 4] = ["png", "webp", "avif", "jpeg"];
+
+/// Mean difference, and the one of the worst block of 8 × 8, out of 255, that a variant may have:
+/// it is coded anew, small and with few samples of colour, and that is hardly seen.
+const VARIANT: (f64, f64) = (6.0, 24.0);
+/// What a stored file may have, whose pixels are those of the upload.
+const STORED: (f64, f64) = (1.0, 8.0);
+
+/// Chromium's own mistake; other programs read such files right.
+const FULL_RANGE: &str = "Chromium shows an animated AVIF of full range as one of limited range";
+
+/// What does not look the same, and why that is so. One that does look the same does not belong
+/// here.
+const EXCEPTIONS: [(&str, &str); 6] = [
+    ("animated-full-range.avif -> png", FULL_RANGE),
+    ("animated-full-range.avif -> webp", FULL_RANGE),
+    ("animated-full-range.avif -> jpeg", FULL_RANGE),
+    ("moving.avif -> png", FULL_RANGE),
+    ("moving.avif -> webp", FULL_RANGE),
+    ("moving.avif -> jpeg", FULL_RANGE),
+];
+
+/// The same where it depends on how animated AVIF is written: in limited range Chromium is right
+/// about what is written here, and what was sent in full range looks other than it.
+const EITHER: [(&str, &str); 6] = [
+    ("animated-full-range.avif -> avif", FULL_RANGE),
+    ("moving.apng -> avif", FULL_RANGE),
+    ("moving.avif -> avif", FULL_RANGE),
+    ("moving.gif -> avif", FULL_RANGE),
+    ("moving.jxl -> avif", FULL_RANGE),
+    ("moving.webp -> avif", FULL_RANGE),
+];
+
+#[test]
+fn what_is_stored_and_its_variants_look_like_what_was_uploaded() {
+    if is_emulated() {
+        return programs::skip("programs", "a browser", "the program is emulated");
+    }
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data");
+    let formats = listed(&data.join("formats"));
+    // Some of these are refused, which is for other tests to judge.
+    let mut cases = vec![data.join("cmyk.jpeg")];
+    if data.join("cases").is_dir() {
+        cases.extend(listed(&data.join("cases")));
+    }
+    let Some(server) = server("a browser") else {
+        return;
+    };
+    let mut pairs = Vec::new();
+    for file in &formats {
+        let found = pairs_of(&server, file);
+        pairs.extend(found.unwrap_or_else(|code| panic!("{}: {code}", file.display())));
+    }
+    assert!(pairs.len() > 70, "{}", pairs.len());
+    let taken = cases.iter().filter_map(|file| pairs_of(&server, file).ok());
+    pairs.extend(taken.flatten());
+    judge_all("a browser", &pairs);
+}
+
+/// Has the browser judge, and holds that against the exceptions.
+fn judge_all(test: &str, pairs: &[Pair]) {
+    let Some(verdicts) = judge(test, pairs) else {
+        return;
+    };
+    let excused: BTreeMap<_, _> = EXCEPTIONS.into_iter().collect();
+    let (mut wrong, mut table) = (Vec::new(), String::new());
+    for (pair, verdict) in pairs.iter().zip(&verdicts) {
+        table.push_str(&format!("{}: {verdict:?}\n", pair.name));
+        let is_either = EITHER.iter().any(|(name, _)| *name == pair.name);
+        if is_either || is_unknown(pair, verdict) {
+            continue;
+        }
+        match (fault(pair, verdict), excused.get(&*pair.name)) {
+            (Some(fault), None) => wrong.push(format!("{}: {fault}", pair.name)),
+            (None, Some(reason)) => {
+                wrong.push(format!("{} looks the same now: {reason}", pair.name));
+            }
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n---\n{table}", wrong.join("\n"));
+}
+
+/// What the browser does not show as it was sent, it cannot judge.
+fn is_unknown(pair: &Pair, verdict: &Verdict) -> bool {
+    let is_unshown = matches!(verdict, Verdict::Unshown(reason) if reason.starts_with("first"));
+    is_unshown && pair.name.ends_with(" -> stored")
+}
+
+/// One that takes all that a browser can show.
+fn server(test: &str) -> Option<Server> {
+    let path = clips::path_or_skip(test)?;
+    let launch = Launch::new().environment("PATH", path);
+    Some(launch.setting("media.svg.enable", "true").start())
+}
+
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("it can be listed") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => found.extend(listed(&path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_browser_sees_a_turn_a_colour_and_a_hole() {
+    let png = |picture: &DynamicImage| Shown {
+        content_type: "image/png".to_owned(),
+        bytes: pictures::png(picture),
+    };
+    let photo = pictures::photo(60, 60);
+    let mut darker = photo.to_rgba8();
+    darker.pixels_mut().for_each(|pixel| pixel[0] /= 2);
+    let mut hole = photo.to_rgba8();
+    for (x, y) in (20..32).flat_map(|x| (20..32).map(move |y| (x, y))) {
+        hole.get_pixel_mut(x, y)[3] = 0;
+    }
+    let others = [
+        ("turned", photo.rotate90()),
+        ("darker", darker.into()),
+        ("with a hole", hole.into()),
+        ("smaller", photo.resize_exact(30, 30, FilterType::Triangle)),
+    ];
+    let mut pairs: Vec<_> = others
+        .iter()
+        .map(|(name, other)| Pair {
+            name: (*name).to_owned(),
+            first: png(&photo),
+            second: png(other),
+            is_clip: false,
+            grounds: GROUNDS,
+        })
+        .collect();
+    pairs.push(Pair {
+        name: "broken".to_owned(),
+        first: png(&photo),
+        second: Shown {
+            content_type: "image/png".to_owned(),
+            bytes: b"nothing".to_vec(),
+        },
+        is_clip: false,
+        grounds: GROUNDS,
+    });
+    let Some(verdicts) = judge("a browser's eyes", &pairs) else {
+        return;
+    };
+    for (pair, verdict) in pairs.iter().zip(&verdicts) {
+        assert!(fault(pair, verdict).is_some(), "{}: {verdict:?}", pair.name);
+    }
+}
+
+fn fault(pair: &Pair, verdict: &Verdict) -> Option<String> {
+    let (most, worst_block) = match pair.name.ends_with(" -> stored") {
+        true => STORED,
+        false => VARIANT,
+    };
+    match verdict {
+        Verdict::Unshown(reason) => Some(format!("cannot be shown, {reason}")),
+        Verdict::Seen { mean, worst, .. } if *mean > most || *worst > worst_block => Some(format!(
+            "differs by {mean:.1} in the mean, {worst:.1} in the worst block"
+        )),
+        Verdict::Seen {
+            sizes: [width, height, w, h],
+            ..
+        } if (width, height) != (w, h) => Some(format!("{width} x {height} became {w} x {h}")),
+        Verdict::Seen { .. } => None,
+    }
+}
+
+/// What has to look the same of one file; or the code of its refusal.
+fn pairs_of(server: &Server, file: &Path) -> Result<Vec<Pair>, String> {
+    let name = file.file_name().expect("a name").to_string_lossy();
+    let bytes = fs::read(file).expect("readable");
+    let answer = server.upload_form("", &[File::new(&bytes)]);
+    if answer.status != 201 {
+        return Err(answer.json()["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned());
+    }
+    let uploaded = answer.uploaded().remove(0);
+    let original = shown(server, &format!("/image/original/{}", uploaded.alias));
+    let is_clip = original.content_type.starts_with("video/");
+    let mut pairs = Vec::new();
+    let mut add = |what: &str, first: &Shown, second: Shown, grounds| {
+        pairs.push(Pair {
+            name: format!("{name} -> {what}"),
+            first: first.clone(),
+            second,
+            is_clip,
+            grounds,
+        });
+    };
+    if let Some(content_type) = content_type(file) {
+        let sent = Shown {
+            content_type: content_type.to_owned(),
+            bytes,
+        };
+        add("stored", &sent, original.clone(), GROUNDS);
+    }
+    if is_clip {
+        return Ok(pairs);
+    }
+    for format in VARIANTS {
+        let variant = shown(server, &process_path(format, &uploaded.alias, "quality=95"));
+        let grounds = if format == "jpeg" { OPAQUE } else { GROUNDS };
+        add(format, &original, variant, grounds);
+    }
+    Ok(pairs)
+}
+
+fn shown(server: &Server, path: &str) -> Shown {
+    let answer = server.get(path).ok();
+    Shown {
+        content_type: answer.header("content-type").unwrap_or_default().to_owned(),
+        bytes: answer.body,
+    }
+}
+
+/// Of what the browser can show; others are compared from what is stored on.
+fn content_type(file: &Path) -> Option<&'static str> {
+    let extension = file.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "png" | "apng" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "avif" => "image/avif",
+        "bmp" => "image/bmp",
+        "ico" => "image/x-icon",
+        "jxl" => "image/jxl",
+        "svg" => "image/svg+xml",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        _ => return None,
+    })
+}
