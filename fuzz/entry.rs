@@ -6,8 +6,7 @@
 
 use pict_rs_media::{
     Control, Error, Facts, Format, Kind, Orientation, Output, OutputFormat, Speed, blurhash, clean,
-    inspect,
-    limits::{self, Limits},
+    limits::{Bounds, Limits},
     operation::{self, Operation},
     predicted_memory, transform,
 };
@@ -20,6 +19,14 @@ const LIMITS: Limits = Limits {
     max_area: 256 * 1024,
     max_frame_count: 12,
     max_file_size: 1 << 20,
+};
+
+/// The same for every kind, and enough memory for what a JPEG XL of such a size hides.
+const BOUNDS: Bounds = Bounds {
+    image: LIMITS,
+    animation: LIMITS,
+    video: LIMITS,
+    memory: MAX_MEMORY,
 };
 
 /// What one variant may need by the engine's own prediction, and what that of an SVG, whose document
@@ -142,10 +149,15 @@ fn geometry(parsed: Operation) {
 
 /// The facts of a file that a server with [`LIMITS`] would let in.
 fn admit(source: &[u8]) -> Option<Facts> {
-    let facts = inspect(source).inspect_err(expected).ok()?;
+    let facts = pict_rs_media::inspect(source, &BOUNDS, &Control::new());
+    let facts = facts.inspect_err(expected).ok()?;
     assert!(facts.frames >= 1 && facts.stored_width >= 1 && facts.stored_height >= 1);
-    limits::check(&facts, source.len() as u64, &LIMITS).ok()?;
     Some(facts)
+}
+
+/// The facts of a file of any size.
+fn inspect(source: &[u8]) -> Result<Facts, Error> {
+    pict_rs_media::inspect(source, &Bounds::NONE, &Control::new())
 }
 
 /// A cleaned file is a file of the same picture, upright, with nothing left to clean; with credits

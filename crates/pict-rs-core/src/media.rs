@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pict_rs_media::Control;
-use pict_rs_media::limits::{LimitKind, at_most};
+use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
+use pict_rs_media::{Control, Facts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::MediaConfig;
@@ -15,6 +15,9 @@ use crate::{Error, ErrorCode, Result};
 
 /// The unit of the memory budget, so that it fits a semaphore's counter on 32-bit systems.
 const MIB: u64 = 1024 * 1024;
+
+/// Bytes that an inspection may take beside the file. Few files need more, and those say so.
+const INSPECTION: u64 = 16 * MIB;
 
 /// Admits media work.
 #[derive(Debug)]
@@ -140,6 +143,56 @@ impl Pool {
         }
     }
 
+    /// Asks what a file is. The facts, or why there are none, come back with the file and its turn.
+    ///
+    /// Inspection begins with a small share of the memory. A file that needs more of it waits for
+    /// what it needs.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidateMemory`] when the file needs more memory than there can be,
+    /// [`ErrorCode::ProcessTimeout`].
+    pub async fn inspect(
+        &self,
+        mut turn: Turn,
+        mut source: Vec<u8>,
+        mut bounds: Bounds,
+    ) -> Result<Inspected> {
+        let size = source.len() as u64;
+        let total = u64::from(self.memory_mib) * MIB;
+        // However little memory there is, headers can be looked at.
+        bounds.memory = INSPECTION;
+        let mut reserved = size.saturating_add(INSPECTION).min(total);
+        loop {
+            let inspect = move |control: &Control| {
+                let facts = pict_rs_media::inspect(&source, &bounds, control);
+                Ok((source, facts))
+            };
+            let (next, (file, mut facts)) = self.run_on(turn, reserved, inspect).await?;
+            (turn, source) = (next, file);
+            if let Err(pict_rs_media::Error::Limit(Violation {
+                limit: LimitKind::Memory,
+                found,
+                ..
+            })) = facts
+                && found > bounds.memory
+            {
+                reserved = size.saturating_add(found);
+                match at_most(LimitKind::Memory, total, reserved) {
+                    Ok(()) => {
+                        bounds.memory = found;
+                        continue;
+                    }
+                    Err(violation) => facts = Err(violation.into()),
+                }
+            }
+            return Ok(Inspected {
+                turn,
+                source,
+                facts,
+            });
+        }
+    }
+
     /// How busy it is, this moment.
     pub fn load(&self) -> Load {
         let held = |semaphore: &Semaphore, all: usize| {
@@ -183,6 +236,17 @@ pub struct Load {
     pub memory: u64,
     /// Bytes that it may need in all.
     pub memory_limit: u64,
+}
+
+/// A file and what it is.
+#[derive(Debug)]
+pub struct Inspected {
+    /// For what has to follow.
+    pub turn: Turn,
+    /// The file.
+    pub source: Vec<u8>,
+    /// What it is, or why that could not be found out.
+    pub facts: pict_rs_media::Result<Facts>,
 }
 
 /// The right to use one processor.

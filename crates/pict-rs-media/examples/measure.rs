@@ -10,7 +10,9 @@ mod clock;
 
 use std::{env, error::Error, fs};
 
-use pict_rs_media::{Control, Output, OutputFormat, Speed, clean, inspect, operation, transform};
+use pict_rs_media::{
+    Control, Output, OutputFormat, Speed, clean, inspect, limits::Bounds, operation, transform,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -38,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut made = Vec::new();
     clock::measure(repeat.parse()?, || {
         // Facts are part of the work: every peer finds out what the file is as well.
-        let facts = inspect(&source)?;
+        let facts = inspect(&source, &Bounds::NONE, &Control::new())?;
         made = transform(&source, &facts, &operations, &wanted, &Control::new())?.bytes;
         Ok(())
     })?;
@@ -50,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn measure_cleaning(source: &[u8], output: &str, repeat: u32) -> Result<(), Box<dyn Error>> {
     let mut made = Vec::new();
     clock::measure(repeat, || {
-        let facts = inspect(source)?;
+        let facts = inspect(source, &Bounds::NONE, &Control::new())?;
         made = clean(source, &facts, &Control::new())?.pieces.concat();
         Ok(())
     })?;

@@ -5,7 +5,8 @@
 use std::io::Write as _;
 
 use pict_rs_media::{
-    Control, Output, OutputFormat, Speed, blurhash, clean, inspect, operation, transform,
+    Control, Output, OutputFormat, Speed, blurhash, clean, inspect, limits::Bounds, operation,
+    transform,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("transform IN QUERY EXT [fast|quality] [QUALITY] > OUT".into());
     };
     let source = std::fs::read(input)?;
-    let facts = inspect(&source)?;
+    let facts = inspect(&source, &Bounds::NONE, &Control::new())?;
     let control = Control::new();
     let mut out = std::io::stdout().lock();
     match extension.as_str() {

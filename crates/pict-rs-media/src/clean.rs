@@ -10,6 +10,7 @@ use crate::{
     Control, Error, Facts, Format, Orientation, Result, codec,
     colour::Flatten,
     credits, inspect,
+    limits::Bounds,
     transform::{
         canvases,
         pipeline::{Pipeline, conversion},
@@ -55,7 +56,7 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
         Format::Png | Format::Apng => codec::png::clean(source, facts, control)?,
         Format::Gif => codec::gif::clean(source, facts)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts, control)?,
-        Format::Jxl => codec::jxl::clean(source, facts)?,
+        Format::Jxl => codec::jxl::clean(source, control)?,
         Format::Avif | Format::AvifAnimation => codec::avif::clean(source)?,
         other => return Err(cannot_clean(other)),
     };
@@ -100,7 +101,7 @@ fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Clea
         }
         other => return Err(cannot_clean(other)),
     };
-    let facts = inspect(&pieces.concat())?;
+    let facts = inspect(&pieces.concat(), &Bounds::NONE, control)?;
     Ok(Cleaned { pieces, facts })
 }
 
@@ -115,7 +116,9 @@ fn pipeline<'a>(
         source,
         facts,
         plan: Plan::unchanged(facts),
-        conversion: convert.then(|| conversion(source, facts)).flatten(),
+        conversion: convert
+            .then(|| conversion(source, facts, control))
+            .flatten(),
         deep: facts.format == Format::Png,
         control,
     }

@@ -2,7 +2,7 @@
 //! them in. No pixel is looked at.
 
 use crate::codec::{self, exif};
-use crate::{Error, Format, Result};
+use crate::{Control, Error, Format, Result};
 
 /// What a file is that the engine recognises and cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ impl Foreign {
 /// Whether the file is one that another program has to convert. Camera raw files look like TIFF
 /// files: ask this first. What is damaged, or as large as no file should be, is not for another
 /// program either.
-pub fn foreign(source: &[u8]) -> Option<Foreign> {
+pub fn foreign(source: &[u8], control: &Control) -> Option<Foreign> {
     const MAGIC: [(&[u8], Foreign); 3] = [
         (b"8BPS\0\x01", Foreign::Psd),
         (b"\0\0\0\x0cjP  \r\n\x87\n", Foreign::Jp2),
@@ -102,7 +102,9 @@ pub fn foreign(source: &[u8]) -> Option<Foreign> {
     ];
     let found = MAGIC.iter().find(|(magic, _)| source.starts_with(magic));
     let found = found.map(|(_, what)| *what);
-    found.or_else(|| raw(source)).or_else(|| rare(source))
+    found
+        .or_else(|| raw(source))
+        .or_else(|| rare(source, control))
 }
 
 /// The kind of a file that looked readable and turned out not to be when it was decoded.
@@ -145,14 +147,14 @@ pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>) -> Result<Vec<u8>> 
 }
 
 /// Files of formats that the engine reads, of kinds that it does not read.
-fn rare(source: &[u8]) -> Option<Foreign> {
+fn rare(source: &[u8], control: &Control) -> Option<Foreign> {
     let (facts, what) = match crate::inspect::format(source)? {
         // Other programs take a frame of a sequence for a picture, too.
         Format::Heif if codec::heif::is_still(source) => {
-            (codec::heif::inspect(source), Foreign::Heif)
+            (codec::heif::inspect(source, control), Foreign::Heif)
         }
         Format::Tiff if !codec::converted::is_camera_raw(source) => {
-            let facts = codec::converted::inspect(source, Format::Tiff);
+            let facts = codec::converted::inspect(source, Format::Tiff, control);
             (facts, Foreign::Tiff)
         }
         Format::Jpeg => return codec::jpeg::is_rare(source).then_some(Foreign::Jpeg),
@@ -188,6 +190,10 @@ fn raw(source: &[u8]) -> Option<Foreign> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn foreign(source: &[u8]) -> Option<Foreign> {
+        super::foreign(source, &Control::new())
+    }
 
     fn tiff(entries: &[(u16, u32)], tail: &[u8]) -> Vec<u8> {
         let mut file = b"II*\0\x08\0\0\0".to_vec();

@@ -1,34 +1,42 @@
 //! Names a file by its first bytes and asks its codec for the facts.
 
 use crate::codec::coding::{Coding, coding};
-use crate::{Error, Facts, Format, Result, codec};
+use crate::limits::{self, Bounds};
+use crate::{Control, Error, Facts, Format, Result, codec};
 
-/// What the file is, learned from its container without decoding pixels. The whole file must
-/// be given: frames are counted by walking it.
+/// What the file is, learned from its headers, and held to `bounds`. The whole file must be given:
+/// frames are counted by walking it. No pixel that is shown is decoded; what a JPEG XL hides has to
+/// be, on the way to the frames behind it, but not before the size that its header claims was
+/// checked.
 ///
 /// # Errors
 /// [`Error::Empty`], [`Error::Unrecognised`], [`Error::Unsupported`] for formats that this
-/// build cannot read, [`Error::Corrupt`] when the container breaks its own rules.
-pub fn inspect(source: &[u8]) -> Result<Facts> {
+/// build cannot read, [`Error::Corrupt`] when the container breaks its own rules, [`Error::Limit`]
+/// when the file exceeds `bounds`, [`Error::Cancelled`] through `control`.
+pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     if source.is_empty() {
         return Err(Error::Empty);
     }
-    match detect(source).ok_or(Error::Unrecognised)? {
+    control.check()?;
+    let facts = match detect(source).ok_or(Error::Unrecognised)? {
         Detected::Jpeg => codec::jpeg::inspect(source),
         Detected::Png => codec::png::inspect(source),
         Detected::Gif => codec::gif::inspect(source),
         Detected::Webp => codec::webp::inspect(source),
-        Detected::Jxl => codec::jxl::inspect(source),
+        Detected::Jxl => codec::jxl::inspect(source, bounds, control),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
-        Detected::Heif => codec::heif::inspect(source),
-        Detected::Svg => codec::svg::inspect(source),
-        Detected::Converted(format) => codec::converted::inspect(source, format),
+        Detected::Heif => codec::heif::inspect(source, control),
+        Detected::Svg => codec::svg::inspect(source, control),
+        Detected::Converted(format) => codec::converted::inspect(source, format, control),
         Detected::Avif => codec::avif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
         ))),
-    }
+    }?;
+    control.check()?;
+    limits::check(&facts, source.len() as u64, bounds.of(facts.kind()))?;
+    Ok(facts)
 }
 
 /// Whether the file is an SVG, found out without parsing it. Drawing one is work that a server may
@@ -118,6 +126,43 @@ fn detect(source: &[u8]) -> Option<Detected> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{LimitKind, Limits};
+
+    fn inspect(source: &[u8]) -> Result<Facts> {
+        super::inspect(source, &Bounds::NONE, &Control::new())
+    }
+
+    #[test]
+    fn the_limits_of_the_kind_that_was_found_count() {
+        let file = include_bytes!("codec/testdata/420.avif");
+        let narrow = Limits {
+            max_width: 1,
+            ..Limits::NONE
+        };
+        let bounds = Bounds {
+            animation: narrow,
+            ..Bounds::NONE
+        };
+        super::inspect(file, &bounds, &Control::new()).expect("is a still");
+        let bounds = Bounds {
+            image: narrow,
+            ..Bounds::NONE
+        };
+        let refused = super::inspect(file, &bounds, &Control::new());
+        let Err(Error::Limit(violation)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((violation.limit, violation.allowed), (LimitKind::Width, 1));
+    }
+
+    #[test]
+    fn inspection_is_not_begun_when_nobody_waits_for_it() {
+        let control = Control::new();
+        control.cancel();
+        let file = include_bytes!("codec/testdata/420.avif");
+        let outcome = super::inspect(file, &Bounds::NONE, &control);
+        assert!(matches!(outcome, Err(Error::Cancelled)));
+    }
 
     #[cfg(not(feature = "svg"))]
     #[test]

@@ -18,6 +18,74 @@ pub struct Limits {
     pub max_file_size: u64,
 }
 
+impl Limits {
+    /// Nothing is refused.
+    pub const NONE: Self = Self {
+        max_width: u32::MAX,
+        max_height: u32::MAX,
+        max_area: u64::MAX,
+        max_frame_count: u32::MAX,
+        max_file_size: u64::MAX,
+    };
+}
+
+/// What [`inspect()`](crate::inspect()) holds a file to.
+///
+/// Some formats do not tell their kind before all frames were counted, so the limits of every kind
+/// go along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of still pictures.
+    pub image: Limits,
+    /// Of animations.
+    pub animation: Limits,
+    /// Of clips.
+    pub video: Limits,
+    /// Bytes of memory that inspection may take. A file that needs more is refused with
+    /// [`LimitKind::Memory`] and the bytes that it needs.
+    pub memory: u64,
+}
+
+impl Bounds {
+    /// Nothing is refused. For files that were let in before.
+    pub const NONE: Self = Self {
+        image: Limits::NONE,
+        animation: Limits::NONE,
+        video: Limits::NONE,
+        memory: u64::MAX,
+    };
+
+    /// The limits of a kind.
+    pub fn of(&self, kind: Kind) -> &Limits {
+        match kind {
+            Kind::Image => &self.image,
+            Kind::Animation => &self.animation,
+            Kind::Video => &self.video,
+        }
+    }
+
+    /// Checks the size that headers claim, before anything is done with frames. A file that may yet
+    /// turn out to be a still or an animation is refused for what exceeds the limits of both.
+    ///
+    /// # Errors
+    /// The first [`Violation`] found.
+    pub(crate) fn check_size(
+        &self,
+        (width, height): (u32, u32),
+        may_move: bool,
+    ) -> Result<(), Violation> {
+        let (still, moving) = (&self.image, &self.animation);
+        let most = |still: u64, moving: u64| if may_move { still.max(moving) } else { still };
+        let (width, height) = (u64::from(width), u64::from(height));
+        let max_width = most(u64::from(still.max_width), moving.max_width.into());
+        let max_height = most(u64::from(still.max_height), moving.max_height.into());
+        at_most(LimitKind::Width, max_width, width)?;
+        at_most(LimitKind::Height, max_height, height)?;
+        let max_area = most(still.max_area, moving.max_area);
+        at_most(LimitKind::Area, max_area, width * height)
+    }
+}
+
 /// Which limit was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKind {

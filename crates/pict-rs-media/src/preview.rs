@@ -35,7 +35,7 @@ pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<Strin
     // Colours are left as they are stored: the hash is a hint, and this is what the published
     // values of other implementations mean. Only samples that look like nothing, as HDR does, are
     // converted.
-    let conversion = conversion(source, facts).filter(Conversion::goes_first);
+    let conversion = conversion(source, facts, control).filter(Conversion::goes_first);
     let hash_sink = ToSrgb::new(conversion.as_ref(), Narrow::new(&mut hash));
     decode(
         source,

@@ -9,8 +9,8 @@ pub(crate) mod pipeline;
 pub(crate) mod plan;
 
 use crate::{
-    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect, operation::Operation,
-    rows::CanvasSink,
+    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect, limits::Bounds,
+    operation::Operation, rows::CanvasSink,
 };
 use frames::{Assemble, Link};
 use pipeline::Pipeline;
@@ -94,14 +94,14 @@ fn made(
         source,
         facts,
         plan,
-        conversion: pipeline::conversion(source, facts),
+        conversion: pipeline::conversion(source, facts, control),
         deep: keeps_depth(facts, output),
         control,
     };
     let bytes = encode(&pipeline, output)?;
     // What was written is asked, not guessed: an encoder may drop alpha that is not there or
     // merge frames. Reading its own container costs an encoder nothing.
-    let facts = inspect(&bytes)?;
+    let facts = inspect(&bytes, &Bounds::NONE, control)?;
     Ok(Transformed { bytes, facts })
 }
 

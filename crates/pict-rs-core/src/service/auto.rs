@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use pict_rs_media::{Control, Format, OutputFormat};
+use pict_rs_media::limits::Bounds;
+use pict_rs_media::{Format, OutputFormat};
 use tracing::Instrument as _;
 
 use crate::accept::Accept;
+use crate::context::blocking;
 use crate::query::ProcessRequest;
 use crate::repo::Original;
 use crate::service::process::{self, Found};
@@ -348,14 +350,16 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     }
     let mut file = find::bytes(ctx, stored).await?;
     let size = stored.key.size();
-    let look = move |_: &Control| {
+    let read = blocking(move || {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.read_to_end(&mut bytes)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
-        let facts = pict_rs_media::inspect(&bytes).map_err(process::stored_is_broken)?;
-        Ok(facts.has_alpha)
-    };
-    let transparent = ctx.media.run(turn, size, look).await?;
+        Ok(bytes)
+    });
+    let source = read.await?;
+    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
+    let facts = inspected.facts.map_err(process::stored_is_broken)?;
+    let transparent = facts.has_alpha;
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);
     Ok(transparent)

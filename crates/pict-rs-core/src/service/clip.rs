@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pict_rs_media::limits::{self, Limits};
+use pict_rs_media::limits::{self, Bounds, Limits};
 use pict_rs_media::{Clip, Control, Facts, Format};
 use tempfile::TempDir;
 
@@ -150,7 +150,7 @@ impl<'a> Work<'a> {
 
     fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<(Vec<u8>, Facts)> {
         let frame = self.ffmpeg().frame(clip, at, control)?;
-        let facts = pict_rs_media::inspect(&frame)?;
+        let facts = pict_rs_media::inspect(&frame, &Bounds::NONE, control)?;
         Ok((frame, facts))
     }
 

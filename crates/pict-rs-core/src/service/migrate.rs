@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Control, Facts, Kind};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
@@ -238,7 +239,8 @@ async fn store(
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
     let turn = ctx.media.turn().await?;
-    let facts = pict_rs_media::inspect(&source);
+    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
+    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.facts);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
     // Only for a blurhash pixels are looked at, and no file is too large to be taken over.

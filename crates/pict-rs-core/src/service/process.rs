@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::Read as _;
 use std::sync::Arc;
 
+use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Facts, Kind, Output, OutputFormat, Speed, transform, transform_frame};
 
 use crate::config::MediaConfig;
@@ -163,10 +164,12 @@ async fn make(
         let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.read_to_end(&mut source)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
-        let facts = pict_rs_media::inspect(&source).map_err(stored_is_broken)?;
-        Ok((source, facts))
+        Ok(source)
     });
-    let (source, facts) = timed(Stage::Store, read).await?;
+    let source = timed(Stage::Store, read).await?;
+    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
+    let (turn, source) = (inspected.turn, inspected.source);
+    let facts = inspected.facts.map_err(stored_is_broken)?;
     check_frame(request.frame, &facts)?;
     let is_clip = facts.kind() == Kind::Video;
     let is_animated = !is_clip && facts.is_animated() && request.frame.is_none();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pict_rs_media::limits::{self, Limits};
+use pict_rs_media::limits::{Bounds, Limits};
 use pict_rs_media::operation::Operation;
 use pict_rs_media::{
     Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
@@ -12,7 +12,7 @@ use crate::config::Heal;
 use crate::context::{blocking, to_its_end};
 use crate::helper::{self, Helper, magick};
 use crate::measure::{self, Work};
-use crate::media::Turn;
+use crate::media::{Inspected, Turn};
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::process::{now, output};
@@ -184,27 +184,20 @@ async fn prepare(
     .await?;
     // No program is started for what is not taken in anyway.
     ctx.repo.refuse_blocked(&digest).await?;
-    let size = source.len() as u64;
     let (turn, source, foreign) = converted(ctx, turn, source, query).await?;
-    let (turn, source, facts, limits) = {
-        let (query, config) = (query.clone(), ctx.config.media.clone());
-        blocking(move || {
-            let facts = pict_rs_media::inspect(&source)?;
-            query.check_kind(facts.kind())?;
-            let server: Limits = match facts.kind() {
-                Kind::Image => config.image.limits(),
-                Kind::Animation => config.animation.limits(),
-                Kind::Video if !config.video.enable => return Err(disabled()),
-                Kind::Video => config.video.limits(),
-            };
-            let limits = query.tighten(server);
-            limits::check(&facts, size, &limits)?;
-            Ok((turn, source, facts, limits))
-        })
-        .await?
-    };
+    let bounds = bounds(ctx, query, foreign);
+    let Inspected {
+        turn,
+        source,
+        facts,
+    } = ctx.media.inspect(turn, source, bounds).await?;
+    let facts = facts?;
+    query.check_kind(facts.kind())?;
     if facts.kind() == Kind::Video {
-        return film(ctx, turn, source, &facts, limits, digest).await;
+        if !ctx.config.media.video.enable {
+            return Err(disabled());
+        }
+        return film(ctx, turn, source, &facts, bounds.video, digest).await;
     }
     let plan = Plan::new(ctx, query, &facts, foreign);
     let memory = plan.memory(&facts, source.len() as u64);
@@ -217,6 +210,27 @@ async fn prepare(
         })
         .await?;
     keep(ctx, made, digest).await
+}
+
+/// What an upload is held to. A picture that another program has converted may have more bytes than
+/// the file that was sent, whose size was checked before.
+fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bounds {
+    let media = &ctx.config.media;
+    let mut image = query.tighten(media.image.limits());
+    if foreign.is_some() {
+        image.max_file_size = u64::MAX;
+    }
+    Bounds {
+        image,
+        animation: query.tighten(media.animation.limits()),
+        // Without videos the answer says so, however large they are.
+        video: if media.video.enable {
+            query.tighten(media.video.limits())
+        } else {
+            Limits::NONE
+        },
+        ..Bounds::NONE
+    }
 }
 
 /// Stores what was made.
@@ -250,7 +264,12 @@ async fn converted(
     source: Vec<u8>,
     query: &UploadQuery,
 ) -> Result<(Turn, Vec<u8>, Option<Foreign>)> {
-    let Some(what) = pict_rs_media::foreign(&source) else {
+    let look = move |control: &Control| {
+        let what = pict_rs_media::foreign(&source, control);
+        Ok((source, what))
+    };
+    let (turn, (source, what)) = ctx.media.run_on(turn, 0, look).await?;
+    let Some(what) = what else {
         return Ok((turn, source, None));
     };
     let is_taken = ctx.config.media.magick.takes(what);

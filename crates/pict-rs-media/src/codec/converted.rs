@@ -37,21 +37,24 @@ pub(crate) fn detect(source: &[u8]) -> Option<Format> {
 
 /// Facts from the headers; no pixel is decoded. Of several pages the first counts, of several
 /// pictures of an icon the largest.
-pub(crate) fn inspect(source: &[u8], format: Format) -> Result<Facts> {
+pub(crate) fn inspect(source: &[u8], format: Format, control: &Control) -> Result<Facts> {
     if format == Format::Ico {
-        return ico::inspect(source);
+        return ico::inspect(source, control);
     }
-    facts(source, format)
+    facts(source, format, control)
 }
 
 /// The embedded ICC profile, if there is one and it fits the samples as they are delivered.
-pub(crate) fn icc(source: &[u8], format: Format) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn icc<'a>(
+    source: &'a [u8],
+    format: Format,
+    control: &Control,
+) -> Option<Cow<'a, [u8]>> {
     if format == Format::Ico {
         return ico::icc(source);
     }
     let profile = guard(format, || {
-        let control = Control::new();
-        let mut decoder = open(source, format, &control)?;
+        let mut decoder = open(source, format, control)?;
         if is_inked(decoder.as_ref()) {
             return Ok(None);
         }
@@ -106,13 +109,12 @@ fn open<'a>(source: &'a [u8], format: Format, control: &'a Control) -> Result<De
     opened.map_err(|error| failed(format, &error))
 }
 
-fn facts(source: &[u8], format: Format) -> Result<Facts> {
+fn facts(source: &[u8], format: Format, control: &Control) -> Result<Facts> {
     if format == Format::Tiff {
         refuse_unreadable(source)?;
     }
     let (size, colour) = guard(format, || {
-        let control = Control::new();
-        let decoder = open(source, format, &control)?;
+        let decoder = open(source, format, control)?;
         Ok((decoder.dimensions(), decoder.color_type()))
     })?;
     if size.0 == 0 || size.1 == 0 {

@@ -44,8 +44,8 @@ mod with_hevc {
     /// Facts from the container and the headers of the pictures in it. Turns are facts (EXIF does
     /// not count, what it says is said by the container as well), crops are not: the size is that
     /// of what is to be seen.
-    pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-        let picture = Picture::open(source, &Control::new())?;
+    pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+        let picture = Picture::open(source, control)?;
         let shape = shape(&picture);
         Ok(Facts {
             format: Format::Heif,
@@ -64,8 +64,8 @@ mod with_hevc {
     }
 
     /// What the container says of the colours of the primary picture.
-    pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
-        let Ok(picture) = Picture::open(source, &Control::new()) else {
+    pub(crate) fn colours<'a>(source: &'a [u8], control: &Control) -> Colours<'a> {
+        let Ok(picture) = Picture::open(source, control) else {
             return Colours::Srgb;
         };
         let icc = picture.properties().find_map(|property| match property {
@@ -99,7 +99,7 @@ mod without_hevc {
         )
     }
 
-    pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
+    pub(crate) fn inspect(_source: &[u8], _control: &Control) -> Result<Facts> {
         Err(refused())
     }
 
@@ -112,7 +112,7 @@ mod without_hevc {
         Err(refused())
     }
 
-    pub(crate) fn colours(_source: &[u8]) -> Colours<'_> {
+    pub(crate) fn colours<'a>(_source: &'a [u8], _control: &Control) -> Colours<'a> {
         Colours::Srgb
     }
 }

@@ -17,6 +17,7 @@ use jxl::api::JxlWhitePoint;
 use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
 
 use crate::codec::panics::guard;
+use crate::limits::Bounds;
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(crate) use decode::{decode, decode_animation};
@@ -26,10 +27,10 @@ use read::{Clock, Reader, Watch};
 
 /// Facts from the headers. Frames of an animation are counted by stepping over them; only
 /// hidden ones, which others are made from, are decoded on the way, and not many of them.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    let control = Control::new();
-    let watch = Watch::new(&control);
+pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
+    let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
+    bounds.check_size((header.width, header.height), header.animation.is_some())?;
     let mut facts = Facts {
         format: Format::Jxl,
         stored_width: header.width,
@@ -54,7 +55,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
                 header.width, header.height
             )));
         }
-        let (frames, ticks) = read::scan(source, &header)?.frames;
+        let (frames, ticks) = read::scan(source, &header, control)?.frames;
         facts.frames = frames;
         if frames > 1 {
             let mut clock = Clock::new(animation);
@@ -75,11 +76,10 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
 const MAX_ANIMATED_SAMPLES: usize = 1 << 26;
 
 /// The file without metadata, the codestream untouched. The ICC profile is part of that.
-pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
-    let control = Control::new();
-    let watch = Watch::new(&control);
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+    let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
-    container::clean(source, read::scan(source, &header)?.end)
+    container::clean(source, read::scan(source, &header, control)?.end)
 }
 
 /// The EXIF structure, if there is one.
@@ -101,8 +101,8 @@ pub(crate) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
 ///
 /// Pictures that were compressed in the format's own colours (XYB) come out in those that they
 /// are tagged with, wide gamut included. If that tag is an ICC profile, they come out as sRGB.
-pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let profile = profile(source)?;
+pub(crate) fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
+    let profile = profile(source, control)?;
     if let JxlColorProfile::Simple(encoding) = &profile
         && (is_srgb(encoding) || is_hdr(profile.transfer_function()))
     {
@@ -118,8 +118,8 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 /// Primaries and transfer of the colours that [`decode()`] gives, as code points of H.273, where
 /// there are such.
-pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
-    let JxlColorProfile::Simple(encoding) = profile(source)? else {
+pub(crate) fn cicp(source: &[u8], control: &Control) -> Option<(u8, u8)> {
+    let JxlColorProfile::Simple(encoding) = profile(source, control)? else {
         return None;
     };
     let (white, primaries, transfer) = match &encoding {
@@ -155,9 +155,8 @@ pub(crate) fn cicp(source: &[u8]) -> Option<(u8, u8)> {
     Some((primaries, transfer))
 }
 
-fn profile(source: &[u8]) -> Option<JxlColorProfile> {
-    let control = Control::new();
-    let watch = Watch::new(&control);
+fn profile(source: &[u8], control: &Control) -> Option<JxlColorProfile> {
+    let watch = Watch::new(control);
     let reader = Reader::open(source, &watch, None, false).ok()?;
     Some(reader.header().profile.clone())
 }

@@ -37,7 +37,7 @@ mod without_drawing {
         )
     }
 
-    pub(crate) fn inspect(_source: &[u8]) -> Result<Facts> {
+    pub(crate) fn inspect(_source: &[u8], _control: &Control) -> Result<Facts> {
         Err(refused())
     }
 

@@ -2,8 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use crate::Result;
+use crate::limits::Bounds;
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
+use crate::{Control, Facts, Result};
+
+/// The facts of a file of any format, held to nothing.
+pub(crate) fn inspect(file: &[u8]) -> Result<Facts> {
+    crate::inspect(file, &Bounds::NONE, &Control::new())
+}
 
 /// A whole picture. 8-bit samples are widened without scaling.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,17 +99,20 @@ impl Pipeline<'_> {
 }
 
 /// The conversion from the file's colours to sRGB, if it needs one.
-pub(crate) fn conversion(source: &[u8], facts: &Facts) -> Option<Conversion> {
+pub(crate) fn conversion(source: &[u8], facts: &Facts, control: &Control) -> Option<Conversion> {
     let (icc, code) = match facts.format {
         Format::Png | Format::Apng => return Conversion::of(&codec::png::colours(source)),
         Format::Jpeg => (codec::jpeg::icc(source), None),
         Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
-        Format::Jxl => (codec::jxl::icc(source), codec::jxl::cicp(source)),
+        Format::Jxl => {
+            let code = codec::jxl::cicp(source, control);
+            (codec::jxl::icc(source, control), code)
+        }
         Format::Avif | Format::AvifAnimation => {
             return Conversion::of(&codec::avif::colours(source));
         }
-        Format::Heif => return Conversion::of(&codec::heif::colours(source)),
-        Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format), None),
+        Format::Heif => return Conversion::of(&codec::heif::colours(source, control)),
+        Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format, control), None),
         _ => (None, None),
     };
     Conversion::of(&Colours::told(icc, code.map(Code::from)))

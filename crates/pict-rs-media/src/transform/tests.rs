@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::*;
 use crate::{
     Error, Format, Orientation, clean,
-    codec::testing::{Collect, Picture, picture},
+    codec::testing::{Collect, Picture, inspect, picture},
     operation::{Filter, ResizeTo},
     orient::{
         tests::{ALL, inverse},

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Facts, Format, Kind, Output, OutputFormat, Speed, transform, transform_frame};
 
 use crate::config::ValidationAs;
@@ -45,10 +46,10 @@ pub(super) async fn pictures(
         let mut file = store.open_object(&object)?;
         file.read_to_end(&mut source)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a new file", e))?;
-        let facts = pict_rs_media::inspect(&source)?;
-        Ok((source, facts))
+        Ok(source)
     });
-    let (source, facts) = read.await?;
+    let inspected = ctx.media.inspect(turn, read.await?, Bounds::NONE).await?;
+    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.facts?);
     let memory = memory(&facts, size);
     let context = ctx.clone();
     let made = ctx.media.run(turn, memory, move |control| {

@@ -34,7 +34,7 @@ pub(super) fn is_one(source: &[u8]) -> bool {
         && start.is_some_and(|start| start >= HEADER + ENTRY)
 }
 
-pub(super) fn inspect(source: &[u8]) -> Result<Facts> {
+pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     match largest(source)? {
         Picture::Png(file) => {
             let facts = png::inspect(file)?;
@@ -48,7 +48,7 @@ pub(super) fn inspect(source: &[u8]) -> Result<Facts> {
                 ..facts
             })
         }
-        Picture::Bitmap(file) => super::facts(&file, Format::Ico),
+        Picture::Bitmap(file) => super::facts(&file, Format::Ico, control),
     }
 }
 

@@ -3,8 +3,7 @@
 use image::{DynamicImage, ImageFormat, Rgb, Rgba};
 
 use super::*;
-use crate::codec::testing::{Collect, Picture};
-use crate::inspect;
+use crate::codec::testing::{Collect, Picture, inspect};
 
 fn decoded(file: &[u8]) -> Result<Picture> {
     let facts = inspect(file)?;

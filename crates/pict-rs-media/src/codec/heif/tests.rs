@@ -6,7 +6,7 @@ use crate::colour::Colours;
 use crate::rows::Layout;
 use crate::{
     Control, Error, Format, Orientation, Output, OutputFormat, Result, Speed, blurhash,
-    inspect as inspect_any, transform,
+    codec::testing::inspect as inspect_any, transform,
 };
 
 /// Four tiles of 64×64 make up 120×100, turned by 90° clockwise, with EXIF that says so as well.
@@ -19,6 +19,10 @@ const CROPPED: &[u8] = include_bytes!("../testdata/cropped.heic");
 const DEEP: &[u8] = include_bytes!("../testdata/deep.heic");
 const GRAY: &[u8] = include_bytes!("../testdata/gray.heic");
 const LOSSLESS: &[u8] = include_bytes!("../testdata/lossless.heic");
+
+fn inspect(file: &[u8]) -> Result<crate::Facts> {
+    super::inspect(file, &Control::new())
+}
 
 fn decoded(file: &[u8]) -> Result<Picture> {
     let facts = inspect(file)?;
@@ -43,7 +47,10 @@ fn a_photograph_of_a_phone_is_upright_and_of_the_right_size() {
     assert_eq!(facts.orientation, Orientation::Rotate90);
     assert_eq!((facts.frames, facts.duration_ms, facts.bits), (1, None, 8));
     assert!(!facts.has_alpha && !facts.lossless);
-    assert_eq!(colours(PHONE), Colours::Code((12, 13).into()));
+    assert_eq!(
+        colours(PHONE, &Control::new()),
+        Colours::Code((12, 13).into())
+    );
     let picture = decoded(PHONE).expect("decodes");
     assert_eq!(picture.shape.layout, Layout::Rgb8);
     let near = |x, y, expected: [u16; 3]| {

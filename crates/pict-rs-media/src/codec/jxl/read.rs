@@ -198,10 +198,9 @@ pub(super) struct Scan {
 }
 
 /// Steps over all frames.
-pub(super) fn scan(source: &[u8], header: &Header) -> Result<Scan> {
-    let control = Control::new();
+pub(super) fn scan(source: &[u8], header: &Header, control: &Control) -> Result<Scan> {
     let watch = Watch {
-        control: &control,
+        control,
         left: Cell::new(Some(HIDDEN_WORK)),
     };
     let mut reader = Reader::open(source, &watch, Some(header), true)?;

@@ -5,7 +5,7 @@ use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
 use super::*;
 use crate::codec::testing::{Collect, Film, Picture, picture};
 use crate::rows::{Layout, RowSink};
-use crate::{blurhash, inspect as inspect_any};
+use crate::{blurhash, codec::testing::inspect as inspect_any};
 
 const LAYOUTS: [Layout; 5] = [
     Layout::Gray8,
@@ -14,6 +14,10 @@ const LAYOUTS: [Layout; 5] = [
     Layout::Rgb16,
     Layout::Rgba16,
 ];
+
+fn inspect(file: &[u8]) -> Result<Facts> {
+    super::inspect(file, &Bounds::NONE, &Control::new())
+}
 
 fn encode(picture: &Picture, quality: u8) -> Vec<u8> {
     let mut encoder = Encoder::new(Some(quality), false);
@@ -29,8 +33,7 @@ fn decoded(file: &[u8]) -> Result<Picture> {
 }
 
 fn cleaned(file: &[u8]) -> Vec<u8> {
-    let facts = inspect(file).expect("is a JPEG XL");
-    clean(file, &facts).expect("cleans").concat()
+    clean(file, &Control::new()).expect("cleans").concat()
 }
 
 /// Frames of plain colours that are shown for `ticks` 1/100 s each.
@@ -95,8 +98,8 @@ fn every_layout_comes_back_without_loss_at_quality_100() {
             assert_eq!(facts.colour == ColourModel::Gray, layout == Layout::Gray8);
             assert_eq!((facts.frames, facts.duration_ms), (1, None));
             assert_eq!(decoded(&file).expect("decodes"), original, "{layout:?}");
-            assert!(icc(&file).is_none());
-            assert_eq!(cicp(&file), Some((1, 13)));
+            assert!(icc(&file, &Control::new()).is_none());
+            assert_eq!(cicp(&file, &Control::new()), Some((1, 13)));
         }
     }
 }
@@ -335,10 +338,13 @@ fn files_of_others_are_what_they_say() {
 
     // Display P3 comes with a profile, HDR with code points and all its bits.
     let file = include_bytes!("../testdata/p3.jxl");
-    assert_eq!(cicp(file), Some((12, 13)));
-    assert!(icc(file).is_some_and(|icc| icc.get(36..40) == Some(b"acsp")));
+    assert_eq!(cicp(file, &Control::new()), Some((12, 13)));
+    assert!(icc(file, &Control::new()).is_some_and(|icc| icc.get(36..40) == Some(b"acsp")));
     let file = include_bytes!("../testdata/pq.jxl");
-    assert_eq!((cicp(file), icc(file)), (Some((9, 16)), None));
+    assert_eq!(
+        (cicp(file, &Control::new()), icc(file, &Control::new())),
+        (Some((9, 16)), None)
+    );
     assert_eq!(inspect(file).map(|facts| facts.bits).ok(), Some(16));
     let shape = decoded(file).expect("decodes").shape;
     assert_eq!(shape.layout, Layout::Rgb16);

@@ -10,10 +10,11 @@ use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 /// Facts from the root element, after the document was found to be harmless.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     let text = text(source)?;
     guard(Format::Svg, || {
         let document = document::parse(text)?;
+        control.check()?;
         let (width, height) = size(&document)?;
         Ok(Facts {
             format: Format::Svg,

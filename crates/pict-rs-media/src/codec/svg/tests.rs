@@ -1,8 +1,8 @@
 //! Drawings that are harmless, and many that are not.
 
 use super::{decode, is_one};
-use crate::codec::testing::{Collect, Picture};
-use crate::{Control, Error, Format, Result, inspect};
+use crate::codec::testing::{Collect, Picture, inspect};
+use crate::{Control, Error, Format, Result};
 
 const NAMESPACES: &str =
     r#"xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink""#;
