@@ -86,8 +86,9 @@ pub struct Facts {
     pub buffered: bool,
     /// Whether the stored samples were compressed without loss.
     pub lossless: bool,
-    /// Bytes of tables that the file makes its decoder keep, beside what follows from its size in
-    /// pixels: the prefix codes of lossless WebP. 0 for all else.
+    /// Bytes that the file makes its decoder keep, beside what follows from its size in pixels: the
+    /// prefix codes of lossless WebP, and the frames of a JPEG XL or AVIF that others are made from.
+    /// 0 for all else.
     pub decoder_tables: u64,
 }
 

@@ -91,9 +91,8 @@ const HEIF_DECODER: u64 = 8;
 const HEVC_TABLES: u64 = 4 << 20;
 
 /// Bytes per pixel inside a decoder of JPEG XL, beside the pixels that come out. Seen for stills:
-/// 1.5, or 4 without loss. Frames of an animation may be made from up to four others.
+/// 1.5, or 4 without loss. What it keeps to make other frames from, the facts tell.
 const JXL_DECODER: u64 = 16;
-const JXL_ANIMATION_DECODER: u64 = 72;
 /// What it needs however small the picture is: its matrices, and codes. Seen: 2.5 MB.
 const JXL_TABLES: u64 = 6 << 20;
 
@@ -179,7 +178,6 @@ fn decoder(facts: &Facts) -> u64 {
             pixels * (HEIF_DECODER + pixel_bytes(facts)) + row * 64 + HEVC_TABLES
         }
         Format::Heif => pixels * 3 + row * 64 + HEVC_TABLES,
-        Format::Jxl if facts.is_animated() => pixels * JXL_ANIMATION_DECODER + JXL_TABLES,
         Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32 + JXL_TABLES,
         _ => row * 32,
     };

@@ -17,16 +17,16 @@ use jxl::api::JxlWhitePoint;
 use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
 
 use crate::codec::panics::guard;
-use crate::limits::Bounds;
+use crate::limits::{Bounds, LimitKind, at_most};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(crate) use decode::{decode, decode_animation};
 pub(crate) use encode::Encoder;
 
-use read::{Clock, Reader, Watch};
+use read::{Clock, Header, Reader, Scan, Watch};
 
-/// Facts from the headers. Frames of an animation are counted by stepping over them; only
-/// hidden ones, which others are made from, are decoded on the way, and not many of them.
+/// Facts from the headers. Frames are counted by stepping over them; only hidden ones, which others
+/// are made from, are decoded on the way, once their number and size are known to be in bounds.
 pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
@@ -46,17 +46,15 @@ pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Resu
         buffered: true,
         // The header does not tell, and nothing depends on it.
         lossless: false,
-        decoder_tables: 0,
+        decoder_tables: header.extra_memory(),
     };
     if let Some(animation) = &header.animation {
-        if header.samples() > MAX_ANIMATED_SAMPLES {
-            return Err(Error::Unsupported(format!(
-                "an animated JPEG XL of {}×{} pixels cannot be read",
-                header.width, header.height
-            )));
-        }
-        let (frames, ticks) = read::scan(source, &header, control)?.frames;
+        let scan = frames(source, &header, bounds, control)?;
+        let (frames, ticks) = scan.frames;
         facts.frames = frames;
+        if frames > 1 || scan.hidden > 0 {
+            facts.decoder_tables = header.kept_memory(read::MAX_SLOTS);
+        }
         if frames > 1 {
             let mut clock = Clock::new(animation);
             facts.duration_ms = Some(clock.advance(ticks));
@@ -68,18 +66,65 @@ pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Resu
                 ));
             }
         }
+    } else {
+        let slots = slots(source, &header, bounds, control)?;
+        if slots > 0 {
+            facts.decoder_tables = header.kept_memory(slots);
+        }
     }
     Ok(facts)
 }
 
-/// Of one frame. Hidden frames may be decoded before anybody looked at limits.
-const MAX_ANIMATED_SAMPLES: usize = 1 << 26;
+/// Steps over the frames of an animation. Those that are not shown count like those that are.
+fn frames(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) -> Result<Scan> {
+    if let Some(scan) = read::scan(source, header, 0, control)? {
+        return Ok(scan);
+    }
+    let memory = header.kept_memory(read::MAX_SLOTS);
+    at_most(LimitKind::Memory, bounds.memory, memory)?;
+    let limit = bounds.animation.max_frame_count;
+    let most = limit.min(header.most_hidden());
+    let too_many = |found: u32| at_most(LimitKind::Frames, limit.into(), found.into());
+    let Some(scan) = read::scan(source, header, most, control)? else {
+        too_many(most.saturating_add(1))?;
+        return Err(too_much_hidden(header));
+    };
+    too_many(scan.frames.0.saturating_add(scan.hidden))?;
+    Ok(scan)
+}
+
+/// How many frames that are not shown a decoder has to keep for a still, at most. Only the first is
+/// decoded to find that out.
+fn slots(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) -> Result<u64> {
+    let is_hidden = |most| {
+        let scan = read::scan(source, header, most, control);
+        control.check()?;
+        // What is damaged is noticed where it is decoded.
+        Ok::<_, Error>(matches!(scan, Ok(None)))
+    };
+    if !is_hidden(0)? {
+        return Ok(0);
+    }
+    at_most(LimitKind::Memory, bounds.memory, header.kept_memory(1))?;
+    Ok(if is_hidden(1)? { read::MAX_SLOTS } else { 1 })
+}
+
+fn too_much_hidden(header: &Header) -> Error {
+    Error::Unsupported(format!(
+        "a JPEG XL of {}×{} pixels that has more than {} frames that are not shown cannot be read",
+        header.width,
+        header.height,
+        header.most_hidden()
+    ))
+}
 
 /// The file without metadata, the codestream untouched. The ICC profile is part of that.
 pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
-    container::clean(source, read::scan(source, &header, control)?.end)
+    let scan = read::scan(source, &header, header.most_hidden(), control)?;
+    let scan = scan.ok_or_else(|| too_much_hidden(&header))?;
+    container::clean(source, scan.end)
 }
 
 /// The EXIF structure, if there is one.

@@ -17,8 +17,8 @@ pub(crate) fn decode(
     control: &Control,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
-    let watch = Watch::new(control);
-    let header = header(source, facts, &watch)?;
+    let header = header(source, facts, &Watch::new(control))?;
+    let watch = Watch::at_most(header.most_hidden().saturating_add(1), control);
     let mut reader = Reader::open(source, &watch, Some(&header), false)?;
     let layout = layout(&header);
     let shape = Shape {
@@ -64,8 +64,9 @@ pub(crate) fn decode_animation(
     control: &Control,
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
-    let watch = Watch::new(control);
-    let header = header(source, facts, &watch)?;
+    let header = header(source, facts, &Watch::new(control))?;
+    let most = header.most_hidden().saturating_add(facts.frames);
+    let watch = Watch::at_most(most, control);
     let Some(animation) = &header.animation else {
         return Err(Error::Internal("a still is not an animation".into()));
     };

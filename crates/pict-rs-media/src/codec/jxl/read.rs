@@ -78,18 +78,51 @@ impl Header {
         })
     }
 
-    /// Samples of one frame.
-    pub(super) fn samples(&self) -> usize {
-        let pixels = (self.width as usize).saturating_mul(self.height as usize);
-        pixels.saturating_mul(3 + self.extra_channels)
+    fn pixels(&self) -> usize {
+        (self.width as usize).saturating_mul(self.height as usize)
     }
 
-    /// Frames may be a little larger than the picture, which is what others are cut out of. The
-    /// decoder counts at least 16 pixels a row.
+    /// Samples of the largest frame that is decoded. Frames may be a little larger than the picture,
+    /// which is what others are cut out of. The decoder counts at least 16 pixels a row.
     fn sample_limit(&self) -> usize {
-        self.samples().saturating_mul(2).saturating_add(1 << 20)
+        let samples = self.pixels().saturating_mul(3 + self.extra_channels);
+        samples.saturating_add(samples / 8).saturating_add(1 << 20)
+    }
+
+    /// Bytes that the decoder takes for so many frames that it keeps for others to be made from, and
+    /// for making them. Seen: 31 a sample with all four.
+    pub(super) fn kept_memory(&self, slots: u64) -> u64 {
+        let samples = self.sample_limit() as u64;
+        samples.saturating_mul(4 * slots.min(MAX_SLOTS) + 8)
+    }
+
+    /// Bytes that channels beside the colours take in a decoder.
+    pub(super) fn extra_memory(&self) -> u64 {
+        let samples = self.pixels().saturating_mul(self.extra_channels);
+        (samples as u64).saturating_mul(8)
+    }
+
+    /// How many frames are decoded that are never shown. Each is as much work as one that is, so
+    /// many of them must be small.
+    pub(super) fn most_hidden(&self) -> u32 {
+        let most = match self.animation {
+            Some(_) => MAX_HIDDEN_PIXELS_MOVING,
+            None => MAX_HIDDEN_PIXELS,
+        };
+        let frames = most / (self.pixels() as u64).max(1);
+        u32::try_from(frames).unwrap_or(u32::MAX).min(MAX_FRAMES)
     }
 }
+
+/// Frames that the format can keep to make others from.
+pub(super) const MAX_SLOTS: u64 = 4;
+
+/// Pixels of all frames of a still that are not shown: layers, and what is cut out to be repeated.
+/// Eight pictures of the largest area that is allowed by default.
+const MAX_HIDDEN_PIXELS: u64 = 320_000_000;
+
+/// The same of an animation, whose frames may be made from as many others: 960 of Full HD.
+const MAX_HIDDEN_PIXELS_MOVING: u64 = 2_000_000_000;
 
 /// The decoder behind its headers.
 pub(super) struct Reader<'a> {
@@ -166,10 +199,11 @@ fn next(
     });
     // The decoder hands on why it was stopped as an error of its input.
     watch.control.check()?;
-    if watch.left.get() == Some(0) {
-        return Err(Error::Unsupported(
-            "a JPEG XL with so much hidden in it cannot be read".into(),
-        ));
+    if watch.is_exceeded() {
+        return Err(Error::Unsupported(format!(
+            "a JPEG XL of this size that has more than {} frames to decode cannot be read",
+            watch.most
+        )));
     }
     match event? {
         Event::NeedMoreInput { .. } => Err(corrupt("it ends too early")),
@@ -193,20 +227,32 @@ fn failed(error: jxl::error::Error) -> Error {
 pub(super) struct Scan {
     /// How many are shown, and the ticks of all.
     pub(super) frames: (u32, u64),
+    /// How many are not.
+    pub(super) hidden: u32,
     /// Where the codestream ends in the file.
     pub(super) end: usize,
 }
 
-/// Steps over all frames.
-pub(super) fn scan(source: &[u8], header: &Header, control: &Control) -> Result<Scan> {
-    let watch = Watch {
-        control,
-        left: Cell::new(Some(HIDDEN_WORK)),
-    };
+/// Steps over all frames, and decodes those that are not shown. `None` when there are more than
+/// `most_hidden` of them.
+pub(super) fn scan(
+    source: &[u8],
+    header: &Header,
+    most_hidden: u32,
+    control: &Control,
+) -> Result<Option<Scan>> {
+    let watch = Watch::at_most(most_hidden, control);
     let mut reader = Reader::open(source, &watch, Some(header), true)?;
     let mut frames = (0, 0);
     loop {
-        match reader.next(None)? {
+        let event = match reader.next(None) {
+            Err(_) if watch.is_exceeded() => {
+                control.check()?;
+                return Ok(None);
+            }
+            event => event?,
+        };
+        match event {
             Event::FrameHeader => {
                 frames.0 += 1;
                 frames.1 += reader.ticks();
@@ -226,20 +272,17 @@ pub(super) fn scan(source: &[u8], header: &Header, control: &Control) -> Result<
         return Err(corrupt("it has no frame"));
     }
     let end = reader.decoder.file_length();
-    Ok(Scan {
+    Ok(Some(Scan {
         frames,
+        hidden: watch.decoded.get(),
         end: end
             .and_then(|end| usize::try_from(end).ok())
             .map_or(source.len(), |end| end.min(source.len())),
-    })
+    }))
 }
 
 /// The decoder remembers a kilobyte of each frame.
 const MAX_FRAMES: u32 = 1 << 14;
-
-/// How many groups (of 256×256 pixels, as a rule) of hidden frames are decoded while frames are
-/// stepped over, and how many such frames: nobody has looked at limits yet.
-const HIDDEN_WORK: u32 = 1 << 11;
 
 /// Adds ticks up and gives milliseconds, so that rounding does not add up.
 pub(super) struct Clock {
@@ -271,26 +314,66 @@ impl Clock {
     }
 }
 
-/// Tells the decoder to stop.
+/// Tells the decoder to stop, and counts the frames that it decodes: it does not say so itself of
+/// those that are not shown. For each frame it asks what there is of its data, and then runs a few
+/// rounds of work.
 pub(super) struct Watch<'a> {
     control: &'a Control,
-    /// How much more it may do, if that is bounded.
-    left: Cell<Option<u32>>,
+    /// Frames that may be decoded.
+    most: u32,
+    decoded: Cell<u32>,
+    /// Whether data were asked for since the last round.
+    is_fed: Cell<bool>,
+    /// Rounds of the current frame.
+    rounds: Cell<u32>,
 }
+
+/// More rounds than a frame takes. A container with its pieces out of order can feed frames without
+/// a question, so this many count as another one.
+const MAX_ROUNDS: u32 = 8;
 
 impl<'a> Watch<'a> {
     pub(super) fn new(control: &'a Control) -> Self {
+        Self::at_most(u32::MAX, control)
+    }
+
+    /// Stops the decoder when it has more frames than that to decode.
+    pub(super) fn at_most(frames: u32, control: &'a Control) -> Self {
         Self {
             control,
-            left: Cell::new(None),
+            most: frames,
+            decoded: Cell::new(0),
+            is_fed: Cell::new(false),
+            rounds: Cell::new(0),
         }
     }
 
-    fn look(&self) -> io::Result<()> {
-        if let Some(left) = self.left.get() {
-            self.left.set(Some(left.saturating_sub(1)));
+    fn is_exceeded(&self) -> bool {
+        self.decoded.get() > self.most
+    }
+
+    /// Data of a frame that is to be decoded are asked for.
+    fn feed(&self) -> io::Result<()> {
+        self.is_fed.set(true);
+        // Not even memory is wanted for a frame that will not be decoded.
+        if self.most == 0 {
+            self.decoded.set(1);
         }
-        if self.left.get() == Some(0) || self.control.check().is_err() {
+        self.look()
+    }
+
+    fn round(&self) -> io::Result<()> {
+        let rounds = self.rounds.get() + 1;
+        let begins = self.is_fed.replace(false) || rounds > MAX_ROUNDS;
+        self.rounds.set(if begins { 1 } else { rounds });
+        if begins {
+            self.decoded.set(self.decoded.get().saturating_add(1));
+        }
+        self.look()
+    }
+
+    fn look(&self) -> io::Result<()> {
+        if self.is_exceeded() || self.control.check().is_err() {
             return Err(io::ErrorKind::Other.into());
         }
         Ok(())
@@ -305,7 +388,7 @@ struct Input<'a> {
 
 impl JxlBitstreamInput for Input<'_> {
     fn available_bytes(&mut self) -> io::Result<usize> {
-        self.watch.look()?;
+        self.watch.feed()?;
         Ok(self.rest.len())
     }
 
@@ -327,6 +410,9 @@ struct Runner<'a> {
 
 impl JxlParallelRunner for Runner<'_> {
     fn run(&mut self, count: usize, work: &JxlParallelRunnerFun<'_>) -> jxl::error::Result<()> {
+        if count > 0 {
+            self.watch.round()?;
+        }
         for index in 0..count {
             self.watch.look()?;
             work(index)?;
