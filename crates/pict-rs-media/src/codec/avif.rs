@@ -152,8 +152,30 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         },
         buffered: true,
         lossless: false,
-        decoder_tables: 0,
+        decoder_tables: match &opened {
+            Opened::Picture(meta, picture) => kept_memory(meta, picture),
+            Opened::Sequence(_) => 0,
+        },
     })
+}
+
+/// Bytes that a decoder keeps of frames that a still is made from, beside the one that is shown.
+fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>) -> u64 {
+    /// Frames that others can be made from, and one that is being made.
+    const MOST: usize = 9;
+    let sample = if picture.coding.bits > 8 { 2 } else { 1 };
+    let grids = [Some(&picture.colour), picture.alpha.as_ref()];
+    let cells = grids.into_iter().flatten().flat_map(|grid| {
+        let area = u64::from(grid.cell.0) * u64::from(grid.cell.1);
+        grid.cells.iter().map(move |id| (id, area))
+    });
+    // Cells are decoded one after the other.
+    let kept = cells.map(|(id, area)| {
+        let frames = meta.data(*id).map_or(1, |units| header::frames(&units));
+        let kept = frames.min(MOST).saturating_sub(1) as u64;
+        area.saturating_mul(kept * 3 * sample)
+    });
+    kept.max().unwrap_or(0)
 }
 
 /// What the container says of the colours, or, when that says nothing, the pictures.

@@ -3,6 +3,15 @@
 
 use super::encode::obu::{SEQUENCE_HEADER, obus};
 
+/// How many frames a decoder has to make of some units.
+pub(super) fn frames(units: &[u8]) -> usize {
+    const FRAME_HEADER: u8 = 3;
+    const FRAME: u8 = 6;
+    obus(units)
+        .filter(|(kind, _)| matches!(*kind, FRAME_HEADER | FRAME))
+        .count()
+}
+
 /// Primaries and transfer of the first sequence header, as code points of ITU-T H.273.
 pub(super) fn colours(units: &[u8]) -> Option<(u8, u8)> {
     let (_, header) = obus(units).find(|(kind, _)| *kind == SEQUENCE_HEADER)?;
