@@ -26,7 +26,7 @@ pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Fact
         Detected::Jxl => codec::jxl::inspect(source, bounds, control),
         Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source, control),
-        Detected::Svg => codec::svg::inspect(source, control),
+        Detected::Svg => codec::svg::inspect(source, bounds, control),
         Detected::Converted(format) => codec::converted::inspect(source, format, control),
         Detected::Avif => codec::avif::inspect(source),
         Detected::Other(name) => Err(Error::Unsupported(format!(

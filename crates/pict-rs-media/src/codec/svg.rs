@@ -2,9 +2,10 @@
 //!
 //! Nothing outside the file is ever looked at: no other file, no URL, no font. Scripts,
 //! animations, text and embedded pictures are left out. Two gates stand before the work:
-//! [`document`] judges the XML (size, elements, nesting, what `use` multiplies) before it is made
-//! into shapes, [`cost`] judges the shapes (layers, filters, how many pixels are touched) before
-//! they are drawn. All that is behind the feature `svg`; only what one looks like, [`start`], is not.
+//! [`document`] judges the XML (size, elements, nesting, what `use` multiplies) and [`styles`] its
+//! style sheets before it is made into shapes; [`cost`] judges the shapes (layers, filters, how many
+//! pixels are touched) and [`outline`] their edges before they are drawn. All that is behind the
+//! feature `svg`; only what one looks like, [`start`], is not.
 
 #[cfg(feature = "svg")]
 mod cost;
@@ -12,7 +13,11 @@ mod cost;
 mod document;
 #[cfg(feature = "svg")]
 mod draw;
+#[cfg(feature = "svg")]
+mod outline;
 mod start;
+#[cfg(feature = "svg")]
+mod styles;
 #[cfg(all(test, feature = "svg"))]
 mod tests;
 
@@ -27,7 +32,7 @@ const MAX_BYTES: usize = 4 << 20;
 
 #[cfg(not(feature = "svg"))]
 mod without_drawing {
-    use crate::{Control, Error, Facts, Result, rows::RowSink};
+    use crate::{Control, Error, Facts, Result, limits::Bounds, rows::RowSink};
 
     fn refused() -> Error {
         Error::Unsupported(
@@ -37,7 +42,7 @@ mod without_drawing {
         )
     }
 
-    pub(crate) fn inspect(_source: &[u8], _control: &Control) -> Result<Facts> {
+    pub(crate) fn inspect(_source: &[u8], _bounds: &Bounds, _control: &Control) -> Result<Facts> {
         Err(refused())
     }
 

@@ -9,6 +9,7 @@ use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
 use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
 
 use super::draw::too_much;
+use super::outline;
 use crate::{Result, memory::svg_layers};
 
 /// Pixels touched, which is some seconds at most.
@@ -302,17 +303,16 @@ impl Estimate {
         let area = place.seen(path.stroke_bounding_box());
         let mut cost = Cost::default();
         if let Some(fill) = path.fill() {
-            let corners = corners.saturating_mul(16);
+            let corners = corners.saturating_mul(16).saturating_add(outline::fill(
+                path.data(),
+                place.transform,
+                place.height,
+            ));
             cost = cost.and(self.paint(fill.paint(), place, area, corners, depth)?);
         }
         if let Some(stroke) = path.stroke() {
-            // A dash may be cut anywhere, but not more often than the library allows.
-            let dashes = if stroke.dasharray().is_some() {
-                1_000_000
-            } else {
-                0
-            };
-            let corners = corners.saturating_mul(64).saturating_add(dashes);
+            let outline = outline::stroke(path.data(), stroke, place.transform, place.height);
+            let corners = corners.saturating_mul(64).saturating_add(outline);
             cost = cost.and(self.paint(stroke.paint(), place, area, corners, depth)?);
         }
         Ok(cost)

@@ -9,6 +9,7 @@ use resvg::usvg::roxmltree::{Document, Node, NodeId, ParsingOptions};
 
 use super::MAX_BYTES;
 use super::draw::{corrupt, too_much};
+use super::styles;
 use crate::Result;
 
 /// Elements, texts and comments as they stand in the file.
@@ -20,8 +21,6 @@ const MAX_PATH_BYTES: u64 = 8 << 20;
 /// Elements within each other, references followed. The library goes down as many levels on a
 /// thread's stack.
 const MAX_DEPTH: usize = 96;
-/// Elements times rules of style sheets.
-const MAX_MATCHES: u64 = 10_000_000;
 /// Characters of paths that markers may be drawn on, times elements of a marker.
 const MAX_MARKED: u64 = 500_000;
 /// Definitions of filters, masks and the like, which are compared with each other.
@@ -92,8 +91,7 @@ fn judge(document: &Document<'_>) -> Result<()> {
     at_most("nested elements", whole.depth as u64, MAX_DEPTH as u64)?;
     at_most("elements", whole.elements, MAX_ELEMENTS)?;
     at_most("bytes of paths", whole.path_bytes, MAX_PATH_BYTES)?;
-    let matches = whole.elements.saturating_mul(style.rules);
-    at_most("matches of styles", matches, MAX_MATCHES)?;
+    styles::judge(document, whole.elements)?;
     judge_markers(document, &mut walk, &styled, path_bytes, whole.elements)
 }
 
@@ -132,7 +130,6 @@ fn judge_markers<'a, 'input>(
 
 /// What style sheets refer to.
 struct Style<'a> {
-    rules: u64,
     by_class: HashMap<&'a str, Vec<&'a str>>,
     /// Of rules with another selector than a class.
     by_other: Vec<&'a str>,
@@ -142,7 +139,6 @@ impl<'a> Style<'a> {
     /// Knows as much of CSS as it takes to find what it must not overlook.
     fn read(sheets: &'a str) -> Self {
         let mut style = Self {
-            rules: 0,
             by_class: HashMap::new(),
             by_other: Vec::new(),
         };
@@ -151,7 +147,6 @@ impl<'a> Style<'a> {
                 continue;
             };
             for selector in selectors.split(',') {
-                style.rules += 1;
                 let selector = selector.trim();
                 let is_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
                 match selector.strip_prefix('.') {

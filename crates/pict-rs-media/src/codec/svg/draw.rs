@@ -6,12 +6,18 @@ use resvg::usvg::{ImageHrefResolver, Options, Tree, roxmltree};
 use super::start::BYTE_ORDER_MARK;
 use super::{cost, document};
 use crate::codec::panics::guard;
+use crate::limits::{Bounds, LimitKind, at_most};
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
+/// Bytes of memory that each byte of XML becomes, at most.
+const DOCUMENT_PER_BYTE: u64 = 16;
+
 /// Facts from the root element, after the document was found to be harmless.
-pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     let text = text(source)?;
+    let document = (text.len() as u64).saturating_mul(DOCUMENT_PER_BYTE);
+    at_most(LimitKind::Memory, bounds.memory, document)?;
     guard(Format::Svg, || {
         let document = document::parse(text)?;
         control.check()?;
