@@ -23,7 +23,7 @@ pub enum Operation {
         /// Vertical share of the ratio.
         height: u32,
     },
-    /// Gaussian blur with this standard deviation in pixels; 0 does nothing.
+    /// Gaussian blur with this standard deviation in pixels.
     Blur(f32),
 }
 
@@ -125,7 +125,7 @@ pub fn parse(key: &str, value: &str) -> Result<Option<Operation>, ParseError> {
             None => Err(bad("crop", "an aspect ratio WxH, both from 1 to 20")),
         },
         "blur" => match value.parse::<f32>() {
-            Ok(sigma) if sigma.is_finite() && sigma >= 0.0 => Ok(Some(Operation::Blur(sigma))),
+            Ok(sigma) if sigma.is_finite() && sigma >= 0.0 => Ok(blur(sigma)),
             _ => Err(bad("blur", "a standard deviation in pixels, 0 or more")),
         },
         _ => Err(ParseError::UnknownOperation(key.to_owned())),
@@ -157,6 +157,22 @@ fn resize(value: &str) -> Option<Operation> {
         }
     };
     Some(Operation::Resize { filter, to: size })
+}
+
+/// Below this deviation, in pixels, not one sample changes.
+const LEAST_BLUR: f32 = 0.2;
+/// Beyond this one even the widest picture is of one colour.
+const MOST_BLUR: f32 = 65_535.0;
+
+/// Three digits tell blurs apart that anybody can tell apart. With more of them, one picture would
+/// have any number of variants that look alike.
+fn blur(sigma: f32) -> Option<Operation> {
+    if sigma < LEAST_BLUR {
+        return None;
+    }
+    let sigma = sigma.min(MOST_BLUR);
+    let rounded = format!("{sigma:.2e}").parse().unwrap_or(sigma);
+    Some(Operation::Blur(rounded))
 }
 
 fn crop(value: &str) -> Option<Operation> {
@@ -326,6 +342,14 @@ mod tests {
         check(&[("crop", "1x1"), ("resize", "64")], "crop/1x1/resize/64");
         check(&[("resize", "64"), ("crop", "1x1")], "resize/64/crop/1x1");
         check(&[("blur", "1.50")], "blur/1.5");
+        check(&[("blur", "1.5001")], "blur/1.5");
+        check(&[("blur", "123.4")], "blur/123");
+        for nothing in ["0", "-0", "0.0000001", "0.1"] {
+            check(&[("blur", nothing)], "");
+        }
+        for far in ["1e30", "65535", "70000"] {
+            check(&[("blur", far)], "blur/65500");
+        }
     }
 
     #[test]
