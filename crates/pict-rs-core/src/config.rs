@@ -295,6 +295,8 @@ pub struct MediaConfig {
     pub background_length: usize,
     /// Memory that media work may use in all, in MiB.
     pub memory: u64,
+    /// Variants that one original may have; 0 means any number.
+    pub variants_per_original: u32,
     /// Trade sharpness and bytes of variants for CPU time.
     pub fast: bool,
     /// What `process.auto` answers with.
@@ -337,6 +339,7 @@ impl Default for MediaConfig {
             queue_length: 256,
             background_length: 256,
             memory: 512,
+            variants_per_original: 128,
             fast: false,
             auto: AutoConfig::default(),
             helpers: List(HELPERS.map(str::to_owned).into()),

@@ -98,6 +98,46 @@ impl Repo {
         Ok(dropped)
     }
 
+    /// Drops variants of one content, those first that were not used for longest, until the others
+    /// are at most `count` and take at most `bytes` together. The one in `kept` stays, and counts.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn bound_variants(
+        &self,
+        hash: &ContentKey,
+        kept: &ObjectKey,
+        count: u32,
+        bytes: u64,
+    ) -> Result<Dropped> {
+        let rows = sqlx::query(
+            "SELECT hash, object, allocated FROM variants WHERE hash = $1 \
+             ORDER BY object = $2 DESC, accessed_at DESC",
+        )
+        .bind(hash.as_bytes())
+        .bind(kept.as_str())
+        .fetch_all(&self.read)
+        .await
+        .map_err(repo_error)?;
+        let (mut stay, mut taken) = (0, 0u64);
+        for row in &rows {
+            let allocated: i64 = row.try_get("allocated").map_err(repo_error)?;
+            taken = taken.saturating_add(u64::try_from(allocated).unwrap_or(0));
+            if stay > 0 && (stay >= count as usize || taken > bytes) {
+                break;
+            }
+            stay += 1;
+        }
+        let excess = &rows[stay..];
+        if excess.is_empty() {
+            return Ok(Dropped::default());
+        }
+        let mut tx = self.begin().await?;
+        let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(dropped)
+    }
+
     /// Drops up to `limit` proxied media that were not used since `before`, oldest first.
     ///
     /// # Errors

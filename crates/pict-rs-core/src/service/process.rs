@@ -232,6 +232,10 @@ async fn remember(
     match added {
         Some(kept) => {
             settle(stored, kept.object == made.object).await?;
+            // The variant is there all the same; the next one tries again.
+            if let Err(error) = retention::bound(ctx, original.hash(), &kept.object).await {
+                tracing::warn!(%error, "variants beyond their number could not be dropped");
+            }
             retention::grown(ctx);
             Ok(Arc::new(kept))
         }

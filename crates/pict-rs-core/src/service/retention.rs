@@ -15,7 +15,7 @@ use crate::context::{millis, to_its_end};
 use crate::repo::Dropped;
 use crate::service::process::now;
 use crate::service::{guard, remove};
-use crate::{Context, Result, measure};
+use crate::{ContentKey, Context, ObjectKey, Result, measure};
 
 /// Rows that change in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -99,6 +99,38 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
     // What a disk refused to remove earlier.
     let garbage = ctx.repo.some_garbage(BATCH).await?;
     remove::collect(ctx, garbage).await;
+    Ok(())
+}
+
+/// The bytes that the variants of one original may take: the more, the larger it is, so that a small
+/// file cannot fill a disk.
+const VARIANTS_PER_BYTE: u64 = 32;
+/// What the smallest one may have.
+const LEAST_VARIANTS: u64 = 32 * MIB;
+
+/// A variant of a content was made. Drops those of the same content that are one too many.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey) -> Result<()> {
+    let count = ctx.config.media.variants_per_original;
+    if count == 0 {
+        return Ok(());
+    }
+    let bytes = original.size().saturating_mul(VARIANTS_PER_BYTE);
+    let bytes = bytes.max(LEAST_VARIANTS);
+    let dropped = ctx.repo.bound_variants(original, made, count, bytes);
+    let dropped = dropped.await?;
+    if dropped.count > 0 {
+        let contents: HashSet<_> = dropped.contents.iter().copied().collect();
+        ctx.known.forget_contents(&contents);
+        remove::collect(ctx, dropped.objects).await;
+        tracing::debug!(
+            count = dropped.count,
+            bytes = dropped.bytes,
+            "an original has too many variants"
+        );
+    }
     Ok(())
 }
 
