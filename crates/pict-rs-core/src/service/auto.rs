@@ -21,7 +21,7 @@ use crate::repo::Original;
 use crate::service::process::{self, Found};
 use crate::service::{background, find};
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result, VariantKey};
-use choice::{Source, ranked};
+use choice::{Source, ranked, rivals};
 
 /// Contents and variants remembered; each takes about a tenth of a kilobyte.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
@@ -88,6 +88,8 @@ pub struct Answer {
 /// What to make, and what to answer with if that takes too long.
 struct Plan {
     best: ProcessRequest,
+    /// Those of which the smallest is the best, if no rule names one.
+    rivals: Vec<ProcessRequest>,
     /// `None` when the best is not slow, or when the client can show nothing else.
     fallback: Option<ProcessRequest>,
 }
@@ -105,6 +107,9 @@ pub async fn variant(
 ) -> Result<Answer> {
     let original = find::original(ctx, alias).await?;
     let plan = plan(ctx, &original, request, accept).await?;
+    if let Some(answer) = smallest(ctx, alias, &original, &plan.rivals).await? {
+        return Ok(answer);
+    }
     let Some(fallback) = plan.fallback else {
         let found = process::variant(ctx, alias, &plan.best).await?;
         return Ok(best(found));
@@ -121,16 +126,7 @@ pub async fn variant(
         queue(ctx, alias, &plan.best).await;
         return meanwhile(ctx, alias, fallback).await;
     }
-    let mut making = Box::pin({
-        let (ctx, alias, request) = (ctx.clone(), alias.clone(), plan.best.clone());
-        async move {
-            let made = process::variant(&ctx, &alias, &request).await;
-            if let Err(error) = &made {
-                ctx.auto.note(key, error);
-            }
-            made
-        }
-    });
+    let mut making = Box::pin(noted(ctx, alias, &plan.best, key));
     match tokio::time::timeout(budget, &mut making).await {
         Ok(Ok(found)) => Ok(best(found)),
         // Another format may still be had, and says best what is wrong if not.
@@ -152,6 +148,14 @@ pub async fn existing(
 ) -> Result<Option<Answer>> {
     let original = find::original(ctx, alias).await?;
     let plan = plan(ctx, &original, request, accept).await?;
+    let mut made = Vec::new();
+    for rival in &plan.rivals {
+        made.extend(process::existing(ctx, alias, rival).await?);
+    }
+    let is_fallback = made.len() < plan.rivals.len();
+    if let Some(found) = of_fewest_bytes(made) {
+        return Ok(Some(Answer { found, is_fallback }));
+    }
     if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
         return Ok(Some(best(found)));
     }
@@ -177,7 +181,105 @@ pub async fn in_background(
 ) -> Result<()> {
     let original = find::original(ctx, alias).await?;
     let plan = plan(ctx, &original, request, accept).await?;
+    for rival in plan
+        .rivals
+        .iter()
+        .filter(|rival| rival.key != plan.best.key)
+    {
+        background::process(ctx, alias, rival).await?;
+    }
     background::process(ctx, alias, &plan.best).await
+}
+
+/// Makes all rivals and answers with the one of the fewest bytes. What is slow has the usual time;
+/// if it needs more, the best of the others is the answer meanwhile. `None` when there are no rivals,
+/// or none of them is there in time.
+async fn smallest(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    original: &Arc<Original>,
+    rivals: &[ProcessRequest],
+) -> Result<Option<Answer>> {
+    let settings = &ctx.config.media.auto;
+    let (slow, quick): (Vec<_>, Vec<_>) = rivals
+        .iter()
+        .partition(|rival| settings.is_slow(rival.format));
+    let mut made = Vec::with_capacity(rivals.len());
+    let mut is_fallback = false;
+    for rival in quick {
+        // Another one may still be had, and the plain way says best what is wrong if none can.
+        made.extend(process::variant(ctx, alias, rival).await.ok());
+    }
+    let deadline = Instant::now() + Duration::from_millis(settings.budget);
+    for rival in slow {
+        if let Some(found) = process::existing(ctx, alias, rival).await? {
+            made.push(found);
+            continue;
+        }
+        let key = (*original.hash(), rival.key.clone());
+        if ctx.auto.has_failed(&key) {
+            continue;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            is_fallback = true;
+            queue(ctx, alias, rival).await;
+            continue;
+        }
+        let mut making = Box::pin(noted(ctx, alias, rival, key.clone()));
+        match tokio::time::timeout(left, &mut making).await {
+            Ok(outcome) => made.extend(outcome.ok()),
+            Err(_) => {
+                is_fallback = true;
+                leave_behind(ctx, alias, rival, key, making).await;
+            }
+        }
+    }
+    Ok(of_fewest_bytes(made).map(|found| Answer { found, is_fallback }))
+}
+
+/// Of those of the same size the first.
+fn of_fewest_bytes(made: Vec<Found>) -> Option<Found> {
+    made.into_iter()
+        .min_by_key(|(_, variant)| choice::counted_size(variant.key.format(), variant.key.size()))
+}
+
+/// Makes a variant, and notes if it is likely to fail again.
+fn noted(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    key: Key,
+) -> impl Future<Output = Result<Found>> + Send + use<> {
+    let (ctx, alias, request) = (ctx.clone(), alias.clone(), request.clone());
+    async move {
+        let made = process::variant(&ctx, &alias, &request).await;
+        if let Err(error) = &made {
+            ctx.auto.note(key, error);
+        }
+        made
+    }
+}
+
+/// Lets work go on whose client gets another answer.
+async fn leave_behind(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    key: Key,
+    making: impl Future<Output = Result<Found>> + Send + 'static,
+) {
+    match LeftBehind::begin(ctx, key) {
+        Leave::Held(held) => {
+            let rest = async move {
+                let _held = held;
+                let _ = making.await;
+            };
+            ctx.runtime.spawn(rest.in_current_span());
+        }
+        Leave::Full => queue(ctx, alias, request).await,
+        Leave::Known => {}
+    }
 }
 
 fn best(found: Found) -> Answer {
@@ -303,12 +405,14 @@ async fn plan(
         &request.operations,
         request.frame.is_some(),
     );
-    let choose = |source| -> (OutputFormat, Option<OutputFormat>) {
+    let choose = |source| -> (OutputFormat, Option<OutputFormat>, Vec<OutputFormat>) {
         let ranked = ranked(source, accept, &formats);
+        let rivals = rivals(source, accept, &ranked);
         let best = ranked.first().copied().unwrap_or(OutputFormat::Jpeg);
         let fallback = ranked.into_iter().skip(1);
-        let fallback = fallback.filter(|_| settings.is_slow(best));
-        (best, fallback.into_iter().find(|f| !settings.is_slow(*f)))
+        let mut fallback = fallback.filter(|_| settings.is_slow(best));
+        let fallback = fallback.find(|format| !settings.is_slow(*format));
+        (best, fallback, rivals)
     };
     let mut chosen = choose(source);
     // Only then it matters, and the file has to be looked at.
@@ -326,6 +430,7 @@ async fn plan(
     Ok(Plan {
         best: in_format(chosen.0)?,
         fallback: chosen.1.map(in_format).transpose()?,
+        rivals: chosen.2.into_iter().map(in_format).collect::<Result<_>>()?,
     })
 }
 

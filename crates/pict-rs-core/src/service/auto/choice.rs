@@ -1,6 +1,6 @@
 //! Which formats suit a picture and a client, best first. Pure.
 
-use pict_rs_media::operation::Operation;
+use pict_rs_media::operation::{Operation, ResizeTo, centred_crop};
 use pict_rs_media::{Format, Kind, OutputFormat};
 
 use crate::accept::Accept;
@@ -10,6 +10,15 @@ use crate::repo::Representation;
 const ICON: u64 = 128 * 128;
 /// Larger ones do when they take no more than one bit for so many pixels, as no photograph does.
 const PIXELS_PER_BIT: u64 = 2;
+/// Results of up to so many pixels are made in each format that the client likes best. Which one is
+/// the smallest depends on the picture there, and all of them are made in an instant.
+const SMALL: u64 = 320 * 320;
+/// The same of drawings, whose best format is never sure.
+const SMALL_DRAWING: u64 = 1_500_000;
+/// Bytes that a small picture without loss is worth. No client notices them.
+const SHARPNESS: u64 = 64;
+/// Bits a pixel that a PNG or GIF of a drawing takes at most; photographs take twice as many.
+const DRAWING_BITS: u64 = 5;
 
 /// What is known of a picture, as far as it matters here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +29,10 @@ pub(super) struct Source {
     pub transparent: bool,
     /// An icon or a screenshot, which a PNG keeps sharp in few bytes.
     pub drawing: bool,
+    /// Whether the original looks drawn, whatever becomes of it.
+    pub drawn: bool,
+    /// Pixels of the result.
+    pub area: u64,
 }
 
 impl Source {
@@ -37,11 +50,77 @@ impl Source {
         let untouched = operations
             .iter()
             .all(|operation| matches!(operation, Operation::Crop { .. }));
+        let bits = stored.key.size().saturating_mul(8);
+        let drawn = match format {
+            Format::Png | Format::Gif => bits <= area.saturating_mul(DRAWING_BITS),
+            Format::Webp => few_bytes <= area,
+            _ => false,
+        };
         Self {
             animated: stored.kind() == Kind::Animation && stored.frames > 1 && !is_frame,
             transparent: false,
             drawing: format == Format::Png && (area <= ICON || (untouched && few_bytes <= area)),
+            drawn,
+            area: result_area((stored.width, stored.height), operations),
         }
+    }
+}
+
+/// Pixels that operations leave of a picture.
+fn result_area(size: (u32, u32), operations: &[Operation]) -> u64 {
+    let (width, height) =
+        operations
+            .iter()
+            .fold(size, |(width, height), operation| match *operation {
+                Operation::Thumbnail(side) => ResizeTo::Fit(side).size(width, height),
+                Operation::Resize { to, .. } => to.size(width, height),
+                Operation::Crop {
+                    width: across,
+                    height: down,
+                } => {
+                    let cut = centred_crop(width, height, across, down);
+                    (cut.width, cut.height)
+                }
+                Operation::Blur(_) => (width, height),
+            });
+    u64::from(width) * u64::from(height)
+}
+
+/// Those of `ranked` that are worth a try, because no rule says which of them makes the smallest
+/// file; empty when a rule does. All are ones that the client likes as much as the first.
+pub(super) fn rivals(
+    source: Source,
+    accept: &Accept,
+    ranked: &[OutputFormat],
+) -> Vec<OutputFormat> {
+    let most = if source.drawn { SMALL_DRAWING } else { SMALL };
+    if source.animated || source.area > most {
+        return Vec::new();
+    }
+    let Some(first) = ranked.first().map(|first| accept.weight(*first)) else {
+        return Vec::new();
+    };
+    let worth_it = |format: OutputFormat| match format {
+        OutputFormat::Avif | OutputFormat::Jxl | OutputFormat::Webp => true,
+        OutputFormat::Png => source.drawn,
+        _ => false,
+    };
+    let liked = ranked.iter().copied();
+    let mut rivals: Vec<_> = liked
+        .take_while(|format| accept.weight(*format) == first)
+        .filter(|format| worth_it(*format))
+        .collect();
+    if rivals.len() < 2 {
+        rivals.clear();
+    }
+    rivals
+}
+
+/// What counts when sizes are compared: a picture that has lost nothing may be a little larger.
+pub(super) fn counted_size(format: Format, bytes: u64) -> u64 {
+    match format {
+        Format::Png => (bytes - bytes / 16).saturating_sub(SHARPNESS),
+        _ => bytes,
     }
 }
 
@@ -97,6 +176,8 @@ mod tests {
         animated: false,
         transparent: false,
         drawing: false,
+        drawn: false,
+        area: 1_000_000,
     };
     const LOGO: Source = Source {
         transparent: true,
@@ -155,6 +236,49 @@ mod tests {
         // There is nothing else that the client can show.
         assert_eq!(best(FILM, "image/jpeg"), Jpeg);
         assert_eq!(best(LOGO, "image/jpeg"), Jpeg);
+    }
+
+    #[test]
+    fn small_pictures_and_drawings_are_tried_in_each_format_that_is_liked_best() {
+        let tried = |source, accept: &str| {
+            let accept = Accept::parse(accept);
+            rivals(source, &accept, &ranked(source, &accept, &ALL))
+        };
+        let thumbnail = Source {
+            area: 128 * 96,
+            ..PHOTO
+        };
+        assert_eq!(tried(thumbnail, CHROMIUM), [Avif, Webp]);
+        assert_eq!(tried(thumbnail, SAFARI), [Avif, Jxl, Webp]);
+        assert_eq!(tried(PHOTO, SAFARI), []);
+        let drawn = Source {
+            drawn: true,
+            ..PHOTO
+        };
+        assert_eq!(tried(drawn, FIREFOX), [Avif, Webp, Png]);
+        // Only what is liked as much as the best, and nothing without an alternative.
+        assert_eq!(tried(thumbnail, "image/webp,image/avif;q=0.9"), []);
+        assert_eq!(tried(thumbnail, "image/webp,*/*;q=0.8"), []);
+        assert_eq!(tried(thumbnail, "*/*"), []);
+        let film = Source {
+            animated: true,
+            ..thumbnail
+        };
+        assert_eq!(tried(film, CHROMIUM), []);
+    }
+
+    #[test]
+    fn the_size_of_the_result_counts() {
+        let operations: Vec<_> = [("crop", "1x1"), ("resize", "64"), ("blur", "2")]
+            .into_iter()
+            .filter_map(|(key, value)| pict_rs_media::operation::parse(key, value).ok()?)
+            .collect();
+        assert_eq!(operations.len(), 3);
+        let photo = stored(Format::Jpeg, 200_000, (1000, 600));
+        assert_eq!(Source::new(&photo, &operations, false).area, 64 * 64);
+        assert_eq!(Source::new(&photo, &[], false).area, 600_000);
+        assert!(counted_size(Format::Png, 16_000) < counted_size(Format::Webp, 15_000));
+        assert!(counted_size(Format::Png, 16_000) > counted_size(Format::Webp, 14_700));
     }
 
     #[test]
