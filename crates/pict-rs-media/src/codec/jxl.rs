@@ -99,8 +99,11 @@ fn slots(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) -> 
     let is_hidden = |most| {
         let scan = read::scan(source, header, most, control);
         control.check()?;
-        // What is damaged is noticed where it is decoded.
-        Ok::<_, Error>(matches!(scan, Ok(None)))
+        match scan {
+            Err(error @ Error::Unsupported(_)) => Err(error),
+            // What is damaged is noticed where it is decoded.
+            scan => Ok(matches!(scan, Ok(None))),
+        }
     };
     if !is_hidden(0)? {
         return Ok(0);

@@ -219,6 +219,10 @@ fn failed(error: jxl::error::Error) -> Error {
         } => Error::Unsupported(format!(
             "a JPEG XL with {val} {limit} cannot be read, the limit is {max}"
         )),
+        jxl::error::Error::ImageSizeTooLarge(width, height) => Error::Unsupported(format!(
+            "a JPEG XL with a frame of {width}×{height} pixels, which is larger than the picture, \
+             cannot be read"
+        )),
         other => corrupt(other),
     }
 }
