@@ -42,6 +42,8 @@ mod hashes;
 mod health;
 /// HEIF from phones.
 mod heif;
+/// Small files that want much.
+mod hostile;
 /// Files that are taken in under their own names.
 mod import;
 /// The holder of the API key.

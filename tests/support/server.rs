@@ -276,7 +276,13 @@ impl Server {
         eventually(text, || self.output().contains(text).then_some(()));
     }
 
-    /// The most memory it ever had, in KiB.
+    /// Makes the peak what it has now (proc(5), `clear_refs`).
+    pub fn forget_peak_memory(&self) {
+        let path = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(path, "5").expect("our own child's peak can be reset");
+    }
+
+    /// The most memory it ever had, in KiB, or had since its peak was forgotten.
     pub fn peak_memory_kib(&self) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("a running process has a status");
