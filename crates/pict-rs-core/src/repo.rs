@@ -18,6 +18,7 @@ mod maintenance;
 mod page;
 #[cfg(test)]
 mod plans;
+mod pool;
 mod proxy;
 mod removal;
 mod retention;
@@ -33,9 +34,7 @@ use std::time::Duration;
 use pict_rs_media::{Facts, Kind};
 use rustix::fs::{FlockOperation, flock};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
@@ -56,8 +55,6 @@ pub use usage::{Total, Usage};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
-/// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Held while the server runs; two servers on one database would serve each other's past.
 const LOCK: &str = "pict-rs.lock";
 
@@ -146,12 +143,7 @@ impl Repo {
             .busy_timeout(Duration::from_secs(10))
             .pragma("trusted_schema", "OFF");
         // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options.clone())
-            .await
-            .map_err(repo_error)?;
+        let write = pool::open(options.clone(), 1).await?;
         let migrated = migrations().run(&write).await;
         migrated.map_err(|error| unmigrated(error, folder))?;
         // The folder entry of a new database file must survive a power cut as well.
@@ -160,12 +152,7 @@ impl Repo {
             .map_err(|e| {
                 Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
             })?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(2)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options.clone().read_only(true))
-            .await
-            .map_err(repo_error)?;
+        let read = pool::open(options.clone().read_only(true), 2).await?;
         Ok(Self {
             write,
             read,
@@ -320,7 +307,7 @@ fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
             ErrorCode::TooBusy,
             format!(
                 "The database has too much to do; a request waits for it for {} seconds at most",
-                PATIENCE.as_secs()
+                pool::PATIENCE.as_secs()
             ),
         );
     }

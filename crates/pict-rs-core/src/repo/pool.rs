@@ -1,0 +1,89 @@
+//! Connections to the database, and the check that each of them passes before it is used again.
+//!
+//! SQLite ends a transaction by itself when a disk is full or fails. The rollback that follows
+//! then fails as well, and sqlx goes on counting the transaction: every later one on this
+//! connection would be refused. Such a connection is closed, and the next request opens another.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
+
+use super::repo_error;
+use crate::Result;
+
+/// How long a request waits for a connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens a pool of up to `connections`, all of them checked whenever they change hands.
+pub(super) async fn open(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .after_release(|connection, _| is_clean(connection))
+        .before_acquire(|connection, _| is_clean(connection))
+        .connect_with(options)
+        .await
+        .map_err(repo_error)
+}
+
+/// Whether a connection answers and has no transaction left. One that fails this is closed.
+fn is_clean(connection: &mut SqliteConnection) -> BoxFuture<'_, sqlx::Result<bool>> {
+    Box::pin(async move {
+        // A transaction that was dropped is rolled back before this is answered.
+        connection.ping().await?;
+        let is_clean = !connection.is_in_transaction();
+        if !is_clean {
+            tracing::warn!("a database connection is replaced because its transaction cannot end");
+        }
+        Ok(is_clean)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs `statements` in a transaction of the only connection, then begins another.
+    async fn begins_again_after(statements: &[&'static str]) {
+        let pool = open(SqliteConnectOptions::new().in_memory(true), 1)
+            .await
+            .expect("opened");
+        let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        for statement in statements {
+            sqlx::query(*statement)
+                .execute(&mut *tx)
+                .await
+                .expect("executed");
+        }
+        drop(tx);
+        let tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        tx.commit().await.expect("committed");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_does_not_spoil_the_next_one() {
+        begins_again_after(&["SELECT 1"]).await;
+        // As SQLite does by itself when the disk is full.
+        begins_again_after(&["ROLLBACK"]).await;
+        begins_again_after(&["COMMIT"]).await;
+        begins_again_after(&["ROLLBACK", "BEGIN"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_failed_does_not_spoil_the_next_transaction() {
+        let pool = open(SqliteConnectOptions::new().in_memory(true), 1)
+            .await
+            .expect("opened");
+        let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        sqlx::query("ROLLBACK")
+            .execute(&mut *tx)
+            .await
+            .expect("executed");
+        tx.commit().await.expect_err("nothing to commit");
+        let tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+        tx.commit().await.expect("committed");
+    }
+}
