@@ -187,12 +187,9 @@ fn spool_folder(config: &Config, store: &Store) -> Result<PathBuf> {
         return Ok(store.spool_folder().to_owned());
     };
     std::fs::create_dir_all(folder).map_err(|e| {
-        Error::internal(
-            ErrorCode::FileIoError,
-            format!(
-                "cannot make server.temporary_directory {}",
-                folder.display()
-            ),
+        let folder = folder.display();
+        Error::io(
+            format!("cannot make server.temporary_directory {folder}"),
             e,
         )
     })?;

@@ -70,6 +70,8 @@ codes! {
     Gone = "gone",
     /// No such hash is on the blocklist.
     HashNotFound = "hash-not-found",
+    /// The disk has no room for what was to be written.
+    InsufficientStorage = "insufficient-storage",
     /// The API key is missing or wrong, or none is configured.
     InvalidApiToken = "invalid-api-token",
     /// The delete token does not belong to the alias.
@@ -269,6 +271,17 @@ impl Error {
             message: message.into(),
             source: Some(source.into()),
         }
+    }
+
+    /// A file could not be read or written. A disk without room has a code of its own, because
+    /// that passes when room is made.
+    pub(crate) fn io(message: impl Into<String>, error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let code = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ErrorCode::InsufficientStorage,
+            _ => ErrorCode::FileIoError,
+        };
+        Self::internal(code, message, error)
     }
 
     /// Nothing has that name.

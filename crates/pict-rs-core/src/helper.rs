@@ -134,7 +134,7 @@ pub(crate) fn folder(spool: &Path) -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix("helper-")
         .tempdir_in(spool)
-        .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot make a helper's folder", e))
+        .map_err(|e| Error::io("cannot make a helper's folder", e))
 }
 
 /// The first line of what the program says of its version. Blocks, for ten seconds at most: the
@@ -143,8 +143,7 @@ pub(crate) fn folder(spool: &Path) -> Result<TempDir> {
 /// # Errors
 /// When it cannot be run, or is another program of that name.
 pub fn version(helper: Helper, path: &Path) -> Result<String> {
-    let folder = tempfile::tempdir()
-        .map_err(|e| Error::internal(ErrorCode::FileIoError, "no temporary folder", e))?;
+    let folder = tempfile::tempdir().map_err(|e| Error::io("no temporary folder", e))?;
     let mut command = Command::new(path);
     command.arg("-version");
     let room = Room {

@@ -311,7 +311,20 @@ fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
             ),
         );
     }
+    if is_disk_full(error.downcast_ref()) {
+        let message = "the database has no room to write to";
+        return Error::internal(ErrorCode::InsufficientStorage, message, error);
+    }
     Error::internal(ErrorCode::RepoError, "the database failed", error)
+}
+
+/// Whether SQLite says that the disk is full: for its own files, or for the memory that its
+/// connections share, which is a file as well.
+fn is_disk_full(error: Option<&sqlx::Error>) -> bool {
+    const FULL: [&str; 2] = ["13", "4874"];
+    let code = error.and_then(sqlx::Error::as_database_error);
+    let code = code.and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| FULL.contains(&&*code))
 }
 
 /// An in-database integer is signed; sizes and counts of media fit.

@@ -307,7 +307,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn io_error(message: impl Into<String>, error: io::Error) -> Error {
-    Error::internal(ErrorCode::FileIoError, message, error)
+    Error::io(message, error)
 }
 
 /// An object that is being written, hashed on the way. Dropping it removes what was written.

@@ -32,7 +32,7 @@ pub(crate) fn convert(
     (what, config, time): (Foreign, &MagickConfig, Duration),
     control: &Control,
 ) -> Result<Vec<u8>> {
-    let failed = |e| Error::internal(ErrorCode::FileIoError, "cannot prepare a conversion", e);
+    let failed = |e| Error::io("cannot prepare a conversion", e);
     fs::write(folder.join("source"), source).map_err(failed)?;
     fs::write(folder.join("policy.xml"), policy(what, config, time)).map_err(failed)?;
     let mut command = Command::new(program);

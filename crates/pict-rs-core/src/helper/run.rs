@@ -24,6 +24,8 @@ use crate::{Error, ErrorCode, Result};
 const SAID: usize = 64 * 1024;
 /// Address space that is no memory: libraries, and the stacks of threads.
 const ADDRESSES: u64 = 1 << 30;
+/// What the system calls a full disk, in the language that programs are run in.
+const DISK_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 /// Between two looks at a program that runs.
 const LOOKS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
@@ -115,6 +117,12 @@ fn judge(helper: Helper, room: Room, status: ExitStatus, said: &str) -> Error {
                 "What {name} makes of this file is larger than {} bytes",
                 room.file_size
             ),
+        ),
+        // Nothing is known of the file: the program could not write what it made of it.
+        _ if DISK_FULL.iter().any(|words| said.contains(words)) => Error::internal(
+            ErrorCode::InsufficientStorage,
+            format!("{name} had no room to write to"),
+            last_line(said),
         ),
         _ => Error::user(
             ErrorCode::MediaDamaged,
@@ -279,6 +287,25 @@ impl<P: Read + AsFd> Output<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_on_a_full_disk_says_nothing_about_the_file() {
+        let room = Room {
+            memory: 1,
+            file_size: 1,
+            time: Duration::from_secs(1),
+        };
+        let check = |said, expected| {
+            let error = judge(Helper::Ffmpeg, room, ExitStatus::from_raw(256), said);
+            assert_eq!(error.code(), expected, "{said}");
+        };
+        check(
+            "x.mp4: No space left on device\nfailed!",
+            ErrorCode::InsufficientStorage,
+        );
+        check("Disk quota exceeded", ErrorCode::InsufficientStorage);
+        check("Invalid data found", ErrorCode::MediaDamaged);
+    }
 
     #[test]
     fn a_stricter_limit_of_the_system_stays() {

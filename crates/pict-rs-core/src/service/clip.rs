@@ -131,9 +131,8 @@ impl<'a> Work<'a> {
     fn new(ctx: &'a Context, source: &[u8]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
         let folder = helper::folder(ctx.store.spool_folder())?;
-        hand_over(&folder.path().join(ffmpeg::CLIP), source).map_err(|e| {
-            Error::internal(ErrorCode::FileIoError, "cannot hand a clip to ffmpeg", e)
-        })?;
+        hand_over(&folder.path().join(ffmpeg::CLIP), source)
+            .map_err(|e| Error::io("cannot hand a clip to ffmpeg", e))?;
         Ok(Self {
             program,
             folder,

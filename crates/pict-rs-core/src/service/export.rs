@@ -92,5 +92,5 @@ fn finish(partial: &Path, path: PathBuf) -> std::io::Result<Exported> {
 }
 
 fn io_error(error: std::io::Error) -> Error {
-    Error::internal(ErrorCode::FileIoError, "cannot write an export", error)
+    Error::io("cannot write an export", error)
 }

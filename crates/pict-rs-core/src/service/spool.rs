@@ -163,7 +163,7 @@ pub(crate) fn read(mut file: File) -> Result<Vec<u8>> {
 }
 
 fn io_error(error: std::io::Error) -> Error {
-    Error::internal(ErrorCode::FileIoError, "cannot spool an upload", error)
+    Error::io("cannot spool an upload", error)
 }
 
 fn given_up() -> Error {

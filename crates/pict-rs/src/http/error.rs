@@ -122,7 +122,9 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Code::ProgramMissing => StatusCode::NOT_IMPLEMENTED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::ExternalValidationUnavailable | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
+        Code::ExternalValidationUnavailable | Code::InsufficientStorage | Code::TooBusy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -140,6 +142,7 @@ fn fault(code: ErrorCode) -> &'static str {
             "New files cannot be checked at the moment, so none are accepted"
         }
         ErrorCode::FileIoError => "The server's storage failed",
+        ErrorCode::InsufficientStorage => "The server has no room for new files at the moment",
         _ => "The server failed",
     }
 }
