@@ -22,6 +22,8 @@ mod clip_colours;
 mod clip_messages;
 /// The checklist of a drop-in, a test for each box.
 mod contract;
+/// Stored files that are not as they were stored.
+mod damaged;
 /// Clients that say how long they wait, and that ask where the time went.
 mod deadline;
 /// Removing, by owner and by content.

@@ -23,9 +23,9 @@ fn write(store: &Store, pieces: &[&[u8]]) -> StoredObject {
     writer.finish().expect("finished")
 }
 
-fn read(store: &Store, object: &ObjectKey) -> Vec<u8> {
+fn read(store: &Store, object: &ObjectKey, size: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut file = store.open_object(object).expect("there");
+    let mut file = store.open_object(object, size).expect("there");
     file.read_to_end(&mut bytes).expect("read");
     bytes
 }
@@ -45,7 +45,7 @@ fn an_object_is_its_pieces_and_its_key_their_digest() {
     assert_ne!(*again.object(), object);
     stored.keep();
     drop(again);
-    assert_eq!(read(&store, &object), whole);
+    assert_eq!(read(&store, &object, whole.len() as u64), whole);
     assert_eq!(disk::objects(folder.path()).len(), 1);
 }
 
@@ -65,12 +65,12 @@ fn an_open_object_can_be_read_to_its_end_while_it_is_removed() {
     let stored = write(&store, &[&[1; 100_000]]);
     let object = stored.object().clone();
     stored.keep();
-    let mut file = store.open_object(&object).expect("there");
+    let mut file = store.open_object(&object, 100_000).expect("there");
     store.remove(&object).expect("removed");
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).expect("read");
     assert_eq!(bytes.len(), 100_000);
-    let error = store.open_object(&object).expect_err("gone");
+    let error = store.open_object(&object, 100_000).expect_err("gone");
     assert_eq!(error.code(), ErrorCode::LostFile);
     assert_eq!(disk::folders(folder.path()), [".incoming"]);
 }
@@ -105,7 +105,7 @@ fn writers_and_removers_at_once_do_not_disturb_each_other() {
                     let object = stored.object().clone();
                     stored.keep();
                     assert!(store.has(&object, 100));
-                    assert_eq!(read(store, &object), [number; 100]);
+                    assert_eq!(read(store, &object, 100), [number; 100]);
                     store.remove(&object).expect("removed");
                 }
             });

@@ -90,11 +90,29 @@ impl Store {
         &self.incoming
     }
 
-    /// Opens an object for reading.
+    /// Opens an object of `size` bytes for reading. One that has another size is as good as lost.
     ///
     /// # Errors
-    /// [`ErrorCode::LostFile`] when it is not there, [`ErrorCode::FileIoError`] otherwise.
-    pub fn open_object(&self, object: &ObjectKey) -> Result<File> {
+    /// [`ErrorCode::LostFile`] when it is not there, or not whole, [`ErrorCode::FileIoError`]
+    /// otherwise.
+    pub fn open_object(&self, object: &ObjectKey, size: u64) -> Result<File> {
+        let file = self.open_any(object)?;
+        let found = file.metadata();
+        let found = found.map_err(|e| io_error(format!("cannot look at object {object}"), e))?;
+        if found.len() != size {
+            return Err(Error::Internal {
+                code: ErrorCode::LostFile,
+                message: format!(
+                    "object {object} is damaged: it has {} bytes and should have {size}",
+                    found.len()
+                ),
+                source: None,
+            });
+        }
+        Ok(file)
+    }
+
+    fn open_any(&self, object: &ObjectKey) -> Result<File> {
         File::open(self.path(object)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::internal(
                 ErrorCode::LostFile,
@@ -111,13 +129,19 @@ impl Store {
     /// # Errors
     /// As [`Store::open_object`].
     pub fn read_cached(&self, object: &ObjectKey, size: usize) -> Result<Cached> {
-        let file = self.open_object(object)?;
-        let mut bytes = vec![0; size];
+        let file = self.open_any(object)?;
+        // Room for one more, as a file that is too long is no better than one that is cut short.
+        let mut bytes = vec![0; size + 1];
         let buffer = &mut [io::IoSliceMut::new(&mut bytes)];
         match preadv2(&file, buffer, 0, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == size => Ok(Cached::Bytes(bytes.into())),
-            // Not in memory, cut short, or a system without this call: the patient way.
-            _ => Ok(Cached::NotInMemory(file)),
+            Ok(read) if read == size => {
+                bytes.truncate(size);
+                Ok(Cached::Bytes(bytes.into()))
+            }
+            // Not in memory, of another size, or a system without this call: the patient way.
+            _ => self
+                .open_object(object, size as u64)
+                .map(Cached::NotInMemory),
         }
     }
 
@@ -489,7 +513,7 @@ mod tests {
         stored.keep();
         let mut text = String::new();
         store
-            .open_object(&object)
+            .open_object(&object, 5)
             .expect("there")
             .read_to_string(&mut text)
             .expect("read");
@@ -498,17 +522,21 @@ mod tests {
         if let Cached::Bytes(bytes) = store.read_cached(&object, 5).expect("there") {
             assert_eq!(bytes, "hello");
         }
-        assert!(matches!(
-            store.read_cached(&object, 6),
-            Ok(Cached::NotInMemory(_))
-        ));
+        for size in [4, 6] {
+            let error = store.read_cached(&object, size).expect_err("damaged");
+            assert_eq!(error.code(), ErrorCode::LostFile);
+            let error = store
+                .open_object(&object, size as u64)
+                .expect_err("damaged");
+            assert_eq!(error.code(), ErrorCode::LostFile);
+        }
         assert_eq!(files_below(folder.path()).len(), 1);
         store.remove(&object).expect("removed");
         store.remove(&object).expect("removing twice is fine");
         let left: Vec<_> = fs::read_dir(folder.path()).expect("readable").collect();
         assert_eq!(left.len(), 1, "only the incoming folder: {left:?}");
         assert_eq!(
-            store.open_object(&object).expect_err("gone").code(),
+            store.open_object(&object, 5).expect_err("gone").code(),
             ErrorCode::LostFile
         );
     }

@@ -1,5 +1,6 @@
 //! Variants: pictures made from a content.
 
+use super::removal::discard_in;
 use super::{Repo, Representation, bigint, repo_error};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
@@ -60,16 +61,21 @@ impl Repo {
         self.variant(hash, variant).await
     }
 
-    /// Forgets a variant whose object was lost, so that it can be made again.
+    /// Forgets a variant whose object was lost or damaged, so that it can be made again. What may
+    /// be left of the object is garbage.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<()> {
-        sqlx::query("DELETE FROM variants WHERE object = $1")
+        let mut tx = self.begin().await?;
+        let forgotten = sqlx::query("DELETE FROM variants WHERE object = $1")
             .bind(lost.as_str())
-            .execute(&self.write)
+            .execute(&mut *tx)
             .await
             .map_err(repo_error)?;
-        Ok(())
+        if forgotten.rows_affected() > 0 {
+            discard_in(&mut tx, std::slice::from_ref(lost)).await?;
+        }
+        tx.commit().await.map_err(repo_error)
     }
 }

@@ -49,8 +49,9 @@ pub async fn content(ctx: &Context, alias: &Alias) -> Result<ContentKey> {
 /// [`crate::ErrorCode::LostFile`] when the store has lost them.
 pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<File> {
     let store = ctx.store.clone();
-    let object = representation.object.clone();
-    timed(Stage::Store, blocking(move || store.open_object(&object))).await
+    let (object, size) = (representation.object.clone(), representation.key.size());
+    let open = blocking(move || store.open_object(&object, size));
+    timed(Stage::Store, open).await
 }
 
 /// What to say when looking for bytes of `alias` ended with `error`: bytes that are not there are

@@ -138,6 +138,8 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
     to_its_end(async move {
         ctx.repo.forget_variant(&object).await?;
         ctx.known.forget([&alias]);
+        // It may be there and be damaged.
+        remove::collect(&ctx, vec![object]).await;
         Ok(())
     })
     .await

@@ -102,10 +102,10 @@ impl Validator {
         };
         let name = object.object().as_str();
         let Some(pictures) = pictures else {
-            let (store, key) = (store.clone(), object.object().clone());
-            let file = blocking(move || store.open_object(&key)).await?;
             let key = object.key();
             let (mime, size) = (key.format().mime(), key.size());
+            let (store, object) = (store.clone(), object.object().clone());
+            let file = blocking(move || store.open_object(&object, size)).await?;
             return Ok(self.ask(name, mime, size, pieces(file)).await);
         };
         let stem = name.split('.').next().unwrap_or(name);

@@ -14,11 +14,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{TryStreamExt as _, stream};
-use metrics::Counter;
+use metrics::{Counter, counter};
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
 use pict_rs_core::store::Cached;
-use pict_rs_core::{Context, Error, ErrorCode};
+use pict_rs_core::{Context, Error, ErrorCode, ObjectKey};
 use tokio::task::JoinHandle;
 
 use super::conditional::{Decision, Validators, decide};
@@ -108,9 +108,10 @@ async fn answer(
         return small(ctx, settings, response, representation, start, length).await;
     }
     let file = find::bytes(ctx, representation).await?;
+    let body = counted(settings.requests.bytes.clone(), pieces(file, start, length));
     Ok(response.body(SizedStream::new(
         length,
-        counted(settings.requests.bytes.clone(), pieces(file, start, length)),
+        told(body, representation.object.clone()),
     )))
 }
 
@@ -197,6 +198,19 @@ fn counted(
     pieces: impl stream::Stream<Item = Result<Bytes, Error>>,
 ) -> impl stream::Stream<Item = Result<Bytes, Error>> {
     pieces.inspect_ok(move |bytes| served.increment(bytes.len() as u64))
+}
+
+/// The same, and a failure is logged and counted: the head of the answer has left by then, so that
+/// the client only sees a body that breaks off.
+fn told(
+    pieces: impl stream::Stream<Item = Result<Bytes, Error>>,
+    object: ObjectKey,
+) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+    pieces.inspect_err(move |error| {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        counter!("pict_rs_bodies_broken_off").increment(1);
+        tracing::error!(%object, cause, code = error.code().as_str(), "an answer breaks off: {error}");
+    })
 }
 
 /// The body of an answer to HEAD: has a size, but no bytes.
