@@ -306,6 +306,89 @@ fn a_deletion_that_death_interrupted_is_finished_at_start() {
     disk::assert_nothing_stored(&launch.start());
 }
 
+/// Waits until the work of a job has begun, in the view of the next start.
+fn begun(server: &Server) {
+    eventually("the work has begun", || {
+        let begun = "SELECT key FROM jobs WHERE begun = 1";
+        (database::texts(&server.data(), begun).len() == 1).then_some(())
+    });
+}
+
+/// One processor, so one job at a time; and one request that may keep it.
+fn single() -> Launch {
+    Launch::new()
+        .setting("media.concurrency", 1)
+        .setting("media.queue_length", 0)
+        .setting("media.process_timeout", 120)
+}
+
+#[test]
+fn an_upload_that_kills_the_server_twice_fails_and_the_others_are_done() {
+    let server = single().start();
+    // Long enough to die in the middle of it.
+    let long = pictures::png(&pictures::plain(3000, 3000));
+    let query = format!("?{}", work::blurs(60));
+    let answer = server.background_form(&query, &[File::new(&long)]);
+    let deadly = answer.upload_ids().remove(0);
+    begun(&server);
+    let innocent = server.background(&pictures::png(&picture(2)));
+    let server = server.kill().start();
+    // What was not begun goes first.
+    let taken = server.claim(&innocent).claimed();
+    pixels::assert_equal(&pixels::decode(&server.original(&taken.alias)), &picture(2));
+    server.wait_for_output("begun alone");
+    let server = server.kill().start();
+    let message = server.claim(&deadly).refused(422, "media-failed");
+    assert_eq!(message, "The server could not process this media");
+    assert!(server.output().contains("the server died 2 times"));
+    eventually("its file goes", || {
+        disk::unfinished(&server.files()).is_empty().then_some(())
+    });
+    assert_eq!(database::jobs(&server.data()), Vec::<String>::new());
+    server.upload(&pictures::png(&picture(3)));
+}
+
+#[test]
+fn an_upload_that_was_being_done_when_the_server_died_is_done_alone() {
+    let server = single().start();
+    let held = work::hold_processor(&server);
+    let id = server.background(&pictures::png(&picture(3)));
+    begun(&server);
+    let launch = server.kill();
+    drop(held);
+    let server = launch.start();
+    server.claim(&id).claimed();
+    assert!(server.output().contains("begun alone"));
+}
+
+#[test]
+fn a_variant_that_kills_the_server_twice_is_not_tried_again_for_a_day() {
+    let server = single().start();
+    let alias = server.upload(&pictures::png(&picture(4))).alias;
+    let held = work::hold_processor(&server);
+    let path = format!("/image/process_backgrounded.webp?src={alias}&thumbnail=9");
+    server.get(&path).status(202);
+    begun(&server);
+    let launch = server.kill();
+    drop(held);
+    let data = launch.folder().join("data");
+    database::change(&data, "UPDATE jobs SET deaths = 1");
+    let server = launch.start();
+    server.wait_for_output("put off for a day");
+    // Asking again changes nothing.
+    server.get(&path).status(202);
+    let state = "SELECT 'deaths ' || deaths || ' ' || COALESCE(lease, 'free') || ' ' || \
+                 (due_at / 1000 - CAST(strftime('%s', 'now') AS INTEGER) > 86000) FROM jobs";
+    let put_off = ["deaths 1 free 1"];
+    eventually("it is put off", || {
+        (database::texts(&server.data(), state) == put_off).then_some(())
+    });
+    // Not by a restart either.
+    let server = server.stop().start();
+    server.upload(&pictures::png(&picture(5)));
+    assert_eq!(database::texts(&server.data(), state), put_off);
+}
+
 /// What a client knows of a backgrounded upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {

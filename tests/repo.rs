@@ -752,7 +752,12 @@ async fn jobs_that_were_held_when_the_server_died_are_due_at_its_next_start() {
     drop(repo);
     let repo = again(&folder).await;
     // Even if the clock went back meanwhile.
-    assert_eq!(repo.free_jobs(NOW - 500).await.expect("freed"), 2);
+    assert_eq!(
+        repo.free_jobs(NOW - 500, NOW - 500, NOW)
+            .await
+            .expect("freed"),
+        2
+    );
     assert!(!repo.finish_job(&held).await.expect("asked"));
     let mut attempts = Vec::new();
     for _ in ids {

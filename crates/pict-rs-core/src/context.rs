@@ -18,13 +18,12 @@ use crate::service::clock::Clock;
 use crate::service::flight::Flights;
 use crate::service::guard;
 use crate::service::known::Known;
-use crate::service::process::now;
 use crate::service::proxy::Proxies;
 use crate::service::validate::Validator;
 use crate::service::wake::Wake;
 use crate::stage;
 use crate::store::{Leftover, Store};
-use crate::{ContentKey, Error, ErrorCode, Result, VariantKey};
+use crate::{ContentKey, Error, ErrorCode, Result, VariantKey, worker};
 
 /// The open server without its HTTP side.
 #[derive(Debug)]
@@ -143,7 +142,7 @@ impl Context {
                 "finishing what the last run left"
             );
         }
-        let jobs = self.repo.free_jobs(now()).await?;
+        let jobs = worker::free_jobs(&self.repo).await?;
         if jobs > 0 {
             tracing::info!(jobs, "going on with background work");
         }

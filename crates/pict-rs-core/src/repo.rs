@@ -199,7 +199,7 @@ impl Repo {
 }
 
 fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 6] = [
+    const FILES: [(i64, &str, &str); 7] = [
         (
             1,
             "media",
@@ -229,6 +229,11 @@ fn migrations() -> Migrator {
             6,
             "guards",
             include_str!("../migrations/sqlite/0006_guards.sql"),
+        ),
+        (
+            7,
+            "deaths",
+            include_str!("../migrations/sqlite/0007_deaths.sql"),
         ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
 use crate::context::millis;
 use crate::measure;
-use crate::repo::{Job, Work};
+use crate::repo::{Job, Repo, Work};
 use crate::service::process::now;
 use crate::service::{background, claim, maintain, retention};
-use crate::{Context, Error, ErrorCode};
+use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
 const LEASE: Duration = Duration::from_secs(60);
@@ -29,6 +30,13 @@ const RENEWAL: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 5;
 /// After the first failure; four times as long after each further one.
 const BACK_OFF: Duration = Duration::from_secs(1);
+/// Deaths of the server during one job after which that is not begun again. After the first one
+/// it is begun alone, so that what was done beside it is not blamed.
+const DEATHS: u32 = 2;
+/// Other jobs go first after a death, and a server that is killed at once does not begin the job.
+const RESPITE: Duration = Duration::from_secs(2);
+/// Until a variant whose making killed the server is tried again.
+const PUT_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 /// After a failure of the database, which knows what is to be done.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest sleep, should a clock be set meanwhile.
@@ -46,8 +54,9 @@ impl Worker {
     pub fn start(ctx: Arc<Context>) -> Self {
         let mut tasks = JoinSet::new();
         if !ctx.config.server.read_only {
+            let alone = Arc::default();
             for _ in 0..ctx.media.background() {
-                tasks.spawn(work(ctx.clone()));
+                tasks.spawn(work(ctx.clone(), Arc::clone(&alone)));
             }
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(keep_house(ctx.clone()));
@@ -74,14 +83,25 @@ impl Worker {
     }
 }
 
-async fn work(ctx: Arc<Context>) {
+/// Makes jobs due when the server starts. Returns how many there are.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn free_jobs(repo: &Repo) -> Result<u64> {
+    repo.free_jobs(now(), after(RESPITE), after(PUT_OFF)).await
+}
+
+/// Held by jobs that run at the same time, or by the one that runs alone.
+type Alone = Arc<RwLock<()>>;
+
+async fn work(ctx: Arc<Context>, alone: Alone) {
     while !ctx.wake.is_stopping() {
         let queued = ctx.wake.next_job();
         let held = ctx.repo.hold_job(now(), after(LEASE)).await;
         let pause = match held {
             Ok(Some(job)) => {
                 let span = tracing::info_span!("job", work = label(&job.work), job.attempt);
-                run(&ctx, &job).instrument(span).await;
+                run(&ctx, &alone, &job).instrument(span).await;
                 continue;
             }
             Ok(None) => match ctx.repo.next_due().await {
@@ -149,7 +169,10 @@ async fn rest(ctx: &Context, pause: Duration, woken: impl Future<Output = ()>) {
     }
 }
 
-async fn run(ctx: &Arc<Context>, job: &Job) {
+async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
+    if job.deaths >= DEATHS {
+        return killed(ctx, job).await;
+    }
     if job.attempt > ATTEMPTS {
         let error = Error::Internal {
             code: ErrorCode::UnknownError,
@@ -160,7 +183,7 @@ async fn run(ctx: &Arc<Context>, job: &Job) {
     }
     measure::unqueued(kind(&job.work));
     let running = measure::begin(measure::Work::Job(kind(&job.work)));
-    let work = AssertUnwindSafe(background::run(ctx, job)).catch_unwind();
+    let work = AssertUnwindSafe(begin(ctx, alone, job)).catch_unwind();
     let result = tokio::select! {
         result = work => result.unwrap_or_else(|_| Err(Error::Internal {
             code: ErrorCode::UnknownError,
@@ -184,6 +207,37 @@ async fn run(ctx: &Arc<Context>, job: &Job) {
         Err(error) => {
             drop(running);
             failed(ctx, job, error).await;
+        }
+    }
+}
+
+/// Does the work of a job, alone if the server died during it before.
+async fn begin(ctx: &Arc<Context>, alone: &Alone, job: &Job) -> Result<()> {
+    if job.deaths == 0 {
+        let _others = alone.read().await;
+        return background::run(ctx, job).await;
+    }
+    let _alone = alone.write().await;
+    // Should the lease be lost, that is noticed elsewhere.
+    ctx.repo.begin_job(job).await?;
+    tracing::info!("a job during which the server died is begun alone");
+    background::run(ctx, job).await
+}
+
+/// The server died during this job as often as it may.
+async fn killed(ctx: &Arc<Context>, job: &Job) {
+    let error = Error::Internal {
+        code: ErrorCode::MediaFailed,
+        message: format!("the server died {DEATHS} times while this was being done"),
+        source: None,
+    };
+    match job.work {
+        Work::Ingest(_) => failed(ctx, job, error).await,
+        Work::Variant { .. } => {
+            log(&error, "put off for a day");
+            if let Err(error) = ctx.repo.put_job_off(job, after(PUT_OFF)).await {
+                log(&error, "a job cannot be put off");
+            }
         }
     }
 }

@@ -3,6 +3,9 @@
 //! A job is due when its `due_at` has passed. Holding it moves `due_at` to the end of the lease,
 //! so a worker that died needs no one to notice: its job is simply due again. Whatever is done
 //! with a held job names the lease; with a lease that was lost it does nothing and says so.
+//!
+//! That its work begins is committed before it does. A job that has begun and not ended when the
+//! server starts was being done when the server died, and may be the reason.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -32,6 +35,8 @@ pub struct Job {
     pub work: Work,
     /// How often it was begun, this time included.
     pub attempt: u32,
+    /// How often the server died while it was being done.
+    pub deaths: u32,
     key: String,
     lease: String,
 }
@@ -82,16 +87,18 @@ impl Repo {
         Ok(Enqueued::Added)
     }
 
-    /// Hands out the job that has been due longest, held until `until`.
+    /// Hands out the job that has been due longest, held until `until`. Its work has begun, unless
+    /// the server died during it before: then [`Repo::begin_job`] says when it begins.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn hold_job(&self, now: i64, until: i64) -> Result<Option<Job>> {
         let lease = Uuid::new_v4().to_string();
         let row = sqlx::query(
-            "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1 WHERE key = \
+            "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1, \
+             begun = CASE deaths WHEN 0 THEN 1 ELSE 0 END WHERE key = \
              (SELECT key FROM jobs WHERE due_at <= $3 ORDER BY due_at, created_at, key LIMIT 1) \
-             RETURNING key, kind, subject, detail, attempts",
+             RETURNING key, kind, subject, detail, attempts, deaths",
         )
         .bind(&lease)
         .bind(until)
@@ -100,6 +107,21 @@ impl Repo {
         .await
         .map_err(repo_error)?;
         row.map(|row| from_row(&row, lease)).transpose()
+    }
+
+    /// The work of a job begins that was being done when the server died. False when the lease was
+    /// lost.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn begin_job(&self, job: &Job) -> Result<bool> {
+        let begun = sqlx::query("UPDATE jobs SET begun = 1 WHERE key = $1 AND lease = $2")
+            .bind(&job.key)
+            .bind(&job.lease)
+            .execute(&self.write)
+            .await
+            .map_err(repo_error)?;
+        Ok(begun.rows_affected() == 1)
     }
 
     /// When the next job is due, if there is any.
@@ -139,8 +161,12 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn retry_job(&self, job: &Job, due: i64) -> Result<bool> {
-        self.move_job(job, due, "UPDATE jobs SET lease = NULL, due_at = $3")
-            .await
+        self.move_job(
+            job,
+            due,
+            "UPDATE jobs SET lease = NULL, begun = 0, due_at = $3",
+        )
+        .await
     }
 
     /// As [`Repo::retry_job`], but this attempt does not count: it was not the job's fault.
@@ -148,7 +174,19 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn return_job(&self, job: &Job, due: i64) -> Result<bool> {
-        let change = "UPDATE jobs SET lease = NULL, due_at = $3, attempts = attempts - 1";
+        let change =
+            "UPDATE jobs SET lease = NULL, begun = 0, due_at = $3, attempts = attempts - 1";
+        self.move_job(job, due, change).await
+    }
+
+    /// Puts a job off that has killed the server more than once. It stays in the queue, so that
+    /// the same work is not queued again; when it is due, it is tried once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn put_job_off(&self, job: &Job, due: i64) -> Result<bool> {
+        let change =
+            "UPDATE jobs SET lease = NULL, begun = 0, due_at = $3, attempts = 0, deaths = 1";
         self.move_job(job, due, change).await
     }
 
@@ -176,17 +214,26 @@ impl Repo {
         Ok(is_ours)
     }
 
-    /// Makes all jobs due. For the start: whoever held one is gone, as the lock on the database
-    /// proves; and clocks may have been set.
+    /// Makes all jobs due, and those `later` that were being done when the server died. For the
+    /// start: whoever held one is gone, as the lock on the database proves; and clocks may have
+    /// been set. A job that was put off stays so, but no longer than until `latest`.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn free_jobs(&self, now: i64) -> Result<u64> {
-        let freed = sqlx::query("UPDATE jobs SET lease = NULL, due_at = $1")
-            .bind(now)
-            .execute(&self.write)
-            .await
-            .map_err(repo_error)?;
+    pub async fn free_jobs(&self, now: i64, later: i64, latest: i64) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let freed = sqlx::query(
+            "UPDATE jobs SET lease = NULL, begun = 0, deaths = deaths + begun, due_at = CASE \
+             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN MIN(due_at, $3) \
+             WHEN deaths + begun > 0 THEN $2 ELSE $1 END",
+        )
+        .bind(now)
+        .bind(later)
+        .bind(latest)
+        .execute(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        tx.commit().await.map_err(repo_error)?;
         Ok(freed.rows_affected())
     }
 }
@@ -250,10 +297,14 @@ fn from_row(row: &SqliteRow, lease: String) -> Result<Job> {
         },
         _ => return Err(broken("kind")),
     };
-    let attempts: i64 = row.try_get("attempts").map_err(repo_error)?;
+    let number = |column: &str| -> Result<u32> {
+        let value: i64 = row.try_get(column).map_err(repo_error)?;
+        u32::try_from(value).map_err(|_| broken(column))
+    };
     Ok(Job {
         work,
-        attempt: u32::try_from(attempts).map_err(|_| broken("attempts"))?,
+        attempt: number("attempts")?,
+        deaths: number("deaths")?,
         key: text("key")?,
         lease,
     })
