@@ -178,7 +178,7 @@ fn check(server: &Server, pictures: &[Picture]) {
 
 /// Every row has its bytes, all bytes have a row, and the sums are those of the rows.
 #[track_caller]
-fn assert_rows_and_objects_agree(data: &Path) {
+pub fn assert_rows_and_objects_agree(data: &Path) {
     let objects = disk::objects(&data.join("files"));
     assert_eq!(rows(data), objects.keys().cloned().collect());
     assert!(objects.values().all(|size| *size > 0));

@@ -28,6 +28,8 @@ mod cross;
 mod docs;
 /// One row for each format, in and out.
 mod formats;
+/// A disk without room.
+mod full_disk;
 /// Disks that are not mounted and clocks that are wrong.
 mod guard;
 /// Bytes that change no pixel.

@@ -500,14 +500,18 @@ fn health_is_told_to_get_and_head() {
     let server = Server::start();
     assert!(server.get("/healthz").ok().body.is_empty());
     server.head("/healthz").ok();
+    assert!(server.get("/readyz").ok().body.is_empty());
+    server.head("/readyz").ok();
 }
 
 #[test]
-fn health_fails_when_nothing_can_be_stored() {
+fn health_fails_when_nothing_can_be_served() {
     let server = Server::start();
     let files = server.files();
     std::fs::rename(&files, files.with_extension("away")).expect("renamed");
-    server.get("/healthz").refused(500, "file-io-error");
+    server.get("/healthz").refused(503, "file-io-error");
+    server.get("/readyz").refused(503, "file-io-error");
     std::fs::rename(files.with_extension("away"), &files).expect("renamed");
     server.get("/healthz").ok();
+    server.get("/readyz").ok();
 }

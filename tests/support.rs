@@ -9,6 +9,7 @@ pub mod dirty;
 pub mod disk;
 pub mod exiftool;
 pub mod icc;
+pub mod mount;
 pub mod nginx;
 pub mod pictures;
 pub mod pixels;

@@ -18,7 +18,7 @@ pub struct Program {
 }
 
 /// What `cargo xtask test` wants.
-pub const FOR_TESTS: [Program; 18] = [
+pub const FOR_TESTS: [Program; 20] = [
     Program {
         name: "cc",
         package: "gcc",
@@ -108,6 +108,16 @@ pub const FOR_TESTS: [Program; 18] = [
         name: "/usr/sbin/nginx",
         package: "nginx",
         purpose: "caches media in front of the server, as the documentation shows",
+    },
+    Program {
+        name: "mount",
+        package: "mount",
+        purpose: "mounts small disks that the tests fill",
+    },
+    Program {
+        name: "mkfs.ext4",
+        package: "e2fsprogs",
+        purpose: "makes one of these disks",
     },
 ];
 

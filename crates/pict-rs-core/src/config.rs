@@ -98,6 +98,9 @@ pub struct ServerConfig {
     pub cache_stale_while_revalidate: Option<Span>,
     /// Origins whose pages may use the API from a browser (CORS); `*` is every origin.
     pub cors_origins: List,
+    /// A warning is logged when the disk of database or files has less room than this, in MiB;
+    /// unset is 1024, or a tenth of a smaller disk. 0 never warns.
+    pub free_space_warning: Option<u64>,
     /// How long an upload's body may take to arrive.
     pub upload_timeout: Seconds,
     /// How long running requests may take to end after SIGTERM.
@@ -125,6 +128,7 @@ impl Default for ServerConfig {
             cache_max_age: Span::seconds(5),
             cache_stale_while_revalidate: None,
             cors_origins: List(Vec::new()),
+            free_space_warning: None,
             upload_timeout: Seconds(60),
             shutdown_timeout: Seconds(30),
         }
@@ -382,7 +386,7 @@ impl Default for RetentionConfig {
 }
 
 /// `[repo]`: flat, as in the existing pict-rs; which keys count depends on `type`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RepoConfig {
     /// Which database.
@@ -391,6 +395,9 @@ pub struct RepoConfig {
     pub path: Option<PathBuf>,
     /// Folder of the embedded database (`fjall`).
     pub fjall_path: Option<PathBuf>,
+    /// Room on the disk of the database that is kept for removals, in MiB; no more than a
+    /// sixteenth of the disk. 0 keeps none.
+    pub reserve: u64,
     /// Accepted, without effect.
     pub cache_capacity: Option<u64>,
     /// Folder for exports.
@@ -405,6 +412,24 @@ pub struct RepoConfig {
     pub use_tls: bool,
     /// CA certificate for PostgreSQL.
     pub certificate_file: Option<PathBuf>,
+}
+
+impl Default for RepoConfig {
+    fn default() -> Self {
+        Self {
+            r#type: RepoType::default(),
+            path: None,
+            fjall_path: None,
+            reserve: 16,
+            cache_capacity: None,
+            export_path: None,
+            debug_dump_db_path: None,
+            url: None,
+            url_file: None,
+            use_tls: false,
+            certificate_file: None,
+        }
+    }
 }
 
 /// `[store]`: flat, as in the existing pict-rs; which keys count depends on `type`.

@@ -17,6 +17,7 @@ use crate::service::auto::Auto;
 use crate::service::clock::Clock;
 use crate::service::flight::Flights;
 use crate::service::guard;
+use crate::service::health::LastProof;
 use crate::service::known::Known;
 use crate::service::proxy::Proxies;
 use crate::service::validate::Validator;
@@ -56,6 +57,8 @@ pub struct Context {
     pub(crate) known: Known,
     /// Uses of media that are not written down yet.
     pub(crate) accesses: Accesses,
+    /// When writes were last known to work.
+    pub(crate) last_proof: LastProof,
     /// Held by the one search for orphans that may run.
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are being made right now.
@@ -93,7 +96,7 @@ impl Context {
     pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Self>> {
         config.validate()?;
         let database = config.database_folder(data);
-        let repo = Repo::open(&database).await?;
+        let repo = Repo::open_with_reserve(&database, config.repo.reserve).await?;
         let store = Store::open(&config.files_folder(data))?;
         let store_id = guard::pair(&repo, &store).await?;
         let context = Self {
@@ -108,6 +111,7 @@ impl Context {
             exporting: tokio::sync::Mutex::default(),
             known: Known::default(),
             accesses: Accesses::new(&config),
+            last_proof: LastProof::default(),
             collecting: Arc::default(),
             flights: Flights::default(),
             auto: Auto::default(),
@@ -119,7 +123,13 @@ impl Context {
             store,
             repo,
         };
-        context.recover().await?;
+        match context.recover().await {
+            // What is stored can be served, and room can be made.
+            Err(error) if error.code() == ErrorCode::InsufficientStorage => {
+                tracing::warn!(%error, "what the last run left is finished when there is room");
+            }
+            recovered => recovered?,
+        }
         Ok(Arc::new(context))
     }
 

@@ -21,6 +21,7 @@ mod plans;
 mod pool;
 mod proxy;
 mod removal;
+mod reserve;
 mod retention;
 mod setting;
 mod upload;
@@ -29,6 +30,7 @@ mod variant;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::{Facts, Kind};
@@ -37,6 +39,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
+use self::reserve::Reserve;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
@@ -123,17 +126,30 @@ pub struct Repo {
     /// Of a connection that only reads.
     options: SqliteConnectOptions,
     folder: PathBuf,
-    _lock: std::sync::Arc<File>,
+    reserve: Arc<Reserve>,
+    _lock: Arc<File>,
 }
 
 impl Repo {
-    /// Opens the database in `folder`, making and migrating it if needed.
+    /// Opens the database in `folder`, making and migrating it if needed. No room is kept for
+    /// removals.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when another server runs on it; [`ErrorCode::RepoError`]
     /// otherwise.
     pub async fn open(folder: &Path) -> Result<Self> {
+        Self::open_with_reserve(folder, 0).await
+    }
+
+    /// As [`Repo::open`], and keeps `reserve` MiB of the disk for removals.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub async fn open_with_reserve(folder: &Path, reserve: u64) -> Result<Self> {
         let lock = lock(folder)?;
+        let place = folder.to_owned();
+        // First, because opening a database needs room as well.
+        let reserve = reserve::blocking(move || Reserve::open(&place, reserve)).await?;
         let path = folder.join(FILE);
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -158,6 +174,7 @@ impl Repo {
             read,
             options: options.read_only(true),
             folder: folder.to_owned(),
+            reserve: reserve.into(),
             _lock: lock.into(),
         })
     }
@@ -167,24 +184,65 @@ impl Repo {
         &self.folder
     }
 
-    /// Proves that the database answers.
+    /// Proves that the database can be read: looks into a table, as the look-up of an alias does.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn ping(&self) -> Result<()> {
-        let ping = |pool| async move {
-            sqlx::query("SELECT 1")
-                .execute(pool)
-                .await
-                .map_err(repo_error)
-        };
-        ping(&self.read).await?;
-        ping(&self.write).await?;
-        Ok(())
+        sqlx::query("SELECT hash FROM aliases LIMIT 1")
+            .fetch_optional(&self.read)
+            .await
+            .map(drop)
+            .map_err(repo_error)
     }
 
-    /// Begins a change of several statements: all of them or none.
+    /// Whether anything but removals may write. If not, the disk is full.
+    pub async fn has_room(&self) -> bool {
+        if !self.reserve.is_given_back() {
+            return true;
+        }
+        let reserve = self.reserve.clone();
+        reserve::blocking(move || reserve.has_room())
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Refuses to write anything but removals while the disk is full.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InsufficientStorage`].
+    pub async fn admit(&self) -> Result<()> {
+        match self.has_room().await {
+            true => Ok(()),
+            false => Err(reserve::refusal()),
+        }
+    }
+
+    /// Begins a change of several statements: all of them or none. On a full disk it is refused;
+    /// a change that removes something begins with [`Repo::begin_removal`].
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.admit().await?;
+        self.begin_now().await
+    }
+
+    /// As [`Repo::begin`], for a change that must also work on a full disk, because the disk can
+    /// be emptied by no other. Takes the reserve if there is no other room.
+    async fn begin_removal(&self) -> Result<Transaction<'static, Sqlite>> {
+        let reserve = self.reserve.clone();
+        if !reserve::blocking(move || reserve.make_room()).await? {
+            // What the write-ahead log takes is the last room that there is. Should this fail,
+            // the removal may still find some.
+            let shrunk = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .execute(&self.write)
+                .await;
+            if let Err(error) = shrunk {
+                tracing::debug!(%error, "the write-ahead log cannot be shrunk");
+            }
+        }
+        self.begin_now().await
+    }
+
+    async fn begin_now(&self) -> Result<Transaction<'static, Sqlite>> {
         self.write
             .begin_with("BEGIN IMMEDIATE")
             .await

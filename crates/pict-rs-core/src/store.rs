@@ -7,6 +7,7 @@
 //! (`waiting`). Everything here blocks; callers are on blocking threads.
 
 mod identity;
+mod memory;
 mod waiting;
 mod walk;
 
@@ -23,6 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
 
+use memory::Memory;
 pub use waiting::WaitingFile;
 pub use walk::Look;
 
@@ -31,6 +33,9 @@ pub use walk::Look;
 const INCOMING: &str = ".incoming";
 /// Ends the name of a file that is still being written.
 const PARTIAL: &str = ".partial";
+
+/// Bytes that a check of the store writes: what the smallest pictures take on a disk.
+const PING: usize = 4096;
 
 /// A small object, or the file to read it from.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ pub enum Leftover {
 pub struct Store {
     root: Arc<Path>,
     incoming: Arc<Path>,
+    memory: Arc<Memory>,
     _lock: Arc<File>,
 }
 
@@ -69,20 +75,41 @@ impl Store {
         let store = Self {
             root: root.into(),
             _lock: lock(root, &incoming)?.into(),
+            memory: Arc::default(),
             incoming: incoming.into(),
         };
-        store.ping()?;
+        match store.ping() {
+            // What is stored can be served, and room can be made.
+            Err(error) if error.code() == ErrorCode::InsufficientStorage => {
+                tracing::warn!("the disk of the files is full: nothing new can be stored");
+            }
+            written => written?,
+        }
         Ok(store)
     }
 
-    /// Writes and removes a file: proves that uploads can be kept.
+    /// Writes an object, puts it in its place and removes it, by the same calls as an upload:
+    /// proves that uploads can be kept.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`].
+    pub fn ping(&self) -> Result<()> {
+        let mut writer = self.create(Format::Png)?;
+        writer.write(&[0x5a; PING])?;
+        let object = writer.finish()?;
+        let removed = self.remove(object.object());
+        object.discard();
+        removed
+    }
+
+    /// Proves that objects can be looked up.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
-    pub fn ping(&self) -> Result<()> {
-        tempfile::tempfile_in(&self.incoming)
-            .and_then(|mut file| file.write_all(b"health"))
-            .map_err(|e| io_error(format!("cannot write to {}", self.root.display()), e))
+    pub fn ping_reads(&self) -> Result<()> {
+        fs::read_dir(&self.root)
+            .map(drop)
+            .map_err(|e| io_error(format!("cannot read {}", self.root.display()), e))
     }
 
     /// The folder for spooled uploads when none is configured.
@@ -113,7 +140,11 @@ impl Store {
     }
 
     fn open_any(&self, object: &ObjectKey) -> Result<File> {
-        File::open(self.path(object)).map_err(|error| match error.kind() {
+        let file = match Self::is_in_memory(object) {
+            true => self.memory.open(object),
+            false => File::open(self.path(object)),
+        };
+        file.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::internal(
                 ErrorCode::LostFile,
                 format!("object {object} is lost"),

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use crate::context::millis;
 use crate::measure;
 use crate::repo::{Job, Repo, Work};
+use crate::service::health::SpaceWatch;
 use crate::service::process::now;
 use crate::service::{background, claim, maintain, retention};
 use crate::{Context, Error, ErrorCode, Result};
@@ -37,8 +38,12 @@ const DEATHS: u32 = 2;
 const RESPITE: Duration = Duration::from_secs(2);
 /// Until a variant whose making killed the server is tried again.
 const PUT_OFF: Duration = Duration::from_secs(24 * 60 * 60);
+/// Between two looks whether a full disk has room again.
+const NO_ROOM: Duration = Duration::from_secs(5);
 /// After a failure of the database, which knows what is to be done.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at the room on the disks.
+const LOOK: Duration = Duration::from_secs(10);
 /// The longest sleep, should a clock be set meanwhile.
 const NAP: Duration = Duration::from_secs(60);
 
@@ -58,6 +63,7 @@ impl Worker {
             for _ in 0..ctx.media.background() {
                 tasks.spawn(work(ctx.clone(), Arc::clone(&alone)));
             }
+            tasks.spawn(watch_space(ctx.clone()));
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(keep_house(ctx.clone()));
             tasks.spawn(sweep(ctx.clone()));
@@ -91,11 +97,26 @@ pub(crate) async fn free_jobs(repo: &Repo) -> Result<u64> {
     repo.free_jobs(now(), after(RESPITE), after(PUT_OFF)).await
 }
 
+async fn watch_space(ctx: Arc<Context>) {
+    let mut watch = SpaceWatch::new(&ctx);
+    while !ctx.wake.is_stopping() {
+        watch.look().await;
+        // Takes the reserve back, if that was given back and there is room.
+        ctx.repo.has_room().await;
+        rest(&ctx, LOOK, std::future::pending()).await;
+    }
+}
+
 /// Held by jobs that run at the same time, or by the one that runs alone.
 type Alone = Arc<RwLock<()>>;
 
 async fn work(ctx: Arc<Context>, alone: Alone) {
     while !ctx.wake.is_stopping() {
+        if !ctx.repo.has_room().await {
+            // A job that waits is better off than one that fails.
+            rest(&ctx, NO_ROOM, std::future::pending()).await;
+            continue;
+        }
         let queued = ctx.wake.next_job();
         let held = ctx.repo.hold_job(now(), after(LEASE)).await;
         let pause = match held {
@@ -111,7 +132,10 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
             },
             Err(error) => {
                 log(&error, "no job can be had");
-                PAUSE
+                match error.code() {
+                    ErrorCode::InsufficientStorage => NO_ROOM,
+                    _ => PAUSE,
+                }
             }
         };
         rest(&ctx, pause, queued).await;
@@ -265,6 +289,10 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     let settled = if error.code() == ErrorCode::TooBusy {
         // Requests made the same variant, and there were too many of them.
         ctx.repo.return_job(job, after(BACK_OFF)).await.map(drop)
+    } else if error.code() == ErrorCode::InsufficientStorage {
+        // It waits for room, however long that takes.
+        log(&error, "to be done when there is room");
+        ctx.repo.return_job(job, after(NO_ROOM)).await.map(drop)
     } else if is_final(&error) || job.attempt >= ATTEMPTS {
         if error.is_users() {
             tracing::info!(code = error.code().as_str(), "refused: {error}");

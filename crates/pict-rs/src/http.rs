@@ -142,7 +142,12 @@ fn routes(app: &mut web::ServiceConfig) {
     .service(resource(
         "/healthz",
         get_or_head,
-        [web::get().to(health::check), web::head().to(health::check)],
+        [web::get().to(health::live), web::head().to(health::live)],
+    ))
+    .service(resource(
+        "/readyz",
+        get_or_head,
+        [web::get().to(health::ready), web::head().to(health::ready)],
     ))
     .service(resource(
         "/openapi.json",

@@ -144,7 +144,7 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn block(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         block_in(&mut tx, &[*digest], digest.to_hex(), cause, now).await?;
         tx.commit().await.map_err(repo_error)
     }
@@ -160,7 +160,7 @@ impl Repo {
         cause: &Cause,
         now: i64,
     ) -> Result<Vec<Digest>> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let digests = block_content_in(&mut tx, content, cause, now).await?;
         tx.commit().await.map_err(repo_error)?;
         Ok(digests)
@@ -171,7 +171,7 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn unblock(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<bool> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let removed = sqlx::query("DELETE FROM blocklist WHERE digest = $1")
             .bind(digest.as_bytes())
             .execute(&mut *tx)

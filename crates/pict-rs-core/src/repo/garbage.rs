@@ -34,7 +34,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn collected(&self, objects: &[ObjectKey]) -> Result<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         for object in objects {
             sqlx::query("DELETE FROM garbage WHERE object = $1")
                 .bind(object.as_str())

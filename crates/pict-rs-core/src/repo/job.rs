@@ -208,7 +208,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let is_ours = finish_in(&mut tx, job).await?;
         tx.commit().await.map_err(repo_error)?;
         Ok(is_ours)
@@ -221,7 +221,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn free_jobs(&self, now: i64, later: i64, latest: i64) -> Result<u64> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let freed = sqlx::query(
             "UPDATE jobs SET lease = NULL, begun = 0, deaths = deaths + begun, due_at = CASE \
              WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN MIN(due_at, $3) \

@@ -131,7 +131,7 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn begin_run(&self, plan: Plan, cause: &Cause, now: i64) -> Result<Run> {
         let Plan { task, total, .. } = plan;
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
             "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at, \
              allowed, block) VALUES ($1, 0, $2, $3, $4, $5, $6, $7) \
@@ -178,7 +178,7 @@ impl Repo {
         limit: u32,
         now: i64,
     ) -> Result<Option<Vec<ObjectKey>>> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let objects: Vec<String> = sqlx::query_scalar(
             "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
              WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING object",
@@ -280,7 +280,7 @@ impl Repo {
         lost: &[(ContentKey, ObjectKey)],
         now: i64,
     ) -> Result<Option<Purged>> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let mut pruned = Purged::default();
         let mut count = 0;
         for (hash, object) in lost {

@@ -40,7 +40,7 @@ impl Repo {
         cause: Option<&Cause>,
         now: i64,
     ) -> Result<Removed> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let removed = match cause {
             Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
             None => remove_in(&mut tx, alias).await?.0,
@@ -60,7 +60,7 @@ impl Repo {
         cause: &Cause,
         now: i64,
     ) -> Result<Purged> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let blocked = match block {
             true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
             false => Vec::new(),

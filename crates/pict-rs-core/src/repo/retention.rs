@@ -58,7 +58,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn expire_variants(&self, before: i64, limit: u32) -> Result<Dropped> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let rows = sqlx::query(
             "SELECT hash, object, allocated FROM variants WHERE accessed_at <= $1 \
              ORDER BY accessed_at LIMIT $2",
@@ -79,7 +79,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_variants(&self, bytes: u64, limit: u32) -> Result<Dropped> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let excess = usage::allocated_in(&mut tx, "variants")
             .await?
             .saturating_sub(bytes);
@@ -143,7 +143,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn expire_proxies(&self, before: i64, limit: u32, now: i64) -> Result<Dropped> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let aliases: Vec<String> = sqlx::query_scalar(
             "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
         )
@@ -164,7 +164,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_proxies(&self, bytes: u64, limit: u32, now: i64) -> Result<Dropped> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         if usage::allocated_in(&mut tx, "proxied").await? <= bytes {
             return Ok(Dropped::default());
         }

@@ -39,12 +39,23 @@ impl Repo {
         }
     }
 
-    /// Writes something, durably: a full disk lets a database be read.
+    /// Writes something durably, from `BEGIN` to `COMMIT` as an upload does: a full disk lets a
+    /// database be read, and a broken connection lets it be asked.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
+    /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
     pub async fn prove_writable(&self, now: i64) -> Result<()> {
-        self.set(HEALTH, &now.to_string()).await
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO settings (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(HEALTH)
+        .bind(now.to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(repo_error)?;
+        tx.commit().await.map_err(repo_error)
     }
 
     /// The id that the folder of files must have. `None` in a database that never had one.

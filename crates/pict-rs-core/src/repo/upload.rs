@@ -158,7 +158,7 @@ impl Repo {
         failure: &Failure,
         now: i64,
     ) -> Result<bool> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         if !job::finish_in(&mut tx, job).await? {
             return Ok(false);
         }
@@ -181,7 +181,7 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn take_outcome(&self, id: &UploadId) -> Result<Option<Finished>> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let row = sqlx::query(
             "DELETE FROM uploads WHERE upload_id = $1 AND finished_at IS NOT NULL \
              RETURNING alias, code, message, finished_at",
@@ -245,7 +245,7 @@ impl Repo {
         cause: &Cause,
         now: i64,
     ) -> Result<(usize, Vec<Alias>, Vec<ObjectKey>)> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let rows = sqlx::query(
             "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \
              WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2) RETURNING alias",

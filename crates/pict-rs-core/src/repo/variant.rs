@@ -38,6 +38,7 @@ impl Repo {
         variant: &VariantKey,
         made: &Representation,
     ) -> Result<Option<Representation>> {
+        self.admit().await?;
         let inserted = sqlx::query(
             "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at) \
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
@@ -67,7 +68,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_removal().await?;
         let forgotten = sqlx::query("DELETE FROM variants WHERE object = $1")
             .bind(lost.as_str())
             .execute(&mut *tx)

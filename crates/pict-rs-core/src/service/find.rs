@@ -65,13 +65,3 @@ pub async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Erro
     }
     error
 }
-
-/// Proves that the database answers and that a file can be written to the store.
-///
-/// # Errors
-/// What is broken.
-pub async fn health(ctx: &Context) -> Result<()> {
-    ctx.repo.ping().await?;
-    let store = ctx.store.clone();
-    blocking(move || store.ping()).await
-}

@@ -1,6 +1,10 @@
-//! How the server is, in detail.
+//! How the server is: whether it can serve what is stored, whether it can store more, and in
+//! detail.
+//!
+//! What is asked for takes the same way as the work does: a transaction from its beginning to its
+//! end, and the calls by which an upload is stored.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::context::blocking;
@@ -10,6 +14,14 @@ use crate::{Context, Error, ErrorCode, Result};
 
 /// Whatever takes longer is broken.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a proof that writes work counts.
+const PROOF: Duration = Duration::from_secs(1);
+const MIB: u64 = 1024 * 1024;
+/// With less room than this a warning is given, or with less than this part of a smaller disk.
+const LEAST: u64 = 1024 * MIB;
+const LEAST_PART: u64 = 10;
+/// With less room than this, each question is a new one.
+const SPARE: u64 = 4 * MIB;
 
 /// How the server is.
 #[derive(Debug)]
@@ -44,9 +56,51 @@ pub struct Space {
     pub total: u64,
 }
 
-/// Writes to database and store, and looks at the rest. In read-only mode the database is only
-/// read.
-pub async fn deep(ctx: &Context) -> Health {
+/// Until when writes are known to work, so that however often that is asked for, the disk is
+/// asked once a second.
+#[derive(Debug, Default)]
+pub(crate) struct LastProof(tokio::sync::Mutex<Option<Instant>>);
+
+/// Proves that what is stored can be served.
+///
+/// # Errors
+/// What is broken.
+pub async fn serves(ctx: &Context) -> Result<()> {
+    let store = ctx.store.clone();
+    let store = blocking(move || store.ping_reads());
+    let (repo, store) = tokio::join!(
+        in_time(ctx.repo.ping(), ErrorCode::RepoError),
+        in_time(store, ErrorCode::FileIoError),
+    );
+    repo.and(store)
+}
+
+/// Proves that more can be stored, or in read-only mode, that what is stored can be served. A
+/// proof counts for a second, unless the disk is nearly full.
+///
+/// # Errors
+/// What is broken.
+pub async fn stores(ctx: &Context) -> Result<()> {
+    if ctx.config.server.read_only {
+        return serves(ctx).await;
+    }
+    let mut last = ctx.last_proof.0.lock().await;
+    if last.is_some_and(|last| last.elapsed() < PROOF) {
+        return Ok(());
+    }
+    *last = None;
+    let (repo, store) = prove(ctx).await;
+    let has_room = [&repo, &store]
+        .iter()
+        .all(|part| part.space.is_none_or(|space| space.free > SPARE));
+    repo.written.and(store.written)?;
+    *last = has_room.then(Instant::now);
+    Ok(())
+}
+
+/// Writes to the database and to the store, which are returned in this order. In read-only mode the
+/// database is only read.
+pub async fn prove(ctx: &Context) -> (Part, Part) {
     let repo = async {
         if ctx.config.server.read_only {
             return ctx.repo.ping().await;
@@ -55,10 +109,16 @@ pub async fn deep(ctx: &Context) -> Health {
     };
     let store = ctx.store.clone();
     let store = blocking(move || store.ping());
-    let (repo, store) = tokio::join!(
+    tokio::join!(
         timed(repo, ctx.repo.folder(), ErrorCode::RepoError),
         timed(store, ctx.store.root(), ErrorCode::FileIoError),
-    );
+    )
+}
+
+/// Writes to database and store, and looks at the rest. In read-only mode the database is only
+/// read.
+pub async fn deep(ctx: &Context) -> Health {
+    let (repo, store) = prove(ctx).await;
     Health {
         jobs: match repo.written {
             Ok(()) => ctx.repo.jobs().await.ok(),
@@ -70,15 +130,19 @@ pub async fn deep(ctx: &Context) -> Health {
     }
 }
 
+async fn in_time(work: impl Future<Output = Result<()>>, code: ErrorCode) -> Result<()> {
+    let done = tokio::time::timeout(PATIENCE, work).await;
+    done.unwrap_or_else(|late| Err(Error::internal(code, "the disk takes too long", late)))
+}
+
 async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: ErrorCode) -> Part {
     let started = Instant::now();
-    let written = tokio::time::timeout(PATIENCE, work).await;
+    let written = in_time(work, code).await;
     let took = started.elapsed();
     let folder = folder.to_owned();
     let space = blocking(move || Ok(space(&folder))).await;
     Part {
-        written: written
-            .unwrap_or_else(|late| Err(Error::internal(code, "a write takes too long", late))),
+        written,
         took,
         space: space.ok().flatten(),
     }
@@ -114,4 +178,49 @@ pub fn space(folder: &Path) -> Option<Space> {
         free: bytes(found.f_bavail),
         total: bytes(found.f_blocks),
     })
+}
+
+/// Watches the room on the disks of database and files, and warns when there is little.
+#[derive(Debug)]
+pub(crate) struct SpaceWatch {
+    folders: [(&'static str, PathBuf, bool); 2],
+    /// In bytes, if the settings say it.
+    least: Option<u64>,
+}
+
+impl SpaceWatch {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let least = ctx.config.server.free_space_warning;
+        Self {
+            folders: [
+                ("repo", ctx.repo.folder().to_owned(), false),
+                ("store", ctx.store.root().to_owned(), false),
+            ],
+            least: least.map(|mib| mib.saturating_mul(MIB)),
+        }
+    }
+
+    /// Looks, and says what has changed.
+    pub(crate) async fn look(&mut self) {
+        for (part, folder, is_low) in &mut self.folders {
+            let place = folder.clone();
+            let Ok(Some(space)) = blocking(move || Ok(space(&place))).await else {
+                continue;
+            };
+            let Space { free, total } = space;
+            let least = self.least.unwrap_or(LEAST.min(total / LEAST_PART));
+            // A little more, so that a warning is not given again and again.
+            let enough = if *is_low { least + least / 10 } else { least };
+            if (free < enough) == *is_low {
+                continue;
+            }
+            *is_low = !*is_low;
+            let folder = folder.display();
+            if *is_low {
+                tracing::warn!(part, %folder, free, total, warned_below = least, "a disk is nearly full");
+            } else {
+                tracing::info!(part, %folder, free, total, "a disk has room again");
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::service::{clip, find, remove, retention, upload};
 use crate::stage::{self, Stage, timed};
-use crate::store::StoredObject;
+use crate::store::{Store, StoredObject};
 use crate::{Alias, Context, Error, ErrorCode, Result};
 
 /// A content and the variant of it that was asked for.
@@ -133,6 +133,10 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
     if ctx.config.server.read_only {
         return Ok(());
     }
+    if Store::is_in_memory(&lost.object) {
+        ctx.known.forget([alias]);
+        return Ok(());
+    }
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
     let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
     to_its_end(async move {
@@ -182,10 +186,9 @@ async fn make(
     } else {
         size + predict(&facts)
     };
-    let store = ctx.store.clone();
     let (operations, frame) = (request.operations.clone(), request.frame);
     let (context, at) = (ctx.clone(), request.time);
-    let (writer, facts) = ctx
+    let made = ctx
         .media
         .run(turn, memory, move |control| {
             let (source, facts) = if is_clip {
@@ -199,19 +202,50 @@ async fn make(
                     transform_frame(&source, &facts, frame, &operations, &output, control)
                 }
             };
-            let made = made.map_err(stored_is_broken)?;
-            let mut writer = store.create_variant(made.facts.format)?;
-            writer.write(&made.bytes)?;
-            Ok((writer, made.facts))
+            made.map_err(stored_is_broken)
         })
         .await?;
     measure::generated();
-    let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
-    let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-    let variant =
-        to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await?;
+    let (bytes, facts) = (Arc::new(made.bytes), made.facts);
+    let kept = {
+        let (ctx, bytes, facts) = (ctx.clone(), bytes.clone(), facts.clone());
+        async move {
+            let (store, format) = (ctx.store.clone(), facts.format);
+            let stored = blocking(move || {
+                let mut writer = store.create_variant(format)?;
+                writer.write(&bytes)?;
+                writer.finish()
+            });
+            let stored = timed(Stage::Store, stored).await?;
+            let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
+            to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await
+        }
+    };
+    let variant = match kept.await {
+        // It is there now, so a client that waits for it need not be refused.
+        Err(error)
+            if error.code() == ErrorCode::InsufficientStorage
+                && matches!(rank, Rank::Foreground) =>
+        {
+            tracing::warn!(%error, "a variant is served from memory");
+            unstored(&ctx, bytes, &facts).await?
+        }
+        kept => kept?,
+    };
     running.completed();
     Ok(variant)
+}
+
+/// A variant that the disk has no room for.
+async fn unstored(
+    ctx: &Context,
+    bytes: Arc<Vec<u8>>,
+    facts: &Facts,
+) -> Result<Arc<Representation>> {
+    let (store, format) = (ctx.store.clone(), facts.format);
+    let kept = blocking(move || store.keep_in_memory(format, &bytes));
+    let (object, key) = kept.await?;
+    Ok(Arc::new(Representation::new(object, key, facts, now())))
 }
 
 async fn remember(

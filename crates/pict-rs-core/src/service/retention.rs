@@ -15,7 +15,7 @@ use crate::context::{millis, to_its_end};
 use crate::repo::Dropped;
 use crate::service::process::now;
 use crate::service::{guard, remove};
-use crate::{ContentKey, Context, ObjectKey, Result, measure};
+use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, measure};
 
 /// Rows that change in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -51,6 +51,10 @@ pub(crate) fn grown(ctx: &Context) {
 /// # Errors
 /// When the database fails; then it is tried again with the next sweep.
 pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
+    if !ctx.repo.has_room().await {
+        // What is known in memory is worth less than the room.
+        return Ok(());
+    }
     let ctx = ctx.clone();
     to_its_end(async move {
         let coarse = ctx.accesses.coarse();
@@ -72,8 +76,15 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
 /// # Errors
 /// When the database fails, or the folder of files is not ours.
 pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
-    flush(ctx).await?;
-    ctx.clock.note(&ctx.repo, false).await?;
+    match flush(ctx).await {
+        // Dropping media makes room.
+        Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
+        flushed => flushed?,
+    }
+    match ctx.clock.note(&ctx.repo, false).await {
+        Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
+        noted => noted?,
+    }
     guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
     drop_all(ctx, What::Proxies, Why::Age(retention.proxy)).await?;

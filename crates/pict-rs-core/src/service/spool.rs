@@ -40,6 +40,7 @@ impl Spool {
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
     pub async fn start(ctx: &Context, query: &UploadQuery) -> Result<Self> {
         super::remove::writable(ctx)?;
+        ctx.repo.admit().await?;
         let folder = ctx.spool_folder.clone();
         let file = blocking(move || tempfile::tempfile_in(folder).map_err(io_error)).await?;
         Ok(Self::new(ctx, query, file, ()))
@@ -65,6 +66,7 @@ impl Spool<WaitingFile> {
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
     pub async fn start_waiting(ctx: &Context, query: &UploadQuery) -> Result<Self> {
         super::remove::writable(ctx)?;
+        ctx.repo.admit().await?;
         let store = ctx.store.clone();
         let (file, name) = blocking(move || store.create_waiting(UploadId::generate())).await?;
         Ok(Self::new(ctx, query, file, name))

@@ -1,19 +1,50 @@
 //! Is the server able to do its work?
 
 use std::error::Error as _;
+use std::fmt;
 
-use actix_web::{HttpResponse, web};
-use pict_rs_core::Context;
-use pict_rs_core::service::find;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, ResponseError, web};
 use pict_rs_core::service::health::{self, Part};
+use pict_rs_core::{Context, Error};
 use serde_json::{Value, json};
 
-use super::error::Result;
+use super::error;
 use crate::programs;
 
-/// 200 when the database answers and a file can be written to the store.
-pub async fn check(ctx: web::Data<Context>) -> Result<HttpResponse> {
-    find::health(&ctx).await?;
+/// Why the server cannot do its work: 503, whatever status the error has elsewhere.
+#[derive(Debug)]
+pub struct Unhealthy(Error);
+
+impl fmt::Display for Unhealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_cause(&self.0))
+    }
+}
+
+impl ResponseError for Unhealthy {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, "10"))
+            .json(error::body(&self.0))
+    }
+}
+
+/// `GET /healthz`, for whoever restarts a server that is beyond help: 200 as long as what is stored
+/// can be served.
+pub async fn live(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
+    health::serves(&ctx).await.map_err(Unhealthy)?;
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// `GET /readyz`, for whoever sends uploads elsewhere meanwhile: 200 when more can be stored.
+pub async fn ready(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
+    health::stores(&ctx).await.map_err(Unhealthy)?;
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -48,10 +79,7 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
 
 fn part(part: &Part) -> Value {
     let fault = part.written.as_ref().err();
-    let cause = fault.map(|fault| match fault.source() {
-        Some(source) => format!("{fault}: {source}"),
-        None => fault.to_string(),
-    });
+    let cause = fault.map(with_cause);
     json!({
         "ok": fault.is_none(),
         "ms": part.took.as_secs_f64() * 1000.0,
@@ -60,4 +88,11 @@ fn part(part: &Part) -> Value {
         "free_bytes": part.space.map(|space| space.free),
         "total_bytes": part.space.map(|space| space.total),
     })
+}
+
+fn with_cause(fault: &Error) -> String {
+    match fault.source() {
+        Some(source) => format!("{fault}: {source}"),
+        None => fault.to_string(),
+    }
 }

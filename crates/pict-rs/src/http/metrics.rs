@@ -98,19 +98,16 @@ async fn look(ctx: &web::Data<Context>) {
     ] {
         gauge!(name).set(value as f64);
     }
-    let store = ctx.store.clone();
-    let store = async { matches!(web::block(move || store.ping()).await, Ok(Ok(()))) };
-    let repo = async { ctx.repo.ping().await.is_ok() };
-    let in_time = |is_healthy: Result<bool, _>| f64::from(u8::from(is_healthy.unwrap_or(false)));
-    let (repo, store, jobs, usage, free) = tokio::join!(
-        tokio::time::timeout(PATIENCE, repo),
-        tokio::time::timeout(PATIENCE, store),
+    let (health, jobs, usage, free) = tokio::join!(
+        health::prove(ctx),
         tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
         tokio::time::timeout(PATIENCE, ctx.repo.usage()),
         tokio::time::timeout(PATIENCE, free_space(ctx)),
     );
-    gauge!("pict_rs_healthy", "part" => "repo").set(in_time(repo));
-    gauge!("pict_rs_healthy", "part" => "store").set(in_time(store));
+    for (name, part) in [("repo", &health.0), ("store", &health.1)] {
+        let is_healthy = f64::from(u8::from(part.written.is_ok()));
+        gauge!("pict_rs_healthy", "part" => name).set(is_healthy);
+    }
     if let Ok(Ok(jobs)) = jobs {
         gauge!("pict_rs_jobs_waiting").set(jobs as f64);
     }

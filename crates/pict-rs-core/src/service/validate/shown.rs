@@ -43,7 +43,7 @@ pub(super) async fn pictures(
     );
     let read = blocking(move || {
         let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        let mut file = store.open_object(store.open_object(&object)?object, size)?;
+        let mut file = store.open_object(&object, size)?;
         file.read_to_end(&mut source)
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a new file", e))?;
         Ok(source)

@@ -14,8 +14,17 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
         (
             "/healthz",
             vec![
-                Operation::new(GET_OR_HEAD, "health", "Can the server do its work?")
-                    .empty(200, "Yes"),
+                Operation::new(GET_OR_HEAD, "health", "Can what is stored be served?")
+                    .empty(200, "Yes")
+                    .refusals([(503, "No: database or files cannot be read")]),
+            ],
+        ),
+        (
+            "/readyz",
+            vec![
+                Operation::new(GET_OR_HEAD, "ready", "Can more be stored?")
+                    .empty(200, "Yes")
+                    .refusals([(503, "No: the disk is full, or something is broken")]),
             ],
         ),
         (

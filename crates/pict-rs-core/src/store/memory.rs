@@ -1,0 +1,127 @@
+//! Objects that the disk has no room for. What was computed for a client is served although it
+//! cannot be stored: for a short time, and within a bound, it lies in memory.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pict_rs_media::Format;
+use rustix::fs::{MemfdFlags, memfd_create};
+use sha2::{Digest as _, Sha256};
+
+use super::{Store, io_error};
+use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
+
+/// Begins the names of such objects. Others begin with two hexadecimal digits.
+const PREFIX: &str = "memory/";
+/// Bytes of all of them; the oldest go first.
+const CAPACITY: u64 = 64 * 1024 * 1024;
+/// Then it is worth asking the disk again.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<VecDeque<Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    object: ObjectKey,
+    /// Without a name, in memory.
+    file: File,
+    size: u64,
+    since: Instant,
+}
+
+impl Store {
+    /// Keeps an object in memory, because the disk has no room for it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InsufficientStorage`] when it is too large for that as well.
+    pub fn keep_in_memory(&self, format: Format, bytes: &[u8]) -> Result<(ObjectKey, ContentKey)> {
+        let size = bytes.len() as u64;
+        if size > CAPACITY / 2 {
+            return Err(Error::Internal {
+                code: ErrorCode::InsufficientStorage,
+                message: format!("neither disk nor memory have room for {size} bytes"),
+                source: None,
+            });
+        }
+        let file = memfd_create("pict-rs", MemfdFlags::CLOEXEC)
+            .map_err(std::io::Error::from)
+            .and_then(|file| {
+                let mut file = File::from(file);
+                file.write_all(bytes)?;
+                Ok(file)
+            })
+            .map_err(|e| io_error("cannot keep an object in memory", e))?;
+        let object = ObjectKey::new(format!("{PREFIX}{}", ObjectKey::generate(format)));
+        let mut entries = self.memory.lock();
+        entries.push_back(Entry {
+            object: object.clone(),
+            file,
+            size,
+            since: Instant::now(),
+        });
+        while entries.iter().map(|entry| entry.size).sum::<u64>() > CAPACITY {
+            entries.pop_front();
+        }
+        let key = ContentKey::new(Sha256::digest(bytes).into(), size, format);
+        Ok((object, key))
+    }
+
+    /// Whether the object was only ever kept in memory.
+    pub fn is_in_memory(object: &ObjectKey) -> bool {
+        object.as_str().starts_with(PREFIX)
+    }
+}
+
+impl Memory {
+    /// The file of an object that is still kept. To be read at positions, as its readers share one.
+    pub(super) fn open(&self, object: &ObjectKey) -> std::io::Result<File> {
+        let mut entries = self.lock();
+        entries.retain(|entry| entry.since.elapsed() < LIFETIME);
+        match entries.iter().find(|entry| entry.object == *object) {
+            Some(entry) => entry.file.try_clone(),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt as _;
+
+    #[test]
+    fn what_is_kept_in_memory_is_bounded_and_leaves_no_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let before = folder.path().read_dir().expect("readable").count();
+        let (first, key) = store.keep_in_memory(Format::Webp, b"hello").expect("kept");
+        assert!(Store::is_in_memory(&first));
+        assert_eq!(key.size(), 5);
+        let mut bytes = [0; 5];
+        let file = store.open_object(&first, 5).expect("there");
+        file.read_exact_at(&mut bytes, 0).expect("read");
+        assert_eq!(&bytes, b"hello");
+        assert_eq!(folder.path().read_dir().expect("readable").count(), before);
+
+        let large = vec![0; usize::try_from(CAPACITY / 2).expect("small")];
+        let too_large = [&large[..], b"x"].concat();
+        let error = store.keep_in_memory(Format::Webp, &too_large);
+        assert_eq!(
+            error.expect_err("refused").code(),
+            ErrorCode::InsufficientStorage
+        );
+        for _ in 0..2 {
+            store.keep_in_memory(Format::Webp, &large).expect("kept");
+        }
+        let error = store.open_object(&first, 5).expect_err("gone");
+        assert_eq!(error.code(), ErrorCode::LostFile);
+    }
+}
