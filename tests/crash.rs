@@ -233,7 +233,7 @@ fn clients_that_go_away_at_any_moment_leave_no_row_without_bytes() {
                     .expect("sent");
                     stream.write_all(&form).expect("sent");
                     // The moment of going is what is tried out.
-                    std::thread::sleep(Duration::from_micros(seed * 7919 % 40_000));
+                    std::thread::sleep(Duration::from_micros(seed * 7919 % 150_000));
                 }
             });
         }

@@ -169,7 +169,7 @@ fn a_fault_of_ours_is_logged_with_its_chain_and_the_requests_id() {
     std::fs::rename(&files, files.with_extension("away")).expect("renamed");
     let answer = server.get("/healthz");
     let id = answer.header("x-request-id").expect("an id").to_owned();
-    let message = answer.refused(500, "file-io-error");
+    let message = answer.refused(503, "file-io-error");
     assert!(!message.contains("No such file"), "{message}");
     server.wait_for_output("file-io-error");
     let output = server.output();
@@ -179,7 +179,7 @@ fn a_fault_of_ours_is_logged_with_its_chain_and_the_requests_id() {
         .filter(|line| line.contains("ERROR") && line.contains("request{"))
         .collect();
     assert_eq!(lines.len(), 1, "{output}");
-    for word in [&id, "chain=", "No such file", "status=500", "/healthz"] {
+    for word in [&id, "chain=", "No such file", "status=503", "/healthz"] {
         assert!(lines[0].contains(word), "no {word} in: {}", lines[0]);
     }
 }

@@ -223,7 +223,10 @@ fn variants_delete_removes_every_variant_and_no_original() {
 
 #[test]
 fn more_variants_than_one_step_takes_go_all_and_survive_no_death() {
-    let server = with_key();
+    let server = Server::with([
+        ("server.api_key", KEY.1),
+        ("media.variants_per_original", "0"),
+    ]);
     let alias = server
         .upload(&pictures::png(&pictures::plain(600, 2)))
         .alias;

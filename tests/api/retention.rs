@@ -150,7 +150,10 @@ fn over_their_budget_the_variants_go_that_were_not_used_for_longest() {
 
 #[test]
 fn a_budget_counts_what_small_variants_take_on_the_disk() {
-    let server = Server::with([("server.api_key", "key")]);
+    let server = Server::with([
+        ("server.api_key", "key"),
+        ("media.variants_per_original", "0"),
+    ]);
     let alias = server
         .upload(&pictures::png(&pictures::plain(500, 2)))
         .alias;

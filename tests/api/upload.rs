@@ -425,7 +425,7 @@ fn a_file_that_was_cut_short_on_disk_is_healed_as_well() {
     }
     server
         .get(&format!("/image/original/{}", first.alias))
-        .refused(500, "file-io-error");
+        .refused(500, "lost-file");
     server.upload(&bytes);
     assert_eq!(server.original(&first.alias), original);
 }

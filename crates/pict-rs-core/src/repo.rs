@@ -242,6 +242,17 @@ impl Repo {
         self.begin_now().await
     }
 
+    /// Whether a sweep has anything to remove. It must not take the reserve of a full disk for
+    /// nothing.
+    async fn has_any(&self, query: &'static str, bound: i64) -> Result<bool> {
+        sqlx::query(query)
+            .bind(bound)
+            .fetch_optional(&self.read)
+            .await
+            .map(|row| row.is_some())
+            .map_err(repo_error)
+    }
+
     async fn begin_now(&self) -> Result<Transaction<'static, Sqlite>> {
         self.write
             .begin_with("BEGIN IMMEDIATE")

@@ -250,6 +250,8 @@ media_flags! {
     media_background_length: usize => "media.background_length",
     /// MiB that media work may use in all [default: 512]
     media_memory: u64 => "media.memory",
+    /// Variants that one original may have; 0 is any number [default: 128]
+    media_variants_per_original: u32 => "media.variants_per_original",
     /// Milliseconds that clients of process.auto wait for a slow format [default: 300]
     media_auto_budget: u64 => "media.auto.budget",
     /// max-age of the answer in another format meanwhile [default: 1m]

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Repo, content_key, removal, repo_error, usage};
+use super::{Repo, bigint, content_key, removal, repo_error, usage};
 use crate::{Alias, ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -58,6 +58,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn expire_variants(&self, before: i64, limit: u32) -> Result<Dropped> {
+        let any = "SELECT 1 FROM variants WHERE accessed_at <= $1 LIMIT 1";
+        if !self.has_any(any, before).await? {
+            return Ok(Dropped::default());
+        }
         let mut tx = self.begin_removal().await?;
         let rows = sqlx::query(
             "SELECT hash, object, allocated FROM variants WHERE accessed_at <= $1 \
@@ -79,6 +83,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_variants(&self, bytes: u64, limit: u32) -> Result<Dropped> {
+        let any = "SELECT 1 FROM usage WHERE class = 'variants' AND allocated > $1";
+        if !self.has_any(any, bigint(bytes)).await? {
+            return Ok(Dropped::default());
+        }
         let mut tx = self.begin_removal().await?;
         let excess = usage::allocated_in(&mut tx, "variants")
             .await?
@@ -143,6 +151,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn expire_proxies(&self, before: i64, limit: u32, now: i64) -> Result<Dropped> {
+        let any = "SELECT 1 FROM proxies WHERE accessed_at <= $1 LIMIT 1";
+        if !self.has_any(any, before).await? {
+            return Ok(Dropped::default());
+        }
         let mut tx = self.begin_removal().await?;
         let aliases: Vec<String> = sqlx::query_scalar(
             "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
@@ -164,6 +176,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_proxies(&self, bytes: u64, limit: u32, now: i64) -> Result<Dropped> {
+        let any = "SELECT 1 FROM usage WHERE class = 'proxied' AND allocated > $1";
+        if !self.has_any(any, bigint(bytes)).await? {
+            return Ok(Dropped::default());
+        }
         let mut tx = self.begin_removal().await?;
         if usage::allocated_in(&mut tx, "proxied").await? <= bytes {
             return Ok(Dropped::default());

@@ -245,6 +245,10 @@ impl Repo {
         cause: &Cause,
         now: i64,
     ) -> Result<(usize, Vec<Alias>, Vec<ObjectKey>)> {
+        let any = "SELECT 1 FROM uploads WHERE finished_at <= $1 LIMIT 1";
+        if !self.has_any(any, before).await? {
+            return Ok((0, Vec::new(), Vec::new()));
+        }
         let mut tx = self.begin_removal().await?;
         let rows = sqlx::query(
             "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \

@@ -133,6 +133,7 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
     let dropped = ctx.repo.bound_variants(original, made, count, bytes);
     let dropped = dropped.await?;
     if dropped.count > 0 {
+        measure::evicted("variants", "original", dropped.count, dropped.bytes);
         let contents: HashSet<_> = dropped.contents.iter().copied().collect();
         ctx.known.forget_contents(&contents);
         remove::collect(ctx, dropped.objects).await;

@@ -7,6 +7,8 @@ use actix_web::http::header::{ACCEPT_ENCODING, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use pict_rs_core::{Error, ErrorCode, UserMessage};
 
+use super::health::Unhealthy;
+
 /// The result of every handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
@@ -64,6 +66,12 @@ struct ErrorBody {
     #[serde(flatten)]
     told: UserMessage,
     code: &'static str,
+}
+
+/// What is behind an answer, if a handler of ours gave it.
+pub fn cause(error: &actix_web::Error) -> Option<&Error> {
+    let api = error.as_error::<ApiError>().map(|ApiError(error)| error);
+    api.or_else(|| error.as_error::<Unhealthy>().map(|Unhealthy(error)| error))
 }
 
 impl ApiError {

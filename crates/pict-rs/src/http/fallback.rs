@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use pict_rs_core::ErrorCode;
 
-use super::error::{ApiError, Result};
+use super::error::{self, ApiError, Result};
 
 /// For every path that is not in the route table.
 pub async fn not_found() -> Result<HttpResponse> {
@@ -39,7 +39,7 @@ pub async fn in_json<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let response = next.call(request).await?;
     let error = response.response().error();
-    let foreign = error.filter(|error| error.as_error::<ApiError>().is_none());
+    let foreign = error.filter(|error| error::cause(error).is_none());
     let Some(error) = foreign.map(ours) else {
         return Ok(response.map_into_left_body());
     };

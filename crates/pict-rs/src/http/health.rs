@@ -15,7 +15,7 @@ use crate::programs;
 
 /// Why the server cannot do its work: 503, whatever status the error has elsewhere.
 #[derive(Debug)]
-pub struct Unhealthy(Error);
+pub struct Unhealthy(pub Error);
 
 impl fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

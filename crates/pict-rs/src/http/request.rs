@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::about::{About, one_line};
 use super::deadline::{self, CutShort};
-use super::error::ApiError;
+use super::error;
 use super::metrics::Requests;
 use super::timing;
 #[cfg(feature = "otlp")]
@@ -235,9 +235,8 @@ fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
     let about = About::of(request);
     let (alias, source) = (about.alias.as_deref(), about.source.as_deref());
     let operations = about.operations.as_deref();
-    let known = error.and_then(|error| error.as_error::<ApiError>());
-    let (code, chain) = match known {
-        Some(ApiError(error)) => (Some(error.code().as_str()), Some(chain(error))),
+    let (code, chain) = match error.and_then(error::cause) {
+        Some(error) => (Some(error.code().as_str()), Some(chain(error))),
         None => (None, None),
     };
     let chain = chain.filter(|chain| is_ours && !chain.is_empty());

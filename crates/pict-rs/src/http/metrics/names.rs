@@ -83,7 +83,7 @@ pub const COUNTERS: [(&str, &str); 28] = [
         "pict_rs_evictions",
         "Variants and proxied media that were dropped to keep within age or size",
     ),
-    ("pict_rs_evicted_bytes", "Bytes of these"),
+    ("pict_rs_evicted_bytes", "What these took on the disk"),
 ];
 
 /// True of this moment.
