@@ -14,6 +14,8 @@ mod background;
 mod blocklist;
 /// Pages of other sites.
 mod browser;
+/// Files that are not quite right, and what browsers make of them.
+mod browsers;
 /// Full queues, big work, one conversion for many.
 mod busy;
 /// Colours of clips.

@@ -21,7 +21,7 @@ mod track;
 
 use std::borrow::Cow;
 
-use crate::colour::{Code, Colours};
+use crate::colour::{Code, Colours, profile_fits};
 use crate::{ColourModel, Error, Facts, Format, Result};
 
 pub(crate) use clean::{clean, with_exif};
@@ -184,7 +184,13 @@ pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
         return Colours::Srgb;
     };
     let said = opened.properties();
-    let code = match (said.nclx, said.icc) {
+    let samples = if opened.coding().monochrome {
+        ColourModel::Gray
+    } else {
+        ColourModel::Rgb
+    };
+    let icc = said.icc.filter(|icc| profile_fits(icc, samples));
+    let code = match (said.nclx, icc) {
         (Some(nclx), _) => {
             let (primaries, transfer) = (nclx.primaries.try_into(), nclx.transfer.try_into());
             primaries.ok().zip(transfer.ok())
@@ -192,7 +198,7 @@ pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
         (None, Some(_)) => None,
         (None, None) => opened.coded_colours(source),
     };
-    Colours::told(said.icc.map(Cow::Borrowed), code.map(Code::from))
+    Colours::told(icc.map(Cow::Borrowed), code.map(Code::from))
 }
 
 /// What a container of HEIF says of its picture, whatever that is coded in.

@@ -38,7 +38,7 @@ mod with_hevc {
     use heic::heif::{ColorInfo, ItemProperty};
 
     use super::{decode::shape, picture::Picture};
-    use crate::colour::{Code, Colours};
+    use crate::colour::{Code, Colours, profile_fits};
     use crate::{ColourModel, Control, Facts, Format, Result};
 
     /// Facts from the container and the headers of the pictures in it. Turns are facts (EXIF does
@@ -83,6 +83,8 @@ mod with_hevc {
             }
             _ => None,
         });
+        // What is read here is never gray.
+        let icc = icc.filter(|icc| profile_fits(icc, ColourModel::Rgb));
         Colours::told(icc, code.map(Code::from))
     }
 }

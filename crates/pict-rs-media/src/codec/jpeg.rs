@@ -83,7 +83,9 @@ pub(crate) fn decode(
         },
     };
     sink.begin(shape)?;
-    let inverted = header.adobe && shape.layout == Layout::Cmyk8;
+    // The marker of Adobe says that inks are stored as light. Browsers take them for that in files
+    // without it too, and so do the programs that leave it out.
+    let inverted = shape.layout == Layout::Cmyk8;
     let mut buffer = vec![0; picture.row_len() * picture.group()];
     let mut left = height as usize;
     while left > 0 {
@@ -328,19 +330,17 @@ mod tests {
     }
 
     #[test]
-    fn inks_are_inverted_when_adobe_says_so() {
+    fn inks_are_inverted_whether_adobe_says_so_or_not() {
         let original = picture(40, 24, Layout::Cmyk8);
         let file = cmyk(&original);
         let decoded = decode_by(&file, 1).expect("decodes");
         assert!(decoded.difference(&original) <= 6);
-        // Without the marker the same samples mean the opposite.
         let at = file
             .windows(5)
             .position(|w| w == b"Adobe")
             .expect("is there");
         let plain = [&file[..at - 4], &file[at + 12..]].concat();
-        let mut decoded = decode_by(&plain, 1).expect("decodes");
-        decoded.samples.iter_mut().for_each(|ink| *ink = 255 - *ink);
+        let decoded = decode_by(&plain, 1).expect("decodes");
         assert!(decoded.difference(&original) <= 6);
     }
 

@@ -677,6 +677,27 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_with_a_wrong_checksum_neither_explains_colours_nor_makes_them_transparent() {
+        let gamma = chunk(b"gAMA", &100_000_u32.to_be_bytes());
+        let transparent = chunk(b"tRNS", &[0, 7]);
+        for explains in [&gamma, &transparent] {
+            let mut damaged = explains.clone();
+            let last = damaged.len() - 1;
+            damaged[last] ^= 1;
+            let file = |extra: &[u8]| tiny(2, 8, 0, &[extra.to_vec()], &[&[7, 8]]);
+            let (whole, with, without) = (file(explains), file(&damaged), file(b""));
+            assert_ne!(
+                (colours(&whole), inspect(&whole).ok()),
+                (colours(&without), inspect(&without).ok())
+            );
+            assert_eq!(colours(&with), colours(&without));
+            assert_eq!(inspect(&with).ok(), inspect(&without).ok());
+            assert_eq!(decoded(&with).ok(), decoded(&without).ok());
+            assert_eq!(cleaned(&with), without);
+        }
+    }
+
+    #[test]
     fn refusals_say_why() {
         let (end, data) = (chunk(b"IEND", b""), chunk(b"IDAT", &zlib(&[0, 7])));
         let ihdr = header(1, 1, 8, 0, 0);

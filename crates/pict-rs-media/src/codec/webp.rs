@@ -177,6 +177,9 @@ fn extended_header(container: &Container<'_>, has_icc: bool) -> Option<Vec<u8>> 
         Content::Animation { .. } => true,
     };
     let mut flags = container.flags & (riff::ALPHA | riff::ANIMATION);
+    if matches!(&container.content, Content::Still(bitstream) if bitstream.has_alpha) {
+        flags |= riff::ALPHA;
+    }
     if has_icc {
         flags |= riff::ICC;
     }

@@ -115,6 +115,9 @@ impl Code {
     }
 }
 
+/// Exponents beyond these are mistakes.
+const GAMMAS: std::ops::RangeInclusive<f64> = 0.01..=100.0;
+
 /// White, red, green and blue as x and y of CIE 1931, and the exponent that decodes samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Measured {
@@ -126,7 +129,7 @@ impl Measured {
     /// `None` for what cannot be: no light, or no colours.
     pub(super) fn profile(self) -> Option<ColorProfile> {
         let sound = |(x, y): (f64, f64)| (0.0..=1.0).contains(&x) && (0.001..=1.0).contains(&y);
-        if !self.points.iter().all(|&point| sound(point)) || !(0.2..=5.0).contains(&self.gamma) {
+        if !self.points.iter().all(|&point| sound(point)) || !GAMMAS.contains(&self.gamma) {
             return None;
         }
         let [white, red, green, blue] = self.points;
@@ -152,13 +155,11 @@ impl Measured {
                 blue: point(blue),
             },
         );
-        // 1/0.45455 is how files say sRGB, whose curve it is not.
-        if (self.gamma - 2.2).abs() > 0.05 {
-            let curve = ToneReprCurve::Parametric(vec![self.gamma as f32]);
-            profile.red_trc = Some(curve.clone());
-            profile.green_trc = Some(curve.clone());
-            profile.blue_trc = Some(curve);
-        }
+        // 1/0.45455 too is taken at its word, as browsers do, although it is not sRGB's curve.
+        let curve = ToneReprCurve::Parametric(vec![self.gamma as f32]);
+        profile.red_trc = Some(curve.clone());
+        profile.green_trc = Some(curve.clone());
+        profile.blue_trc = Some(curve);
         Some(profile)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Control, Error, Facts, Format, Result, codec,
-    colour::{Code, Colours, Conversion, InksToRgb, Narrow, ToSrgb},
+    colour::{Code, Colours, Conversion, InksToRgb, Narrow, ToSrgb, profile_fits},
     crop::Cut,
     orient::Turn,
     resample::Resample,
@@ -115,6 +115,7 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts, control: &Control) -> Opt
         Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format, control), None),
         _ => (None, None),
     };
+    let icc = icc.filter(|icc| profile_fits(icc, facts.colour));
     Conversion::of(&Colours::told(icc, code.map(Code::from)))
 }
 

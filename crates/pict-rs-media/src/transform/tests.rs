@@ -492,3 +492,112 @@ fn a_turned_png_says_of_its_colours_what_it_said_before() {
     assert_eq!(names(b"\0\0\0\x01sRGB\0\xae\xce\x1c\xe9"), (0, 1, 0));
     assert_eq!(names(b""), (0, 1, 0));
 }
+
+/// A profile under which everything gets brighter.
+fn bright_profile(kind: &str) -> Vec<u8> {
+    let profile = match kind {
+        "gray" => moxcms::ColorProfile::new_gray_with_gamma(1.0),
+        _ => {
+            let mut profile = moxcms::ColorProfile::new_srgb();
+            let curve = moxcms::ToneReprCurve::Parametric(vec![1.0]);
+            profile.cicp = None;
+            profile.red_trc = Some(curve.clone());
+            profile.green_trc = Some(curve.clone());
+            profile.blue_trc = Some(curve);
+            profile
+        }
+    };
+    let mut icc = profile.encode().expect("encodes");
+    if kind == "cmyk" {
+        // Nothing but its name is looked at.
+        icc[16..20].copy_from_slice(b"CMYK");
+    }
+    icc
+}
+
+fn jpeg_with(picture: &Picture, icc: &[u8]) -> Vec<u8> {
+    let file = jpeg(picture);
+    let mut payload = b"ICC_PROFILE\0\x01\x01".to_vec();
+    payload.extend_from_slice(icc);
+    let length = (payload.len() as u16 + 2).to_be_bytes();
+    [&file[..2], &[0xff, 0xe2], &length, &payload, &file[2..]].concat()
+}
+
+fn png_with(picture: &Picture, icc: &[u8]) -> Vec<u8> {
+    let mut info = png::Info::with_size(picture.shape.width, picture.shape.height);
+    info.icc_profile = Some(std::borrow::Cow::Borrowed(icc));
+    (info.bit_depth, info.color_type) = match picture.shape.layout {
+        Layout::Gray8 => (png::BitDepth::Eight, png::ColorType::Grayscale),
+        Layout::Rgb8 => (png::BitDepth::Eight, png::ColorType::Rgb),
+        Layout::Rgba8 => (png::BitDepth::Eight, png::ColorType::Rgba),
+        other => panic!("no test needs {other:?}"),
+    };
+    let mut file = Vec::new();
+    let encoder = png::Encoder::with_info(&mut file, info).expect("is valid");
+    let mut writer = encoder.write_header().expect("starts");
+    let samples: Vec<u8> = picture.samples.iter().map(|s| *s as u8).collect();
+    writer.write_image_data(&samples).expect("writes");
+    writer.finish().expect("finishes");
+    file
+}
+
+fn webp_with(picture: &Picture, icc: &[u8]) -> Vec<u8> {
+    let file = webp(picture);
+    let (width, height) = (picture.shape.width - 1, picture.shape.height - 1);
+    let alpha = if picture.shape.layout.has_alpha() {
+        0x10
+    } else {
+        0
+    };
+    let mut body = b"WEBPVP8X\x0a\0\0\0".to_vec();
+    body.extend([0x20 | alpha, 0, 0, 0]);
+    body.extend(&width.to_le_bytes()[..3]);
+    body.extend(&height.to_le_bytes()[..3]);
+    body.extend(b"ICCP");
+    body.extend((icc.len() as u32).to_le_bytes());
+    body.extend_from_slice(icc);
+    body.resize(body.len().next_multiple_of(2), 0);
+    body.extend_from_slice(&file[12..]);
+    [b"RIFF", &(body.len() as u32).to_le_bytes()[..], &body].concat()
+}
+
+#[test]
+fn a_profile_of_other_colours_than_the_pixels_is_not_looked_at() {
+    let output = Output {
+        format: OutputFormat::Png,
+        quality: None,
+        lossless: false,
+        speed: Speed::Fast,
+    };
+    let shown = |file: &[u8]| {
+        let facts = inspect(file).expect("is a picture");
+        let made = transform(file, &facts, &[], &output, &Control::new()).expect("is made");
+        decoded(&made.bytes)
+    };
+    type With = fn(&Picture, &[u8]) -> Vec<u8>;
+    let formats: [(With, &[Layout]); 3] = [
+        (jpeg_with, &[Layout::Gray8, Layout::Rgb8]),
+        (png_with, &[Layout::Gray8, Layout::Rgb8, Layout::Rgba8]),
+        (webp_with, &[Layout::Rgb8, Layout::Rgba8]),
+    ];
+    for (with, layouts) in formats {
+        for &layout in layouts {
+            let picture = picture(24, 16, layout);
+            let plain = shown(&with(&picture, b""));
+            for kind in ["gray", "rgb", "cmyk"] {
+                let file = with(&picture, &bright_profile(kind));
+                let brighter = shown(&file).difference(&plain) > 20;
+                let fits = match kind {
+                    "gray" => layout == Layout::Gray8,
+                    // A gray picture is one whose channels are equal.
+                    "rgb" => true,
+                    _ => false,
+                };
+                assert_eq!(brighter, fits, "{kind} on {layout:?}");
+                let facts = inspect(&file).expect("is a picture");
+                let cleaned = clean(&file, &facts, &Control::new()).expect("cleans");
+                assert_eq!(shown(&cleaned.pieces.concat()), shown(&file));
+            }
+        }
+    }
+}

@@ -177,7 +177,7 @@ pub(crate) fn decode_animation(
 }
 
 impl Opened<'_> {
-    fn coding(&self) -> Coding {
+    pub(super) fn coding(&self) -> Coding {
         match self {
             Opened::Picture(_, picture) => picture.coding,
             Opened::Sequence(sequence) => sequence.colour.coding,

@@ -48,7 +48,7 @@ pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
                 ..facts
             })
         }
-        Picture::Bitmap(file) => super::facts(&file, Format::Ico, control),
+        Picture::Bitmap(bitmap) => super::facts(&bitmap.file, Format::Ico, control),
     }
 }
 
@@ -73,8 +73,10 @@ pub(super) fn decode(
             };
             png::decode(file, &facts, control, sink)
         }
-        Picture::Bitmap(file) => {
-            let (colour, samples) = guard(Format::Ico, || super::samples(&file, facts, control))?;
+        Picture::Bitmap(bitmap) => {
+            let samples = || super::samples(&bitmap.file, facts, control);
+            let (colour, mut samples) = guard(Format::Ico, samples)?;
+            bitmap.hide(&mut samples, facts.stored_width as usize);
             super::deliver(&samples, colour, false, facts, control, sink)
         }
     }
@@ -82,12 +84,47 @@ pub(super) fn decode(
 
 enum Picture<'a> {
     Png(&'a [u8]),
-    /// An icon of its own.
-    Bitmap(Vec<u8>),
+    Bitmap(Bitmap<'a>),
 }
 
-/// Area, depth and data of each entry that lies in the file.
-fn entries(source: &[u8]) -> impl Iterator<Item = (u32, u16, &[u8])> {
+struct Bitmap<'a> {
+    /// An icon of its own, without a mask if that is known to be `mask`.
+    file: Vec<u8>,
+    /// One bit for each pixel that is not to be seen, from the last row to the first.
+    mask: Option<&'a [u8]>,
+    /// Whether its pixels have alpha of their own.
+    deep: bool,
+}
+
+impl Bitmap<'_> {
+    /// Makes transparent what the mask hides. Alpha counts more than the mask, unless it is 0 all
+    /// over, which is how programs write that have never heard of it.
+    fn hide(&self, rgba: &mut [u8], width: usize) {
+        if self.deep {
+            if rgba.chunks_exact(4).any(|pixel| pixel[3] != 0) {
+                return;
+            }
+            rgba.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
+        }
+        let Some(mask) = self.mask.filter(|_| width > 0) else {
+            return;
+        };
+        let rows = rgba.chunks_exact_mut(width * 4).rev();
+        for (row, bits) in rows.zip(mask.chunks(width.div_ceil(32) * 4)) {
+            for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+                let hidden = bits
+                    .get(x / 8)
+                    .is_some_and(|byte| byte << (x % 8) & 0x80 != 0);
+                if hidden {
+                    pixel[3] = 0;
+                }
+            }
+        }
+    }
+}
+
+/// The data of each entry that lies in the file.
+fn entries(source: &[u8]) -> impl Iterator<Item = &[u8]> {
     let count = source
         .get(4..6)
         .map_or(0, |c| u16::from_le_bytes([c[0], c[1]]));
@@ -96,48 +133,116 @@ fn entries(source: &[u8]) -> impl Iterator<Item = (u32, u16, &[u8])> {
         .chunks_exact(ENTRY)
         .take(usize::from(count).min(MAX_ENTRIES));
     entries.filter_map(move |entry| {
-        let size = |byte: u8| if byte == 0 { 256 } else { u32::from(byte) };
         let number =
             |at: usize| Some(u32::from_le_bytes(*entry.get(at..)?.first_chunk()?) as usize);
         let (length, start) = (number(8)?, number(12)?);
         let data = source.get(start..start.checked_add(length)?)?;
-        let is_cursor = source.get(2) == Some(&2);
-        // Where a cursor has its hot spot, an icon has its depth.
-        let depth = if is_cursor {
-            0
-        } else {
-            u16::from_le_bytes([entry[6], entry[7]])
-        };
-        (data.len() >= SMALLEST).then_some((size(entry[0]) * size(entry[1]), depth, data))
+        (data.len() >= SMALLEST).then_some(data)
     })
 }
 
+/// Area and depth of a picture, as it says itself: what the directory says of them is wrong often
+/// enough, and a cursor has its hot spot there.
+fn rank(data: &[u8]) -> (u64, u32) {
+    if data.starts_with(PNG) {
+        let side = |at: usize| {
+            let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
+            bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes))
+        };
+        return (u64::from(side(16)) * u64::from(side(20)), 32);
+    }
+    let header = BitmapHeader::read(data);
+    (
+        u64::from(header.width) * u64::from(header.height),
+        header.depth.into(),
+    )
+}
+
+const PNG: &[u8] = b"\x89PNG";
+
+struct BitmapHeader {
+    size: u32,
+    width: u32,
+    /// Of the picture, without its mask.
+    height: u32,
+    depth: u16,
+    compression: u32,
+    colours: u32,
+}
+
+impl BitmapHeader {
+    /// Of data that are long enough for one.
+    fn read(data: &[u8]) -> Self {
+        let number = |at: usize| {
+            let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        Self {
+            size: number(0),
+            width: number(4),
+            // What is written counts the picture and its mask.
+            height: number(8) / 2,
+            depth: (number(12) >> 16) as u16,
+            compression: number(16),
+            colours: number(32),
+        }
+    }
+
+    /// Where the pixels begin and end; `None` for kinds that the library has to look at.
+    fn pixels(&self) -> Option<std::ops::Range<u64>> {
+        let masks = match (self.compression, self.size) {
+            (0, _) => 0,
+            // Which bits are which colour, behind the shortest header and in the longer ones.
+            (3, 40) => 12,
+            (3, _) => 0,
+            _ => return None,
+        };
+        let colours = match self.depth {
+            1 | 4 | 8 if self.colours == 0 => 1_u64 << self.depth,
+            1 | 4 | 8 => self.colours.into(),
+            16 | 24 | 32 => 0,
+            _ => return None,
+        };
+        let start = (self.size >= 40).then_some(u64::from(self.size))? + masks + colours * 4;
+        let row = (u64::from(self.width) * u64::from(self.depth)).div_ceil(32) * 4;
+        let end = row.checked_mul(self.height.into())?.checked_add(start)?;
+        Some(start..end)
+    }
+}
+
 fn largest(source: &[u8]) -> Result<Picture<'_>> {
-    let (_, _, data) = entries(source)
-        .max_by_key(|(area, depth, _)| (*area, *depth))
+    let data = entries(source)
+        .max_by_key(|data| rank(data))
         .ok_or_else(|| Error::corrupt(Format::Ico, "it has no picture"))?;
-    if data.starts_with(b"\x89PNG") {
+    if data.starts_with(PNG) {
         return Ok(Picture::Png(data));
     }
-    let number = |at: usize| {
-        let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
-        bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    };
-    // The height counts the picture and its mask.
-    let (width, height) = (number(4), number(8) / 2);
+    let header = BitmapHeader::read(data);
     let byte = |side: u32| u8::try_from(side).unwrap_or(0);
-    let depth = data.get(14..16).unwrap_or(&[0; 2]);
     // No more than there can be of it, so that the copy is in proportion to the picture.
-    let (columns, rows) = (u64::from(width), u64::from(height));
+    let (columns, rows) = (u64::from(header.width), u64::from(header.height));
     let most = rows.saturating_mul(columns * 4 + columns / 8 + 8);
     let most = usize::try_from(most.saturating_add(LONGEST_TABLES)).unwrap_or(usize::MAX);
     let data = &data[..data.len().min(most)];
+    // The library would let the mask hide what has alpha, and refuse a mask that is cut off.
+    let end = header
+        .pixels()
+        .and_then(|pixels| usize::try_from(pixels.end).ok());
+    let (data, mask) = match end.and_then(|end| data.split_at_checked(end)) {
+        Some((pixels, mask)) => (pixels, Some(mask)),
+        None => (data, None),
+    };
     let length = u32::try_from(data.len())
         .map_err(|_| Error::corrupt(Format::Ico, "its picture is too large"))?;
-    let mut file = vec![0, 0, 1, 0, 1, 0, byte(width), byte(height), 0, 0, 1, 0];
-    file.extend(depth);
+    let (width, height) = (byte(header.width), byte(header.height));
+    let mut file = vec![0, 0, 1, 0, 1, 0, width, height, 0, 0, 1, 0];
+    file.extend(header.depth.to_le_bytes());
     file.extend(length.to_le_bytes());
     file.extend(((HEADER + ENTRY) as u32).to_le_bytes());
     file.extend_from_slice(data);
-    Ok(Picture::Bitmap(file))
+    Ok(Picture::Bitmap(Bitmap {
+        file,
+        mask,
+        deep: header.depth == 32,
+    }))
 }

@@ -214,6 +214,88 @@ fn the_largest_picture_of_an_icon_or_a_cursor_is_shown() {
     decoded(&opaque).expect("is read");
 }
 
+/// An icon of one bitmap of 32 bits, whose directory says this depth.
+fn bitmap_icon(width: u32, pixels: &[[u8; 4]], mask: &[u8], said: u8) -> Vec<u8> {
+    let height = pixels.len() as u32 / width;
+    let mut data = Vec::new();
+    for number in [40, width, height * 2, 1 | 32 << 16, 0, 0, 0, 0, 0, 0] {
+        data.extend(number.to_le_bytes());
+    }
+    for row in pixels.chunks_exact(width as usize).rev() {
+        data.extend(row.iter().flat_map(|&[r, g, b, a]| [b, g, r, a]));
+    }
+    data.extend_from_slice(mask);
+    let mut icon = vec![
+        0,
+        0,
+        1,
+        0,
+        1,
+        0,
+        width as u8,
+        height as u8,
+        0,
+        0,
+        1,
+        0,
+        said,
+        0,
+    ];
+    icon.extend((data.len() as u32).to_le_bytes());
+    icon.extend(22_u32.to_le_bytes());
+    icon.extend(data);
+    icon
+}
+
+#[test]
+fn the_mask_of_an_icon_counts_where_its_alpha_is_0_all_over() {
+    let colours = [[1, 2, 3, 0], [4, 5, 6, 0], [7, 8, 9, 0], [10, 11, 12, 0]];
+    // From the last row to the first, each padded to four bytes.
+    let mask = [0b0100_0000, 0, 0, 0, 0b1000_0000, 0, 0, 0];
+    let alpha = |file: &[u8]| {
+        let found = decoded(file).expect("is read");
+        let colours: Vec<u16> = found.samples.chunks(4).map(|p| p[0]).collect();
+        assert_eq!(colours, [1, 4, 7, 10]);
+        let alpha: Vec<u16> = found.samples.chunks(4).map(|p| p[3]).collect();
+        alpha
+    };
+    for said in [32, 24, 8, 0] {
+        let hidden = bitmap_icon(2, &colours, &mask, said);
+        assert_eq!(alpha(&hidden), [0, 255, 255, 0], "{said}");
+        // Without a mask, or with half of one, nothing hides what is not covered.
+        assert_eq!(alpha(&bitmap_icon(2, &colours, &[], said)), [255; 4]);
+        let half = bitmap_icon(2, &colours, &mask[..4], said);
+        assert_eq!(alpha(&half), [255, 255, 255, 0]);
+        // One pixel with alpha, and the mask is not asked.
+        let mut seen = colours;
+        seen[1][3] = 90;
+        assert_eq!(alpha(&bitmap_icon(2, &seen, &mask, said)), [0, 90, 0, 0]);
+    }
+}
+
+#[test]
+fn what_the_directory_of_an_icon_says_of_depths_is_not_believed() {
+    let deep = bitmap_icon(16, &[[200, 100, 50, 255]; 256], &[], 1);
+    // The first entry claims to be deeper than it is.
+    let mut bitmap = deep[22..].to_vec();
+    let mut palette = Vec::new();
+    for number in [40_u32, 16, 32, 1 | 1 << 16, 0, 0, 0, 0, 0, 0, 0, 0xff_ffff] {
+        palette.extend(number.to_le_bytes());
+    }
+    palette.extend([0; 128]);
+    let mut icon = vec![0, 0, 1, 0, 2, 0];
+    icon.extend([16, 16, 0, 0, 1, 0, 32, 0]);
+    icon.extend((palette.len() as u32).to_le_bytes());
+    icon.extend(38_u32.to_le_bytes());
+    icon.extend([16, 16, 0, 0, 1, 0, 1, 0]);
+    icon.extend((bitmap.len() as u32).to_le_bytes());
+    icon.extend((38 + palette.len() as u32).to_le_bytes());
+    icon.append(&mut palette);
+    icon.append(&mut bitmap);
+    let found = decoded(&icon).expect("is read");
+    assert_eq!(found.samples[..4], [200, 100, 50, 255]);
+}
+
 #[test]
 fn damage_is_refused_and_never_panics() {
     for (image, written_as, format) in all() {

@@ -52,7 +52,7 @@ pub(super) struct Header {
     pub(super) progressive: bool,
     /// The components arrive in several scans, so the decoder must collect them first.
     pub(super) buffered: bool,
-    /// Four-component files with this marker hold inverted inks.
+    /// Whether Adobe's marker is there, which says how inks were made from light.
     pub(super) adobe: bool,
     /// Where the picture ends. Decoders must not be given more: libjpeg takes a faster and more
     /// lenient way while many bytes are left, so bytes behind the end would change its verdict.

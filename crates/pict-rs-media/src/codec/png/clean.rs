@@ -62,6 +62,7 @@ pub(super) fn colour_chunks(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     chunks
         .map_while(Result::ok)
         .take_while(|chunk| &chunk.kind != b"IDAT")
+        .filter(|chunk| chunk.counts(source))
         .filter_map(|chunk| {
             let is_new = !seen.contains(&chunk.kind);
             seen.push(chunk.kind);
@@ -115,6 +116,9 @@ struct Stream<'a> {
 
 impl<'a> Writer<'a, '_> {
     fn chunk(&mut self, chunk: &Chunk<'a>, animated: bool) -> Result<()> {
+        if !chunk.counts(self.source) {
+            return Ok(());
+        }
         let is_data = match &chunk.kind {
             b"IDAT" => true,
             b"fdAT" => animated,

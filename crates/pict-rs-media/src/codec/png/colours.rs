@@ -1,10 +1,11 @@
 //! What the chunks of a PNG say of its colours, in the order of the standard (PNG, third edition,
-//! section 4.3): `cICP` before `iCCP`, before `sRGB`, before `gAMA` with `cHRM`.
+//! section 4.3): `cICP` before `iCCP`, before `sRGB`, before `gAMA` and `cHRM`.
 
 use std::borrow::Cow;
 
-use super::container::{Chunks, icc};
-use crate::colour::{Code, Colours, Measured};
+use super::container::{Chunks, icc, is_gray};
+use crate::ColourModel;
+use crate::colour::{Code, Colours, Measured, profile_fits};
 
 /// Luminances are so many times what they mean in cd/m², other numbers so many times 1.
 const LUMINANCE_UNIT: f32 = 10_000.0;
@@ -19,17 +20,30 @@ pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
     if let Some(code) = code.filter(|code| code.says_all()) {
         return Colours::Code(code);
     }
+    let samples = if is_gray(source) {
+        ColourModel::Gray
+    } else {
+        ColourModel::Rgb
+    };
     if said.has_profile
         && let Some(profile) = icc(source)
+        && profile_fits(&profile, samples)
     {
         return Colours::Profile(Cow::Owned(profile));
     }
-    match (said.is_srgb, said.gamma, said.points, code) {
-        (false, Some(gamma), Some(points), _) => Colours::Measured(Measured { points, gamma }),
-        (false, _, _, Some(code)) => Colours::Code(code),
+    match (said.is_srgb, said.measured(), code) {
+        (false, Some(measured), _) => Colours::Measured(measured),
+        (false, None, Some(code)) => Colours::Code(code),
         _ => Colours::Srgb,
     }
 }
+
+/// White, red, green and blue of sRGB.
+const SRGB_POINTS: [(f64, f64); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
+
+/// An exponent this near to that of sRGB stands for its curve when it stands alone, as in libpng:
+/// so many files say 0.45455 and mean sRGB.
+const SRGB_GAMMA: std::ops::RangeInclusive<f64> = 2.095..=2.315;
 
 #[derive(Default)]
 struct Said {
@@ -42,6 +56,17 @@ struct Said {
 }
 
 impl Said {
+    /// What `gAMA` says, with the primaries of `cHRM` or, without that chunk, those of sRGB.
+    /// Primaries alone say too little.
+    fn measured(&self) -> Option<Measured> {
+        let gamma = self.gamma?;
+        if self.points.is_none() && SRGB_GAMMA.contains(&gamma) {
+            return None;
+        }
+        let points = self.points.unwrap_or(SRGB_POINTS);
+        Some(Measured { points, gamma })
+    }
+
     fn read(source: &[u8]) -> Self {
         let mut said = Self::default();
         let Ok(chunks) = Chunks::new(source) else {
@@ -49,7 +74,8 @@ impl Said {
         };
         let before_data = chunks
             .map_while(Result::ok)
-            .take_while(|chunk| &chunk.kind != b"IDAT");
+            .take_while(|chunk| &chunk.kind != b"IDAT")
+            .filter(|chunk| chunk.counts(source));
         for chunk in before_data {
             match (&chunk.kind, chunk.data) {
                 // Colours of other matrices than RGB's are not PNG's; samples of narrow range
@@ -209,6 +235,40 @@ mod tests {
         let zero = words(&[0]);
         let chunks: [(&[u8; 4], &[u8]); 2] = [(b"gAMA", &zero), (b"cHRM", &short)];
         assert_eq!(colours(&file(&chunks)), Colours::Srgb);
+        let points = words(&POINTS);
+        assert_eq!(colours(&file(&[(b"cHRM", &points)])), Colours::Srgb);
+    }
+
+    #[test]
+    fn a_gamma_stands_for_itself_unless_it_is_that_of_srgb() {
+        let alone = |gamma: u32| {
+            let gamma = words(&[gamma]);
+            match colours(&file(&[(b"gAMA", &gamma)])) {
+                Colours::Measured(measured) => {
+                    assert_eq!(measured.points, SRGB_POINTS);
+                    Some(measured.gamma)
+                }
+                Colours::Srgb => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(alone(100_000), Some(1.0));
+        assert_eq!(alone(50_000), Some(2.0));
+        assert_eq!(alone(40_000), Some(2.5));
+        for usual in [44_000, 45_000, 45_455, 46_000] {
+            assert_eq!(alone(usual), None, "{usual}");
+        }
+        // What ranks higher wins, and a code point that says nothing does not.
+        let gamma = words(&[100_000]);
+        let with = |kind: &'static [u8; 4], data: &'static [u8]| {
+            let chunks: [(&[u8; 4], &[u8]); 2] = [(b"gAMA", &gamma), (kind, data)];
+            file(&chunks)
+        };
+        assert_eq!(colours(&with(b"sRGB", &[0])), Colours::Srgb);
+        let code = with(b"cICP", &[12, 13, 0, 1]);
+        assert_eq!(colours(&code), Colours::Code((12, 13).into()));
+        let vague = with(b"cICP", &[2, 2, 0, 1]);
+        assert!(matches!(colours(&vague), Colours::Measured(_)));
     }
 
     #[test]

@@ -21,6 +21,12 @@ const MAX_ICC: usize = 4 << 20;
 
 /// Chunks without which a decoder gives other pixels.
 const DECODED: [&[u8; 4]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
+/// Chunks that decoders pass over when their checksum is wrong: they only explain the picture, or
+/// its transparency.
+const EXPLAINING: [&[u8; 4]; 10] = [
+    b"tRNS", b"eXIf", b"iCCP", b"sBIT", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI",
+];
+
 /// What the chunks say.
 pub(super) struct Header {
     width: u32,
@@ -75,10 +81,12 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
             b"IDAT" => data = true,
             b"acTL" if !data => header.animated = true,
             b"tRNS" if !data && header.takes_trns(chunk.data.len(), palette) => {
-                header.transparent = true;
+                header.transparent |= chunk.counts(source);
             }
             b"PLTE" if !data => palette = chunk.data.len() / 3,
-            b"eXIf" if orientation.is_none() => orientation = Some(exif::orientation(chunk.data)),
+            b"eXIf" if orientation.is_none() && chunk.counts(source) => {
+                orientation = Some(exif::orientation(chunk.data));
+            }
             b"PLTE" | b"IEND" => {}
             // Bit 5 of the first letter: an unknown chunk without which it cannot be shown.
             kind if kind[0] & 0x20 == 0 => {
@@ -92,6 +100,11 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
     }
     header.orientation = orientation.unwrap_or_default();
     Ok(header)
+}
+
+/// Whether its header says that its pixels have no colour.
+pub(super) fn is_gray(source: &[u8]) -> bool {
+    read_first(source).is_ok_and(|header| matches!(header.colour, 0 | 4))
 }
 
 /// What the first chunk says.
@@ -132,7 +145,7 @@ pub(super) fn before_data(source: &[u8]) -> Result<Vec<&[u8]>> {
                 palette = chunk.data.len() / 3;
                 before.push(&source[chunk.range]);
             }
-            b"tRNS" if header.takes_trns(chunk.data.len(), palette) => {
+            b"tRNS" if header.takes_trns(chunk.data.len(), palette) && chunk.counts(source) => {
                 before.push(&source[chunk.range]);
             }
             _ => {}
@@ -146,7 +159,7 @@ fn keep(source: &[u8], mut wanted: impl FnMut(&Chunk<'_>) -> bool) -> Result<Vec
     pieces.keep(0..SIGNATURE.len());
     for chunk in Chunks::new(source)? {
         let chunk = chunk?;
-        if wanted(&chunk) {
+        if wanted(&chunk) && chunk.counts(source) {
             pieces.keep(chunk.range);
         }
     }
@@ -160,7 +173,7 @@ pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
         .ok()?
         .map_while(Result::ok)
         .take_while(|chunk| &chunk.kind != b"IDAT")
-        .find(|chunk| &chunk.kind == b"iCCP")?;
+        .find(|chunk| &chunk.kind == b"iCCP" && chunk.counts(source))?;
     // A picture of one pixel around the chunk lets the decoder do it, with its limits.
     let around = [
         SIGNATURE,
@@ -181,7 +194,7 @@ pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
 pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
     let mut chunks = Chunks::new(source).ok()?.map_while(Result::ok);
     chunks
-        .find(|chunk| &chunk.kind == b"eXIf")
+        .find(|chunk| &chunk.kind == b"eXIf" && chunk.counts(source))
         .map(|chunk| chunk.data)
 }
 
@@ -321,6 +334,11 @@ pub(super) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    /// Whether decoders look at it.
+    pub(super) fn counts(&self, source: &[u8]) -> bool {
+        !EXPLAINING.contains(&&self.kind) || self.is_intact(source)
+    }
+
     /// Whether its checksum in `source`, where it stands, is right.
     pub(super) fn is_intact(&self, source: &[u8]) -> bool {
         let Some(chunk) = source.get(self.range.clone()) else {

@@ -125,7 +125,14 @@ impl Composer {
         if !(has_alpha && frame.blend) {
             let start = self.start(frame);
             let into = &mut self.canvas[start..];
-            return sys::decode(bytes, Pixels::Rgba, into, self.stride);
+            sys::decode(bytes, Pixels::Rgba, into, self.stride)?;
+            if frame.bitstream.alpha_is_void {
+                for row in into.chunks_mut(self.stride).take(height as usize) {
+                    let pixels = row[..width as usize * 4].chunks_exact_mut(4);
+                    pixels.for_each(|pixel| pixel[3] = 255);
+                }
+            }
+            return Ok(());
         }
         let row_len = width as usize * 4;
         self.frame.resize(row_len * height as usize, 0);

@@ -63,6 +63,8 @@ pub(super) struct Bitstream<'a> {
     pub(super) height: u32,
     pub(super) has_alpha: bool,
     pub(super) lossless: bool,
+    /// Whether its pixels have an alpha channel that the container says is not there.
+    pub(super) alpha_is_void: bool,
 }
 
 /// One frame of an animation; it lies inside the canvas.
@@ -131,6 +133,9 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
             b"ALPH" if alpha.is_some() => return Err(corrupt("it has two alpha planes")),
             b"ALPH" if !canvas.animated && still.is_none() => alpha = Some(chunk),
             b"VP8 " | b"VP8L" if !canvas.animated && still.is_none() => {
+                // Without the flag nobody looks for an alpha plane. The channel of a lossless
+                // picture is part of it, and counts all the same.
+                let alpha = alpha.filter(|_| canvas.flags & ALPHA != 0);
                 still = Some(Bitstream::of_chunks(alpha, chunk)?);
             }
             b"VP8 " | b"VP8L" if canvas.animated => {
@@ -261,7 +266,10 @@ impl<'a> Frame<'a> {
             .ok_or_else(|| corrupt("a frame's header is too short"))?;
         let (x, y) = (le24(header, 0)? * 2, le24(header, 3)? * 2);
         let (width, height) = (le24(header, 6)? + 1, le24(header, 9)? + 1);
-        let bitstream = Bitstream::of_frame(&header[FRAME_HEADER..])?;
+        let mut bitstream = Bitstream::of_frame(&header[FRAME_HEADER..])?;
+        if canvas.flags & ALPHA == 0 {
+            bitstream.drop_alpha();
+        }
         if (bitstream.width, bitstream.height) != (width, height) {
             return Err(corrupt("a frame is not as large as its header says"));
         }
@@ -307,6 +315,7 @@ impl<'a> Bitstream<'a> {
                 height,
                 has_alpha,
                 lossless: true,
+                alpha_is_void: false,
             });
         }
         let (width, height) = vp8_header(image.data)?;
@@ -317,7 +326,15 @@ impl<'a> Bitstream<'a> {
             height,
             has_alpha: alpha.is_some(),
             lossless: false,
+            alpha_is_void: false,
         })
+    }
+
+    /// What becomes of a frame whose file says that it has no transparency.
+    fn drop_alpha(&mut self) {
+        self.alpha_is_void = self.has_alpha && self.lossless;
+        self.has_alpha = false;
+        self.alpha = None;
     }
 
     /// Its chunks, in order.

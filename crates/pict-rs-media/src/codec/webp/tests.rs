@@ -406,6 +406,79 @@ fn frames_are_blended_replaced_and_cleared() {
     );
 }
 
+/// The same file, whose header does not say that it has transparency.
+fn without_alpha_flag(file: &[u8]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    assert_eq!(file[12..16], *b"VP8X");
+    file[20] &= !riff::ALPHA;
+    file
+}
+
+#[test]
+fn a_still_has_no_alpha_plane_unless_its_header_says_so() {
+    let file = without_alpha_flag(&encode(LOSSY, &picture(21, 9, Layout::Rgba8)));
+    let facts = inspect(&file).expect("is a WebP");
+    assert!(!facts.has_alpha);
+    let opaque = decode_still(&file).expect("decodes");
+    assert_eq!(opaque.shape.layout, Layout::Rgb8);
+    let with_profile = without_alpha_flag(&with_metadata(&file));
+    for file in [&file, &with_profile] {
+        let cleaned = clean(file, &facts, &Control::new())
+            .expect("cleans")
+            .concat();
+        assert!(!cleaned.windows(4).any(|bytes| bytes == b"ALPH"));
+        assert_eq!(decode_still(&cleaned).expect("decodes"), opaque);
+        assert_eq!(inspect(&cleaned).expect("is a WebP"), facts);
+    }
+}
+
+#[test]
+fn the_alpha_channel_of_a_lossless_still_counts_without_the_flag() {
+    let file = encode(LOSSLESS, &picture(21, 9, Layout::Rgba8));
+    let before = decode_still(&file).expect("decodes");
+    let unmarked = without_alpha_flag(&with_metadata(&file));
+    assert_eq!(decode_still(&unmarked).expect("decodes"), before);
+    let facts = inspect(&unmarked).expect("is a WebP");
+    let cleaned = clean(&unmarked, &facts, &Control::new())
+        .expect("cleans")
+        .concat();
+    assert_eq!(decode_still(&cleaned).expect("decodes"), before);
+    assert_eq!(cleaned[20] & riff::ALPHA, riff::ALPHA);
+}
+
+#[test]
+fn frames_have_no_alpha_unless_the_header_of_the_file_says_so() {
+    let canvases = [
+        (wandering_square(0, [9, 99, 9, 128]), 30),
+        (wandering_square(1, [9, 99, 9, 128]), 40),
+    ];
+    for settings in [LOSSY, LOSSLESS] {
+        let whole = animate(settings, shape(true), &canvases);
+        assert!(inspect(&whole).expect("is a WebP").has_alpha);
+        let file = without_alpha_flag(&whole);
+        let facts = inspect(&file).expect("is a WebP");
+        assert!(!facts.has_alpha);
+        let film = decode_film(&file).expect("decodes");
+        assert_eq!(film.canvases.len(), 2);
+        for (rgba, _) in &film.canvases {
+            assert!(rgba.chunks_exact(4).all(|pixel| pixel[3] == 255));
+        }
+        // The colours are those that were hidden.
+        assert!(
+            film.canvases[0].0[..3]
+                .iter()
+                .zip([9, 99, 9])
+                .all(|(a, b)| a.abs_diff(b) < 9)
+        );
+        let cleaned = clean(&file, &facts, &Control::new())
+            .expect("cleans")
+            .concat();
+        assert!(!cleaned.windows(4).any(|bytes| bytes == b"ALPH"));
+        assert!(decode_film(&cleaned).expect("decodes") == film);
+        assert_eq!(inspect(&cleaned).expect("is a WebP"), facts);
+    }
+}
+
 #[test]
 fn cleaning_drops_everything_but_pixels_and_profile() {
     let canvases = [
