@@ -184,19 +184,16 @@ fn schemathesis_finds_answers_about_a_picture_as_they_are_described() {
 
 /// Published tests that this server does not pass, and why not. One that passes does not belong
 /// here.
-const NOT_PASSED: [(&str, &str); 5] = [
+const NOT_PASSED: [(&str, &str); 3] = [
     ("animation::cannot_upload_too_large_animation", MANY_ITEMS),
     (
         "details::fjall_reads_image_details_from_uploads",
         MANY_ITEMS,
     ),
     ("details::sled_reads_image_details_from_uploads", MANY_ITEMS),
-    ("process::fjall_can_resize_area_process_image", ROUNDING),
-    ("process::sled_can_resize_area_process_image", ROUNDING),
 ];
 const MANY_ITEMS: &str = "earth.avif has 44 items, of which the existing pict-rs makes 44 frames. It is \
     no sequence, browsers show one still picture, and that is what it is here";
-const ROUNDING: &str = "resize=.aN rounds both sides down, and a small picture gets another ratio";
 
 /// Runs the tests in a network in which their ports are free.
 const SUITE: &str = r#"

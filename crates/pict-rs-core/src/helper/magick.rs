@@ -47,6 +47,9 @@ pub(crate) fn convert(
             "8",
             "-define",
             "png:compression-level=1",
+            // It writes both for sRGB, too, and they would be taken at their word.
+            "-define",
+            "png:exclude-chunks=gAMA,cHRM",
         ])
         .arg(format!("png:{WRITTEN}"));
     let room = Room {
