@@ -246,7 +246,14 @@ pub(super) fn scan(
     control: &Control,
 ) -> Result<Option<Scan>> {
     let watch = Watch::at_most(most_hidden, control);
-    let mut reader = Reader::open(source, &watch, Some(header), true)?;
+    let mut reader = match Reader::open(source, &watch, Some(header), true) {
+        // Pieces that are not in order are asked for before the first frame.
+        Err(_) if watch.is_exceeded() => {
+            control.check()?;
+            return Ok(None);
+        }
+        reader => reader?,
+    };
     let mut frames = (0, 0);
     loop {
         let event = match reader.next(None) {

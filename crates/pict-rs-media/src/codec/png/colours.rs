@@ -142,10 +142,7 @@ mod tests {
         let mut file = SIGNATURE.to_vec();
         let end: [(&[u8; 4], &[u8]); 2] = [(b"IDAT", b""), (b"IEND", b"")];
         for (kind, data) in chunks.iter().chain(&end) {
-            file.extend((data.len() as u32).to_be_bytes());
-            file.extend(*kind);
-            file.extend(*data);
-            file.extend([0; 4]);
+            container_chunk(&mut file, kind, data);
         }
         file
     }
