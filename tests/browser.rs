@@ -21,7 +21,7 @@ const OPAQUE: &[&str] = &["#fff"];
 const VARIANTS: [&str; 4] = ["png", "webp", "avif", "jpeg"];
 
 /// Mean difference, and the one of the worst block of 8 × 8, out of 255, that a variant may have:
-/// it is coded anew, small and with few samples of colour, and that is hardly seen.
+/// it is encoded again, small and with few samples of colour, and that is hardly seen.
 const VARIANT: (f64, f64) = (6.0, 24.0);
 /// What a stored file may have, whose pixels are those of the upload.
 const STORED: (f64, f64) = (1.0, 8.0);

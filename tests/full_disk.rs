@@ -68,7 +68,7 @@ impl Stage {
         self.server.upload_form("", &[File::new(&png(seed))])
     }
 
-    /// The same settings and data, looked at while nobody uses them.
+    /// The same settings and data, looked at while they are not in use.
     fn end(self) {
         let data = self.launch.folder().join("data");
         let Self { server, disk, .. } = self;

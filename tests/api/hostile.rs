@@ -46,7 +46,7 @@ fn hiding(frames: usize) -> Vec<u8> {
     [&rest[..HEADER], &hidden, shown].concat()
 }
 
-/// A server that has one processor for media work and lets nobody wait for it.
+/// A server that has one processor for media work and has no queue.
 fn single() -> Launch {
     Launch::new()
         .setting("media.concurrency", 1)

@@ -188,7 +188,7 @@ fn each_frame_that_is_shown_must_be_accepted() {
         let other = pictures::gif(&pictures::film(42, 30, 10));
         server.upload_refused("", &other, 400, "failed-external-validation");
         assert_eq!(validator.questions().len(), 7, "{name}");
-        // Nobody has seen the last one.
+        // No client has seen the last one.
         validator.answer_first(&[200, 200, 200, 503]);
         server
             .upload_form("", &[File::new(&other)])

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
-            // Whoever reads the log of a server reads there why it ends.
+            // The reason for the end belongs into the log.
             let format = is_server.then(|| {
                 load::log_format(cli.config_file.as_deref(), environment(), cli.overrides())
             });

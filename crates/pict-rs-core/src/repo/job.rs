@@ -215,7 +215,7 @@ impl Repo {
     }
 
     /// Makes all jobs due, and those `later` that were being done when the server died. For the
-    /// start: whoever held one is gone, as the lock on the database proves; and clocks may have
+    /// start: the server that held one is gone, as the lock on the database proves; and clocks may have
     /// been set. A job that was put off stays so, but no longer than until `latest`.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
-    /// Begins a task, anew if it was begun before.
+    /// Begins a task, or begins it again.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].

@@ -1,6 +1,6 @@
 //! Keeps database and files together, so that a disk that is not mounted is not taken for media
 //! that are gone: both sides know the id of the store, which is compared at start and before
-//! anything is removed that nobody asked for by name.
+//! anything is removed that no request named.
 
 use std::path::Path;
 

@@ -34,7 +34,7 @@ pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
 }
 
 /// Has everything looked at, and what has lost its file purged, unless that was asked for
-/// before. With `force` it is begun anew, and however much is lost is purged. With `block` it does
+/// before. With `force` it begins again, and however much is lost is purged. With `block` it does
 /// not come again. Returns how far it is.
 ///
 /// # Errors

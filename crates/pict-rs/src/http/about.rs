@@ -1,5 +1,5 @@
 //! What a request was about, for its line in the log: an alias, the source of something fetched,
-//! operations. Never a token, a key, or the query of somebody's URL.
+//! operations. Never a token, a key, or the query of a URL.
 
 use std::borrow::Cow;
 

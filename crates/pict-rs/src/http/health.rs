@@ -35,14 +35,14 @@ impl ResponseError for Unhealthy {
     }
 }
 
-/// `GET /healthz`, for whoever restarts a server that is beyond help: 200 as long as what is stored
+/// `GET /healthz`, for a supervisor that restarts a broken server: 200 as long as what is stored
 /// can be served.
 pub async fn live(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
     health::serves(&ctx).await.map_err(Unhealthy)?;
     Ok(HttpResponse::Ok().finish())
 }
 
-/// `GET /readyz`, for whoever sends uploads elsewhere meanwhile: 200 when more can be stored.
+/// `GET /readyz`, for a load balancer that can send uploads elsewhere: 200 when more can be stored.
 pub async fn ready(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
     health::stores(&ctx).await.map_err(Unhealthy)?;
     Ok(HttpResponse::Ok().finish())

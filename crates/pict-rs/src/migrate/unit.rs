@@ -86,7 +86,7 @@ pub struct Owner {
 
 impl Owner {
     /// Of a folder, or of the nearest one above it that is there. `None` where nothing has to be
-    /// given away: to root, or by somebody who is not root.
+    /// given away: to root, or by a user who is not root.
     pub fn of(folder: &Path) -> Option<Self> {
         let folder = std::path::absolute(folder).ok()?;
         let found = folder
@@ -96,7 +96,7 @@ impl Owner {
         (owner.uid != 0 && is_root()).then_some(owner)
     }
 
-    /// The user of a unit, for root; without a name, whoever owns the state directory.
+    /// The user of a unit, for root; without a name, the owner of the state directory.
     ///
     /// # Errors
     /// When there is no such user, or when we are another one and not root.

@@ -16,7 +16,7 @@ use crate::{Context, Error, ErrorCode, Result};
 
 /// Pictures of a moving one.
 const FRAMES: u32 = 4;
-/// Of the JPEGs; they are looked at by programs and kept by nobody.
+/// Of the JPEGs; programs look at them and do not keep them.
 const QUALITY: u8 = 90;
 
 /// Pictures of a stored file, in the order of time; `None` when the file itself is to be shown.

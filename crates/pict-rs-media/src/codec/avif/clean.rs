@@ -1,5 +1,5 @@
 //! The same pictures in a new file: boxes are written from what was read of the old ones, and
-//! data are copied one behind another, so that every offset is counted anew.
+//! data are copied one behind another, so every offset is computed again.
 //!
 //! Kept is what a viewer needs to show the picture: the primary item with everything that it is
 //! made of, its alpha, its gain map; the track of pictures and that of its alpha. How the picture

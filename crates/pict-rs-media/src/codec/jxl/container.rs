@@ -23,7 +23,7 @@ const LAST: u32 = 1 << 31;
 /// What is kept is named: signature, brand, level and codestream. So `Exif`, `xml `, `jumb` and
 /// compressed (`brob`) boxes go, and so does `jbrd`, which rebuilds the JPEG that a picture was made
 /// from: it cannot do that without the EXIF, and may hold all that such a JPEG had besides. A gain
-/// map (`jhgm`) and an index of frames (`jxli`), which nobody needs, go as well.
+/// map (`jhgm`) and an index of frames (`jxli`), which are not needed, go as well.
 pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     if !source.starts_with(SIGNATURE) {

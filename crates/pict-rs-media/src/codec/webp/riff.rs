@@ -133,7 +133,7 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
             b"ALPH" if alpha.is_some() => return Err(corrupt("it has two alpha planes")),
             b"ALPH" if !canvas.animated && still.is_none() => alpha = Some(chunk),
             b"VP8 " | b"VP8L" if !canvas.animated && still.is_none() => {
-                // Without the flag nobody looks for an alpha plane. The channel of a lossless
+                // Without the flag decoders do not look for an alpha plane. The channel of a lossless
                 // picture is part of it, and counts all the same.
                 let alpha = alpha.filter(|_| canvas.flags & ALPHA != 0);
                 still = Some(Bitstream::of_chunks(alpha, chunk)?);

@@ -91,7 +91,7 @@ impl Writer<'_> {
             },
             (b"vmhd", 2) => boxed(b"vmhd", &[child.body.get(..12).unwrap_or(child.body)]),
             (b"nmhd", 2) => boxed(b"nmhd", &[&[0; 4]]),
-            // All is in the file itself; other places are paths of somebody's machine.
+            // All is in the file itself; other places are paths on the sender's machine.
             (b"dinf", 2) => {
                 let here = boxed(b"url ", &[&[0, 0, 0, 1]])?;
                 boxed(
