@@ -55,7 +55,7 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
         Format::Jpeg => codec::jpeg::clean(source, facts)?,
         Format::Png | Format::Apng => codec::png::clean(source, facts, control)?,
         Format::Gif => codec::gif::clean(source, facts)?,
-        Format::Webp | Format::WebpAnimation => codec::webp::clean(source, facts, control)?,
+        Format::Webp | Format::WebpAnimation => codec::webp::clean(source, control)?,
         Format::Jxl => codec::jxl::clean(source, control)?,
         Format::Avif | Format::AvifAnimation => codec::avif::clean(source)?,
         other => return Err(cannot_clean(other)),

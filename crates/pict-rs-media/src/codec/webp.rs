@@ -119,11 +119,7 @@ pub(crate) fn with_exif(
 /// the end of the picture.
 ///
 /// What is kept is written in the order that the specification asks for.
-pub(crate) fn clean<'a>(
-    source: &'a [u8],
-    facts: &Facts,
-    control: &Control,
-) -> Result<Vec<Cow<'a, [u8]>>> {
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let container = riff::read(source)?;
     let icc = container.icc.and_then(crate::codec::icc::clean);
     // A place for the header, which holds the length of what follows.
@@ -139,24 +135,15 @@ pub(crate) fn clean<'a>(
     }
     match container.content {
         Content::Still(bitstream) => {
-            let length = end::needed(&bitstream, control)?;
-            push_picture(&mut pieces, &bitstream, length);
+            push_picture(&mut pieces, &bitstream, control)?;
         }
         Content::Animation { anim, .. } => {
             // Background and loop count.
             let fields = anim.data.get(..6).unwrap_or(anim.data);
             pieces.push(Cow::Owned(chunk_header(b"ANIM", fields.len())));
             push_data(&mut pieces, fields);
-            let all = u64::from(facts.frames) * u64::from(facts.stored_width);
-            let is_short = all * u64::from(facts.stored_height) <= MOST_DECODED;
             for frame in riff::frames(source)? {
-                let frame = frame?;
-                let length = if is_short {
-                    end::needed(&frame.bitstream, control)?
-                } else {
-                    frame.bitstream.image.data.len()
-                };
-                push_frame(&mut pieces, &frame, length);
+                push_frame(&mut pieces, &frame?, control)?;
             }
         }
     }
@@ -166,9 +153,6 @@ pub(crate) fn clean<'a>(
     pieces[0] = Cow::Owned(header);
     Ok(pieces)
 }
-
-/// Pixels of an animation up to which its frames are decoded to find where their data end.
-const MOST_DECODED: u64 = 1 << 26;
 
 /// The `VP8X` chunk, when the picture cannot do without one.
 fn extended_header(container: &Container<'_>, has_icc: bool) -> Option<Vec<u8>> {
@@ -213,9 +197,13 @@ fn push_data<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, data: &'a [u8]) {
 }
 
 /// A frame with nothing but its alpha and its picture.
-fn push_frame<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, frame: &Frame<'a>, length: usize) {
+fn push_frame<'a>(
+    pieces: &mut Vec<Cow<'a, [u8]>>,
+    frame: &Frame<'a>,
+    control: &Control,
+) -> Result<()> {
     let start = pieces.len();
-    push_picture(pieces, &frame.bitstream, length);
+    push_picture(pieces, &frame.bitstream, control)?;
     let size = pieces[start..]
         .iter()
         .map(|piece| piece.len())
@@ -223,24 +211,29 @@ fn push_frame<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, frame: &Frame<'a>, length: us
     let mut header = chunk_header(b"ANMF", riff::FRAME_HEADER + size);
     header.extend(&frame.chunk.data[..riff::FRAME_HEADER]);
     pieces.insert(start, Cow::Owned(header));
+    Ok(())
 }
 
-/// The alpha of a picture, and so many bytes of its data.
-fn push_picture<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, picture: &Bitstream<'a>, length: usize) {
+/// The alpha of a picture and the picture, so much of their data as make pixels.
+fn push_picture<'a>(
+    pieces: &mut Vec<Cow<'a, [u8]>>,
+    picture: &Bitstream<'a>,
+    control: &Control,
+) -> Result<()> {
     if let Some(alpha) = &picture.alpha {
-        // Samples that are not compressed are as many as there are pixels, behind a byte of flags.
-        let raw = 1 + picture.width as usize * picture.height as usize;
-        match alpha.data.first() {
-            Some(flags) if flags & 3 == 0 && alpha.data.len() > raw => {
-                pieces.push(Cow::Owned(chunk_header(b"ALPH", raw)));
-                push_data(pieces, &alpha.data[..raw]);
-            }
-            _ => push_chunk(pieces, alpha),
-        }
+        let size = (picture.width, picture.height);
+        let length = end::needed_of_alpha(alpha.data, size, control)?;
+        push_beginning(pieces, alpha, length);
     }
-    if length == picture.image.data.len() {
-        return push_chunk(pieces, &picture.image);
+    push_beginning(pieces, &picture.image, end::needed(picture, control)?);
+    Ok(())
+}
+
+/// A chunk with so many bytes of its data.
+fn push_beginning<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, chunk: &Chunk<'a>, length: usize) {
+    if length == chunk.data.len() {
+        return push_chunk(pieces, chunk);
     }
-    pieces.push(Cow::Owned(chunk_header(&picture.image.name, length)));
-    push_data(pieces, &picture.image.data[..length]);
+    pieces.push(Cow::Owned(chunk_header(&chunk.name, length)));
+    push_data(pieces, &chunk.data[..length]);
 }

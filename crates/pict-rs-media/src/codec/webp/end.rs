@@ -27,6 +27,38 @@ pub(super) fn needed(bitstream: &Bitstream<'_>, control: &Control) -> Result<usi
     Ok(whole.saturating_sub(rest))
 }
 
+/// How many bytes of an alpha plane's data are kept. All when they cannot be decoded.
+pub(super) fn needed_of_alpha(
+    alpha: &[u8],
+    (width, height): (u32, u32),
+    control: &Control,
+) -> Result<usize> {
+    let Some((flags, stream)) = alpha.split_first() else {
+        return Ok(0);
+    };
+    if flags & 3 != COMPRESSED {
+        // A byte for each pixel.
+        return Ok(alpha.len().min(1 + width as usize * height as usize));
+    }
+    // The stream is that of a lossless picture without its header (RFC 9649, 2.7.1.2).
+    let mut picture = b"VP8L".to_vec();
+    let length = stream.len() + VP8L_HEADER;
+    picture.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    picture.push(0x2f);
+    picture.extend(((width - 1) | (height - 1) << 14).to_le_bytes());
+    let head = picture.len();
+    picture.extend_from_slice(stream);
+    let end = search(&picture, (width, height), control)?;
+    Ok(end.map_or(alpha.len(), |end| {
+        (1 + end.saturating_sub(head) + SPARE).min(alpha.len())
+    }))
+}
+
+/// In the flags of an alpha plane.
+const COMPRESSED: u8 = 1;
+/// Signature, size and version of a lossless picture.
+const VP8L_HEADER: usize = 5;
+
 /// The length of the shortest beginning that has all pixels.
 fn search(bytes: &[u8], size: (u32, u32), control: &Control) -> Result<Option<usize>> {
     // Too few, and enough.

@@ -423,9 +423,7 @@ fn a_still_has_no_alpha_plane_unless_its_header_says_so() {
     assert_eq!(opaque.shape.layout, Layout::Rgb8);
     let with_profile = without_alpha_flag(&with_metadata(&file));
     for file in [&file, &with_profile] {
-        let cleaned = clean(file, &facts, &Control::new())
-            .expect("cleans")
-            .concat();
+        let cleaned = clean(file, &Control::new()).expect("cleans").concat();
         assert!(!cleaned.windows(4).any(|bytes| bytes == b"ALPH"));
         assert_eq!(decode_still(&cleaned).expect("decodes"), opaque);
         assert_eq!(inspect(&cleaned).expect("is a WebP"), facts);
@@ -438,10 +436,7 @@ fn the_alpha_channel_of_a_lossless_still_counts_without_the_flag() {
     let before = decode_still(&file).expect("decodes");
     let unmarked = without_alpha_flag(&with_metadata(&file));
     assert_eq!(decode_still(&unmarked).expect("decodes"), before);
-    let facts = inspect(&unmarked).expect("is a WebP");
-    let cleaned = clean(&unmarked, &facts, &Control::new())
-        .expect("cleans")
-        .concat();
+    let cleaned = clean(&unmarked, &Control::new()).expect("cleans").concat();
     assert_eq!(decode_still(&cleaned).expect("decodes"), before);
     assert_eq!(cleaned[20] & riff::ALPHA, riff::ALPHA);
 }
@@ -470,9 +465,7 @@ fn frames_have_no_alpha_unless_the_header_of_the_file_says_so() {
                 .zip([9, 99, 9])
                 .all(|(a, b)| a.abs_diff(b) < 9)
         );
-        let cleaned = clean(&file, &facts, &Control::new())
-            .expect("cleans")
-            .concat();
+        let cleaned = clean(&file, &Control::new()).expect("cleans").concat();
         assert!(!cleaned.windows(4).any(|bytes| bytes == b"ALPH"));
         assert!(decode_film(&cleaned).expect("decodes") == film);
         assert_eq!(inspect(&cleaned).expect("is a WebP"), facts);
@@ -499,9 +492,7 @@ fn cleaning_drops_everything_but_pixels_and_profile() {
             icc(&dirty).as_deref(),
             Some(&crate::codec::testing::profile(150)[..])
         );
-        let cleaned = clean(&dirty, &facts, &Control::new())
-            .expect("cleans")
-            .concat();
+        let cleaned = clean(&dirty, &Control::new()).expect("cleans").concat();
         assert!(!cleaned.windows(6).any(|bytes| bytes == b"secret"));
         assert!(
             !cleaned
@@ -534,9 +525,7 @@ fn cleaning_drops_everything_but_pixels_and_profile() {
                 decode_film(&cleaned).expect("decodes") == decode_film(&file).expect("decodes")
             );
         }
-        let again = clean(&cleaned, &clean_facts, &Control::new())
-            .expect("cleans")
-            .concat();
+        let again = clean(&cleaned, &Control::new()).expect("cleans").concat();
         assert!(again == cleaned, "cleaning twice changes nothing");
     }
 }
@@ -558,12 +547,7 @@ fn cleaning_drops_unknown_chunks_inside_frames() {
     }
     let facts = inspect(&dirty).expect("is a WebP");
     assert_eq!((facts.format, facts.frames), (Format::WebpAnimation, 1));
-    assert!(
-        clean(&dirty, &facts, &Control::new())
-            .expect("cleans")
-            .concat()
-            == file
-    );
+    assert!(clean(&dirty, &Control::new()).expect("cleans").concat() == file);
 }
 
 #[test]
@@ -636,8 +620,8 @@ fn no_damaged_byte_makes_it_panic() {
                 if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 20 {
                     continue;
                 }
-                let cleaned = clean(&damaged, &facts, &Control::new())
-                    .expect("what can be read can be cleaned");
+                let cleaned =
+                    clean(&damaged, &Control::new()).expect("what can be read can be cleaned");
                 assert_eq!(
                     inspect(&cleaned.concat()).map(|facts| facts.frames).ok(),
                     Some(facts.frames)
