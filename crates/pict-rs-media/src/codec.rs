@@ -15,6 +15,7 @@ pub(crate) mod iptc;
 pub(crate) mod jpeg;
 pub(crate) mod jxl;
 pub(crate) mod panics;
+pub(crate) mod partial;
 pub(crate) mod pieces;
 pub(crate) mod png;
 pub(crate) mod svg;

@@ -107,11 +107,12 @@ pub fn foreign(source: &[u8], control: &Control) -> Option<Foreign> {
         .or_else(|| rare(source, control))
 }
 
-/// The kind of a file that looked readable and turned out not to be when it was decoded.
-pub fn rare_kind(format: Format) -> Option<Foreign> {
-    match format {
-        Format::Heif => Some(Foreign::Heif),
-        Format::Tiff => Some(Foreign::Tiff),
+/// The kind of a file that looked readable and turned out not to be when it was decoded. Camera raw
+/// files and sequences are not among them.
+pub fn rare_kind(source: &[u8]) -> Option<Foreign> {
+    match crate::inspect::format(source)? {
+        Format::Heif if codec::heif::is_still(source) => Some(Foreign::Heif),
+        Format::Tiff if !codec::converted::is_camera_raw(source) => Some(Foreign::Tiff),
         Format::Jpeg => Some(Foreign::Jpeg),
         _ => None,
     }
@@ -148,17 +149,11 @@ pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>) -> Result<Vec<u8>> 
 
 /// Files of formats that the engine reads, of kinds that it does not read.
 fn rare(source: &[u8], control: &Control) -> Option<Foreign> {
-    let (facts, what) = match crate::inspect::format(source)? {
-        // Other programs take a frame of a sequence for a picture, too.
-        Format::Heif if codec::heif::is_still(source) => {
-            (codec::heif::inspect(source, control), Foreign::Heif)
-        }
-        Format::Tiff if !codec::converted::is_camera_raw(source) => {
-            let facts = codec::converted::inspect(source, Format::Tiff, control);
-            (facts, Foreign::Tiff)
-        }
-        Format::Jpeg => return codec::jpeg::is_rare(source).then_some(Foreign::Jpeg),
-        _ => return None,
+    let what = rare_kind(source)?;
+    let facts = match what {
+        Foreign::Heif => codec::heif::inspect(source, control),
+        Foreign::Tiff => codec::converted::inspect(source, Format::Tiff, control),
+        _ => return codec::jpeg::is_rare(source).then_some(what),
     };
     matches!(facts, Err(Error::Unsupported(_))).then_some(what)
 }

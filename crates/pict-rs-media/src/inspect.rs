@@ -65,6 +65,20 @@ pub(crate) fn format(source: &[u8]) -> Option<Format> {
     }
 }
 
+/// The format of a file that may be damaged behind its first bytes. Stills and animations of one
+/// family count as its still.
+pub(crate) fn damaged_format(source: &[u8]) -> Option<Format> {
+    match detect(source)? {
+        Detected::Jpeg => Some(Format::Jpeg),
+        Detected::Png => Some(Format::Png),
+        Detected::Gif => Some(Format::Gif),
+        Detected::Webp => Some(Format::Webp),
+        Detected::Avif => Some(Format::Avif),
+        Detected::Converted(format) => Some(format),
+        _ => None,
+    }
+}
+
 enum Detected {
     Jpeg,
     Png,

@@ -24,6 +24,7 @@ mod memory;
 pub mod operation;
 mod orient;
 mod preview;
+mod repair;
 mod resample;
 mod rows;
 mod transform;
@@ -41,6 +42,7 @@ pub use format::{Format, Kind, OutputFormat};
 pub use inspect::{inspect, is_svg};
 pub use memory::{clean_memory, predicted_memory, preview_memory};
 pub use preview::blurhash;
+pub use repair::{Extent, Missing, Repaired, repair};
 pub use transform::{Output, Speed, Transformed, transform, transform_frame};
 
 /// Whether JPEG decoding uses SIMD in this build. On x86-64 it needs `nasm` at build time.

@@ -15,6 +15,7 @@ mod picture;
 mod planes;
 mod properties;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -28,6 +29,7 @@ pub(crate) use clean::{clean, with_exif};
 pub(crate) use encode::{AnimationEncoder, Encoder, Settings};
 pub(crate) use metadata::{exif, xmp};
 pub(crate) use read::{decode, decode_animation};
+pub(crate) use repair::{claimed_size, repair};
 
 use container::Meta;
 use picture::Picture;

@@ -14,6 +14,7 @@ use crate::codec::{exif, panics::guard};
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
+pub(crate) mod bmp;
 mod ico;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,16 @@ pub(crate) fn orientation(tiff: &[u8]) -> Orientation {
     find(tiff).map_or(Orientation::Normal, Orientation::from_exif)
 }
 
+/// A TIFF structure that says nothing but how a picture is turned.
+pub(crate) fn of_orientation(orientation: Orientation) -> Vec<u8> {
+    let number = (1..=8).find(|number| Orientation::from_exif(*number) == orientation);
+    let [high, low] = number.unwrap_or(1_u16).to_be_bytes();
+    let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
+    // The value, filled up to four bytes, and no next directory.
+    tiff.extend([high, low, 0, 0, 0, 0, 0, 0]);
+    tiff
+}
+
 fn find(tiff: &[u8]) -> Option<u16> {
     let reader = Reader::new(tiff)?;
     let entry = reader.entry(ORIENTATION)?;

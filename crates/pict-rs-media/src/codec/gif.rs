@@ -9,6 +9,7 @@ mod end;
 mod lzw;
 mod palette;
 mod read;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -21,6 +22,7 @@ use crate::{ColourModel, Facts, Format, Orientation, Result};
 use blocks::{Block, Disposal, Frame, Gif, TRAILER, corrupt};
 
 pub(crate) use read::decode_animation;
+pub(crate) use repair::{claimed_size, repair};
 pub(crate) use write::AnimationEncoder;
 
 /// Facts from the container; no pixel is decoded.

@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 
 use crate::rows::{Layout, Row, RowSink, Shape};
-use crate::{ColourModel, Control, Error, Facts, Orientation, Result};
+use crate::{
+    ColourModel, Control, Error, Extent, Facts, Format, Missing, Orientation, Repaired, Result,
+};
 
 mod container;
 mod encode;
@@ -133,6 +135,58 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
         &markers,
         control,
     )
+}
+
+/// The size that a damaged file claims, in pixels.
+pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
+    container::claimed_size(source)
+}
+
+/// Reads the coefficients of a damaged file as browsers do and writes them again, with the segments
+/// that tell about the picture. Rows that are missing are white, as JPEG has no transparency.
+///
+/// A file with an end marker is taken for whole, whatever its data make of the rows before it:
+/// nothing tells a flipped bit from a missing row.
+pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
+    let Some(remains) = container::remains(source) else {
+        return Ok(None);
+    };
+    let mut ended = source[..remains.end].to_vec();
+    ended.extend([0xff, container::EOI]);
+    let again = sys::rewrite(
+        &ended,
+        remains.progressive,
+        remains.adobe,
+        &container::told(source),
+        |loss| is_cut(&remains, loss),
+        control,
+    )?;
+    let Some((bytes, loss)) = again else {
+        return Ok(None);
+    };
+    let there = match loss.first {
+        _ if remains.is_ended => None,
+        Some((_, row)) if is_cut(&remains, &loss) => {
+            let height = u32::from(remains.height);
+            Some(Extent::Rows((row * remains.unit).min(height), height))
+        }
+        // The end of the last scan is detail that nobody sees the lack of.
+        _ => loss.is_coarse.then_some(Extent::Coarse),
+    };
+    if matches!(there, Some(Extent::Rows(0, _))) {
+        return Ok(None);
+    }
+    let missing = there.map(|there| Missing {
+        format: Format::Jpeg,
+        there,
+    });
+    Ok(Some(Repaired { bytes, missing }))
+}
+
+/// Whether rows are missing, and not only detail of them.
+fn is_cut(remains: &container::Remains, loss: &sys::Loss) -> bool {
+    let in_first = |(scan, _)| scan <= 1 || !remains.progressive;
+    !remains.is_ended && loss.first.is_some_and(in_first)
 }
 
 fn moves(orientation: Orientation) -> sys::Move {

@@ -20,12 +20,14 @@ mod compose;
 mod container;
 mod encode;
 mod frames;
+mod repair;
 
 pub(crate) use animation::AnimationEncoder;
 pub(crate) use colours::colours;
 pub(crate) use compose::decode_animation;
 pub(crate) use container::HEADER_END;
 pub(crate) use encode::Encoder;
+pub(crate) use repair::{claimed_size, may_move, repair};
 
 /// Beyond one row and its predecessor: palettes and the decoder's own buffers.
 const SPARE_BYTES: usize = 1 << 20;

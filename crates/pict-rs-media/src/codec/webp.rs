@@ -7,6 +7,7 @@ mod animation;
 mod end;
 mod lossless;
 mod read;
+mod repair;
 mod riff;
 mod still;
 mod sys;
@@ -20,6 +21,7 @@ use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 pub(crate) use animation::AnimationEncoder;
 pub(crate) use read::{decode, decode_animation};
+pub(crate) use repair::{claimed_size, may_move, repair};
 pub(crate) use still::Encoder;
 
 use riff::{Bitstream, Chunk, Container, Content, Frame};

@@ -167,7 +167,7 @@ impl Composer {
 
 /// RGBA for every index; alpha 0 for the transparent index and for those past the palette,
 /// which browsers leave out as well.
-fn colours(frame: &Frame<'_>) -> [[u8; 4]; 256] {
+pub(super) fn colours(frame: &Frame<'_>) -> [[u8; 4]; 256] {
     let mut colours = [[0; 4]; 256];
     for (colour, rgb) in colours.iter_mut().zip(frame.palette.chunks_exact(3)) {
         *colour = [rgb[0], rgb[1], rgb[2], 255];
@@ -179,7 +179,7 @@ fn colours(frame: &Frame<'_>) -> [[u8; 4]; 256] {
 }
 
 /// The rows of a frame in the order in which they are stored.
-fn rows(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
+pub(super) fn rows(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
     const ONE_PASS: [(usize, usize); 1] = [(0, 1)];
     let passes = if interlaced { &PASSES[..] } else { &ONE_PASS };

@@ -147,6 +147,87 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
     })
 }
 
+/// What of a damaged file a decoder can go through.
+pub(super) struct Remains {
+    pub(super) height: u16,
+    pub(super) progressive: bool,
+    pub(super) adobe: bool,
+    /// Rows of pixels in a row of units.
+    pub(super) unit: u32,
+    /// Where the last whole segment ends, without an end marker.
+    pub(super) end: usize,
+    /// Whether there is an end marker.
+    pub(super) is_ended: bool,
+}
+
+/// Walks as far as the file can be followed. `None` when some component has no data at all, and
+/// for kinds of JPEG that nothing here can decode.
+pub(super) fn remains(source: &[u8]) -> Option<Remains> {
+    let mut frame: Option<Frame> = None;
+    let (mut adobe, mut is_ended, mut end, mut scans) = (false, false, 2, 0_u64);
+    for segment in Segments::new(source).ok()?.map_while(Result::ok) {
+        match segment.marker {
+            EOI => {
+                is_ended = true;
+                break;
+            }
+            // A second picture.
+            marker if is_frame(marker) && frame.is_some() => break,
+            marker if is_frame(marker) => frame = Some(Frame::parse(&segment).ok()?),
+            APP14 if is_adobe(&segment) => adobe = true,
+            SOS => {
+                let frame = frame.as_mut()?;
+                if frame.add_scan(segment.payload).is_err() {
+                    break;
+                }
+                scans += 1;
+                if scans > PLENTY_OF_SCANS && scans * frame.area() > MAX_SCANNED_PIXELS {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        end = segment.range.end;
+    }
+    let frame = frame.filter(|frame| frame.components.iter().all(|c| c.scanned))?;
+    while end > 2 && source[end - 1] == 0xff {
+        end -= 1;
+    }
+    let unit = match frame.components[..] {
+        [_] => 1,
+        _ => (frame.components.iter().map(|c| c.sampling.1).max()).unwrap_or(1),
+    };
+    Some(Remains {
+        height: frame.height,
+        progressive: frame.progressive,
+        adobe,
+        unit: u32::from(unit) * 8,
+        end,
+        is_ended,
+    })
+}
+
+/// The size that the frame header of a damaged file claims.
+pub(super) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
+    let mut segments = Segments::new(source).ok()?.map_while(Result::ok);
+    let frame = segments.find(|segment| is_frame(segment.marker))?;
+    let frame = Frame::parse(&frame).ok()?;
+    Some((frame.width.into(), frame.height.into()))
+}
+
+/// Marker and payload of the segments that tell about the picture, which libjpeg does not write
+/// by itself.
+pub(super) fn told(source: &[u8]) -> Vec<(u8, &[u8])> {
+    Segments::new(source)
+        .into_iter()
+        .flatten()
+        .map_while(Result::ok)
+        .take_while(|segment| segment.marker != SOS)
+        .filter(|segment| matches!(segment.marker, APP1..=APP13))
+        .map(|segment| (segment.marker, segment.payload))
+        .collect()
+}
+
 /// Whether a marker of that number begins a frame header.
 fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
@@ -172,8 +253,10 @@ pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
     pieces.keep(0..2);
     let mut scans = Scans::default();
     let mut profile = profile_segments(source);
+    let mut is_ended = false;
     for segment in Segments::new(source)? {
         let segment = segment?;
+        is_ended |= segment.marker == EOI;
         match segment.marker {
             APP0 if segment.payload.starts_with(JFIF) => keep_jfif(&mut pieces, &segment),
             APP14 if is_adobe(&segment) => keep_adobe(&mut pieces, &segment),
@@ -200,6 +283,9 @@ pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
                 pieces.keep(segment.range);
             }
         }
+    }
+    if !is_ended {
+        pieces.borrow(&[0xff, EOI]);
     }
     Ok(pieces.finish())
 }

@@ -56,10 +56,15 @@ pub(super) struct Decompress<'a> {
 impl<'a> Decompress<'a> {
     /// Reads everything before the first scan.
     pub(super) fn new(source: &'a [u8], control: &'a Control) -> Result<Self> {
+        Self::with(source, control, None)
+    }
+
+    /// As `new`; with a place to note them in, lost pixels end nothing.
+    fn with(source: &'a [u8], control: &'a Control, noted: Option<Loss>) -> Result<Self> {
         let mut decompress = Self {
             // SAFETY: plain data, raw pointers and enums that have a variant 0.
             info: Box::new(unsafe { mem::zeroed() }),
-            hooks: Shared::new(Hooks::new()),
+            hooks: Shared::new(Hooks::new(noted)),
             _source: PhantomData,
         };
         let info = &mut *decompress.info;
@@ -137,6 +142,22 @@ impl<'a> Decompress<'a> {
         }
         Ok(read as usize)
     }
+
+    /// What was noted as lost; after the coefficients were read.
+    fn loss(&self) -> Loss {
+        // SAFETY: a live allocation that nobody borrows between calls.
+        let mut loss = unsafe { (*self.hooks.0).noted }.unwrap_or_default();
+        let bits = self.info.coef_bits.cast::<[c_int; 64]>();
+        if !bits.is_null() {
+            // SAFETY: libjpeg keeps one such array per component for a progressive file, and null
+            // for others.
+            let bits =
+                unsafe { std::slice::from_raw_parts(bits, self.info.num_components as usize) };
+            // 0 is whole, above are bits that are still to come, -1 stands for none so far.
+            loss.is_coarse = bits.iter().flatten().any(|bits| *bits != 0);
+        }
+        loss
+    }
 }
 
 /// `rec_outbuf_height` is at most the largest vertical sampling factor.
@@ -162,7 +183,7 @@ impl Compress {
         let mut compress = Self {
             // SAFETY: plain data, raw pointers and enums that have a variant 0.
             info: Box::new(unsafe { mem::zeroed() }),
-            hooks: Shared::new(Hooks::new()),
+            hooks: Shared::new(Hooks::new(None)),
             destination: Shared::new(Destination::new()),
         };
         let info = &mut *compress.info;
@@ -283,11 +304,61 @@ pub(super) fn turn(
     control: &Control,
 ) -> Result<Option<Vec<u8>>> {
     let mut from = Decompress::new(source, control)?;
-    let moved = match moved_coefficients(&mut from.info, how) {
-        Ok(Some(moved)) => moved,
-        Ok(None) => return Ok(None),
-        Err(failure) => return Err(failure.into_corrupt()),
+    let mut block = BlockMove::new(how);
+    let moved = moved_coefficients(&mut from.info, &mut block).map_err(Failure::into_corrupt)?;
+    if !block.fits() {
+        return Ok(None);
+    }
+    write(&mut from, moved, how, progressive, adobe, markers, control)
+}
+
+/// What a file lacks, as its decoder met it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Loss {
+    /// Scan (the first is 1) and row of units where pixels were first missing.
+    pub(super) first: Option<(u32, u32)>,
+    /// Whether bits of coefficients were announced by earlier scans and never came.
+    pub(super) is_coarse: bool,
+}
+
+/// Writes the coefficients of a damaged file again. Lost ones are zero, which is gray; where
+/// `blanks` says so, everything from the row of units on where the loss begins is white instead.
+/// `None` when libjpeg can read but not write such a file.
+pub(super) fn rewrite(
+    source: &[u8],
+    progressive: bool,
+    adobe: bool,
+    markers: &[(u8, &[u8])],
+    blanks: impl Fn(&Loss) -> bool,
+    control: &Control,
+) -> Result<Option<(Vec<u8>, Loss)>> {
+    let how = Move {
+        transpose: false,
+        mirror_x: false,
+        mirror_y: false,
     };
+    let mut from = Decompress::with(source, control, Some(Loss::default()))?;
+    let mut block = BlockMove::new(how);
+    block.clamps = true;
+    let moved = moved_coefficients(&mut from.info, &mut block).map_err(Failure::into_corrupt)?;
+    let loss = from.loss();
+    if let Some((_, row)) = loss.first.filter(|_| blanks(&loss)) {
+        whiten(&mut from.info, &moved, row).map_err(Failure::into_internal)?;
+    }
+    let written = write(&mut from, moved, how, progressive, adobe, markers, control)?;
+    Ok(written.map(|bytes| (bytes, loss)))
+}
+
+/// Writes coefficients that were moved. `None` when libjpeg cannot write such a file.
+fn write(
+    from: &mut Decompress<'_>,
+    moved: Arrays,
+    how: Move,
+    progressive: bool,
+    adobe: bool,
+    markers: &[(u8, &[u8])],
+    control: &Control,
+) -> Result<Option<Vec<u8>>> {
     control.check()?;
     let mut to = Compress::new()?;
     to.info.common.progress = from.info.common.progress;
@@ -314,13 +385,13 @@ const ROWS: u32 = 4;
 /// libjpeg's own arrays of blocks, one per component.
 type Arrays = [*mut ffi::jvirt_barray_control; ffi::NUM_QUANT_TBLS];
 
-/// `None` when there are coefficients that cannot be written.
+/// Reads all coefficients and moves them. `block` tells afterwards whether they can be written.
 fn moved_coefficients(
     info: &mut ffi::jpeg_decompress_struct,
-    how: Move,
-) -> std::result::Result<Option<Arrays>, Failure> {
+    block: &mut BlockMove,
+) -> std::result::Result<Arrays, Failure> {
     let count = info.num_components as usize;
-    let mut block = BlockMove::new(how);
+    let how = block.how;
     let mut arrays: Arrays = [ptr::null_mut(); ffi::NUM_QUANT_TBLS];
     guard(|| {
         // SAFETY: the header was read, so `comp_info` holds `num_components` (checked to be
@@ -378,14 +449,55 @@ fn moved_coefficients(
             }
         }
     })?;
-    Ok(block.fits().then_some(arrays))
+    Ok(arrays)
+}
+
+/// Makes all units from `row` on white.
+fn whiten(
+    info: &mut ffi::jpeg_decompress_struct,
+    arrays: &Arrays,
+    row: u32,
+) -> std::result::Result<(), Failure> {
+    let count = info.num_components as usize;
+    guard(|| {
+        // SAFETY: as in `moved_coefficients`; the arrays were requested with the sizes of their
+        // components, rounded up. A quantisation table is null or whole.
+        unsafe {
+            let Some(access) = (*info.common.mem).access_virt_barray else {
+                return;
+            };
+            for (index, &array) in arrays.iter().enumerate().take(count) {
+                let component = &*info.comp_info.add(index);
+                let is_light = match info.jpeg_color_space {
+                    ffi::JCS_GRAYSCALE | ffi::JCS_YCbCr => index == 0,
+                    ffi::JCS_YCCK => index == 0 || index == 3,
+                    _ => true,
+                };
+                let mut white = [0; 64];
+                if let Some(table) = component.quant_table.as_ref().filter(|_| is_light) {
+                    let step = i16::try_from(table.quantval[0].max(1)).unwrap_or(i16::MAX);
+                    white[0] = (MAX_DC - 1).div_euclid(step) + 1;
+                    white[0] = white[0].min(MAX_DC - 1);
+                }
+                let first = row.saturating_mul(component.v_samp_factor as u32);
+                for y in first..component.height_in_blocks {
+                    let blocks = *access(&mut info.common, array, y, 1, 1);
+                    for x in 0..component.width_in_blocks {
+                        *blocks.add(x as usize) = white;
+                    }
+                }
+            }
+        }
+    })
 }
 
 /// How to move the coefficients inside a block.
 struct BlockMove {
-    transpose: bool,
+    how: Move,
     /// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
     signs: ffi::JBLOCK,
+    /// Whether values that no 8-bit picture has become the nearest one that it can have.
+    clamps: bool,
     fits: bool,
     /// All bits that occur in the sizes of the coefficients after the first.
     ac_bits: u16,
@@ -404,15 +516,16 @@ impl BlockMove {
             }
         }
         Self {
-            transpose: how.transpose,
+            how,
             signs,
+            clamps: false,
             fits: true,
             ac_bits: 0,
         }
     }
 
     fn apply(&mut self, from: &ffi::JBLOCK, to: &mut ffi::JBLOCK) {
-        if self.transpose {
+        if self.how.transpose {
             for row in 0..8 {
                 for column in 0..8 {
                     to[row * 8 + column] = from[column * 8 + row];
@@ -423,6 +536,12 @@ impl BlockMove {
         }
         for (value, sign) in to.iter_mut().zip(self.signs) {
             *value = value.wrapping_mul(sign);
+        }
+        if self.clamps {
+            to[0] = to[0].clamp(-MAX_DC, MAX_DC - 1);
+            for value in &mut to[1..] {
+                *value = (*value).clamp(1 - MAX_DC, MAX_DC - 1);
+            }
         }
         self.fits &= (-MAX_DC..MAX_DC).contains(&to[0]);
         self.ac_bits |= to[1..]
@@ -576,16 +695,24 @@ impl<T> Drop for Shared<T> {
     }
 }
 
-/// The callbacks that both directions share.
+/// The callbacks that both directions share. libjpeg points to the first field.
+#[repr(C)]
 struct Hooks {
     errors: ffi::jpeg_error_mgr,
     progress: ffi::jpeg_progress_mgr,
+    /// Where lost pixels are noted; without it they are an error.
+    noted: Option<Loss>,
 }
 
 impl Hooks {
-    fn new() -> Self {
-        // SAFETY: plain data, raw pointers and optional function pointers.
-        let mut hooks: Self = unsafe { mem::zeroed() };
+    fn new(noted: Option<Loss>) -> Self {
+        let mut hooks = Self {
+            // SAFETY: plain data, raw pointers and optional function pointers.
+            errors: unsafe { mem::zeroed() },
+            // SAFETY: as above.
+            progress: unsafe { mem::zeroed() },
+            noted,
+        };
         // SAFETY: only fills the struct it is given.
         unsafe { ffi::jpeg_std_error(&mut hooks.errors) };
         hooks.errors.error_exit = Some(error_exit);
@@ -648,8 +775,22 @@ unsafe extern "C-unwind" fn emit_message(info: &mut ffi::jpeg_common_struct, lev
         ffi::JWRN_HUFF_BAD_CODE,
         ffi::JWRN_MUST_RESYNC,
     ];
-    if loses_pixels.contains(&code) {
-        raise(info);
+    if !loses_pixels.contains(&code) {
+        return;
+    }
+    let reader = ptr::from_mut(info).cast::<ffi::jpeg_decompress_struct>();
+    // SAFETY: `err` is the first field of `Hooks` in every object that is made here, and C does not
+    // look at what follows. Only decompression warns of lost pixels, and its object begins with
+    // the common fields.
+    let noted = unsafe { &mut (*info.err.cast::<Hooks>()).noted };
+    match noted {
+        None => raise(info),
+        Some(loss) if code == ffi::JWRN_HIT_MARKER && loss.first.is_none() => {
+            // SAFETY: as above.
+            let (scan, row) = unsafe { ((*reader).input_scan_number, (*reader).input_iMCU_row) };
+            loss.first = Some((u32::try_from(scan).unwrap_or(0), row));
+        }
+        Some(_) => {}
     }
 }
 

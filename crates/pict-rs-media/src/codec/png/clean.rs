@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use simd_adler32::Adler32;
+
 use super::container::{
     Chunk, Chunks, Header, SIGNATURE, corrupt, icc, profile_chunk, push_chunk, read_first,
 };
@@ -114,6 +116,14 @@ struct Stream<'a> {
     is_frame: bool,
 }
 
+impl Stream<'_> {
+    /// Whether its first `length` bytes are there and end with `sum`.
+    fn ends_with(&self, length: usize, sum: [u8; ZLIB.1]) -> bool {
+        let bytes = self.chunks.iter().flat_map(|(_, data)| data.iter());
+        bytes.skip(length - ZLIB.1).take(ZLIB.1).eq(&sum)
+    }
+}
+
 impl<'a> Writer<'a, '_> {
     fn chunk(&mut self, chunk: &Chunk<'a>, animated: bool) -> Result<()> {
         if !chunk.counts(self.source) {
@@ -134,7 +144,7 @@ impl<'a> Writer<'a, '_> {
             return Ok(());
         }
         match &chunk.kind {
-            b"IHDR" => self.pieces.keep(chunk.range.clone()),
+            b"IHDR" => self.keep(chunk)?,
             b"IEND" => {
                 self.end_stream()?;
                 self.rewrite(chunk, 0)?;
@@ -146,7 +156,7 @@ impl<'a> Writer<'a, '_> {
                 self.frame = number(4).zip(number(8));
                 self.numbered(chunk)?;
             }
-            b"acTL" if animated && self.is_first(chunk) => self.pieces.keep(chunk.range.clone()),
+            b"acTL" if animated && self.is_first(chunk) => self.keep(chunk)?,
             _ if self.has_data => {}
             b"PLTE" if self.header.has_palette() && self.is_first(chunk) => {
                 let most = 3 << self.header.bits();
@@ -157,10 +167,10 @@ impl<'a> Writer<'a, '_> {
                 if self.header.takes_trns(chunk.data.len(), self.palette)
                     && self.is_first(chunk) =>
             {
-                self.pieces.keep(chunk.range.clone());
+                self.keep(chunk)?;
             }
             b"sBIT" if chunk.data.len() == self.header.channels_said() && self.is_first(chunk) => {
-                self.pieces.keep(chunk.range.clone());
+                self.keep(chunk)?;
             }
             b"iCCP" if self.is_first(chunk) => {
                 if let Some(profile) = profile(self.source, chunk) {
@@ -168,7 +178,7 @@ impl<'a> Writer<'a, '_> {
                 }
             }
             _ if says_meaning(chunk) && self.is_first(chunk) => {
-                self.pieces.keep(chunk.range.clone());
+                self.keep(chunk)?;
             }
             _ => {}
         }
@@ -183,11 +193,19 @@ impl<'a> Writer<'a, '_> {
         is_first
     }
 
+    /// Keeps a whole chunk, under a right checksum.
+    fn keep(&mut self, chunk: &Chunk<'a>) -> Result<()> {
+        if chunk.is_intact(self.source) {
+            self.pieces.keep(chunk.range.clone());
+            return Ok(());
+        }
+        self.own(&chunk.kind, &[chunk.data])
+    }
+
     /// Keeps so much of a chunk.
     fn rewrite(&mut self, chunk: &Chunk<'a>, length: usize) -> Result<()> {
         if length == chunk.data.len() {
-            self.pieces.keep(chunk.range.clone());
-            return Ok(());
+            return self.keep(chunk);
         }
         self.own(&chunk.kind, &[&chunk.data[..length]])
     }
@@ -206,8 +224,7 @@ impl<'a> Writer<'a, '_> {
         let (old, rest) = (chunk.data.split_first_chunk::<4>())
             .ok_or_else(|| corrupt("a chunk has no number"))?;
         if *old == number {
-            self.pieces.keep(chunk.range.clone());
-            return Ok(());
+            return self.keep(chunk);
         }
         self.own(&chunk.kind, &[&number, rest])
     }
@@ -224,7 +241,18 @@ impl<'a> Writer<'a, '_> {
         };
         let kind = if stream.is_frame { b"fdAT" } else { b"IDAT" };
         let mut left = match length(&stream, self.header.raw_size(size), self.control)? {
-            Length::Known(length) => length,
+            Length::Known(length, sum) if !stream.ends_with(length, sum) => {
+                let mut all = stream
+                    .chunks
+                    .iter()
+                    .map(|(_, data)| *data)
+                    .collect::<Vec<_>>()
+                    .concat();
+                all.truncate(length - ZLIB.1);
+                all.extend(sum);
+                return self.data(kind, stream.is_frame, &all, None);
+            }
+            Length::Known(length, _) => length,
             Length::Unknown => usize::MAX,
             Length::TooLong => {
                 let again = compress(&stream, self.header.raw_size(size), self.control)?;
@@ -269,7 +297,8 @@ impl<'a> Writer<'a, '_> {
 
 /// How many bytes of a stream make its picture.
 enum Length {
-    Known(usize),
+    /// With the checksum that the last of them have to be.
+    Known(usize, [u8; ZLIB.1]),
     /// It holds more rows than the picture has.
     TooLong,
     /// Its end was not found; then something is damaged.
@@ -285,10 +314,12 @@ const STEP: usize = 64 << 10;
 fn length(stream: &Stream<'_>, raw: u64, control: &Control) -> Result<Length> {
     let mut out = Vec::with_capacity(STEP);
     let mut inflate = Decompress::new(false);
+    let mut sum = Adler32::new();
     let ended = run(stream, &mut inflate, |inflate, data| {
         control.check()?;
         out.clear();
         let status = inflate.decompress_vec(data, &mut out, FlushDecompress::None);
+        sum.write(&out);
         Ok(status.ok().filter(|_| inflate.total_out() <= raw))
     })?;
     if inflate.total_out() > raw {
@@ -298,7 +329,8 @@ fn length(stream: &Stream<'_>, raw: u64, control: &Control) -> Result<Length> {
         return Ok(Length::Unknown);
     }
     let end = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
-    Ok(Length::Known(end.saturating_add(ZLIB.0 + ZLIB.1)))
+    let end = end.saturating_add(ZLIB.0 + ZLIB.1);
+    Ok(Length::Known(end, sum.finish().to_be_bytes()))
 }
 
 /// Feeds a stream into `step` until that says that it ended, or gives up. Tells whether it ended.

@@ -104,7 +104,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header> {
 
 /// Whether its header says that its pixels have no colour.
 pub(super) fn is_gray(source: &[u8]) -> bool {
-    read_first(source).is_ok_and(|header| matches!(header.colour, 0 | 4))
+    read_first(source).is_ok_and(|header| header.is_gray())
 }
 
 /// What the first chunk says.
@@ -253,38 +253,59 @@ impl Header {
     }
 
     /// Bytes of the filtered rows of a picture of that size.
-    pub(super) fn raw_size(&self, (width, height): (u32, u32)) -> u64 {
-        /// First column and row of each pass, and the steps between them.
-        const PASSES: [(u32, u32, u32, u32); 7] = [
-            (0, 0, 8, 8),
-            (4, 0, 8, 8),
-            (0, 4, 4, 8),
-            (2, 0, 4, 4),
-            (0, 2, 2, 4),
-            (1, 0, 2, 2),
-            (0, 1, 1, 2),
-        ];
-        let rows = |width: u32, height: u32| {
-            let bits = u64::from(width) * self.channels() * u64::from(self.bits);
-            if width == 0 {
-                0
-            } else {
-                u64::from(height) * (1 + bits.div_ceil(8))
-            }
+    pub(super) fn raw_size(&self, size: (u32, u32)) -> u64 {
+        let pass = |pass: &Pass| {
+            let (rows, row) = self.rows_of(size, *pass);
+            u64::from(rows) * row
         };
-        if !self.interlaced {
-            return rows(width, height);
+        self.passes().iter().map(pass).sum()
+    }
+
+    /// The passes in which the pixels are stored.
+    pub(super) fn passes(&self) -> &'static [Pass] {
+        if self.interlaced {
+            &PASSES
+        } else {
+            &[(0, 0, 1, 1)]
         }
-        let pass = |(x, y, across, down): (u32, u32, u32, u32)| {
-            let count =
-                |side: u32, first: u32, step: u32| side.saturating_sub(first).div_ceil(step);
-            rows(count(width, x, across), count(height, y, down))
-        };
-        PASSES.into_iter().map(pass).sum()
+    }
+
+    /// Rows of a pass over the whole picture, and bytes of each with its filter.
+    pub(super) fn pass_rows(&self, pass: Pass) -> (u32, u64) {
+        self.rows_of(self.size(), pass)
+    }
+
+    fn rows_of(&self, (width, height): (u32, u32), (x, y, across, down): Pass) -> (u32, u64) {
+        let count = |side: u32, first: u32, step: u32| side.saturating_sub(first).div_ceil(step);
+        let bits = u64::from(count(width, x, across)) * self.channels() * u64::from(self.bits);
+        if bits == 0 {
+            return (0, 0);
+        }
+        (count(height, y, down), 1 + bits.div_ceil(8))
+    }
+
+    /// Whether its pixels have no colour.
+    pub(super) fn is_gray(&self) -> bool {
+        matches!(self.colour, 0 | 4)
     }
 }
 
-fn parse(header: &[u8]) -> Result<Header> {
+/// First column and row of a pass, and the steps between them, in pixels.
+pub(super) type Pass = (u32, u32, u32, u32);
+
+/// Of interlaced pictures (PNG, third edition, 8.1).
+const PASSES: [Pass; 7] = [
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+];
+
+/// What the data of `IHDR` say.
+pub(super) fn parse(header: &[u8]) -> Result<Header> {
     let [
         w3,
         w2,

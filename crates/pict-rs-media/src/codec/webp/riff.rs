@@ -245,7 +245,7 @@ impl Canvas {
             .data
             .first()
             .ok_or_else(|| corrupt("the VP8X chunk is too short"))?;
-        let (width, height) = (le24(vp8x.data, 4)? + 1, le24(vp8x.data, 7)? + 1);
+        let (width, height) = canvas_size(vp8x.data)?;
         if u64::from(width) * u64::from(height) > u64::from(u32::MAX) {
             return Err(corrupt("the canvas is larger than the format allows"));
         }
@@ -256,6 +256,11 @@ impl Canvas {
             animated: flags & ANIMATION != 0,
         })
     }
+}
+
+/// Width and height that the data of a `VP8X` chunk say.
+pub(super) fn canvas_size(vp8x: &[u8]) -> Result<(u32, u32)> {
+    Ok((le24(vp8x, 4)? + 1, le24(vp8x, 7)? + 1))
 }
 
 impl<'a> Frame<'a> {
@@ -350,7 +355,7 @@ impl<'a> Bitstream<'a> {
 }
 
 /// Width and height from a lossy key frame (RFC 6386, section 9.1).
-fn vp8_header(data: &[u8]) -> Result<(u32, u32)> {
+pub(super) fn vp8_header(data: &[u8]) -> Result<(u32, u32)> {
     let tag = le24(data, 0)?;
     let shown_key_frame = tag & 1 == 0 && tag >> 4 & 1 == 1;
     if !shown_key_frame || data.get(3..6) != Some(b"\x9d\x01\x2a") {
@@ -365,7 +370,7 @@ fn vp8_header(data: &[u8]) -> Result<(u32, u32)> {
 }
 
 /// Width, height and whether alpha is used, from a lossless picture.
-fn vp8l_header(data: &[u8]) -> Result<(u32, u32, bool)> {
+pub(super) fn vp8l_header(data: &[u8]) -> Result<(u32, u32, bool)> {
     let bits = u32::from(le16(data, 1)?) | u32::from(le16(data, 3)?) << 16;
     if data[0] != 0x2f || bits >> 29 != 0 {
         return Err(corrupt("the lossless picture has no signature"));
