@@ -1,5 +1,7 @@
 //! Full queues, big work, one conversion for many.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, process_path};
@@ -94,6 +96,71 @@ fn a_queue_lets_as_many_wait_as_the_settings_say() {
         }
     });
     assert_eq!(disk::objects(&server.files()).len(), 21);
+}
+
+/// What runs and what waits.
+fn load(server: &Server) -> (u64, u64) {
+    let health = server.get_with("/internal/health", &[("X-Api-Token", "key")]);
+    let media = health.ok().json()["media"].clone();
+    let number = |key: &str| media[key].as_u64().expect("a number");
+    (number("running"), number("waiting"))
+}
+
+/// Asks for work that would take a minute, and gives up when it is dropped.
+fn ask_for_much(server: &Server, alias: &str, blurs: usize) -> TcpStream {
+    let mut stream = server.connect();
+    let path = process_path("png", alias, &work::blurs(blurs));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    stream
+}
+
+#[test]
+fn who_waits_too_long_is_told_to_come_back() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.process_timeout", "600"),
+        ("media.queue_timeout", "1"),
+        ("server.api_key", "key"),
+    ]);
+    let alias = server
+        .upload(&pictures::png(&pictures::plain(6000, 6000)))
+        .alias;
+    let much = ask_for_much(&server, &alias, 70);
+    eventually("it runs", || (load(&server) == (1, 0)).then_some(()));
+    let path = process_path("png", &alias, "thumbnail=30");
+    let answer = server.get(&path);
+    let message = answer.refused(503, "too-busy");
+    assert!(message.contains("within 1 seconds"), "{message}");
+    assert!(answer.header("retry-after").is_some());
+    drop(much);
+    eventually("the processor is free again", || {
+        (server.get(&path).status == 200).then_some(())
+    });
+}
+
+#[test]
+fn work_that_waits_for_memory_keeps_no_processor_from_others() {
+    let server = Server::with([
+        ("media.concurrency", "2"),
+        ("media.memory", "400"),
+        ("media.process_timeout", "600"),
+        ("media.queue_timeout", "600"),
+        ("server.api_key", "key"),
+    ]);
+    let alias = server
+        .upload(&pictures::png(&pictures::plain(6000, 6000)))
+        .alias;
+    let _first = ask_for_much(&server, &alias, 70);
+    eventually("the first runs", || (load(&server) == (1, 0)).then_some(()));
+    let _second = ask_for_much(&server, &alias, 69);
+    eventually("the second waits", || {
+        (load(&server) == (1, 1)).then_some(())
+    });
+    for size in 10..14 {
+        server.upload(&pictures::png(&pictures::photo(size, size)));
+    }
+    assert_eq!(load(&server), (1, 1), "nothing has ended meanwhile");
 }
 
 #[test]

@@ -295,6 +295,8 @@ pub struct MediaConfig {
     pub concurrency: usize,
     /// Pieces of media work that may wait; more are answered with 503 at once.
     pub queue_length: usize,
+    /// How long it may wait there.
+    pub queue_timeout: Seconds,
     /// Jobs that may wait for background work; more are answered with 503 at once.
     pub background_length: usize,
     /// Memory that media work may use in all, in MiB.
@@ -341,6 +343,7 @@ impl Default for MediaConfig {
             strict_operations: false,
             concurrency: 0,
             queue_length: 256,
+            queue_timeout: Seconds(30),
             background_length: 256,
             memory: 512,
             variants_per_original: 128,

@@ -1,19 +1,20 @@
-//! Where media work runs: one blocking thread per permit, a bounded queue in front, a budget
-//! of memory over all.
+//! Where media work runs: one blocking thread per slot, a bounded queue in front, a budget of
+//! memory over all ([`admission`]).
+
+mod admission;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
-use pict_rs_media::{Control, Facts};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::{Duration, Instant};
 
 use crate::config::MediaConfig;
 use crate::stage::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
+use admission::{Admission, Share};
+use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
+use pict_rs_media::{Control, Facts};
 
-/// The unit of the memory budget, so that it fits a semaphore's counter on 32-bit systems.
+/// The unit of the memory budget.
 const MIB: u64 = 1024 * 1024;
 
 /// Bytes that an inspection may take beside the file. Few files need more, and those say so.
@@ -22,49 +23,51 @@ const INSPECTION: u64 = 16 * MIB;
 /// Admits media work.
 #[derive(Debug)]
 pub struct Pool {
-    permits: Arc<Semaphore>,
-    permit_count: usize,
-    memory: Arc<Semaphore>,
+    admission: Arc<Admission>,
+    slots: usize,
     memory_mib: u32,
     waiting: AtomicUsize,
     queue_length: usize,
+    queue_timeout: Duration,
     timeout: Duration,
 }
 
 impl Pool {
-    /// As the settings say; one permit per processor when they leave it open.
+    /// As the settings say; one slot per processor when they leave it open.
     pub fn new(config: &MediaConfig) -> Self {
-        let permits = match config.concurrency {
+        let slots = match config.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            permits => permits,
+            slots => slots,
         };
         let memory_mib = u32::try_from(config.memory)
             .unwrap_or(u32::MAX >> 4)
             .min(u32::MAX >> 4);
         Self {
-            permits: Arc::new(Semaphore::new(permits)),
-            permit_count: permits,
-            memory: Arc::new(Semaphore::new(memory_mib as usize)),
+            admission: Admission::new(slots, memory_mib),
+            slots,
             memory_mib,
             waiting: AtomicUsize::new(0),
             queue_length: config.queue_length,
+            queue_timeout: config.queue_timeout.duration(),
             timeout: config.process_timeout.duration(),
         }
     }
 
-    /// Waits for its turn, a processor first. The turn lasts until the guard is dropped.
+    /// Waits for its turn. The turn lasts until the guard is dropped.
     ///
     /// # Errors
-    /// [`ErrorCode::TooBusy`] at once when the queue is full.
+    /// [`ErrorCode::TooBusy`]: at once when the queue is full, and after `media.queue_timeout`.
     pub async fn turn(&self) -> Result<Turn> {
-        let permit = match self.permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let _place = self.queue()?;
-                return self.background_turn().await;
-            }
+        let turn = Turn {
+            share: None,
+            came: Instant::now(),
+            rank: Rank::Foreground,
         };
-        Ok(Turn { permit })
+        if let Some(share) = self.admission.try_take(0) {
+            return Ok(turn.with(share));
+        }
+        let _place = self.queue()?;
+        self.wait(turn, 0).await
     }
 
     /// Waits in the same line for as long as it takes. For the few workers of the background,
@@ -73,25 +76,61 @@ impl Pool {
     /// # Errors
     /// Never in practice.
     pub async fn background_turn(&self) -> Result<Turn> {
-        let permit = timed(Stage::Queue, self.permits.clone().acquire_owned());
-        let permit = permit.await.map_err(|e| {
-            // The semaphore is never closed.
-            Error::internal(ErrorCode::UnknownError, "the media queue is closed", e)
+        let turn = Turn {
+            share: None,
+            came: Instant::now(),
+            rank: Rank::Background,
+        };
+        self.wait(turn, 0).await
+    }
+
+    /// Waits for a slot with so many MiB.
+    async fn wait(&self, turn: Turn, mib: u32) -> Result<Turn> {
+        let share = timed(Stage::Queue, self.admission.take(mib, turn.came));
+        let share = match turn.rank {
+            Rank::Background => share.await,
+            Rank::Foreground => match tokio::time::timeout(self.queue_timeout, share).await {
+                Ok(share) => share,
+                Err(_) => return Err(self.waited_too_long(mib)),
+            },
+        };
+        let share = share.ok_or_else(|| {
+            let message = "the media queue is closed".to_owned();
+            Error::Internal {
+                code: ErrorCode::UnknownError,
+                message,
+                source: None,
+            }
         })?;
-        Ok(Turn { permit })
+        Ok(turn.with(share))
+    }
+
+    fn waited_too_long(&self, mib: u32) -> Error {
+        let seconds = self.queue_timeout.as_secs();
+        let what = if mib == 0 {
+            "a processor".to_owned()
+        } else {
+            format!("a processor and {mib} MiB of memory")
+        };
+        Error::user(
+            ErrorCode::TooBusy,
+            format!("The server is busy: {what} did not become free within {seconds} seconds"),
+        )
+        .limit(seconds)
     }
 
     /// How many pieces of background work may run at a time: half of all, at least one.
     pub fn background(&self) -> usize {
-        (self.permit_count / 2).max(1)
+        (self.slots / 2).max(1)
     }
 
     /// Runs `work` on a blocking thread. When the returned future is dropped or the time is
-    /// up, `work` is told to stop through its [`Control`]; its permit and memory are free
-    /// again once it has.
+    /// up, `work` is told to stop through its [`Control`]; its slot and memory are free
+    /// again once it has. While there is not enough memory it waits, without its slot.
     ///
     /// # Errors
     /// [`ErrorCode::ValidateMemory`] when `memory` bytes can never be had,
+    /// [`ErrorCode::TooBusy`] when they cannot be had within `media.queue_timeout`,
     /// [`ErrorCode::ProcessTimeout`], and whatever `work` fails with.
     pub async fn run<T: Send + 'static>(
         &self,
@@ -108,7 +147,7 @@ impl Pool {
     /// As [`Pool::run`].
     pub async fn run_on<T: Send + 'static>(
         &self,
-        turn: Turn,
+        mut turn: Turn,
         memory: u64,
         work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
     ) -> Result<(Turn, T)> {
@@ -116,15 +155,18 @@ impl Pool {
         let mib = u32::try_from(memory.div_ceil(MIB))
             .unwrap_or(self.memory_mib)
             .min(self.memory_mib);
-        let memory = timed(Stage::Queue, self.memory.clone().acquire_many_owned(mib));
-        let memory = memory.await.map_err(|e| {
-            Error::internal(ErrorCode::UnknownError, "the memory budget is closed", e)
-        })?;
+        // Counted even where it takes no time, so that there always is such a stage.
+        if !timed(Stage::Queue, async { turn.resize(mib) }).await {
+            turn.share = None;
+            let (_place, _) = Place::new(&self.waiting);
+            turn = self.wait(turn, mib).await?;
+        }
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let _held = memory;
-            work(&control).map(|made| (turn, made))
+            let made = work(&control)?;
+            turn.resize(0);
+            Ok((turn, made))
         });
         match timed(Stage::Media, tokio::time::timeout(self.timeout, task)).await {
             Ok(Ok(result)) => result,
@@ -145,71 +187,81 @@ impl Pool {
 
     /// Asks what a file is. The facts, or why there are none, come back with the file and its turn.
     ///
-    /// Inspection begins with a small share of the memory. A file that needs more of it waits for
-    /// what it needs.
+    /// # Errors
+    /// As [`Pool::bounded`].
+    pub async fn inspect(
+        &self,
+        turn: Turn,
+        source: Vec<u8>,
+        bounds: Bounds,
+    ) -> Result<Inspected<Facts>> {
+        self.bounded(turn, source, bounds, pict_rs_media::inspect)
+            .await
+    }
+
+    /// Does work on a file that tells by itself how much memory it needs. It begins with a small
+    /// share; a file that needs more of it waits for what it needs.
     ///
     /// # Errors
     /// [`ErrorCode::ValidateMemory`] when the file needs more memory than there can be,
     /// [`ErrorCode::ProcessTimeout`].
-    pub async fn inspect(
+    pub async fn bounded<T: Send + 'static>(
         &self,
         mut turn: Turn,
         mut source: Vec<u8>,
         mut bounds: Bounds,
-    ) -> Result<Inspected> {
+        work: fn(&[u8], &Bounds, &Control) -> pict_rs_media::Result<T>,
+    ) -> Result<Inspected<T>> {
         let size = source.len() as u64;
         let total = u64::from(self.memory_mib) * MIB;
         // However little memory there is, headers can be looked at.
         bounds.memory = INSPECTION;
         let mut reserved = size.saturating_add(INSPECTION).min(total);
         loop {
-            let inspect = move |control: &Control| {
-                let facts = pict_rs_media::inspect(&source, &bounds, control);
-                Ok((source, facts))
+            let run = move |control: &Control| {
+                let found = work(&source, &bounds, control);
+                Ok((source, found))
             };
-            let (next, (file, mut facts)) = self.run_on(turn, reserved, inspect).await?;
+            let (next, (file, mut found)) = self.run_on(turn, reserved, run).await?;
             (turn, source) = (next, file);
             if let Err(pict_rs_media::Error::Limit(Violation {
                 limit: LimitKind::Memory,
-                found,
+                found: needed,
                 ..
-            })) = facts
-                && found > bounds.memory
+            })) = found
+                && needed > bounds.memory
             {
-                reserved = size.saturating_add(found);
+                reserved = size.saturating_add(needed);
                 match at_most(LimitKind::Memory, total, reserved) {
                     Ok(()) => {
-                        bounds.memory = found;
+                        bounds.memory = needed;
                         continue;
                     }
-                    Err(violation) => facts = Err(violation.into()),
+                    Err(violation) => found = Err(violation.into()),
                 }
             }
             return Ok(Inspected {
                 turn,
                 source,
-                facts,
+                found,
             });
         }
     }
 
     /// How busy it is, this moment.
     pub fn load(&self) -> Load {
-        let held = |semaphore: &Semaphore, all: usize| {
-            all.saturating_sub(semaphore.available_permits()) as u64
-        };
+        let (slots, memory) = self.admission.free();
         Load {
             waiting: self.waiting.load(Ordering::Relaxed) as u64,
-            running: held(&self.permits, self.permit_count),
-            slots: self.permit_count as u64,
-            memory: held(&self.memory, self.memory_mib as usize) * MIB,
+            running: self.slots.saturating_sub(slots) as u64,
+            slots: self.slots as u64,
+            memory: u64::from(self.memory_mib.saturating_sub(memory)) * MIB,
             memory_limit: u64::from(self.memory_mib) * MIB,
         }
     }
 
     fn queue(&self) -> Result<Place<'_>> {
-        let place = Place(&self.waiting);
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let (place, waiting) = Place::new(&self.waiting);
         if waiting >= self.queue_length {
             return Err(Error::user(
                 ErrorCode::TooBusy,
@@ -238,26 +290,59 @@ pub struct Load {
     pub memory_limit: u64,
 }
 
-/// A file and what it is.
+/// A file and what was found out about it.
 #[derive(Debug)]
-pub struct Inspected {
+pub struct Inspected<T> {
     /// For what has to follow.
     pub turn: Turn,
     /// The file.
     pub source: Vec<u8>,
-    /// What it is, or why that could not be found out.
-    pub facts: pict_rs_media::Result<Facts>,
+    /// What was found, or why nothing could be.
+    pub found: pict_rs_media::Result<T>,
 }
 
-/// The right to use one processor.
+/// The right to use one processor, and the memory that its work needs.
 #[derive(Debug)]
 pub struct Turn {
-    #[expect(dead_code, reason = "held for its Drop")]
-    permit: OwnedSemaphorePermit,
+    /// `None` while it waits.
+    share: Option<Share>,
+    came: Instant,
+    rank: Rank,
+}
+
+/// Who waits for what is done.
+#[derive(Clone, Copy, Debug)]
+enum Rank {
+    /// A client.
+    Foreground,
+    /// Only a worker.
+    Background,
+}
+
+impl Turn {
+    fn with(self, share: Share) -> Self {
+        Self {
+            share: Some(share),
+            ..self
+        }
+    }
+
+    /// Whether it has so many MiB from now on.
+    fn resize(&mut self, mib: u32) -> bool {
+        self.share.as_mut().is_some_and(|share| share.resize(mib))
+    }
 }
 
 /// A place in the queue, given up on drop.
 struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    /// And how many there were before.
+    fn new(waiting: &'a AtomicUsize) -> (Self, usize) {
+        let before = waiting.fetch_add(1, Ordering::Relaxed);
+        (Self(waiting), before)
+    }
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -246,6 +246,8 @@ media_flags! {
     media_concurrency: usize => "media.concurrency",
     /// Pieces of media work that may wait [default: 256]
     media_queue_length: usize => "media.queue_length",
+    /// Seconds that media work may wait [default: 30]
+    media_queue_timeout: u64 => "media.queue_timeout",
     /// Jobs that may wait for background work [default: 256]
     media_background_length: usize => "media.background_length",
     /// MiB that media work may use in all [default: 512]

@@ -240,7 +240,7 @@ async fn store(
 ) -> Result<(Option<StoredObject>, Original)> {
     let turn = ctx.media.turn().await?;
     let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
-    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.facts);
+    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.found);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
     // Only for a blurhash pixels are looked at, and no file is too large to be taken over.

@@ -175,7 +175,7 @@ async fn make(
     let source = timed(Stage::Store, read).await?;
     let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
     let (turn, source) = (inspected.turn, inspected.source);
-    let facts = inspected.facts.map_err(stored_is_broken)?;
+    let facts = inspected.found.map_err(stored_is_broken)?;
     check_frame(request.frame, &facts)?;
     let is_clip = facts.kind() == Kind::Video;
     let is_animated = !is_clip && facts.is_animated() && request.frame.is_none();

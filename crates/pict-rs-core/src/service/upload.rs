@@ -189,7 +189,7 @@ async fn prepare(
     let Inspected {
         turn,
         source,
-        facts,
+        found: facts,
     } = ctx.media.inspect(turn, source, bounds).await?;
     let facts = facts?;
     query.check_kind(facts.kind())?;

@@ -49,7 +49,7 @@ pub(super) async fn pictures(
         Ok(source)
     });
     let inspected = ctx.media.inspect(turn, read.await?, Bounds::NONE).await?;
-    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.facts?);
+    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.found?);
     let memory = memory(&facts, size);
     let context = ctx.clone();
     let made = ctx.media.run(turn, memory, move |control| {
