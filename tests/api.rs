@@ -80,6 +80,8 @@ mod prune;
 mod read_only;
 /// Uploads that are refused, and what is left of them: nothing.
 mod refuse;
+/// Files that break the rules of their format.
+mod repaired;
 /// Variants that nobody uses, and too many of them.
 mod retention;
 /// How much is stored, and files that nobody needs.

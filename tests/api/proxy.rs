@@ -342,6 +342,7 @@ fn an_upstream_that_fails_is_left_alone_for_a_while_and_not_for_ever() {
 fn what_is_no_picture_is_refused_and_not_asked_for_at_once_again() {
     let upstream = Upstream::start(|asked| match asked.path.as_str() {
         "/text" => Reply::ok(b"hello, world"),
+        // Cut before its first pixel.
         _ => Reply::ok(&small()[..40]),
     });
     let server = open().start();

@@ -22,6 +22,7 @@ pub mod maintain;
 pub mod migrate;
 pub mod moderate;
 pub mod placeholder;
+pub(crate) mod prepare;
 pub mod process;
 pub mod proxy;
 pub mod remove;

@@ -191,6 +191,9 @@ macro_rules! media_flags {
             /// Refuse process URLs with keys that are not operations
             #[arg(long)]
             media_strict_operations: bool,
+            /// Take in cut files, with what is there of them
+            #[arg(long)]
+            media_image_accept_damaged: bool,
             /// Draw SVG files and store them as pictures
             #[arg(long)]
             media_svg_enable: bool,
@@ -216,6 +219,7 @@ macro_rules! media_flags {
                     set.0.push(("media.video.enable", "false".to_owned()));
                 }
                 set.switch("media.strict_operations", self.media_strict_operations);
+                set.switch("media.image.accept_damaged", self.media_image_accept_damaged);
                 set.switch("media.svg.enable", self.media_svg_enable);
                 set.switch("media.video.allow_audio", self.media_video_allow_audio);
             }

@@ -140,6 +140,8 @@ pub struct ImageConfig {
     pub max_area: u64,
     /// MiB.
     pub max_file_size: u64,
+    /// Take in files of which pixels or frames are missing, with what is there.
+    pub accept_damaged: bool,
     /// Convert all stills to this at upload.
     pub format: Option<ImageFormat>,
     /// 0-100 for each format written.
@@ -153,6 +155,7 @@ impl Default for ImageConfig {
             max_height: 10_000,
             max_area: 40_000_000,
             max_file_size: 40,
+            accept_damaged: false,
             format: None,
             quality: ImageQuality::default(),
         }

@@ -1,0 +1,464 @@
+//! Makes of a file what is to be stored: held to the limits, converted, cleaned, repaired.
+
+use std::sync::Arc;
+
+use pict_rs_media::limits::{Bounds, Limits};
+use pict_rs_media::operation::Operation;
+use pict_rs_media::{
+    Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
+};
+
+use crate::context::blocking;
+use crate::helper::{self, Helper, magick};
+use crate::measure;
+use crate::media::{Inspected, Turn};
+use crate::query::UploadQuery;
+use crate::service::process::output;
+use crate::service::{clip, dummy, validate};
+use crate::stage::{Stage, timed};
+use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::{Context, Digest, Error, ErrorCode, Result};
+
+fn svg_disabled() -> Error {
+    Error::user(
+        ErrorCode::SvgDisabled,
+        "SVG files are not accepted by this server: media.svg.enable is false",
+    )
+}
+
+/// A file that is stored, and that no row names yet.
+pub(super) struct Ready {
+    pub(super) stored: StoredObject,
+    pub(super) facts: Facts,
+    pub(super) blurhash: String,
+    /// Of the file as it was sent.
+    pub(super) source: Digest,
+}
+
+/// Reads a file and stores what is made of it.
+///
+/// # Errors
+/// As [`super::upload::ingest`].
+pub(super) async fn prepare(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    query: &UploadQuery,
+    damaged: Damaged,
+    read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static,
+) -> Result<Ready> {
+    if ctx.config.server.danger_dummy_mode {
+        let (stored, facts) = dummy::keep(&ctx.store, read).await?;
+        let source = stored.key().digest();
+        return Ok(Ready {
+            stored: validate::external(ctx, stored).await?,
+            facts,
+            blurhash: dummy::BLURHASH.to_owned(),
+            source,
+        });
+    }
+    let svg = ctx.config.media.svg.enable;
+    let (turn, source, digest) = blocking(move || {
+        let source = read()?;
+        let digest = Digest::of(&source);
+        if !svg && pict_rs_media::is_svg(&source) {
+            return Err(svg_disabled());
+        }
+        Ok((turn, source, digest))
+    })
+    .await?;
+    // No program is started for what is not taken in anyway.
+    ctx.repo.refuse_blocked(&digest).await?;
+    let (turn, source, foreign) = converted(ctx, turn, source, query).await?;
+    let bounds = bounds(ctx, query, foreign);
+    let (turn, source, made) = attempt(ctx, turn, source, query, foreign, bounds).await?;
+    let made = match made {
+        Err(refusal) if foreign.is_none() => match refusal.code() {
+            ErrorCode::MediaDamaged => {
+                let (turn, repaired) =
+                    repaired(ctx, turn, source, bounds, refusal, damaged).await?;
+                attempt(ctx, turn, repaired, query, None, bounds).await?.2
+            }
+            // What of its kind cannot be read was found out only while it was decoded.
+            ErrorCode::DiscoverError => {
+                let what = pict_rs_media::rare_kind(&source);
+                let what = what.filter(|what| can_be_converted(ctx, *what));
+                let what = what.ok_or(refusal)?;
+                let (turn, png) = convert(ctx, turn, source, what, query).await?;
+                let bounds = self::bounds(ctx, query, Some(what));
+                attempt(ctx, turn, png, query, Some(what), bounds).await?.2
+            }
+            _ => Err(refusal),
+        },
+        made => made,
+    };
+    keep(ctx, made?, digest).await
+}
+
+/// What becomes of a file of which pixels or frames are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damaged {
+    /// The client is told how much is there. The default for uploads, whose sender can try again.
+    Refused,
+    /// It is taken in with what is there.
+    Accepted,
+}
+
+impl Damaged {
+    /// As the settings say.
+    pub(super) fn of_uploads(ctx: &Context) -> Self {
+        if ctx.config.media.image.accept_damaged {
+            Self::Accepted
+        } else {
+            Self::Refused
+        }
+    }
+}
+
+/// Makes what is to be stored of a file. The file comes back with its turn, for when it turns out to
+/// be damaged.
+async fn attempt(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    query: &UploadQuery,
+    foreign: Option<Foreign>,
+    bounds: Bounds,
+) -> Result<(Turn, Vec<u8>, Result<Made>)> {
+    let Inspected {
+        turn,
+        source,
+        found,
+    } = ctx.media.inspect(turn, source, bounds).await?;
+    let facts = match found {
+        Ok(facts) => facts,
+        Err(error) => return Ok((turn, source, Err(error.into()))),
+    };
+    query.check_kind(facts.kind())?;
+    if facts.kind() == Kind::Video {
+        if !ctx.config.media.video.enable {
+            return Err(disabled());
+        }
+        return film(ctx, turn, source, &facts, bounds.video).await;
+    }
+    let plan = Plan::new(ctx, query, &facts, foreign);
+    let memory = plan.memory(&facts, source.len() as u64);
+    let store = ctx.store.clone();
+    let credits = ctx.config.media.keeps_credits();
+    let work = move |control: &Control| {
+        let made = plan.make(&store, &source, &facts, credits, control);
+        Ok((source, made))
+    };
+    let (turn, (source, made)) = ctx.media.run_on(turn, memory, work).await?;
+    Ok((turn, source, made))
+}
+
+/// A damaged file as browsers show it. `refusal` is what the engine said of it.
+async fn repaired(
+    ctx: &Context,
+    turn: Turn,
+    source: Vec<u8>,
+    bounds: Bounds,
+    refusal: Error,
+    damaged: Damaged,
+) -> Result<(Turn, Vec<u8>)> {
+    let Inspected { turn, found, .. } = ctx
+        .media
+        .bounded(turn, source, bounds, pict_rs_media::repair)
+        .await?;
+    let Some(repaired) = found? else {
+        return Err(refusal);
+    };
+    match repaired.missing {
+        Some(missing) if damaged == Damaged::Refused => {
+            Err(Error::from(pict_rs_media::Error::from(missing))
+                .detail("Parts of the file are missing, and media.image.accept_damaged is false"))
+        }
+        missing => {
+            match missing {
+                Some(missing) => tracing::info!("a damaged file is taken in: {missing}"),
+                None => tracing::debug!(%refusal, "a damaged file was repaired"),
+            }
+            Ok((turn, repaired.bytes))
+        }
+    }
+}
+
+/// What an upload is held to. A picture that another program has converted may have more bytes than
+/// the file that was sent, whose size was checked before.
+fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bounds {
+    let media = &ctx.config.media;
+    let mut image = query.tighten(media.image.limits());
+    if foreign.is_some() {
+        image.max_file_size = u64::MAX;
+    }
+    Bounds {
+        image,
+        animation: query.tighten(media.animation.limits()),
+        // Without videos the answer says so, however large they are.
+        video: if media.video.enable {
+            query.tighten(media.video.limits())
+        } else {
+            Limits::NONE
+        },
+        ..Bounds::NONE
+    }
+}
+
+/// Stores what was made.
+async fn keep(ctx: &Arc<Context>, made: Made, source: Digest) -> Result<Ready> {
+    let Made {
+        writer,
+        facts,
+        blurhash,
+    } = made;
+    measure::blurhash();
+    // Waiting for the disk needs no processor, so the turn is over.
+    let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
+    Ok(Ready {
+        stored: validate::external(ctx, stored).await?,
+        facts,
+        blurhash,
+        source,
+    })
+}
+
+fn disabled() -> Error {
+    Error::user(ErrorCode::VideoDisabled, "Video is disabled")
+        .detail("This server does not take videos: media.video.enable is false")
+}
+
+/// What only ImageMagick can read becomes a PNG; everything else stays what it is.
+async fn converted(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    query: &UploadQuery,
+) -> Result<(Turn, Vec<u8>, Option<Foreign>)> {
+    let look = move |control: &Control| {
+        let what = pict_rs_media::foreign(&source, control);
+        Ok((source, what))
+    };
+    let (turn, (source, what)) = ctx.media.run_on(turn, 0, look).await?;
+    let Some(what) = what else {
+        return Ok((turn, source, None));
+    };
+    if what.is_rare() && !can_be_converted(ctx, what) {
+        // The engine's reason tells more than the name of a program.
+        return Ok((turn, source, None));
+    }
+    let (turn, png) = convert(ctx, turn, source, what, query).await?;
+    Ok((turn, png, Some(what)))
+}
+
+/// Whether the settings and the machine let ImageMagick read files of this kind.
+fn can_be_converted(ctx: &Context, what: Foreign) -> bool {
+    ctx.config.media.magick.takes(what) && ctx.helpers.path(Helper::Magick).is_some()
+}
+
+/// The PNG that ImageMagick makes of a file.
+async fn convert(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    what: Foreign,
+    query: &UploadQuery,
+) -> Result<(Turn, Vec<u8>)> {
+    if !ctx.config.media.magick.takes(what) {
+        return Err(Error::user(
+            ErrorCode::DiscoverError,
+            format!(
+                "{} files are not taken by this server: media.magick.formats does not name {}",
+                what.name(),
+                what.key()
+            ),
+        ));
+    }
+    query.check_kind(Kind::Image)?;
+    let size = source.len() as u64;
+    query.check_size(size, ctx.config.media.image.limits().max_file_size)?;
+    let program = ctx.helpers.need(Helper::Magick)?.to_owned();
+    let config = ctx.config.media.clone();
+    let memory = size.saturating_add(magick::memory(&config.magick));
+    let work = {
+        let ctx = ctx.clone();
+        move |control: &Control| {
+            let folder = helper::folder(ctx.store.spool_folder())?;
+            let how = (what, &config.magick, config.process_timeout.duration());
+            magick::convert(&program, folder.path(), &source, how, control)
+        }
+    };
+    // The turn goes on with the picture, which nobody holds in memory while it waits for another.
+    ctx.media.run_on(turn, memory, work).await
+}
+
+/// Takes a clip in.
+async fn film(
+    ctx: &Arc<Context>,
+    turn: Turn,
+    source: Vec<u8>,
+    facts: &Facts,
+    limits: Limits,
+) -> Result<(Turn, Vec<u8>, Result<Made>)> {
+    ctx.helpers.need(Helper::Ffmpeg)?;
+    let memory = clip::memory(facts, source.len() as u64);
+    let work = {
+        let ctx = ctx.clone();
+        move |control: &Control| {
+            let made = clip::write(&ctx, &source, &limits, control).and_then(|made| {
+                let mut writer = ctx.store.create(made.facts.format)?;
+                writer.write(&made.bytes)?;
+                Ok(Made {
+                    writer,
+                    facts: made.facts,
+                    blurhash: made.blurhash,
+                })
+            });
+            Ok((source, made))
+        }
+    };
+    let (turn, (source, made)) = ctx.media.run_on(turn, memory, work).await?;
+    Ok((turn, source, made))
+}
+
+/// What to do with one file.
+struct Plan {
+    /// `None` keeps the bytes, cleaned.
+    convert: Option<(Vec<Operation>, Output)>,
+}
+
+struct Made {
+    writer: ObjectWriter,
+    facts: Facts,
+    blurhash: String,
+}
+
+impl Plan {
+    fn new(ctx: &Context, query: &UploadQuery, facts: &Facts, foreign: Option<Foreign>) -> Self {
+        let media = &ctx.config.media;
+        let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
+        let wanted = match facts.kind() {
+            Kind::Image => media.image.format.map(crate::config::ImageFormat::output),
+            Kind::Animation => media
+                .animation
+                .format
+                .map(crate::config::AnimationFormat::output),
+            Kind::Video => None,
+        };
+        let own = match foreign {
+            Some(foreign) if foreign.is_lossy() && !facts.has_alpha => OutputFormat::Jpeg,
+            Some(_) => OutputFormat::Webp,
+            None => own_format(facts),
+        };
+        let format = wanted.unwrap_or(own);
+        let is_kept = facts.format.is_kept() && foreign.is_none();
+        let stays =
+            wanted.is_none_or(|wanted| wanted.file_format(facts.is_animated()) == facts.format);
+        if stays && is_kept && !changes_anything(operations, facts) {
+            return Self { convert: None };
+        }
+        let mut output = output(media, format, facts.is_animated());
+        if !is_kept && wanted.is_none() {
+            output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
+            // Nobody asked for it, so nobody should see it.
+            output.quality = output.quality.or(Some(CONVERTED_QUALITY));
+        }
+        Self {
+            convert: Some((operations.clone(), output)),
+        }
+    }
+
+    fn memory(&self, facts: &Facts, file_size: u64) -> u64 {
+        let work = match &self.convert {
+            None => pict_rs_media::clean_memory(facts),
+            Some((operations, output)) => {
+                pict_rs_media::predicted_memory(facts, operations, output)
+            }
+        };
+        file_size + work.max(pict_rs_media::preview_memory(facts))
+    }
+
+    /// `credits`: whether a cleaned file says who made it.
+    fn make(
+        &self,
+        store: &Store,
+        source: &[u8],
+        facts: &Facts,
+        credits: bool,
+        control: &Control,
+    ) -> Result<Made> {
+        match &self.convert {
+            None => {
+                let mut cleaned = clean(source, facts, control)?;
+                if credits {
+                    cleaned = cleaned.with_credits(source);
+                }
+                let blurhash = pict_rs_media::blurhash(source, facts, control)?;
+                let mut writer = store.create(cleaned.facts.format)?;
+                for piece in &cleaned.pieces {
+                    writer.write(piece)?;
+                }
+                Ok(Made {
+                    writer,
+                    facts: cleaned.facts,
+                    blurhash,
+                })
+            }
+            Some((operations, output)) => {
+                let made = transform(source, facts, operations, output, control)?;
+                let blurhash = pict_rs_media::blurhash(&made.bytes, &made.facts, control)?;
+                let mut writer = store.create(made.facts.format)?;
+                writer.write(&made.bytes)?;
+                Ok(Made {
+                    writer,
+                    facts: made.facts,
+                    blurhash,
+                })
+            }
+        }
+    }
+}
+
+/// Of what replaces an original that cannot be kept, unless the settings name one. Photographs
+/// of phones become JPEGs of 0.8 to 1.2 times the size of their HEIC.
+const CONVERTED_QUALITY: u8 = 90;
+
+/// The output format that keeps a file what it is, or the nearest one that browsers show.
+fn own_format(facts: &Facts) -> OutputFormat {
+    // It is kept as it is, but what is made of it would be a still.
+    if facts.format == Format::Jxl && facts.is_animated() {
+        return OutputFormat::Webp;
+    }
+    // Every kept format has an output of the same extension.
+    OutputFormat::from_extension(facts.format.extension()).unwrap_or(match facts {
+        // WebP has 8 bits.
+        Facts {
+            lossless: true,
+            bits: 9..,
+            ..
+        } => OutputFormat::Png,
+        Facts { lossless: true, .. }
+        | Facts {
+            has_alpha: true, ..
+        } => OutputFormat::Webp,
+        _ => OutputFormat::Jpeg,
+    })
+}
+
+/// A photograph that is within `resize=1024` already need not lose quality to it.
+fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
+    let (width, height) = (facts.width(), facts.height());
+    operations.iter().any(|operation| match *operation {
+        Operation::Thumbnail(size) => {
+            pict_rs_media::operation::ResizeTo::Fit(size).size(width, height) != (width, height)
+        }
+        Operation::Resize { to, .. } => to.size(width, height) != (width, height),
+        Operation::Crop {
+            width: w,
+            height: h,
+        } => {
+            let rect = pict_rs_media::operation::centred_crop(width, height, w, h);
+            (rect.width, rect.height) != (width, height)
+        }
+        Operation::Blur(sigma) => sigma > 0.0,
+    })
+}
