@@ -7,7 +7,7 @@
 use std::{
     fmt::Write as _,
     path::PathBuf,
-    process::ExitCode,
+    process::{Command, ExitCode},
     thread,
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Options of `cargo xtask test`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
     /// cross, clients, corpus, nix, advisories. `all` leaves out advisories, whose database no package registry
@@ -128,15 +128,28 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             None => Ok(()),
         }
     })?;
+    // Only now: whoever has a mistake to mend should not wait for it.
+    let binaries = (!args.quick).then(|| Binaries::begin(args));
+    gate.stage("build", |gate| {
+        command::run(Gate::test_command(gate.libaom.as_ref(), &ALL_TESTS).arg("--no-run"))?;
+        if !args.quick && gate.libaom.is_some() {
+            command::run(Gate::test_command(None, &RAV1E_TESTS).arg("--no-run"))?;
+        }
+        Ok(())
+    })?;
+    if !args.quick {
+        documentation(gate)?;
+    }
+    if let Some(binaries) = binaries {
+        binaries.wait(gate)?;
+    }
     if let Some(fetched) = &mut fetched {
-        static_binaries(args, gate)?;
         others_clients(args, gate, fetched)?;
         others_files(args, gate, fetched)?;
     }
     gate.stage("tests", |gate| {
-        let targets = ["--lib", "--bins", "--tests", "--examples"];
-        let libaom = gate.libaom.clone();
-        gate.cargo_test(args, libaom.as_ref(), &["--workspace"], &targets)
+        let command = Gate::test_command(gate.libaom.as_ref(), &ALL_TESTS);
+        gate.run_tests(args, command)
     })?;
     if args.quick {
         return Ok(());
@@ -144,15 +157,40 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if gate.libaom.is_some() {
         // What most people compile; above, libaom takes its place.
         gate.stage("rav1e", |gate| {
-            let packages = ["--package", aom::CRATE, "--package", "pict-rs"];
-            let targets = ["--lib", "--tests", "avif"];
-            gate.cargo_test(args, None, &packages, &targets)
+            let mut command = Gate::test_command(None, &RAV1E_TESTS);
+            command.arg("avif");
+            gate.run_tests(args, command)
         })?;
     }
     gate.stage("doc tests", |gate| {
-        let libaom = gate.libaom.clone();
-        gate.cargo_test(args, libaom.as_ref(), &["--workspace"], &["--doc"])
+        let command = Gate::test_command(gate.libaom.as_ref(), &["--workspace", "--doc"]);
+        gate.run_tests(args, command)
     })?;
+    gate.stage("directions", |_| direction::check())?;
+    nix(args, gate)?;
+    gate.stage("deny", |gate| match deny::check()? {
+        deny::Advisories::Checked => Ok(()),
+        deny::Advisories::NotChecked if args.requires("advisories") => {
+            bail!("advisories are required and their database could not be fetched")
+        }
+        deny::Advisories::NotChecked => {
+            gate.note("advisories NOT CHECKED: the advisory database could not be fetched");
+            Ok(())
+        }
+    })
+}
+
+const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
+const RAV1E_TESTS: [&str; 6] = [
+    "--package",
+    aom::CRATE,
+    "--package",
+    "pict-rs",
+    "--lib",
+    "--tests",
+];
+
+fn documentation(gate: &mut Gate) -> Result<()> {
     gate.stage("documentation", |_| {
         command::run(
             command::cargo()
@@ -170,18 +208,6 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
                     "-D warnings -A rustdoc::private_intra_doc_links",
                 ),
         )
-    })?;
-    gate.stage("directions", |_| direction::check())?;
-    nix(args, gate)?;
-    gate.stage("deny", |gate| match deny::check()? {
-        deny::Advisories::Checked => Ok(()),
-        deny::Advisories::NotChecked if args.requires("advisories") => {
-            bail!("advisories are required and their database could not be fetched")
-        }
-        deny::Advisories::NotChecked => {
-            gate.note("advisories NOT CHECKED: the advisory database could not be fetched");
-            Ok(())
-        }
     })
 }
 
@@ -237,6 +263,31 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
         Ok(())
     })?;
     gate.stage("reproducible", |_| dist.verify_first(args.fresh))
+}
+
+/// The static binaries, made while the tests are compiled: alone, each leaves a processor idle for
+/// minutes, at crates that are compiled in one piece.
+struct Binaries(thread::JoinHandle<(Gate, Result<()>)>);
+
+impl Binaries {
+    fn begin(args: &Args) -> Self {
+        let args = args.clone();
+        Self(thread::spawn(move || {
+            let mut gate = Gate::default();
+            let outcome = static_binaries(&args, &mut gate);
+            (gate, outcome)
+        }))
+    }
+
+    /// Adds their stages to those of `gate`. Their seconds are counted beside those of others.
+    fn wait(self, gate: &mut Gate) -> Result<()> {
+        let Ok((mut made, outcome)) = self.0.join() else {
+            bail!("what makes the static binaries has panicked");
+        };
+        gate.rows.append(&mut made.rows);
+        gate.binaries = made.binaries;
+        outcome
+    }
 }
 
 /// What others made, on its way while the first stages compile: most of its time is waiting for
@@ -361,21 +412,19 @@ impl Gate {
         self.note = Some(text);
     }
 
-    fn cargo_test(
-        &mut self,
-        args: &Args,
-        libaom: Option<&Library>,
-        packages: &[&str],
-        targets: &[&str],
-    ) -> Result<()> {
+    /// Runs or, with `--no-run`, builds the tests of `targets`.
+    fn test_command(libaom: Option<&Library>, targets: &[&str]) -> Command {
         let mut command = command::cargo();
         command
             .args(["test", "--locked", "--no-fail-fast"])
-            .args(packages)
             .args(targets);
         if let Some(library) = libaom {
             library.enable(&mut command);
         }
+        command
+    }
+
+    fn run_tests(&mut self, args: &Args, mut command: Command) -> Result<()> {
         if !args.require.is_empty() {
             command.env("PICTRS_TEST_REQUIRE", args.require.join(","));
         }
