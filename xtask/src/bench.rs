@@ -6,8 +6,9 @@
 //! round (A B C A B C …) and medians are shown.
 //!
 //! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
-//! [`server`] and [`scale`] (millions of aliases).
+//! [`formats`] (what `process.auto` saves), [`server`] and [`scale`] (millions of aliases).
 
+mod formats;
 mod inputs;
 mod peers;
 mod quality;
@@ -45,7 +46,7 @@ pub struct Args {
     no_install: bool,
 }
 
-const PARTS: [&str; 4] = ["work", "quality", "server", "scale"];
+const PARTS: [&str; 5] = ["work", "quality", "formats", "server", "scale"];
 
 /// Runs all parts and writes the document.
 ///
@@ -62,6 +63,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return only_scale(args);
     }
     provision::ensure(&provision::FOR_BENCH, !args.no_install)?;
+    if args.only == ["formats"] {
+        return only_formats();
+    }
     let folder = cache::folder("bench")?;
     let inputs = inputs::prepare(&folder)?;
     let tools = peers::prepare(&folder, !args.peers_only)?;
@@ -72,6 +76,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     if wanted("quality") {
         quality::measure(&inputs, &tools, &mut report)?;
+    }
+    if wanted("formats") && !args.peers_only {
+        let section = formats::measure(&folder, &inputs.photographs, &tools)?;
+        report.sections.push(section);
     }
     if wanted("server") && !args.peers_only {
         server::measure(&folder, &inputs, args.rounds, &mut report)?;
@@ -89,6 +97,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("written to docs/benchmarks.md");
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Needs no peers, and few pictures.
+fn only_formats() -> Result<ExitCode> {
+    let folder = cache::folder("bench")?;
+    let photographs = inputs::photographs(&folder)?;
+    let tools = peers::without_peers(&folder)?;
+    println!("\n{}", formats::measure(&folder, &photographs, &tools)?);
     Ok(ExitCode::SUCCESS)
 }
 

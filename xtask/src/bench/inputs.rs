@@ -108,17 +108,27 @@ impl Inputs {
     }
 }
 
+/// Fetches the photographs that are not there yet.
+///
+/// # Errors
+/// When a package cannot be fetched.
+pub fn photographs(folder: &Path) -> Result<Vec<PathBuf>> {
+    let photos = folder.join("photos");
+    for package in PACKAGES {
+        unpack(&photos, package)?;
+    }
+    fs::create_dir_all(folder.join("inputs"))?;
+    Ok(PHOTOGRAPHS.map(|path| photos.join(path)).to_vec())
+}
+
 /// Fetches, unpacks and derives whatever is not there yet.
 ///
 /// # Errors
 /// When a package cannot be fetched or ImageMagick refuses.
 pub fn prepare(folder: &Path) -> Result<Inputs> {
+    let photographs = photographs(folder)?;
     let photos = folder.join("photos");
-    for package in PACKAGES {
-        unpack(&photos, package)?;
-    }
     let made = folder.join("inputs");
-    fs::create_dir_all(&made)?;
     let bird = photos.join(BIRD);
     let fill = |size: &str| format!("-resize {size}^ -gravity center -extent {size} {CAMERA}");
 
@@ -182,7 +192,7 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
         avif_12: avif_12?,
         jxl_12: jxl_12?,
         private,
-        photographs: PHOTOGRAPHS.map(|path| photos.join(path)).to_vec(),
+        photographs,
         phone: phone_jpegs,
         phone_turned: phone(&bird, &made, 6)?,
         notes,
@@ -190,7 +200,7 @@ pub fn prepare(folder: &Path) -> Result<Inputs> {
 }
 
 /// `apt-get download` and `dpkg-deb -x`: neither needs root, nothing is installed.
-fn unpack(photos: &Path, package: &str) -> Result<()> {
+pub(super) fn unpack(photos: &Path, package: &str) -> Result<()> {
     let folder = photos.join(package);
     if folder.is_dir() {
         return Ok(());
@@ -203,7 +213,7 @@ fn unpack(photos: &Path, package: &str) -> Result<()> {
         .args(["-q", "download", package])
         .current_dir(&scratch);
     command::run(&mut download)
-        .with_context(|| format!("the photographs of {package} cannot be had"))?;
+        .with_context(|| format!("the pictures of {package} cannot be had"))?;
     let part = photos.join(format!("{package}.part"));
     for file in fs::read_dir(&scratch)? {
         let mut extract = command::new("dpkg-deb");
@@ -215,7 +225,7 @@ fn unpack(photos: &Path, package: &str) -> Result<()> {
 }
 
 /// `convert FROM ARGUMENTS TO`, unless TO is there.
-fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
+pub(super) fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
     if to.is_file() {
         return Ok(());
     }

@@ -79,7 +79,7 @@ pub struct Job<'a> {
     pub reference: &'a Path,
     /// What is to be done with it.
     pub task: Task,
-    /// `jpg`, `png`, `webp` or `avif`.
+    /// `jpg`, `png`, `webp`, `avif` or `jxl`.
     pub extension: &'a str,
 }
 
@@ -177,6 +177,22 @@ pub fn prepare(folder: &Path, with_ours: bool) -> Result<Tools> {
     let exiftool = version("exiftool", "-ver").map(|number| format!("exiftool {number}"));
     tools.add(&[Kind::Exiftool], exiftool);
     Ok(tools)
+}
+
+/// Ours, and what scores pictures.
+///
+/// # Errors
+/// When they cannot be built.
+pub fn without_peers(folder: &Path) -> Result<Tools> {
+    build_drivers(folder)?;
+    Ok(Tools {
+        kinds: vec![Kind::Ours],
+        versions: Vec::new(),
+        missing: Vec::new(),
+        ours: build_ours()?,
+        drivers: folder.join("target/release"),
+        node_folder: folder.join("node"),
+    })
 }
 
 impl Tools {
@@ -278,15 +294,17 @@ impl Tools {
         command
     }
 
-    /// The same picture in a format that the score program reads: ours decodes AVIF for it.
+    /// The same picture in a format that the score program reads: ours decodes AVIF and JPEG XL for
+    /// it.
     ///
     /// # Errors
     /// When it cannot be decoded.
     pub fn readable(&self, made: &Path) -> Result<PathBuf> {
-        if made.extension().is_none_or(|extension| extension != "avif") {
+        let extension = made.extension().unwrap_or_default();
+        if extension != "avif" && extension != "jxl" {
             return Ok(made.to_owned());
         }
-        let png = made.with_extension("avif.png");
+        let png = made.with_extension(format!("{}.png", extension.display()));
         let mut command = command::new(&self.ours);
         command.arg(made).args(["", "png", "quality", "100"]);
         command::output(command.arg(&png).arg("0"))?;

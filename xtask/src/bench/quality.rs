@@ -97,7 +97,7 @@ fn curve(
     })
 }
 
-fn quiet(command: &mut std::process::Command) -> Result<()> {
+pub(super) fn quiet(command: &mut std::process::Command) -> Result<()> {
     let result = command.output()?;
     let text = String::from_utf8_lossy(&result.stderr);
     anyhow::ensure!(result.status.success(), "{command:?} failed: {text}");

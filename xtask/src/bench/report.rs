@@ -33,6 +33,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     /// All targets, in the order of measuring.
     pub verdicts: Vec<Verdict>,
+    /// Sections with tables of their own.
+    pub sections: Vec<String>,
     /// What could not be measured, and why.
     pub missing: Vec<String>,
     head: String,
@@ -62,6 +64,7 @@ impl Report {
             rows: Vec::new(),
             curves: Vec::new(),
             verdicts: Vec::new(),
+            sections: Vec::new(),
             missing: tools.missing.clone(),
             head,
             method,
@@ -82,6 +85,7 @@ impl Report {
         self.write_targets(&mut text);
         self.write_rows(&mut text);
         self.write_curves(&mut text);
+        text += &self.sections.concat();
         text + MISSED + &self.method
     }
 

@@ -173,8 +173,8 @@ pub(crate) struct Server {
     pub(crate) address: String,
 }
 
-struct Upload {
-    alias: String,
+pub(super) struct Upload {
+    pub(super) alias: String,
     milliseconds: f64,
 }
 
@@ -188,6 +188,22 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub(crate) fn start_program(program: &Path, folder: &Path) -> Result<Self> {
+        Self::start_program_with(program, folder, &[])
+    }
+
+    /// The release build, with settings as variables of the environment.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(super) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_program_with(&target_folder()?.join("release/pict-rs"), folder, settings)
+    }
+
+    fn start_program_with(
+        program: &Path,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let mut command = Command::new(program);
         command
@@ -195,6 +211,7 @@ impl Server {
             .current_dir(folder)
             .env("STATE_DIRECTORY", folder)
             .env("PICTRS__SERVER__API_KEY", API_KEY)
+            .envs(settings.iter().copied())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -224,7 +241,7 @@ impl Server {
         anyhow::bail!("pict-rs printed no address:\n{log}")
     }
 
-    fn upload(&self, file: &Path) -> Result<Upload> {
+    pub(super) fn upload(&self, file: &Path) -> Result<Upload> {
         let mut curl = command::new("curl");
         curl.args(["-sS", "-w", "\n%{http_code} %{time_total}", "-F"]);
         curl.arg(format!("images[]=@{}", file.display()));
