@@ -1,5 +1,6 @@
 //! Rules about the files of this repository.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pict_rs_core::Config;
@@ -53,6 +54,122 @@ fn every_module_says_first_what_it_is_for() {
         let says = first.is_some_and(|line| line.starts_with("//! "));
         assert!(says, "{} does not begin with //!", path.display());
     }
+}
+
+/// The modules of `pict-rs-core`, lowest first. Each may use those of the rows above its own, so that
+/// every one can be read, tested and taken out without those below it.
+const LEVELS: [&[&str]; 9] = [
+    &["error"],
+    &["accept", "clock", "metrics", "timing"],
+    &["id", "task"],
+    &["query", "repo", "store"],
+    &["config", "legacy"],
+    &["fetch", "helper", "media", "state"],
+    &["context"],
+    &["service"],
+    &["worker"],
+];
+
+/// The module that a name of the crate's root stands for.
+fn module_of(name: &str) -> &str {
+    match name {
+        "Config" => "config",
+        "Context" => "context",
+        "Error" | "ErrorCode" | "Result" | "UserMessage" => "error",
+        name if name.starts_with(char::is_uppercase) => "id",
+        name => name,
+    }
+}
+
+/// The names behind `root` in a source: `crate::a::b`, or `crate::{a::b, c}`.
+fn names_behind(text: &str, root: &str) -> Vec<String> {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let word = |text: &str| text.chars().take_while(|l| is_word(*l)).collect::<String>();
+    let code: String = (text.lines())
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let mut names = Vec::new();
+    for part in code.split(root).skip(1) {
+        let Some(group) = part.strip_prefix('{') else {
+            names.push(word(part));
+            continue;
+        };
+        let (mut depth, mut item) = (0, String::new());
+        for letter in group.chars() {
+            match letter {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => names.push(word(std::mem::take(&mut item).trim())),
+                letter => item.push(letter),
+            }
+        }
+        names.push(word(item.trim()));
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// Of each file below a folder: its module, the first part of its path, and its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String, String)> {
+    let files = files().into_iter();
+    let files = files.filter(|path| path.starts_with(folder) && has_extension(path, "rs"));
+    let found: Vec<_> = files
+        .map(|path| {
+            let inside = path.strip_prefix(folder).expect("below").to_owned();
+            let first = inside.components().next().expect("a name").as_os_str();
+            let module = Path::new(first).with_extension("");
+            let text = read(&path);
+            (path, module.to_string_lossy().into_owned(), text)
+        })
+        .collect();
+    assert!(found.len() > 20, "not the sources");
+    found
+}
+
+#[test]
+fn modules_of_the_core_use_only_lower_ones() {
+    let level = |module: &str| LEVELS.iter().position(|row| row.contains(&module));
+    for (path, module, text) in sources("crates/pict-rs-core/src") {
+        if module == "lib" {
+            continue;
+        }
+        let path = path.display();
+        let own = level(&module).unwrap_or_else(|| panic!("{path}: {module} has no level"));
+        for name in names_behind(&text, "crate::") {
+            let used = module_of(&name);
+            let lower = level(used).unwrap_or_else(|| panic!("{path}: what is crate::{name}?"));
+            assert!(
+                used == module || lower < own,
+                "{path}: {module} must not use {used}"
+            );
+        }
+    }
+}
+
+#[test]
+fn use_cases_do_not_use_each_other_in_circles() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, module, text) in sources("crates/pict-rs-core/src/service") {
+        let mut names = names_behind(&text, "service::");
+        names.retain(|name| *name != module);
+        uses.entry(module).or_default().extend(names);
+    }
+    // What uses only what was taken away is taken away as well.
+    let modules: BTreeSet<_> = uses.keys().cloned().collect();
+    uses.values_mut()
+        .for_each(|names| names.retain(|name| modules.contains(name)));
+    while let Some(lowest) = (uses.iter())
+        .find(|(_, names)| names.is_empty())
+        .map(|(module, _)| module.clone())
+    {
+        uses.remove(&lowest);
+        uses.values_mut().for_each(|names| {
+            names.remove(&lowest);
+        });
+    }
+    assert!(uses.is_empty(), "a circle: {uses:?}");
 }
 
 #[test]

@@ -7,7 +7,9 @@
 mod auto;
 mod hosts;
 mod limits;
+pub(crate) mod output;
 mod types;
+pub(crate) mod validation;
 mod words;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -580,7 +582,7 @@ impl Config {
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         self.server.validate_origins()?;
-        crate::service::validate::parse_url(&self.media)?;
+        validation::parse_url(&self.media)?;
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),
             ("media.max_file_size", self.media.max_file_size),

@@ -11,7 +11,7 @@ mod answer;
 mod coding;
 mod connect;
 mod policy;
-mod source;
+pub(crate) mod validator;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +26,11 @@ use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 use crate::config::{ClientConfig, Config};
-use crate::{Error, ErrorCode, Result};
+use crate::id::url::loggable;
+use crate::{Error, ErrorCode, Result, SourceUrl};
 
 pub use answer::{Freshness, Validators};
 pub(crate) use connect::client_config;
-pub use source::SourceUrl;
 
 use coding::Decoder;
 use connect::{Connection, Tls};
@@ -163,7 +163,7 @@ impl Fetcher {
             let (status, headers) = (response.status(), response.headers());
             asked.status = Some(status.as_u16());
             if let Some(next) = redirect(&asked.url, status, headers)? {
-                let (from, to) = (source::loggable(&asked.url), source::loggable(&next));
+                let (from, to) = (loggable(&asked.url), loggable(&next));
                 tracing::debug!(from, to, "redirected");
                 asked.url = next;
                 continue;
@@ -226,11 +226,11 @@ impl Fetcher {
             request = request.header(name, value);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| {
-            tracing::debug!(url = source::loggable(url), %error, "no request can be made of a URL");
+            tracing::debug!(url = loggable(url), %error, "no request can be made of a URL");
             upstream("The URL cannot be asked for over HTTP")
         })?;
         let response = connection.send(request).await.map_err(|error| {
-            tracing::debug!(url = source::loggable(url), %error, "an upstream broke off");
+            tracing::debug!(url = loggable(url), %error, "an upstream broke off");
             upstream("The upstream broke the connection off or did not speak HTTP")
         })?;
         Ok((connection, response))

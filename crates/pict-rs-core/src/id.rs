@@ -1,6 +1,8 @@
 //! Names of things. A string from outside becomes one of these at the edge, once, and is
 //! trusted from then on.
 
+pub(crate) mod url;
+
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE};
@@ -10,6 +12,8 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use crate::{Error, ErrorCode, Result};
+
+pub use url::SourceUrl;
 
 /// The public name of an upload: what clients put into URLs. Several can name one content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

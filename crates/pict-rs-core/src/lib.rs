@@ -5,25 +5,27 @@
 //! `media`, `store`, `repo` and `fetch` do not know each other.
 
 pub mod accept;
+mod clock;
 pub mod config;
 mod context;
 mod error;
-#[cfg(feature = "migrate")]
-pub mod existing;
 pub mod fetch;
 pub mod helper;
 mod id;
-mod measure;
+#[cfg(feature = "migrate")]
+pub mod legacy;
 pub mod media;
+mod metrics;
 pub mod query;
 pub mod repo;
 pub mod service;
-pub mod stage;
+mod state;
 pub mod store;
+mod task;
+pub mod timing;
 pub mod worker;
 
 pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorCode, Result, UserMessage};
-pub use fetch::SourceUrl;
-pub use id::{Alias, ContentKey, DeleteToken, Digest, ObjectKey, UploadId, VariantKey};
+pub use id::{Alias, ContentKey, DeleteToken, Digest, ObjectKey, SourceUrl, UploadId, VariantKey};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::config::MediaConfig;
-use crate::stage::{Stage, timed};
+use crate::timing::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
 use admission::{Admission, Share};
 use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
@@ -57,17 +57,17 @@ impl Pool {
     ///
     /// # Errors
     /// [`ErrorCode::TooBusy`]: at once when the queue is full, and after `media.queue_timeout`.
-    pub async fn turn(&self) -> Result<Turn> {
-        let turn = Turn {
+    pub async fn acquire(&self) -> Result<Permit> {
+        let permit = Permit {
             share: None,
             came: Instant::now(),
             rank: Rank::Foreground,
         };
         if let Some(share) = self.admission.try_take(0) {
-            return Ok(turn.with(share));
+            return Ok(permit.with(share));
         }
         let _place = self.queue()?;
-        self.wait(turn, 0).await
+        self.wait(permit, 0).await
     }
 
     /// Waits in the same line for as long as it takes. For the few workers of the background,
@@ -75,19 +75,19 @@ impl Pool {
     ///
     /// # Errors
     /// Never in practice.
-    pub async fn background_turn(&self) -> Result<Turn> {
-        let turn = Turn {
+    pub async fn acquire_background(&self) -> Result<Permit> {
+        let permit = Permit {
             share: None,
             came: Instant::now(),
             rank: Rank::Background,
         };
-        self.wait(turn, 0).await
+        self.wait(permit, 0).await
     }
 
     /// Waits for a slot with so many MiB.
-    async fn wait(&self, turn: Turn, mib: u32) -> Result<Turn> {
-        let share = timed(Stage::Queue, self.admission.take(mib, turn.came));
-        let share = match turn.rank {
+    async fn wait(&self, permit: Permit, mib: u32) -> Result<Permit> {
+        let share = timed(Stage::Queue, self.admission.take(mib, permit.came));
+        let share = match permit.rank {
             Rank::Background => share.await,
             Rank::Foreground => match tokio::time::timeout(self.queue_timeout, share).await {
                 Ok(share) => share,
@@ -102,7 +102,7 @@ impl Pool {
                 source: None,
             }
         })?;
-        Ok(turn.with(share))
+        Ok(permit.with(share))
     }
 
     fn waited_too_long(&self, mib: u32) -> Error {
@@ -134,11 +134,13 @@ impl Pool {
     /// [`ErrorCode::ProcessTimeout`], and whatever `work` fails with.
     pub async fn run<T: Send + 'static>(
         &self,
-        turn: Turn,
+        permit: Permit,
         memory: u64,
         work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run_on(turn, memory, work).await.map(|(_, made)| made)
+        self.run_on(permit, memory, work)
+            .await
+            .map(|(_, made)| made)
     }
 
     /// As [`Pool::run`], and gives the turn back for what has to follow at once.
@@ -147,26 +149,26 @@ impl Pool {
     /// As [`Pool::run`].
     pub async fn run_on<T: Send + 'static>(
         &self,
-        mut turn: Turn,
+        mut permit: Permit,
         memory: u64,
         work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
-    ) -> Result<(Turn, T)> {
+    ) -> Result<(Permit, T)> {
         at_most(LimitKind::Memory, u64::from(self.memory_mib) * MIB, memory)?;
         let mib = u32::try_from(memory.div_ceil(MIB))
             .unwrap_or(self.memory_mib)
             .min(self.memory_mib);
         // Counted even where it takes no time, so that there always is such a stage.
-        if !timed(Stage::Queue, async { turn.resize(mib) }).await {
-            turn.share = None;
+        if !timed(Stage::Queue, async { permit.resize(mib) }).await {
+            permit.share = None;
             let (_place, _) = Place::new(&self.waiting);
-            turn = self.wait(turn, mib).await?;
+            permit = self.wait(permit, mib).await?;
         }
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
         let task = tokio::task::spawn_blocking(move || {
             let made = work(&control)?;
-            turn.resize(0);
-            Ok((turn, made))
+            permit.resize(0);
+            Ok((permit, made))
         });
         match timed(Stage::Media, tokio::time::timeout(self.timeout, task)).await {
             Ok(Ok(result)) => result,
@@ -191,11 +193,11 @@ impl Pool {
     /// As [`Pool::bounded`].
     pub async fn inspect(
         &self,
-        turn: Turn,
+        permit: Permit,
         source: Vec<u8>,
         bounds: Bounds,
     ) -> Result<Inspected<Facts>> {
-        self.bounded(turn, source, bounds, pict_rs_media::inspect)
+        self.bounded(permit, source, bounds, pict_rs_media::inspect)
             .await
     }
 
@@ -207,7 +209,7 @@ impl Pool {
     /// [`ErrorCode::ProcessTimeout`].
     pub async fn bounded<T: Send + 'static>(
         &self,
-        mut turn: Turn,
+        mut permit: Permit,
         mut source: Vec<u8>,
         mut bounds: Bounds,
         work: fn(&[u8], &Bounds, &Control) -> pict_rs_media::Result<T>,
@@ -222,8 +224,8 @@ impl Pool {
                 let found = work(&source, &bounds, control);
                 Ok((source, found))
             };
-            let (next, (file, mut found)) = self.run_on(turn, reserved, run).await?;
-            (turn, source) = (next, file);
+            let (next, (file, mut found)) = self.run_on(permit, reserved, run).await?;
+            (permit, source) = (next, file);
             if let Err(pict_rs_media::Error::Limit(Violation {
                 limit: LimitKind::Memory,
                 found: needed,
@@ -241,7 +243,7 @@ impl Pool {
                 }
             }
             return Ok(Inspected {
-                turn,
+                permit,
                 source,
                 found,
             });
@@ -294,7 +296,7 @@ pub struct Load {
 #[derive(Debug)]
 pub struct Inspected<T> {
     /// For what has to follow.
-    pub turn: Turn,
+    pub permit: Permit,
     /// The file.
     pub source: Vec<u8>,
     /// What was found, or why nothing could be.
@@ -303,7 +305,7 @@ pub struct Inspected<T> {
 
 /// The right to use one processor, and the memory that its work needs.
 #[derive(Debug)]
-pub struct Turn {
+pub struct Permit {
     /// `None` while it waits.
     share: Option<Share>,
     came: Instant,
@@ -319,7 +321,7 @@ enum Rank {
     Background,
 }
 
-impl Turn {
+impl Permit {
     fn with(self, share: Share) -> Self {
         Self {
             share: Some(share),
@@ -380,20 +382,20 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let pool = pool(1);
-        let busy = pool.turn().await.expect("free");
+        let busy = pool.acquire().await.expect("free");
         let waiter = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.turn().await.map(drop) }
+            async move { pool.acquire().await.map(drop) }
         });
         while pool.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(
-            pool.turn().await.expect_err("full").code(),
+            pool.acquire().await.expect_err("full").code(),
             ErrorCode::TooBusy
         );
         drop(busy);
-        waiter.await.expect("joined").expect("its turn came");
+        waiter.await.expect("joined").expect("its permit came");
         assert_eq!(pool.waiting.load(Ordering::Relaxed), 0);
     }
 
@@ -401,25 +403,25 @@ mod tests {
     async fn background_work_waits_in_line_without_a_place_in_the_queue() {
         let pool = pool(0);
         assert_eq!(pool.background(), 1);
-        let busy = pool.turn().await.expect("free");
-        let mut background = Box::pin(pool.background_turn());
+        let busy = pool.acquire().await.expect("free");
+        let mut background = Box::pin(pool.acquire_background());
         assert!(futures_util::poll!(&mut background).is_pending());
         assert_eq!(
-            pool.turn().await.expect_err("full").code(),
+            pool.acquire().await.expect_err("full").code(),
             ErrorCode::TooBusy
         );
         assert_eq!((pool.load().running, pool.load().waiting), (1, 0));
         drop(busy);
-        drop(background.await.expect("its turn came"));
+        drop(background.await.expect("its permit came"));
         assert_eq!((pool.load().running, pool.load().memory), (0, 0));
     }
 
     #[tokio::test]
     async fn work_that_takes_too_long_is_told_to_stop() {
         let pool = pool(1);
-        let turn = pool.turn().await.expect("free");
+        let permit = pool.acquire().await.expect("free");
         let error = pool
-            .run(turn, 0, |control| {
+            .run(permit, 0, |control| {
                 loop {
                     control.check()?;
                     std::thread::yield_now();
@@ -431,33 +433,33 @@ mod tests {
             .expect_err("too long");
         assert_eq!(error.code(), ErrorCode::ProcessTimeout);
         // The permit comes back once the work has noticed.
-        drop(pool.turn().await.expect("free again"));
+        drop(pool.acquire().await.expect("free again"));
     }
 
     #[tokio::test]
     async fn what_follows_at_once_keeps_its_turn() {
         let pool = pool(0);
-        let turn = pool.turn().await.expect("free");
-        let (turn, made) = pool.run_on(turn, 1, |_| Ok(7)).await.expect("works");
+        let permit = pool.acquire().await.expect("free");
+        let (permit, made) = pool.run_on(permit, 1, |_| Ok(7)).await.expect("works");
         assert_eq!(made, 7);
         assert_eq!((pool.load().running, pool.load().memory), (1, 0));
         assert_eq!(
-            pool.turn().await.expect_err("taken").code(),
+            pool.acquire().await.expect_err("taken").code(),
             ErrorCode::TooBusy
         );
-        drop(turn);
-        let turn = pool.turn().await.expect("free");
+        drop(permit);
+        let permit = pool.acquire().await.expect("free");
         let failed = |_: &Control| -> Result<()> { Err(Error::alias_not_found()) };
-        pool.run_on(turn, 1, failed).await.expect_err("fails");
+        pool.run_on(permit, 1, failed).await.expect_err("fails");
         assert_eq!(pool.load().running, 0);
     }
 
     #[tokio::test]
     async fn memory_beyond_the_budget_is_refused_before_any_work() {
         let pool = pool(1);
-        let turn = pool.turn().await.expect("free");
+        let permit = pool.acquire().await.expect("free");
         let error = pool
-            .run(turn, 9 * MIB, |_| Ok(()))
+            .run(permit, 9 * MIB, |_| Ok(()))
             .await
             .expect_err("too much");
         assert_eq!(error.code(), ErrorCode::ValidateMemory);
@@ -467,11 +469,11 @@ mod tests {
     async fn a_panic_is_an_error_and_frees_its_permit() {
         // A backtrace can take seconds on a busy machine.
         let pool = pool_with(1, Seconds(60));
-        let turn = pool.turn().await.expect("free");
+        let permit = pool.acquire().await.expect("free");
         let error = pool
-            .run(turn, 0, |_| -> Result<()> { panic!("on purpose") })
+            .run(permit, 0, |_| -> Result<()> { panic!("on purpose") })
             .await;
         assert_eq!(error.expect_err("panicked").code(), ErrorCode::MediaFailed);
-        drop(pool.turn().await.expect("free again"));
+        drop(pool.acquire().await.expect("free again"));
     }
 }

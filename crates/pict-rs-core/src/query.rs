@@ -436,7 +436,13 @@ mod tests {
     fn an_upload_query_only_tightens() {
         let query = UploadQuery::parse("max_width=10&max_height=99999&max_file_size=1&resize=64")
             .expect("valid");
-        let limits = query.tighten(crate::config::ImageConfig::default().limits());
+        let limits = query.tighten(Limits {
+            max_width: 10_000,
+            max_height: 10_000,
+            max_area: 40_000_000,
+            max_frame_count: 1,
+            max_file_size: 40 * MIB,
+        });
         assert_eq!(
             (limits.max_width, limits.max_height, limits.max_file_size),
             (10, 10_000, MIB)

@@ -10,10 +10,10 @@
 pub mod audit;
 mod blocklist;
 mod export;
-mod foreign;
 mod garbage;
 pub(crate) mod hash;
 mod job;
+mod legacy_files;
 mod maintenance;
 mod page;
 #[cfg(test)]
@@ -43,11 +43,11 @@ use self::reserve::Reserve;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
-pub use foreign::look_around;
-#[cfg(feature = "migrate")]
-pub(crate) use foreign::{SLED_FOLDER, is_sled};
 pub use hash::{Added, NewUpload, Original};
 pub use job::{Enqueued, Job, Work};
+pub use legacy_files::refuse_foreign_database;
+#[cfg(feature = "migrate")]
+pub(crate) use legacy_files::{SLED_FOLDER, is_sled};
 pub use maintenance::{Plan, Run, Task};
 pub use page::Page;
 pub use proxy::{NewProxy, Proxied, Proxy};

@@ -1,34 +1,31 @@
 //! Use cases, one per file. Only they see media, store and repo together.
 
-pub(crate) mod access;
 pub mod auto;
 pub mod background;
 pub mod claim;
 pub(crate) mod clip;
-pub(crate) mod clock;
 pub mod collect;
 pub mod download;
 pub(crate) mod dummy;
 pub mod export;
 pub mod find;
-pub(crate) mod flight;
 pub mod guard;
 pub mod hashes;
 pub mod health;
 pub mod import;
-pub(crate) mod known;
+pub(crate) mod keep;
 pub mod maintain;
 #[cfg(feature = "migrate")]
 pub mod migrate;
 pub mod moderate;
+pub mod pending_upload;
 pub mod placeholder;
 pub(crate) mod prepare;
 pub mod process;
 pub mod proxy;
+pub mod recover;
 pub mod remove;
 pub(crate) mod retention;
 pub mod spool;
-pub mod unanswered;
 pub mod upload;
 pub(crate) mod validate;
-pub(crate) mod wake;

@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
-use crate::context::millis;
-use crate::measure;
-use crate::repo::{Job, Repo, Work};
+use crate::clock::{millis, now};
+use crate::metrics;
+use crate::repo::{Job, Work};
 use crate::service::health::SpaceWatch;
-use crate::service::process::now;
+use crate::service::recover::VARIANT_RETRY_DELAY;
 use crate::service::{background, claim, maintain, retention};
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -34,10 +34,6 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 /// Deaths of the server during one job after which that is not begun again. After the first one
 /// it is begun alone, so that what was done beside it is not blamed.
 const DEATHS: u32 = 2;
-/// Other jobs go first after a death, and a server that is killed at once does not begin the job.
-const RESPITE: Duration = Duration::from_secs(2);
-/// Until a variant whose making killed the server is tried again.
-const PUT_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 /// Between two looks whether a full disk has room again.
 const NO_ROOM: Duration = Duration::from_secs(5);
 /// After a failure of the database, which knows what is to be done.
@@ -77,10 +73,10 @@ impl Worker {
         self.ctx.stop();
         let patience = self.ctx.config.server.shutdown_timeout.duration();
         // A little longer, for what is cut off to be given back.
-        let deadline = self.ctx.wake.stopped().await + patience + 2 * PAUSE;
+        let deadline = self.ctx.notifier.stopped().await + patience + 2 * PAUSE;
         let ended = async {
             while self.tasks.join_next().await.is_some() {}
-            self.ctx.wake.claims_settled().await;
+            self.ctx.notifier.claims_settled().await;
         };
         if timeout_at(deadline, ended).await.is_err() {
             tracing::warn!("background work does not end, its leases run out");
@@ -89,17 +85,9 @@ impl Worker {
     }
 }
 
-/// Makes jobs due when the server starts. Returns how many there are.
-///
-/// # Errors
-/// When the database fails.
-pub(crate) async fn free_jobs(repo: &Repo) -> Result<u64> {
-    repo.free_jobs(now(), after(RESPITE), after(PUT_OFF)).await
-}
-
 async fn watch_space(ctx: Arc<Context>) {
     let mut watch = SpaceWatch::new(&ctx);
-    while !ctx.wake.is_stopping() {
+    while !ctx.notifier.is_stopping() {
         watch.look().await;
         // Takes the reserve back, if that was given back and there is room.
         ctx.repo.has_room().await;
@@ -111,13 +99,13 @@ async fn watch_space(ctx: Arc<Context>) {
 type Alone = Arc<RwLock<()>>;
 
 async fn work(ctx: Arc<Context>, alone: Alone) {
-    while !ctx.wake.is_stopping() {
+    while !ctx.notifier.is_stopping() {
         if !ctx.repo.has_room().await {
             // A job that waits is better off than one that fails.
             rest(&ctx, NO_ROOM, std::future::pending()).await;
             continue;
         }
-        let queued = ctx.wake.next_job();
+        let queued = ctx.notifier.next_job();
         let held = ctx.repo.hold_job(now(), after(LEASE)).await;
         let pause = match held {
             Ok(Some(job)) => {
@@ -143,7 +131,7 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
 }
 
 async fn expire(ctx: Arc<Context>) {
-    while !ctx.wake.is_stopping() {
+    while !ctx.notifier.is_stopping() {
         let pause = match claim::expire(&ctx).await {
             Ok(next) => until(next),
             Err(error) => {
@@ -157,8 +145,8 @@ async fn expire(ctx: Arc<Context>) {
 
 /// Long work in small steps. Not a job, as it would keep uploads waiting for a permit.
 async fn keep_house(ctx: Arc<Context>) {
-    while !ctx.wake.is_stopping() {
-        let due = ctx.wake.next_maintenance();
+    while !ctx.notifier.is_stopping() {
+        let due = ctx.notifier.next_maintenance();
         match maintain::step(&ctx).await {
             Ok(true) => continue,
             Ok(false) => {}
@@ -169,18 +157,18 @@ async fn keep_house(ctx: Arc<Context>) {
 }
 
 async fn sweep(ctx: Arc<Context>) {
-    while !ctx.wake.is_stopping() {
+    while !ctx.notifier.is_stopping() {
         if let Err(error) = retention::sweep(&ctx).await {
             log(&error, "unused media cannot be dropped");
         }
         let (shortest, longest) = retention::period(&ctx);
         rest(&ctx, shortest, std::future::pending()).await;
-        rest(&ctx, longest - shortest, ctx.accesses.rung()).await;
+        rest(&ctx, longest - shortest, ctx.last_used.rung()).await;
     }
     if let Err(error) = retention::flush(&ctx).await {
         log(&error, "what was used last is not written down");
     }
-    if let Err(error) = ctx.clock.note(&ctx.repo, true).await {
+    if let Err(error) = ctx.retention_clock.note(&ctx.repo, true).await {
         log(&error, "the time is not written down");
     }
 }
@@ -189,7 +177,7 @@ async fn rest(ctx: &Context, pause: Duration, woken: impl Future<Output = ()>) {
     tokio::select! {
         () = woken => {}
         () = sleep(pause) => {}
-        _ = ctx.wake.stopped() => {}
+        _ = ctx.notifier.stopped() => {}
     }
 }
 
@@ -205,8 +193,8 @@ async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
         };
         return failed(ctx, job, error).await;
     }
-    measure::unqueued(kind(&job.work));
-    let running = measure::begin(measure::Work::Job(kind(&job.work)));
+    metrics::unqueued(kind(&job.work));
+    let running = metrics::begin(metrics::Work::Job(kind(&job.work)));
     let work = AssertUnwindSafe(begin(ctx, alone, job)).catch_unwind();
     let result = tokio::select! {
         result = work => result.unwrap_or_else(|_| Err(Error::Internal {
@@ -259,7 +247,7 @@ async fn killed(ctx: &Arc<Context>, job: &Job) {
         Work::Ingest(_) => failed(ctx, job, error).await,
         Work::Variant { .. } => {
             log(&error, "put off for a day");
-            if let Err(error) = ctx.repo.put_job_off(job, after(PUT_OFF)).await {
+            if let Err(error) = ctx.repo.put_job_off(job, after(VARIANT_RETRY_DELAY)).await {
                 log(&error, "a job cannot be put off");
             }
         }
@@ -281,7 +269,7 @@ async fn lose_lease(ctx: &Context, job: &Job) {
 
 /// Ends when the time to shut down is over.
 async fn cut_off(ctx: &Context) {
-    let since = ctx.wake.stopped().await;
+    let since = ctx.notifier.stopped().await;
     sleep_until(since + ctx.config.server.shutdown_timeout.duration()).await;
 }
 

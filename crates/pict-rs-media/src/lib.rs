@@ -16,7 +16,6 @@ mod credits;
 mod crop;
 mod error;
 mod facts;
-mod foreign;
 mod format;
 mod inspect;
 pub mod limits;
@@ -28,6 +27,7 @@ mod repair;
 mod resample;
 mod rows;
 mod transform;
+mod unsupported;
 
 pub use build::{BuildFeature, build_features};
 pub use clean::{Cleaned, clean};
@@ -37,13 +37,13 @@ pub use codec::video::{AudioCodec, Clip, ClipColours, VideoCodec, clip, without_
 pub use control::Control;
 pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};
-pub use foreign::{Foreign, converted, foreign, rare_kind};
 pub use format::{Format, Kind, OutputFormat};
 pub use inspect::{inspect, is_svg};
 pub use memory::{clean_memory, predicted_memory, preview_memory};
 pub use preview::blurhash;
 pub use repair::{Extent, Missing, Repaired, repair};
 pub use transform::{Output, Speed, Transformed, transform, transform_frame};
+pub use unsupported::{Foreign, converted, foreign, rare_kind};
 
 /// Whether JPEG decoding uses SIMD in this build. On x86-64 it needs `nasm` at build time.
 pub const JPEG_SIMD: bool = cfg!(jpeg_simd);

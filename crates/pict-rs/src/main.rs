@@ -18,8 +18,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use pict_rs_core::Context;
-use pict_rs_core::service::guard;
+use pict_rs_core::service::{guard, recover};
 use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
@@ -145,7 +144,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     actix_web::rt::System::new().block_on(async {
         let helpers = programs::find_all(&config.media, std::env::var_os("PATH").as_deref());
         programs::announce(&helpers);
-        let context = Context::open(config, &data, helpers).await?;
+        let context = recover::open(config, &data, helpers).await?;
         let worker = Worker::start(context.clone());
         http::serve(context, &data, worker, counted).await
     })?;

@@ -6,9 +6,10 @@ mod unit;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use pict_rs_core::existing::Existing;
+use pict_rs_core::legacy::Existing;
 use pict_rs_core::service::migrate::Report;
-use pict_rs_core::{Config, Context, service};
+use pict_rs_core::service::recover;
+use pict_rs_core::{Config, service};
 
 use crate::{cli, load, programs};
 use unit::{Owner, Unit};
@@ -107,7 +108,7 @@ fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result
         let existing = Existing::open(&database, &folder)?;
         let files = from.files.clone();
         let files = files.unwrap_or_else(|| config.files_folder(data));
-        let context = Context::open_beside(config, data, helpers).await?;
+        let context = recover::open_beside(config, data, helpers).await?;
         let all = existing.count();
         let progress = |seen: u64| {
             if seen.is_multiple_of(STEP) {

@@ -23,6 +23,7 @@ use url::Host;
 
 use super::policy::Target;
 use super::{Permit, upstream};
+use crate::task::blocking;
 use crate::{Error, ErrorCode, Result};
 
 /// For one address, so that the next one gets its chance.
@@ -161,15 +162,6 @@ async fn drive(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> 
         }
     });
     Ok(Connection { sender, driver })
-}
-
-/// Runs something that waits for the system.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a fetch panicked", panic))?
 }
 
 /// Whom to trust, read when it is first needed.

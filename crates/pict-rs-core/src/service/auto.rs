@@ -3,78 +3,23 @@
 
 mod choice;
 
-use std::collections::HashSet;
 use std::io::Read as _;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lru::LruCache;
 use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Format, OutputFormat};
 use tracing::Instrument as _;
 
 use crate::accept::Accept;
-use crate::context::blocking;
 use crate::query::ProcessRequest;
 use crate::repo::Original;
 use crate::service::process::{self, Found};
 use crate::service::{background, find};
-use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result, VariantKey};
+use crate::state::auto::Key;
+use crate::task::blocking;
+use crate::{Alias, Context, Error, ErrorCode, Result};
 use choice::{Source, ranked, rivals};
-
-/// Contents and variants remembered; each takes about a tenth of a kilobyte.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
-/// How long a format is not tried again for a picture that it failed for.
-const RESPITE: Duration = Duration::from_secs(10 * 60);
-
-type Key = (ContentKey, VariantKey);
-
-/// What `process.auto` remembers.
-#[derive(Debug)]
-pub(crate) struct Auto(Mutex<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    /// Variants that are being made although their clients have their answers.
-    left_behind: HashSet<Key>,
-    /// When a variant could not be made.
-    failed: LruCache<Key, Instant>,
-    /// Whether any pixel can be transparent.
-    transparent: LruCache<ContentKey, bool>,
-}
-
-impl Default for Auto {
-    fn default() -> Self {
-        Self(Mutex::new(Inner {
-            left_behind: HashSet::new(),
-            failed: LruCache::new(REMEMBERED),
-            transparent: LruCache::new(REMEMBERED),
-        }))
-    }
-}
-
-impl Auto {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_failed(&self, key: &Key) -> bool {
-        let mut inner = self.lock();
-        let failed = inner.failed.get(key);
-        failed.is_some_and(|failed| failed.elapsed() < RESPITE)
-    }
-
-    /// Notes what is likely to happen again.
-    fn note(&self, key: Key, error: &Error) {
-        if matches!(
-            error.code(),
-            ErrorCode::MediaFailed | ErrorCode::ProcessTimeout | ErrorCode::ValidateMemory
-        ) {
-            self.lock().failed.push(key, Instant::now());
-        }
-    }
-}
 
 /// A variant in the format that was chosen.
 #[derive(Debug)]
@@ -449,7 +394,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     if let Some(known) = known() {
         return Ok(known);
     }
-    let turn = ctx.media.turn().await?;
+    let permit = ctx.media.acquire().await?;
     if let Some(known) = known() {
         return Ok(known);
     }
@@ -462,7 +407,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
         Ok(bytes)
     });
     let source = read.await?;
-    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let facts = inspected.found.map_err(process::stored_is_broken)?;
     let transparent = facts.has_alpha;
     let mut inner = ctx.auto.lock();

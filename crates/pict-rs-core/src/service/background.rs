@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use crate::context::{blocking, to_its_end};
-use crate::measure;
+use crate::clock::now;
+use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::{Enqueued, Failure, Job, Work};
-use crate::service::process::{self, now};
+use crate::service::process;
 use crate::service::{find, remove, upload};
 use crate::store::WaitingFile;
+use crate::task::{blocking, run_to_completion};
 use crate::{Alias, Context, Error, ErrorCode, Result, UploadId};
 
 /// Refuses early what could not be taken on anyway, before its bytes are read.
@@ -37,13 +38,13 @@ pub async fn accept(
     query: &str,
 ) -> Result<Vec<UploadId>> {
     let (ctx, query) = (ctx.clone(), query.to_owned());
-    to_its_end(async move {
+    run_to_completion(async move {
         let ids: Vec<_> = files.iter().map(WaitingFile::id).collect();
         files.iter_mut().for_each(WaitingFile::name);
         match ctx.repo.add_waiting(&ids, &query, now(), limit(&ctx)).await {
             Ok(true) => {
-                measure::background_uploads(ids.len());
-                ids.iter().for_each(|_| ctx.wake.job_queued());
+                metrics::background_uploads(ids.len());
+                ids.iter().for_each(|_| ctx.notifier.job_queued());
                 Ok(ids)
             }
             Ok(false) => {
@@ -96,8 +97,8 @@ pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
         .await?
     {
         Enqueued::Added => {
-            measure::queued("variant", 1);
-            ctx.wake.job_queued();
+            metrics::queued("variant", 1);
+            ctx.notifier.job_queued();
         }
         Enqueued::Known => {}
         Enqueued::Full => return Err(full(ctx)),
@@ -144,7 +145,7 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
         message: error.user_message().cloned(),
     };
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
-    to_its_end(async move {
+    run_to_completion(async move {
         if ctx.repo.fail_upload(&job, &id, &failure, now()).await? {
             over(&ctx, &id).await;
         }
@@ -155,7 +156,7 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
 
 /// The outcome of an upload is committed: its file goes, and whoever waits hears of it.
 async fn over(ctx: &Context, id: &UploadId) {
-    ctx.wake.ring(id);
+    ctx.notifier.ring(id);
     let (store, id) = (ctx.store.clone(), *id);
     if let Err(error) = blocking(move || store.remove_waiting(&id)).await {
         tracing::warn!(%error, "a file stays on disk until the next start");

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::context::{millis, to_its_end};
-use crate::measure::{self, Work};
+use crate::clock::{millis, now};
+use crate::metrics::{self, Work};
 use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
-use crate::service::process::now;
+use crate::service::pending_upload::Uploaded;
 use crate::service::remove;
-use crate::service::upload::Uploaded;
+use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 
 /// How long a client is kept waiting for an outcome.
@@ -50,13 +50,13 @@ struct Hold {
 /// [`ErrorCode::AlreadyClaimed`], [`ErrorCode::ReadOnly`].
 pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
     remove::writable(ctx)?;
-    let running = measure::begin(Work::UploadWait);
+    let running = metrics::begin(Work::UploadWait);
     let deadline = Instant::now() + PATIENCE;
-    let bell = ctx.wake.listen(id);
+    let bell = ctx.notifier.listen(id);
     loop {
         // From here on no ring is missed.
         let rung = bell.next();
-        if ctx.wake.hold(id) {
+        if ctx.notifier.hold(id) {
             let mut hold = Hold {
                 ctx: ctx.clone(),
                 id,
@@ -77,7 +77,7 @@ pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
             () = rung => {}
             () = tokio::time::sleep_until(deadline) => return Ok(None),
             // The client may come again to the next server.
-            _ = ctx.wake.stopped() => return Ok(None),
+            _ = ctx.notifier.stopped() => return Ok(None),
         }
     }
 }
@@ -111,7 +111,7 @@ impl Claim {
     /// # Errors
     /// Why the upload failed.
     pub fn deliver(mut self) -> Result<Uploaded> {
-        measure::background_claim();
+        metrics::background_claim();
         match self.finished.take().map(|finished| finished.outcome) {
             Some(Outcome::Taken(upload)) => {
                 let NewUpload {
@@ -164,9 +164,9 @@ impl Drop for Claim {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.ctx.wake.release(&self.id);
+        self.ctx.notifier.release(&self.id);
         if self.rings {
-            self.ctx.wake.ring(&self.id);
+            self.ctx.notifier.ring(&self.id);
         }
     }
 }
@@ -180,7 +180,7 @@ impl Drop for Hold {
 pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
     let retention = millis(ctx.config.media.retention.claims.duration());
     loop {
-        let before = ctx.clock.time().saturating_sub(retention);
+        let before = ctx.retention_clock.time().saturating_sub(retention);
         match ctx.repo.oldest_unclaimed().await? {
             Some(oldest) if oldest <= before => {}
             // Whatever is finished from now on expires no sooner than that.
@@ -191,11 +191,11 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
             }
         }
         let ctx = ctx.clone();
-        to_its_end(async move {
+        run_to_completion(async move {
             let cause = Cause::new(Actor::Server);
             let expired = ctx.repo.expire(before, BATCH, &cause, now()).await?;
             let (expired, aliases, objects) = expired;
-            ctx.known.forget(&aliases);
+            ctx.fact_cache.forget(&aliases);
             remove::collect(&ctx, objects).await;
             tracing::info!(expired, "uploads that nobody claimed are dropped");
             Ok(())

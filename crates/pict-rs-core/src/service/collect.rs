@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
-use crate::context::{blocking, to_its_end};
 use crate::repo::Usage;
 use crate::service::{guard, remove::writable};
 use crate::store::{Look, Store};
+use crate::task::{blocking, run_to_completion};
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
 /// Names that are looked up in the database at a time.
@@ -79,7 +79,7 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Re
         )
     })?;
     let ctx = ctx.clone();
-    to_its_end(async move {
+    run_to_completion(async move {
         let report = search(&ctx, age, fate).await?;
         drop(turn);
         tracing::info!(
@@ -111,7 +111,7 @@ async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report>
     let mut report = Report::default();
     let mut doomed = Vec::new();
     while let Some(names) = batches.recv().await {
-        if ctx.wake.is_stopping() {
+        if ctx.notifier.is_stopping() {
             return Ok(report);
         }
         report.files += names.len() as u64;

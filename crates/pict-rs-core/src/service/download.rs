@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::fetch::{Body, Fetched};
 use crate::query::{Download, UploadQuery};
+use crate::service::pending_upload::Uploaded;
 use crate::service::spool::{self, Spool};
-use crate::service::upload::{self, Uploaded};
+use crate::service::upload;
 use crate::service::{background, remove};
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 

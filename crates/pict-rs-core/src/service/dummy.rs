@@ -2,8 +2,8 @@
 //! upload text and want it back.
 
 use crate::Result;
-use crate::context::blocking;
 use crate::store::{Store, StoredObject};
+use crate::task::blocking;
 
 use pict_rs_media::{ColourModel, Facts, Format, Orientation};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::context::{blocking, to_its_end};
+use crate::task::{blocking, run_to_completion};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Begins the name of an export; its time follows.
@@ -31,7 +31,7 @@ pub struct Exported {
 /// [`ErrorCode::RepoError`].
 pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
     let ctx = ctx.clone();
-    to_its_end(async move {
+    run_to_completion(async move {
         let _turn = ctx.exporting.try_lock().map_err(|_| {
             Error::user(
                 ErrorCode::TooBusy,

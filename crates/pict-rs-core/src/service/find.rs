@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use crate::context::blocking;
 use crate::repo::{Original, Representation};
-use crate::stage::{Stage, timed};
+use crate::task::blocking;
+use crate::timing::{Stage, timed};
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
 
 /// The content that `alias` names.
@@ -13,15 +13,15 @@ use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
 /// # Errors
 /// [`crate::ErrorCode::AliasNotFound`].
 pub async fn original(ctx: &Context, alias: &Alias) -> Result<Arc<Original>> {
-    if let Some(original) = ctx.known.original(alias) {
+    if let Some(original) = ctx.fact_cache.original(alias) {
         return Ok(original);
     }
-    let generation = ctx.known.generation();
+    let generation = ctx.fact_cache.generation();
     let original = timed(Stage::Database, ctx.repo.original(alias))
         .await?
         .ok_or_else(Error::alias_not_found)?;
     let original = Arc::new(original);
-    ctx.known.remember(generation, alias, &original);
+    ctx.fact_cache.remember(generation, alias, &original);
     Ok(original)
 }
 
@@ -60,7 +60,7 @@ pub async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Erro
     if error.code() == ErrorCode::LostFile
         && let Ok(None) = ctx.repo.original(alias).await
     {
-        ctx.known.forget([alias]);
+        ctx.fact_cache.forget([alias]);
         return Error::alias_not_found();
     }
     error

@@ -7,13 +7,11 @@ use std::path::Path;
 use uuid::Uuid;
 
 use crate::config::{Config, ServerConfig};
-use crate::context::blocking;
 use crate::repo::Repo;
+use crate::state::store_id::{sample, tie};
 use crate::store::Store;
-use crate::{Context, Error, ErrorCode, ObjectKey, Result};
-
-/// Files that are looked for where no id says whether the folder is the right one.
-const SAMPLE: u32 = 32;
+use crate::task::blocking;
+use crate::{Context, Error, ErrorCode, Result};
 
 /// What [`accept`] has tied together.
 #[derive(Clone, Debug)]
@@ -24,57 +22,6 @@ pub struct Accepted {
     pub sampled: usize,
     /// Of these, how many are there.
     pub present: usize,
-}
-
-/// The id that database and files share. They get one where it is clear that they belong
-/// together: both are new, or the files are there that the database names.
-///
-/// # Errors
-/// [`ErrorCode::StoreMismatch`], which says what to check.
-pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
-    let known = repo.store_id().await?;
-    let found = {
-        let store = store.clone();
-        blocking(move || store.id()).await?
-    };
-    if let (Some(known), Some(found)) = (known, found)
-        && known == found
-    {
-        return Ok(known);
-    }
-    let names_nothing = repo.names_nothing().await?;
-    let store_again = store.clone();
-    // This can take a while, and is needed for an empty database only.
-    let has_objects = names_nothing && blocking(move || store_again.has_objects()).await?;
-    let id = match (known, found) {
-        _ if has_objects => {
-            return Err(mismatch(
-                repo.folder(),
-                store.root(),
-                "there are files, and the database is empty",
-            ));
-        }
-        (Some(_), Some(_)) if !names_nothing => {
-            return Err(mismatch(
-                repo.folder(),
-                store.root(),
-                "they have different ids",
-            ));
-        }
-        // At least one of them is empty, or neither has an id that says otherwise.
-        (Some(id), _) | (None, Some(id)) => id,
-        (None, None) => Uuid::new_v4(),
-    };
-    if !names_nothing {
-        let (sampled, present) = sample(repo, store).await?;
-        // Some may be lost for good reasons, not most of them.
-        if present * 2 < sampled {
-            let found = format!("of {sampled} files that the database names, {present} are there");
-            return Err(mismatch(repo.folder(), store.root(), &found));
-        }
-    }
-    tie(repo, store, id).await?;
-    Ok(id)
 }
 
 /// Ties database and files together whatever they hold; for an administrator who has looked.
@@ -127,39 +74,6 @@ pub(crate) fn too_many(config: &ServerConfig, what: &str, total: u64, allowed: u
              removed. Check that all disks are mounted and that the database is the right one; \
              force=true removes them",
             config.max_removal_count, config.max_removal_percent
-        ),
-    )
-}
-
-/// How many of some files were looked for, and how many of them are there.
-async fn sample(repo: &Repo, store: &Store) -> Result<(usize, usize)> {
-    let objects = repo.some_objects(SAMPLE).await?;
-    let store = store.clone();
-    blocking(move || {
-        let is_there = |object: &ObjectKey| store.is_lost(object).map(|is_lost| !is_lost);
-        let present = objects.iter().map(is_there).collect::<Result<Vec<_>>>()?;
-        let count = present.iter().filter(|is_there| **is_there).count();
-        Ok((objects.len(), count))
-    })
-    .await
-}
-
-async fn tie(repo: &Repo, store: &Store, id: Uuid) -> Result<()> {
-    let store = store.clone();
-    blocking(move || store.set_id(id)).await?;
-    repo.set_store_id(id).await
-}
-
-fn mismatch(database: &Path, files: &Path, why: &str) -> Error {
-    Error::user(
-        ErrorCode::StoreMismatch,
-        format!(
-            "the files in {} do not belong to the database in {}: {why}. Is a disk or volume not \
-             mounted, or does store.path or repo.path name another folder? Nothing was removed. If \
-             they are to be used together all the same, run 'pict-rs accept-store' once with the \
-             same configuration",
-            files.display(),
-            database.display()
         ),
     )
 }

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::context::blocking;
+use crate::clock::now;
 use crate::media::Load;
-use crate::service::process::now;
+use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Whatever takes longer is broken.
@@ -56,11 +56,6 @@ pub struct Space {
     pub total: u64,
 }
 
-/// Until when writes are known to work, so that however often that is asked for, the disk is
-/// asked once a second.
-#[derive(Debug, Default)]
-pub(crate) struct LastProof(tokio::sync::Mutex<Option<Instant>>);
-
 /// Proves that what is stored can be served.
 ///
 /// # Errors
@@ -84,7 +79,7 @@ pub async fn stores(ctx: &Context) -> Result<()> {
     if ctx.config.server.read_only {
         return serves(ctx).await;
     }
-    let mut last = ctx.last_proof.0.lock().await;
+    let mut last = ctx.last_proof.lock().await;
     if last.is_some_and(|last| last.elapsed() < PROOF) {
         return Ok(());
     }

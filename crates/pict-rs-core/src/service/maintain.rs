@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::context::{blocking, millis, to_its_end};
+use crate::clock::{millis, now};
 use crate::repo::audit::Cause;
 use crate::repo::{Plan, Run, Task};
-use crate::service::process::now;
 use crate::service::{guard, remove};
+use crate::task::{blocking, run_to_completion};
 use crate::{Context, Error, Result};
 
 /// Variants removed in one step.
@@ -73,7 +73,7 @@ pub async fn prune_missing(
 
 async fn begin(ctx: &Context, plan: Plan, cause: &Cause) -> Result<Run> {
     let run = ctx.repo.begin_run(plan, cause, now()).await?;
-    ctx.wake.maintenance_due();
+    ctx.notifier.maintenance_due();
     Ok(run)
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
         return forget_audit(ctx).await;
     };
     let ctx = ctx.clone();
-    to_its_end(async move {
+    run_to_completion(async move {
         match run.task {
             Task::Variants => variants(&ctx, &run).await?,
             Task::Prune => prune(&ctx, &run).await?,
@@ -100,7 +100,7 @@ async fn variants(ctx: &Context, run: &Run) -> Result<()> {
     guard::check(ctx).await?;
     if let Some(objects) = ctx.repo.drop_variants(run, VARIANTS, now()).await? {
         // Looking for their aliases would cost more than remembering facts again.
-        ctx.known.clear();
+        ctx.fact_cache.clear();
         remove::collect(ctx, objects).await;
     }
     Ok(())
@@ -153,7 +153,7 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
     if let Some(pruned) = pruned
         && !pruned.aliases.is_empty()
     {
-        ctx.known.forget(&pruned.aliases);
+        ctx.fact_cache.forget(&pruned.aliases);
         remove::collect(ctx, pruned.objects).await;
         tracing::warn!(
             lost = lost.len(),
@@ -166,6 +166,6 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
 
 async fn forget_audit(ctx: &Context) -> Result<bool> {
     let retention = ctx.config.server.audit_retention.duration();
-    let before = ctx.clock.time().saturating_sub(millis(retention));
+    let before = ctx.retention_clock.time().saturating_sub(millis(retention));
     Ok(ctx.repo.forget_audit(before, ENTRIES).await? == u64::from(ENTRIES))
 }

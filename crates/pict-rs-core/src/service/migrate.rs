@@ -10,13 +10,14 @@ use pict_rs_media::{Control, Facts, Kind};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
-use crate::context::blocking;
-use crate::existing::{Content, Existing, Files, Name};
+use crate::clock::now;
 use crate::helper::Helper;
+use crate::legacy::{Content, Existing, Files, Name};
 use crate::repo::{NewProxy, NewUpload, Original, Representation};
-use crate::service::upload::{forsake, heal};
-use crate::service::{clip, dummy, process::now};
+use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
+use crate::service::{clip, dummy};
 use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
 
 /// What was taken over, and what was not.
@@ -238,9 +239,9 @@ async fn store(
     place: &Place,
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
-    let turn = ctx.media.turn().await?;
-    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
-    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.found);
+    let permit = ctx.media.acquire().await?;
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
+    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.found);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
     // Only for a blurhash pixels are looked at, and no file is too large to be taken over.
@@ -278,7 +279,8 @@ async fn store(
         };
         Ok((stored, object, key, facts, content, blurhash))
     };
-    let (stored, object, key, facts, content, blurhash) = ctx.media.run(turn, memory, work).await?;
+    let (stored, object, key, facts, content, blurhash) =
+        ctx.media.run(permit, memory, work).await?;
     let representation = match (facts, content.details) {
         (Ok(facts), _) if facts.format == content.key.format() => {
             Representation::new(object, key, &facts, content.created_at)
@@ -351,14 +353,16 @@ async fn remember(
                 // The first one settles what becomes of the copy.
                 match stored.take() {
                     Some(stored) if added.is_new => stored.keep(),
-                    Some(stored) => drop(heal(ctx, stored, added.original, None).await?),
+                    Some(stored) => {
+                        drop(replace_lost_object(ctx, stored, added.original, None).await?)
+                    }
                     None => {}
                 }
             }
             Err(error) if error.is_users() => report.fail(&name.alias, &error),
             Err(error) => {
                 if let Some(stored) = stored {
-                    forsake(ctx, stored).await;
+                    discard_if_unreferenced(ctx, stored).await;
                 }
                 return Err(error);
             }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::clock::now;
 use crate::repo::Blocked;
 use crate::repo::audit::{Cause, Entry};
-use crate::service::process::now;
 use crate::service::{find, remove};
 use crate::{Alias, Context, Digest, Error, ErrorCode, Result};
 

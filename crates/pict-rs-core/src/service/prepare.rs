@@ -8,15 +8,15 @@ use pict_rs_media::{
     Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
 };
 
-use crate::context::blocking;
+use crate::config::output::output;
 use crate::helper::{self, Helper, magick};
-use crate::measure;
-use crate::media::{Inspected, Turn};
+use crate::media::{Inspected, Permit};
+use crate::metrics;
 use crate::query::UploadQuery;
-use crate::service::process::output;
 use crate::service::{clip, dummy, validate};
-use crate::stage::{Stage, timed};
 use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::task::blocking;
+use crate::timing::{Stage, timed};
 use crate::{Context, Digest, Error, ErrorCode, Result};
 
 fn svg_disabled() -> Error {
@@ -41,7 +41,7 @@ pub(super) struct Ready {
 /// As [`super::upload::ingest`].
 pub(super) async fn prepare(
     ctx: &Arc<Context>,
-    turn: Turn,
+    permit: Permit,
     query: &UploadQuery,
     damaged: Damaged,
     read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static,
@@ -57,35 +57,37 @@ pub(super) async fn prepare(
         });
     }
     let svg = ctx.config.media.svg.enable;
-    let (turn, source, digest) = blocking(move || {
+    let (permit, source, digest) = blocking(move || {
         let source = read()?;
         let digest = Digest::of(&source);
         if !svg && pict_rs_media::is_svg(&source) {
             return Err(svg_disabled());
         }
-        Ok((turn, source, digest))
+        Ok((permit, source, digest))
     })
     .await?;
     // No program is started for what is not taken in anyway.
     ctx.repo.refuse_blocked(&digest).await?;
-    let (turn, source, foreign) = converted(ctx, turn, source, query).await?;
+    let (permit, source, foreign) = converted(ctx, permit, source, query).await?;
     let bounds = bounds(ctx, query, foreign);
-    let (turn, source, made) = attempt(ctx, turn, source, query, foreign, bounds).await?;
+    let (permit, source, made) = attempt(ctx, permit, source, query, foreign, bounds).await?;
     let made = match made {
         Err(refusal) if foreign.is_none() => match refusal.code() {
             ErrorCode::MediaDamaged => {
-                let (turn, repaired) =
-                    repaired(ctx, turn, source, bounds, refusal, damaged).await?;
-                attempt(ctx, turn, repaired, query, None, bounds).await?.2
+                let (permit, repaired) =
+                    repaired(ctx, permit, source, bounds, refusal, damaged).await?;
+                attempt(ctx, permit, repaired, query, None, bounds).await?.2
             }
             // What of its kind cannot be read was found out only while it was decoded.
             ErrorCode::DiscoverError => {
                 let what = pict_rs_media::rare_kind(&source);
                 let what = what.filter(|what| can_be_converted(ctx, *what));
                 let what = what.ok_or(refusal)?;
-                let (turn, png) = convert(ctx, turn, source, what, query).await?;
+                let (permit, png) = convert(ctx, permit, source, what, query).await?;
                 let bounds = self::bounds(ctx, query, Some(what));
-                attempt(ctx, turn, png, query, Some(what), bounds).await?.2
+                attempt(ctx, permit, png, query, Some(what), bounds)
+                    .await?
+                    .2
             }
             _ => Err(refusal),
         },
@@ -118,27 +120,27 @@ impl Damaged {
 /// be damaged.
 async fn attempt(
     ctx: &Arc<Context>,
-    turn: Turn,
+    permit: Permit,
     source: Vec<u8>,
     query: &UploadQuery,
     foreign: Option<Foreign>,
     bounds: Bounds,
-) -> Result<(Turn, Vec<u8>, Result<Made>)> {
+) -> Result<(Permit, Vec<u8>, Result<Made>)> {
     let Inspected {
-        turn,
+        permit,
         source,
         found,
-    } = ctx.media.inspect(turn, source, bounds).await?;
+    } = ctx.media.inspect(permit, source, bounds).await?;
     let facts = match found {
         Ok(facts) => facts,
-        Err(error) => return Ok((turn, source, Err(error.into()))),
+        Err(error) => return Ok((permit, source, Err(error.into()))),
     };
     query.check_kind(facts.kind())?;
     if facts.kind() == Kind::Video {
         if !ctx.config.media.video.enable {
             return Err(disabled());
         }
-        return film(ctx, turn, source, &facts, bounds.video).await;
+        return ingest_clip(ctx, permit, source, &facts, bounds.video).await;
     }
     let plan = Plan::new(ctx, query, &facts, foreign);
     let memory = plan.memory(&facts, source.len() as u64);
@@ -148,22 +150,22 @@ async fn attempt(
         let made = plan.make(&store, &source, &facts, credits, control);
         Ok((source, made))
     };
-    let (turn, (source, made)) = ctx.media.run_on(turn, memory, work).await?;
-    Ok((turn, source, made))
+    let (permit, (source, made)) = ctx.media.run_on(permit, memory, work).await?;
+    Ok((permit, source, made))
 }
 
 /// A damaged file as browsers show it. `refusal` is what the engine said of it.
 async fn repaired(
     ctx: &Context,
-    turn: Turn,
+    permit: Permit,
     source: Vec<u8>,
     bounds: Bounds,
     refusal: Error,
     damaged: Damaged,
-) -> Result<(Turn, Vec<u8>)> {
-    let Inspected { turn, found, .. } = ctx
+) -> Result<(Permit, Vec<u8>)> {
+    let Inspected { permit, found, .. } = ctx
         .media
-        .bounded(turn, source, bounds, pict_rs_media::repair)
+        .bounded(permit, source, bounds, pict_rs_media::repair)
         .await?;
     let Some(repaired) = found? else {
         return Err(refusal);
@@ -178,7 +180,7 @@ async fn repaired(
                 Some(missing) => tracing::info!("a damaged file is taken in: {missing}"),
                 None => tracing::debug!(%refusal, "a damaged file was repaired"),
             }
-            Ok((turn, repaired.bytes))
+            Ok((permit, repaired.bytes))
         }
     }
 }
@@ -211,7 +213,7 @@ async fn keep(ctx: &Arc<Context>, made: Made, source: Digest) -> Result<Ready> {
         facts,
         blurhash,
     } = made;
-    measure::blurhash();
+    metrics::blurhash();
     // Waiting for the disk needs no processor, so the turn is over.
     let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
     Ok(Ready {
@@ -230,24 +232,24 @@ fn disabled() -> Error {
 /// What only ImageMagick can read becomes a PNG; everything else stays what it is.
 async fn converted(
     ctx: &Arc<Context>,
-    turn: Turn,
+    permit: Permit,
     source: Vec<u8>,
     query: &UploadQuery,
-) -> Result<(Turn, Vec<u8>, Option<Foreign>)> {
+) -> Result<(Permit, Vec<u8>, Option<Foreign>)> {
     let look = move |control: &Control| {
         let what = pict_rs_media::foreign(&source, control);
         Ok((source, what))
     };
-    let (turn, (source, what)) = ctx.media.run_on(turn, 0, look).await?;
+    let (permit, (source, what)) = ctx.media.run_on(permit, 0, look).await?;
     let Some(what) = what else {
-        return Ok((turn, source, None));
+        return Ok((permit, source, None));
     };
     if what.is_rare() && !can_be_converted(ctx, what) {
         // The engine's reason tells more than the name of a program.
-        return Ok((turn, source, None));
+        return Ok((permit, source, None));
     }
-    let (turn, png) = convert(ctx, turn, source, what, query).await?;
-    Ok((turn, png, Some(what)))
+    let (permit, png) = convert(ctx, permit, source, what, query).await?;
+    Ok((permit, png, Some(what)))
 }
 
 /// Whether the settings and the machine let ImageMagick read files of this kind.
@@ -258,11 +260,11 @@ fn can_be_converted(ctx: &Context, what: Foreign) -> bool {
 /// The PNG that ImageMagick makes of a file.
 async fn convert(
     ctx: &Arc<Context>,
-    turn: Turn,
+    permit: Permit,
     source: Vec<u8>,
     what: Foreign,
     query: &UploadQuery,
-) -> Result<(Turn, Vec<u8>)> {
+) -> Result<(Permit, Vec<u8>)> {
     if !ctx.config.media.magick.takes(what) {
         return Err(Error::user(
             ErrorCode::DiscoverError,
@@ -288,17 +290,17 @@ async fn convert(
         }
     };
     // The turn goes on with the picture, which nobody holds in memory while it waits for another.
-    ctx.media.run_on(turn, memory, work).await
+    ctx.media.run_on(permit, memory, work).await
 }
 
 /// Takes a clip in.
-async fn film(
+async fn ingest_clip(
     ctx: &Arc<Context>,
-    turn: Turn,
+    permit: Permit,
     source: Vec<u8>,
     facts: &Facts,
     limits: Limits,
-) -> Result<(Turn, Vec<u8>, Result<Made>)> {
+) -> Result<(Permit, Vec<u8>, Result<Made>)> {
     ctx.helpers.need(Helper::Ffmpeg)?;
     let memory = clip::memory(facts, source.len() as u64);
     let work = {
@@ -316,8 +318,8 @@ async fn film(
             Ok((source, made))
         }
     };
-    let (turn, (source, made)) = ctx.media.run_on(turn, memory, work).await?;
-    Ok((turn, source, made))
+    let (permit, (source, made)) = ctx.media.run_on(permit, memory, work).await?;
+    Ok((permit, source, made))
 }
 
 /// What to do with one file.

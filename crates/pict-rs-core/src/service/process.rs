@@ -5,16 +5,17 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Facts, Kind, Output, OutputFormat, Speed, transform, transform_frame};
+use pict_rs_media::{Facts, Kind, transform, transform_frame};
 
-use crate::config::MediaConfig;
-use crate::context::{blocking, to_its_end};
-use crate::measure::{self, Work};
+use crate::clock::now;
+use crate::config::output::output;
+use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
-use crate::service::{clip, find, remove, retention, upload};
-use crate::stage::{self, Stage, timed};
+use crate::service::{clip, find, keep, remove, retention};
 use crate::store::{Store, StoredObject};
+use crate::task::{blocking, run_to_completion};
+use crate::timing::{self, Stage, timed};
 use crate::{Alias, Context, Error, ErrorCode, Result};
 
 /// A content and the variant of it that was asked for.
@@ -36,10 +37,10 @@ pub async fn existing(
         return Ok(Some((original, variant)));
     }
     let request = &*settled(ctx, alias, request).await?;
-    if let Some(found) = ctx.known.variant(alias, &request.key, &ctx.accesses) {
+    if let Some(found) = ctx.fact_cache.variant(alias, &request.key, &ctx.last_used) {
         return Ok(Some(found));
     }
-    let generation = ctx.known.generation();
+    let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
     let variant = ctx.repo.variant(original.hash(), &request.key);
     let Some(variant) = timed(Stage::Database, variant).await? else {
@@ -47,8 +48,8 @@ pub async fn existing(
     };
     let variant = Arc::new(variant);
     // When it was last noted only the database knows, which compares.
-    let noted_at = ctx.accesses.variant(&variant.object, 0);
-    ctx.known
+    let noted_at = ctx.last_used.variant(&variant.object, 0);
+    ctx.fact_cache
         .remember_variant(generation, alias, &request.key, &variant, noted_at);
     Ok(Some((original, variant)))
 }
@@ -77,7 +78,7 @@ pub(super) async fn settled<'a>(
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
 /// have to be made, [`ErrorCode::LostFile`], [`ErrorCode::ProcessTimeout`].
 pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<Found> {
-    fly(ctx, alias, request, Rank::Foreground).await
+    get_or_make(ctx, alias, request, Rank::Foreground).await
 }
 
 /// As [`variant`], for a worker: nobody is kept waiting, so no queue is too long.
@@ -89,7 +90,9 @@ pub(crate) async fn in_background(
     alias: &Alias,
     request: &ProcessRequest,
 ) -> Result<()> {
-    fly(ctx, alias, request, Rank::Background).await.map(drop)
+    get_or_make(ctx, alias, request, Rank::Background)
+        .await
+        .map(drop)
 }
 
 /// Who asks for media work.
@@ -99,7 +102,7 @@ enum Rank {
     Background,
 }
 
-async fn fly(
+async fn get_or_make(
     ctx: &Arc<Context>,
     alias: &Alias,
     request: &ProcessRequest,
@@ -110,16 +113,16 @@ async fn fly(
         return Ok(found);
     }
     remove::writable(ctx)?;
-    let generation = ctx.known.generation();
+    let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
     let flight = ctx
         .flights
         .join((*original.hash(), request.key.clone()), || {
-            stage::carried(make(ctx.clone(), original.clone(), request.clone(), rank))
+            timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
         });
     let variant = flight.await.map_err(Error::shared)?;
     let made_at = variant.created_at;
-    ctx.known
+    ctx.fact_cache
         .remember_variant(generation, alias, &request.key, &variant, made_at);
     Ok((original, variant))
 }
@@ -134,14 +137,14 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
         return Ok(());
     }
     if Store::is_in_memory(&lost.object) {
-        ctx.known.forget([alias]);
+        ctx.fact_cache.forget([alias]);
         return Ok(());
     }
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
     let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
-    to_its_end(async move {
+    run_to_completion(async move {
         ctx.repo.forget_variant(&object).await?;
-        ctx.known.forget([&alias]);
+        ctx.fact_cache.forget([&alias]);
         // It may be there and be damaged.
         remove::collect(&ctx, vec![object]).await;
         Ok(())
@@ -159,10 +162,10 @@ async fn make(
     if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
         return Ok(Arc::new(variant));
     }
-    let running = measure::begin(Work::Generate);
-    let turn = match rank {
-        Rank::Foreground => ctx.media.turn().await?,
-        Rank::Background => ctx.media.background_turn().await?,
+    let running = metrics::begin(Work::Generate);
+    let permit = match rank {
+        Rank::Foreground => ctx.media.acquire().await?,
+        Rank::Background => ctx.media.acquire_background().await?,
     };
     let mut file = find::bytes(&ctx, &original.representation).await?;
     let size = original.representation.key.size();
@@ -173,8 +176,8 @@ async fn make(
         Ok(source)
     });
     let source = timed(Stage::Store, read).await?;
-    let inspected = ctx.media.inspect(turn, source, Bounds::NONE).await?;
-    let (turn, source) = (inspected.turn, inspected.source);
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
+    let (permit, source) = (inspected.permit, inspected.source);
     let facts = inspected.found.map_err(stored_is_broken)?;
     check_frame(request.frame, &facts)?;
     let is_clip = facts.kind() == Kind::Video;
@@ -190,7 +193,7 @@ async fn make(
     let (context, at) = (ctx.clone(), request.time);
     let made = ctx
         .media
-        .run(turn, memory, move |control| {
+        .run(permit, memory, move |control| {
             let (source, facts) = if is_clip {
                 clip::frame(&context, &source, at, control).map_err(stored_clip_is_broken)?
             } else {
@@ -205,7 +208,7 @@ async fn make(
             made.map_err(stored_is_broken)
         })
         .await?;
-    measure::generated();
+    metrics::generated();
     let (bytes, facts) = (Arc::new(made.bytes), made.facts);
     let kept = {
         let (ctx, bytes, facts) = (ctx.clone(), bytes.clone(), facts.clone());
@@ -218,7 +221,10 @@ async fn make(
             });
             let stored = timed(Stage::Store, stored).await?;
             let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-            to_its_end(async move { remember(&ctx, stored, &original, &request, made).await }).await
+            run_to_completion(
+                async move { remember(&ctx, stored, &original, &request, made).await },
+            )
+            .await
         }
     };
     let variant = match kept.await {
@@ -261,7 +267,7 @@ async fn remember(
     let added = match added {
         Ok(added) => added,
         Err(error) => {
-            upload::forsake(ctx, stored).await;
+            keep::discard_if_unreferenced(ctx, stored).await;
             return Err(error);
         }
     };
@@ -340,38 +346,4 @@ fn stored_clip_is_broken(error: Error) -> Error {
         }
         _ => error,
     }
-}
-
-/// How the settings want `format` to be written.
-pub(crate) fn output(media: &MediaConfig, format: OutputFormat, animated: bool) -> Output {
-    let (image, animation) = (&media.image.quality, &media.animation.quality);
-    let quality = match (format, animated && format.keeps_animation()) {
-        (OutputFormat::Avif, false) => image.avif,
-        (OutputFormat::Avif, true) => animation.avif,
-        (OutputFormat::Webp, false) => image.webp,
-        (OutputFormat::Webp, true) => animation.webp,
-        (OutputFormat::Apng, _) => animation.apng,
-        (OutputFormat::Jpeg, _) => image.jpeg,
-        (OutputFormat::Jxl, _) => image.jxl,
-        (OutputFormat::Png, _) => image.png,
-        (OutputFormat::Gif, _) => None,
-    };
-    Output {
-        format,
-        quality,
-        lossless: false,
-        speed: if media.fast {
-            Speed::Fast
-        } else {
-            Speed::Quality
-        },
-    }
-}
-
-/// Unix time in milliseconds.
-pub(crate) fn now() -> i64 {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

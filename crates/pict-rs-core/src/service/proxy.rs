@@ -5,8 +5,6 @@
 //! beside it whether something has changed; whatever goes wrong then, the copy stays. A fetch
 //! runs to its end although its client has gone: the client will come again.
 
-mod memory;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +12,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
-use crate::context::millis;
+use crate::clock::{millis, now};
 use crate::fetch::{Fetched, Freshness, Validators};
 use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
-use crate::service::process::now;
 use crate::service::spool::Spool;
 use crate::service::{download, remove, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
-
-pub(crate) use memory::Proxies;
 
 /// How long an upstream is left alone after a fetch that failed or brought nothing of use.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -52,7 +47,7 @@ pub async fn obtain(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
         return fly(ctx, url, None).await.map_err(Error::shared);
     };
     if !ctx.config.server.read_only {
-        ctx.proxies.touch(ctx, url, &proxy);
+        touch(ctx, url, &proxy);
         if now() >= proxy.fresh_until {
             drop(fly(ctx, url, Some(proxy.clone())));
         }
@@ -228,4 +223,19 @@ fn after(time: Duration) -> i64 {
 
 fn not_proxied() -> Error {
     Error::user(ErrorCode::ProxyNotFound, "Media has not been proxied")
+}
+
+/// Notes a use of the copy. The database hears of it later, and not each time.
+fn touch(ctx: &Arc<Context>, url: &SourceUrl, proxy: &Proxy) {
+    let Some(pause) = ctx.proxies.touch(url, proxy) else {
+        return;
+    };
+    let context = ctx.clone();
+    ctx.runtime.spawn(async move {
+        tokio::time::sleep(pause).await;
+        let touched = context.proxies.take_touched();
+        if let Err(error) = context.repo.touch_proxies(&touched).await {
+            tracing::warn!(%error, "the database was not told which copies are used");
+        }
+    });
 }

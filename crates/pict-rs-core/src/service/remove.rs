@@ -1,6 +1,6 @@
 //! Taking media away: one alias by its owner or an admin, or a whole content.
 //!
-//! The database forgets first, then the memory of facts, then the store; the answer follows.
+//! The database forgets first, then the fact cache, then the store; the answer follows.
 //! What a crash leaves of the last step is in the garbage table and done at the next start. A
 //! client that goes away interrupts none of this. Who removes and why is recorded with it
 //! ([`Cause`]).
@@ -8,11 +8,12 @@
 use std::slice;
 use std::sync::Arc;
 
-use crate::context::to_its_end;
+use crate::clock::now;
 use crate::repo::audit::Cause;
 use crate::repo::{Purged, Removed};
 use crate::service::find;
-use crate::service::process::now;
+use crate::service::keep;
+use crate::task::run_to_completion;
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result};
 
 /// The owner's way: needs the alias's token. An alias that is gone already is fine.
@@ -28,7 +29,7 @@ pub async fn by_token(
     writable(ctx)?;
     let Some(expected) = ctx.repo.delete_token(alias).await? else {
         // Whoever removed it may be just about to do this.
-        ctx.known.forget(slice::from_ref(alias));
+        ctx.fact_cache.forget(slice::from_ref(alias));
         return Ok(());
     };
     if !expected.matches(token) {
@@ -69,9 +70,9 @@ pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause)
     writable(ctx)?;
     let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
-    to_its_end(async move {
+    run_to_completion(async move {
         let mut purged = ctx.repo.purge(&content, block, &cause, now()).await?;
-        ctx.known.forget(&purged.aliases);
+        ctx.fact_cache.forget(&purged.aliases);
         collect(&ctx, std::mem::take(&mut purged.objects)).await;
         Ok(purged)
     })
@@ -96,9 +97,9 @@ async fn alias_and_leftovers(
     cause: Option<Cause>,
 ) -> Result<Removed> {
     let (ctx, alias) = (ctx.clone(), alias.clone());
-    to_its_end(async move {
+    run_to_completion(async move {
         let mut removed = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
-        ctx.known.forget(slice::from_ref(&alias));
+        ctx.fact_cache.forget(slice::from_ref(&alias));
         collect(&ctx, std::mem::take(&mut removed.objects)).await;
         Ok(removed)
     })
@@ -107,7 +108,7 @@ async fn alias_and_leftovers(
 
 /// The removal is committed; a disk that refuses now only delays the freeing of space.
 pub(crate) async fn collect(ctx: &Context, objects: Vec<ObjectKey>) {
-    if let Err(error) = ctx.collect(objects).await {
+    if let Err(error) = keep::collect(ctx, objects).await {
         tracing::warn!(%error, "removed objects stay on disk until the next start");
     }
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::clock::{millis, now};
 use crate::config::Span;
-use crate::context::{millis, to_its_end};
 use crate::repo::Dropped;
-use crate::service::process::now;
 use crate::service::{guard, remove};
-use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, measure};
+use crate::task::run_to_completion;
+use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
 /// Rows that change in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -42,7 +42,7 @@ pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
 pub(crate) fn grown(ctx: &Context) {
     let retention = &ctx.config.media.retention;
     if retention.variants_size.is_some() || retention.proxy_size.is_some() {
-        ctx.accesses.ring();
+        ctx.last_used.ring();
     }
 }
 
@@ -56,12 +56,12 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
         return Ok(());
     }
     let ctx = ctx.clone();
-    to_its_end(async move {
-        let coarse = ctx.accesses.coarse();
-        let used = ctx.accesses.take();
+    run_to_completion(async move {
+        let coarse = ctx.last_used.coarse();
+        let used = ctx.last_used.take();
         for (at, batch) in used.chunks(BATCH as usize).enumerate() {
             if let Err(error) = ctx.repo.touch_variants(batch, coarse).await {
-                ctx.accesses.put_back(&used[at * BATCH as usize..]);
+                ctx.last_used.put_back(&used[at * BATCH as usize..]);
                 return Err(error);
             }
         }
@@ -81,7 +81,7 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
         flushed => flushed?,
     }
-    match ctx.clock.note(&ctx.repo, false).await {
+    match ctx.retention_clock.note(&ctx.repo, false).await {
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
         noted => noted?,
     }
@@ -133,9 +133,9 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
     let dropped = ctx.repo.bound_variants(original, made, count, bytes);
     let dropped = dropped.await?;
     if dropped.count > 0 {
-        measure::evicted("variants", "original", dropped.count, dropped.bytes);
+        metrics::evicted("variants", "original", dropped.count, dropped.bytes);
         let contents: HashSet<_> = dropped.contents.iter().copied().collect();
-        ctx.known.forget_contents(&contents);
+        ctx.fact_cache.forget_contents(&contents);
         remove::collect(ctx, dropped.objects).await;
         tracing::debug!(
             count = dropped.count,
@@ -188,9 +188,9 @@ async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
         count += dropped.count;
         bytes += dropped.bytes;
         if dropped.count > 0 {
-            measure::evicted(what.class(), why.reason(), dropped.count, dropped.bytes);
+            metrics::evicted(what.class(), why.reason(), dropped.count, dropped.bytes);
         }
-        if dropped.count < BATCH as usize || ctx.wake.is_stopping() {
+        if dropped.count < BATCH as usize || ctx.notifier.is_stopping() {
             break;
         }
         // As much time for everybody else.
@@ -205,11 +205,11 @@ async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
 /// One batch, from the database to the disk.
 async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> {
     let ctx = ctx.clone();
-    to_its_end(async move {
+    run_to_completion(async move {
         let before = |age: Span| {
             // Uses are noted coarsely, and nothing is to be dropped too early.
             let age = age.duration();
-            let time = ctx.clock.time();
+            let time = ctx.retention_clock.time();
             time.saturating_sub(millis(age.saturating_add(COARSE.min(age / 10))))
         };
         let repo = &ctx.repo;
@@ -223,8 +223,8 @@ async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> 
         };
         if dropped.count > 0 {
             let contents: HashSet<_> = dropped.contents.iter().copied().collect();
-            ctx.known.forget_contents(&contents);
-            ctx.known.forget(&dropped.aliases);
+            ctx.fact_cache.forget_contents(&contents);
+            ctx.fact_cache.forget(&dropped.aliases);
             remove::collect(&ctx, std::mem::take(&mut dropped.objects)).await;
         }
         Ok(dropped)

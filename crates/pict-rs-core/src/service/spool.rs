@@ -8,9 +8,9 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use bytes::Bytes;
 use pict_rs_media::limits::{LimitKind, at_most};
 
-use crate::context::blocking;
 use crate::query::UploadQuery;
 use crate::store::WaitingFile;
+use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 
 /// Bytes gathered before they are handed to a thread that may wait for the disk.

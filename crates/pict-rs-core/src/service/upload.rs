@@ -2,30 +2,20 @@
 
 use std::sync::Arc;
 
+use crate::clock::now;
 use crate::config::Heal;
-use crate::context::{blocking, to_its_end};
-use crate::measure::{self, Work};
+use crate::metrics::{self, Work};
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
+use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
+use crate::service::pending_upload::PendingUpload;
+use crate::service::pending_upload::Uploaded;
 use crate::service::prepare::{Damaged, Ready, prepare};
-use crate::service::process::now;
 use crate::service::spool::{self, Spooled};
-use crate::service::unanswered::Unanswered;
 use crate::service::{remove, retention};
-use crate::stage::{Stage, timed};
-use crate::store::StoredObject;
+use crate::task::{blocking, run_to_completion};
+use crate::timing::{Stage, timed};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
-
-/// A finished upload.
-#[derive(Clone, Debug)]
-pub struct Uploaded {
-    /// Its public name.
-    pub alias: Alias,
-    /// The secret that deletes it.
-    pub token: DeleteToken,
-    /// What it names, maybe an earlier upload's content.
-    pub original: Original,
-}
 
 /// Takes one spooled file in. When this returns, bytes and rows are on disk; they stay once the
 /// answer begins.
@@ -38,7 +28,7 @@ pub async fn ingest(
     ctx: &Arc<Context>,
     spooled: Spooled,
     query: &UploadQuery,
-) -> Result<Unanswered> {
+) -> Result<PendingUpload> {
     ingest_as(ctx, spooled, query, None).await
 }
 
@@ -51,19 +41,19 @@ pub async fn ingest_as(
     spooled: Spooled,
     query: &UploadQuery,
     alias: Option<Alias>,
-) -> Result<Unanswered> {
-    let running = measure::begin(Work::Ingest);
-    let turn = ctx.media.turn().await?;
+) -> Result<PendingUpload> {
+    let running = metrics::begin(Work::Ingest);
+    let permit = ctx.media.acquire().await?;
     let damaged = Damaged::of_uploads(ctx);
-    let ready = prepare(ctx, turn, query, damaged, move || spooled.read()).await?;
+    let ready = prepare(ctx, permit, query, damaged, move || spooled.read()).await?;
     let ctx = ctx.clone();
-    let uploaded = to_its_end(async move {
+    let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
         let uploaded = remember(&ctx, ready, alias, Place::Upload).await?;
-        Ok(Unanswered::new(ctx, uploaded.ok_or_else(lease_lost)?))
+        Ok(PendingUpload::new(ctx, uploaded.ok_or_else(lease_lost)?))
     })
     .await?;
-    measure::file("inline");
+    metrics::file("inline");
     running.completed();
     Ok(uploaded)
 }
@@ -78,20 +68,20 @@ pub(crate) async fn ingest_proxied(
     spooled: Spooled,
     proxy: NewProxy,
 ) -> Result<Option<Alias>> {
-    let running = measure::begin(Work::Ingest);
-    let turn = ctx.media.turn().await?;
+    let running = metrics::begin(Work::Ingest);
+    let permit = ctx.media.acquire().await?;
     let query = UploadQuery::default();
     // Nobody is there who could send it again.
     let damaged = Damaged::Accepted;
-    let ready = prepare(ctx, turn, &query, damaged, move || spooled.read()).await?;
+    let ready = prepare(ctx, permit, &query, damaged, move || spooled.read()).await?;
     let ctx = ctx.clone();
-    let alias = to_its_end(async move {
+    let alias = run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Place::Proxy(&proxy)).await?;
         retention::grown(&ctx);
         Ok(uploaded.map(|uploaded| uploaded.alias))
     })
     .await?;
-    measure::file("proxy");
+    metrics::file("proxy");
     running.completed();
     Ok(alias)
 }
@@ -106,18 +96,18 @@ pub(crate) async fn ingest_waiting(
     id: &UploadId,
     query: &UploadQuery,
 ) -> Result<()> {
-    let running = measure::begin(Work::BackgroundIngest);
-    let turn = ctx.media.background_turn().await?;
+    let running = metrics::begin(Work::BackgroundIngest);
+    let permit = ctx.media.acquire_background().await?;
     let (store, waiting) = (ctx.store.clone(), *id);
     let read = move || spool::read(store.open_waiting(&waiting)?);
-    let ready = prepare(ctx, turn, query, Damaged::of_uploads(ctx), read).await?;
+    let ready = prepare(ctx, permit, query, Damaged::of_uploads(ctx), read).await?;
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
-    to_its_end(async move {
+    run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Place::Waiting(&job, &id)).await?;
         uploaded.map(drop).ok_or_else(lease_lost)
     })
     .await?;
-    measure::file("background");
+    metrics::file("background");
     running.completed();
     Ok(())
 }
@@ -173,7 +163,7 @@ async fn remember(
             Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
                 Ok(None) => Ok(None),
                 Ok(Some(proxied)) => {
-                    ctx.known.forget(&proxied.replaced);
+                    ctx.fact_cache.forget(&proxied.replaced);
                     remove::collect(ctx, proxied.objects).await;
                     upload.alias = proxied.alias;
                     Ok(Some(proxied.added))
@@ -194,7 +184,7 @@ async fn remember(
             return Ok(None);
         }
         Err(error) => {
-            forsake(ctx, stored).await;
+            discard_if_unreferenced(ctx, stored).await;
             return Err(error);
         }
     };
@@ -206,70 +196,11 @@ async fn remember(
             Heal::Alias => Some(&upload.alias),
             Heal::All => None,
         };
-        original = heal(ctx, stored, original, only).await?;
+        original = replace_lost_object(ctx, stored, original, only).await?;
     }
     Ok(Some(Uploaded {
         alias: upload.alias,
         token: upload.token,
         original,
     }))
-}
-
-/// The content was known. If its object was lost, ours takes its place; else ours is dropped. With
-/// `only`, a file that has gone stays lost to all other aliases: it may have been taken away on
-/// purpose. One that is damaged is a fault of the disk, and all of them get it back.
-pub(crate) async fn heal(
-    ctx: &Context,
-    stored: StoredObject,
-    mut original: Original,
-    only: Option<&Alias>,
-) -> Result<Original> {
-    let known = &original.representation;
-    let (store, object, size) = (ctx.store.clone(), known.object.clone(), known.key.size());
-    let (stored, is_unusable, is_gone) = blocking(move || {
-        let is_unusable = !store.has(&object, size);
-        let is_gone = is_unusable && store.is_lost(&object)?;
-        Ok((stored, is_unusable, is_gone))
-    })
-    .await?;
-    if is_unusable {
-        let found = stored.object().clone();
-        let (hash, lost) = (*original.hash(), &original.representation.object);
-        let is_replaced = match only.filter(|_| is_gone) {
-            Some(alias) => {
-                let repo = &ctx.repo;
-                repo.replace_object_for(alias, &hash, lost, &found, now())
-                    .await?
-            }
-            None => ctx.repo.replace_object(&hash, lost, &found).await?,
-        };
-        if is_replaced {
-            tracing::warn!(lost = %original.representation.object, %found, "a lost object was healed by an upload");
-            stored.keep();
-            let aliases = ctx.repo.aliases(original.hash()).await?;
-            ctx.known.forget(&aliases);
-            original.representation.object = found;
-            return Ok(original);
-        }
-    } else if only.is_none() {
-        ctx.repo.restore_aliases(original.hash()).await?;
-    }
-    blocking(move || {
-        stored.discard();
-        Ok(())
-    })
-    .await?;
-    Ok(original)
-}
-
-/// The database failed. Only if it can say that no row names the object, the object goes now;
-/// else the next start decides.
-pub(crate) async fn forsake(ctx: &Context, stored: StoredObject) {
-    if let Ok(false) = ctx.repo.knows_object(stored.object()).await {
-        let _ = blocking(move || {
-            stored.discard();
-            Ok(())
-        })
-        .await;
-    }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
+use pict_rs_core::service::pending_upload::PendingUpload;
+use pict_rs_core::service::pending_upload::Uploaded;
 use pict_rs_core::service::spool::{Spool, Spooled};
-use pict_rs_core::service::unanswered::Unanswered;
 use pict_rs_core::service::{find, remove, upload};
 use pict_rs_core::{Alias, Context, DeleteToken};
 
@@ -103,8 +104,8 @@ pub async fn ingest(
     ctx: &Arc<Context>,
     files: Vec<(Option<Alias>, Spooled)>,
     query: &UploadQuery,
-) -> Result<Vec<upload::Uploaded>> {
-    let mut uploaded: Vec<Unanswered> = Vec::with_capacity(files.len());
+) -> Result<Vec<Uploaded>> {
+    let mut uploaded: Vec<PendingUpload> = Vec::with_capacity(files.len());
     for (alias, file) in files {
         match upload::ingest_as(ctx, file, query, alias).await {
             Ok(file) => uploaded.push(file),
@@ -116,5 +117,5 @@ pub async fn ingest(
             }
         }
     }
-    Ok(uploaded.into_iter().map(Unanswered::deliver).collect())
+    Ok(uploaded.into_iter().map(PendingUpload::deliver).collect())
 }

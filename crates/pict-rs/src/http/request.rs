@@ -12,7 +12,8 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
-use pict_rs_core::{Config, stage};
+use pict_rs_core::Config;
+use pict_rs_core::timing::with_timings;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use uuid::Uuid;
@@ -158,7 +159,7 @@ pub async fn identify<B: MessageBody + 'static>(
         Err(error) => request.error_response(error).map_into_right_body(),
         Ok(None) => {
             let work = next.call(request).instrument(span.clone());
-            stage::noted(timings.clone(), work)
+            with_timings(timings.clone(), work)
                 .await?
                 .map_into_left_body()
         }
@@ -166,7 +167,7 @@ pub async fn identify<B: MessageBody + 'static>(
             let (method, path) = (request.method().clone(), request.path().to_owned());
             let about = About::of(request.request());
             let work = next.call(request).instrument(span.clone());
-            let work = stage::noted(timings.clone(), work);
+            let work = with_timings(timings.clone(), work);
             let Ok(response) = tokio::time::timeout_at(deadline, work).await else {
                 let error = CutShort::new(id);
                 let status = error.status_code().as_u16();

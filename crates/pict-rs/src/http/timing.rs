@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use pict_rs_core::stage::Timings;
+use pict_rs_core::timing::Timings;
 
 const ASK: HeaderName = HeaderName::from_static("x-server-timing");
 const ANSWER: HeaderName = HeaderName::from_static("server-timing");

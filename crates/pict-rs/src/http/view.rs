@@ -1,7 +1,7 @@
 //! The JSON that clients read.
 
 use pict_rs_core::repo::{Original, Representation};
-use pict_rs_core::service::upload::Uploaded;
+use pict_rs_core::service::pending_upload::Uploaded;
 use pict_rs_core::{Digest, UploadId};
 use pict_rs_media::Kind;
 use serde::Serialize;

@@ -9,9 +9,9 @@ use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Facts, Format, Kind, Output, OutputFormat, Speed, transform, transform_frame};
 
 use crate::config::ValidationAs;
-use crate::context::blocking;
 use crate::service::clip;
 use crate::store::StoredObject;
+use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Pictures of a moving one.
@@ -35,7 +35,7 @@ pub(super) async fn pictures(
     {
         return Ok(None);
     }
-    let turn = ctx.media.turn().await?;
+    let permit = ctx.media.acquire().await?;
     let (store, object, size) = (
         ctx.store.clone(),
         stored.object().clone(),
@@ -48,11 +48,11 @@ pub(super) async fn pictures(
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a new file", e))?;
         Ok(source)
     });
-    let inspected = ctx.media.inspect(turn, read.await?, Bounds::NONE).await?;
-    let (turn, source, facts) = (inspected.turn, inspected.source, inspected.found?);
+    let inspected = ctx.media.inspect(permit, read.await?, Bounds::NONE).await?;
+    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.found?);
     let memory = memory(&facts, size);
     let context = ctx.clone();
-    let made = ctx.media.run(turn, memory, move |control| {
+    let made = ctx.media.run(permit, memory, move |control| {
         if facts.kind() == Kind::Video {
             let duration = facts.duration_ms.unwrap_or(0);
             let times = (0..u64::from(FRAMES)).map(|n| duration * n / u64::from(FRAMES));

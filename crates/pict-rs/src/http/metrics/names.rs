@@ -17,7 +17,7 @@ pub const COUNTERS: [(&str, &str); 28] = [
     ("pict_rs_bytes_served", "Bytes of media that were sent"),
     (
         "pict_rs_known_hits",
-        "Lookups that the memory of facts could answer",
+        "Lookups that the fact cache could answer",
     ),
     (
         "pict_rs_known_misses",

@@ -29,7 +29,7 @@ const SIBLINGS: [&str; 2] = ["sled-repo", "fjall-repo"];
 ///
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`], naming the folder.
-pub fn look_around(database: &Path, data: &Path, is_default: bool) -> Result<()> {
+pub fn refuse_foreign_database(database: &Path, data: &Path, is_default: bool) -> Result<()> {
     if database.join(FILE).is_file() {
         return Ok(());
     }

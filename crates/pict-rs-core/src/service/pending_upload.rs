@@ -3,20 +3,31 @@
 
 use std::sync::Arc;
 
+use crate::repo::Original;
 use crate::service::remove;
-use crate::service::upload::Uploaded;
-use crate::{Context, Result};
+use crate::{Alias, Context, DeleteToken, Result};
+
+/// A finished upload.
+#[derive(Clone, Debug)]
+pub struct Uploaded {
+    /// Its public name.
+    pub alias: Alias,
+    /// The secret that deletes it.
+    pub token: DeleteToken,
+    /// What it names, maybe an earlier upload's content.
+    pub original: Original,
+}
 
 /// A finished upload that nobody has heard of. Dropping it takes it back;
-/// [`Unanswered::deliver`] is for the moment when its answer begins.
+/// [`PendingUpload::deliver`] is for the moment when its answer begins.
 #[derive(Debug)]
-pub struct Unanswered {
+pub struct PendingUpload {
     ctx: Arc<Context>,
     uploaded: Uploaded,
     is_over: bool,
 }
 
-impl Unanswered {
+impl PendingUpload {
     pub(super) fn new(ctx: Arc<Context>, uploaded: Uploaded) -> Self {
         Self {
             ctx,
@@ -41,7 +52,7 @@ impl Unanswered {
     }
 }
 
-impl Drop for Unanswered {
+impl Drop for PendingUpload {
     fn drop(&mut self) {
         if self.is_over {
             return;

@@ -160,7 +160,7 @@ pub(crate) fn validation(answer: &'static str) {
     counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);
 }
 
-/// How often the memory of facts knew the answer. Looked up once: it is asked for each request.
+/// How often the fact cache knew the answer. Looked up once: it is asked for each request.
 pub(crate) struct Lookups {
     hits: Counter,
     misses: Counter,

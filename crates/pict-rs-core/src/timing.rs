@@ -80,7 +80,7 @@ impl Timings {
 }
 
 /// Runs `work` and notes its stages in `timings`.
-pub async fn noted<T>(timings: Option<Arc<Timings>>, work: impl Future<Output = T>) -> T {
+pub async fn with_timings<T>(timings: Option<Arc<Timings>>, work: impl Future<Output = T>) -> T {
     match timings {
         Some(timings) => TIMINGS.scope(timings, work).await,
         None => work.await,
@@ -88,8 +88,8 @@ pub async fn noted<T>(timings: Option<Arc<Timings>>, work: impl Future<Output = 
 }
 
 /// For work that is handed to another task: its stages are still noted for whoever began it.
-pub(crate) fn carried<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    noted(TIMINGS.try_with(Arc::clone).ok(), work)
+pub(crate) fn inherit_timings<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    with_timings(TIMINGS.try_with(Arc::clone).ok(), work)
 }
 
 /// Runs one stage.
@@ -110,9 +110,9 @@ mod tests {
     #[tokio::test]
     async fn stages_are_noted_for_who_asked_even_in_another_task() {
         let timings = Arc::new(Timings::default());
-        noted(Some(timings.clone()), async {
+        with_timings(Some(timings.clone()), async {
             timed(Stage::Queue, async {}).await;
-            let other = carried(async {
+            let other = inherit_timings(async {
                 timed(Stage::Media, async {}).await;
                 timed(Stage::Media, async {}).await;
             });

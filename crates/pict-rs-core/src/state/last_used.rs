@@ -9,9 +9,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::ObjectKey;
+use crate::clock::{millis, now};
 use crate::config::Config;
-use crate::context::millis;
-use crate::service::process::now;
 
 /// Uses noted between two flushes; each takes about a tenth of a kilobyte.
 const PENDING: usize = 32 * 1024;
@@ -22,14 +21,14 @@ const STEPS: u32 = 20;
 
 /// Uses that the database does not know of yet.
 #[derive(Debug)]
-pub(crate) struct Accesses {
+pub(crate) struct LastUsed {
     noted: Mutex<HashMap<ObjectKey, i64>>,
     /// Uses closer together than this are one, in milliseconds. `None`: nobody writes them down.
     coarse: Option<i64>,
     due: Notify,
 }
 
-impl Accesses {
+impl LastUsed {
     pub(crate) fn new(config: &Config) -> Self {
         let retention = config.media.retention.variants.duration();
         let coarse = millis(COARSE.min(retention / STEPS));
@@ -83,7 +82,7 @@ impl Accesses {
         self.due.notify_one();
     }
 
-    /// Ends with the next [`Accesses::ring`], or at once if there was one while nobody waited.
+    /// Ends with the next [`LastUsed::ring`], or at once if there was one while nobody waited.
     pub(crate) fn rung(&self) -> Notified<'_> {
         self.due.notified()
     }
@@ -101,7 +100,7 @@ mod tests {
 
     #[test]
     fn notes_are_bounded_and_ring_when_there_is_no_room() {
-        let accesses = Accesses::new(&Config::default());
+        let accesses = LastUsed::new(&Config::default());
         let first = ObjectKey::generate(Format::Png);
         let noted = accesses.variant(&first, 0);
         assert!(noted > 0);

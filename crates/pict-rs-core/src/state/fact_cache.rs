@@ -1,4 +1,4 @@
-//! A small memory of facts in front of the database, so that serving a known picture asks
+//! A small fact cache in front of the database, so that serving a known picture asks
 //! nobody. A removal empties its entries before it answers.
 
 use std::collections::HashSet;
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::measure::Lookups;
+use crate::metrics::Lookups;
 use crate::repo::{Original, Representation};
-use crate::service::access::Accesses;
+use crate::state::last_used::LastUsed;
 use crate::{Alias, ContentKey, VariantKey};
 
 /// Aliases remembered; an entry takes about half a kilobyte and each variant as much again.
@@ -19,7 +19,7 @@ const VARIANTS: usize = 16;
 
 /// Facts of recently served media.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct FactCache {
     inner: Mutex<Inner>,
     lookups: Lookups,
 }
@@ -49,7 +49,7 @@ struct Variant {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Generation(u64);
 
-impl Default for Known {
+impl Default for FactCache {
     fn default() -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -61,7 +61,7 @@ impl Default for Known {
     }
 }
 
-impl Known {
+impl FactCache {
     pub(crate) fn original(&self, alias: &Alias) -> Option<Arc<Original>> {
         let found = self
             .lock()
@@ -76,7 +76,7 @@ impl Known {
         &self,
         alias: &Alias,
         key: &VariantKey,
-        accesses: &Accesses,
+        accesses: &LastUsed,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
         let found = self.lock().entries.get_mut(alias).and_then(|entry| {
             let variant = entry.variants.iter_mut().find(|known| known.key == *key)?;
@@ -137,14 +137,14 @@ impl Known {
         }
     }
 
-    /// As [`Known::forget`], for everything.
+    /// As [`FactCache::forget`], for everything.
     pub(crate) fn clear(&self) {
         let mut inner = self.lock();
         inner.generation += 1;
         inner.entries.clear();
     }
 
-    /// As [`Known::forget`], for whatever is known of these contents. Looks at all entries.
+    /// As [`FactCache::forget`], for whatever is known of these contents. Looks at all entries.
     pub(crate) fn forget_contents(&self, contents: &HashSet<ContentKey>) {
         let mut inner = self.lock();
         inner.generation += 1;
@@ -168,8 +168,8 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
     use crate::config::{Config, Span};
-    use crate::service::process::now;
     use crate::{ContentKey, ObjectKey};
     use pict_rs_media::{Format, OutputFormat, operation::Operation};
 
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn facts_read_before_a_removal_are_not_remembered_after_it() {
-        let known = Known::default();
+        let known = FactCache::default();
         let alias = Alias::parse("a.png").expect("valid");
         let read_before = known.generation();
         known.forget([&alias]);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn forgetting_an_alias_forgets_its_variants() {
-        let known = Known::default();
+        let known = FactCache::default();
         let alias = Alias::parse("a.png").expect("valid");
         let original = original();
         known.remember(known.generation(), &alias, &original);
@@ -213,7 +213,7 @@ mod tests {
         for size in 0..40 {
             known.remember_variant(known.generation(), &alias, &key(size), &variant, 0);
         }
-        let accesses = Accesses::new(&Config::default());
+        let accesses = LastUsed::new(&Config::default());
         let find = |size| known.variant(&alias, &key(size), &accesses);
         assert!(find(39).is_some());
         assert!(find(0).is_none(), "bounded");
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_use_of_a_known_variant_is_noted_once_in_a_while() {
-        let known = Known::default();
+        let known = FactCache::default();
         let alias = Alias::parse("a.png").expect("valid");
         let original = original();
         let variant = Arc::new(original.representation.clone());
@@ -237,7 +237,7 @@ mod tests {
         let noted = |config: &Config, noted_at| {
             known.remember(known.generation(), &alias, &original);
             known.remember_variant(known.generation(), &alias, &key, &variant, noted_at);
-            let accesses = Accesses::new(config);
+            let accesses = LastUsed::new(config);
             for _ in 0..3 {
                 known.variant(&alias, &key, &accesses).expect("known");
             }

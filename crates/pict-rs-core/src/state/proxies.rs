@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
+use crate::clock::now;
 use crate::config::Config;
 use crate::repo::Proxy;
-use crate::service::flight::Flights;
-use crate::service::process::now;
-use crate::{Alias, Context, Error, SourceUrl};
+use crate::state::flights::Flights;
+use crate::{Alias, Error, SourceUrl};
 
 /// URLs remembered. One takes about half a kilobyte, and 5 at worst.
 const URLS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Dead URLs remembered.
 const FAILURES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
-/// Accesses that wait to be written.
+/// LastUsed that wait to be written.
 const ACCESSES: usize = 4096;
 /// An access is written if the last one that was is older than this.
 const COARSE: Duration = Duration::from_secs(5 * 60);
-/// Accesses are gathered for this long, so that many are one write.
+/// LastUsed are gathered for this long, so that many are one write.
 const GATHER: Duration = Duration::from_secs(5);
 
 /// A URL, and whether a copy of it is there already.
@@ -62,31 +62,31 @@ impl Proxies {
         }
     }
 
-    pub(super) fn flights(&self) -> &Flights<Key, Alias> {
+    pub(crate) fn flights(&self) -> &Flights<Key, Alias> {
         &self.flights
     }
 
-    pub(super) fn known(&self, url: &SourceUrl) -> Option<Proxy> {
+    pub(crate) fn known(&self, url: &SourceUrl) -> Option<Proxy> {
         self.lock().known.get(url).cloned()
     }
 
-    pub(super) fn remember(&self, url: &SourceUrl, proxy: Proxy) {
+    pub(crate) fn remember(&self, url: &SourceUrl, proxy: Proxy) {
         self.lock().known.push(url.clone(), proxy);
     }
 
-    pub(super) fn forget(&self, url: &SourceUrl) {
+    pub(crate) fn forget(&self, url: &SourceUrl) {
         self.lock().known.pop(url);
     }
 
     /// The upstream is not asked again before `time`, Unix milliseconds.
-    pub(super) fn postpone(&self, url: &SourceUrl, time: i64) {
+    pub(crate) fn postpone(&self, url: &SourceUrl, time: i64) {
         if let Some(proxy) = self.lock().known.peek_mut(url) {
             proxy.fresh_until = time;
         }
     }
 
     /// Why the last fetch failed, if that is not long ago.
-    pub(super) fn failure(&self, url: &SourceUrl) -> Option<Arc<Error>> {
+    pub(crate) fn failure(&self, url: &SourceUrl) -> Option<Arc<Error>> {
         let mut memory = self.lock();
         let (until, error) = memory.failures.get(url)?;
         if Instant::now() < *until {
@@ -97,47 +97,42 @@ impl Proxies {
     }
 
     /// Remembers for a while why a fetch failed.
-    pub(super) fn fail(&self, url: &SourceUrl, pause: Duration, error: Arc<Error>) {
+    pub(crate) fn fail(&self, url: &SourceUrl, pause: Duration, error: Arc<Error>) {
         let until = Instant::now() + pause;
         self.lock().failures.push(url.clone(), (until, error));
     }
 
-    /// Somebody asks for it. The database hears of that later, and not each time.
-    pub(super) fn touch(&self, ctx: &Arc<Context>, url: &SourceUrl, proxy: &Proxy) {
+    /// Notes a use of the copy. Returns how long to wait until the notes are written down, when
+    /// this is the first of them.
+    pub(crate) fn touch(&self, url: &SourceUrl, proxy: &Proxy) -> Option<Duration> {
         let at = now();
         if millis(at.saturating_sub(proxy.accessed_at)) < self.coarse {
-            return;
+            return None;
         }
         let mut memory = self.lock();
         let is_first = memory.accesses.is_empty();
         if memory.accesses.len() == ACCESSES && !memory.accesses.contains_key(url) {
-            return;
+            return None;
         }
         memory.accesses.insert(url.clone(), at);
         if let Some(known) = memory.known.peek_mut(url) {
             known.accessed_at = at;
         }
-        if is_first {
-            ctx.runtime
-                .spawn(write(ctx.clone(), GATHER.min(self.coarse)));
-        }
+        is_first.then(|| GATHER.min(self.coarse))
+    }
+
+    /// All uses that were noted; nothing is left.
+    pub(crate) fn take_touched(&self) -> Vec<(String, i64)> {
+        let accesses = std::mem::take(&mut self.lock().accesses);
+        let accesses = accesses.into_iter();
+        accesses
+            .map(|(url, at)| (url.as_str().to_owned(), at))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
         // Each change under the lock is a single insertion or removal.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn write(ctx: Arc<Context>, pause: Duration) {
-    tokio::time::sleep(pause).await;
-    let accesses = std::mem::take(&mut ctx.proxies.lock().accesses);
-    let accesses: Vec<_> = accesses
-        .into_iter()
-        .map(|(url, at)| (url.as_str().to_owned(), at))
-        .collect();
-    if let Err(error) = ctx.repo.touch_proxies(&accesses).await {
-        tracing::warn!(%error, "the database was not told what was asked for");
     }
 }
 

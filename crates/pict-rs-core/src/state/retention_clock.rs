@@ -10,9 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::context::millis;
+use crate::clock::{millis, now};
 use crate::repo::Repo;
-use crate::service::process::now;
 
 /// A clock may be ahead by this without being doubted.
 const SLACK: i64 = 24 * 60 * 60 * 1000;
@@ -23,7 +22,7 @@ const PERIOD: Duration = Duration::from_secs(10 * 60);
 
 /// Tells the time for removals by age.
 #[derive(Debug)]
-pub(crate) struct Clock {
+pub(crate) struct RetentionClock {
     state: Mutex<State>,
 }
 
@@ -38,7 +37,7 @@ struct State {
     noted: Option<Instant>,
 }
 
-impl Clock {
+impl RetentionClock {
     /// Goes on from what the database has.
     pub(crate) async fn open(repo: &Repo) -> Result<Self> {
         let (seen, doubted) = repo.last_seen().await?.unwrap_or((now(), 0));
@@ -121,7 +120,7 @@ mod tests {
     /// Steps of hours that pass and of what the clock says then; returns what is told.
     fn told(steps: &[(i64, i64)]) -> Vec<i64> {
         let start = Instant::now();
-        let clock = Clock::new(0, 0, start);
+        let clock = RetentionClock::new(0, 0, start);
         let mut passed = 0;
         let step = |(hours, wall): &(i64, i64)| {
             passed += hours * HOUR;

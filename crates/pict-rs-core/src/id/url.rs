@@ -45,7 +45,7 @@ impl SourceUrl {
         loggable(&self.0)
     }
 
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for SourceUrl {
 }
 
 /// As [`SourceUrl::loggable`].
-pub(super) fn loggable(url: &Url) -> String {
+pub(crate) fn loggable(url: &Url) -> String {
     let Some(host) = url.host_str() else {
         // What stands there may be the data itself.
         return format!("{}:", url.scheme());

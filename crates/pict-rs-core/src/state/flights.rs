@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::measure;
+use crate::metrics;
 use crate::{Error, Result};
 
 type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
@@ -67,7 +67,7 @@ where
         .shared();
         if let Some(weak) = flight.downgrade() {
             inner.flights.insert(key, (number, weak));
-            measure::flight(true);
+            metrics::flight(true);
         }
         flight
     }
@@ -90,7 +90,7 @@ impl<K: Eq + Hash, T> Drop for Landing<K, T> {
             .is_some_and(|(number, _)| *number == self.number)
         {
             inner.flights.remove(&self.key);
-            measure::flight(false);
+            metrics::flight(false);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::UploadId;
 
 /// All bells.
 #[derive(Debug)]
-pub(crate) struct Wake {
+pub(crate) struct Notifier {
     jobs: Notify,
     maintenance: Notify,
     uploads: Mutex<Uploads>,
@@ -36,7 +36,7 @@ struct Bell {
     notify: Arc<Notify>,
 }
 
-impl Default for Wake {
+impl Default for Notifier {
     fn default() -> Self {
         Self {
             jobs: Notify::new(),
@@ -48,7 +48,7 @@ impl Default for Wake {
     }
 }
 
-impl Wake {
+impl Notifier {
     /// A job was queued.
     pub(crate) fn job_queued(&self) {
         self.jobs.notify_one();
@@ -88,7 +88,7 @@ impl Wake {
         }
     }
 
-    /// The right to claim an upload, if nobody has it. Given back with [`Wake::release`].
+    /// The right to claim an upload, if nobody has it. Given back with [`Notifier::release`].
     pub(crate) fn hold(&self, id: UploadId) -> bool {
         self.lock().held.insert(id)
     }
@@ -141,7 +141,7 @@ impl Wake {
 
 /// Hears the bell of one upload.
 pub(crate) struct Listener<'a> {
-    wake: &'a Wake,
+    wake: &'a Notifier,
     notify: Arc<Notify>,
     id: UploadId,
 }
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_ring_between_looking_and_waiting_is_heard() {
-        let wake = Wake::default();
+        let wake = Notifier::default();
         let id = UploadId::generate();
         let (one, two) = (wake.listen(id), wake.listen(id));
         let (first, second) = (one.next(), two.next());
@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_at_a_time_holds_an_upload() {
-        let wake = Wake::default();
+        let wake = Notifier::default();
         let id = UploadId::generate();
         assert!(wake.hold(id));
         assert!(!wake.hold(id));
@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_hears_of_the_end() {
-        let wake = Wake::default();
+        let wake = Notifier::default();
         assert!(wake.stopped().now_or_never().is_none());
         wake.stop();
         let since = wake.stopped().await;

@@ -1,0 +1,66 @@
+//! What `process.auto` remembers between requests.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use crate::{ContentKey, Error, ErrorCode, VariantKey};
+
+/// Contents and variants remembered; each takes about a tenth of a kilobyte.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+/// How long a format is not tried again for a picture that it failed for.
+const RESPITE: Duration = Duration::from_secs(10 * 60);
+
+/// A content and a variant of it.
+pub(crate) type Key = (ContentKey, VariantKey);
+
+/// What `process.auto` remembers.
+#[derive(Debug)]
+pub(crate) struct Auto(Mutex<Inner>);
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    /// Variants that are being made although their clients have their answers.
+    pub(crate) left_behind: HashSet<Key>,
+    /// When a variant could not be made.
+    failed: LruCache<Key, Instant>,
+    /// Whether any pixel can be transparent.
+    pub(crate) transparent: LruCache<ContentKey, bool>,
+}
+
+impl Default for Auto {
+    fn default() -> Self {
+        Self(Mutex::new(Inner {
+            left_behind: HashSet::new(),
+            failed: LruCache::new(REMEMBERED),
+            transparent: LruCache::new(REMEMBERED),
+        }))
+    }
+}
+
+impl Auto {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a variant could not be made a short time ago.
+    pub(crate) fn has_failed(&self, key: &Key) -> bool {
+        let mut inner = self.lock();
+        let failed = inner.failed.get(key);
+        failed.is_some_and(|failed| failed.elapsed() < RESPITE)
+    }
+
+    /// Notes what is likely to happen again.
+    pub(crate) fn note(&self, key: Key, error: &Error) {
+        if matches!(
+            error.code(),
+            ErrorCode::MediaFailed | ErrorCode::ProcessTimeout | ErrorCode::ValidateMemory
+        ) {
+            self.lock().failed.push(key, Instant::now());
+        }
+    }
+}
