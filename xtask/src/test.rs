@@ -128,7 +128,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             None => Ok(()),
         }
     })?;
-    // Only now: whoever has a mistake to mend should not wait for it.
+    // After clippy, so that a mistake that it finds is reported without waiting for these.
     let binaries = (!args.quick).then(|| Binaries::begin(args));
     gate.stage("build", |gate| {
         command::run(Gate::test_command(gate.libaom.as_ref(), &ALL_TESTS).arg("--no-run"))?;

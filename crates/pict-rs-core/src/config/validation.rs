@@ -10,7 +10,7 @@ use crate::{Error, ErrorCode, Result};
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`].
 pub(crate) fn parse_url(config: &MediaConfig) -> Result<Option<Url>> {
-    // A variable that a deployment left empty names nobody.
+    // A deployment may leave the variable empty.
     let text = config.external_validation.as_deref().unwrap_or_default();
     if text.is_empty() {
         return Ok(None);

@@ -50,7 +50,7 @@ pub(crate) struct Validator {
 }
 
 impl Validator {
-    /// As the settings say; `None` when nobody is to be asked.
+    /// As the settings say; `None` without a validator.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] for a bad URL.

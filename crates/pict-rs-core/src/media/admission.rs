@@ -104,7 +104,7 @@ impl Admission {
                 }
             }
         }
-        // Outside of the lock: what nobody waits for any more is given back at once.
+        // Outside the lock: a share whose receiver is gone is dropped, which takes the lock again.
         for (waiter, id) in admitted {
             let _ = waiter.wake.send(self.share(id));
         }

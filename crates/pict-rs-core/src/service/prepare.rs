@@ -289,7 +289,7 @@ async fn convert(
             magick::convert(&program, folder.path(), &source, how, control)
         }
     };
-    // The turn goes on with the picture, which nobody holds in memory while it waits for another.
+    // The permit stays with the picture, so that no picture is held while it waits for another permit.
     ctx.media.run_on(permit, memory, work).await
 }
 
@@ -361,7 +361,7 @@ impl Plan {
         let mut output = output(media, format, facts.is_animated());
         if !is_kept && wanted.is_none() {
             output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
-            // Nobody asked for it, so nobody should see it.
+            // The conversion was not asked for, so it should not be visible.
             output.quality = output.quality.or(Some(CONVERTED_QUALITY));
         }
         Self {

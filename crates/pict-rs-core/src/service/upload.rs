@@ -71,7 +71,7 @@ pub(crate) async fn ingest_proxied(
     let running = metrics::begin(Work::Ingest);
     let permit = ctx.media.acquire().await?;
     let query = UploadQuery::default();
-    // Nobody is there who could send it again.
+    // The upstream will not send a better copy.
     let damaged = Damaged::Accepted;
     let ready = prepare(ctx, permit, &query, damaged, move || spooled.read()).await?;
     let ctx = ctx.clone();

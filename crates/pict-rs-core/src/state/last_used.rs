@@ -82,7 +82,7 @@ impl LastUsed {
         self.due.notify_one();
     }
 
-    /// Ends with the next [`LastUsed::ring`], or at once if there was one while nobody waited.
+    /// Ends with the next [`LastUsed::ring`], or at once if it was called since the last wait.
     pub(crate) fn rung(&self) -> Notified<'_> {
         self.due.notified()
     }

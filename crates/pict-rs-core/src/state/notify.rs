@@ -88,7 +88,7 @@ impl Notifier {
         }
     }
 
-    /// The right to claim an upload, if nobody has it. Given back with [`Notifier::release`].
+    /// The right to claim an upload, unless another client has it. Given back with [`Notifier::release`].
     pub(crate) fn hold(&self, id: UploadId) -> bool {
         self.lock().held.insert(id)
     }

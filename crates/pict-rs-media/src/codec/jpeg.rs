@@ -170,7 +170,7 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
             let height = u32::from(remains.height);
             Some(Extent::Rows((row * remains.unit).min(height), height))
         }
-        // The end of the last scan is detail that nobody sees the lack of.
+        // The last scan refines the last bits, whose absence is not visible.
         _ => loss.is_coarse.then_some(Extent::Coarse),
     };
     if matches!(there, Some(Extent::Rows(0, _))) {

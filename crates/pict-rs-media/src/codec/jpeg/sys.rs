@@ -145,7 +145,7 @@ impl<'a> Decompress<'a> {
 
     /// What was noted as lost; after the coefficients were read.
     fn loss(&self) -> Loss {
-        // SAFETY: a live allocation that nobody borrows between calls.
+        // SAFETY: a live allocation that is not borrowed between calls.
         let mut loss = unsafe { (*self.hooks.0).noted }.unwrap_or_default();
         let bits = self.info.coef_bits.cast::<[c_int; 64]>();
         if !bits.is_null() {
