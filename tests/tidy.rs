@@ -56,6 +56,18 @@ fn every_module_says_first_what_it_is_for() {
     }
 }
 
+#[test]
+fn documentation_comments_have_no_code_blocks() {
+    // The gate does not run them: for that all crates would be compiled once more.
+    for path in files().iter().filter(|path| has_extension(path, "rs")) {
+        for line in read(path).lines().map(str::trim_start) {
+            let comment = line.strip_prefix("///").or(line.strip_prefix("//!"));
+            let is_fence = comment.is_some_and(|text| text.trim().starts_with("```"));
+            assert!(!is_fence, "{}: {line}", path.display());
+        }
+    }
+}
+
 /// The modules of `pict-rs-core`, lowest first. Each may use those of the rows above its own, so that
 /// every one can be read, tested and taken out without those below it.
 const LEVELS: [&[&str]; 9] = [

@@ -20,6 +20,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    aom::Library,
     cache,
     kept::{Ingredients, Shelf},
     provision,
@@ -138,6 +139,14 @@ impl Dist {
         Ok(())
     }
 
+    /// The C library that the first target's binary has.
+    ///
+    /// # Errors
+    /// When it is not in the cache and cannot be built.
+    pub fn libaom(&self) -> Result<Library> {
+        self.toolchain.libaom(self.targets[0])
+    }
+
     /// Puts binaries, bills of materials, packages and checksums into `out`.
     ///
     /// # Errors
@@ -150,29 +159,6 @@ impl Dist {
         print!("{}", bundle::summary(out, &self.targets)?);
         self.say("finished");
         Ok(())
-    }
-
-    /// Builds one target again from a copy of the sources, see [`Dist::verify`]; but not twice
-    /// what was found to be the same once, unless `fresh` is set.
-    ///
-    /// # Errors
-    /// As [`Dist::verify`].
-    pub fn verify_first(&self, fresh: bool) -> Result<()> {
-        let first = self.targets[0];
-        let shelf = Shelf::of("reproducible")?;
-        let binary = self.build.binary(first);
-        let mut all = ingredients::of(first, &self.toolchain)?;
-        // Both builds, and what compares them, are ingredients; so are the bytes of the first.
-        let digest = all.fact("binary", fs::read(&binary)?).digest();
-        if !fresh && shelf.find(&digest).is_some() {
-            println!(
-                "{}: unchanged since two builds of it were the same, digest {digest}",
-                first.name
-            );
-            return Ok(());
-        }
-        self.verify(&self.targets[..1])?;
-        shelf.keep(&digest, &[])
     }
 
     /// Builds a copy of the sources in another folder, with another target folder, and compares.

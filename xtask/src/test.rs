@@ -15,10 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    aom::{self, Library},
-    cache, clients, command, corpus, deny, direction,
-    dist::Dist,
-    flake, provision,
+    aom::Library, cache, clients, command, corpus, deny, direction, dist::Dist, flake, provision,
 };
 
 /// Options of `cargo xtask test`.
@@ -118,24 +115,12 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             "fuzz/Cargo.toml",
         ]))
     })?;
-    libaom(args, gate)?;
     let mut fetched = (!args.quick).then(|| Fetched::begin(!args.no_install));
-    gate.stage("clippy", |gate| {
-        // Without the feature, as most people compile it, and with it.
-        clippy(None)?;
-        match &gate.libaom {
-            Some(library) => clippy(Some(library)),
-            None => Ok(()),
-        }
-    })?;
+    gate.stage("clippy", |_| clippy(None))?;
     // After clippy, so that a mistake that it finds is reported without waiting for these.
     let binaries = (!args.quick).then(|| Binaries::begin(args));
-    gate.stage("build", |gate| {
-        command::run(Gate::test_command(gate.libaom.as_ref(), &ALL_TESTS).arg("--no-run"))?;
-        if !args.quick && gate.libaom.is_some() {
-            command::run(Gate::test_command(None, &RAV1E_TESTS).arg("--no-run"))?;
-        }
-        Ok(())
+    gate.stage("build", |_| {
+        command::run(Gate::test_command(&ALL_TESTS).arg("--no-run"))
     })?;
     if !args.quick {
         documentation(gate)?;
@@ -143,29 +128,22 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if let Some(binaries) = binaries {
         binaries.wait(gate)?;
     }
+    if let Some(library) = gate.libaom.take() {
+        // Only one crate has code behind the feature.
+        gate.stage("clippy, libaom", |_| clippy(Some(&library)))?;
+    }
     if let Some(fetched) = &mut fetched {
         others_clients(args, gate, fetched)?;
         others_files(args, gate, fetched)?;
     }
     gate.stage("tests", |gate| {
-        let command = Gate::test_command(gate.libaom.as_ref(), &ALL_TESTS);
+        let command = Gate::test_command(&ALL_TESTS);
         gate.run_tests(args, command)
     })?;
     if args.quick {
         return Ok(());
     }
-    if gate.libaom.is_some() {
-        // What most people compile; above, libaom takes its place.
-        gate.stage("rav1e", |gate| {
-            let mut command = Gate::test_command(None, &RAV1E_TESTS);
-            command.arg("avif");
-            gate.run_tests(args, command)
-        })?;
-    }
-    gate.stage("doc tests", |gate| {
-        let command = Gate::test_command(gate.libaom.as_ref(), &["--workspace", "--doc"]);
-        gate.run_tests(args, command)
-    })?;
+    libaom(args, gate)?;
     gate.stage("directions", |_| direction::check())?;
     nix(args, gate)?;
     gate.stage("deny", |gate| match deny::check()? {
@@ -181,15 +159,6 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
 }
 
 const ALL_TESTS: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
-const RAV1E_TESTS: [&str; 6] = [
-    "--package",
-    aom::CRATE,
-    "--package",
-    "pict-rs",
-    "--lib",
-    "--tests",
-];
-
 fn documentation(gate: &mut Gate) -> Result<()> {
     gate.stage("documentation", |_| {
         command::run(
@@ -211,18 +180,18 @@ fn documentation(gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// Makes the C library of the feature `libaom`. Without it the tests see only rav1e.
+/// The tests about AVIF once more. The tests have rav1e, as most builds; the static binaries have
+/// libaom.
 fn libaom(args: &Args, gate: &mut Gate) -> Result<()> {
+    let Some(folder) = &gate.binaries else {
+        gate.note("libaom is NOT TESTED, only rav1e is");
+        return Ok(());
+    };
+    let binary = folder.join("amd64/pict-rs");
     gate.stage("libaom", |gate| {
-        match aom::library(&aom::Compiler::Host) {
-            Ok(library) => gate.libaom = Some(library),
-            Err(error) if args.requires("programs") => return Err(error),
-            Err(error) => {
-                println!("{error:#}");
-                gate.note("libaom is NOT TESTED, only rav1e is");
-            }
-        }
-        Ok(())
+        let mut command = Gate::test_command(&["--workspace", "--test", "integration", "avif"]);
+        command.env("PICTRS_TEST_BIN", binary);
+        gate.run_tests(args, command)
     })
 }
 
@@ -260,9 +229,9 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
         dist.build_changed(args.fresh)?;
         dist.bundle(&out, true)?;
         gate.binaries = Some(out);
+        gate.libaom = Some(dist.libaom()?);
         Ok(())
-    })?;
-    gate.stage("reproducible", |_| dist.verify_first(args.fresh))
+    })
 }
 
 /// The static binaries, made while the tests are compiled: alone, each leaves a processor idle for
@@ -286,6 +255,7 @@ impl Binaries {
         };
         gate.rows.append(&mut made.rows);
         gate.binaries = made.binaries;
+        gate.libaom = made.libaom;
         outcome
     }
 }
@@ -365,7 +335,7 @@ fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
 /// What has been done so far.
 #[derive(Default)]
 struct Gate {
-    /// What AVIF is encoded with besides rav1e.
+    /// The C library in the first static binary.
     libaom: Option<Library>,
     /// The folder with the static binaries.
     binaries: Option<PathBuf>,
@@ -413,14 +383,11 @@ impl Gate {
     }
 
     /// Runs or, with `--no-run`, builds the tests of `targets`.
-    fn test_command(libaom: Option<&Library>, targets: &[&str]) -> Command {
+    fn test_command(targets: &[&str]) -> Command {
         let mut command = command::cargo();
         command
             .args(["test", "--locked", "--no-fail-fast"])
             .args(targets);
-        if let Some(library) = libaom {
-            library.enable(&mut command);
-        }
         command
     }
 

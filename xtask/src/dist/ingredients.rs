@@ -16,12 +16,14 @@ use crate::{cache, command, kept::Ingredients, tool};
 
 /// Files and folders that no binary is made of: tests, what is packed beside the binary (packages
 /// are made at each run), and chores that do not build it.
-const LEFT_OUT: [&str; 18] = [
+const LEFT_OUT: [&str; 20] = [
     ".ci/",
     ".gitignore",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
     "clippy.toml",
     "contrib/",
     "deny.toml",
