@@ -286,4 +286,9 @@ fn limits_come_before_a_repair() {
     server.upload_refused("", &png[..png.len() - 12], 400, "validate-width");
     server.upload_refused("", &png[..png.len() / 2], 400, "validate-width");
     disk::assert_nothing_stored(&server);
+    let server = Server::with([("media.image.max_file_size", "1")]);
+    let png = pictures::png(&pictures::noise(700, 700, 3));
+    assert!(png.len() > 1 << 20);
+    server.upload_refused("", &png[..png.len() - 12], 413, "validate-file-size");
+    disk::assert_nothing_stored(&server);
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
+use pict_rs_media::{Control, Facts};
+
 use crate::config::MediaConfig;
 use crate::timing::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
 use admission::{Admission, Share};
-use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
-use pict_rs_media::{Control, Facts};
 
 /// The unit of the memory budget.
 const MIB: u64 = 1024 * 1024;
@@ -53,7 +54,7 @@ impl Pool {
         }
     }
 
-    /// Waits for its turn. The turn lasts until the guard is dropped.
+    /// Waits for a slot, which is held until the permit is dropped.
     ///
     /// # Errors
     /// [`ErrorCode::TooBusy`]: at once when the queue is full, and after `media.queue_timeout`.
@@ -143,7 +144,7 @@ impl Pool {
             .map(|(_, made)| made)
     }
 
-    /// As [`Pool::run`], and gives the turn back for what has to follow at once.
+    /// As [`Pool::run`], and gives the permit back for what has to follow at once.
     ///
     /// # Errors
     /// As [`Pool::run`].
@@ -187,7 +188,7 @@ impl Pool {
         }
     }
 
-    /// Asks what a file is. The facts, or why there are none, come back with the file and its turn.
+    /// Asks what a file is. The facts, or why there are none, come back with the file and its permit.
     ///
     /// # Errors
     /// As [`Pool::bounded`].
@@ -437,7 +438,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_follows_at_once_keeps_its_turn() {
+    async fn what_follows_at_once_keeps_its_permit() {
         let pool = pool(0);
         let permit = pool.acquire().await.expect("free");
         let (permit, made) = pool.run_on(permit, 1, |_| Ok(7)).await.expect("works");

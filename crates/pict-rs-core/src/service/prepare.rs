@@ -74,8 +74,13 @@ pub(super) async fn prepare(
     let made = match made {
         Err(refusal) if foreign.is_none() => match refusal.code() {
             ErrorCode::MediaDamaged => {
+                let size = source.len() as u64;
+                query.check_size(size, bounds.image.max_file_size)?;
                 let (permit, repaired) =
                     repaired(ctx, permit, source, bounds, refusal, damaged).await?;
+                // A still that was cut may become a PNG, which has more bytes than what was sent.
+                let mut bounds = bounds;
+                bounds.image.max_file_size = u64::MAX;
                 attempt(ctx, permit, repaired, query, None, bounds).await?.2
             }
             // What of its kind cannot be read was found out only while it was decoded.
@@ -116,7 +121,7 @@ impl Damaged {
     }
 }
 
-/// Makes what is to be stored of a file. The file comes back with its turn, for when it turns out to
+/// Makes what is to be stored of a file. The file comes back with its permit, for when it turns out to
 /// be damaged.
 async fn attempt(
     ctx: &Arc<Context>,
