@@ -72,6 +72,7 @@ fn grow(data: &Path) {
 
 /// In seconds of Unix time 2 214 216 000: more than a signed number of 32 bits.
 const IN_2040: &str = "Thu, 01 Mar 2040 12:00:00 GMT";
+const IN_2020: &str = "Sun, 01 Mar 2020 12:00:00 GMT";
 
 fn media_from_after_2038_are_served(target: &Target) {
     let Some(launch) = target.launch("dates of media") else {
@@ -84,11 +85,12 @@ fn media_from_after_2038_are_served(target: &Target) {
     database::change(&data, "UPDATE hashes SET created_at = 2214216000000");
     let server = launch.start();
     let path = format!("/image/original/{}", uploaded.alias);
-    let answer = server.get(&path).ok();
-    assert_eq!(answer.header("last-modified"), Some(IN_2040));
-    server
-        .get_with(&path, &[("If-Modified-Since", IN_2040)])
-        .status(304);
+    // It is told to have been modified now, as no answer may claim a time to come.
+    for (since, status) in [(IN_2020, 200), (IN_2040, 304)] {
+        server
+            .get_with(&path, &[("If-Modified-Since", since)])
+            .status(status);
+    }
     let details = server.get(&format!("/image/details/original/{}", uploaded.alias));
     let created = details.ok().json()["created_at"].clone();
     assert_eq!(created, "2040-03-01T12:00:00Z");
@@ -150,6 +152,7 @@ fn one_gigabyte_of_memory_is_enough_for_a_small_board() {
     runner.extend(emulator);
     let server = Launch::of(Program::new(binary, runner))
         .setting("media.process_timeout", 600)
+        .setting("media.queue_timeout", 600)
         .start();
     let large = pictures::webp(&pictures::plain(8000, 5000));
     let uploaded = server.upload(&large);
