@@ -5,10 +5,10 @@
 //! a panic; an error that the interface documents is not.
 
 use pict_rs_media::{
-    Control, Error, Facts, Format, Kind, Orientation, Output, OutputFormat, Speed, blurhash, clean,
+    Control, Done, Error, Facts, Format, Job, Kind, Made, Orientation, Output, OutputFormat, Speed,
     limits::{Bounds, Limits},
     operation::{self, Operation},
-    predicted_memory, transform,
+    predicted_memory,
 };
 
 /// Small enough that a megabyte of input cannot make a minute of work, large enough that every
@@ -50,8 +50,7 @@ pub fn picture(source: &[u8], formats: &[Format]) {
         return;
     }
     clean_twice(source, &facts);
-    let control = Control::new();
-    match blurhash(source, &facts, &control) {
+    match run(Job::Preview(facts.clone()), source).and_then(Done::blurhash) {
         Ok(hash) => assert!(hash.len() >= 6 && hash.is_ascii(), "blurhash {hash:?}"),
         Err(error) => expected(&error),
     }
@@ -84,11 +83,11 @@ pub fn picture(source: &[u8], formats: &[Format]) {
 
 /// What the container of a clip says, asked in both ways.
 pub fn clip(source: &[u8]) {
-    let found = match pict_rs_media::clip(source) {
+    let found = match run(Job::Clip, source).and_then(Done::clip) {
         Ok(found) => found,
         Err(error) => return expected(&error),
     };
-    let facts = found.facts;
+    let facts = found.clip.facts;
     assert_eq!(facts.kind(), Kind::Video);
     assert!(facts.frames >= 1 && facts.stored_width >= 1 && facts.stored_height >= 1);
     assert!(facts.duration_ms.is_some());
@@ -149,7 +148,7 @@ fn geometry(parsed: Operation) {
 
 /// The facts of a file that a server with [`LIMITS`] would let in.
 fn admit(source: &[u8]) -> Option<Facts> {
-    let facts = pict_rs_media::inspect(source, &BOUNDS, &Control::new());
+    let facts = run(Job::Inspect(BOUNDS), source).and_then(Done::facts);
     let facts = facts.inspect_err(expected).ok()?;
     assert!(facts.frames >= 1 && facts.stored_width >= 1 && facts.stored_height >= 1);
     Some(facts)
@@ -157,38 +156,52 @@ fn admit(source: &[u8]) -> Option<Facts> {
 
 /// The facts of a file of any size.
 fn inspect(source: &[u8]) -> Result<Facts, Error> {
-    pict_rs_media::inspect(source, &Bounds::NONE, &Control::new())
+    run(Job::Inspect(Bounds::NONE), source).and_then(Done::facts)
+}
+
+/// Does a job that nobody stops.
+fn run(job: Job, source: &[u8]) -> Result<Done, Error> {
+    pict_rs_media::run(&job, source, &Control::new())
+}
+
+/// A cleaned file, and its facts.
+fn clean(source: &[u8], facts: &Facts, credits: bool) -> Result<(Vec<u8>, Facts), Error> {
+    let job = Job::Keep {
+        facts: facts.clone(),
+        credits,
+        blurhash: false,
+    };
+    file(run(job, source)?.made()?, source)
+}
+
+fn file(made: Made, source: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
+    let facts = made.facts.clone();
+    Ok((made.into_bytes(source)?, facts))
 }
 
 /// A cleaned file is a file of the same picture, upright, with nothing left to clean; with credits
 /// it is that as well, but for them.
 fn clean_twice(source: &[u8], facts: &Facts) {
-    let control = Control::new();
-    let cleaned = match clean(source, facts, &control) {
+    let (once, cleaned) = match clean(source, facts, false) {
         Ok(cleaned) => cleaned,
         Err(error) => return expected(&error),
     };
     // How an AVIF is turned is part of the picture.
     let apart = matches!(facts.format, Format::Avif | Format::AvifAnimation);
-    assert!(apart || cleaned.facts.orientation == Orientation::Normal);
+    assert!(apart || cleaned.orientation == Orientation::Normal);
     let size = |facts: &Facts| (facts.width(), facts.height(), facts.frames);
-    assert_eq!(size(&cleaned.facts), size(facts));
-    let once = cleaned.pieces.concat();
+    assert_eq!(size(&cleaned), size(facts));
     let found = inspect(&once).expect("a cleaned file is recognised");
     assert_eq!(
-        found, cleaned.facts,
+        found, cleaned,
         "the facts of a cleaned file are those it was given"
     );
-    let again = clean(&once, &found, &control).expect("a cleaned file can be cleaned");
-    assert!(
-        again.pieces.concat() == once,
-        "cleaning twice is cleaning once"
-    );
-    let facts = cleaned.facts.clone();
-    let credited = cleaned.with_credits(source).pieces.concat();
+    let (again, _) = clean(&once, &found, false).expect("a cleaned file can be cleaned");
+    assert!(again == once, "cleaning twice is cleaning once");
+    let (credited, facts) = clean(source, facts, true).expect("what is cleaned can have credits");
     let found = inspect(&credited).expect("a file with credits is recognised");
     assert_eq!(found, facts, "credits are no part of the picture");
-    clean(&credited, &found, &control).expect("a file with credits can be cleaned");
+    clean(&credited, &found, false).expect("a file with credits can be cleaned");
 }
 
 fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, speed: Speed) {
@@ -211,11 +224,19 @@ fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, spee
     if predicted_memory(facts, &operations, &output) > most {
         return;
     }
-    match transform(source, facts, &operations, &output, &Control::new()) {
-        Ok(made) => {
-            let found = inspect(&made.bytes).expect("our own file is recognised");
+    let job = Job::Convert {
+        facts: facts.clone(),
+        operations,
+        output,
+        frame: None,
+        blurhash: false,
+    };
+    let made = run(job, source).and_then(Done::made);
+    match made.and_then(|made| file(made, source)) {
+        Ok((bytes, made)) => {
+            let found = inspect(&bytes).expect("our own file is recognised");
             let size = |facts: &Facts| (facts.format, facts.width(), facts.height(), facts.frames);
-            assert_eq!(size(&found), size(&made.facts), "{query} to {format:?}");
+            assert_eq!(size(&found), size(&made), "{query} to {format:?}");
             assert!(found.width() <= facts.width() && found.height() <= facts.height());
         }
         Err(error) => expected(&error),

@@ -160,6 +160,19 @@ fn modules_of_the_core_use_only_lower_ones() {
     }
 }
 
+/// So that it stays within the pool's time and memory, and can be moved to another process.
+#[test]
+fn only_the_pool_gives_files_to_the_engine() {
+    let runs = |text: &str| names_behind(text, "pict_rs_media::").contains(&"run".to_owned());
+    let mut places = Vec::new();
+    for folder in ["crates/pict-rs-core/src", "crates/pict-rs/src"] {
+        let found = sources(folder).into_iter();
+        let found = found.filter(|(_, _, text)| runs(text));
+        places.extend(found.map(|(path, _, _)| path));
+    }
+    assert_eq!(places, [Path::new("crates/pict-rs-core/src/media.rs")]);
+}
+
 #[test]
 fn use_cases_do_not_use_each_other_in_circles() {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

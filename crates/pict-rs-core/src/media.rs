@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
-use pict_rs_media::{Control, Facts};
+use pict_rs_media::{Control, Done, Facts, Job};
 
 use crate::config::MediaConfig;
 use crate::timing::{Stage, timed};
@@ -191,63 +191,81 @@ impl Pool {
     /// Asks what a file is. The facts, or why there are none, come back with the file and its permit.
     ///
     /// # Errors
-    /// As [`Pool::bounded`].
+    /// As [`Pool::work`].
     pub async fn inspect(
         &self,
         permit: Permit,
         source: Vec<u8>,
         bounds: Bounds,
-    ) -> Result<Inspected<Facts>> {
-        self.bounded(permit, source, bounds, pict_rs_media::inspect)
-            .await
+    ) -> Result<Worked<pict_rs_media::Result<Facts>>> {
+        let take = |_: &[u8], done: Outcome| done.and_then(Done::facts);
+        self.work(permit, source, Job::Inspect(bounds), take).await
     }
 
-    /// Does work on a file that tells by itself how much memory it needs. It begins with a small
-    /// share; a file that needs more of it waits for what it needs.
+    /// Does a job on a file, under its permit, within the memory that it needs and the time that
+    /// any work has. What comes of it is given to `take` while all that is still held. The file
+    /// and the permit come back.
+    ///
+    /// A job with bounds begins with little memory; a file that needs more waits for what it needs.
     ///
     /// # Errors
-    /// [`ErrorCode::ValidateMemory`] when the file needs more memory than there can be,
-    /// [`ErrorCode::ProcessTimeout`].
-    pub async fn bounded<T: Send + 'static>(
+    /// [`ErrorCode::ValidateMemory`] when the job needs more memory than there can be,
+    /// [`ErrorCode::TooBusy`], [`ErrorCode::ProcessTimeout`].
+    pub async fn work<T: Send + 'static>(
         &self,
         mut permit: Permit,
         mut source: Vec<u8>,
-        mut bounds: Bounds,
-        work: fn(&[u8], &Bounds, &Control) -> pict_rs_media::Result<T>,
-    ) -> Result<Inspected<T>> {
+        mut job: Job,
+        mut take: impl FnOnce(&[u8], Outcome) -> T + Send + 'static,
+    ) -> Result<Worked<T>> {
         let size = source.len() as u64;
         let total = u64::from(self.memory_mib) * MIB;
-        // However little memory there is, headers can be looked at.
-        bounds.memory = INSPECTION;
-        let mut reserved = size.saturating_add(INSPECTION).min(total);
-        loop {
-            let run = move |control: &Control| {
-                let found = work(&source, &bounds, control);
-                Ok((source, found))
-            };
-            let (next, (file, mut found)) = self.run_on(permit, reserved, run).await?;
-            (permit, source) = (next, file);
-            if let Err(pict_rs_media::Error::Limit(Violation {
-                limit: LimitKind::Memory,
-                found: needed,
-                ..
-            })) = found
-                && needed > bounds.memory
-            {
-                reserved = size.saturating_add(needed);
-                match at_most(LimitKind::Memory, total, reserved) {
-                    Ok(()) => {
-                        bounds.memory = needed;
-                        continue;
-                    }
-                    Err(violation) => found = Err(violation.into()),
-                }
+        let mut memory = match job.bounds_mut() {
+            None => job.memory(size),
+            Some(bounds) => {
+                bounds.memory = INSPECTION;
+                // However little memory there is, headers can be looked at.
+                job.memory(size).min(total)
             }
-            return Ok(Inspected {
-                permit,
-                source,
-                found,
-            });
+        };
+        loop {
+            let work = move |control: &Control| {
+                let done = run(&job, &source, control);
+                Ok(match more_memory(&mut job, &done) {
+                    Some(needed) => Attempt::NeedsMore(needed, source, job, take),
+                    None => {
+                        let result = take(&source, done);
+                        Attempt::Done(source, result)
+                    }
+                })
+            };
+            let (next, attempt) = self.run_on(permit, memory, work).await?;
+            permit = next;
+            let needed = match attempt {
+                Attempt::Done(source, result) => {
+                    return Ok(Worked {
+                        permit,
+                        source,
+                        result,
+                    });
+                }
+                Attempt::NeedsMore(needed, file, again, later) => {
+                    (source, job, take) = (file, again, later);
+                    needed
+                }
+            };
+            memory = size.saturating_add(needed);
+            if let Err(violation) = at_most(LimitKind::Memory, total, memory) {
+                let result = take(&source, Err(violation.into()));
+                return Ok(Worked {
+                    permit,
+                    source,
+                    result,
+                });
+            }
+            if let Some(bounds) = job.bounds_mut() {
+                bounds.memory = needed;
+            }
         }
     }
 
@@ -293,15 +311,47 @@ pub struct Load {
     pub memory_limit: u64,
 }
 
-/// A file and what was found out about it.
+/// What the engine says of a job.
+pub(crate) type Outcome = pict_rs_media::Result<Done>;
+
+/// Does a job in this thread, which has a permit and runs within [`Pool::run`]. Nothing else gives
+/// the bytes of a file to the engine.
+pub(crate) fn run(job: &Job, source: &[u8], control: &Control) -> Outcome {
+    pict_rs_media::run(job, source, control)
+}
+
+/// The bytes of memory that a job with bounds needs beside its file, if they are more than it had.
+fn more_memory(job: &mut Job, outcome: &Outcome) -> Option<u64> {
+    match outcome {
+        Err(pict_rs_media::Error::Limit(Violation {
+            limit: LimitKind::Memory,
+            found,
+            ..
+        })) => job
+            .bounds_mut()
+            .is_some_and(|bounds| *found > bounds.memory)
+            .then_some(*found),
+        _ => None,
+    }
+}
+
+/// One attempt at a job with bounds.
+enum Attempt<F, T> {
+    Done(Vec<u8>, T),
+    /// Bytes, and everything that the next attempt starts from.
+    NeedsMore(u64, Vec<u8>, Job, F),
+}
+
+/// A job that was done.
 #[derive(Debug)]
-pub struct Inspected<T> {
-    /// For what has to follow.
-    pub permit: Permit,
+pub struct Worked<T> {
     /// The file.
     pub source: Vec<u8>,
-    /// What was found, or why nothing could be.
-    pub found: pict_rs_media::Result<T>,
+    /// What came of it.
+    pub result: T,
+    /// For what has to follow. Dropped last: the next job reads its file as soon as this is free, and
+    /// the memory of this one has to be free by then.
+    pub permit: Permit,
 }
 
 /// The right to use one processor, and the memory that its work needs.

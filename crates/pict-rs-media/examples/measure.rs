@@ -11,7 +11,7 @@ mod clock;
 use std::{env, error::Error, fs};
 
 use pict_rs_media::{
-    Control, Output, OutputFormat, Speed, clean, inspect, limits::Bounds, operation, transform,
+    Control, Facts, Job, Output, OutputFormat, Speed, limits::Bounds, operation, run,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -40,8 +40,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut made = Vec::new();
     clock::measure(repeat.parse()?, || {
         // Facts are part of the work: every peer finds out what the file is as well.
-        let facts = inspect(&source, &Bounds::NONE, &Control::new())?;
-        made = transform(&source, &facts, &operations, &wanted, &Control::new())?.bytes;
+        let job = Job::Convert {
+            facts: inspect(&source)?,
+            operations: operations.clone(),
+            output: wanted,
+            frame: None,
+            blurhash: false,
+        };
+        made = make(&job, &source)?;
         Ok(())
     })?;
     fs::write(output, made)?;
@@ -52,10 +58,23 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn measure_cleaning(source: &[u8], output: &str, repeat: u32) -> Result<(), Box<dyn Error>> {
     let mut made = Vec::new();
     clock::measure(repeat, || {
-        let facts = inspect(source, &Bounds::NONE, &Control::new())?;
-        made = clean(source, &facts, &Control::new())?.pieces.concat();
+        let job = Job::Keep {
+            facts: inspect(source)?,
+            credits: false,
+            blurhash: false,
+        };
+        made = make(&job, source)?;
         Ok(())
     })?;
     fs::write(output, made)?;
     Ok(())
+}
+
+fn inspect(source: &[u8]) -> Result<Facts, Box<dyn Error>> {
+    Ok(run(&Job::Inspect(Bounds::NONE), source, &Control::new())?.facts()?)
+}
+
+fn make(job: &Job, source: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let made = run(job, source, &Control::new())?.made()?;
+    Ok(made.into_bytes(source)?)
 }

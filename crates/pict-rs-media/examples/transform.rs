@@ -4,10 +4,7 @@
 
 use std::io::Write as _;
 
-use pict_rs_media::{
-    Control, Output, OutputFormat, Speed, blurhash, clean, inspect, limits::Bounds, operation,
-    transform,
-};
+use pict_rs_media::{Control, Job, Output, OutputFormat, Speed, limits::Bounds, operation, run};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -15,14 +12,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("transform IN QUERY EXT [fast|quality] [QUALITY] > OUT".into());
     };
     let source = std::fs::read(input)?;
-    let facts = inspect(&source, &Bounds::NONE, &Control::new())?;
     let control = Control::new();
+    let facts = run(&Job::Inspect(Bounds::NONE), &source, &control)?.facts()?;
     let mut out = std::io::stdout().lock();
     match extension.as_str() {
-        "blurhash" => writeln!(out, "{}", blurhash(&source, &facts, &control)?)?,
+        "blurhash" => {
+            let blurhash = run(&Job::Preview(facts), &source, &control)?.blurhash()?;
+            writeln!(out, "{blurhash}")?;
+        }
         "clean" => {
-            for piece in clean(&source, &facts, &control)?.pieces {
-                out.write_all(&piece)?;
+            let job = Job::Keep {
+                facts,
+                credits: false,
+                blurhash: false,
+            };
+            for piece in run(&job, &source, &control)?.made()?.pieces {
+                out.write_all(piece.bytes(&source)?)?;
             }
         }
         extension => {
@@ -41,7 +46,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Speed::Quality
                 },
             };
-            out.write_all(&transform(&source, &facts, &operations, &output, &control)?.bytes)?;
+            let job = Job::Convert {
+                facts,
+                operations,
+                output,
+                frame: None,
+                blurhash: false,
+            };
+            let made = run(&job, &source, &control)?.made()?;
+            out.write_all(&made.into_bytes(&source)?)?;
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ use std::borrow::Cow;
 use crate::{
     Control, Error, Facts, Format, Orientation, Result, codec,
     colour::Flatten,
-    credits, inspect,
+    credits,
+    inspect::inspect,
     limits::Bounds,
     transform::{
         canvases,
@@ -33,8 +34,8 @@ impl<'a> Cleaned<'a> {
     /// Puts back who made the picture and whose it is, as `source`, from which it was cleaned, says
     /// in EXIF, XMP or, for a JPEG, IPTC-IIM. GIF stays without, and AVIF that has no EXIF.
     #[must_use]
-    pub fn with_credits(mut self, source: &'a [u8]) -> Self {
-        self.pieces = credits::keep(&self.facts, source, self.pieces);
+    pub fn with_credits(mut self, source: &'a [u8], control: &Control) -> Self {
+        self.pieces = credits::keep(&self.facts, source, self.pieces, control);
         self
     }
 }
@@ -52,12 +53,12 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
         return turned(source, facts, control);
     }
     let pieces = match facts.format {
-        Format::Jpeg => codec::jpeg::clean(source, facts)?,
+        Format::Jpeg => codec::jpeg::clean(source, control)?,
         Format::Png | Format::Apng => codec::png::clean(source, facts, control)?,
-        Format::Gif => codec::gif::clean(source, facts)?,
+        Format::Gif => codec::gif::clean(source, control)?,
         Format::Webp | Format::WebpAnimation => codec::webp::clean(source, control)?,
         Format::Jxl => codec::jxl::clean(source, control)?,
-        Format::Avif | Format::AvifAnimation => codec::avif::clean(source)?,
+        Format::Avif | Format::AvifAnimation => codec::avif::clean(source, control)?,
         other => return Err(cannot_clean(other)),
     };
     Ok(Cleaned {

@@ -8,14 +8,16 @@ use std::sync::{
 use crate::{Error, Result};
 
 /// Shared between the thread that works and the one that may lose interest.
-/// The engine looks at it every few rows and at every frame.
+/// The engine looks at it every few rows, at every frame, and at every part of a container.
 #[derive(Debug, Default)]
 pub struct Control {
     cancelled: Arc<AtomicBool>,
+    #[cfg(test)]
+    pub(crate) looks: looks::Looks,
 }
 
 impl Control {
-    /// A control that nobody has cancelled.
+    /// A control that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -33,9 +35,41 @@ impl Control {
     /// # Errors
     /// [`Error::Cancelled`] once [`Control::cancel`] was called.
     pub fn check(&self) -> Result<()> {
+        #[cfg(test)]
+        if self.looks.is_last() {
+            self.cancel();
+        }
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
         Ok(())
+    }
+}
+
+/// For tests: counts how often work looks at its control, and cancels it at a certain look.
+#[cfg(test)]
+pub(crate) mod looks {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Looks {
+        taken: AtomicU32,
+        /// 0 for never.
+        last: AtomicU32,
+    }
+
+    impl Looks {
+        pub(crate) fn taken(&self) -> u32 {
+            self.taken.load(Ordering::Relaxed)
+        }
+
+        pub(crate) fn cancel_at(&self, look: u32) {
+            self.last.store(look, Ordering::Relaxed);
+        }
+
+        pub(super) fn is_last(&self) -> bool {
+            let look = self.taken.fetch_add(1, Ordering::Relaxed) + 1;
+            look == self.last.load(Ordering::Relaxed)
+        }
     }
 }

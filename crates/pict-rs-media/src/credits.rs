@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Facts, Format,
+    Control, Facts, Format,
     codec::{self, exif, iptc, xmp},
 };
 
@@ -16,8 +16,9 @@ pub(crate) fn keep<'a>(
     facts: &Facts,
     source: &'a [u8],
     mut pieces: Vec<Cow<'a, [u8]>>,
+    control: &Control,
 ) -> Vec<Cow<'a, [u8]>> {
-    let Some(tiff) = tiff(facts.format, source) else {
+    let Some(tiff) = tiff(facts.format, source, control) else {
         return pieces;
     };
     let start: Vec<u8> = pieces
@@ -46,7 +47,7 @@ pub(crate) fn keep<'a>(
             None
         }
         Format::Avif | Format::AvifAnimation => {
-            if let Some(written) = codec::avif::with_exif(source, &tiff) {
+            if let Some(written) = codec::avif::with_exif(source, &tiff, control) {
                 pieces = written;
             }
             None
@@ -65,7 +66,7 @@ type Said<'a> = Option<Cow<'a, [u8]>>;
 
 /// What the source says, as EXIF. Where several say something, EXIF counts, then IPTC-IIM, then
 /// XMP.
-fn tiff(format: Format, source: &[u8]) -> Option<Vec<u8>> {
+fn tiff(format: Format, source: &[u8], control: &Control) -> Option<Vec<u8>> {
     let (tiff, packet): (Said<'_>, Said<'_>) = match format {
         Format::Jpeg => (
             codec::jpeg::exif(source).map(Cow::Borrowed),
@@ -76,13 +77,13 @@ fn tiff(format: Format, source: &[u8]) -> Option<Vec<u8>> {
             codec::png::xmp(source).map(Cow::Borrowed),
         ),
         Format::Webp | Format::WebpAnimation => (
-            codec::webp::exif(source).map(Cow::Borrowed),
-            codec::webp::xmp(source).map(Cow::Borrowed),
+            codec::webp::exif(source, control).map(Cow::Borrowed),
+            codec::webp::xmp(source, control).map(Cow::Borrowed),
         ),
         Format::Jxl => (codec::jxl::exif(source), codec::jxl::xmp(source)),
         Format::Avif | Format::AvifAnimation => (
-            codec::avif::exif(source).map(Cow::Borrowed),
-            codec::avif::xmp(source).map(Cow::Borrowed),
+            codec::avif::exif(source, control).map(Cow::Borrowed),
+            codec::avif::xmp(source, control).map(Cow::Borrowed),
         ),
         _ => return None,
     };

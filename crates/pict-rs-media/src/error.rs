@@ -1,12 +1,14 @@
 //! What can go wrong between bytes and pixels. Never holds a path, never prints.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Format, limits::Violation};
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why the engine refused or failed. Callers act on the variant, people read the message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
     /// The input has no bytes at all.
     #[error("the file is empty")]

@@ -1,10 +1,12 @@
 //! What a file is, learned from its container without decoding pixels.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Format, Kind};
 
 /// EXIF orientation 1–8: how stored pixels must be turned to be looked at
 /// (EXIF 2.32, tag 0x0112).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Orientation {
     /// Nothing to do.
@@ -48,7 +50,7 @@ impl Orientation {
 }
 
 /// The colour model of the stored samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ColourModel {
     /// One channel of light.
     Gray,
@@ -59,7 +61,7 @@ pub enum ColourModel {
 }
 
 /// What the container says. Widths and heights are in pixels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// What the file is.
     pub format: Format,

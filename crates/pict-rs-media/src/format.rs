@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What a file is. The discriminants of those that are kept as they are, are the format byte of
 /// the content key (the last of its 39 bytes), which clients of the HTTP API can see: never
 /// renumber. The others, from 128 on, are only read: browsers do not show them, so they are
 /// stored converted (see [`Format::is_kept`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Format {
     /// Animated PNG.
@@ -170,7 +172,7 @@ impl fmt::Display for Format {
 }
 
 /// What a variant or an upload can be converted to: the `{ext}` of `process.{ext}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OutputFormat {
     /// Animated PNG.
     Apng,

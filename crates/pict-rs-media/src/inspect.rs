@@ -19,22 +19,24 @@ pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Fact
     }
     control.check()?;
     let facts = match detect(source).ok_or(Error::Unrecognised)? {
-        Detected::Jpeg => codec::jpeg::inspect(source),
-        Detected::Png => codec::png::inspect(source),
-        Detected::Gif => codec::gif::inspect(source),
-        Detected::Webp => codec::webp::inspect(source),
+        Detected::Jpeg => codec::jpeg::inspect(source, control),
+        Detected::Png => codec::png::inspect(source, control),
+        Detected::Gif => codec::gif::inspect(source, control),
+        Detected::Webp => codec::webp::inspect(source, control),
         Detected::Jxl => codec::jxl::inspect(source, bounds, control),
-        Detected::Video => codec::video::clip(source).map(|clip| clip.facts),
+        Detected::Video => codec::video::clip(source, control).map(|clip| clip.facts),
         Detected::Heif => codec::heif::inspect(source, control),
         Detected::Svg => codec::svg::inspect(source, bounds, control),
         Detected::Converted(format) => codec::converted::inspect(source, format, control),
-        Detected::Avif => codec::avif::inspect(source),
+        Detected::Avif => codec::avif::inspect(source, control),
         Detected::Other(name) => Err(Error::Unsupported(format!(
             "{name} files cannot be read by this build; it reads {}",
             readable()
         ))),
-    }?;
+    };
+    // A library that was stopped may say something else.
     control.check()?;
+    let facts = facts?;
     limits::check(&facts, source.len() as u64, bounds.of(facts.kind()))?;
     Ok(facts)
 }

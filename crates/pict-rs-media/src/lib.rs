@@ -4,8 +4,8 @@
 //! touches a file, a socket, a clock, a thread pool or a configuration, so it can be
 //! benchmarked and fuzzed alone and run in a sandboxed process.
 //!
-//! Start reading at [`inspect()`] (what is this file?), then [`clean()`] (drop metadata without
-//! re-encoding) and [`transform()`] (make a variant).
+//! Start reading at [`run()`]: whatever is done with the bytes of a file is a [`Job`], given as data,
+//! and goes through that one function.
 
 mod build;
 mod clean;
@@ -18,6 +18,7 @@ mod error;
 mod facts;
 mod format;
 mod inspect;
+mod job;
 pub mod limits;
 mod memory;
 pub mod operation;
@@ -30,20 +31,18 @@ mod transform;
 mod unsupported;
 
 pub use build::{BuildFeature, build_features};
-pub use clean::{Cleaned, clean};
 pub use codec::panics::panics_are_caught;
 pub use codec::png::with_code;
-pub use codec::video::{AudioCodec, Clip, ClipColours, VideoCodec, clip, without_messages};
+pub use codec::video::{AudioCodec, Clip, ClipColours, VideoCodec};
 pub use control::Control;
 pub use error::{Error, Result};
 pub use facts::{ColourModel, Facts, Orientation};
 pub use format::{Format, Kind, OutputFormat};
-pub use inspect::{inspect, is_svg};
-pub use memory::{clean_memory, predicted_memory, preview_memory};
-pub use preview::blurhash;
-pub use repair::{Extent, Missing, Repaired, repair};
-pub use transform::{Output, Speed, Transformed, transform, transform_frame};
-pub use unsupported::{Foreign, converted, foreign, rare_kind};
+pub use job::{ClipFile, Done, Job, Kinds, Made, Piece, run};
+pub use memory::{predicted_memory, preview_memory};
+pub use repair::{Extent, Missing, Repaired};
+pub use transform::{Output, Speed};
+pub use unsupported::{Foreign, converted};
 
 /// Whether JPEG decoding uses SIMD in this build. On x86-64 it needs `nasm` at build time.
 pub const JPEG_SIMD: bool = cfg!(jpeg_simd);

@@ -1,10 +1,12 @@
 //! Limits as data, and the pure check of facts against them.
 //! Called before any pixel is decoded.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Facts, Kind};
 
 /// Ceilings for one kind of media. All are inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pixels across, orientation applied.
     pub max_width: u32,
@@ -29,11 +31,11 @@ impl Limits {
     };
 }
 
-/// What [`inspect()`](crate::inspect()) holds a file to.
+/// What [`Job::Inspect`](crate::Job::Inspect) holds a file to.
 ///
 /// Some formats do not tell their kind before all frames were counted, so the limits of every kind
 /// go along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Of still pictures.
     pub image: Limits,
@@ -87,7 +89,7 @@ impl Bounds {
 }
 
 /// Which limit was exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LimitKind {
     /// Pixels across.
     Width,
@@ -106,7 +108,7 @@ pub enum LimitKind {
 }
 
 /// A limit, its value and what was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{}: {}", self.title(), self.detail())]
 pub struct Violation {
     /// Which limit.

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// An upper estimate, in bytes, of the memory that [`transform()`](crate::transform()) needs
+/// An upper estimate, in bytes, of the memory that [`Job::Convert`](crate::Job::Convert) needs
 /// beside the source.
 pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output) -> u64 {
     let plan = Plan::new(facts, operations, output.speed);
@@ -31,7 +31,7 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
         + encoder(facts, output, &plan)
 }
 
-/// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean()) needs beside
+/// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean::clean()) needs beside
 /// the source.
 pub fn clean_memory(facts: &Facts) -> u64 {
     if !is_turned(facts) {
@@ -58,7 +58,7 @@ pub fn clean_memory(facts: &Facts) -> u64 {
     FIXED + work
 }
 
-/// An upper estimate, in bytes, of the memory that [`blurhash`](crate::blurhash) needs beside
+/// An upper estimate, in bytes, of the memory that a blurhash needs beside
 /// the source.
 pub fn preview_memory(facts: &Facts) -> u64 {
     FIXED + decoder(facts)

@@ -4,8 +4,10 @@
 
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 /// One step of a variant, applied in the order of the query string.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operation {
     /// Fit into a square of this many pixels; the fast form of resize. 0 counts as 1.
     Thumbnail(u32),
@@ -28,7 +30,7 @@ pub enum Operation {
 }
 
 /// The goal of a resize. Neither form ever enlarges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResizeTo {
     /// Fit into a square of this many pixels. 0 counts as 1.
     Fit(u32),
@@ -37,7 +39,7 @@ pub enum ResizeTo {
 }
 
 /// Resampling filters by their ImageMagick names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Filter {
     /// Sinc windowed by sinc, 3 lobes.
     Lanczos,

@@ -3,12 +3,14 @@
 //! [`repair()`] writes such a file again: whole where every pixel can be had, and only the end mark,
 //! a checksum, a size or a count was wrong; else with what is there. Each codec knows how.
 
+use serde::{Deserialize, Serialize};
+
 use crate::codec;
 use crate::limits::{Bounds, LimitKind, at_most};
 use crate::{Control, Error, Format, Result};
 
 /// A file that can be read again.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// The whole file. It may be of another format than the one it was made from.
     pub bytes: Vec<u8>,
@@ -17,7 +19,7 @@ pub struct Repaired {
 }
 
 /// What a file that was cut lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     /// Of which format the file is.
     pub format: Format,
@@ -26,7 +28,7 @@ pub struct Missing {
 }
 
 /// How much of a picture or an animation is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extent {
     /// Whole rows, from the top unless the format begins at the bottom, and the height.
     Rows(u32, u32),
@@ -60,7 +62,7 @@ impl From<Missing> for Error {
 const BYTES: u64 = 24;
 const FIXED: u64 = 4 << 20;
 
-/// Writes a damaged file again, so that [`inspect()`](crate::inspect()) takes it. `None` when its
+/// Writes a damaged file again, so that [`inspect()`](crate::inspect::inspect()) takes it. `None` when its
 /// format cannot be repaired, or too little of it is there.
 ///
 /// # Errors
@@ -75,7 +77,7 @@ pub fn repair(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Optio
         Format::Png => codec::png::claimed_size(source),
         Format::Gif => codec::gif::claimed_size(source),
         Format::Webp => codec::webp::claimed_size(source),
-        Format::Avif => codec::avif::claimed_size(source),
+        Format::Avif => codec::avif::claimed_size(source, control),
         Format::Bmp => codec::converted::bmp::claimed_size(source),
         _ => None,
     };

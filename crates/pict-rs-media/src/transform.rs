@@ -8,8 +8,10 @@ mod nth;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect, limits::Bounds,
+    Control, Facts, OutputFormat, Result, codec, colour::Flatten, inspect::inspect, limits::Bounds,
     operation::Operation, rows::CanvasSink,
 };
 use frames::{Assemble, Link};
@@ -17,7 +19,7 @@ use pipeline::Pipeline;
 use plan::Plan;
 
 /// How hard the engine tries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Speed {
     /// Full quality; the default.
     #[default]
@@ -27,7 +29,7 @@ pub enum Speed {
 }
 
 /// What to write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// The format; an animated source stays animated where the format can do that.
     pub format: OutputFormat,

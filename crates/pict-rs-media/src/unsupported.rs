@@ -1,11 +1,13 @@
 //! Formats, and kinds of formats, that another program has to convert before the engine can take
 //! them in. No pixel is looked at.
 
+use serde::{Deserialize, Serialize};
+
 use crate::codec::{self, exif};
 use crate::{Control, Error, Format, Result};
 
 /// What a file is that the engine recognises and cannot read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Foreign {
     /// Photoshop.
     Psd,
@@ -123,15 +125,15 @@ pub fn rare_kind(source: &[u8]) -> Option<Foreign> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] when something is lost that cannot be put back, [`Error::Corrupt`] when
-/// it is not a PNG.
-pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>) -> Result<Vec<u8>> {
+/// it is not a PNG, [`Error::Cancelled`] through `control`.
+pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>, control: &Control) -> Result<Vec<u8>> {
     if what != Foreign::Heif {
         return Ok(png);
     }
-    let Some(look) = codec::avif::look(source) else {
+    let Some(look) = codec::avif::look(source, control) else {
         return Ok(png);
     };
-    if look.has_alpha && !codec::png::inspect(&png)?.has_alpha {
+    if look.has_alpha && !codec::png::inspect(&png, control)?.has_alpha {
         return Err(Error::Unsupported(
             "the transparency of this HEIF file cannot be read: the program that reads its kind \
              leaves it out"
@@ -142,8 +144,8 @@ pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>) -> Result<Vec<u8>> 
         return Ok(png);
     }
     match (look.icc, look.code) {
-        (Some(icc), _) => codec::png::with_profile(&png, icc),
-        (None, code) => codec::png::with_code(&png, code),
+        (Some(icc), _) => codec::png::with_profile(&png, icc, control),
+        (None, code) => codec::png::with_code(&png, code, control),
     }
 }
 

@@ -134,7 +134,7 @@ impl Ffmpeg<'_> {
             return Ok(None);
         };
         // ffmpeg writes the curve of the camera as a gamma, which no browser applies to a clip.
-        let frame = pict_rs_media::with_code(&frame, clip.colours.code())?;
+        let frame = pict_rs_media::with_code(&frame, clip.colours.code(), control)?;
         Ok(Some(frame))
     }
 

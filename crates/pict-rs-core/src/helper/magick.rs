@@ -65,7 +65,7 @@ pub(crate) fn convert(
             format!("ImageMagick finds no picture in this {} file", what.name()),
         )
     })?;
-    Ok(pict_rs_media::converted(source, what, png)?)
+    Ok(pict_rs_media::converted(source, what, png, control)?)
 }
 
 /// ImageMagick's name of the coding.

@@ -408,7 +408,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     });
     let source = read.await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let facts = inspected.found.map_err(process::stored_is_broken)?;
+    let facts = inspected.result.map_err(process::stored_is_broken)?;
     let transparent = facts.has_alpha;
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);

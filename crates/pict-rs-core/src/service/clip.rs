@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::limits::{self, Bounds, Limits};
-use pict_rs_media::{Clip, Control, Facts, Format};
+use pict_rs_media::{Clip, ClipFile, Control, Facts, Format, Job, Piece};
 use tempfile::TempDir;
 
 use crate::helper::{self, Helper, ffmpeg, ffmpeg::Ffmpeg};
+use crate::media;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// A clip that was written anew.
@@ -55,12 +56,12 @@ pub(crate) fn write(
     limits: &Limits,
     control: &Control,
 ) -> Result<Written> {
-    let clip = pict_rs_media::clip(source)?;
-    let work = Work::new(ctx, source)?;
+    let ClipFile { clip, pieces } = media::run(&Job::Clip, source, control)?.clip()?;
+    let work = Work::new(ctx, source, &pieces)?;
     let video = &ctx.config.media.video;
     let bytes = work.ffmpeg().write(&clip, video, control)?;
     // What was written is asked, not guessed.
-    let written = pict_rs_media::clip(&bytes)?;
+    let written = media::run(&Job::Clip, &bytes, control)?.clip()?.clip;
     if !video.allow_audio && written.audio.is_some() {
         return Err(Error::Internal {
             code: ErrorCode::MediaFailed,
@@ -78,7 +79,7 @@ pub(crate) fn write(
     work.goes_on_with_written()?;
     let (frame, facts) = work.frame(&written, None, control)?;
     limits::check(&facts, 0, &limits)?;
-    let blurhash = pict_rs_media::blurhash(&frame, &facts, control)?;
+    let blurhash = media::run(&Job::Preview(facts), &frame, control)?.blurhash()?;
     Ok(Written {
         bytes,
         facts: written.facts,
@@ -97,7 +98,7 @@ pub(crate) fn frame(
     at: Option<u64>,
     control: &Control,
 ) -> Result<(Vec<u8>, Facts)> {
-    let clip = pict_rs_media::clip(source)?;
+    let ClipFile { clip, pieces } = media::run(&Job::Clip, source, control)?.clip()?;
     let duration = clip.facts.duration_ms.unwrap_or(0);
     if let Some(at) = at.filter(|at| *at > duration) {
         let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
@@ -110,14 +111,17 @@ pub(crate) fn frame(
             ),
         ));
     }
-    Work::new(ctx, source)?.frame(&clip, at, control)
+    Work::new(ctx, source, &pieces)?.frame(&clip, at, control)
 }
 
 /// Writes the clip without what ffmpeg would copy although it is not part of a picture.
-fn hand_over(path: &Path, source: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    let pieces = pict_rs_media::without_messages(source);
-    pieces.iter().try_for_each(|piece| file.write_all(piece))
+fn hand_over(path: &Path, source: &[u8], pieces: &[Piece]) -> Result<()> {
+    let failed = |e| Error::io("cannot hand a clip to ffmpeg", e);
+    let mut file = fs::File::create(path).map_err(failed)?;
+    for piece in pieces {
+        file.write_all(piece.bytes(source)?).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// A folder with a clip in it, and who works on it.
@@ -128,11 +132,10 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(ctx: &'a Context, source: &[u8]) -> Result<Self> {
+    fn new(ctx: &'a Context, source: &[u8], pieces: &[Piece]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
         let folder = helper::folder(ctx.store.spool_folder())?;
-        hand_over(&folder.path().join(ffmpeg::CLIP), source)
-            .map_err(|e| Error::io("cannot hand a clip to ffmpeg", e))?;
+        hand_over(&folder.path().join(ffmpeg::CLIP), source, pieces)?;
         Ok(Self {
             program,
             folder,
@@ -149,7 +152,7 @@ impl<'a> Work<'a> {
 
     fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<(Vec<u8>, Facts)> {
         let frame = self.ffmpeg().frame(clip, at, control)?;
-        let facts = pict_rs_media::inspect(&frame, &Bounds::NONE, control)?;
+        let facts = media::run(&Job::Inspect(Bounds::NONE), &frame, control)?.facts()?;
         Ok((frame, facts))
     }
 

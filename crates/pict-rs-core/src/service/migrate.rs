@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Control, Facts, Kind};
+use pict_rs_media::{Control, Done, Facts, Job, Kind};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
 use crate::clock::now;
 use crate::helper::Helper;
 use crate::legacy::{Content, Existing, Files, Name};
+use crate::media;
 use crate::repo::{NewProxy, NewUpload, Original, Representation};
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::{clip, dummy};
@@ -241,7 +242,7 @@ async fn store(
 ) -> Result<(Option<StoredObject>, Original)> {
     let permit = ctx.media.acquire().await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.found);
+    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
     // Only for a blurhash pixels are looked at, and no file is too large to be taken over.
@@ -323,12 +324,16 @@ async fn discard(stored: Option<StoredObject>) -> Result<()> {
 /// That of a clip, if there is ffmpeg, is of a frame. One that cannot be found out is no reason to
 /// lose a file.
 fn blurhash(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> String {
+    let preview = |source: &[u8], facts: Facts| {
+        let done = media::run(&Job::Preview(facts), source, control);
+        done.and_then(Done::blurhash).ok()
+    };
     let found = if facts.kind() != Kind::Video {
-        pict_rs_media::blurhash(source, facts, control).ok()
+        preview(source, facts.clone())
     } else if ctx.helpers.path(Helper::Ffmpeg).is_some() {
         clip::frame(ctx, source, None, control)
             .ok()
-            .and_then(|(frame, facts)| pict_rs_media::blurhash(&frame, &facts, control).ok())
+            .and_then(|(frame, facts)| preview(&frame, facts))
     } else {
         None
     };

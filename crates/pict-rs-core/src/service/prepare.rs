@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::{Bounds, Limits};
 use pict_rs_media::operation::Operation;
-use pict_rs_media::{
-    Control, Facts, Foreign, Format, Kind, Output, OutputFormat, clean, transform,
-};
+use pict_rs_media::{Control, Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
 
 use crate::config::output::output;
 use crate::helper::{self, Helper, magick};
-use crate::media::{Inspected, Permit};
+use crate::media::{Outcome, Permit, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
 use crate::service::{clip, dummy, validate};
@@ -56,19 +54,23 @@ pub(super) async fn prepare(
             source,
         });
     }
-    let svg = ctx.config.media.svg.enable;
     let (permit, source, digest) = blocking(move || {
         let source = read()?;
         let digest = Digest::of(&source);
-        if !svg && pict_rs_media::is_svg(&source) {
-            return Err(svg_disabled());
-        }
         Ok((permit, source, digest))
     })
     .await?;
+    let recognised = ctx.media.work(permit, source, Job::Recognise, |_, done| {
+        done.and_then(Done::kinds)
+    });
+    let recognised = recognised.await?;
+    let (permit, source, kinds) = (recognised.permit, recognised.source, recognised.result?);
+    if kinds.svg && !ctx.config.media.svg.enable {
+        return Err(svg_disabled());
+    }
     // No program is started for what is not taken in anyway.
     ctx.repo.refuse_blocked(&digest).await?;
-    let (permit, source, foreign) = converted(ctx, permit, source, query).await?;
+    let (permit, source, foreign) = converted(ctx, permit, source, kinds, query).await?;
     let bounds = bounds(ctx, query, foreign);
     let (permit, source, made) = attempt(ctx, permit, source, query, foreign, bounds).await?;
     let made = match made {
@@ -85,8 +87,7 @@ pub(super) async fn prepare(
             }
             // What of its kind cannot be read was found out only while it was decoded.
             ErrorCode::DiscoverError => {
-                let what = pict_rs_media::rare_kind(&source);
-                let what = what.filter(|what| can_be_converted(ctx, *what));
+                let what = kinds.rare.filter(|what| can_be_converted(ctx, *what));
                 let what = what.ok_or(refusal)?;
                 let (permit, png) = convert(ctx, permit, source, what, query).await?;
                 let bounds = self::bounds(ctx, query, Some(what));
@@ -131,12 +132,12 @@ async fn attempt(
     foreign: Option<Foreign>,
     bounds: Bounds,
 ) -> Result<(Permit, Vec<u8>, Result<Made>)> {
-    let Inspected {
+    let Worked {
         permit,
         source,
-        found,
+        result,
     } = ctx.media.inspect(permit, source, bounds).await?;
-    let facts = match found {
+    let facts = match result {
         Ok(facts) => facts,
         Err(error) => return Ok((permit, source, Err(error.into()))),
     };
@@ -147,16 +148,26 @@ async fn attempt(
         }
         return ingest_clip(ctx, permit, source, &facts, bounds.video).await;
     }
-    let plan = Plan::new(ctx, query, &facts, foreign);
-    let memory = plan.memory(&facts, source.len() as u64);
+    let job = job(ctx, query, facts, foreign);
     let store = ctx.store.clone();
-    let credits = ctx.config.media.keeps_credits();
-    let work = move |control: &Control| {
-        let made = plan.make(&store, &source, &facts, credits, control);
-        Ok((source, made))
-    };
-    let (permit, (source, made)) = ctx.media.run_on(permit, memory, work).await?;
-    Ok((permit, source, made))
+    let take = move |source: &[u8], done: Outcome| write(&store, source, done);
+    let worked = ctx.media.work(permit, source, job, take).await?;
+    Ok((worked.permit, worked.source, worked.result))
+}
+
+/// Begins to store what a job has made of `source`.
+fn write(store: &Store, source: &[u8], done: Outcome) -> Result<Made> {
+    let made = done.and_then(Done::made)?;
+    let mut writer = store.create(made.facts.format)?;
+    for piece in &made.pieces {
+        writer.write(piece.bytes(source)?)?;
+    }
+    let no_blurhash = || pict_rs_media::Error::Internal("a job has made no blurhash".into());
+    Ok(Made {
+        writer,
+        facts: made.facts,
+        blurhash: made.blurhash.ok_or_else(no_blurhash)?,
+    })
 }
 
 /// A damaged file as browsers show it. `refusal` is what the engine said of it.
@@ -168,11 +179,12 @@ async fn repaired(
     refusal: Error,
     damaged: Damaged,
 ) -> Result<(Permit, Vec<u8>)> {
-    let Inspected { permit, found, .. } = ctx
+    let job = Job::Repair(bounds);
+    let repair = ctx
         .media
-        .bounded(permit, source, bounds, pict_rs_media::repair)
-        .await?;
-    let Some(repaired) = found? else {
+        .work(permit, source, job, |_, done| done.and_then(Done::repaired));
+    let Worked { permit, result, .. } = repair.await?;
+    let Some(repaired) = result? else {
         return Err(refusal);
     };
     match repaired.missing {
@@ -239,14 +251,10 @@ async fn converted(
     ctx: &Arc<Context>,
     permit: Permit,
     source: Vec<u8>,
+    kinds: Kinds,
     query: &UploadQuery,
 ) -> Result<(Permit, Vec<u8>, Option<Foreign>)> {
-    let look = move |control: &Control| {
-        let what = pict_rs_media::foreign(&source, control);
-        Ok((source, what))
-    };
-    let (permit, (source, what)) = ctx.media.run_on(permit, 0, look).await?;
-    let Some(what) = what else {
+    let Some(what) = kinds.foreign else {
         return Ok((permit, source, None));
     };
     if what.is_rare() && !can_be_converted(ctx, what) {
@@ -327,101 +335,52 @@ async fn ingest_clip(
     Ok((permit, source, made))
 }
 
-/// What to do with one file.
-struct Plan {
-    /// `None` keeps the bytes, cleaned.
-    convert: Option<(Vec<Operation>, Output)>,
-}
-
 struct Made {
     writer: ObjectWriter,
     facts: Facts,
     blurhash: String,
 }
 
-impl Plan {
-    fn new(ctx: &Context, query: &UploadQuery, facts: &Facts, foreign: Option<Foreign>) -> Self {
-        let media = &ctx.config.media;
-        let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
-        let wanted = match facts.kind() {
-            Kind::Image => media.image.format.map(crate::config::ImageFormat::output),
-            Kind::Animation => media
-                .animation
-                .format
-                .map(crate::config::AnimationFormat::output),
-            Kind::Video => None,
+/// What to do with one file: its bytes are kept, cleaned, unless the client, the settings or the
+/// format say otherwise.
+fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign>) -> Job {
+    let media = &ctx.config.media;
+    let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
+    let wanted = match facts.kind() {
+        Kind::Image => media.image.format.map(crate::config::ImageFormat::output),
+        Kind::Animation => media
+            .animation
+            .format
+            .map(crate::config::AnimationFormat::output),
+        Kind::Video => None,
+    };
+    let own = match foreign {
+        Some(foreign) if foreign.is_lossy() && !facts.has_alpha => OutputFormat::Jpeg,
+        Some(_) => OutputFormat::Webp,
+        None => own_format(&facts),
+    };
+    let format = wanted.unwrap_or(own);
+    let is_kept = facts.format.is_kept() && foreign.is_none();
+    let stays = wanted.is_none_or(|wanted| wanted.file_format(facts.is_animated()) == facts.format);
+    if stays && is_kept && !changes_anything(operations, &facts) {
+        return Job::Keep {
+            facts,
+            credits: media.keeps_credits(),
+            blurhash: true,
         };
-        let own = match foreign {
-            Some(foreign) if foreign.is_lossy() && !facts.has_alpha => OutputFormat::Jpeg,
-            Some(_) => OutputFormat::Webp,
-            None => own_format(facts),
-        };
-        let format = wanted.unwrap_or(own);
-        let is_kept = facts.format.is_kept() && foreign.is_none();
-        let stays =
-            wanted.is_none_or(|wanted| wanted.file_format(facts.is_animated()) == facts.format);
-        if stays && is_kept && !changes_anything(operations, facts) {
-            return Self { convert: None };
-        }
-        let mut output = output(media, format, facts.is_animated());
-        if !is_kept && wanted.is_none() {
-            output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
-            // The conversion was not asked for, so it should not be visible.
-            output.quality = output.quality.or(Some(CONVERTED_QUALITY));
-        }
-        Self {
-            convert: Some((operations.clone(), output)),
-        }
     }
-
-    fn memory(&self, facts: &Facts, file_size: u64) -> u64 {
-        let work = match &self.convert {
-            None => pict_rs_media::clean_memory(facts),
-            Some((operations, output)) => {
-                pict_rs_media::predicted_memory(facts, operations, output)
-            }
-        };
-        file_size + work.max(pict_rs_media::preview_memory(facts))
+    let mut output = output(media, format, facts.is_animated());
+    if !is_kept && wanted.is_none() {
+        output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
+        // The conversion was not asked for, so it should not be visible.
+        output.quality = output.quality.or(Some(CONVERTED_QUALITY));
     }
-
-    /// `credits`: whether a cleaned file says who made it.
-    fn make(
-        &self,
-        store: &Store,
-        source: &[u8],
-        facts: &Facts,
-        credits: bool,
-        control: &Control,
-    ) -> Result<Made> {
-        match &self.convert {
-            None => {
-                let mut cleaned = clean(source, facts, control)?;
-                if credits {
-                    cleaned = cleaned.with_credits(source);
-                }
-                let blurhash = pict_rs_media::blurhash(source, facts, control)?;
-                let mut writer = store.create(cleaned.facts.format)?;
-                for piece in &cleaned.pieces {
-                    writer.write(piece)?;
-                }
-                Ok(Made {
-                    writer,
-                    facts: cleaned.facts,
-                    blurhash,
-                })
-            }
-            Some((operations, output)) => {
-                let made = transform(source, facts, operations, output, control)?;
-                let blurhash = pict_rs_media::blurhash(&made.bytes, &made.facts, control)?;
-                let mut writer = store.create(made.facts.format)?;
-                writer.write(&made.bytes)?;
-                Ok(Made {
-                    writer,
-                    facts: made.facts,
-                    blurhash,
-                })
-            }
-        }
+    Job::Convert {
+        facts,
+        operations: operations.clone(),
+        output,
+        frame: None,
+        blurhash: true,
     }
 }
 

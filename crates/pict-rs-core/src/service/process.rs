@@ -5,10 +5,11 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Facts, Kind, transform, transform_frame};
+use pict_rs_media::{Control, Done, Facts, Job, Kind};
 
 use crate::clock::now;
 use crate::config::output::output;
+use crate::media::{self, Outcome};
 use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
@@ -178,38 +179,43 @@ async fn make(
     let source = timed(Stage::Store, read).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let (permit, source) = (inspected.permit, inspected.source);
-    let facts = inspected.found.map_err(stored_is_broken)?;
+    let facts = inspected.result.map_err(stored_is_broken)?;
     check_frame(request.frame, &facts)?;
     let is_clip = facts.kind() == Kind::Video;
     let is_animated = !is_clip && facts.is_animated() && request.frame.is_none();
     let output = output(&ctx.config.media, request.format, is_animated);
-    let predict = |facts| pict_rs_media::predicted_memory(facts, &request.operations, &output);
-    let memory = if is_clip {
-        clip::memory(&facts, size) + predict(&clip::frame_facts(&facts))
-    } else {
-        size + predict(&facts)
+    let convert = {
+        let (operations, frame) = (request.operations.clone(), request.frame);
+        move |facts| Job::Convert {
+            facts,
+            operations,
+            output,
+            frame,
+            blurhash: false,
+        }
     };
-    let (operations, frame) = (request.operations.clone(), request.frame);
-    let (context, at) = (ctx.clone(), request.time);
-    let made = ctx
-        .media
-        .run(permit, memory, move |control| {
-            let (source, facts) = if is_clip {
-                clip::frame(&context, &source, at, control).map_err(stored_clip_is_broken)?
-            } else {
-                (source, facts)
-            };
-            let made = match frame {
-                None => transform(&source, &facts, &operations, &output, control),
-                Some(frame) => {
-                    transform_frame(&source, &facts, frame, &operations, &output, control)
-                }
-            };
-            made.map_err(stored_is_broken)
-        })
-        .await?;
+    let made = if is_clip {
+        let memory = clip::memory(&facts, size)
+            + pict_rs_media::predicted_memory(
+                &clip::frame_facts(&facts),
+                &request.operations,
+                &output,
+            );
+        let (context, at) = (ctx.clone(), request.time);
+        let work = move |control: &Control| {
+            let (frame, facts) =
+                clip::frame(&context, &source, at, control).map_err(stored_clip_is_broken)?;
+            let done = media::run(&convert(facts), &frame, control);
+            Ok(whole(&frame, done))
+        };
+        ctx.media.run(permit, memory, work).await?
+    } else {
+        let worked = ctx.media.work(permit, source, convert(facts), whole);
+        worked.await?.result
+    };
+    let (bytes, facts) = made.map_err(stored_is_broken)?;
     metrics::generated();
-    let (bytes, facts) = (Arc::new(made.bytes), made.facts);
+    let bytes = Arc::new(bytes);
     let kept = {
         let (ctx, bytes, facts) = (ctx.clone(), bytes.clone(), facts.clone());
         async move {
@@ -240,6 +246,13 @@ async fn make(
     };
     running.completed();
     Ok(variant)
+}
+
+/// The file that a job made, in one piece, and its facts.
+fn whole(source: &[u8], outcome: Outcome) -> pict_rs_media::Result<(Vec<u8>, Facts)> {
+    let made = outcome.and_then(Done::made)?;
+    let facts = made.facts.clone();
+    Ok((made.into_bytes(source)?, facts))
 }
 
 /// A variant that the disk has no room for.

@@ -23,7 +23,7 @@ mod track;
 use std::borrow::Cow;
 
 use crate::colour::{Code, Colours, profile_fits};
-use crate::{ColourModel, Error, Facts, Format, Result};
+use crate::{ColourModel, Control, Error, Facts, Format, Result};
 
 pub(crate) use clean::{clean, with_exif};
 pub(crate) use encode::{AnimationEncoder, Encoder, Settings};
@@ -48,12 +48,13 @@ enum Opened<'a> {
 
 /// Sequences are shown where the brand says so, or where there is nothing else; this is what
 /// browsers do.
-fn open(source: &[u8]) -> Result<Opened<'_>> {
-    let file = container::read(source)?;
+fn open<'a>(source: &'a [u8], control: &Control) -> Result<Opened<'a>> {
+    let file = container::read(source, control)?;
     let still = file.meta.filter(|meta| meta.primary.is_some());
     Ok(match (file.moov, still) {
         (Some(moov), still) if file.brand == *b"avis" || still.is_none() => {
-            match (Sequence::read(source, moov), still) {
+            match (Sequence::read(source, moov, control), still) {
+                (Err(Error::Cancelled), _) => return Err(Error::Cancelled),
                 (Ok(sequence), _) => Opened::Sequence(Box::new(sequence)),
                 (Err(broken), None) => return Err(broken),
                 // A brand can be wrong; then there is no track of AV1 at all.
@@ -120,8 +121,8 @@ impl<'a> Opened<'a> {
 }
 
 /// Facts from the container; no pixel is decoded.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    let opened = open(source)?;
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+    let opened = open(source, control)?;
     let (coding, frames, duration_ms) = match &opened {
         Opened::Picture(_, picture) => (picture.coding, 1, None),
         Opened::Sequence(sequence) => (
@@ -155,14 +156,14 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
         buffered: true,
         lossless: false,
         decoder_tables: match &opened {
-            Opened::Picture(meta, picture) => kept_memory(meta, picture),
+            Opened::Picture(meta, picture) => kept_memory(meta, picture, control)?,
             Opened::Sequence(_) => 0,
         },
     })
 }
 
 /// Bytes that a decoder keeps of frames that a still is made from, beside the one that is shown.
-fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>) -> u64 {
+fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>, control: &Control) -> Result<u64> {
     /// Frames that others can be made from, and one that is being made.
     const MOST: usize = 9;
     let sample = if picture.coding.bits > 8 { 2 } else { 1 };
@@ -172,17 +173,19 @@ fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>) -> u64 {
         grid.cells.iter().map(move |id| (id, area))
     });
     // Cells are decoded one after the other.
-    let kept = cells.map(|(id, area)| {
+    let mut most = 0;
+    for (id, area) in cells {
+        control.check()?;
         let frames = meta.data(*id).map_or(1, |units| header::frames(&units));
         let kept = frames.min(MOST).saturating_sub(1) as u64;
-        area.saturating_mul(kept * 3 * sample)
-    });
-    kept.max().unwrap_or(0)
+        most = area.saturating_mul(kept * 3 * sample).max(most);
+    }
+    Ok(most)
 }
 
 /// What the container says of the colours, or, when that says nothing, the pictures.
-pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
-    let Ok(opened) = open(source) else {
+pub(crate) fn colours<'a>(source: &'a [u8], control: &Control) -> Colours<'a> {
+    let Ok(opened) = open(source, control) else {
         return Colours::Srgb;
     };
     let said = opened.properties();
@@ -212,8 +215,8 @@ pub(crate) struct Look<'a> {
 }
 
 /// `None` when it has no picture.
-pub(crate) fn look(source: &[u8]) -> Option<Look<'_>> {
-    let meta = container::read(source).ok()?.meta?;
+pub(crate) fn look<'a>(source: &'a [u8], control: &Control) -> Option<Look<'a>> {
+    let meta = container::read(source, control).ok()?.meta?;
     let primary = meta.primary?;
     let parts = meta.parts(primary);
     let items = || std::iter::once(primary).chain(parts.iter().copied());

@@ -17,7 +17,7 @@ mod write;
 use std::borrow::Cow;
 
 use crate::codec::pieces::Pieces;
-use crate::{ColourModel, Facts, Format, Orientation, Result};
+use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 use blocks::{Block, Disposal, Frame, Gif, TRAILER, corrupt};
 
@@ -29,7 +29,7 @@ pub(crate) use write::AnimationEncoder;
 ///
 /// A file that ends inside a later frame has the frames before it, as in browsers. The duration
 /// is the sum of the delays in the file, although browsers show frames without a delay longer.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     let gif = Gif::read(source)?;
     let mut frames = gif.frames();
     let first = frames
@@ -48,6 +48,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
     };
     let (mut count, mut hundredths) = (0, 0);
     for frame in std::iter::once(first).chain(frames) {
+        control.check()?;
         opacity.add(&frame);
         // A frame has at least 12 bytes, so that neither sum can wrap.
         count += 1;
@@ -71,19 +72,22 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
 
 /// The file without metadata, pixels untouched. Drops everything after the end of the picture,
 /// and everything that is neither a frame nor the loop count.
-pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let gif = Gif::read(source)?;
     let mut pieces = Pieces::new(source);
     pieces.keep(0..gif.body);
     for block in gif.blocks() {
+        control.check()?;
         match block {
             Block::Loop(_, bytes) => pieces.keep(bytes),
             Block::Frame(frame) => {
-                if let Some(control) = frame.control {
-                    pieces.keep(control);
+                if let Some(extension) = frame.control {
+                    pieces.keep(extension);
                 }
                 let pixels = u64::from(frame.width) * u64::from(frame.height);
-                match end::without_rest(frame.min_code_size, pixels, frame.data) {
+                let shorter = end::without_rest(frame.min_code_size, pixels, frame.data, control);
+                control.check()?;
+                match shorter {
                     None => pieces.keep(frame.image),
                     Some(blocks) => {
                         pieces.keep(frame.image.start..frame.image.end - frame.data.len());

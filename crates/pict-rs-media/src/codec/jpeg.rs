@@ -20,8 +20,8 @@ mod sys;
 pub(crate) use encode::Encoder;
 
 /// Facts from the container; no pixel is decoded.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    Ok(container::read(source)?.facts())
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+    Ok(container::read(source, control)?.facts())
 }
 
 /// Whether it is a JPEG that [`inspect`] refuses for what kind of JPEG it is; its frame header says.
@@ -31,8 +31,8 @@ pub(crate) fn is_rare(source: &[u8]) -> bool {
 
 /// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
 /// the end of the picture.
-pub(crate) fn clean<'a>(source: &'a [u8], _facts: &Facts) -> Result<Vec<Cow<'a, [u8]>>> {
-    container::clean(source)
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+    container::clean(source, control)
 }
 
 /// What Photoshop wrote into it beside the picture, put together from its segments.
@@ -64,7 +64,7 @@ pub(crate) fn decode(
     control: &Control,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
-    let header = container::read(source)?;
+    let header = container::read(source, control)?;
     let mut picture = sys::Decompress::new(&source[..header.end], control)?;
     let (width, height) = picture.start(shrink, header.colour())?;
     if (width, height)
@@ -108,7 +108,7 @@ pub(crate) fn decode(
 /// The same picture with its orientation applied to the DCT coefficients, without loss;
 /// `None` when the sizes do not allow that. The result holds no metadata but the ICC profile.
 pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Option<Vec<u8>>> {
-    let header = container::read(source)?;
+    let header = container::read(source, control)?;
     let how = moves(facts.orientation);
     // Blocks at the right and bottom edge may reach beyond the picture. They must stay there.
     let (across, down) = mcu_size(&header.sampling);
@@ -223,6 +223,14 @@ mod tests {
     use crate::codec::exif;
     use crate::codec::testing::{Collect, Picture, picture};
 
+    fn inspect(source: &[u8]) -> Result<Facts> {
+        super::inspect(source, &Control::new())
+    }
+
+    fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+        super::clean(source, &Control::new())
+    }
+
     const ALL: [Orientation; 8] = [
         Orientation::Normal,
         Orientation::FlipHorizontal,
@@ -285,8 +293,8 @@ mod tests {
     }
 
     fn cleaned(file: &[u8]) -> Vec<u8> {
-        let facts = inspect(file).expect("is a JPEG");
-        clean(file, &facts).expect("cleans").concat()
+        inspect(file).expect("is a JPEG");
+        clean(file).expect("cleans").concat()
     }
 
     fn turned(picture: &Picture, orientation: Orientation) -> Picture {
@@ -472,8 +480,8 @@ mod tests {
     fn a_clean_file_is_one_borrowed_piece() {
         for fast in [false, true] {
             let file = cleaned(&encode(&picture(50, 40, Layout::Rgb8), 80, fast));
-            let facts = inspect(&file).expect("is a JPEG");
-            let pieces = clean(&file, &facts).expect("cleans");
+            inspect(&file).expect("is a JPEG");
+            let pieces = clean(&file).expect("cleans");
             assert!(matches!(pieces[..], [Cow::Borrowed(all)] if all == file));
         }
     }
@@ -605,7 +613,7 @@ mod tests {
             for end in 0..file.len() {
                 let cut = &file[..end];
                 let Ok(facts) = inspect(cut) else { continue };
-                clean(cut, &facts).expect("walks like inspect");
+                clean(cut).expect("walks like inspect");
                 icc(cut);
                 let _ = turn(cut, &facts, &Control::new());
                 if let Ok(decoded) = decode_by(cut, 1) {
@@ -635,7 +643,7 @@ mod tests {
                     if facts.stored_width > 4000 || facts.stored_height > 4000 {
                         continue;
                     }
-                    clean(&broken, &facts).expect("walks like inspect");
+                    clean(&broken).expect("walks like inspect");
                     let _ = decode_by(&broken, 1);
                     let _ = turn(&broken, &facts, &Control::new());
                 }

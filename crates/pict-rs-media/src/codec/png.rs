@@ -33,10 +33,10 @@ pub(crate) use repair::{claimed_size, may_move, repair};
 const SPARE_BYTES: usize = 1 << 20;
 
 /// Facts from the container; no pixel is decoded.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    let header = container::read(source)?;
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+    let header = container::read(source, control)?;
     if header.animated {
-        frames::facts(source, header.facts())
+        frames::facts(source, header.facts(), control)
     } else {
         Ok(header.facts())
     }
@@ -78,9 +78,9 @@ pub(crate) fn colour_chunks(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
 /// transfer, or none, which means sRGB. Everything that does not make pixels goes.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when it is not a whole PNG.
-pub fn with_code(source: &[u8], code: Option<(u8, u8)>) -> Result<Vec<u8>> {
-    let mut bytes = container::decodable(source)?.concat();
+/// [`Error::Corrupt`] when it is not a whole PNG, [`Error::Cancelled`] through `control`.
+pub fn with_code(source: &[u8], code: Option<(u8, u8)>, control: &Control) -> Result<Vec<u8>> {
+    let mut bytes = container::decodable(source, control)?.concat();
     if let Some((primaries, transfer)) = code {
         let mut chunk = Vec::new();
         // RGB, in full range.
@@ -91,8 +91,8 @@ pub fn with_code(source: &[u8], code: Option<(u8, u8)>) -> Result<Vec<u8>> {
 }
 
 /// As [`with_code`], of a profile.
-pub(crate) fn with_profile(source: &[u8], icc: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = container::decodable(source)?.concat();
+pub(crate) fn with_profile(source: &[u8], icc: &[u8], control: &Control) -> Result<Vec<u8>> {
+    let mut bytes = container::decodable(source, control)?.concat();
     bytes.splice(
         HEADER_END..HEADER_END,
         container::profile_chunk(b"icc\0", icc)?,
@@ -113,7 +113,7 @@ pub(crate) fn decode(
     control: &Control,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
-    let pieces = container::decodable(source)?;
+    let pieces = container::decodable(source, control)?;
     decode_pieces(&pieces, facts, true, control, sink)
 }
 
@@ -317,6 +317,10 @@ mod tests {
     use crate::codec::exif;
     use crate::codec::testing::{Collect, Picture, picture};
     use crate::{ColourModel, Orientation};
+
+    fn inspect(source: &[u8]) -> Result<Facts> {
+        super::inspect(source, &Control::new())
+    }
 
     fn encode(picture: &Picture, fast: bool) -> Vec<u8> {
         let mut encoder = Encoder::new(fast);

@@ -8,7 +8,7 @@ use crate::{Control, Facts, Result};
 
 /// The facts of a file of any format, held to nothing.
 pub(crate) fn inspect(file: &[u8]) -> Result<Facts> {
-    crate::inspect(file, &Bounds::NONE, &Control::new())
+    crate::inspect::inspect(file, &Bounds::NONE, &Control::new())
 }
 
 /// A whole picture. 8-bit samples are widened without scaling.

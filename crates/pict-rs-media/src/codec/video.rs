@@ -9,13 +9,15 @@ mod webm;
 
 use std::fmt;
 
-pub use colours::ClipColours;
-pub use messages::without_messages;
+use serde::{Deserialize, Serialize};
 
-use crate::{ColourModel, Facts, Format, Orientation, Result};
+pub use colours::ClipColours;
+pub(crate) use messages::without_messages;
+
+use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 /// How the pictures of a clip are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VideoCodec {
     /// AV1.
     Av1,
@@ -42,7 +44,7 @@ impl fmt::Display for VideoCodec {
 }
 
 /// How the sound of a clip is coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioCodec {
     /// AAC, the sound of phones.
     Aac,
@@ -59,7 +61,7 @@ pub enum AudioCodec {
 }
 
 /// What the container of a clip says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clip {
     /// Sizes, frames, duration. The size is that of square pixels, as browsers show them.
     pub facts: Facts,
@@ -77,12 +79,12 @@ pub struct Clip {
 /// # Errors
 /// [`crate::Error::Unsupported`] for codecs that no browser plays and for other Matroska files
 /// than those that are WebM but for their name, [`crate::Error::Corrupt`] for broken containers,
-/// [`crate::Error::Unrecognised`] when it is neither.
-pub fn clip(source: &[u8]) -> Result<Clip> {
+/// [`crate::Error::Unrecognised`] when it is neither, [`crate::Error::Cancelled`] through `control`.
+pub(crate) fn clip(source: &[u8], control: &Control) -> Result<Clip> {
     if webm::is_ebml(source) {
-        webm::inspect(source)
+        webm::inspect(source, control)
     } else if is_mp4(source) {
-        mp4::inspect(source)
+        mp4::inspect(source, control)
     } else {
         Err(crate::Error::Unrecognised)
     }
@@ -170,7 +172,7 @@ mod tests {
             .iter()
             .zip([VideoCodec::H264, VideoCodec::H264, VideoCodec::Vp9])
         {
-            let clip = clip(file).expect("whole");
+            let clip = clip(file, &Control::new()).expect("whole");
             assert_eq!((clip.video, clip.audio), (video, None));
             assert_eq!((clip.facts.width(), clip.facts.height()), (32, 32));
             assert_eq!(clip.facts.frames, 3);
@@ -182,13 +184,13 @@ mod tests {
     fn damage_anywhere_is_an_error_or_another_clip_and_never_a_panic() {
         for file in FILES {
             for length in 0..file.len() {
-                let _ = clip(&file[..length]);
+                let _ = clip(&file[..length], &Control::new());
             }
             let mut damaged = file.to_vec();
             for at in 0..file.len() {
                 for value in [0, 1, 0x7f, 0x80, 0xff] {
                     damaged[at] = value;
-                    let _ = clip(&damaged);
+                    let _ = clip(&damaged, &Control::new());
                 }
                 damaged[at] = file[at];
             }

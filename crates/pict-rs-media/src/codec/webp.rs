@@ -36,8 +36,8 @@ pub(crate) struct Settings {
 }
 
 /// Facts from the container and the heads of bitstreams; no pixel is decoded.
-pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
-    let container = riff::read(source)?;
+pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
+    let container = riff::read(source, control)?;
     let mut decoder_tables = 0;
     let (format, frames, duration_ms) = match container.content {
         Content::Still(bitstream) => {
@@ -50,6 +50,7 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
             ..
         } => {
             for frame in riff::frames(source)? {
+                control.check()?;
                 decoder_tables = lossless::table_bytes(&frame?.bitstream).max(decoder_tables);
             }
             (Format::WebpAnimation, frames, Some(duration_ms))
@@ -74,18 +75,18 @@ pub(crate) fn inspect(source: &[u8]) -> Result<Facts> {
 }
 
 /// The embedded ICC profile, if there is one.
-pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    riff::read(source).ok()?.icc.map(Cow::Borrowed)
+pub(crate) fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
+    riff::read(source, control).ok()?.icc.map(Cow::Borrowed)
 }
 
 /// The EXIF structure, if there is one.
-pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
-    riff::read(source).ok()?.exif
+pub(crate) fn exif<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+    riff::read(source, control).ok()?.exif
 }
 
 /// The XMP packet, if there is one.
-pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
-    riff::read(source).ok()?.xmp
+pub(crate) fn xmp<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+    riff::read(source, control).ok()?.xmp
 }
 
 /// The head of a file that [`clean`] or an encoder made, of which `start` are the first bytes, with
@@ -122,7 +123,7 @@ pub(crate) fn with_exif(
 ///
 /// What is kept is written in the order that the specification asks for.
 pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
-    let container = riff::read(source)?;
+    let container = riff::read(source, control)?;
     let icc = container.icc.and_then(crate::codec::icc::clean);
     // A place for the header, which holds the length of what follows.
     let mut pieces = vec![Cow::Borrowed(&[][..])];

@@ -103,13 +103,13 @@ pub(crate) fn conversion(source: &[u8], facts: &Facts, control: &Control) -> Opt
     let (icc, code) = match facts.format {
         Format::Png | Format::Apng => return Conversion::of(&codec::png::colours(source)),
         Format::Jpeg => (codec::jpeg::icc(source), None),
-        Format::Webp | Format::WebpAnimation => (codec::webp::icc(source), None),
+        Format::Webp | Format::WebpAnimation => (codec::webp::icc(source, control), None),
         Format::Jxl => {
             let code = codec::jxl::cicp(source, control);
             (codec::jxl::icc(source, control), code)
         }
         Format::Avif | Format::AvifAnimation => {
-            return Conversion::of(&codec::avif::colours(source));
+            return Conversion::of(&codec::avif::colours(source, control));
         }
         Format::Heif => return Conversion::of(&codec::heif::colours(source, control)),
         Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format, control), None),

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use super::*;
 use crate::{
-    Error, Format, Orientation, clean,
+    Error, Format, Orientation,
+    clean::clean,
     codec::testing::{Collect, Picture, inspect, picture},
     operation::{Filter, ResizeTo},
     orient::{

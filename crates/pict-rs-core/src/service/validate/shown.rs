@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Facts, Format, Kind, Output, OutputFormat, Speed, transform, transform_frame};
+use pict_rs_media::{Control, Done, Format, Job, Kind, Output, OutputFormat, Speed};
 
 use crate::config::ValidationAs;
+use crate::media;
 use crate::service::clip;
 use crate::store::StoredObject;
 use crate::task::blocking;
@@ -49,31 +50,39 @@ pub(super) async fn pictures(
         Ok(source)
     });
     let inspected = ctx.media.inspect(permit, read.await?, Bounds::NONE).await?;
-    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.found?);
-    let memory = memory(&facts, size);
-    let context = ctx.clone();
-    let made = ctx.media.run(permit, memory, move |control| {
-        if facts.kind() == Kind::Video {
-            let duration = facts.duration_ms.unwrap_or(0);
-            let times = (0..u64::from(FRAMES)).map(|n| duration * n / u64::from(FRAMES));
-            let picture = |at| -> Result<Bytes> {
-                let (frame, facts) = clip::frame(&context, &source, Some(at), control)?;
-                Ok(transform(&frame, &facts, &[], &OUTPUT, control)?
-                    .bytes
-                    .into())
-            };
-            return times.map(picture).collect::<Result<Vec<Bytes>>>();
-        }
-        let picture = |frame| -> Result<Bytes> {
-            let made = match facts.is_animated() {
-                true => transform_frame(&source, &facts, frame, &[], &OUTPUT, control)?,
-                false => transform(&source, &facts, &[], &OUTPUT, control)?,
-            };
-            Ok(made.bytes.into())
+    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result?);
+    if facts.kind() != Kind::Video {
+        let job = Job::Stills {
+            frames: frames(facts.frames),
+            facts,
+            output: OUTPUT,
         };
-        frames(facts.frames).into_iter().map(picture).collect()
-    });
-    made.await.map(Some)
+        let take = |_: &[u8], done: media::Outcome| done.and_then(Done::stills);
+        let stills = ctx.media.work(permit, source, job, take).await?.result?;
+        return Ok(Some(stills.into_iter().map(Bytes::from).collect()));
+    }
+    let memory = clip::memory(&facts, size)
+        + pict_rs_media::predicted_memory(&clip::frame_facts(&facts), &[], &OUTPUT);
+    let context = ctx.clone();
+    let work = move |control: &Control| {
+        let duration = facts.duration_ms.unwrap_or(0);
+        let times = (0..u64::from(FRAMES)).map(|n| duration * n / u64::from(FRAMES));
+        let picture = |at| still(&context, &source, at, control);
+        times.map(picture).collect()
+    };
+    ctx.media.run(permit, memory, work).await.map(Some)
+}
+
+/// The frame of a clip at `at` milliseconds.
+fn still(ctx: &Arc<Context>, source: &[u8], at: u64, control: &Control) -> Result<Bytes> {
+    let (frame, facts) = clip::frame(ctx, source, Some(at), control)?;
+    let job = Job::Stills {
+        facts,
+        frames: vec![1],
+        output: OUTPUT,
+    };
+    let stills = media::run(&job, &frame, control)?.stills()?;
+    Ok(stills.concat().into())
 }
 
 const OUTPUT: Output = Output {
@@ -82,14 +91,6 @@ const OUTPUT: Output = Output {
     lossless: false,
     speed: Speed::Fast,
 };
-
-fn memory(facts: &Facts, size: u64) -> u64 {
-    let jpeg = |facts: &Facts| pict_rs_media::predicted_memory(facts, &[], &OUTPUT);
-    match facts.kind() {
-        Kind::Video => clip::memory(facts, size) + jpeg(&clip::frame_facts(facts)),
-        Kind::Image | Kind::Animation => size + jpeg(facts),
-    }
-}
 
 /// The first one, the last one and some between them, counted from 1.
 fn frames(count: u32) -> Vec<u32> {

@@ -17,30 +17,41 @@ use super::{
     corrupt, obus,
     track::{Sequence, Track},
 };
-use crate::{Result, codec::pieces::Pieces};
+use crate::{Control, Result, codec::pieces::Pieces};
 
 /// The file as pieces; the data borrow from the source.
-pub(crate) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
-    cleaned(source, None)
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+    cleaned(source, None, control)
 }
 
 /// The cleaned file with EXIF that is nothing but `tiff`. `None` when it has no item to describe.
-pub(crate) fn with_exif<'a>(source: &'a [u8], tiff: &[u8]) -> Option<Vec<Cow<'a, [u8]>>> {
+pub(crate) fn with_exif<'a>(
+    source: &'a [u8],
+    tiff: &[u8],
+    control: &Control,
+) -> Option<Vec<Cow<'a, [u8]>>> {
     // Before the structure stands how far away it is.
-    cleaned(source, Some([&[0; 4], tiff].concat())).ok()
+    cleaned(source, Some([&[0; 4], tiff].concat()), control).ok()
 }
 
-fn cleaned(source: &[u8], exif: Option<Vec<u8>>) -> Result<Vec<Cow<'_, [u8]>>> {
-    let file = super::container::read(source)?;
+fn cleaned<'a>(
+    source: &'a [u8],
+    exif: Option<Vec<u8>>,
+    control: &Control,
+) -> Result<Vec<Cow<'a, [u8]>>> {
+    let file = super::container::read(source, control)?;
     let mut keep = Vec::new();
     let mut items = match &file.meta {
-        Some(meta) => items::Items::needed(source, meta)?,
+        Some(meta) => items::Items::needed(source, meta, control)?,
         None => items::Items::default(),
     };
     items.add_ranges_to(&mut keep);
-    let sequence = file.moov.and_then(|moov| Sequence::read(source, moov).ok());
+    let sequence = file
+        .moov
+        .and_then(|moov| Sequence::read(source, moov, control).ok());
+    control.check()?;
     let tracks = match &sequence {
-        Some(sequence) => tracks(source, sequence, &mut keep)?,
+        Some(sequence) => tracks(source, sequence, &mut keep, control)?,
         None => Vec::new(),
     };
     let data = Data::new(keep);
@@ -136,12 +147,14 @@ fn tracks<'a>(
     source: &[u8],
     sequence: &'a Sequence<'a>,
     keep: &mut Vec<Range<usize>>,
+    control: &Control,
 ) -> Result<Vec<Shown<'a>>> {
     let tracks = [Some(&sequence.colour), sequence.alpha.as_ref()];
     let mut shown = Vec::new();
     for track in tracks.into_iter().flatten() {
         let (mut sizes, mut changed) = (Vec::new(), false);
         for sample in track.samples(source) {
+            control.check()?;
             let sample = sample?;
             let mut size = 0;
             for part in obus::pictures_alone(&source[sample.clone()]) {

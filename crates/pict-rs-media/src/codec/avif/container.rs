@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use super::corrupt;
 use crate::{
-    Result,
+    Control, Result,
     codec::bmff::{BoxRef, Fields, boxes, boxes_in},
 };
 
@@ -76,7 +76,7 @@ fn brand(source: &[u8]) -> Option<[u8; 4]> {
 }
 
 /// Reads the top of the file and the items.
-pub(super) fn read(source: &[u8]) -> Result<File<'_>> {
+pub(super) fn read<'a>(source: &'a [u8], control: &Control) -> Result<File<'a>> {
     let brand = brand(source).ok_or_else(|| corrupt("it does not begin with its brand"))?;
     let mut file = File {
         brand,
@@ -84,6 +84,7 @@ pub(super) fn read(source: &[u8]) -> Result<File<'_>> {
         moov: None,
     };
     for each in boxes_in(source) {
+        control.check()?;
         // What follows the boxes that are needed may be cut or garbage; whether everything
         // that they point to is there is seen when it is read.
         let Ok(each) = each else { break };

@@ -3,20 +3,21 @@
 use std::ops::Range;
 
 use super::container::{self, Meta};
+use crate::Control;
 use crate::codec::exif::behind_offset;
 
 /// The EXIF structure, if there is one in one piece.
-pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
-    behind_offset(described(source, b"Exif")?)
+pub(crate) fn exif<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+    behind_offset(described(source, b"Exif", control)?)
 }
 
 /// The XMP packet, or another text that describes the picture, if it is in one piece.
-pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
-    described(source, b"mime")
+pub(crate) fn xmp<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+    described(source, b"mime", control)
 }
 
-fn described<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
-    let file = container::read(source).ok()?;
+fn described<'a>(source: &'a [u8], kind: &[u8; 4], control: &Control) -> Option<&'a [u8]> {
+    let file = container::read(source, control).ok()?;
     let (_, place) = item(&file.meta?, kind)?;
     source.get(place)
 }

@@ -23,7 +23,7 @@ pub(crate) fn decode(
     control: &Control,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
-    let opened = super::open(source)?;
+    let opened = super::open(source, control)?;
     let layout = opened.layout();
     let window = opened.window();
     let painter = painter(&opened, source, control)?;
@@ -132,7 +132,7 @@ pub(crate) fn decode_animation(
     control: &Control,
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
-    let opened = super::open(source)?;
+    let opened = super::open(source, control)?;
     let Opened::Sequence(sequence) = &opened else {
         return Err(crate::Error::Internal("a still is not a sequence".into()));
     };

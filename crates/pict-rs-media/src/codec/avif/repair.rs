@@ -12,8 +12,8 @@ use crate::{Control, Extent, Format, Missing, Orientation, Repaired, Result};
 const MOST: usize = 16;
 
 /// The size that the container of a damaged file claims.
-pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
-    let facts = super::inspect(&padded(source, 0)?).ok()?;
+pub(crate) fn claimed_size(source: &[u8], control: &Control) -> Option<(u32, u32)> {
+    let facts = super::inspect(&padded(source, 0)?, control).ok()?;
     (facts.format == Format::Avif).then_some((facts.stored_width, facts.stored_height))
 }
 
@@ -41,18 +41,18 @@ fn padded(source: &[u8], byte: u8) -> Option<Vec<u8>> {
 }
 
 fn decoded(file: &[u8], control: &Control) -> Result<Partial> {
-    let facts = super::inspect(file)?;
+    let facts = super::inspect(file, control)?;
     let mut collector = Collector::new();
     super::decode(file, &facts, control, &mut collector)?;
     Ok(collector.into_partial())
 }
 
-/// See [`crate::repair()`].
+/// See [`crate::repair::repair()`].
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let (Some(zeros), Some(ones)) = (padded(source, 0), padded(source, 0xff)) else {
         return Ok(None);
     };
-    let facts = super::inspect(&zeros)?;
+    let facts = super::inspect(&zeros, control)?;
     let mut picture = decoded(&zeros, control)?;
     let rows = picture.same_rows(&decoded(&ones, control)?);
     let height = facts.stored_height;
@@ -63,10 +63,10 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
     let mut encoder = png::Encoder::new(true).without_colours();
     picture.write(control, &mut encoder)?;
     let mut bytes = encoder.into_bytes();
-    if let Some(look) = super::look(&zeros) {
+    if let Some(look) = super::look(&zeros, control) {
         bytes = match (look.icc, look.code) {
-            (Some(icc), _) => png::with_profile(&bytes, icc)?,
-            (None, code) => png::with_code(&bytes, code)?,
+            (Some(icc), _) => png::with_profile(&bytes, icc, control)?,
+            (None, code) => png::with_code(&bytes, code, control)?,
         };
     }
     if facts.orientation != Orientation::Normal {

@@ -9,6 +9,14 @@ use crate::{
     rows::Layout,
 };
 
+fn inspect(source: &[u8]) -> Result<Facts> {
+    super::inspect(source, &Control::new())
+}
+
+fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    super::clean(source, &Control::new())
+}
+
 const GRID: &[u8] = include_bytes!("../testdata/grid.avif");
 const HALF: &[u8] = include_bytes!("../testdata/420.avif");
 const DEEP: &[u8] = include_bytes!("../testdata/422-10.avif");
@@ -199,7 +207,10 @@ fn cleaning_keeps_pixels_and_drops_secrets() {
         }
         assert!(cleaned.len() <= source.len() + 40);
         assert_eq!(inspect(&cleaned).ok(), inspect(source).ok());
-        assert_eq!(colours(&cleaned), colours(source));
+        assert_eq!(
+            colours(&cleaned, &Control::new()),
+            colours(source, &Control::new())
+        );
         if source == SEQUENCE {
             assert!(film(&cleaned).expect("whole") == film(source).expect("whole"));
         } else {
@@ -209,13 +220,19 @@ fn cleaning_keeps_pixels_and_drops_secrets() {
         assert_eq!(clean(&cleaned).expect("whole").concat(), cleaned);
     }
     assert_eq!(secrets, 3, "the test data have something to find");
-    assert!(matches!(colours(GRID), Colours::Profile(_)));
+    assert!(matches!(
+        colours(GRID, &Control::new()),
+        Colours::Profile(_)
+    ));
 }
 
 fn with_credits(source: &[u8]) -> Vec<u8> {
     let facts = inspect(source).expect("whole");
-    let cleaned = crate::clean(source, &facts, &Control::new()).expect("whole");
-    cleaned.with_credits(source).pieces.concat()
+    let cleaned = crate::clean::clean(source, &facts, &Control::new()).expect("whole");
+    cleaned
+        .with_credits(source, &Control::new())
+        .pieces
+        .concat()
 }
 
 #[test]
@@ -235,16 +252,16 @@ fn credits_are_all_that_stays_of_the_exif() {
 fn credits_come_into_a_picture_that_had_none() {
     let has = |bytes: &[u8], word: &[u8]| memchr::memmem::find(bytes, word).is_some();
     for source in STILLS {
-        let kept = with_exif(source, b"MM\0*")
+        let kept = with_exif(source, b"MM\0*", &Control::new())
             .expect("it has a picture")
             .concat();
-        assert_eq!(exif(&kept), Some(&b"MM\0*"[..]));
+        assert_eq!(exif(&kept, &Control::new()), Some(&b"MM\0*"[..]));
         assert!(!has(&kept, b"SECRET"));
         assert!(still(&kept).expect("whole") == still(source).expect("whole"));
         let cleaned = clean(&kept).expect("whole").concat();
         assert!(cleaned == clean(source).expect("whole").concat());
     }
-    assert!(with_exif(SEQUENCE, b"MM\0*").is_none() || clean(SEQUENCE).is_ok());
+    assert!(with_exif(SEQUENCE, b"MM\0*", &Control::new()).is_none() || clean(SEQUENCE).is_ok());
 }
 
 /// Names the kinds of all boxes at the top.
@@ -285,7 +302,10 @@ fn padded(source: &[u8]) -> Vec<u8> {
 #[test]
 fn metadata_in_the_stream_goes() {
     // Units of AV1 that are no part of a picture, at the end of the only item.
-    let meta = container::read(GRAY).expect("whole").meta.expect("items");
+    let meta = container::read(GRAY, &Control::new())
+        .expect("whole")
+        .meta
+        .expect("items");
     let primary = meta.primary.expect("a picture");
     let [place] = &meta.ranges(primary).expect("whole")[..] else {
         panic!("one piece");
@@ -379,7 +399,7 @@ fn changed_bytes_are_survived() {
                 if let Ok(pieces) = clean(&bytes) {
                     assert!(pieces.concat().len() <= bytes.len() + 100);
                 }
-                if let Some(pieces) = with_exif(&bytes, b"MM") {
+                if let Some(pieces) = with_exif(&bytes, b"MM", &Control::new()) {
                     assert!(pieces.concat().ends_with(b"\0\0\0\0MM"));
                 }
                 match anything(&bytes) {
@@ -526,7 +546,7 @@ fn words_do_not_hide_among_properties_and_handlers() {
 #[test]
 fn colours_are_those_of_the_pictures_where_the_container_names_none() {
     for source in [HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, SEQUENCE] {
-        let said = colours(source);
+        let said = colours(source, &Control::new());
         assert!(matches!(said, Colours::Code(_)), "{said:?}");
         let mut silent = source.to_vec();
         let places: Vec<_> = memchr::memmem::find_iter(source, b"colrnclx").collect();
@@ -534,6 +554,6 @@ fn colours_are_those_of_the_pictures_where_the_container_names_none() {
         for place in places {
             silent[place..place + 4].copy_from_slice(b"none");
         }
-        assert_eq!(colours(&silent), said);
+        assert_eq!(colours(&silent, &Control::new()), said);
     }
 }

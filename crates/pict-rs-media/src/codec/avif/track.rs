@@ -9,7 +9,7 @@ use super::{
     properties::{Coding, Properties},
 };
 use crate::{
-    Result,
+    Control, Result,
     codec::bmff::{BoxRef, Fields, boxes, endless},
 };
 
@@ -63,7 +63,7 @@ struct Tables<'a> {
 }
 
 impl<'a> Sequence<'a> {
-    pub(super) fn read(source: &'a [u8], moov: BoxRef<'a>) -> Result<Self> {
+    pub(super) fn read(source: &'a [u8], moov: BoxRef<'a>, control: &Control) -> Result<Self> {
         let mut colour = None;
         let mut alpha = Vec::new();
         for child in boxes(source, moov.inside()) {
@@ -93,6 +93,7 @@ impl<'a> Sequence<'a> {
         let frames = colour.tables.count;
         let mut seen = 0;
         for sample in colour.samples(source) {
+            control.check()?;
             sample?;
             seen += 1;
         }

@@ -49,7 +49,7 @@ pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
     rows(source).map(|rows| (rows.width, rows.height))
 }
 
-/// See [`crate::repair()`].
+/// See [`crate::repair::repair()`].
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let Some(rows) = rows(source) else {
         return Ok(None);

@@ -37,7 +37,7 @@ pub(super) fn is_one(source: &[u8]) -> bool {
 pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     match largest(source)? {
         Picture::Png(file) => {
-            let facts = png::inspect(file)?;
+            let facts = png::inspect(file, control)?;
             if facts.format != Format::Png {
                 return Err(Error::Unsupported(
                     "ICO files with animations in them cannot be read".into(),

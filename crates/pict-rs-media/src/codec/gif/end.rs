@@ -3,16 +3,27 @@
 //! A frame's data go on to the end of its sub-blocks. Its codes may end before that: at the code
 //! that says so, or with the last pixel. What follows changes nothing that is shown.
 
+use crate::Control;
+
 /// Codes have at most 12 bits.
 const CODES: usize = 4096;
 /// Bytes of a sub-block.
 const BLOCK: usize = 255;
 
+/// How many codes pass between two looks at the control.
+const CODES_PER_LOOK: usize = 4096;
+
 /// The sub-blocks of a frame of `pixels` pixels without what follows its codes. `None` when there
-/// is nothing to remove, or when the codes cannot be followed to their end.
-pub(super) fn without_rest(min_code_size: u8, pixels: u64, sub_blocks: &[u8]) -> Option<Vec<u8>> {
+/// is nothing to remove, when the codes cannot be followed to their end, or when the work is
+/// cancelled.
+pub(super) fn without_rest(
+    min_code_size: u8,
+    pixels: u64,
+    sub_blocks: &[u8],
+    control: &Control,
+) -> Option<Vec<u8>> {
     let data = joined(sub_blocks);
-    let (mut kept, is_ended) = codes(min_code_size, pixels, &data)?;
+    let (mut kept, is_ended) = codes(min_code_size, pixels, &data, control)?;
     // A last byte of which some bits are used is kept.
     let length = kept.bits.div_ceil(8);
     if is_ended && length == data.len() {
@@ -65,7 +76,7 @@ impl Used {
 }
 
 /// Follows the codes to the end code, or to the last pixel; tells which of them it was.
-fn codes(min_code_size: u8, pixels: u64, data: &[u8]) -> Option<(Used, bool)> {
+fn codes(min_code_size: u8, pixels: u64, data: &[u8], control: &Control) -> Option<(Used, bool)> {
     if !(1..=11).contains(&min_code_size) {
         return None;
     }
@@ -78,7 +89,10 @@ fn codes(min_code_size: u8, pixels: u64, data: &[u8]) -> Option<(Used, bool)> {
         code_size: usize::from(min_code_size) + 1,
     };
     let mut drawn = 0_u64;
-    loop {
+    for count in 0_usize.. {
+        if count.is_multiple_of(CODES_PER_LOOK) {
+            control.check().ok()?;
+        }
         let code = read(data, used.bits, used.code_size);
         if code == Some(clear + 1) {
             used.bits += used.code_size;
@@ -109,6 +123,7 @@ fn codes(min_code_size: u8, pixels: u64, data: &[u8]) -> Option<(Used, bool)> {
         drawn += u64::from(lengths[code]);
         previous = Some(code);
     }
+    None
 }
 
 /// Some bits, the lowest first.
@@ -125,6 +140,10 @@ fn read(data: &[u8], at: usize, count: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn without_rest(min_code_size: u8, pixels: u64, sub_blocks: &[u8]) -> Option<Vec<u8>> {
+        super::without_rest(min_code_size, pixels, sub_blocks, &Control::new())
+    }
 
     fn blocks(data: &[u8]) -> Vec<u8> {
         let mut blocks: Vec<u8> = data

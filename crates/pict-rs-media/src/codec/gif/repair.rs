@@ -22,7 +22,7 @@ fn padded(source: &[u8]) -> Vec<u8> {
     padded
 }
 
-/// See [`crate::repair()`].
+/// See [`crate::repair::repair()`].
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let gif = Gif::read(source)?;
     let mut lzw = Lzw::new();

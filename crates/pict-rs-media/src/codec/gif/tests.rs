@@ -5,6 +5,14 @@ use crate::codec::testing::{self, Film};
 use crate::rows::{AnimationShape, CanvasSink as _};
 use crate::{Control, Error};
 
+fn inspect(source: &[u8]) -> Result<Facts> {
+    super::inspect(source, &Control::new())
+}
+
+fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+    super::clean(source, &Control::new())
+}
+
 fn animate(fast: bool, shape: AnimationShape, canvases: &[(Vec<u8>, u32)]) -> Vec<u8> {
     let mut encoder = AnimationEncoder::new(fast);
     testing::animate(&mut encoder, shape, canvases);
@@ -272,7 +280,7 @@ fn a_file_without_its_end_keeps_its_whole_frames() {
         let whole = if length == file.len() - 1 { 2 } else { 1 };
         assert_eq!(facts.frames, whole, "{length}");
         assert_eq!(shown(prefix).len(), whole as usize);
-        let cleaned = clean(prefix, &facts).expect("cleans").concat();
+        let cleaned = clean(prefix).expect("cleans").concat();
         assert_eq!(cleaned.last(), Some(&TRAILER));
         assert_eq!(shown(&cleaned), shown(prefix));
     }
@@ -308,7 +316,7 @@ fn cleaning_keeps_frames_and_loops_only() {
     dirty.extend(b"secret");
     let facts = inspect(&dirty).expect("is a GIF");
     assert_eq!(facts.frames, 2);
-    let cleaned = clean(&dirty, &facts).expect("cleans");
+    let cleaned = clean(&dirty).expect("cleans");
     let expected = gif(2, 2, &[netscape(4), frame.clone(), image.to_vec()]);
     assert!(cleaned.concat() == expected);
     assert!(cleaned.len() < 7, "neighbours stay together");
@@ -534,7 +542,7 @@ fn no_damaged_byte_makes_it_panic() {
             if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 20 {
                 continue;
             }
-            let cleaned = clean(&damaged, &facts).expect("what can be read can be cleaned");
+            let cleaned = clean(&damaged).expect("what can be read can be cleaned");
             let cleaned = cleaned.concat();
             assert_eq!(inspect(&cleaned).expect("still a GIF"), facts);
             let film = decode_film(&damaged);

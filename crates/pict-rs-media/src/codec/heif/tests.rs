@@ -5,8 +5,8 @@ use crate::codec::testing::{Collect, Picture};
 use crate::colour::Colours;
 use crate::rows::Layout;
 use crate::{
-    Control, Error, Format, Orientation, Output, OutputFormat, Result, Speed, blurhash,
-    codec::testing::inspect as inspect_any, transform,
+    Control, Error, Format, Orientation, Output, OutputFormat, Result, Speed,
+    codec::testing::inspect as inspect_any, preview::blurhash, transform::transform,
 };
 
 /// Four tiles of 64×64 make up 120×100, turned by 90° clockwise, with EXIF that says so as well.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::scan::Scans;
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
-use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
+use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
@@ -88,13 +88,14 @@ impl Header {
 }
 
 /// Walks the whole file.
-pub(super) fn read(source: &[u8]) -> Result<Header> {
+pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     let mut frame: Option<Frame> = None;
     let mut orientation = None;
     let mut adobe = false;
     let mut scans = 0_u64;
     let mut end = None;
     for segment in Segments::new(source)? {
+        control.check()?;
         let segment = segment?;
         match segment.marker {
             marker if is_frame(marker) => {
@@ -248,13 +249,14 @@ pub(super) fn is_rare(source: &[u8]) -> bool {
 
 /// The pieces of the file that a decoder needs, and the ICC profile. Of entropy-coded data that
 /// which codes a block; of a damaged scan, which cannot be followed, all.
-pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
+pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..2);
     let mut scans = Scans::default();
     let mut profile = profile_segments(source);
     let mut is_ended = false;
     for segment in Segments::new(source)? {
+        control.check()?;
         let segment = segment?;
         is_ended |= segment.marker == EOI;
         match segment.marker {
@@ -271,7 +273,7 @@ pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
             0xf0..=0xfd | 0x02..=0xbf => {}
             // Of arithmetic and hierarchical coding, and the number of lines, which is known.
             0xcc | 0xdc | 0xde | 0xdf => {}
-            SOS => keep_scan(&mut pieces, &mut scans, &segment, source),
+            SOS => keep_scan(&mut pieces, &mut scans, &segment, source, control)?,
             marker => {
                 // What cannot be read here makes the scans that need it unreadable.
                 let _ = match marker {
@@ -291,18 +293,27 @@ pub(super) fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
 }
 
 /// The header of a scan and its codes, without bytes between them and the next marker.
-fn keep_scan(pieces: &mut Pieces<'_>, scans: &mut Scans, segment: &Segment<'_>, source: &[u8]) {
+fn keep_scan(
+    pieces: &mut Pieces<'_>,
+    scans: &mut Scans,
+    segment: &Segment<'_>,
+    source: &[u8],
+    control: &Control,
+) -> Result<()> {
     let data = segment.range.start + 4 + segment.payload.len();
     let ranges = source
         .get(data..segment.range.end)
-        .and_then(|codes| scans.ranges(segment.payload, codes));
+        .and_then(|codes| scans.ranges(segment.payload, codes, control));
+    control.check()?;
     let Some(ranges) = ranges else {
-        return pieces.keep(segment.range.clone());
+        pieces.keep(segment.range.clone());
+        return Ok(());
     };
     pieces.keep(segment.range.start..data);
     for range in ranges {
         pieces.keep(data + range.start..data + range.end);
     }
+    Ok(())
 }
 
 /// The ICC profile, cleaned, as segments; none if it is not one.

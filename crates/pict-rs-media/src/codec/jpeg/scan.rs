@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use crate::Control;
+
 /// What is known when a scan begins.
 #[derive(Default)]
 pub(super) struct Scans {
@@ -102,8 +104,13 @@ impl Scans {
     }
 
     /// The ranges of `data` that hold codes and restart markers. `None` when they cannot be
-    /// followed: then something is damaged.
-    pub(super) fn ranges(&mut self, header: &[u8], data: &[u8]) -> Option<Vec<Range<usize>>> {
+    /// followed: then something is damaged, or the work is cancelled.
+    pub(super) fn ranges(
+        &mut self,
+        header: &[u8],
+        data: &[u8],
+        control: &Control,
+    ) -> Option<Vec<Range<usize>>> {
         let header = self.header(header)?;
         let mut walk = Walk {
             bits: Bits::new(data),
@@ -133,6 +140,9 @@ impl Scans {
                 (unit % u64::from(across)) as u32,
                 (unit / u64::from(across)) as u32,
             );
+            if at.0 == 0 {
+                control.check().ok()?;
+            }
             self.unit(&header, at, &mut walk)?;
         }
         ranges.push(start..walk.bits.end()?);

@@ -5,7 +5,7 @@ use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
 use super::*;
 use crate::codec::testing::{Collect, Film, Picture, picture};
 use crate::rows::{Layout, RowSink};
-use crate::{blurhash, codec::testing::inspect as inspect_any};
+use crate::{codec::testing::inspect as inspect_any, preview::blurhash};
 
 const LAYOUTS: [Layout; 5] = [
     Layout::Gray8,
@@ -270,7 +270,7 @@ fn survives(file: &[u8]) {
         return;
     }
     for outcome in [
-        crate::clean(file, &facts, &Control::new()).map(|_| ()),
+        crate::clean::clean(file, &facts, &Control::new()).map(|_| ()),
         blurhash(file, &facts, &Control::new()).map(|_| ()),
     ] {
         if let Err(error) = outcome {

@@ -123,7 +123,7 @@ impl File {
             return Ok(whole);
         }
         let bytes = self.finish()?;
-        let facts = super::inspect(&bytes)?;
+        let facts = super::inspect(&bytes, control)?;
         compose::decode_animation(&bytes, &facts, control, &mut Again(&mut whole))?;
         Ok(whole)
     }

@@ -49,6 +49,7 @@ pub(super) fn clean<'a>(
     };
     writer.pieces.keep(0..SIGNATURE.len());
     for chunk in Chunks::new(source)? {
+        control.check()?;
         writer.chunk(&chunk?, animated)?;
     }
     Ok(writer.pieces.finish())

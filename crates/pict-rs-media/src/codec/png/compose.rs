@@ -18,7 +18,7 @@ pub(crate) fn decode_animation(
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
     let (width, height) = (facts.stored_width, facts.stored_height);
-    let animation = frames::read(source, width, height)?;
+    let animation = frames::read(source, width, height, control)?;
     sink.begin(AnimationShape {
         width,
         height,

@@ -9,7 +9,7 @@ use flate2::{Compression, write::ZlibEncoder};
 
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
-use crate::{ColourModel, Error, Facts, Format, Orientation, Result};
+use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(super) const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 /// Where `IHDR` ends, which always comes first and always has this length.
@@ -64,13 +64,14 @@ impl Header {
 }
 
 /// Walks the whole file.
-pub(super) fn read(source: &[u8]) -> Result<Header> {
+pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     let mut header = read_first(source)?;
     let mut orientation = None;
     let mut palette = 0;
     // Image data is one run of chunks.
     let (mut data, mut data_ended) = (false, false);
     for chunk in Chunks::new(source)?.skip(1) {
+        control.check()?;
         let chunk = chunk?;
         if data && &chunk.kind != b"IDAT" {
             data_ended = true;
@@ -119,8 +120,8 @@ pub(super) fn read_first(source: &[u8]) -> Result<Header> {
 }
 
 /// Only what makes pixels, so that a decoder neither reads nor stores anything else.
-pub(super) fn decodable(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
-    let header = read(source)?;
+pub(super) fn decodable<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+    let header = read(source, control)?;
     let mut palette = 0;
     keep(source, |chunk| {
         if &chunk.kind == b"PLTE" {

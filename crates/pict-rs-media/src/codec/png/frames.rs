@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::container::{Chunk, Chunks};
-use crate::{Error, Facts, Format, Result};
+use crate::{Control, Error, Facts, Format, Result};
 
 /// What stands in the file of an animation.
 pub(super) struct Animation {
@@ -38,8 +38,8 @@ pub(super) enum Dispose {
 }
 
 /// Facts from the container; no pixel is decoded. The depth is that of the canvases, 8 bits.
-pub(super) fn facts(source: &[u8], still: Facts) -> Result<Facts> {
-    let animation = read(source, still.stored_width, still.stored_height)?;
+pub(super) fn facts(source: &[u8], still: Facts, control: &Control) -> Result<Facts> {
+    let animation = read(source, still.stored_width, still.stored_height, control)?;
     let frames = &animation.frames;
     let covers =
         |frame: &Frame| (frame.width, frame.height) == (still.stored_width, still.stored_height);
@@ -65,7 +65,7 @@ pub(super) fn facts(source: &[u8], still: Facts) -> Result<Facts> {
 /// # Errors
 /// [`Error::Corrupt`] for chunks in the wrong order or number, and for frames that do not lie on
 /// the canvas.
-pub(super) fn read(source: &[u8], width: u32, height: u32) -> Result<Animation> {
+pub(super) fn read(source: &[u8], width: u32, height: u32, control: &Control) -> Result<Animation> {
     let mut walk = Walk {
         canvas: (width, height),
         control: None,
@@ -75,6 +75,7 @@ pub(super) fn read(source: &[u8], width: u32, height: u32) -> Result<Animation> 
         frames: Vec::new(),
     };
     for chunk in Chunks::new(source)? {
+        control.check()?;
         walk.chunk(&chunk?)?;
     }
     walk.finish()

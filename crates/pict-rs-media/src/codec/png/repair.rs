@@ -200,7 +200,7 @@ fn pack(raw: &[u8]) -> Result<Vec<u8>> {
     written.map_err(|error| Error::Internal(error.to_string()))
 }
 
-/// See [`crate::repair()`].
+/// See [`crate::repair::repair()`].
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let Some(parts) = parts(source) else {
         return Ok(None);
@@ -320,7 +320,7 @@ fn partial(parts: &Parts<'_>, mut raw: Vec<u8>, control: &Control) -> Result<Opt
     push_chunk(&mut file, b"IDAT", &[&pack(&raw)?])?;
     drop(raw);
     push_chunk(&mut file, b"IEND", &[])?;
-    let mut facts = super::inspect(&file)?;
+    let mut facts = super::inspect(&file, control)?;
     facts.format = Format::Png;
     let mut collector = Collector::new();
     decode_pieces(

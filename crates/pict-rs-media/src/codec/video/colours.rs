@@ -4,8 +4,10 @@
 //! say how they become red, green and blue, and what those mean. Many clips name none of them, or
 //! not all, and Chromium then goes by the size. What it does is the rule here.
 
+use serde::{Deserialize, Serialize};
+
 /// Code points of H.273 that a container names; 2 where it does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipColours {
     /// Table 2.
     pub primaries: u8,

@@ -14,7 +14,7 @@ use crate::codec::pieces::Pieces;
 /// The file without messages in what describes its coding, and otherwise as it was. Nothing moves:
 /// what goes leaves zeros that no decoder reads. A container that cannot be followed comes back as
 /// it is.
-pub fn without_messages(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
+pub(crate) fn without_messages(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     let place = if webm::is_ebml(source) {
         webm::description(source).map(|place| (*b"av1C", place))
     } else {

@@ -3,12 +3,13 @@
 use super::boxes::{boxes, broken, find, need};
 use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
 use crate::codec::bmff::{Fields, endless};
-use crate::{Error, Format, Orientation, Result};
+use crate::{Control, Error, Format, Orientation, Result};
 
-pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
+pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Clip> {
     let mut movie = None;
     let mut fragments = Vec::new();
     for found in boxes(source) {
+        control.check()?;
         let found = found?;
         match &found.kind {
             b"moov" if movie.is_none() => movie = Some(found.body),
@@ -20,6 +21,7 @@ pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
     let mut pictures = None;
     let mut sound = None;
     for found in boxes(movie) {
+        control.check()?;
         let found = found?;
         if &found.kind != b"trak" {
             continue;
@@ -34,7 +36,7 @@ pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
     let track = pictures.ok_or_else(|| {
         Error::Unsupported("an MP4 file without pictures is no clip that is taken".to_owned())
     })?;
-    let streamed = streamed(movie, &fragments, track.id)?;
+    let streamed = streamed(movie, &fragments, track.id, control)?;
     let frames = track.samples.saturating_add(streamed.samples);
     if frames == 0 {
         return Err(broken("it has no frame"));
@@ -252,13 +254,14 @@ struct Streamed {
     duration: u64,
 }
 
-fn streamed(movie: &[u8], fragments: &[&[u8]], track: u32) -> Result<Streamed> {
+fn streamed(movie: &[u8], fragments: &[&[u8]], track: u32, control: &Control) -> Result<Streamed> {
     let mut sum = Streamed::default();
     if fragments.is_empty() {
         return Ok(sum);
     }
     let usual = usual_duration(movie, track)?;
     for fragment in fragments {
+        control.check()?;
         for found in boxes(fragment) {
             let found = found?;
             if &found.kind == b"traf" {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
 use crate::codec::bmff::Fields;
-use crate::{Error, Format, Orientation, Result};
+use crate::{Control, Error, Format, Orientation, Result};
 
 /// Whether it begins as Matroska files do.
 pub(crate) fn is_ebml(source: &[u8]) -> bool {
@@ -48,12 +48,13 @@ fn broken(reason: impl std::fmt::Display) -> Error {
     Error::corrupt(Format::Webm, reason)
 }
 
-pub(super) fn inspect(source: &[u8]) -> Result<Clip> {
+pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Clip> {
     let mut found = Found::default();
     for element in (Elements {
         rest: source,
         opens: opens_file,
     }) {
+        control.check()?;
         found.take(element?)?;
     }
     found.clip()
@@ -439,6 +440,10 @@ mod tests {
         check(b"\x01\xff\xff\xff\xff\xff\xff\xff", Some(None));
         check(b"\x00", None);
         check(b"\x40", None);
+    }
+
+    fn inspect(source: &[u8]) -> Result<Clip> {
+        super::inspect(source, &Control::new())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::sys::{self, Config, Pixels, Planes};
 use super::{Settings, chunk_header};
 use crate::codec::difference::{BLOCK, Difference};
 use crate::rows::{AnimationShape, Canvas, CanvasSink};
-use crate::{Error, Result};
+use crate::{Control, Error, Result};
 
 /// Durations have 24 bits.
 const MAX_DURATION_MS: u32 = (1 << 24) - 1;
@@ -200,7 +200,8 @@ impl Animation {
         delay_ms: u32,
         encoded: &[u8],
     ) -> Result<()> {
-        let picture = riff::read(encoded)?;
+        // It was written a moment ago and has one frame.
+        let picture = riff::read(encoded, &Control::new())?;
         let riff::Content::Still(bitstream) = picture.content else {
             return Err(misused());
         };

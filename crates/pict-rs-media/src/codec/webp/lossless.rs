@@ -338,7 +338,7 @@ impl<'a> Bits<'a> {
 mod tests {
     use super::*;
     use crate::codec::webp::{self, riff};
-    use crate::{Control, Error, blurhash};
+    use crate::{Control, Error, preview::blurhash};
 
     /// Bits from the lowest of the first byte on.
     #[derive(Default)]
@@ -433,11 +433,13 @@ mod tests {
     }
 
     fn tables(file: &[u8]) -> u64 {
-        webp::inspect(file).expect("a WebP").decoder_tables
+        webp::inspect(file, &Control::new())
+            .expect("a WebP")
+            .decoder_tables
     }
 
     fn is_decoded(file: &[u8]) {
-        let facts = webp::inspect(file).expect("a WebP");
+        let facts = webp::inspect(file, &Control::new()).expect("a WebP");
         blurhash(file, &facts, &Control::default()).expect("libwebp takes it");
     }
 
@@ -542,7 +544,8 @@ mod tests {
             }
             let file = writer.file();
             assert_eq!(tables(&file), 0, "{broken}");
-            let facts = webp::inspect(&file).expect("only its container is looked at");
+            let facts =
+                webp::inspect(&file, &Control::new()).expect("only its container is looked at");
             let error = blurhash(&file, &facts, &Control::default()).expect_err("broken");
             assert!(matches!(error, Error::Corrupt { .. }), "{broken}: {error}");
         }

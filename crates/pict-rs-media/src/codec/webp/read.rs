@@ -19,7 +19,7 @@ pub(crate) fn decode(
     let Container {
         content: Content::Still(bitstream),
         ..
-    } = riff::read(source)?
+    } = riff::read(source, control)?
     else {
         return Err(Error::Internal("an animation is not a still".into()));
     };
@@ -65,7 +65,7 @@ pub(crate) fn decode_animation(
     control: &Control,
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
-    let container = riff::read(source)?;
+    let container = riff::read(source, control)?;
     let Content::Animation { loop_count, .. } = container.content else {
         return Err(Error::Internal("a still is not an animation".into()));
     };

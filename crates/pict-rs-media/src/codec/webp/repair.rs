@@ -85,7 +85,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// See [`crate::repair()`].
+/// See [`crate::repair::repair()`].
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let chunks: Vec<_> = Walk::new(source).collect();
     let Some((last, before)) = chunks.split_last() else {
@@ -187,7 +187,7 @@ fn still(
         Some(profile) => {
             let mut encoder = png::Encoder::new(true).without_colours();
             partial.write(control, &mut encoder)?;
-            png::with_profile(&encoder.into_bytes(), profile.data)?
+            png::with_profile(&encoder.into_bytes(), profile.data, control)?
         }
         None => {
             let mut encoder = Encoder::new(Settings {

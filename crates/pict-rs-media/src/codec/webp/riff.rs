@@ -4,7 +4,7 @@
 //! one frame's bytes whose dimensions are known. Never allocates for what a file claims.
 //! Start reading at [`read`].
 
-use crate::{Error, Format, Result};
+use crate::{Control, Error, Format, Result};
 
 /// `VP8X` flag: the file has an `ICCP` chunk.
 pub(super) const ICC: u8 = 0x20;
@@ -83,12 +83,13 @@ pub(super) struct Frame<'a> {
 }
 
 /// Reads the container and checks all sizes in it.
-pub(super) fn read(source: &[u8]) -> Result<Container<'_>> {
+pub(super) fn read<'a>(source: &'a [u8], control: &Control) -> Result<Container<'a>> {
+    control.check()?;
     let mut chunks = Chunks::of_file(source)?;
     let first = chunks.next().ok_or_else(|| corrupt("it has no chunks"))??;
     match &first.name {
         b"VP8 " | b"VP8L" => read_simple(&first),
-        b"VP8X" => read_extended(&first, chunks),
+        b"VP8X" => read_extended(&first, chunks, control),
         _ => Err(corrupt("the first chunk is not a picture")),
     }
 }
@@ -108,7 +109,11 @@ fn read_simple<'a>(first: &Chunk<'a>) -> Result<Container<'a>> {
     })
 }
 
-fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'a>> {
+fn read_extended<'a>(
+    vp8x: &Chunk<'a>,
+    chunks: Chunks<'a>,
+    control: &Control,
+) -> Result<Container<'a>> {
     let canvas = Canvas::of_chunk(vp8x)?;
     let (mut icc, mut exif, mut xmp) = (None, None, None);
     let mut anim = None;
@@ -116,6 +121,7 @@ fn read_extended<'a>(vp8x: &Chunk<'a>, chunks: Chunks<'a>) -> Result<Container<'
     let mut alpha = None;
     let mut frames = FrameFacts::default();
     for chunk in chunks {
+        control.check()?;
         let chunk = chunk?;
         match &chunk.name {
             b"ICCP" if icc.is_none() => icc = Some(chunk.data),

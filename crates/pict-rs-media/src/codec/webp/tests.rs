@@ -5,6 +5,14 @@ use crate::codec::testing::{self, Film};
 use crate::rows::{AnimationShape, Layout, Row, RowSink, Shape};
 use crate::{Control, Error};
 
+fn inspect(source: &[u8]) -> Result<Facts> {
+    super::inspect(source, &Control::new())
+}
+
+fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
+    super::icc(source, &Control::new())
+}
+
 const LOSSLESS: Settings = Settings {
     quality: None,
     lossless: true,

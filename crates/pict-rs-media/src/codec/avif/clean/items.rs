@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{boxed, handler, properties};
 use crate::{
-    Result,
+    Control, Result,
     codec::{
         avif::{
             container::{Meta, item_info, item_info_entries},
@@ -39,7 +39,7 @@ type At<'a> = &'a dyn Fn(usize) -> usize;
 
 impl Items {
     /// The primary item of `meta` and all that it is made of.
-    pub(super) fn needed(source: &[u8], meta: &Meta<'_>) -> Result<Self> {
+    pub(super) fn needed(source: &[u8], meta: &Meta<'_>, control: &Control) -> Result<Self> {
         let mut needed = Self::default();
         let Some(primary) = meta.primary else {
             return Ok(needed);
@@ -47,6 +47,7 @@ impl Items {
         needed.primary = primary;
         needed.old_exif = metadata::item(meta, b"Exif").map(|(id, _)| id);
         for id in ids(meta, primary) {
+            control.check()?;
             let Some(item) = meta.items.get(&id) else {
                 continue;
             };

@@ -6,8 +6,8 @@ use std::io::Cursor;
 use image::AnimationDecoder as _;
 
 use super::*;
-use crate::codec::png::{clean, decode_animation, inspect};
-use crate::codec::testing;
+use crate::codec::png::{clean, decode_animation};
+use crate::codec::testing::{self, inspect};
 use crate::{Facts, Format};
 
 /// Canvases with their delays.

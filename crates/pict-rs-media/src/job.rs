@@ -1,0 +1,559 @@
+//! Work on a file, as data, and the one function that does it.
+//!
+//! A [`Job`] holds nothing but values, so that it can be written down and handed to another
+//! process. The file is not part of it. [`Job::memory`] says beforehand what the work needs, and
+//! [`run()`] does it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clean::clean;
+use crate::codec::video::{clip, without_messages};
+use crate::inspect::{inspect, is_svg};
+use crate::limits::Bounds;
+use crate::memory::{clean_memory, predicted_memory, preview_memory};
+use crate::operation::Operation;
+use crate::preview::blurhash;
+use crate::repair::repair;
+use crate::transform::{transform, transform_frame};
+use crate::unsupported::{foreign, rare_kind};
+use crate::{Clip, Control, Error, Facts, Foreign, Output, Repaired, Result};
+
+/// What to do with a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Job {
+    /// Find out what it is, and hold it to limits. Gives [`Done::Facts`]. No pixel that is shown
+    /// is decoded.
+    Inspect(Bounds),
+    /// Tell whether another program should read it. Gives [`Done::Kinds`].
+    Recognise,
+    /// Write a damaged file again, so that it can be inspected. Gives [`Done::Repaired`].
+    Repair(Bounds),
+    /// Drop its metadata, without decoding it where that is possible. Gives [`Done::Made`].
+    Keep {
+        /// The facts of the file.
+        facts: Facts,
+        /// Whether the result says who made the picture and whose it is.
+        credits: bool,
+        /// Whether the blurhash is wanted, which also proves that the pixels can be decoded.
+        blurhash: bool,
+    },
+    /// Apply operations and encode the result. Gives [`Done::Made`].
+    Convert {
+        /// The facts of the file.
+        facts: Facts,
+        /// What to do, in order.
+        operations: Vec<Operation>,
+        /// What to write.
+        output: Output,
+        /// One frame of an animation, counted from 1; the result is a still then.
+        frame: Option<u32>,
+        /// Whether the blurhash of the result is wanted.
+        blurhash: bool,
+    },
+    /// Encode some frames as stills of their own. Gives [`Done::Stills`].
+    Stills {
+        /// The facts of the file.
+        facts: Facts,
+        /// Which ones, counted from 1.
+        frames: Vec<u32>,
+        /// What to write.
+        output: Output,
+    },
+    /// Make the blurhash. Gives [`Done::Blurhash`].
+    Preview(Facts),
+    /// Read the container of a clip. Gives [`Done::Clip`].
+    Clip,
+}
+
+impl Job {
+    /// An upper estimate, in bytes, of the memory that the job needs for a file of `size` bytes,
+    /// the file included. A job that has [`Bounds`] keeps within their memory, or says how much
+    /// more it needs.
+    pub fn memory(&self, size: u64) -> u64 {
+        let preview = |facts, wanted| if wanted { preview_memory(facts) } else { 0 };
+        let work = match self {
+            Self::Inspect(bounds) | Self::Repair(bounds) => bounds.memory,
+            // Headers are looked at.
+            Self::Recognise | Self::Clip => return 0,
+            Self::Keep {
+                facts, blurhash, ..
+            } => clean_memory(facts).max(preview(facts, *blurhash)),
+            Self::Convert {
+                facts,
+                operations,
+                output,
+                blurhash,
+                ..
+            } => {
+                let convert = predicted_memory(facts, operations, output);
+                // What is made is never larger than what it is made from.
+                convert.max(preview(facts, *blurhash))
+            }
+            Self::Stills { facts, output, .. } => predicted_memory(facts, &[], output),
+            Self::Preview(facts) => preview_memory(facts),
+        };
+        size.saturating_add(work)
+    }
+
+    /// What the job is held to, for those that find out on their way how much memory they need.
+    pub fn bounds_mut(&mut self) -> Option<&mut Bounds> {
+        match self {
+            Self::Inspect(bounds) | Self::Repair(bounds) => Some(bounds),
+            _ => None,
+        }
+    }
+}
+
+/// What came of a [`Job`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// What the file is.
+    Facts(Facts),
+    /// Who should read it.
+    Kinds(Kinds),
+    /// The file as it can be read again; `None` when its format cannot be repaired, or too little
+    /// of it is there.
+    Repaired(Option<Repaired>),
+    /// A new file.
+    Made(Made),
+    /// New files, in the order in which they were asked for.
+    Stills(Vec<Vec<u8>>),
+    /// A blurhash.
+    Blurhash(String),
+    /// What the container of a clip says.
+    Clip(ClipFile),
+}
+
+/// What the first bytes and headers tell about who can read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kinds {
+    /// Whether it is an SVG. Drawing one is work that a server may not want to do for others.
+    /// Always false in a build without the feature `svg`.
+    pub svg: bool,
+    /// What another program has to convert.
+    pub foreign: Option<Foreign>,
+    /// What the file would be for another program, should the engine find out only while it
+    /// decodes the file that it cannot read it.
+    pub rare: Option<Foreign>,
+}
+
+/// A file that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Its parts, in order.
+    pub pieces: Vec<Piece>,
+    /// Its facts.
+    pub facts: Facts,
+    /// Its blurhash, if it was wanted.
+    pub blurhash: Option<String>,
+}
+
+impl Made {
+    /// The file in one piece. `source` is the file that the job was done on.
+    ///
+    /// # Errors
+    /// As [`Piece::bytes`].
+    pub fn into_bytes(self, source: &[u8]) -> Result<Vec<u8>> {
+        match <[Piece; 1]>::try_from(self.pieces) {
+            Ok([Piece::Made(bytes)]) => Ok(bytes),
+            Ok([piece]) => Ok(piece.bytes(source)?.to_vec()),
+            Err(pieces) => {
+                let parts = pieces.iter().map(|piece| piece.bytes(source));
+                Ok(parts.collect::<Result<Vec<_>>>()?.concat())
+            }
+        }
+    }
+}
+
+/// A clip as another program is to get it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClipFile {
+    /// What its container says.
+    pub clip: Clip,
+    /// The file without the messages that the program would copy, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of a file that was made. Most parts of a cleaned file are parts of the source, so that
+/// nothing is held in memory twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Piece {
+    /// These bytes of the source.
+    Source(Range<usize>),
+    /// Other bytes.
+    Made(Vec<u8>),
+}
+
+impl Piece {
+    /// Its bytes. `source` is the file that the job was done on.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when `source` is another file, and ends before the piece does.
+    pub fn bytes<'a>(&'a self, source: &'a [u8]) -> Result<&'a [u8]> {
+        match self {
+            Self::Source(range) => source
+                .get(range.clone())
+                .ok_or_else(|| Error::Internal("a piece lies beyond the end of its file".into())),
+            Self::Made(bytes) => Ok(bytes),
+        }
+    }
+
+    fn of(piece: Cow<'_, [u8]>, source: &[u8]) -> Self {
+        match piece {
+            Cow::Owned(bytes) => Self::Made(bytes),
+            Cow::Borrowed(bytes) => {
+                // Only the addresses are compared. Constants are borrowed too, and lie elsewhere.
+                let start = bytes.as_ptr().addr().checked_sub(source.as_ptr().addr());
+                let range = start.and_then(|start| Some(start..start.checked_add(bytes.len())?));
+                match range {
+                    Some(range) if range.end <= source.len() => Self::Source(range),
+                    _ => Self::Made(bytes.to_vec()),
+                }
+            }
+        }
+    }
+}
+
+fn pieces(pieces: Vec<Cow<'_, [u8]>>, source: &[u8]) -> Vec<Piece> {
+    let pieces = pieces.into_iter();
+    pieces.map(|piece| Piece::of(piece, source)).collect()
+}
+
+/// Does the job on a file. `control` stops it.
+///
+/// # Errors
+/// - [`Error::Empty`] and [`Error::Unrecognised`] when a file is inspected that is nothing.
+/// - [`Error::Unsupported`] for formats that this build cannot read, formats that are never kept
+///   when one of them is to be, a frame that does not exist, and outputs that cannot hold the
+///   result.
+/// - [`Error::Corrupt`] when the container breaks its own rules, or pixels cannot be decoded.
+/// - [`Error::Limit`] when the file exceeds the bounds of the job.
+/// - [`Error::Cancelled`] through `control`.
+pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
+    Ok(match job {
+        Job::Inspect(bounds) => Done::Facts(inspect(source, bounds, control)?),
+        Job::Recognise => {
+            control.check()?;
+            Done::Kinds(Kinds {
+                svg: is_svg(source),
+                foreign: foreign(source, control),
+                rare: rare_kind(source),
+            })
+        }
+        Job::Repair(bounds) => Done::Repaired(repair(source, bounds, control)?),
+        Job::Keep {
+            facts,
+            credits,
+            blurhash: wants_blurhash,
+        } => {
+            let mut cleaned = clean(source, facts, control)?;
+            if *credits {
+                cleaned = cleaned.with_credits(source, control);
+            }
+            let preview = wants_blurhash.then(|| blurhash(source, facts, control));
+            Done::Made(Made {
+                pieces: pieces(cleaned.pieces, source),
+                facts: cleaned.facts,
+                blurhash: preview.transpose()?,
+            })
+        }
+        Job::Convert {
+            facts,
+            operations,
+            output,
+            frame,
+            blurhash: wants_blurhash,
+        } => {
+            let made = match *frame {
+                None => transform(source, facts, operations, output, control)?,
+                Some(frame) => transform_frame(source, facts, frame, operations, output, control)?,
+            };
+            let preview = wants_blurhash.then(|| blurhash(&made.bytes, &made.facts, control));
+            let blurhash = preview.transpose()?;
+            Done::Made(Made {
+                pieces: vec![Piece::Made(made.bytes)],
+                facts: made.facts,
+                blurhash,
+            })
+        }
+        Job::Stills {
+            facts,
+            frames,
+            output,
+        } => {
+            let still = |frame: &u32| {
+                let made = transform_frame(source, facts, *frame, &[], output, control)?;
+                Ok(made.bytes)
+            };
+            Done::Stills(frames.iter().map(still).collect::<Result<_>>()?)
+        }
+        Job::Preview(facts) => Done::Blurhash(blurhash(source, facts, control)?),
+        Job::Clip => {
+            control.check()?;
+            Done::Clip(ClipFile {
+                clip: clip(source, control)?,
+                pieces: pieces(without_messages(source), source),
+            })
+        }
+    })
+}
+
+/// The job gave something else than what was asked for.
+fn other() -> Error {
+    Error::Internal("a job gave the result of another".into())
+}
+
+impl Done {
+    /// What [`Job::Inspect`] gives.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it was another job.
+    pub fn facts(self) -> Result<Facts> {
+        match self {
+            Self::Facts(facts) => Ok(facts),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Recognise`] gives.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn kinds(self) -> Result<Kinds> {
+        match self {
+            Self::Kinds(kinds) => Ok(kinds),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Repair`] gives.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn repaired(self) -> Result<Option<Repaired>> {
+        match self {
+            Self::Repaired(repaired) => Ok(repaired),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Keep`] and [`Job::Convert`] give.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn made(self) -> Result<Made> {
+        match self {
+            Self::Made(made) => Ok(made),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Stills`] gives.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn stills(self) -> Result<Vec<Vec<u8>>> {
+        match self {
+            Self::Stills(stills) => Ok(stills),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Preview`] gives.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn blurhash(self) -> Result<String> {
+        match self {
+            Self::Blurhash(blurhash) => Ok(blurhash),
+            _ => Err(other()),
+        }
+    }
+
+    /// What [`Job::Clip`] gives.
+    ///
+    /// # Errors
+    /// As [`Done::facts`].
+    pub fn clip(self) -> Result<ClipFile> {
+        match self {
+            Self::Clip(clip) => Ok(clip),
+            _ => Err(other()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, Missing, OutputFormat, Speed};
+
+    /// A small file of each format.
+    const FILES: [&str; 19] = [
+        "moving.apng",
+        "moving.avif",
+        "moving.gif",
+        "moving.jxl",
+        "moving.webp",
+        "still.avif",
+        "still.gif",
+        "still.jpeg",
+        "still.jxl",
+        "still.png",
+        "still.webp",
+        "clip.mp4",
+        "clip.webm",
+        "still.heic",
+        "still.tiff",
+        "still.bmp",
+        "still.ico",
+        "still.qoi",
+        "still.svg",
+    ];
+
+    fn file(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/formats/");
+        std::fs::read([folder, name].concat()).expect("a test file can be read")
+    }
+
+    fn facts(source: &[u8]) -> Result<Facts> {
+        run(&Job::Inspect(Bounds::NONE), source, &Control::new())?.facts()
+    }
+
+    const OUTPUT: Output = Output {
+        format: OutputFormat::Webp,
+        quality: Some(80),
+        lossless: false,
+        speed: Speed::Quality,
+    };
+
+    fn keep(facts: Facts) -> Job {
+        Job::Keep {
+            facts,
+            credits: true,
+            blurhash: true,
+        }
+    }
+
+    /// All kinds of jobs that a file of these facts can have.
+    fn jobs(facts: &Facts) -> Vec<Job> {
+        vec![
+            Job::Inspect(Bounds::NONE),
+            Job::Recognise,
+            Job::Repair(Bounds::NONE),
+            keep(facts.clone()),
+            Job::Convert {
+                facts: facts.clone(),
+                operations: vec![Operation::Thumbnail(16), Operation::Blur(1.5)],
+                output: OUTPUT,
+                frame: Some(1),
+                blurhash: true,
+            },
+            Job::Stills {
+                facts: facts.clone(),
+                frames: vec![1],
+                output: OUTPUT,
+            },
+            Job::Preview(facts.clone()),
+            Job::Clip,
+        ]
+    }
+
+    #[test]
+    fn the_files_are_of_every_format() {
+        for format in Format::all().filter(|format| format.is_readable()) {
+            let is_one = |name: &&str| facts(&file(name)).is_ok_and(|f| f.format == format);
+            assert!(FILES.iter().any(is_one), "{format}");
+        }
+    }
+
+    #[test]
+    fn jobs_and_what_comes_of_them_can_be_written_down() {
+        for name in ["still.jpeg", "moving.gif", "clip.mp4"] {
+            let source = file(name);
+            for job in jobs(&facts(&source).expect("is read")) {
+                let text = serde_json::to_string(&job).expect("can be written");
+                let again: Job = serde_json::from_str(&text).expect("can be read");
+                assert_eq!(again, job);
+                let control = Control::new();
+                let Ok(done) = run(&job, &source, &control) else {
+                    continue;
+                };
+                assert_eq!(run(&again, &source, &control).ok().as_ref(), Some(&done));
+                let text = serde_json::to_string(&done).expect("can be written");
+                let again: Done = serde_json::from_str(&text).expect("can be read");
+                assert_eq!(again, done);
+            }
+        }
+        let error = Error::from(Missing {
+            format: Format::Png,
+            there: crate::Extent::Rows(1, 2),
+        });
+        let text = serde_json::to_string(&error).expect("can be written");
+        let again: Error = serde_json::from_str(&text).expect("can be read");
+        assert_eq!(again.to_string(), error.to_string());
+    }
+
+    #[test]
+    fn what_is_kept_borrows_from_the_source() {
+        let source = file("still.png");
+        let job = keep(facts(&source).expect("is read"));
+        let made = run(&job, &source, &Control::new()).and_then(Done::made);
+        let made = made.expect("is kept");
+        let borrowed = |piece: &Piece| matches!(piece, Piece::Source(_));
+        assert!(made.pieces.iter().any(borrowed), "{:?}", made.pieces);
+        let other = source.split_at(20).0;
+        assert!(made.pieces.iter().any(|piece| piece.bytes(other).is_err()));
+        let again = made.into_bytes(&source).expect("is of this source");
+        facts(&again).expect("is a whole file");
+    }
+
+    #[test]
+    fn one_job_does_not_pass_for_another() {
+        let source = file("still.png");
+        let done = run(&Job::Recognise, &source, &Control::new()).expect("works");
+        assert!(matches!(done.clone().facts(), Err(Error::Internal(_))));
+        assert!(done.kinds().is_ok());
+    }
+
+    /// Wherever the work looks at its control, it stops there if it is told to.
+    #[test]
+    fn inspecting_and_cleaning_stop_when_they_are_told_to() {
+        for name in FILES {
+            let source = file(name);
+            let Ok(facts) = facts(&source) else {
+                let is_optional = ["still.heic", "still.svg"].contains(&name);
+                assert!(is_optional, "{name} is not read");
+                continue;
+            };
+            let mut jobs = vec![Job::Inspect(Bounds::NONE)];
+            if facts.format.is_kept() && facts.kind() != crate::Kind::Video {
+                jobs.push(Job::Keep {
+                    facts,
+                    credits: false,
+                    blurhash: false,
+                });
+            }
+            for job in jobs {
+                let control = Control::new();
+                run(&job, &source, &control).expect("works");
+                let looks = control.looks.taken();
+                // One before the work begins, and one after it where a file is inspected.
+                let around = if matches!(job, Job::Inspect(_)) { 2 } else { 1 };
+                assert!(looks > around, "{name} {job:?} never looks");
+                for look in 1..=looks {
+                    let control = Control::new();
+                    control.looks.cancel_at(look);
+                    let outcome = run(&job, &source, &control);
+                    let is_cancelled = matches!(outcome, Err(Error::Cancelled));
+                    assert!(is_cancelled, "{name} {job:?} at look {look}: {outcome:?}");
+                    // The word is passed on at once, not after other work.
+                    let after = control.looks.taken() - look;
+                    assert!(after <= 2, "{name} {job:?} looks {after} times more");
+                }
+            }
+        }
+    }
+}
