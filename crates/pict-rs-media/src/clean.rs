@@ -52,15 +52,10 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
     if is_turned(facts) {
         return turned(source, facts, control);
     }
-    let pieces = match facts.format {
-        Format::Jpeg => codec::jpeg::clean(source, control)?,
-        Format::Png | Format::Apng => codec::png::clean(source, facts, control)?,
-        Format::Gif => codec::gif::clean(source, control)?,
-        Format::Webp | Format::WebpAnimation => codec::webp::clean(source, control)?,
-        Format::Jxl => codec::jxl::clean(source, control)?,
-        Format::Avif | Format::AvifAnimation => codec::avif::clean(source, control)?,
-        other => return Err(cannot_clean(other)),
+    let Some(clean) = codec::of(facts.format).clean else {
+        return Err(cannot_clean(facts.format));
     };
+    let pieces = clean(source, facts, control)?;
     Ok(Cleaned {
         pieces,
         facts: facts.clone(),
@@ -70,8 +65,7 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
 /// Whether cleaning a file means to turn its picture. How an AVIF is turned is no metadata but
 /// part of the picture, and every viewer looks at it.
 pub(crate) fn is_turned(facts: &Facts) -> bool {
-    let apart = matches!(facts.format, Format::Avif | Format::AvifAnimation);
-    facts.orientation != Orientation::Normal && !apart
+    facts.orientation != Orientation::Normal && !codec::of(facts.format).keeps_orientation
 }
 
 fn cannot_clean(format: Format) -> Error {

@@ -36,6 +36,11 @@ pub(crate) enum Colours<'a> {
 }
 
 impl<'a> Colours<'a> {
+    /// What a profile says, if there is one of samples like these.
+    pub(crate) fn of_profile(icc: Option<Cow<'a, [u8]>>, samples: ColourModel) -> Self {
+        Self::told(icc.filter(|icc| profile_fits(icc, samples)), None)
+    }
+
     /// What a container says that can carry both. A profile is more exact, but what it says of
     /// HDR leads to a screen that can show it.
     pub(crate) fn told(icc: Option<Cow<'a, [u8]>>, code: Option<Code>) -> Self {

@@ -118,6 +118,41 @@ impl Facts {
         self.format.kind_of(self.frames)
     }
 
+    /// Pixels as stored.
+    pub(crate) fn pixels(&self) -> u64 {
+        u64::from(self.stored_width) * u64::from(self.stored_height)
+    }
+
+    /// Samples per pixel as stored.
+    pub(crate) fn components(&self) -> u64 {
+        match (self.colour, self.has_alpha) {
+            (ColourModel::Gray, false) => 1,
+            (ColourModel::Rgb, false) => 3,
+            _ => 4,
+        }
+    }
+
+    /// Samples per pixel as they leave the decoder at most: some give gray as RGB.
+    pub(crate) fn channels(&self) -> u64 {
+        self.components().max(3)
+    }
+
+    /// Bytes per sample.
+    pub(crate) fn sample_bytes(&self) -> u64 {
+        if self.bits > 8 { 2 } else { 1 }
+    }
+
+    /// Bytes per pixel as they leave the decoder.
+    pub(crate) fn pixel_bytes(&self) -> u64 {
+        // Deep gray is handed on as RGB.
+        self.components().max(if self.bits > 8 { 3 } else { 1 }) * self.sample_bytes()
+    }
+
+    /// Bytes per row as they leave the decoder.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        u64::from(self.stored_width) * self.pixel_bytes()
+    }
+
     /// Whether there is more than one frame to show.
     pub fn is_animated(&self) -> bool {
         self.frames > 1

@@ -1,6 +1,5 @@
 //! Names a file by its first bytes and asks its codec for the facts.
 
-use crate::codec::coding::{Coding, coding};
 use crate::limits::{self, Bounds};
 use crate::{Control, Error, Facts, Format, Result, codec};
 
@@ -18,22 +17,8 @@ pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Fact
         return Err(Error::Empty);
     }
     control.check()?;
-    let facts = match detect(source).ok_or(Error::Unrecognised)? {
-        Detected::Jpeg => codec::jpeg::inspect(source, control),
-        Detected::Png => codec::png::inspect(source, control),
-        Detected::Gif => codec::gif::inspect(source, control),
-        Detected::Webp => codec::webp::inspect(source, control),
-        Detected::Jxl => codec::jxl::inspect(source, bounds, control),
-        Detected::Video => codec::video::clip(source, control).map(|clip| clip.facts),
-        Detected::Heif => codec::heif::inspect(source, control),
-        Detected::Svg => codec::svg::inspect(source, bounds, control),
-        Detected::Converted(format) => codec::converted::inspect(source, format, control),
-        Detected::Avif => codec::avif::inspect(source, control),
-        Detected::Other(name) => Err(Error::Unsupported(format!(
-            "{name} files cannot be read by this build; it reads {}",
-            readable()
-        ))),
-    };
+    let codec = codec::of_file(source).ok_or_else(|| unreadable(source))?;
+    let facts = (codec.inspect)(source, bounds, control);
     // A library that was stopped may say something else.
     control.check()?;
     let facts = facts?;
@@ -48,6 +33,19 @@ pub fn is_svg(source: &[u8]) -> bool {
     cfg!(feature = "svg") && codec::svg::is_one(source)
 }
 
+/// Why a file that no codec knows is refused. Some are recognised so that the refusal can name
+/// them.
+fn unreadable(source: &[u8]) -> Error {
+    const OTHERS: [(&[u8], &str); 2] = [(b"%PDF-", "PDF"), (b"\x1f\x8b", "compressed")];
+    match OTHERS.iter().find(|(magic, _)| source.starts_with(magic)) {
+        Some((_, name)) => Error::Unsupported(format!(
+            "{name} files cannot be read by this build; it reads {}",
+            readable()
+        )),
+        None => Error::Unrecognised,
+    }
+}
+
 /// The names of all formats that can be read, for messages.
 fn readable() -> String {
     let names: Vec<_> = Format::all()
@@ -55,88 +53,6 @@ fn readable() -> String {
         .map(|format| format.to_string())
         .collect();
     names.join(", ")
-}
-
-/// The format of a still that only its first bytes were asked for.
-pub(crate) fn format(source: &[u8]) -> Option<Format> {
-    match detect(source)? {
-        Detected::Jpeg => Some(Format::Jpeg),
-        Detected::Heif => Some(Format::Heif),
-        Detected::Converted(format) => Some(format),
-        _ => None,
-    }
-}
-
-/// The format of a file that may be damaged behind its first bytes. Stills and animations of one
-/// family count as its still.
-pub(crate) fn damaged_format(source: &[u8]) -> Option<Format> {
-    match detect(source)? {
-        Detected::Jpeg => Some(Format::Jpeg),
-        Detected::Png => Some(Format::Png),
-        Detected::Gif => Some(Format::Gif),
-        Detected::Webp => Some(Format::Webp),
-        Detected::Avif => Some(Format::Avif),
-        Detected::Converted(format) => Some(format),
-        _ => None,
-    }
-}
-
-enum Detected {
-    Jpeg,
-    Png,
-    Gif,
-    Webp,
-    Jxl,
-    Video,
-    Heif,
-    Converted(Format),
-    Avif,
-    Svg,
-    /// Recognised so that the refusal can name it.
-    Other(&'static str),
-}
-
-fn detect(source: &[u8]) -> Option<Detected> {
-    let starts = |magic: &[u8]| source.starts_with(magic);
-    let at = |offset: usize, magic: &[u8]| {
-        source
-            .get(offset..)
-            .is_some_and(|rest| rest.starts_with(magic))
-    };
-    if starts(b"\xff\xd8\xff") {
-        return Some(Detected::Jpeg);
-    }
-    if starts(b"\x89PNG\r\n\x1a\n") {
-        return Some(Detected::Png);
-    }
-    if starts(b"GIF87a") || starts(b"GIF89a") {
-        return Some(Detected::Gif);
-    }
-    if starts(b"RIFF") && at(8, b"WEBP") {
-        return Some(Detected::Webp);
-    }
-    if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") {
-        return Some(Detected::Jxl);
-    }
-    if at(4, b"ftyp") {
-        return Some(match coding(source) {
-            Some(Coding::Hevc) => Detected::Heif,
-            Some(Coding::Av1) => Detected::Avif,
-            None => Detected::Video,
-        });
-    }
-    if codec::video::is_mp4(source) || codec::video::is_webm(source) {
-        return Some(Detected::Video);
-    }
-    if let Some(format) = codec::converted::detect(source) {
-        return Some(Detected::Converted(format));
-    }
-    if codec::svg::is_one(source) {
-        return Some(Detected::Svg);
-    }
-    const OTHERS: [(&[u8], &str); 2] = [(b"%PDF-", "PDF"), (b"\x1f\x8b", "compressed")];
-    let (_, name) = OTHERS.iter().find(|(magic, _)| starts(magic))?;
-    Some(Detected::Other(name))
 }
 
 #[cfg(test)]

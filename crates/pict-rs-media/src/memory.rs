@@ -4,8 +4,9 @@
 //! encoder holds at most; a server adds them up to decide what may run at once.
 
 use crate::{
-    ColourModel, Facts, Format, Orientation, Output, OutputFormat,
+    Facts, Format, Orientation, Output, OutputFormat,
     clean::is_turned,
+    codec,
     operation::Operation,
     transform::{
         keeps_depth,
@@ -35,21 +36,15 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
 /// the source.
 pub fn clean_memory(facts: &Facts) -> u64 {
     if !is_turned(facts) {
-        // Frames of a JPEG XL that are not shown themselves are decoded on the way to its end.
-        let scanned = if facts.format == Format::Jxl {
-            decoder(facts)
-        } else {
-            0
-        };
-        return FIXED + scanned;
+        return FIXED + (codec::of(facts.format).clean_memory)(facts);
     }
-    let pixels = pixels(facts);
-    let turned = decoder(facts) + turned(facts, pixels * sample_bytes(facts));
+    let pixels = facts.pixels();
+    let turned = decoder(facts) + turned(facts, pixels * facts.sample_bytes());
     let work = match facts.format {
         // Two bytes for each coefficient, where it was and where it goes. Turning pixels
         // instead, where that is not possible, needs less.
-        Format::Jpeg => pixels * 4 * components(facts),
-        Format::Png => turned + pixels * channels(facts) * sample_bytes(facts),
+        Format::Jpeg => pixels * 4 * facts.components(),
+        Format::Png => turned + pixels * facts.channels() * facts.sample_bytes(),
         Format::Webp if facts.lossless => turned + pixels * LOSSLESS_WEBP_ENCODER,
         Format::Webp => turned + pixels * WEBP_ENCODER,
         Format::Apng => turned + pixels * (CANVASES + apng_encoder(facts)),
@@ -81,21 +76,6 @@ const WEBP_ENCODER: u64 = 4;
 /// transform, and the chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
-/// Bytes per pixel of a lossless WebP decoder: its pixels, those that it hands out, and blocks of
-/// three transforms and of the numbers of codes, each a sixteenth of the picture at most.
-const LOSSLESS_WEBP_DECODER: u64 = 9;
-
-/// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
-const HEIF_DECODER: u64 = 8;
-/// What it needs however small the picture is. Seen: 4.3 MB with all around it.
-const HEVC_TABLES: u64 = 4 << 20;
-
-/// Bytes per pixel inside a decoder of JPEG XL, beside the pixels that come out. Seen for stills:
-/// 1.5, or 4 without loss. What it keeps to make other frames from, the facts tell.
-const JXL_DECODER: u64 = 16;
-/// What it needs however small the picture is: its matrices, and codes. Seen: 2.5 MB.
-const JXL_TABLES: u64 = 6 << 20;
-
 /// Bytes per pixel of an encoder of JPEG XL: the picture in floats, before and after a change of
 /// colours, and what is made of it. Seen: 50.
 const JXL_ENCODER: u64 = 60;
@@ -124,88 +104,9 @@ fn area(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-fn pixels(facts: &Facts) -> u64 {
-    area(facts.stored_width, facts.stored_height)
-}
-
-fn components(facts: &Facts) -> u64 {
-    match (facts.colour, facts.has_alpha) {
-        (ColourModel::Gray, false) => 1,
-        (ColourModel::Rgb, false) => 3,
-        _ => 4,
-    }
-}
-
-/// As the samples leave the decoder at most: some give gray as RGB.
-fn channels(facts: &Facts) -> u64 {
-    components(facts).max(3)
-}
-
-fn sample_bytes(facts: &Facts) -> u64 {
-    if facts.bits > 8 { 2 } else { 1 }
-}
-
-fn pixel_bytes(facts: &Facts) -> u64 {
-    // Deep gray is handed on as RGB.
-    components(facts).max(if facts.bits > 8 { 3 } else { 1 }) * sample_bytes(facts)
-}
-
+/// What the decoder holds.
 fn decoder(facts: &Facts) -> u64 {
-    let pixels = pixels(facts);
-    let row = u64::from(facts.stored_width) * pixel_bytes(facts);
-    let for_size = match facts.format {
-        // Two bytes for each coefficient, at most at full size in each component.
-        Format::Jpeg if facts.buffered => pixels * 2 * components(facts) + row * 32,
-        Format::Png if facts.buffered => pixels * pixel_bytes(facts) + row * 2,
-        Format::Webp if facts.lossless => pixels * LOSSLESS_WEBP_DECODER + row * 32,
-        // The pixels, and a second form of them inside the decoder (alpha).
-        Format::Webp => pixels * (pixel_bytes(facts) + 4) + row * 32,
-        Format::Avif | Format::AvifAnimation => pixels * avif_bytes(facts) + AV1_TABLES,
-        // The samples, maybe floats, and three times that inside the library, which is told not
-        // to take more.
-        Format::Tiff if facts.bits > 8 => pixels * channels(facts) * 16 + (8 << 20) + row * 4,
-        // The file of one picture that an icon is made into besides.
-        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
-            pixels * (components(facts) * 4 + 5) + (8 << 20) + row * 4
-        }
-        // Layers up to a limit, and what the document is made into.
-        Format::Svg => (pixels + svg_layers(pixels)) * 4 + (64 << 20),
-        // The canvas, the one before it, the frame on its own, and its indices. A frame of an
-        // APNG is on its own only when it is interlaced.
-        Format::Apng | Format::Gif | Format::WebpAnimation => pixels * 13,
-        // Planes of 16 bits of a row of tiles, or of a whole picture.
-        Format::Heif if facts.buffered => {
-            pixels * (HEIF_DECODER + pixel_bytes(facts)) + row * 64 + HEVC_TABLES
-        }
-        Format::Heif => pixels * 3 + row * 64 + HEVC_TABLES,
-        Format::Jxl => pixels * (pixel_bytes(facts) + JXL_DECODER) + row * 32 + JXL_TABLES,
-        _ => row * 32,
-    };
-    for_size + facts.decoder_tables
-}
-
-/// Pixels of layers that drawing an SVG of so many pixels may hold at a time. Its decoder refuses
-/// what would hold more.
-pub(crate) fn svg_layers(pixels: u64) -> u64 {
-    const SMALL: u64 = 5_000_000;
-    pixels.saturating_mul(16).max(SMALL)
-}
-
-/// What an AV1 decoder needs however small the picture is: probabilities, and state of blocks. Seen:
-/// 4.5 MB with all around it.
-const AV1_TABLES: u64 = 4 << 20;
-
-/// Bytes per pixel of an AVIF decoder. It depends on what the facts do not tell: subsampling,
-/// film grain, references. Measured for stills of 12 MP: 5 with 4:2:0 and 8 bits, 15 with 4:4:4,
-/// 10 bits and alpha.
-fn avif_bytes(facts: &Facts) -> u64 {
-    if facts.is_animated() {
-        // Ten pictures of 4:4:4 and 10 bits: eight references, the current one, its copy; the
-        // canvas. The same without chroma for alpha.
-        return 64 + if facts.has_alpha { 24 } else { 0 };
-    }
-    // Four pictures of 4:4:4: as decoded, with grain, copied, and what the decoder holds of it.
-    12 * sample_bytes(facts)
+    (codec::of(facts.format).memory)(facts) + facts.decoder_tables
 }
 
 /// The sums of each resample: as many rows as its kernel reaches over output rows, in floats.
@@ -222,7 +123,7 @@ fn stages(facts: &Facts, plan: &Plan) -> u64 {
             }
         }
     }
-    (samples * channels(facts) as f64) as u64
+    (samples * facts.channels() as f64) as u64
 }
 
 /// The held picture of a turn; `samples` per component.
@@ -230,7 +131,7 @@ fn turned(facts: &Facts, samples: u64) -> u64 {
     if facts.orientation == Orientation::Normal {
         0
     } else {
-        samples * channels(facts)
+        samples * facts.channels()
     }
 }
 
@@ -255,7 +156,7 @@ fn encoder(facts: &Facts, output: &Output, plan: &Plan) -> u64 {
     let longest = u64::from(plan.stored_size.0.max(plan.stored_size.1));
     match output.format {
         OutputFormat::Jpeg => result * JPEG_ENCODER + longest * JPEG_STRIP,
-        OutputFormat::Png => result * channels(facts) * sample_bytes(facts),
+        OutputFormat::Png => result * facts.channels() * facts.sample_bytes(),
         OutputFormat::Apng => result * apng_encoder(facts),
         OutputFormat::Webp if facts.is_animated() => {
             result * animation_encoder(facts, output.lossless)
@@ -272,7 +173,7 @@ fn encoder(facts: &Facts, output: &Output, plan: &Plan) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Speed;
+    use crate::{ColourModel, Speed};
 
     fn photograph(width: u32, height: u32) -> Facts {
         Facts {

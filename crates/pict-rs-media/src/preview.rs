@@ -3,7 +3,7 @@
 use blurhash_update::{Encoder, ImageBounds};
 
 use crate::{
-    Control, Error, Facts, Format, Orientation, Result,
+    Control, Error, Facts, Orientation, Result, codec,
     colour::{Conversion, InksToRgb, Narrow, ToSrgb},
     operation::Rect,
     rows::{Layout, Row, RowSink, Shape},
@@ -18,7 +18,7 @@ use crate::{
 /// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Cancelled`] through `control`.
 pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<String> {
     let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
-    let shrink = if facts.format == Format::Jpeg && area > WHOLE_JPEG_AREA {
+    let shrink = if codec::of(facts.format).shrinks && area > WHOLE_JPEG_AREA {
         8
     } else {
         1

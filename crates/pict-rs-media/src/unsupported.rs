@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, exif};
+use crate::limits::Bounds;
 use crate::{Control, Error, Format, Result};
 
 /// What a file is that the engine recognises and cannot read.
@@ -112,10 +113,10 @@ pub fn foreign(source: &[u8], control: &Control) -> Option<Foreign> {
 /// The kind of a file that looked readable and turned out not to be when it was decoded. Camera raw
 /// files and sequences are not among them.
 pub fn rare_kind(source: &[u8]) -> Option<Foreign> {
-    match crate::inspect::format(source)? {
-        Format::Heif if codec::heif::is_still(source) => Some(Foreign::Heif),
-        Format::Tiff if !codec::converted::is_camera_raw(source) => Some(Foreign::Tiff),
-        Format::Jpeg => Some(Foreign::Jpeg),
+    match codec::of_file(source)?.formats {
+        [Format::Heif] if codec::heif::is_still(source) => Some(Foreign::Heif),
+        [Format::Tiff] if !codec::converted::is_camera_raw(source) => Some(Foreign::Tiff),
+        [Format::Jpeg] => Some(Foreign::Jpeg),
         _ => None,
     }
 }
@@ -152,11 +153,10 @@ pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>, control: &Control) 
 /// Files of formats that the engine reads, of kinds that it does not read.
 fn rare(source: &[u8], control: &Control) -> Option<Foreign> {
     let what = rare_kind(source)?;
-    let facts = match what {
-        Foreign::Heif => codec::heif::inspect(source, control),
-        Foreign::Tiff => codec::converted::inspect(source, Format::Tiff, control),
-        _ => return codec::jpeg::is_rare(source).then_some(what),
-    };
+    if what == Foreign::Jpeg {
+        return codec::jpeg::is_rare(source).then_some(what);
+    }
+    let facts = (codec::of_file(source)?.inspect)(source, &Bounds::NONE, control);
     matches!(facts, Err(Error::Unsupported(_))).then_some(what)
 }
 

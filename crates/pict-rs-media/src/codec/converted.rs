@@ -10,50 +10,93 @@ use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
 use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, qoi::QoiDecoder, tiff::TiffDecoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
 
+use crate::codec::interface::{Codec, Repair};
 use crate::codec::{exif, panics::guard};
+use crate::colour::Colours;
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
-pub(crate) mod bmp;
+mod bmp;
 mod ico;
 #[cfg(test)]
 mod tests;
 
-/// Names the format by the first bytes.
-pub(crate) fn detect(source: &[u8]) -> Option<Format> {
-    match source {
+/// What the engine asks of TIFF. Of several pages the first counts.
+pub(crate) const TIFF: Codec = Codec {
+    formats: &[Format::Tiff],
+    detect: |source| {
         // The second forms are of files beyond 4 GiB, which smaller ones may use too.
-        [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => Some(Format::Tiff),
-        [b'q', b'o', b'i', b'f', ..] => Some(Format::Qoi),
-        // Two letters are not enough: text may begin with them. The size of the second header
-        // is at most 124.
-        [b'B', b'M', ..] => (source.get(15..18) == Some(&[0; 3])).then_some(Format::Bmp),
-        // Icons and cursors, of at least one picture.
-        [0, 0, 1 | 2, 0, low, high, ..] if (*low, *high) != (0, 0) => {
-            ico::is_one(source).then_some(Format::Ico)
+        matches!(
+            source,
+            [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..]
+        )
+    },
+    inspect: |source, _, control| facts(source, Format::Tiff, control),
+    colours: |source, facts, control| Colours::of_profile(icc(source, control), facts.colour),
+    memory: |facts| {
+        if facts.bits > 8 {
+            // The samples, maybe floats, and three times that inside the library, which is told not
+            // to take more.
+            facts.pixels() * facts.channels() * 16 + SPARE_BYTES + facts.row_bytes() * 4
+        } else {
+            memory(facts)
         }
-        _ => None,
-    }
+    },
+    ..READ_ONLY
+};
+
+/// What the engine asks of QOI.
+pub(crate) const QOI: Codec = Codec {
+    formats: &[Format::Qoi],
+    detect: |source| source.starts_with(b"qoif"),
+    inspect: |source, _, control| facts(source, Format::Qoi, control),
+    ..READ_ONLY
+};
+
+/// What the engine asks of BMP.
+pub(crate) const BMP: Codec = Codec {
+    formats: &[Format::Bmp],
+    // Two letters are not enough: text may begin with them. The size of the second header is at
+    // most 124.
+    detect: |source| source.starts_with(b"BM") && source.get(15..18) == Some(&[0; 3]),
+    inspect: |source, _, control| facts(source, Format::Bmp, control),
+    repair: Some(Repair {
+        claimed_size: |source, _| bmp::claimed_size(source),
+        may_move: |_| false,
+        repair: bmp::repair,
+    }),
+    ..READ_ONLY
+};
+
+/// What the engine asks of ICO and CUR. Of several pictures the largest counts.
+pub(crate) const ICO: Codec = Codec {
+    formats: &[Format::Ico],
+    detect: |source| match source {
+        // Icons and cursors, of at least one picture.
+        [0, 0, 1 | 2, 0, low, high, ..] if (*low, *high) != (0, 0) => ico::is_one(source),
+        _ => false,
+    },
+    inspect: |source, _, control| ico::inspect(source, control),
+    decode: Some(|source, facts, _, control, sink| ico::decode(source, facts, control, sink)),
+    colours: |source, facts, _| Colours::of_profile(ico::icc(source), facts.colour),
+    ..READ_ONLY
+};
+
+/// What they have in common.
+const READ_ONLY: Codec = Codec {
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    memory,
+    ..Codec::NONE
+};
+
+fn memory(facts: &Facts) -> u64 {
+    // The file of one picture that an icon is made into besides.
+    facts.pixels() * (facts.components() * 4 + 5) + SPARE_BYTES + facts.row_bytes() * 4
 }
 
-/// Facts from the headers; no pixel is decoded. Of several pages the first counts, of several
-/// pictures of an icon the largest.
-pub(crate) fn inspect(source: &[u8], format: Format, control: &Control) -> Result<Facts> {
-    if format == Format::Ico {
-        return ico::inspect(source, control);
-    }
-    facts(source, format, control)
-}
-
-/// The embedded ICC profile, if there is one and it fits the samples as they are delivered.
-pub(crate) fn icc<'a>(
-    source: &'a [u8],
-    format: Format,
-    control: &Control,
-) -> Option<Cow<'a, [u8]>> {
-    if format == Format::Ico {
-        return ico::icc(source);
-    }
+/// The ICC profile of a TIFF, if there is one and it fits the samples as they are delivered.
+fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
+    let format = Format::Tiff;
     let profile = guard(format, || {
         let mut decoder = open(source, format, control)?;
         if is_inked(decoder.as_ref()) {
@@ -67,15 +110,7 @@ pub(crate) fn icc<'a>(
 }
 
 /// Pushes the picture's rows; not turned, not colour managed. Inks are handed on as `Rgb`.
-pub(crate) fn decode(
-    source: &[u8],
-    facts: &Facts,
-    control: &Control,
-    sink: &mut dyn RowSink,
-) -> Result<()> {
-    if facts.format == Format::Ico {
-        return ico::decode(source, facts, control, sink);
-    }
+fn decode(source: &[u8], facts: &Facts, control: &Control, sink: &mut dyn RowSink) -> Result<()> {
     let format = facts.format;
     let (colour, samples) = guard(format, || samples(source, facts, control))?;
     // The sink's panics are its own.

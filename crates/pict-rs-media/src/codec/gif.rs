@@ -16,14 +16,31 @@ mod write;
 
 use std::borrow::Cow;
 
+use crate::codec::interface::{Codec, Repair, animated};
 use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 use blocks::{Block, Disposal, Frame, Gif, TRAILER, corrupt};
 
-pub(crate) use read::decode_animation;
-pub(crate) use repair::{claimed_size, repair};
+use read::decode_animation;
+use repair::{claimed_size, repair};
 pub(crate) use write::AnimationEncoder;
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Gif],
+    detect: |source| source.starts_with(b"GIF87a") || source.starts_with(b"GIF89a"),
+    inspect: |source, _, control| inspect(source, control),
+    clean: Some(|source, _, control| clean(source, control)),
+    canvases: Some(decode_animation),
+    repair: Some(Repair {
+        claimed_size: |source, _| claimed_size(source),
+        may_move: |_| true,
+        repair,
+    }),
+    memory: animated,
+    ..Codec::NONE
+};
 
 /// Facts from the container; no pixel is decoded.
 ///

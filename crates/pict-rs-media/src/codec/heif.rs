@@ -18,8 +18,36 @@ mod tests;
 #[cfg(feature = "heic")]
 mod tiles;
 
+use crate::Format;
+use crate::codec::coding::{Coding, coding};
+use crate::codec::interface::Codec;
+
 #[cfg(feature = "heic")]
-pub(crate) use decode::decode;
+use decode::decode;
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Heif],
+    detect: |source| source.get(4..8) == Some(b"ftyp") && coding(source) == Some(Coding::Hevc),
+    inspect: |source, _, control| inspect(source, control),
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    colours: |source, _, control| colours(source, control),
+    // Planes of 16 bits of a row of tiles, or of a whole picture.
+    memory: |facts| {
+        let pixels = if facts.buffered {
+            DECODER + facts.pixel_bytes()
+        } else {
+            3
+        };
+        facts.pixels() * pixels + facts.row_bytes() * 64 + TABLES
+    },
+    ..Codec::NONE
+};
+
+/// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
+const DECODER: u64 = 8;
+/// What it needs however small the picture is. Seen: 4.3 MB with all around it.
+const TABLES: u64 = 4 << 20;
 
 /// Whether there is a picture in it, and not only a film.
 pub(crate) fn is_still(source: &[u8]) -> bool {
@@ -27,9 +55,9 @@ pub(crate) fn is_still(source: &[u8]) -> bool {
 }
 
 #[cfg(feature = "heic")]
-pub(crate) use with_hevc::{colours, inspect};
+use with_hevc::{colours, inspect};
 #[cfg(not(feature = "heic"))]
-pub(crate) use without_hevc::{colours, decode, inspect};
+use without_hevc::{colours, decode, inspect};
 
 #[cfg(feature = "heic")]
 mod with_hevc {

@@ -6,6 +6,9 @@
 
 use std::borrow::Cow;
 
+use crate::codec::interface::{Codec, Credits, Repair, streamed};
+use crate::codec::pieces;
+use crate::colour::Colours;
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{
     ColourModel, Control, Error, Extent, Facts, Format, Missing, Orientation, Repaired, Result,
@@ -18,6 +21,37 @@ mod scan;
 mod sys;
 
 pub(crate) use encode::Encoder;
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Jpeg],
+    detect: |source| source.starts_with(b"\xff\xd8\xff"),
+    inspect: |source, _, control| inspect(source, control),
+    clean: Some(|source, _, control| clean(source, control)),
+    decode: Some(decode),
+    shrinks: true,
+    colours: |source, facts, _| Colours::of_profile(icc(source), facts.colour),
+    credits: Some(Credits {
+        exif: |source, _| container::exif(source).map(Cow::Borrowed),
+        xmp: |source, _| container::xmp(source).map(Cow::Borrowed),
+        photoshop: container::photoshop,
+        put: |file, tiff, _| put_exif(file.pieces, tiff),
+    }),
+    repair: Some(Repair {
+        claimed_size: |source, _| container::claimed_size(source),
+        may_move: |_| false,
+        repair,
+    }),
+    memory: |facts| {
+        if facts.buffered {
+            // Two bytes for each coefficient, at most at full size in each component.
+            facts.pixels() * 2 * facts.components() + streamed(facts)
+        } else {
+            streamed(facts)
+        }
+    },
+    ..Codec::NONE
+};
 
 /// Facts from the container; no pixel is decoded.
 pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
@@ -35,19 +69,22 @@ pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     container::clean(source, control)
 }
 
-/// What Photoshop wrote into it beside the picture, put together from its segments.
-pub(crate) fn photoshop(source: &[u8]) -> Vec<u8> {
-    container::photoshop(source)
-}
-
-/// The EXIF structure, if there is one.
-pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
-    container::exif(source)
-}
-
-/// The XMP packet, if there is one.
-pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
-    container::xmp(source)
+/// The pieces of a cleaned file with a segment of EXIF, behind the JFIF segment if there is one,
+/// which wants to be the first.
+fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
+    let at = match pieces::start(&pieces)[..] {
+        [0xff, container::SOI, 0xff, container::APP0, high, low, ..] => {
+            4 + usize::from(u16::from_be_bytes([high, low]))
+        }
+        [0xff, container::SOI, ..] => 2,
+        _ => return pieces,
+    };
+    let payload = [b"Exif\0\0", tiff].concat();
+    // Credits are far shorter than a segment may be.
+    let length = (payload.len() + 2) as u16;
+    let segment = [&[0xff, 0xe1][..], &length.to_be_bytes(), &payload].concat();
+    pieces::insert(&mut pieces, at, segment);
+    pieces
 }
 
 /// The embedded ICC profile, if there is one.
@@ -135,11 +172,6 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
         &markers,
         control,
     )
-}
-
-/// The size that a damaged file claims, in pixels.
-pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
-    container::claimed_size(source)
 }
 
 /// Reads the coefficients of a damaged file as browsers do and writes them again, with the segments
@@ -838,5 +870,18 @@ mod tests {
                 Err(Error::Cancelled)
             ));
         }
+    }
+
+    #[test]
+    fn credits_stand_behind_the_jfif_segment() {
+        let with_credits =
+            |file: &'static [u8]| put_exif(vec![Cow::Borrowed(file)], b"II").concat();
+        let segment = b"\xff\xe1\0\x0aExif\0\0II";
+        let jfif = b"\xff\xd8\xff\xe0\0\x06JFIF\xff\xdb";
+        let expected = [&jfif[..10], segment, &jfif[10..]].concat();
+        assert_eq!(with_credits(jfif), expected);
+        let expected = [b"\xff\xd8", &segment[..], b"\xff\xdb"].concat();
+        assert_eq!(with_credits(b"\xff\xd8\xff\xdb"), expected);
+        assert_eq!(with_credits(b"\x89PNG"), b"\x89PNG");
     }
 }

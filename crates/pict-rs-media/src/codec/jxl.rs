@@ -16,18 +16,58 @@ use std::borrow::Cow;
 use jxl::api::JxlWhitePoint;
 use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
 
+use crate::codec::interface::{Codec, Credits, streamed};
 use crate::codec::panics::guard;
+use crate::codec::pieces;
+use crate::colour::{Code, Colours, profile_fits};
 use crate::limits::{Bounds, LimitKind, at_most};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
-pub(crate) use decode::{decode, decode_animation};
+use decode::{decode, decode_animation};
 pub(crate) use encode::Encoder;
 
 use read::{Clock, Header, Reader, Scan, Watch};
 
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Jxl],
+    detect: |source| {
+        source.starts_with(b"\xff\x0a") || source.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n")
+    },
+    inspect,
+    clean: Some(|source, _, control| clean(source, control)),
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    canvases: Some(decode_animation),
+    colours: |source, facts, control| {
+        let code = cicp(source, control);
+        let icc = icc(source, control).filter(|icc| profile_fits(icc, facts.colour));
+        Colours::told(icc, code.map(Code::from))
+    },
+    credits: Some(Credits {
+        exif: |source, _| container::exif(source),
+        xmp: |source, _| container::xmp(source),
+        photoshop: |_| Vec::new(),
+        put: |file, tiff, _| put_exif(file.pieces, tiff),
+    }),
+    memory,
+    // Frames that are not shown themselves are decoded on the way to the end.
+    clean_memory: |facts| memory(facts) + facts.decoder_tables,
+    ..Codec::NONE
+};
+
+fn memory(facts: &Facts) -> u64 {
+    facts.pixels() * (facts.pixel_bytes() + DECODER) + streamed(facts) + TABLES
+}
+
+/// Bytes per pixel inside a decoder, beside the pixels that come out. Seen for stills: 1.5, or 4
+/// without loss. What it keeps to make other frames from, the facts tell.
+const DECODER: u64 = 16;
+/// What it needs however small the picture is: its matrices, and codes. Seen: 2.5 MB.
+const TABLES: u64 = 6 << 20;
+
 /// Facts from the headers. Frames are counted by stepping over them; only hidden ones, which others
 /// are made from, are decoded on the way, once their number and size are known to be in bounds.
-pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
+fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
     bounds.check_size((header.width, header.height), header.animation.is_some())?;
@@ -122,7 +162,7 @@ fn too_much_hidden(header: &Header) -> Error {
 }
 
 /// The file without metadata, the codestream untouched. The ICC profile is part of that.
-pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
     let scan = read::scan(source, &header, header.most_hidden(), control)?;
@@ -130,26 +170,19 @@ pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     container::clean(source, scan.end)
 }
 
-/// The EXIF structure, if there is one.
-pub(crate) fn exif(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    container::exif(source)
-}
-
-/// The XMP packet, if there is one.
-pub(crate) fn xmp(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    container::xmp(source)
-}
-
-/// What is to be put into a cleaned file that begins with `start`, and where, for it to have EXIF.
-pub(crate) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
-    container::exif_box(start, tiff)
+/// The pieces of a cleaned file with a box of EXIF.
+fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
+    if let Some((at, made)) = container::exif_box(&pieces::start(&pieces), tiff) {
+        pieces::insert(&mut pieces, at, made);
+    }
+    pieces
 }
 
 /// A profile of the colours that [`decode()`] gives, unless they are sRGB or HDR.
 ///
 /// Pictures that were compressed in the format's own colours (XYB) come out in those that they
 /// are tagged with, wide gamut included. If that tag is an ICC profile, they come out as sRGB.
-pub(crate) fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
+fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     let profile = profile(source, control)?;
     if let JxlColorProfile::Simple(encoding) = &profile
         && (is_srgb(encoding) || is_hdr(profile.transfer_function()))
@@ -166,7 +199,7 @@ pub(crate) fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8
 
 /// Primaries and transfer of the colours that [`decode()`] gives, as code points of H.273, where
 /// there are such.
-pub(crate) fn cicp(source: &[u8], control: &Control) -> Option<(u8, u8)> {
+fn cicp(source: &[u8], control: &Control) -> Option<(u8, u8)> {
     let JxlColorProfile::Simple(encoding) = profile(source, control)? else {
         return None;
     };

@@ -54,6 +54,45 @@ impl<'a> Pieces<'a> {
     }
 }
 
+/// Bytes that are looked at to find the place for more.
+const LONGEST_START: usize = 64;
+
+/// The first bytes of a file in pieces.
+pub(crate) fn start(pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
+    let bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
+    bytes.take(LONGEST_START).collect()
+}
+
+/// Puts bytes behind the first `at` of a file in pieces.
+pub(crate) fn insert(pieces: &mut Vec<Cow<'_, [u8]>>, at: usize, bytes: Vec<u8>) {
+    let index = split(pieces, at);
+    pieces.insert(index, Cow::Owned(bytes));
+}
+
+/// Makes the first `at` bytes pieces of their own; returns how many these are.
+pub(crate) fn split(pieces: &mut Vec<Cow<'_, [u8]>>, mut at: usize) -> usize {
+    let mut index = 0;
+    while let Some(piece) = pieces.get(index)
+        && at >= piece.len()
+    {
+        at -= piece.len();
+        index += 1;
+    }
+    if at == 0 || index == pieces.len() {
+        return index;
+    }
+    let rest = match &mut pieces[index] {
+        Cow::Borrowed(piece) => {
+            let (start, rest) = piece.split_at(at);
+            *piece = start;
+            Cow::Borrowed(rest)
+        }
+        Cow::Owned(piece) => Cow::Owned(piece.split_off(at)),
+    };
+    pieces.insert(index + 1, rest);
+    index + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +109,19 @@ mod tests {
         let pieces = pieces.finish();
         assert_eq!(pieces, [&b"abc"[..], b"ef", b"new", b"a"]);
         assert!(matches!(pieces[0], Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn pieces_are_split_at_any_byte() {
+        for at in 0..=6 {
+            let mut pieces = vec![
+                Cow::Borrowed(&b"ab"[..]),
+                Cow::Owned(b"cd".to_vec()),
+                Cow::Borrowed(&b"ef"[..]),
+            ];
+            let index = split(&mut pieces, at);
+            assert_eq!(pieces[..index].concat(), b"abcdef"[..at]);
+            assert_eq!(pieces.concat(), b"abcdef");
+        }
     }
 }

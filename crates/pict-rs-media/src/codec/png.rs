@@ -9,6 +9,8 @@ use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
+use crate::codec::interface::{Codec, Credits, Repair, animated, streamed};
+use crate::codec::pieces;
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Format, Result};
 use container::corrupt;
@@ -23,11 +25,39 @@ mod frames;
 mod repair;
 
 pub(crate) use animation::AnimationEncoder;
-pub(crate) use colours::colours;
-pub(crate) use compose::decode_animation;
+use colours::colours;
+use compose::decode_animation;
 pub(crate) use container::HEADER_END;
 pub(crate) use encode::Encoder;
-pub(crate) use repair::{claimed_size, may_move, repair};
+use repair::{claimed_size, may_move, repair};
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Png, Format::Apng],
+    detect: |source| source.starts_with(container::SIGNATURE),
+    inspect: |source, _, control| inspect(source, control),
+    clean: Some(clean),
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    canvases: Some(decode_animation),
+    colours: |source, _, _| colours(source),
+    credits: Some(Credits {
+        exif: |source, _| container::exif(source).map(Cow::Borrowed),
+        xmp: |source, _| container::xmp(source).map(Cow::Borrowed),
+        photoshop: |_| Vec::new(),
+        put: |file, tiff, _| put_exif(file.pieces, tiff),
+    }),
+    repair: Some(Repair {
+        claimed_size: |source, _| claimed_size(source),
+        may_move,
+        repair,
+    }),
+    memory: |facts| match facts.format {
+        Format::Apng => animated(facts),
+        _ if facts.buffered => facts.pixels() * facts.pixel_bytes() + facts.row_bytes() * 2,
+        _ => streamed(facts),
+    },
+    ..Codec::NONE
+};
 
 /// Beyond one row and its predecessor: palettes and the decoder's own buffers.
 const SPARE_BYTES: usize = 1 << 20;
@@ -52,14 +82,14 @@ pub(crate) fn clean<'a>(
     clean::clean(source, facts.format == Format::Apng, control)
 }
 
-/// The EXIF structure, if there is one.
-pub(crate) fn exif(source: &[u8]) -> Option<&[u8]> {
-    container::exif(source)
-}
-
-/// The XMP packet, if there is one.
-pub(crate) fn xmp(source: &[u8]) -> Option<&[u8]> {
-    container::xmp(source)
+/// The pieces of a cleaned file with a chunk of EXIF behind the header.
+fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
+    if let Ok(chunk) = exif_chunk(tiff)
+        && pieces::start(&pieces).len() >= HEADER_END
+    {
+        pieces::insert(&mut pieces, HEADER_END, chunk);
+    }
+    pieces
 }
 
 /// An EXIF structure as a chunk.

@@ -13,6 +13,7 @@ mod cost;
 mod document;
 #[cfg(feature = "svg")]
 mod draw;
+mod layers;
 #[cfg(feature = "svg")]
 mod outline;
 mod start;
@@ -21,11 +22,26 @@ mod styles;
 #[cfg(all(test, feature = "svg"))]
 mod tests;
 
-#[cfg(feature = "svg")]
-pub(crate) use draw::{decode, inspect};
+use crate::Format;
+use crate::codec::interface::Codec;
+
 pub(crate) use start::is_one;
+
+#[cfg(feature = "svg")]
+use draw::{decode, inspect};
 #[cfg(not(feature = "svg"))]
-pub(crate) use without_drawing::{decode, inspect};
+use without_drawing::{decode, inspect};
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Svg],
+    detect: is_one,
+    inspect,
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    // Layers up to a limit, and what the document is made into.
+    memory: |facts| (facts.pixels() + layers::most(facts.pixels())) * 4 + (64 << 20),
+    ..Codec::NONE
+};
 
 /// Bytes of a file.
 const MAX_BYTES: usize = 4 << 20;

@@ -14,7 +14,16 @@ use serde::{Deserialize, Serialize};
 pub use colours::ClipColours;
 pub(crate) use messages::without_messages;
 
+use crate::codec::interface::Codec;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Mp4, Format::Webm],
+    detect: |source| is_mp4(source) || webm::is_ebml(source),
+    inspect: |source, _, control| clip(source, control).map(|clip| clip.facts),
+    ..Codec::NONE
+};
 
 /// How the pictures of a clip are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,13 +101,11 @@ pub(crate) fn clip(source: &[u8], control: &Control) -> Result<Clip> {
 
 /// Whether it begins as an MP4 or QuickTime file does. Pictures in such boxes (AVIF, HEIF) begin
 /// in the same way: tell them apart first, by their brands.
-pub(crate) fn is_mp4(source: &[u8]) -> bool {
+fn is_mp4(source: &[u8]) -> bool {
     // The first QuickTime files had no `ftyp`.
     const FIRST: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
     source.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
-
-pub(crate) use webm::is_ebml as is_webm;
 
 /// What both containers have in common.
 struct Picture {

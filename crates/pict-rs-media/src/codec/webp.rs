@@ -16,12 +16,14 @@ mod tests;
 
 use std::borrow::Cow;
 
-use crate::codec::exif;
+use crate::codec::interface::{Codec, Credits, Repair, animated, streamed};
+use crate::codec::{exif, pieces};
+use crate::colour::Colours;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
 pub(crate) use animation::AnimationEncoder;
-pub(crate) use read::{decode, decode_animation};
-pub(crate) use repair::{claimed_size, may_move, repair};
+use read::{decode, decode_animation};
+use repair::{claimed_size, may_move, repair};
 pub(crate) use still::Encoder;
 
 use riff::{Bitstream, Chunk, Container, Content, Frame};
@@ -34,6 +36,39 @@ pub(crate) struct Settings {
     pub(crate) lossless: bool,
     pub(crate) fast: bool,
 }
+
+/// What the engine asks of it.
+pub(crate) const CODEC: Codec = Codec {
+    formats: &[Format::Webp, Format::WebpAnimation],
+    detect: |source| source.starts_with(b"RIFF") && source.get(8..12) == Some(b"WEBP"),
+    inspect: |source, _, control| inspect(source, control),
+    clean: Some(|source, _, control| clean(source, control)),
+    decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
+    canvases: Some(decode_animation),
+    colours: |source, facts, control| Colours::of_profile(icc(source, control), facts.colour),
+    credits: Some(Credits {
+        exif: |source, control| exif(source, control).map(Cow::Borrowed),
+        xmp: |source, control| xmp(source, control).map(Cow::Borrowed),
+        photoshop: |_| Vec::new(),
+        put: |file, tiff, _| put_exif(file.pieces, file.facts, tiff),
+    }),
+    repair: Some(Repair {
+        claimed_size: |source, _| claimed_size(source),
+        may_move,
+        repair,
+    }),
+    memory: |facts| match facts.format {
+        Format::WebpAnimation => animated(facts),
+        _ if facts.lossless => facts.pixels() * LOSSLESS_DECODER + streamed(facts),
+        // The pixels, and a second form of them inside the decoder (alpha).
+        _ => facts.pixels() * (facts.pixel_bytes() + 4) + streamed(facts),
+    },
+    ..Codec::NONE
+};
+
+/// Bytes per pixel of a lossless decoder: its pixels, those that it hands out, and blocks of three
+/// transforms and of the numbers of codes, each a sixteenth of the picture at most.
+const LOSSLESS_DECODER: u64 = 9;
 
 /// Facts from the container and the heads of bitstreams; no pixel is decoded.
 pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
@@ -75,23 +110,35 @@ pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
 }
 
 /// The embedded ICC profile, if there is one.
-pub(crate) fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
+fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     riff::read(source, control).ok()?.icc.map(Cow::Borrowed)
 }
 
 /// The EXIF structure, if there is one.
-pub(crate) fn exif<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+fn exif<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
     riff::read(source, control).ok()?.exif
 }
 
 /// The XMP packet, if there is one.
-pub(crate) fn xmp<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
+fn xmp<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
     riff::read(source, control).ok()?.xmp
+}
+
+/// The pieces of a cleaned file with a chunk of EXIF at the end.
+fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, facts: &Facts, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
+    let size = pieces.iter().map(|piece| piece.len()).sum();
+    let made = with_exif(&pieces::start(&pieces), facts, size, tiff);
+    if let Some((head, replaced, chunk)) = made {
+        let index = pieces::split(&mut pieces, replaced);
+        pieces.splice(..index, [Cow::Owned(head)]);
+        pieces.push(Cow::Owned(chunk));
+    }
+    pieces
 }
 
 /// The head of a file that [`clean`] or an encoder made, of which `start` are the first bytes, with
 /// a chunk of EXIF announced; how many of those bytes it replaces; and that chunk, for the end.
-pub(crate) fn with_exif(
+fn with_exif(
     start: &[u8],
     facts: &Facts,
     size: usize,

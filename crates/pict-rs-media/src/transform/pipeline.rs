@@ -1,8 +1,8 @@
 //! Puts decoder, stages and sink together.
 
 use crate::{
-    Control, Error, Facts, Format, Result, codec,
-    colour::{Code, Colours, Conversion, InksToRgb, Narrow, ToSrgb, profile_fits},
+    Control, Error, Facts, Kind, Result, codec,
+    colour::{Conversion, InksToRgb, Narrow, ToSrgb},
     crop::Cut,
     orient::Turn,
     resample::Resample,
@@ -100,27 +100,11 @@ impl Pipeline<'_> {
 
 /// The conversion from the file's colours to sRGB, if it needs one.
 pub(crate) fn conversion(source: &[u8], facts: &Facts, control: &Control) -> Option<Conversion> {
-    let (icc, code) = match facts.format {
-        Format::Png | Format::Apng => return Conversion::of(&codec::png::colours(source)),
-        Format::Jpeg => (codec::jpeg::icc(source), None),
-        Format::Webp | Format::WebpAnimation => (codec::webp::icc(source, control), None),
-        Format::Jxl => {
-            let code = codec::jxl::cicp(source, control);
-            (codec::jxl::icc(source, control), code)
-        }
-        Format::Avif | Format::AvifAnimation => {
-            return Conversion::of(&codec::avif::colours(source, control));
-        }
-        Format::Heif => return Conversion::of(&codec::heif::colours(source, control)),
-        Format::Tiff | Format::Ico => (codec::converted::icc(source, facts.format, control), None),
-        _ => (None, None),
-    };
-    let icc = icc.filter(|icc| profile_fits(icc, facts.colour));
-    Conversion::of(&Colours::told(icc, code.map(Code::from)))
+    Conversion::of(&(codec::of(facts.format).colours)(source, facts, control))
 }
 
 /// Pushes the rows of a still picture, or of an animation's first frame. `shrink` (1, 2, 4
-/// or 8) is only for JPEG.
+/// or 8) is 1 unless the codec can shrink.
 pub(crate) fn decode(
     source: &[u8],
     facts: &Facts,
@@ -128,17 +112,8 @@ pub(crate) fn decode(
     control: &Control,
     sink: &mut dyn RowSink,
 ) -> Result<()> {
-    match facts.format {
-        Format::Jpeg => codec::jpeg::decode(source, facts, shrink, control, sink),
-        Format::Png => codec::png::decode(source, facts, control, sink),
-        Format::Webp => codec::webp::decode(source, facts, control, sink),
-        Format::Heif => codec::heif::decode(source, facts, control, sink),
-        Format::Jxl if !facts.is_animated() => codec::jxl::decode(source, facts, control, sink),
-        Format::Svg => codec::svg::decode(source, facts, control, sink),
-        Format::Tiff | Format::Bmp | Format::Ico | Format::Qoi => {
-            codec::converted::decode(source, facts, control, sink)
-        }
-        Format::Avif => codec::avif::decode(source, facts, control, sink),
+    match codec::of(facts.format).decode {
+        Some(decode) if facts.kind() == Kind::Image => decode(source, facts, shrink, control, sink),
         _ => {
             let link = Link::new();
             let mut first = Unroll::new(&link, true, sink);
@@ -153,14 +128,11 @@ fn decode_canvases(
     control: &Control,
     sink: &mut dyn CanvasSink,
 ) -> Result<()> {
-    match facts.format {
-        Format::Apng => codec::png::decode_animation(source, facts, control, sink),
-        Format::Gif => codec::gif::decode_animation(source, facts, control, sink),
-        Format::WebpAnimation => codec::webp::decode_animation(source, facts, control, sink),
-        Format::Jxl => codec::jxl::decode_animation(source, facts, control, sink),
-        Format::AvifAnimation => codec::avif::decode_animation(source, facts, control, sink),
-        other => Err(Error::Unsupported(format!(
-            "{other} files cannot be decoded here"
+    match codec::of(facts.format).canvases {
+        Some(canvases) if facts.kind() == Kind::Animation => canvases(source, facts, control, sink),
+        _ => Err(Error::Unsupported(format!(
+            "{} files cannot be decoded here",
+            facts.format
         ))),
     }
 }

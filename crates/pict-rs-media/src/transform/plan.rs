@@ -4,7 +4,7 @@
 //! one, so that the turn can wait until the picture is small. No pixel is touched here.
 
 use crate::{
-    Facts, Format,
+    Facts, codec,
     operation::{Filter, Operation, Rect, ResizeTo, centred_crop},
     resample::{Geometry, Kernel, Span},
     transform::Speed,
@@ -13,7 +13,7 @@ use crate::{
 /// What to do with the decoder's rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// By what a JPEG is shrunk while it is decoded: 1, 2, 4 or 8.
+    /// By what the picture is shrunk while it is decoded: 1, 2, 4 or 8. Only JPEG can.
     pub(crate) shrink: u32,
     /// The steps, in order.
     pub(crate) steps: Vec<Step>,
@@ -76,7 +76,7 @@ impl Plan {
             stored_size,
             frame: None,
         };
-        if facts.format == Format::Jpeg {
+        if codec::of(facts.format).shrinks {
             plan.shrink_early(speed);
         }
         plan
@@ -221,7 +221,7 @@ fn whole(width: u32, height: u32) -> Rect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ColourModel, Orientation};
+    use crate::{ColourModel, Format, Orientation};
 
     fn facts(format: Format, width: u32, height: u32, orientation: Orientation) -> Facts {
         Facts {

@@ -61,7 +61,7 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
     }
     let mut padded = source.to_vec();
     padded.resize(rows.start + height * rows.length, 0);
-    let facts = super::inspect(&padded, Format::Bmp, control)?;
+    let facts = super::facts(&padded, Format::Bmp, control)?;
     let mut collector = Collector::new();
     super::decode(&padded, &facts, control, &mut collector)?;
     drop(padded);

@@ -9,8 +9,8 @@ use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
 use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
 
 use super::draw::too_much;
-use super::outline;
-use crate::{Result, memory::svg_layers};
+use super::{layers, outline};
+use crate::Result;
 
 /// Pixels touched, which is some seconds at most.
 const MAX_TOUCHED: u64 = 4_000_000_000;
@@ -27,7 +27,7 @@ pub(super) fn check(tree: &Tree, width: u32, height: u32) -> Result<()> {
         Some(place) => Estimate { shapes: 0 }.children(tree.root(), place, 0)?,
         None => Cost::default(),
     };
-    let limit = svg_layers(picture);
+    let limit = layers::most(picture);
     if cost.held > limit {
         return Err(too_much("pixels of layers", cost.held, limit));
     }
