@@ -5,6 +5,7 @@
 
 pub(crate) mod aperture;
 pub(crate) mod avif;
+pub(crate) mod bits;
 pub(crate) mod blend;
 pub(crate) mod bmff;
 pub(crate) mod coding;

@@ -2,6 +2,7 @@
 //! container names none.
 
 use super::encode::obu::{SEQUENCE_HEADER, obus};
+use crate::codec::bits::Bits;
 
 /// How many frames a decoder has to make of some units.
 pub(super) fn frames(units: &[u8]) -> usize {
@@ -15,10 +16,7 @@ pub(super) fn frames(units: &[u8]) -> usize {
 /// Primaries and transfer of the first sequence header, as code points of ITU-T H.273.
 pub(super) fn colours(units: &[u8]) -> Option<(u8, u8)> {
     let (_, header) = obus(units).find(|(kind, _)| *kind == SEQUENCE_HEADER)?;
-    read(&mut Bits {
-        bytes: header,
-        at: 0,
-    })
+    read(&mut Bits::new(header))
 }
 
 fn read(bits: &mut Bits<'_>) -> Option<(u8, u8)> {
@@ -62,7 +60,7 @@ fn operating_points(bits: &mut Bits<'_>) -> Option<()> {
         // Ticks and their scale.
         bits.skip(64);
         if bits.flag()? {
-            bits.skip_golomb()?;
+            skip_golomb(bits)?;
         }
         if bits.flag()? {
             delay_length = Some(bits.take(5)? + 1);
@@ -104,41 +102,17 @@ fn tools(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn flag(&mut self) -> Option<bool> {
-        Some(self.take(1)? == 1)
+/// A number of any length (AV1 specification, 4.10.3).
+fn skip_golomb(bits: &mut Bits<'_>) -> Option<()> {
+    let mut zeros = 0;
+    while !bits.flag()? {
+        zeros += 1;
     }
-
-    fn take(&mut self, count: usize) -> Option<usize> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.at / 8)?;
-            value = value << 1 | usize::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Some(value)
+    // More than that has no number behind it.
+    if zeros < 32 {
+        bits.skip(zeros);
     }
-
-    fn skip(&mut self, count: usize) {
-        self.at += count;
-    }
-
-    fn skip_golomb(&mut self) -> Option<()> {
-        let mut zeros = 0;
-        while !self.flag()? {
-            zeros += 1;
-        }
-        // More than that has no number behind it.
-        if zeros < 32 {
-            self.skip(zeros);
-        }
-        Some(())
-    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::picture::corrupt;
 use crate::Result;
+use crate::codec::bits::Bits;
 
 /// What one says (H.265, 7.3.2.2). Sizes are in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +20,7 @@ pub(super) struct Sps {
 /// Reads a whole unit with its two bytes of header.
 pub(super) fn read(unit: &[u8]) -> Result<Sps> {
     let unescaped = unescaped(unit.get(2..).unwrap_or_default());
-    parse(&mut Bits {
-        bytes: &unescaped,
-        at: 0,
-    })
-    .ok_or_else(|| corrupt("its size cannot be read"))
+    parse(&mut Bits::new(&unescaped)).ok_or_else(|| corrupt("its size cannot be read"))
 }
 
 /// Without the bytes that only keep start codes out of the data. The sizes come first.
@@ -45,57 +42,54 @@ fn unescaped(data: &[u8]) -> Vec<u8> {
 /// Whether a picture parameter set allows blocks that are stored without loss (H.265, 7.3.2.3).
 pub(super) fn may_be_lossless(unit: &[u8]) -> Option<bool> {
     let unescaped = unescaped(unit.get(2..)?);
-    let bits = &mut Bits {
-        bytes: &unescaped,
-        at: 0,
-    };
+    let bits = &mut Bits::new(&unescaped);
     // Numbers of the sets, then flags, among them three bits for extra ones.
-    bits.golomb()?;
-    bits.golomb()?;
+    golomb(bits)?;
+    golomb(bits)?;
     bits.skip(1 + 1 + 3 + 1 + 1);
     // Reference pictures and the quantiser.
-    bits.golomb()?;
-    bits.golomb()?;
-    bits.golomb()?;
+    golomb(bits)?;
+    golomb(bits)?;
+    golomb(bits)?;
     bits.skip(1 + 1);
-    if bits.read(1)? == 1 {
-        bits.golomb()?;
+    if bits.flag()? {
+        golomb(bits)?;
     }
-    bits.golomb()?;
-    bits.golomb()?;
+    golomb(bits)?;
+    golomb(bits)?;
     bits.skip(1 + 1 + 1);
-    Some(bits.read(1)? == 1)
+    bits.flag()
 }
 
 fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
     bits.skip(4);
-    let sub_layers = bits.read(3)?;
+    let sub_layers = bits.take(3)?;
     bits.skip(1);
     // Profile, its constraints, and level.
     bits.skip(88 + 8);
     let mut present = 0;
     for _ in 0..sub_layers {
-        present += 88 * bits.read(1)? + 8 * bits.read(1)?;
+        present += 88 * bits.take(1)? + 8 * bits.take(1)?;
     }
     if sub_layers > 0 {
         bits.skip(2 * (8 - sub_layers));
     }
     bits.skip(present);
-    bits.golomb()?;
-    let chroma = bits.golomb()?;
+    golomb(bits)?;
+    let chroma = golomb(bits)?;
     if chroma == 3 {
         bits.skip(1);
     }
-    let coded = (bits.golomb()?, bits.golomb()?);
+    let coded = (golomb(bits)?, golomb(bits)?);
     let mut size = coded;
-    if bits.read(1)? == 1 {
+    if bits.flag()? {
         let (across, down) = match chroma {
             1 => (2, 2),
             2 => (2, 1),
             _ => (1, 1),
         };
-        let (left, right) = (bits.golomb()?, bits.golomb()?);
-        let (top, bottom) = (bits.golomb()?, bits.golomb()?);
+        let (left, right) = (golomb(bits)?, golomb(bits)?);
+        let (top, bottom) = (golomb(bits)?, golomb(bits)?);
         let cut = |side: u32, a: u32, b: u32, unit: u32| {
             side.checked_sub(a.checked_add(b)?.checked_mul(unit)?)
         };
@@ -105,7 +99,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
         );
     }
     // The standard ends at 16.
-    let bits = bits.golomb()?.checked_add(8).filter(|bits| *bits <= 16)?;
+    let bits = golomb(bits)?.checked_add(8).filter(|bits| *bits <= 16)?;
     (size.0 > 0 && size.1 > 0).then_some(Sps {
         coded,
         size,
@@ -114,35 +108,14 @@ fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
     })
 }
 
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn skip(&mut self, count: u32) {
-        self.at += count as usize;
-    }
-
-    fn read(&mut self, count: u32) -> Option<u32> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.at / 8)?;
-            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
+/// An unsigned Exp-Golomb code.
+fn golomb(bits: &mut Bits<'_>) -> Option<u32> {
+    let mut zeros = 0;
+    while !bits.flag()? {
+        zeros += 1;
+        if zeros > 30 {
+            return None;
         }
-        Some(value)
     }
-
-    /// An unsigned Exp-Golomb code.
-    fn golomb(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.read(1)? == 0 {
-            zeros += 1;
-            if zeros > 30 {
-                return None;
-            }
-        }
-        Some((1 << zeros | self.read(zeros)?) - 1)
-    }
+    Some((1 << zeros | bits.take(zeros)?) - 1)
 }

@@ -1,5 +1,6 @@
 //! What the boxes must know of an AV1 bitstream: its units, and its sequence header.
 
+use crate::codec::bits::Bits;
 use crate::{Error, Result};
 
 pub(in crate::codec::avif) const SEQUENCE_HEADER: u8 = 1;
@@ -108,38 +109,22 @@ fn leb128(bytes: &mut &[u8]) -> Option<usize> {
 
 /// Profile, level and tier of a header without timing information (neither encoder writes any).
 fn operating_point(obu: &[u8]) -> Option<(u8, u8, bool)> {
-    let mut bits = Bits { bytes: obu, at: 0 };
-    let profile = bits.take(3)?;
-    let _still_picture = bits.take(1)?;
-    if bits.take(1)? == 1 {
-        return Some((profile, bits.take(5)?, false));
+    let mut bits = Bits::new(obu);
+    let profile = bits.take(3)? as u8;
+    let _still_picture = bits.flag()?;
+    if bits.flag()? {
+        return Some((profile, bits.take(5)? as u8, false));
     }
-    let has_timing = bits.take(1)?;
-    let has_delay = bits.take(1)?;
-    if has_timing == 1 || has_delay == 1 {
+    let has_timing = bits.flag()?;
+    let has_delay = bits.flag()?;
+    if has_timing || has_delay {
         return None;
     }
     let _operating_points = bits.take(5)?;
     let _scalability = (bits.take(4)?, bits.take(8)?);
-    let level = bits.take(5)?;
-    let tier = level > 7 && bits.take(1)? == 1;
+    let level = bits.take(5)? as u8;
+    let tier = level > 7 && bits.flag()?;
     Some((profile, level, tier))
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u8> {
-        let mut value = 0;
-        for at in self.at..self.at + count {
-            value = value << 1 | self.bytes.get(at / 8)? >> (7 - at % 8) & 1;
-        }
-        self.at += count;
-        Some(value)
-    }
 }
 
 fn malformed() -> Error {
