@@ -10,7 +10,11 @@
 #[cfg(feature = "heic")]
 mod decode;
 #[cfg(feature = "heic")]
+mod error;
+#[cfg(feature = "heic")]
 mod picture;
+#[cfg(feature = "heic")]
+mod size;
 #[cfg(feature = "heic")]
 mod sps;
 #[cfg(all(test, feature = "heic"))]

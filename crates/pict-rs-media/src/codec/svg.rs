@@ -13,6 +13,8 @@ mod cost;
 mod document;
 #[cfg(feature = "svg")]
 mod draw;
+#[cfg(feature = "svg")]
+mod error;
 mod layers;
 #[cfg(feature = "svg")]
 mod outline;

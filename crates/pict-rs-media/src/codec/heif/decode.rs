@@ -2,7 +2,9 @@
 
 use heic::{DecodedFrame, DecoderConfig, Limits};
 
-use super::picture::{Content, Picture, Watch, area, corrupt, failed, hevc_failed};
+use super::error::{corrupt, failed, hevc_failed};
+use super::picture::{Content, Picture, Watch};
+use super::size::area;
 use super::tiles::Tiles;
 use crate::codec::panics::guard;
 use crate::rows::{Layout, Row, RowSink, Shape};

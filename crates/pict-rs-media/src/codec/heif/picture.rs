@@ -2,8 +2,10 @@
 
 use heic::heif::Transform;
 use heic::heif::{self, CleanAperture, FourCC, HeifContainer, Item, ItemProperty, ItemType};
-use heic::{HeicError, HevcError, Stop, StopReason};
+use heic::{Stop, StopReason};
 
+use super::error::{corrupt, failed};
+use super::size::{SMALL, area};
 use super::tiles::Tiles;
 use crate::codec::aperture::cut;
 use crate::codec::panics::guard;
@@ -171,14 +173,6 @@ impl<'a> Picture<'a> {
 /// Pictures of an overlay.
 const MAX_PARTS: usize = 64;
 
-/// Pixels of a picture of that size.
-pub(super) fn area((width, height): (u32, u32)) -> u64 {
-    u64::from(width) * u64::from(height)
-}
-
-/// Pixels of a picture that nobody minds.
-pub(super) const SMALL: u64 = 1 << 20;
-
 /// Pictures beside a picture: depth, transparency, mattes. A photograph of a phone has a few.
 const MAX_AUXILIARY: usize = 64;
 
@@ -298,30 +292,6 @@ fn name(kind: ItemType) -> String {
         ItemType::Unknown(FourCC(name)) => name.escape_ascii().to_string(),
         other => format!("{other:?}").to_lowercase(),
     }
-}
-
-pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
-    Error::corrupt(Format::Heif, reason)
-}
-
-pub(super) fn failed(error: &HeicError) -> Error {
-    match error {
-        HeicError::Cancelled(_) => Error::Cancelled,
-        HeicError::Unsupported(_) | HeicError::UnsupportedCodec(_) => unsupported(error),
-        HeicError::HevcDecode(error) => hevc_failed(error),
-        error => corrupt(error),
-    }
-}
-
-pub(super) fn hevc_failed(error: &HevcError) -> Error {
-    match error {
-        HevcError::Unsupported(_) | HevcError::UnsupportedProfile { .. } => unsupported(error),
-        error => corrupt(error),
-    }
-}
-
-fn unsupported(reason: impl std::fmt::Display) -> Error {
-    Error::Unsupported(format!("this HEIF file cannot be read: {reason}"))
 }
 
 /// Tells the decoder to stop.

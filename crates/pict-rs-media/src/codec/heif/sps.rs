@@ -1,7 +1,7 @@
 //! The heads of HEVC parameter sets: how large the pictures are, before the decoder makes room
 //! for them, and whether they use what it does not know, because it does not tell.
 
-use super::picture::corrupt;
+use super::error::corrupt;
 use crate::Result;
 use crate::codec::bits::Bits;
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use heic::heif::{FourCC, HeifContainer, HevcDecoderConfig, Item, ItemType};
 use heic::{DecodedFrame, hevc};
 
-use super::picture::{SMALL, area, corrupt, failed, hevc_failed};
+use super::error::{corrupt, failed, hevc_failed};
+use super::size::{SMALL, area};
 use super::sps::{self, Sps};
 use crate::codec::panics::guard;
 use crate::{Control, Error, Format, Result};

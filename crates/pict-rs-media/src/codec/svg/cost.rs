@@ -8,7 +8,7 @@
 use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
 use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
 
-use super::draw::too_much;
+use super::error::too_much;
 use super::{layers, outline};
 use crate::Result;
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use resvg::usvg::roxmltree::{Document, Node, NodeId, ParsingOptions};
 
 use super::MAX_BYTES;
-use super::draw::{corrupt, too_much};
+use super::error::{corrupt, too_much};
 use super::styles;
 use crate::Result;
 

@@ -3,6 +3,7 @@
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, roxmltree};
 
+use super::error::corrupt;
 use super::start::BYTE_ORDER_MARK;
 use super::{cost, document};
 use crate::codec::panics::guard;
@@ -122,15 +123,4 @@ fn size(document: &roxmltree::Document<'_>) -> Result<(u32, u32)> {
 fn text(source: &[u8]) -> Result<&str> {
     let source = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
     std::str::from_utf8(source).map_err(|_| corrupt("it is not UTF-8"))
-}
-
-pub(super) fn corrupt(reason: impl std::fmt::Display) -> Error {
-    Error::corrupt(Format::Svg, reason)
-}
-
-/// More work than any picture is worth.
-pub(super) fn too_much(what: &str, found: u64, limit: u64) -> Error {
-    Error::Unsupported(format!(
-        "the SVG is too complex: {found} {what}, the limit is {limit}"
-    ))
 }

@@ -8,7 +8,7 @@
 use resvg::usvg::roxmltree::{Document, Node};
 use simplecss::{Rule, StyleSheet};
 
-use super::draw::too_much;
+use super::error::too_much;
 use crate::Result;
 
 /// Style sheets of one file. The library sorts all rules again after each.
