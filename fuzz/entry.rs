@@ -35,7 +35,13 @@ const MAX_MEMORY: u64 = 64 << 20;
 const MAX_SVG_MEMORY: u64 = 160 << 20;
 
 /// What is read here and stored in another format.
-pub const CONVERTED: [Format; 4] = [Format::Tiff, Format::Bmp, Format::Ico, Format::Qoi];
+pub const CONVERTED: [Format; 5] = [
+    Format::Tiff,
+    Format::Bmp,
+    Format::Ico,
+    Format::Qoi,
+    Format::Pnm,
+];
 
 /// Detection, facts and cleaning; never decodes pixels unless the orientation has to be baked in.
 pub fn container(source: &[u8]) {

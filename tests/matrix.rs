@@ -23,7 +23,7 @@ const END: &str = "<!-- end of matrix -->\n";
 const MEAN_TOLERANCE: f64 = 8.0;
 
 /// Files that other programs made of the same four pictures.
-const INPUTS: [(&str, &str); 20] = [
+const INPUTS: [(&str, &str); 21] = [
     ("JPEG", "still.jpeg"),
     ("PNG", "still.png"),
     ("APNG", "moving.apng"),
@@ -40,6 +40,7 @@ const INPUTS: [(&str, &str); 20] = [
     ("BMP", "still.bmp"),
     ("ICO", "still.ico"),
     ("QOI", "still.qoi"),
+    ("PNM", "still.ppm"),
     ("SVG, enabled", "still.svg"),
     ("SVG, as it is by default", "still.svg"),
     ("MP4, without ffmpeg", "clip.mp4"),

@@ -25,6 +25,8 @@ fn files() -> Vec<(&'static str, Vec<u8>, DynamicImage, &'static str)> {
         row("BMP with alpha", &fading, ImageFormat::Bmp, "webp"),
         row("QOI", &photo, ImageFormat::Qoi, "webp"),
         row("QOI with alpha", &fading, ImageFormat::Qoi, "webp"),
+        row("PNM", &photo, ImageFormat::Pnm, "webp"),
+        row("PNM with alpha", &fading, ImageFormat::Pnm, "webp"),
         row("ICO", &fading, ImageFormat::Ico, "webp"),
         row("TIFF", &photo, ImageFormat::Tiff, "webp"),
         row("TIFF with alpha", &fading, ImageFormat::Tiff, "webp"),

@@ -167,6 +167,8 @@ fn claims() -> Vec<(&'static str, Vec<u8>)> {
         ("ico", ico),
         ("wide ico", wide_ico),
         ("qoi", patched(formats("still.qoi"), 4, &[0xff; 8])),
+        ("pnm", b"P6 4294967295 4294967295 255\n".to_vec()),
+        ("wide pnm", b"P5 4294967295 1 255\n".to_vec()),
         (
             "svg",
             b"<svg xmlns='http://www.w3.org/2000/svg' width='1e9' height='1e9'/>".to_vec(),

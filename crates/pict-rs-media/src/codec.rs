@@ -35,7 +35,7 @@ use interface::Codec;
 
 /// All codecs, in the order in which a file is shown to them. Boxes of pictures (HEIF, AVIF) are
 /// told before those of clips, which begin in the same way, and text (SVG) comes last.
-const ALL: [&Codec; 13] = [
+const ALL: [&Codec; 14] = [
     &jpeg::CODEC,
     &png::CODEC,
     &gif::CODEC,
@@ -46,6 +46,7 @@ const ALL: [&Codec; 13] = [
     &video::CODEC,
     &converted::TIFF,
     &converted::QOI,
+    &converted::PNM,
     &converted::BMP,
     &converted::ICO,
     &svg::CODEC,

@@ -69,8 +69,8 @@ pub struct Facts {
     pub stored_width: u32,
     /// Height as stored, before the orientation is applied.
     pub stored_height: u32,
-    /// How the stored pixels must be turned. Always normal for GIF, BMP, ICO with a bitmap, QOI and
-    /// SVG, which cannot say it, and for JPEG XL, whose decoder turns them by itself.
+    /// How the stored pixels must be turned. Always normal for GIF, BMP, ICO with a bitmap, QOI, PNM
+    /// and SVG, which cannot say it, and for JPEG XL, whose decoder turns them by itself.
     pub orientation: Orientation,
     /// Number of frames, at least 1. Counted by walking the container.
     pub frames: u32,
@@ -84,7 +84,7 @@ pub struct Facts {
     pub colour: ColourModel,
     /// Whether the decoder must keep the whole picture to deliver its first row: progressive JPEG,
     /// interlaced PNG, HEIF that is not many rows of tiles or is transparent, and every WebP, AVIF,
-    /// JPEG XL, TIFF, BMP, QOI, SVG and bitmap of an ICO. Canvases of GIF and APNG do not count.
+    /// JPEG XL, TIFF, BMP, QOI, PNM, SVG and bitmap of an ICO. Canvases of GIF and APNG do not count.
     pub buffered: bool,
     /// Whether the stored samples were compressed without loss.
     pub lossless: bool,

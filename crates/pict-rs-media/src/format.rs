@@ -45,6 +45,8 @@ pub enum Format {
     Qoi = 132,
     /// Scalable Vector Graphics.
     Svg = 133,
+    /// Netpbm: PBM, PGM, PPM and PAM.
+    Pnm = 134,
 }
 
 /// How clients are told to treat a file: `format` in the details object.
@@ -79,7 +81,7 @@ struct Row {
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 17] = [
+const TABLE: [Row; 18] = [
     Row { format: Format::Apng, name: "APNG", extension: "apng", mime: "image/apng", kind: Kind::Animation, readable: true },
     Row { format: Format::AvifAnimation, name: "animated AVIF", extension: "avif", mime: "image/avif", kind: Kind::Animation, readable: true },
     Row { format: Format::Gif, name: "GIF", extension: "gif", mime: "image/gif", kind: Kind::Animation, readable: true },
@@ -97,6 +99,7 @@ const TABLE: [Row; 17] = [
     Row { format: Format::Ico, name: "ICO", extension: "ico", mime: "image/vnd.microsoft.icon", kind: Kind::Image, readable: true },
     Row { format: Format::Qoi, name: "QOI", extension: "qoi", mime: "image/qoi", kind: Kind::Image, readable: true },
     Row { format: Format::Svg, name: "SVG", extension: "svg", mime: "image/svg+xml", kind: Kind::Image, readable: cfg!(feature = "svg") },
+    Row { format: Format::Pnm, name: "PNM", extension: "pnm", mime: "image/x-portable-anymap", kind: Kind::Image, readable: true },
 ];
 
 /// How many rows of the table, the first ones, are formats that are kept.

@@ -391,7 +391,7 @@ mod tests {
     use crate::{Format, Missing, OutputFormat, Speed};
 
     /// A small file of each format.
-    const FILES: [&str; 19] = [
+    const FILES: [&str; 20] = [
         "moving.apng",
         "moving.avif",
         "moving.gif",
@@ -402,6 +402,7 @@ mod tests {
         "still.jpeg",
         "still.jxl",
         "still.png",
+        "still.ppm",
         "still.webp",
         "clip.mp4",
         "clip.webm",

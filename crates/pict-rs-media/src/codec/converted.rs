@@ -1,4 +1,4 @@
-//! TIFF, BMP, ICO (and CUR) and QOI: read, never kept and never written.
+//! TIFF, BMP, ICO (and CUR), QOI and PNM: read, never kept and never written.
 //!
 //! Decoding is by the `image` crate, which holds the whole picture; this module decides what may
 //! be read, turns its samples into rows, and lets neither panics nor bombs through. [`ico`]
@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
 
-use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, qoi::QoiDecoder, tiff::TiffDecoder};
+use image::codecs::{
+    bmp::BmpDecoder, ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tiff::TiffDecoder,
+};
 use image::{ColorType, ExtendedColorType, ImageDecoder, ImageError};
 
 use crate::codec::interface::{Codec, Repair};
@@ -18,6 +20,7 @@ use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 mod bmp;
 mod ico;
+mod pnm;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +53,14 @@ pub(crate) const QOI: Codec = Codec {
     formats: &[Format::Qoi],
     detect: |source| source.starts_with(b"qoif"),
     inspect: |source, _, control| facts(source, Format::Qoi, control),
+    ..READ_ONLY
+};
+
+/// What the engine asks of PNM. Of several pictures the first counts.
+pub(crate) const PNM: Codec = Codec {
+    formats: &[Format::Pnm],
+    detect: pnm::is_one,
+    inspect: |source, _, control| facts(source, Format::Pnm, control),
     ..READ_ONLY
 };
 
@@ -135,6 +146,7 @@ fn open<'a>(source: &'a [u8], format: Format, control: &'a Control) -> Result<De
         Format::Tiff => TiffDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         Format::Bmp => BmpDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         Format::Ico => IcoDecoder::new(source).map(|decoder| Box::new(decoder) as _),
+        Format::Pnm => PnmDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         Format::Qoi => QoiDecoder::new(source).map(|decoder| Box::new(decoder) as _),
         other => {
             return Err(Error::Internal(format!(

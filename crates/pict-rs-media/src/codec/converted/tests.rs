@@ -38,6 +38,9 @@ fn all() -> Vec<(DynamicImage, ImageFormat, Format)> {
         (rgba.clone(), ImageFormat::Bmp, Format::Bmp),
         (rgb.clone(), ImageFormat::Qoi, Format::Qoi),
         (rgba.clone(), ImageFormat::Qoi, Format::Qoi),
+        (rgb.clone(), ImageFormat::Pnm, Format::Pnm),
+        (rgba.clone(), ImageFormat::Pnm, Format::Pnm),
+        (rgb.to_luma8().into(), ImageFormat::Pnm, Format::Pnm),
         (rgb.clone(), ImageFormat::Tiff, Format::Tiff),
         (rgba.clone(), ImageFormat::Tiff, Format::Tiff),
         (rgba.clone(), ImageFormat::Ico, Format::Ico),
@@ -95,7 +98,7 @@ fn every_format_is_recognised_and_read() {
 #[test]
 fn what_looks_alike_is_not_taken_for_a_picture() {
     let is_one = |source: &[u8]| {
-        let codecs = [TIFF, QOI, BMP, ICO];
+        let codecs = [TIFF, QOI, PNM, BMP, ICO];
         codecs.iter().any(|codec| (codec.detect)(source))
     };
     assert!(!is_one(b"BMW and other cars are not bitmaps"));
@@ -103,6 +106,19 @@ fn what_looks_alike_is_not_taken_for_a_picture() {
     assert!(!is_one(&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0]));
     assert!(!is_one(&[0, 0, 1, 0, 1, 0]));
     assert!(!is_one(b"II"));
+    for text in [
+        "P1",
+        "P2P",
+        "P3 of the plan",
+        "P4\n# only a comment",
+        "P5# 5",
+        "P6\n\n",
+        "P7 5",
+        "P7\nwords",
+        "P8\n1 1\n",
+    ] {
+        assert!(!is_one(text.as_bytes()), "{text:?}");
+    }
 }
 
 /// The offset of the first directory of a little-endian TIFF, and where its entries start.
@@ -348,4 +364,67 @@ fn a_cancelled_decode_stops() {
         );
         assert!(matches!(result, Err(Error::Cancelled)));
     }
+}
+
+/// All seven kinds, as their specifications write them.
+#[test]
+fn pnm_of_every_kind_is_read() {
+    let check = |file: &[u8], size: (u32, u32), layout, samples: &[u16]| {
+        let what = file.escape_ascii().to_string();
+        let facts = inspect(file).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(
+            (facts.format, facts.lossless),
+            (Format::Pnm, true),
+            "{what}"
+        );
+        assert_eq!((facts.width(), facts.height()), size, "{what}");
+        let found = decoded(file).expect("is whole");
+        assert_eq!(found.shape.layout, layout, "{what}");
+        assert_eq!(found.samples, samples, "{what}");
+    };
+    // Of bits 1 is black, of numbers 0.
+    check(b"P1\n3 1\n1 0 1\n", (3, 1), Layout::Gray8, &[0, 255, 0]);
+    check(b"P2 2 1 15 0 15", (2, 1), Layout::Gray8, &[0, 255]);
+    let plain = b"P3\n# a comment\n1 2 # another\n255\n1 2 3\n4 5 6\n";
+    check(plain, (1, 2), Layout::Rgb8, &[1, 2, 3, 4, 5, 6]);
+    check(
+        b"P4\n9 1\n\x7f\x80",
+        (9, 1),
+        Layout::Gray8,
+        &[255, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
+    check(b"P5 1 2 255\n\x07\xf8", (1, 2), Layout::Gray8, &[7, 248]);
+    check(
+        b"P6 1 1 255\n\x01\x02\x03more",
+        (1, 1),
+        Layout::Rgb8,
+        &[1, 2, 3],
+    );
+    // Deep gray is handed on as RGB.
+    let deep = b"P5#deep\n1 1 65535\n\x12\x34";
+    check(deep, (1, 1), Layout::Rgb16, &[0x1234; 3]);
+    let map =
+        b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n\x01\x02\x03\x04";
+    check(map, (1, 1), Layout::Rgba8, &[1, 2, 3, 4]);
+}
+
+#[test]
+fn pnm_that_is_damaged_is_refused() {
+    let told = |file: &[u8]| match inspect(file).and_then(|_| decoded(file)) {
+        Ok(picture) => panic!("{:?} is {:?}", file.escape_ascii(), picture.shape),
+        Err(error) => error.to_string(),
+    };
+    assert!(told(b"P6 2 2 255\n\x01\x02\x03").contains("ends too early"));
+    assert!(told(b"P3 1 1 255 1 2").contains("PNM"));
+    assert!(told(b"P2 1 1 255 x").contains("PNM"));
+    for empty in [
+        &b"P5 0 1 255\n"[..],
+        b"P5 1 0 255\n",
+        b"P5 1 1 0\n\0",
+        b"P5 1 1 65536\n\0\0",
+    ] {
+        told(empty);
+    }
+    // Nothing is set aside for what only the header claims.
+    told(b"P6 4294967295 4294967295 255\n");
 }
