@@ -17,7 +17,11 @@ mod scale;
 pub(crate) mod server;
 mod work;
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -37,7 +41,7 @@ pub struct Args {
     aliases: u64,
     /// With `--only scale`: a server that is built already.
     #[arg(long, value_name = "PATH")]
-    program: Option<std::path::PathBuf>,
+    program: Option<PathBuf>,
     /// Measure the peers alone.
     #[arg(long)]
     peers_only: bool,
@@ -46,7 +50,8 @@ pub struct Args {
     no_install: bool,
 }
 
-const PARTS: [&str; 5] = ["work", "quality", "formats", "server", "scale"];
+/// The last one is never part of a whole run.
+const PARTS: [&str; 6] = ["work", "quality", "formats", "server", "scale", "weights"];
 
 /// Runs all parts and writes the document.
 ///
@@ -64,7 +69,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     provision::ensure(&provision::FOR_BENCH, !args.no_install)?;
     if args.only == ["formats"] {
-        return only_formats();
+        return only_formats(formats::measure);
+    }
+    if args.only == ["weights"] {
+        return only_formats(formats::weights);
     }
     let folder = cache::folder("bench")?;
     let inputs = inputs::prepare(&folder)?;
@@ -101,11 +109,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// Needs no peers, and few pictures.
-fn only_formats() -> Result<ExitCode> {
+fn only_formats(
+    measure: fn(&Path, &[PathBuf], &peers::Tools) -> Result<String>,
+) -> Result<ExitCode> {
     let folder = cache::folder("bench")?;
     let photographs = inputs::photographs(&folder)?;
     let tools = peers::without_peers(&folder)?;
-    println!("\n{}", formats::measure(&folder, &photographs, &tools)?);
+    println!("\n{}", measure(&folder, &photographs, &tools)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -129,7 +139,7 @@ fn only_scale(args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When it does not compile.
-pub(crate) fn build_server() -> Result<std::path::PathBuf> {
+pub(crate) fn build_server() -> Result<PathBuf> {
     command::run(command::cargo().args(["build", "--release", "--locked", "-p", "pict-rs"]))?;
     Ok(target_folder()?.join("release/pict-rs"))
 }
@@ -151,7 +161,7 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 /// Where cargo puts what it builds for this workspace.
-fn target_folder() -> Result<std::path::PathBuf> {
+fn target_folder() -> Result<PathBuf> {
     let text = command::output(command::cargo().args([
         "metadata",
         "--no-deps",

@@ -1,11 +1,12 @@
 //! SSIMULACRA2 of pictures against a reference that no tool under test has made: the source,
-//! shrunk in linear light with a Lanczos-3 kernel in double precision.
+//! shrunk in linear light with a Lanczos-3 kernel in double precision. What is transparent is compared
+//! as browsers show it on a white page.
 //! `score SOURCE MADE...` prints `score POINTS BYTES PATH` for each; the reference has MADE's size.
 
 use std::{collections::HashMap, env, error::Error, f64::consts::PI, fs};
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image::RgbImage;
+use image::{RgbImage, RgbaImage};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -19,17 +20,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         let size = picture.dimensions();
         let reference = references
             .entry(size)
-            .or_insert_with(|| shrink(&source, size.0, size.1));
-        let score = compute_ssimulacra2(&view(reference)?, &view(&picture)?)?;
+            .or_insert_with(|| on_white(&shrink(&source, size.0, size.1)));
+        let score = compute_ssimulacra2(&view(reference)?, &view(&on_white(&picture))?)?;
         println!("score {score:.3} {} {path}", fs::metadata(path)?.len());
     }
     Ok(())
 }
 
-/// Whatever its extension says; flattened, which is right for sources without transparency.
-fn open(path: &str) -> Result<RgbImage, Box<dyn Error>> {
+/// Whatever its extension says.
+fn open(path: &str) -> Result<RgbaImage, Box<dyn Error>> {
     let reader = image::ImageReader::open(path)?.with_guessed_format()?;
-    Ok(reader.decode()?.into_rgb8())
+    Ok(reader.decode()?.into_rgba8())
+}
+
+/// Blended as browsers do it, which is not in linear light.
+fn on_white(picture: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [colour @ .., alpha] = picture.get_pixel(x, y).0;
+        let alpha = u32::from(alpha);
+        let blend = |sample: u8| (u32::from(sample) * alpha + 255 * (255 - alpha) + 127) / 255;
+        image::Rgb(colour.map(|sample| blend(sample) as u8))
+    })
 }
 
 fn view(picture: &RgbImage) -> Result<PixelSlice<'_>, Box<dyn Error>> {
@@ -39,7 +50,7 @@ fn view(picture: &RgbImage) -> Result<PixelSlice<'_>, Box<dyn Error>> {
         .map_err(|error| format!("{error:?}").into())
 }
 
-fn shrink(source: &RgbImage, width: u32, height: u32) -> RgbImage {
+fn shrink(source: &RgbaImage, width: u32, height: u32) -> RgbaImage {
     if source.dimensions() == (width, height) {
         return source.clone();
     }
@@ -47,27 +58,55 @@ fn shrink(source: &RgbImage, width: u32, height: u32) -> RgbImage {
     let (source_width, source_height) = source.dimensions();
     let across = kernels(source_width, width);
     let down = kernels(source_height, height);
-    let row_length = width as usize * 3;
+    let row_length = width as usize * 4;
+    // Light that a pixel gives, and how much it covers.
+    let covered = |pixel: &[u8]| -> [f64; 4] {
+        let alpha = f64::from(pixel[3]) / 255.0;
+        let light = |sample: u8| linear[usize::from(sample)] * alpha;
+        [light(pixel[0]), light(pixel[1]), light(pixel[2]), alpha]
+    };
 
     // Rows first: every source row shrunk to the new width.
     let mut rows = vec![0.0; row_length * source_height as usize];
     for (y, row) in rows.chunks_exact_mut(row_length).enumerate() {
-        let start = y * source_width as usize * 3;
-        let pixels = &source.as_raw()[start..start + source_width as usize * 3];
-        for (out, (first, weights)) in row.chunks_exact_mut(3).zip(&across) {
-            for (weight, pixel) in weights.iter().zip(pixels[first * 3..].chunks_exact(3)) {
-                for (sum, &sample) in out.iter_mut().zip(pixel) {
-                    *sum += weight * linear[usize::from(sample)];
+        let start = y * source_width as usize * 4;
+        let pixels = &source.as_raw()[start..start + source_width as usize * 4];
+        let pixels: Vec<_> = pixels.chunks_exact(4).map(covered).collect();
+        for (out, (first, weights)) in row.chunks_exact_mut(4).zip(&across) {
+            for (weight, pixel) in weights.iter().zip(&pixels[*first..]) {
+                for (sum, sample) in out.iter_mut().zip(pixel) {
+                    *sum += weight * sample;
                 }
             }
         }
     }
-    let mut made = RgbImage::new(width, height);
+    let mut made = RgbaImage::new(width, height);
     let made_rows = made.chunks_exact_mut(row_length);
     for (out, (first, weights)) in made_rows.zip(&down) {
-        for (x, sample) in out.iter_mut().enumerate() {
-            let column = rows[first * row_length + x..].iter().step_by(row_length);
-            *sample = to_srgb(weights.iter().zip(column).map(|(w, v)| w * v).sum());
+        let mut sums = vec![0.0; row_length];
+        for (weight, row) in weights
+            .iter()
+            .zip(rows.chunks_exact(row_length).skip(*first))
+        {
+            for (sum, sample) in sums.iter_mut().zip(row) {
+                *sum += weight * sample;
+            }
+        }
+        for (out, sum) in out.chunks_exact_mut(4).zip(sums.chunks_exact(4)) {
+            let alpha = sum[3].clamp(0.0, 1.0);
+            let colour = |light: f64| {
+                if alpha > 0.0 {
+                    to_srgb(light / alpha)
+                } else {
+                    0
+                }
+            };
+            out.copy_from_slice(&[
+                colour(sum[0]),
+                colour(sum[1]),
+                colour(sum[2]),
+                (alpha * 255.0 + 0.5) as u8,
+            ]);
         }
     }
     made

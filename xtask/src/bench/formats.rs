@@ -5,6 +5,8 @@
 //! of the format and not how well their default qualities agree. The score is that of a WebP at
 //! quality 80 of the same picture and size.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,18 +28,78 @@ const ACCEPT: &str = "Accept: image/avif,image/jxl,image/webp,image/png,image/*;
 
 const CLIPART: &str = "openclipart-png";
 const SCREENS: &str = "gimp-help-en";
-const DRAWINGS: [&str; 4] = [
-    "animals/mammals/bears/sleeping_bear_under_sta_01.png",
-    "computer/hardware/workstation_hash_0x89c79_01.png",
-    "plants/island_palm_and_the_sun_01.png",
-    "recreation/music/electric_guitar_andrea__01r.png",
-];
-const SCREENSHOTS: [&str; 4] = [
-    "using/single-window.png",
-    "using/multi-window.png",
-    "using/single-window-mode.png",
-    "filters/render/gfig.png",
-];
+const PHOTOGRAPHS: &str = "lomiri-wallpapers-16.04";
+
+/// Which pictures: what is learned from some has to hold for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    /// The document's.
+    Measured,
+    /// Those that the weights of `service/auto/choice.rs` are made from.
+    Learned,
+}
+
+impl Set {
+    fn drawings(self) -> &'static [&'static str] {
+        match self {
+            Self::Measured => &[
+                "animals/mammals/bears/sleeping_bear_under_sta_01.png",
+                "computer/hardware/workstation_hash_0x89c79_01.png",
+                "plants/island_palm_and_the_sun_01.png",
+                "recreation/music/electric_guitar_andrea__01r.png",
+            ],
+            Self::Learned => &[
+                "animals/birds/emperor_penguin_ralf_ste_01.png",
+                "computer/hardware/joystick_black_red_petri_01.png",
+                "computer/icons/redroundbutton_01.png",
+                "food/fruit/pear_02.png",
+                "geography/globe_marcelo_staudt_.png",
+                "office/reunion_02.png",
+                "recreation/music/fifties_jukebox_gerald_g_01.png",
+                "signs_and_symbols/flags/europe/spain/spain_galicia.png",
+            ],
+        }
+    }
+
+    fn screenshots(self) -> &'static [&'static str] {
+        match self {
+            Self::Measured => &[
+                "using/single-window.png",
+                "using/multi-window.png",
+                "using/single-window-mode.png",
+                "filters/render/gfig.png",
+            ],
+            Self::Learned => &[
+                "filters/light-and-shadow/gflare-options-2.png",
+                "filters/render/cmlexplorer1.png",
+                "filters/render/fractalexplorer2.png",
+                "filters/render/spyrogimp.png",
+                "menus/colors/map/samplecolorize.png",
+                "menus/file/save-as.png",
+                "preferences/prefs-default-new-image.png",
+                "preferences/prefs-icon-theme.png",
+            ],
+        }
+    }
+
+    /// `None` for those that the rest of the benchmark has as well.
+    fn photographs(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Measured => None,
+            Self::Learned => Some(&[
+                "Dragonfly_by_Bolly.jpg",
+                "Wine_by_Jakkub_Mede.jpg",
+                "friends_by_Aitzol_Berasategi.jpg",
+                "greentock_by_Peter_Nerlich.jpg",
+                "life_by_Aitzol_Berasategi.jpg",
+                "seeding_by_Clements_Engelhardt.jpg",
+                "sunset_by_Aitzol_Berasategi.jpg",
+                "umang_by_Abhishek_Mudgal.jpg",
+            ]),
+        }
+    }
+}
+
 /// A drawing in 64 pixels and 32 colours, each pixel enlarged to 16.
 const PIXELS: &str =
     "-background white -flatten -resize 64x64 -colors 32 -filter point -resize 1600%";
@@ -45,33 +107,45 @@ const PIXELS: &str =
 /// One kind of picture.
 struct Class {
     name: &'static str,
+    /// Whether the server takes them for drawings, by bits in a pixel.
+    drawn: bool,
     pictures: Vec<PathBuf>,
 }
 
-fn classes(folder: &Path, photographs: &[PathBuf]) -> Result<Vec<Class>> {
+fn classes(set: Set, folder: &Path, photographs: &[PathBuf]) -> Result<Vec<Class>> {
     let packages = folder.join("photos");
-    for package in [CLIPART, SCREENS] {
+    for package in [CLIPART, SCREENS, PHOTOGRAPHS] {
         inputs::unpack(&packages, package)?;
     }
     let made = folder.join("inputs");
-    let clipart = packages.join(CLIPART).join("usr/share/openclipart/png");
-    let screens = packages
-        .join(SCREENS)
-        .join("usr/share/gimp/2.0/help/en/images");
+    let share = |package: &str, path: &str| packages.join(package).join("usr/share").join(path);
+    let clipart = share(CLIPART, "openclipart/png");
+    let screens = share(SCREENS, "gimp/2.0/help/en/images");
+    let scenes = share(PHOTOGRAPHS, "backgrounds");
+    let in_folder = |folder: &Path, names: &[&str]| -> Vec<_> {
+        names.iter().map(|name| folder.join(name)).collect()
+    };
+    let drawings = in_folder(&clipart, set.drawings());
     let mut pixel_art = Vec::new();
-    for (number, drawing) in DRAWINGS.iter().enumerate() {
-        let path = made.join(format!("pixels-{number}.png"));
-        inputs::magick(&clipart.join(drawing), PIXELS, &path)?;
+    for drawing in &drawings {
+        let name = drawing.file_name().unwrap_or_default();
+        let path = made.join(format!("pixels-{}", name.display()));
+        inputs::magick(drawing, PIXELS, &path)?;
         pixel_art.push(path);
     }
-    let class = |name, pictures| Class { name, pictures };
+    let photographs = match set.photographs() {
+        Some(names) => in_folder(&scenes, names),
+        None => photographs.iter().take(4).cloned().collect(),
+    };
+    let class = |name, pictures| Class {
+        name,
+        drawn: name != "photographs",
+        pictures,
+    };
     Ok(vec![
-        class("photographs", photographs.iter().take(4).cloned().collect()),
-        class("drawings", DRAWINGS.map(|path| clipart.join(path)).to_vec()),
-        class(
-            "screenshots",
-            SCREENSHOTS.map(|path| screens.join(path)).to_vec(),
-        ),
+        class("photographs", photographs),
+        class("drawings", drawings),
+        class("screenshots", in_folder(&screens, set.screenshots())),
         class("pixel art", pixel_art),
     ])
 }
@@ -116,13 +190,10 @@ impl Sums {
 /// # Errors
 /// When a picture cannot be had, or a program fails.
 pub fn measure(folder: &Path, photographs: &[PathBuf], tools: &Tools) -> Result<String> {
-    let scratch = folder.join("formats");
-    let _ = fs::remove_dir_all(&scratch);
-    fs::create_dir_all(&scratch)?;
-    let server = Server::start_with(&scratch, &[("PICTRS__MEDIA__AUTO__BUDGET", "600000")])?;
+    let (scratch, server) = start(folder)?;
     let mut text = String::from(HEAD);
     let mut all = Sums::default();
-    for class in classes(folder, photographs)? {
+    for class in classes(Set::Measured, folder, photographs)? {
         let mut sums = [Sums::default(); SIDES.len()];
         for picture in &class.pictures {
             println!("formats: {}", picture.display());
@@ -153,15 +224,24 @@ smallest of AVIF, JPEG XL, WebP, JPEG and PNG for each picture and size.
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
-fn one(
+/// Bytes of one picture in one format.
+struct Written {
+    extension: &'static str,
+    /// As the server writes it by default.
+    by_default: f64,
+    /// At the score that all of them are compared at.
+    at_score: f64,
+}
+
+/// One picture in one size in every format.
+fn written(
     server: &Server,
     alias: &str,
     tools: &Tools,
     picture: &Path,
     side: u32,
     scratch: &Path,
-) -> Result<Sums> {
-    let chosen = chosen(server, alias, side, scratch)?;
+) -> Result<Vec<Written>> {
     let made = |extension: &str, quality: u8| -> Result<PathBuf> {
         let path = scratch.join(format!("{quality}.{extension}"));
         let job = Job {
@@ -184,23 +264,51 @@ fn one(
         }
         Ok(scores)
     };
+    let by_default = |extension: &str| -> Result<f64> {
+        let path = scratch.join("default");
+        answered(
+            server,
+            &format!("process.{extension}?src={alias}&resize=Lanczos.{side}"),
+            &path,
+        )?;
+        Ok(fs::metadata(&path)?.len() as f64)
+    };
     let (target, _) = score_of(&[made("webp", 80)?])?[0];
-    let png = fs::metadata(made("png", 100)?)?.len() as f64;
-    let mut bytes = vec![("png", png)];
+    let png = by_default("png")?;
+    let mut written = vec![Written {
+        extension: "png",
+        by_default: png,
+        at_score: png,
+    }];
     for extension in FORMATS {
         let paths: Vec<_> = (LADDER.iter())
             .map(|&quality| made(extension, quality))
             .collect::<Result<_>>()?;
-        bytes.push((extension, at_score(&score_of(&paths)?, target)));
+        written.push(Written {
+            extension,
+            by_default: by_default(extension)?,
+            at_score: at_score(&score_of(&paths)?, target),
+        });
     }
+    Ok(written)
+}
+
+fn one(
+    server: &Server,
+    alias: &str,
+    tools: &Tools,
+    picture: &Path,
+    side: u32,
+    scratch: &Path,
+) -> Result<Sums> {
+    let chosen = chosen(server, alias, side, scratch)?;
+    let written = written(server, alias, tools, picture, side, scratch)?;
     let of = |wanted: &str| {
-        let found = bytes.iter().find(|(format, _)| *format == wanted);
-        found.map(|(_, bytes)| *bytes)
+        let found = written.iter().find(|format| format.extension == wanted);
+        found.map(|format| format.at_score)
     };
-    let best = bytes
-        .iter()
-        .map(|(_, bytes)| *bytes)
-        .fold(f64::MAX, f64::min);
+    let sizes = written.iter().map(|format| format.at_score);
+    let best = sizes.fold(f64::MAX, f64::min);
     let auto = of(&chosen).with_context(|| format!("{chosen} was not measured"))?;
     Ok(Sums {
         auto,
@@ -211,26 +319,66 @@ fn one(
     })
 }
 
+/// What the bytes of formats have to be multiplied with to be those at equal score, beside those of
+/// WebP: geometric means over pictures, for the weights of `service/auto/choice.rs`.
+///
+/// # Errors
+/// As [`measure`].
+pub fn weights(folder: &Path, photographs: &[PathBuf], tools: &Tools) -> Result<String> {
+    let (scratch, server) = start(folder)?;
+    // By whether it is drawn, longest side and format: sum of logarithms, and of how many.
+    let mut sums: BTreeMap<(bool, u32, &str), (f64, u32)> = BTreeMap::new();
+    for class in classes(Set::Learned, folder, photographs)? {
+        for picture in &class.pictures {
+            println!("formats: {}", picture.display());
+            let alias = server.upload(picture)?.alias;
+            for side in SIDES {
+                let written = written(&server, &alias, tools, picture, side, &scratch)?;
+                let worth = |format: &Written| (format.at_score / format.by_default).ln();
+                let webp = written.iter().find(|format| format.extension == "webp");
+                let webp = webp.map(worth).context("WebP is one of the formats")?;
+                for format in &written {
+                    let key = (class.drawn, side, format.extension);
+                    let sum = sums.entry(key).or_default();
+                    sum.0 += worth(format) - webp;
+                    sum.1 += 1;
+                }
+            }
+        }
+    }
+    let mut text = String::from("| drawn | px | format | weight |\n| --- | ---: | --- | ---: |\n");
+    for ((drawn, side, extension), (sum, count)) in sums {
+        let weight = (sum / f64::from(count)).exp();
+        let _ = writeln!(text, "| {drawn} | {side} | {extension} | {weight:.2} |");
+    }
+    Ok(text)
+}
+
+/// A server that makes what it is asked for, however long it takes.
+fn start(folder: &Path) -> Result<(PathBuf, Server)> {
+    let scratch = folder.join("formats");
+    let _ = fs::remove_dir_all(&scratch);
+    fs::create_dir_all(&scratch)?;
+    let server = Server::start_with(&scratch, &[("PICTRS__MEDIA__AUTO__BUDGET", "600000")])?;
+    Ok((scratch, server))
+}
+
 /// The format that the server answers with.
 fn chosen(server: &Server, alias: &str, side: u32, scratch: &Path) -> Result<String> {
-    let url = format!(
-        "{}/image/process.auto?src={alias}&resize=Lanczos.{side}",
-        server.address
-    );
-    let mut curl = command::new("curl");
-    curl.args([
-        "-sS",
-        "--fail-with-body",
-        "-H",
-        ACCEPT,
-        "-w",
-        "%{content_type}",
-        "-o",
-    ]);
-    let said = command::output(curl.arg(scratch.join("auto")).arg(url))?;
+    let query = format!("process.auto?src={alias}&resize=Lanczos.{side}");
+    let said = answered(server, &query, &scratch.join("auto"))?;
     let kind = said.strip_prefix("image/").context("not a picture")?;
     ensure!(!kind.is_empty(), "no type");
     Ok(kind.replace("jpeg", "jpg"))
+}
+
+/// Writes an answer into a file; its type.
+fn answered(server: &Server, query: &str, path: &Path) -> Result<String> {
+    let mut curl = command::new("curl");
+    curl.args(["-sS", "--fail-with-body", "-H", ACCEPT]);
+    curl.args(["-w", "%{content_type}", "-o"]);
+    let url = format!("{}/image/{query}", server.address);
+    command::output(curl.arg(path).arg(url))
 }
 
 /// The bytes at `target`, on straight lines between steps of (score, bytes) over the logarithm of

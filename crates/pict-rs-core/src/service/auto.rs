@@ -19,7 +19,7 @@ use crate::service::{background, find};
 use crate::state::auto::Key;
 use crate::task::blocking;
 use crate::{Alias, Context, Error, ErrorCode, Result};
-use choice::{Source, ranked, rivals};
+use choice::{Source, Weights, ranked, rivals};
 
 /// A variant in the format that was chosen.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ struct Plan {
     best: ProcessRequest,
     /// Those of which the smallest is the best, if no rule names one.
     rivals: Vec<ProcessRequest>,
+    /// What sizes of rivals are worth.
+    weights: Weights,
     /// `None` when the best is not slow, or when the client can show nothing else.
     fallback: Option<ProcessRequest>,
 }
@@ -52,7 +54,7 @@ pub async fn variant(
 ) -> Result<Answer> {
     let original = find::original(ctx, alias).await?;
     let plan = plan(ctx, &original, request, accept).await?;
-    if let Some(answer) = smallest(ctx, alias, &original, &plan.rivals).await? {
+    if let Some(answer) = smallest(ctx, alias, &original, &plan).await? {
         return Ok(answer);
     }
     let Some(fallback) = plan.fallback else {
@@ -98,7 +100,7 @@ pub async fn existing(
         made.extend(process::existing(ctx, alias, rival).await?);
     }
     let is_fallback = made.len() < plan.rivals.len();
-    if let Some(found) = of_fewest_bytes(made) {
+    if let Some(found) = of_fewest_bytes(made, plan.weights) {
         return Ok(Some(Answer { found, is_fallback }));
     }
     if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
@@ -143,9 +145,10 @@ async fn smallest(
     ctx: &Arc<Context>,
     alias: &Alias,
     original: &Arc<Original>,
-    rivals: &[ProcessRequest],
+    plan: &Plan,
 ) -> Result<Option<Answer>> {
     let settings = &ctx.config.media.auto;
+    let rivals = &plan.rivals;
     let (slow, quick): (Vec<_>, Vec<_>) = rivals
         .iter()
         .partition(|rival| settings.is_slow(rival.format));
@@ -180,13 +183,13 @@ async fn smallest(
             }
         }
     }
-    Ok(of_fewest_bytes(made).map(|found| Answer { found, is_fallback }))
+    Ok(of_fewest_bytes(made, plan.weights).map(|found| Answer { found, is_fallback }))
 }
 
-/// Of those of the same size the first.
-fn of_fewest_bytes(made: Vec<Found>) -> Option<Found> {
+/// The smallest at equal quality. Of those of the same size the first.
+fn of_fewest_bytes(made: Vec<Found>, weights: Weights) -> Option<Found> {
     made.into_iter()
-        .min_by_key(|(_, variant)| choice::counted_size(variant.key.format(), variant.key.size()))
+        .min_by_key(|(_, variant)| weights.counted(variant.key.format(), variant.key.size()))
 }
 
 /// Makes a variant, and notes if it is likely to fail again.
@@ -376,6 +379,7 @@ async fn plan(
         best: in_format(chosen.0)?,
         fallback: chosen.1.map(in_format).transpose()?,
         rivals: chosen.2.into_iter().map(in_format).collect::<Result<_>>()?,
+        weights: Weights::of(source),
     })
 }
 

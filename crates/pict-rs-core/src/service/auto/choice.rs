@@ -12,7 +12,7 @@ const ICON: u64 = 128 * 128;
 const PIXELS_PER_BIT: u64 = 2;
 /// Results of up to so many pixels are made in each format that the client likes best. Which one is
 /// the smallest depends on the picture there, and all of them are made in an instant.
-const SMALL: u64 = 320 * 320;
+const SMALL: u64 = 640 * 640;
 /// The same of drawings, whose best format is never sure.
 const SMALL_DRAWING: u64 = 1_500_000;
 /// Bytes that a small picture without loss is worth. No client notices them.
@@ -116,11 +116,55 @@ pub(super) fn rivals(
     rivals
 }
 
-/// What counts when sizes are compared: a picture that has lost nothing may be a little larger.
-pub(super) fn counted_size(format: Format, bytes: u64) -> u64 {
-    match format {
-        Format::Png => (bytes - bytes / 16).saturating_sub(SHARPNESS),
-        _ => bytes,
+/// What the bytes of formats are multiplied with, in hundredths, before they are compared: the
+/// qualities that formats have by default do not give the same score, least of all in small pictures,
+/// and the smallest file would often be the worst picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Weights {
+    avif: u64,
+    jxl: u64,
+}
+
+/// For results of up to so many pixels, the last one for all others. `cargo xtask bench --only weights`
+/// measures 32 pictures at six sizes for it.
+type Table = [(u64, Weights); 4];
+
+const PHOTOGRAPHS: Table = [
+    (8_192, Weights::new(102, 135)),
+    (32_768, Weights::new(117, 121)),
+    (204_800, Weights::new(106, 103)),
+    (u64::MAX, Weights::new(95, 96)),
+];
+/// Drawings differ too much for a weight from 32,768 pixels on.
+const DRAWINGS: Table = [
+    (8_192, Weights::new(101, 110)),
+    (32_768, Weights::new(112, 114)),
+    (204_800, Weights::new(100, 100)),
+    (u64::MAX, Weights::new(100, 100)),
+];
+
+impl Weights {
+    const fn new(avif: u64, jxl: u64) -> Self {
+        Self { avif, jxl }
+    }
+
+    /// For what is made from `source`.
+    pub(super) fn of(source: Source) -> Self {
+        let table = if source.drawn { DRAWINGS } else { PHOTOGRAPHS };
+        let row = table.into_iter().find(|(most, _)| source.area <= *most);
+        row.map_or(Self::new(100, 100), |(_, weights)| weights)
+    }
+
+    /// Bytes as they are compared, times 100. A picture that has lost nothing may be a little larger.
+    pub(super) fn counted(self, format: Format, bytes: u64) -> u64 {
+        match format {
+            Format::Avif => bytes.saturating_mul(self.avif),
+            Format::Jxl => bytes.saturating_mul(self.jxl),
+            Format::Png => (bytes - bytes / 16)
+                .saturating_sub(SHARPNESS)
+                .saturating_mul(100),
+            _ => bytes.saturating_mul(100),
+        }
     }
 }
 
@@ -250,6 +294,11 @@ mod tests {
         };
         assert_eq!(tried(thumbnail, CHROMIUM), [Avif, Webp]);
         assert_eq!(tried(thumbnail, SAFARI), [Avif, Jxl, Webp]);
+        let larger = Source {
+            area: 640 * 480,
+            ..PHOTO
+        };
+        assert_eq!(tried(larger, CHROMIUM), [Avif, Webp]);
         assert_eq!(tried(PHOTO, SAFARI), []);
         let drawn = Source {
             drawn: true,
@@ -277,8 +326,39 @@ mod tests {
         let photo = stored(Format::Jpeg, 200_000, (1000, 600));
         assert_eq!(Source::new(&photo, &operations, false).area, 64 * 64);
         assert_eq!(Source::new(&photo, &[], false).area, 600_000);
-        assert!(counted_size(Format::Png, 16_000) < counted_size(Format::Webp, 15_000));
-        assert!(counted_size(Format::Png, 16_000) > counted_size(Format::Webp, 14_700));
+    }
+
+    #[test]
+    fn files_are_compared_by_what_they_show() {
+        let smaller = |source: Source, (format, bytes), other: (Format, u64)| {
+            let weights = Weights::of(source);
+            weights.counted(format, bytes) < weights.counted(other.0, other.1)
+        };
+        let side = |side: u64| Source {
+            area: side * side,
+            ..PHOTO
+        };
+        let webp = (Format::Webp, 1_000);
+        // By default, a JPEG XL of 64 pixels is worse than a WebP, and an AVIF of 640 is better.
+        assert!(!smaller(side(64), (Format::Jxl, 800), webp));
+        assert!(smaller(side(64), (Format::Jxl, 700), webp));
+        assert!(!smaller(side(128), (Format::Avif, 900), webp));
+        assert!(smaller(side(640), (Format::Avif, 1_040), webp));
+        let drawing = Source {
+            drawn: true,
+            ..side(640)
+        };
+        assert!(!smaller(drawing, (Format::Avif, 1_000), webp));
+        assert!(smaller(
+            PHOTO,
+            (Format::Png, 16_000),
+            (Format::Webp, 15_000)
+        ));
+        assert!(!smaller(
+            PHOTO,
+            (Format::Png, 16_000),
+            (Format::Webp, 14_700)
+        ));
     }
 
     #[test]
