@@ -19,19 +19,19 @@ mod image;
 mod internal;
 mod limits;
 pub mod metrics;
-mod missing;
 mod openapi;
 mod pages;
+mod placeholder;
 mod process;
 mod request;
+mod requested_variant;
 mod storage;
-mod subject;
+mod target;
 mod timing;
 pub mod tls;
 #[cfg(feature = "otlp")]
 mod trace;
 mod view;
-mod wanted;
 
 use std::path::Path;
 use std::sync::Arc;

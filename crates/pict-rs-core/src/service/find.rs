@@ -1,9 +1,13 @@
 //! From an alias to facts and bytes.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::repo::{Original, Representation};
+use crate::store::Cached;
 use crate::task::blocking;
 use crate::timing::{Stage, timed};
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
@@ -54,9 +58,37 @@ pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<Fil
     timed(Stage::Store, open).await
 }
 
+/// All bytes of a small representation. Waits for the disk only if the system does not have them in
+/// memory.
+///
+/// # Errors
+/// As [`bytes`].
+pub async fn small(ctx: &Context, representation: &Representation) -> Result<Bytes> {
+    let size = representation.key.size();
+    let whole = usize::try_from(size).unwrap_or(usize::MAX);
+    match ctx.store.read_cached(&representation.object, whole)? {
+        Cached::Bytes(bytes) => Ok(bytes),
+        Cached::NotInMemory(file) => Ok(piece(file, 0, size).await?.1),
+    }
+}
+
+/// So many bytes from `start` on, and the file back.
+///
+/// # Errors
+/// [`crate::ErrorCode::FileIoError`].
+pub async fn piece(file: File, start: u64, length: u64) -> Result<(File, Bytes)> {
+    blocking(move || {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut bytes, start)
+            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a stored file", e))?;
+        Ok((file, bytes.into()))
+    })
+    .await
+}
+
 /// What to say when looking for bytes of `alias` ended with `error`: bytes that are not there are
 /// no fault of ours if the alias went with them just now.
-pub async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Error {
+pub(crate) async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Error {
     if error.code() == ErrorCode::LostFile
         && let Ok(None) = ctx.repo.original(alias).await
     {

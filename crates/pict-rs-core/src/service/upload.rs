@@ -24,7 +24,7 @@ use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
 /// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
 /// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`],
 /// [`crate::ErrorCode::FailedExternalValidation`]. Nothing is left of a refused file.
-pub async fn ingest(
+pub(crate) async fn ingest(
     ctx: &Arc<Context>,
     spooled: Spooled,
     query: &UploadQuery,
@@ -32,11 +32,32 @@ pub async fn ingest(
     ingest_as(ctx, spooled, query, None).await
 }
 
-/// As [`ingest`], under a name that the caller has chosen.
+/// Takes the files of one request in: all or none, each under the name that was chosen for it, if
+/// one was. The answer begins when this returns.
 ///
 /// # Errors
 /// As [`ingest`], and [`ErrorCode::DuplicateAlias`].
-pub async fn ingest_as(
+pub async fn ingest_all(
+    ctx: &Arc<Context>,
+    files: Vec<(Option<Alias>, Spooled)>,
+    query: &UploadQuery,
+) -> Result<Vec<Uploaded>> {
+    let mut uploaded: Vec<PendingUpload> = Vec::with_capacity(files.len());
+    for (alias, file) in files {
+        match ingest_as(ctx, file, query, alias).await {
+            Ok(file) => uploaded.push(file),
+            Err(error) => {
+                for file in uploaded {
+                    file.take_back().await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(uploaded.into_iter().map(PendingUpload::deliver).collect())
+}
+
+async fn ingest_as(
     ctx: &Arc<Context>,
     spooled: Spooled,
     query: &UploadQuery,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use actix_web::HttpRequest;
 use pict_rs_core::{SourceUrl, query};
 
-use super::subject::find;
+use super::target::find;
 
 /// Longer words are cut.
 const LONGEST: usize = 200;

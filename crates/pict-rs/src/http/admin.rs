@@ -2,13 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::moderate::Subject;
+use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{export, maintain, moderate, placeholder};
 use pict_rs_core::{Alias, Context, Digest, ErrorCode};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Result};
-use super::subject::{self, Unknown};
-use super::{cause, form, view};
+use super::{cause, form, target, view};
 
 /// `DELETE /internal/variants`
 pub async fn drop_variants(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
@@ -18,8 +18,8 @@ pub async fn drop_variants(ctx: web::Data<Context>, request: HttpRequest) -> Res
 
 /// `POST /internal/prune_missing?force=&block=`
 pub async fn prune_missing(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let force = subject::switch(request.query_string(), "force")?;
-    let block = subject::switch(request.query_string(), "block")?;
+    let force = target::switch(request.query_string(), "force")?;
+    let block = target::switch(request.query_string(), "block")?;
     let run = maintain::prune_missing(&ctx, force, block, &cause::admin(&request)?).await?;
     Ok(HttpResponse::Ok().json(json!({
         "msg": "ok",
@@ -72,23 +72,22 @@ fn bad_json(why: &str) -> ApiError {
 pub async fn block(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = request.query_string();
     let cause = cause::admin(&request)?;
-    let block = async |subject: Subject| {
-        let blocked = view::digests(&moderate::block(&ctx, &subject, &cause).await?);
-        Ok(HttpResponse::Created().json(json!({ "msg": "ok", "blocked": blocked })))
-    };
-    match subject::find(query, "hash") {
-        Some(hash) => block(Subject::Digest(Digest::parse(&hash)?)).await,
+    let block = async |subject| moderate::block(&ctx, &subject, &cause).await;
+    let blocked = match target::find(query, "hash") {
+        Some(hash) => block(Subject::Digest(Digest::parse(&hash)?)).await?,
         None => {
             let named = async |alias: &Alias| block(Subject::Alias(alias.clone())).await;
-            let subject = subject::plain(query)?;
-            subject.answer(&ctx, Unknown::Refuse, named).await
+            let target = target::plain(query)?;
+            target.with_alias(&ctx, Unknown::Refuse, named).await?
         }
-    }
+    };
+    let blocked = view::digests(&blocked);
+    Ok(HttpResponse::Created().json(json!({ "msg": "ok", "blocked": blocked })))
 }
 
 /// `DELETE /internal/blocklist?hash=`
 pub async fn unblock(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let hash = subject::find(request.query_string(), "hash").unwrap_or_default();
+    let hash = target::find(request.query_string(), "hash").unwrap_or_default();
     let cause = cause::admin(&request)?;
     moderate::unblock(&ctx, &Digest::parse(&hash)?, &cause).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -5,14 +5,12 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
+use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{background, claim};
 use pict_rs_core::{Alias, Context, UploadId};
 
 use super::error::{self, Result};
-use super::form;
-use super::subject::{self, Unknown};
-use super::view;
-use super::wanted::Wanted;
+use super::{form, requested_variant, target, view};
 
 /// `POST /image/backgrounded`
 pub async fn upload(
@@ -33,7 +31,7 @@ pub async fn upload(
 
 /// `GET /image/backgrounded/claim?upload_id=`
 pub async fn claim(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let id = UploadId::parse(&subject::upload_id(request.query_string())?)?;
+    let id = UploadId::parse(&target::upload_id(request.query_string())?)?;
     let claim = claim::claim(&ctx, id).await?;
     // The answer changes with every request, and holds secrets.
     let uncached = (CACHE_CONTROL, "no-store");
@@ -55,9 +53,9 @@ pub async fn process(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (subject, rest) = subject::of_process(request.query_string())?;
-    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
-    let queue = async |alias: &Alias| Ok(wanted.in_background(&ctx, alias).await?);
-    subject.answer(&ctx, Unknown::Refuse, queue).await?;
+    let (target, rest) = target::of_process(request.query_string())?;
+    let requested = requested_variant::parse(&ctx, &extension, &rest, &request)?;
+    let queue = async |alias: &Alias| requested.in_background(&ctx, alias).await;
+    target.with_alias(&ctx, Unknown::Refuse, queue).await?;
     Ok(HttpResponse::Accepted().json(serde_json::json!({ "msg": "ok" })))
 }

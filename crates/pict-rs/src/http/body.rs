@@ -4,7 +4,6 @@
 //! piece while the last one is sent.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -17,12 +16,11 @@ use futures_util::{TryStreamExt as _, stream};
 use metrics::{Counter, counter};
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
-use pict_rs_core::store::Cached;
-use pict_rs_core::{Context, Error, ErrorCode, ObjectKey};
+use pict_rs_core::{Context, Error, ErrorCode, ObjectKey, Result};
 use tokio::task::JoinHandle;
 
 use super::conditional::{Decision, Validators, decide};
-use super::error::{ApiError, Result};
+use super::error::ApiError;
 use super::request::Settings;
 
 /// Up to here a file is read and sent in one piece.
@@ -123,13 +121,7 @@ async fn small(
     start: u64,
     length: u64,
 ) -> Result<HttpResponse> {
-    let bytes = match ctx
-        .store
-        .read_cached(&representation.object, to_usize(representation.key.size()))?
-    {
-        Cached::Bytes(bytes) => bytes,
-        Cached::NotInMemory(file) => read(file, 0, representation.key.size()).await?.1,
-    };
+    let bytes = find::small(ctx, representation).await?;
     let (start, length) = (to_usize(start), to_usize(length));
     settings.requests.bytes.increment(length as u64);
     Ok(response.body(bytes.slice(start..start + length)))
@@ -154,27 +146,12 @@ fn unsatisfiable(size: u64) -> HttpResponse {
     response
 }
 
-async fn read(file: File, start: u64, length: u64) -> Result<(File, Bytes), Error> {
-    let read = move || -> std::io::Result<(File, Bytes)> {
-        let mut bytes = vec![0; to_usize(length)];
-        file.read_exact_at(&mut bytes, start)?;
-        Ok((file, bytes.into()))
-    };
-    let failed = |error: std::io::Error| {
-        Error::internal(ErrorCode::FileIoError, "cannot read a stored file", error)
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(result) => result.map_err(failed),
-        Err(panic) => Err(failed(std::io::Error::other(panic))),
-    }
-}
-
-type Ahead = JoinHandle<Result<(File, Bytes), Error>>;
+type Ahead = JoinHandle<Result<(File, Bytes)>>;
 
 /// The bytes from `start` on, piece by piece. While one piece is sent the next is read.
-fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Result<Bytes>> {
     let ahead = |file, start: u64, end: u64| -> Ahead {
-        actix_web::rt::spawn(read(file, start, PIECE.min(end - start)))
+        actix_web::rt::spawn(find::piece(file, start, PIECE.min(end - start)))
     };
     let end = start + length;
     let first = ahead(file, start, end);
@@ -195,17 +172,17 @@ fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Res
 /// The same, counted as it leaves: not every client takes all of it.
 fn counted(
     served: Counter,
-    pieces: impl stream::Stream<Item = Result<Bytes, Error>>,
-) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+    pieces: impl stream::Stream<Item = Result<Bytes>>,
+) -> impl stream::Stream<Item = Result<Bytes>> {
     pieces.inspect_ok(move |bytes| served.increment(bytes.len() as u64))
 }
 
 /// The same, and a failure is logged and counted: the head of the answer has left by then, so that
 /// the client only sees a body that breaks off.
 fn told(
-    pieces: impl stream::Stream<Item = Result<Bytes, Error>>,
+    pieces: impl stream::Stream<Item = Result<Bytes>>,
     object: ObjectKey,
-) -> impl stream::Stream<Item = Result<Bytes, Error>> {
+) -> impl stream::Stream<Item = Result<Bytes>> {
     pieces.inspect_err(move |error| {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         counter!("pict_rs_bodies_broken_off").increment(1);

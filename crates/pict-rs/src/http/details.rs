@@ -1,31 +1,34 @@
 //! What is known of media, as JSON.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::service::find;
-use pict_rs_core::{Alias, Context, ErrorCode};
+use pict_rs_core::repo::Original;
+use pict_rs_core::service::requested::Chosen;
+use pict_rs_core::service::target::Unknown;
+use pict_rs_core::service::{find, serve};
+use pict_rs_core::{Alias, Context};
 
-use super::error::{ApiError, Result};
+use super::error::Result;
 use super::image::on_get;
-use super::subject::{self, Unknown};
 use super::view::{Details, DetailsAnswer};
-use super::wanted::Wanted;
+use super::{requested_variant, target};
 
 /// `GET /image/details/original/{alias}`
 pub async fn by_path(ctx: web::Data<Context>, alias: web::Path<String>) -> Result<HttpResponse> {
-    original(&ctx, &Alias::parse(alias.into_inner())?).await
+    let alias = Alias::parse(alias.into_inner())?;
+    Ok(of_original(&*find::original(&ctx, &alias).await?))
 }
 
 /// `GET /image/details/original?alias=` or `?proxy=`; never fetches.
 pub async fn by_query(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let details = async |alias: &Alias| original(&ctx, alias).await;
-    subject.answer(&ctx, Unknown::Refuse, details).await
+    let target = target::plain(request.query_string())?;
+    let find = async |alias: &Alias| find::original(&ctx, alias).await;
+    let original = target.with_alias(&ctx, Unknown::Refuse, find).await?;
+    Ok(of_original(&original))
 }
 
-async fn original(ctx: &Context, alias: &Alias) -> Result<HttpResponse> {
-    let original = find::original(ctx, alias).await?;
-    let details = Details::new(&original, &original.representation);
-    Ok(HttpResponse::Ok().json(DetailsAnswer::from(details)))
+fn of_original(original: &Original) -> HttpResponse {
+    let details = Details::new(original, &original.representation);
+    HttpResponse::Ok().json(DetailsAnswer::from(details))
 }
 
 /// `GET /image/details/process.{ext}?src=`; never makes the variant.
@@ -34,34 +37,23 @@ pub async fn of_variant(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (subject, rest) = subject::of_process(request.query_string())?;
-    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
-    let details = async |alias: &Alias| {
-        let chosen = wanted.existing(&ctx, alias).await?;
-        let chosen = chosen.ok_or_else(not_made)?;
+    let (target, rest) = target::of_process(request.query_string())?;
+    let requested = requested_variant::parse(&ctx, &extension, &rest, &request)?;
+    let details = async |chosen: &Chosen| {
         let (original, variant) = &chosen.found;
         let details = DetailsAnswer::from(Details::new(original, variant));
         let mut response = HttpResponse::Ok().json(details);
-        chosen.mark_choice(&mut response);
+        requested_variant::mark_choice(chosen, &mut response);
         Ok(response)
     };
-    subject.answer(&ctx, Unknown::Refuse, details).await
+    Ok(serve::existing_variant(&ctx, &target, &requested, details).await?)
 }
 
 /// `GET /image/blurhash?alias=` or `?proxy=`
 pub async fn blurhash(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let blurhash = async |alias: &Alias| {
-        let blurhash = &find::original(&ctx, alias).await?.blurhash;
-        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "blurhash": blurhash })))
-    };
-    subject.answer(&ctx, on_get(&request), blurhash).await
-}
-
-/// For HEAD and details, which never make a variant.
-pub fn not_made() -> ApiError {
-    ApiError::user(
-        ErrorCode::AliasNotFound,
-        "This variant has not been made yet",
-    )
+    let target = target::plain(request.query_string())?;
+    let find = async |alias: &Alias| find::original(&ctx, alias).await;
+    let original = target.with_alias(&ctx, on_get(&request), find).await?;
+    let answer = serde_json::json!({ "msg": "ok", "blurhash": original.blurhash });
+    Ok(HttpResponse::Ok().json(answer))
 }

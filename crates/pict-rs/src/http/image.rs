@@ -5,20 +5,15 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
-use pict_rs_core::service::pending_upload::PendingUpload;
-use pict_rs_core::service::pending_upload::Uploaded;
-use pict_rs_core::service::spool::{Spool, Spooled};
-use pict_rs_core::service::{find, remove, upload};
-use pict_rs_core::{Alias, Context, DeleteToken};
+use pict_rs_core::repo::Representation;
+use pict_rs_core::service::spool::Spool;
+use pict_rs_core::service::target::{Target, Unknown};
+use pict_rs_core::service::{remove, serve, upload};
+use pict_rs_core::{Alias, Context, DeleteToken, Result as CoreResult};
 
-use super::body;
-use super::cause;
 use super::error::Result;
-use super::form;
-use super::missing;
 use super::request::Settings;
-use super::subject::{self, Unknown};
-use super::view;
+use super::{body, cause, form, placeholder, target, view};
 
 /// `GET /image/original/{alias}`
 pub async fn by_path(
@@ -27,11 +22,8 @@ pub async fn by_path(
     alias: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let found = async {
-        let alias = Alias::parse(alias.into_inner())?;
-        serve(&ctx, &settings, &request, &alias).await
-    };
-    missing::or_placeholder(&ctx, &settings, &request, found.await).await
+    let target = Alias::parse(alias.into_inner()).map(Target::Alias);
+    serve(&ctx, &settings, &request, target).await
 }
 
 /// `GET /image/original?alias=` or `?proxy=`
@@ -40,12 +32,8 @@ pub async fn by_query(
     settings: web::Data<Settings>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let found = async {
-        let subject = subject::plain(request.query_string())?;
-        let serve = async |alias: &Alias| serve(&ctx, &settings, &request, alias).await;
-        subject.answer(&ctx, on_get(&request), serve).await
-    };
-    missing::or_placeholder(&ctx, &settings, &request, found.await).await
+    let target = target::plain(request.query_string());
+    serve(&ctx, &settings, &request, target).await
 }
 
 /// Only GET fetches.
@@ -58,14 +46,17 @@ pub fn on_get(request: &HttpRequest) -> Unknown {
 }
 
 async fn serve(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     settings: &Settings,
     request: &HttpRequest,
-    alias: &Alias,
+    target: CoreResult<Target>,
 ) -> Result<HttpResponse> {
-    let original = find::original(ctx, alias).await?;
-    let answer = body::respond(ctx, settings, request, &original.representation).await;
-    missing::or_removed(ctx, alias, answer).await
+    let found = async {
+        let answer =
+            async |original: &Representation| body::respond(ctx, settings, request, original).await;
+        serve::original(ctx, &target?, on_get(request), answer).await
+    };
+    placeholder::or_placeholder(ctx, settings, request, found.await).await
 }
 
 /// `DELETE` or `GET /image/delete/{token}/{alias}`
@@ -94,28 +85,6 @@ pub async fn upload(
         Ok((None, spool.finish().await?))
     };
     let (files, query) = form::receive(&ctx, &request, payload, take).await?;
-    let uploaded = ingest(&ctx, files, &query).await?;
+    let uploaded = upload::ingest_all(&ctx, files, &query).await?;
     Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
-}
-
-/// All or none, each under the name that was chosen for it, if one was. The answer begins when
-/// this returns.
-pub async fn ingest(
-    ctx: &Arc<Context>,
-    files: Vec<(Option<Alias>, Spooled)>,
-    query: &UploadQuery,
-) -> Result<Vec<Uploaded>> {
-    let mut uploaded: Vec<PendingUpload> = Vec::with_capacity(files.len());
-    for (alias, file) in files {
-        match upload::ingest_as(ctx, file, query, alias).await {
-            Ok(file) => uploaded.push(file),
-            Err(error) => {
-                for file in uploaded {
-                    file.take_back().await?;
-                }
-                return Err(error.into());
-            }
-        }
-    }
-    Ok(uploaded.into_iter().map(PendingUpload::deliver).collect())
 }

@@ -6,12 +6,12 @@ use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
-use pict_rs_core::service::{find, import, remove};
+use pict_rs_core::service::target::Unknown;
+use pict_rs_core::service::{find, import, remove, upload};
 use pict_rs_core::{Alias, Context, Error, ErrorCode};
 
 use super::error::{ApiError, Result};
-use super::subject::{self, Unknown};
-use super::{cause, form, image, view};
+use super::{cause, form, target, view};
 
 /// Refuses everything without the right key, before path and method are looked at.
 pub async fn require_api_key(
@@ -55,55 +55,48 @@ pub async fn import(
         Ok((Some(alias), spool.finish().await?))
     };
     let (files, query) = form::receive(&ctx, &request, payload, take).await?;
-    let imported = image::ingest(&ctx, files, &query).await?;
+    let imported = upload::ingest_all(&ctx, files, &query).await?;
     Ok(HttpResponse::Created().json(view::uploads(&imported)))
 }
 
 /// `POST /internal/purge?alias=` or `?proxy=`, with `block=true` for ever.
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let block = subject::switch(request.query_string(), "block")?;
+    let target = target::plain(request.query_string())?;
+    let block = target::switch(request.query_string(), "block")?;
     let cause = cause::admin(&request)?;
-    let purge = async |alias: &Alias| {
-        let purged = remove::purge(&ctx, alias, block, cause.clone()).await?;
-        let mut answer = aliases_json(&purged.aliases);
-        if block {
-            answer["blocked"] = view::digests(&purged.blocked);
-        }
-        Ok(HttpResponse::Ok().json(answer))
-    };
-    subject.answer(&ctx, Unknown::Refuse, purge).await
+    let purge = async |alias: &Alias| remove::purge(&ctx, alias, block, cause.clone()).await;
+    let purged = target.with_alias(&ctx, Unknown::Refuse, purge).await?;
+    let mut answer = aliases_json(&purged.aliases);
+    if block {
+        answer["blocked"] = view::digests(&purged.blocked);
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// `POST /internal/delete?alias=` or `?proxy=`
 pub async fn delete(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
+    let target = target::plain(request.query_string())?;
     let cause = cause::admin(&request)?;
-    let delete = async |alias: &Alias| {
-        remove::alias(&ctx, alias, cause.clone()).await?;
-        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
-    };
-    subject.answer(&ctx, Unknown::Refuse, delete).await
+    let delete = async |alias: &Alias| remove::alias(&ctx, alias, cause.clone()).await;
+    target.with_alias(&ctx, Unknown::Refuse, delete).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
 }
 
 /// `GET /internal/aliases?alias=` or `?proxy=`
 pub async fn aliases(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let aliases = async |alias: &Alias| {
-        Ok(HttpResponse::Ok().json(aliases_json(&find::aliases(&ctx, alias).await?)))
-    };
-    subject.answer(&ctx, Unknown::Refuse, aliases).await
+    let target = target::plain(request.query_string())?;
+    let find = async |alias: &Alias| find::aliases(&ctx, alias).await;
+    let aliases = target.with_alias(&ctx, Unknown::Refuse, find).await?;
+    Ok(HttpResponse::Ok().json(aliases_json(&aliases)))
 }
 
 /// `GET /internal/identifier?alias=` or `?proxy=`
 pub async fn identifier(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let subject = subject::plain(request.query_string())?;
-    let identifier = async |alias: &Alias| {
-        let original = find::original(&ctx, alias).await?;
-        let identifier = original.representation.object.as_str();
-        Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "identifier": identifier })))
-    };
-    subject.answer(&ctx, Unknown::Refuse, identifier).await
+    let target = target::plain(request.query_string())?;
+    let find = async |alias: &Alias| find::original(&ctx, alias).await;
+    let original = target.with_alias(&ctx, Unknown::Refuse, find).await?;
+    let identifier = original.representation.object.as_str();
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok", "identifier": identifier })))
 }
 
 fn aliases_json(aliases: &[Alias]) -> serde_json::Value {

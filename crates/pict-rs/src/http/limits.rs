@@ -9,7 +9,7 @@ use pict_rs_media::limits::Limits;
 use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
 use serde_json::{Value, json};
 
-use super::wanted::AUTO;
+use super::requested_variant::AUTO;
 use crate::load::without_password;
 
 /// Bytes in a MiB, which the settings call MB.

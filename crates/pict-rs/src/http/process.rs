@@ -1,18 +1,13 @@
 //! Variants.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::service::process;
-use pict_rs_core::{Alias, Context, ErrorCode};
+use pict_rs_core::service::requested::Chosen;
+use pict_rs_core::service::serve;
+use pict_rs_core::{Context, Result as CoreResult};
 
-use super::body;
-use super::details::not_made;
-use super::error::{ApiError, Result};
-use super::missing;
+use super::error::Result;
 use super::request::Settings;
-use super::subject::{self, Unknown};
-use super::wanted::{Chosen, Wanted};
+use super::{body, placeholder, requested_variant, target};
 
 /// `GET /image/process.{ext}?src=…&{operation}={argument}…`
 pub async fn get(
@@ -21,41 +16,13 @@ pub async fn get(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let found = serve(&ctx, &settings, &extension, &request).await;
-    missing::or_placeholder(&ctx, &settings, &request, found).await
-}
-
-async fn serve(
-    ctx: &Arc<Context>,
-    settings: &Settings,
-    extension: &str,
-    request: &HttpRequest,
-) -> Result<HttpResponse> {
-    let (subject, rest) = subject::of_process(request.query_string())?;
-    let wanted = Wanted::parse(ctx, extension, &rest, request)?;
-    let serve = async |alias: &Alias| {
-        let answer = variant(ctx, settings, request, alias, &wanted).await;
-        missing::or_removed(ctx, alias, answer).await
+    let found = async {
+        let (target, rest) = target::of_process(request.query_string())?;
+        let requested = requested_variant::parse(&ctx, &extension, &rest, &request)?;
+        let answer = async |chosen: &Chosen| respond(&ctx, &settings, &request, chosen).await;
+        serve::variant(&ctx, &target, &requested, answer).await
     };
-    subject.answer(ctx, Unknown::Fetch, serve).await
-}
-
-async fn variant(
-    ctx: &Arc<Context>,
-    settings: &Settings,
-    request: &HttpRequest,
-    alias: &Alias,
-    wanted: &Wanted,
-) -> Result<HttpResponse> {
-    let chosen = wanted.variant(ctx, alias).await?;
-    match respond(ctx, settings, request, &chosen).await {
-        Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-            process::forget_lost(ctx, alias, chosen.variant()).await?;
-            let chosen = wanted.variant(ctx, alias).await?;
-            respond(ctx, settings, request, &chosen).await
-        }
-        answer => answer,
-    }
+    placeholder::or_placeholder(&ctx, &settings, &request, found.await).await
 }
 
 /// `HEAD /image/process.{ext}?…`; never makes the variant.
@@ -65,21 +32,10 @@ pub async fn head(
     extension: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let (subject, rest) = subject::of_process(request.query_string())?;
-    let wanted = Wanted::parse(&ctx, &extension, &rest, &request)?;
-    let serve = async |alias: &Alias| {
-        let chosen = wanted.existing(&ctx, alias).await?;
-        let chosen = chosen.ok_or_else(not_made)?;
-        match respond(&ctx, &settings, &request, &chosen).await {
-            // Dropped in this moment, or lost: either way it is not there.
-            Err(ApiError(error)) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(&ctx, alias, chosen.variant()).await?;
-                Err(not_made())
-            }
-            answer => answer,
-        }
-    };
-    subject.answer(&ctx, Unknown::Refuse, serve).await
+    let (target, rest) = target::of_process(request.query_string())?;
+    let requested = requested_variant::parse(&ctx, &extension, &rest, &request)?;
+    let answer = async |chosen: &Chosen| respond(&ctx, &settings, &request, chosen).await;
+    Ok(serve::existing_variant(&ctx, &target, &requested, answer).await?)
 }
 
 async fn respond(
@@ -87,8 +43,8 @@ async fn respond(
     settings: &Settings,
     request: &HttpRequest,
     chosen: &Chosen,
-) -> Result<HttpResponse> {
+) -> CoreResult<HttpResponse> {
     let mut response = body::respond(ctx, settings, request, chosen.variant()).await?;
-    chosen.mark(settings, &mut response);
+    requested_variant::mark(chosen, settings, &mut response);
     Ok(response)
 }

@@ -10,7 +10,7 @@ use pict_rs_core::{Context, ErrorCode, query};
 use serde_json::json;
 
 use super::error::{ApiError, Result};
-use super::subject;
+use super::target;
 use super::view::rfc3339;
 
 /// A file that no row names is not judged before it is this old.
@@ -60,7 +60,7 @@ pub async fn collect(ctx: web::Data<Context>, request: HttpRequest) -> Result<Ht
             _ => {}
         }
     }
-    let force = subject::switch(request.query_string(), "force")?;
+    let force = target::switch(request.query_string(), "force")?;
     let fate = match (is_dry_run, force) {
         (true, _) => Fate::Report,
         (false, false) => Fate::Remove,

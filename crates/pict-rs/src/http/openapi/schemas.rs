@@ -5,7 +5,7 @@ use pict_rs_media::OutputFormat;
 use serde_json::{Value, json};
 
 use super::reference;
-use crate::http::wanted::AUTO;
+use crate::http::requested_variant::AUTO;
 
 /// `components.schemas`.
 pub fn all() -> Value {

@@ -1,85 +1,19 @@
-//! Which media a query string is about.
+//! What a query string is about.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use pict_rs_core::service::proxy;
-use pict_rs_core::{Alias, Context, Error, ErrorCode, Result, SourceUrl, query};
-
-use super::error::ApiError;
-
-/// What a request is about.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// `alias=`, `src=`
-    Alias(Alias),
-    /// `proxy=`
-    Proxy(SourceUrl),
-}
-
-/// What to do about a URL that was not proxied yet.
-#[derive(Clone, Copy, Debug)]
-pub enum Unknown {
-    /// Fetch it.
-    Fetch,
-    /// Refuse it.
-    Refuse,
-}
-
-impl Subject {
-    /// Has `answer` made for the alias that is meant.
-    ///
-    /// # Errors
-    /// Those of [`proxy::obtain`] or [`proxy::known`], and of `answer`.
-    pub async fn answer<T>(
-        &self,
-        ctx: &Arc<Context>,
-        unknown: Unknown,
-        answer: impl AsyncFn(&Alias) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
-        let url = match self {
-            Self::Alias(alias) => return answer(alias).await,
-            Self::Proxy(url) => url,
-        };
-        let find = async || match unknown {
-            Unknown::Fetch => proxy::obtain(ctx, url).await,
-            Unknown::Refuse => proxy::known(ctx, url).await,
-        };
-        let alias = find().await?;
-        match answer(&alias).await {
-            // It was removed, or a newer copy has taken its place just now.
-            Err(ApiError(error)) if error.code() == ErrorCode::AliasNotFound => {
-                proxy::forget(ctx, url);
-                let found = find().await?;
-                if found == alias {
-                    return Err(error.into());
-                }
-                answer(&found).await
-            }
-            Err(ApiError(error))
-                if error.code() == ErrorCode::LostFile && matches!(unknown, Unknown::Fetch) =>
-            {
-                tracing::error!(
-                    source = url.loggable(),
-                    "a proxied copy is lost and is fetched again: {error}"
-                );
-                let found = proxy::renew(ctx, url).await?;
-                answer(&found).await
-            }
-            answered => answered,
-        }
-    }
-}
+use pict_rs_core::service::target::Target;
+use pict_rs_core::{Alias, Error, ErrorCode, Result, SourceUrl, query};
 
 /// `alias=` or `proxy=`; with both, `proxy` wins. Unknown keys are ignored.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidQuery`] when neither is there, or the URL is none.
-pub fn plain(query: &str) -> Result<Subject> {
+pub fn plain(query: &str) -> Result<Target> {
     let (url, rest) = query::take_url(query, "proxy", |_, _| false);
     match (url, find(&rest, "alias")) {
-        (Some(url), _) => SourceUrl::parse(&url).map(Subject::Proxy),
-        (None, Some(alias)) => Alias::parse(alias).map(Subject::Alias),
+        (Some(url), _) => SourceUrl::parse(&url).map(Target::Proxy),
+        (None, Some(alias)) => Alias::parse(alias).map(Target::Alias),
         (None, None) => Err(missing("alias")),
     }
 }
@@ -88,15 +22,15 @@ pub fn plain(query: &str) -> Result<Subject> {
 ///
 /// # Errors
 /// As [`plain`].
-pub fn of_process(query: &str) -> Result<(Subject, Cow<'_, str>)> {
+pub fn of_process(query: &str) -> Result<(Target, Cow<'_, str>)> {
     let (url, rest) = query::take_url(query, "proxy", query::is_sound_process_key);
     let alias = find(&rest, "src").or_else(|| find(&rest, "alias"));
-    let subject = match (alias, url) {
-        (Some(alias), _) => Subject::Alias(Alias::parse(alias)?),
-        (None, Some(url)) => Subject::Proxy(SourceUrl::parse(&url)?),
+    let target = match (alias, url) {
+        (Some(alias), _) => Target::Alias(Alias::parse(alias)?),
+        (None, Some(url)) => Target::Proxy(SourceUrl::parse(&url)?),
         (None, None) => return Err(missing("src")),
     };
-    Ok((subject, rest))
+    Ok((target, rest))
 }
 
 /// `upload_id=`, not yet looked at.
@@ -137,12 +71,12 @@ fn missing(name: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn alias(text: &str) -> Subject {
-        Subject::Alias(Alias::parse(text).expect("valid"))
+    fn alias(text: &str) -> Target {
+        Target::Alias(Alias::parse(text).expect("valid"))
     }
 
-    fn proxy(text: &str) -> Subject {
-        Subject::Proxy(SourceUrl::parse(text).expect("valid"))
+    fn proxy(text: &str) -> Target {
+        Target::Proxy(SourceUrl::parse(text).expect("valid"))
     }
 
     #[test]
@@ -155,8 +89,8 @@ mod tests {
         assert_eq!(of(both), alias("a.png"));
         assert_eq!(of("proxy=http://b&alias=a.png"), alias("a.png"));
         assert_eq!(of("proxy=http://b&thumbnail=5"), proxy("http://b/"));
-        let code = |result: Result<Subject>| result.map_err(|error| error.code());
-        let of = |query| of_process(query).map(|(subject, _)| subject);
+        let code = |result: Result<Target>| result.map_err(|error| error.code());
+        let of = |query| of_process(query).map(|(target, _)| target);
         assert_eq!(code(plain("src=a.png")), Err(ErrorCode::InvalidQuery));
         assert_eq!(code(plain("proxy=b")), Err(ErrorCode::InvalidQuery));
         assert_eq!(code(of("thumbnail=5")), Err(ErrorCode::InvalidQuery));
@@ -166,9 +100,9 @@ mod tests {
 
     #[test]
     fn what_leaked_of_a_url_is_no_operation() {
-        let (subject, rest) =
+        let (target, rest) =
             of_process("proxy=http://b/?c=1&crop=faces&d=2&thumbnail=5").expect("found");
-        assert_eq!(subject, proxy("http://b/?c=1&crop=faces&d=2"));
+        assert_eq!(target, proxy("http://b/?c=1&crop=faces&d=2"));
         assert_eq!(rest, "thumbnail=5");
         let found = plain("proxy=http://b/?c=1&thumbnail=5&alias=a").expect("found");
         assert_eq!(found, proxy("http://b/?c=1&thumbnail=5&alias=a"));

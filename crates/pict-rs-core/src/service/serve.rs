@@ -1,0 +1,91 @@
+//! Media on their way to a client. The caller answers with a representation; if that shows that the
+//! bytes are lost, they are made or fetched again where that can be, and answered with once more.
+
+use std::sync::Arc;
+
+use crate::repo::Representation;
+use crate::service::find;
+use crate::service::process;
+use crate::service::requested::{Chosen, Requested};
+use crate::service::target::{Target, Unknown};
+use crate::{Context, Error, ErrorCode, Result};
+
+/// Answers with the original that `target` names.
+///
+/// # Errors
+/// Those of [`Target::with_alias`] and of `answer`.
+pub async fn original<T>(
+    ctx: &Arc<Context>,
+    target: &Target,
+    unknown: Unknown,
+    answer: impl AsyncFn(&Representation) -> Result<T>,
+) -> Result<T> {
+    let with_original = async |alias: &_| {
+        let original = find::original(ctx, alias).await?;
+        match answer(&original.representation).await {
+            Err(error) => Err(find::lost_or_removed(ctx, alias, error).await),
+            answered => answered,
+        }
+    };
+    target.with_alias(ctx, unknown, with_original).await
+}
+
+/// Answers with a variant of what `target` names, which is made now if need be, and once more if
+/// its bytes are lost.
+///
+/// # Errors
+/// Those of [`Target::with_alias`], of [`Requested::variant`] and of `answer`.
+pub async fn variant<T>(
+    ctx: &Arc<Context>,
+    target: &Target,
+    requested: &Requested,
+    answer: impl AsyncFn(&Chosen) -> Result<T>,
+) -> Result<T> {
+    let made = async |alias: &_| {
+        let chosen = requested.variant(ctx, alias).await?;
+        match answer(&chosen).await {
+            Err(error) if error.code() == ErrorCode::LostFile => {
+                process::forget_lost(ctx, alias, chosen.variant()).await?;
+                answer(&requested.variant(ctx, alias).await?).await
+            }
+            answered => answered,
+        }
+    };
+    let with_variant = async |alias: &_| match made(alias).await {
+        Err(error) => Err(find::lost_or_removed(ctx, alias, error).await),
+        answered => answered,
+    };
+    target.with_alias(ctx, Unknown::Fetch, with_variant).await
+}
+
+/// Answers with a variant that was made before; never makes or fetches anything.
+///
+/// # Errors
+/// [`ErrorCode::AliasNotFound`] when it was not made or its bytes are lost, and those of `answer`.
+pub async fn existing_variant<T>(
+    ctx: &Arc<Context>,
+    target: &Target,
+    requested: &Requested,
+    answer: impl AsyncFn(&Chosen) -> Result<T>,
+) -> Result<T> {
+    let with_variant = async |alias: &_| {
+        let chosen = requested.existing(ctx, alias).await?;
+        let chosen = chosen.ok_or_else(not_made)?;
+        match answer(&chosen).await {
+            // Dropped in this moment, or lost: either way it is not there.
+            Err(error) if error.code() == ErrorCode::LostFile => {
+                process::forget_lost(ctx, alias, chosen.variant()).await?;
+                Err(not_made())
+            }
+            answered => answered,
+        }
+    };
+    target.with_alias(ctx, Unknown::Refuse, with_variant).await
+}
+
+fn not_made() -> Error {
+    Error::user(
+        ErrorCode::AliasNotFound,
+        "This variant has not been made yet",
+    )
+}
