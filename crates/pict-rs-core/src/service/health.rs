@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now;
 use crate::media::Load;
+use crate::repo::Usage;
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -45,6 +46,21 @@ pub struct Part {
     pub took: Duration,
     /// Of its file system.
     pub space: Option<Space>,
+}
+
+/// What is true of this moment, as counts. What takes too long to find out is not known.
+#[derive(Debug)]
+pub struct Figures {
+    /// How busy the media engine is.
+    pub media: Load,
+    /// The database.
+    pub repo: Part,
+    /// The files.
+    pub store: Part,
+    /// Jobs that wait or are being done.
+    pub jobs: Option<u64>,
+    /// What is stored.
+    pub usage: Option<Usage>,
 }
 
 /// Bytes of a file system.
@@ -95,7 +111,7 @@ pub async fn stores(ctx: &Context) -> Result<()> {
 
 /// Writes to the database and to the store, which are returned in this order. In read-only mode the
 /// database is only read.
-pub async fn prove(ctx: &Context) -> (Part, Part) {
+async fn prove(ctx: &Context) -> (Part, Part) {
     let repo = async {
         if ctx.config.server.read_only {
             return ctx.repo.ping().await;
@@ -125,6 +141,23 @@ pub async fn deep(ctx: &Context) -> Health {
     }
 }
 
+/// What a monitor wants to know; answers although database or disk do not.
+pub async fn figures(ctx: &Context) -> Figures {
+    let media = ctx.media.load();
+    let ((repo, store), jobs, usage) = tokio::join!(
+        prove(ctx),
+        tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
+        tokio::time::timeout(PATIENCE, ctx.repo.usage()),
+    );
+    Figures {
+        media,
+        repo,
+        store,
+        jobs: jobs.ok().and_then(Result::ok),
+        usage: usage.ok().and_then(Result::ok),
+    }
+}
+
 async fn in_time(work: impl Future<Output = Result<()>>, code: ErrorCode) -> Result<()> {
     let done = tokio::time::timeout(PATIENCE, work).await;
     done.unwrap_or_else(|late| Err(Error::internal(code, "the disk takes too long", late)))
@@ -135,11 +168,12 @@ async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: Erro
     let written = in_time(work, code).await;
     let took = started.elapsed();
     let folder = folder.to_owned();
-    let space = blocking(move || Ok(space(&folder))).await;
+    let space = blocking(move || Ok(space(&folder)));
+    let space = tokio::time::timeout(PATIENCE, space).await;
     Part {
         written,
         took,
-        space: space.ok().flatten(),
+        space: space.ok().and_then(Result::ok).flatten(),
     }
 }
 

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use pict_rs_core::Context;
-use pict_rs_core::service::health;
+use pict_rs_core::service::health::{self, Figures};
 
 /// Upper bounds of all histograms, in seconds: from a served picture to a long conversion.
 const BUCKETS: [f64; 15] = [
@@ -23,8 +23,6 @@ const BUCKETS: [f64; 15] = [
 ];
 /// Recorded durations take memory until they are sorted into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// A scrape answers after this time although database or disk do not.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The label of requests that lead to no route.
 const NO_ROUTE: &str = "unknown";
 
@@ -77,7 +75,7 @@ pub fn listen(context: &Arc<Context>, handle: PrometheusHandle) -> anyhow::Resul
 }
 
 async fn scrape(ctx: web::Data<Context>, handle: web::Data<PrometheusHandle>) -> HttpResponse {
-    look(&ctx).await;
+    set(&health::figures(&ctx).await);
     let mut text = handle.render();
     text.push_str(&names::not_yet_seen(&text));
     text.push_str(&process::render());
@@ -86,9 +84,9 @@ async fn scrape(ctx: web::Data<Context>, handle: web::Data<PrometheusHandle>) ->
         .body(text)
 }
 
-/// Whatever is true of this moment, and need not be known before somebody asks.
-async fn look(ctx: &web::Data<Context>) {
-    let load = ctx.media.load();
+/// Sets what is true of this moment, and need not be known before somebody asks.
+fn set(figures: &Figures) {
+    let load = figures.media;
     for (name, value) in [
         ("pict_rs_media_waiting", load.waiting),
         ("pict_rs_media_running", load.running),
@@ -98,20 +96,17 @@ async fn look(ctx: &web::Data<Context>) {
     ] {
         gauge!(name).set(value as f64);
     }
-    let (health, jobs, usage, free) = tokio::join!(
-        health::prove(ctx),
-        tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
-        tokio::time::timeout(PATIENCE, ctx.repo.usage()),
-        tokio::time::timeout(PATIENCE, free_space(ctx)),
-    );
-    for (name, part) in [("repo", &health.0), ("store", &health.1)] {
+    for (name, part) in [("repo", &figures.repo), ("store", &figures.store)] {
         let is_healthy = f64::from(u8::from(part.written.is_ok()));
         gauge!("pict_rs_healthy", "part" => name).set(is_healthy);
+        // A figure that is not known any more must not look like one.
+        let free = part.space.map_or(f64::NAN, |space| space.free as f64);
+        gauge!("pict_rs_free_bytes", "part" => name).set(free);
     }
-    if let Ok(Ok(jobs)) = jobs {
+    if let Some(jobs) = figures.jobs {
         gauge!("pict_rs_jobs_waiting").set(jobs as f64);
     }
-    if let Ok(Ok(usage)) = usage {
+    if let Some(usage) = figures.usage {
         for (class, total) in [
             ("originals", usage.originals),
             ("variants", usage.variants),
@@ -121,19 +116,6 @@ async fn look(ctx: &web::Data<Context>) {
             gauge!("pict_rs_stored_bytes", "class" => class).set(total.bytes as f64);
         }
     }
-    for (part, free) in free.into_iter().flatten() {
-        // A figure that is not known any more must not look like one.
-        gauge!("pict_rs_free_bytes", "part" => part).set(free.unwrap_or(f64::NAN));
-    }
-}
-
-/// Of the file systems that files and database lie on.
-async fn free_space(ctx: &web::Data<Context>) -> [(&'static str, Option<f64>); 2] {
-    let (store, repo) = (ctx.store.root().to_owned(), ctx.repo.folder().to_owned());
-    let looked = web::block(move || [health::space(&store), health::space(&repo)]).await;
-    let [store, repo] = looked.unwrap_or_default();
-    let free = |space: Option<health::Space>| space.map(|space| space.free as f64);
-    [("store", free(store)), ("repo", free(repo))]
 }
 
 /// What is counted of all requests. Looked up once, for all workers.
