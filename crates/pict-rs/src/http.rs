@@ -24,6 +24,7 @@ mod pages;
 mod placeholder;
 mod process;
 mod request;
+mod request_id;
 mod requested_variant;
 mod storage;
 mod target;

@@ -5,7 +5,7 @@ use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::{Error, ErrorCode, query};
 
 use super::error::Result;
-use super::request::RequestId;
+use super::request_id::RequestId;
 
 /// Bytes of a reason.
 const REASON: usize = 1000;

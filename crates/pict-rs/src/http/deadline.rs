@@ -10,7 +10,7 @@ use pict_rs_core::ErrorCode;
 use tokio::time::Instant;
 
 use super::error::{ApiError, Result};
-use super::request::REQUEST_ID;
+use super::request_id::REQUEST_ID;
 
 const DEADLINE: HeaderName = HeaderName::from_static("x-request-deadline");
 

@@ -1,13 +1,12 @@
 //! From an error to an answer: the one table of codes and statuses.
 
+use std::error::Error as _;
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use pict_rs_core::{Error, ErrorCode, UserMessage};
-
-use super::health::Unhealthy;
 
 /// The result of every handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
@@ -78,6 +77,36 @@ impl ApiError {
     /// A mistake of the client that only HTTP knows of.
     pub fn user(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(Error::user(code, message))
+    }
+}
+
+/// Why the server cannot do its work: 503, whatever status the error has elsewhere.
+#[derive(Debug)]
+pub struct Unhealthy(pub Error);
+
+impl fmt::Display for Unhealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_cause(&self.0))
+    }
+}
+
+impl ResponseError for Unhealthy {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::ServiceUnavailable()
+            .insert_header((RETRY_AFTER, "10"))
+            .json(body(&self.0))
+    }
+}
+
+/// An error with what is behind it, for those who may read the log as well.
+pub fn with_cause(fault: &Error) -> String {
+    match fault.source() {
+        Some(source) => format!("{fault}: {source}"),
+        None => fault.to_string(),
     }
 }
 

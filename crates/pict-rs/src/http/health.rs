@@ -1,39 +1,12 @@
 //! Is the server able to do its work?
 
-use std::error::Error as _;
-use std::fmt;
-
-use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::{HttpResponse, web};
+use pict_rs_core::Context;
 use pict_rs_core::service::health::{self, Part};
-use pict_rs_core::{Context, Error};
 use serde_json::{Value, json};
 
-use super::error;
+use super::error::{Unhealthy, with_cause};
 use crate::programs;
-
-/// Why the server cannot do its work: 503, whatever status the error has elsewhere.
-#[derive(Debug)]
-pub struct Unhealthy(pub Error);
-
-impl fmt::Display for Unhealthy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&with_cause(&self.0))
-    }
-}
-
-impl ResponseError for Unhealthy {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::SERVICE_UNAVAILABLE
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        HttpResponse::ServiceUnavailable()
-            .insert_header((RETRY_AFTER, "10"))
-            .json(error::body(&self.0))
-    }
-}
 
 /// `GET /healthz`, for a supervisor that restarts a broken server: 200 as long as what is stored
 /// can be served.
@@ -88,11 +61,4 @@ fn part(part: &Part) -> Value {
         "free_bytes": part.space.map(|space| space.free),
         "total_bytes": part.space.map(|space| space.total),
     })
-}
-
-fn with_cause(fault: &Error) -> String {
-    match fault.source() {
-        Some(source) => format!("{fault}: {source}"),
-        None => fault.to_string(),
-    }
 }

@@ -1,14 +1,11 @@
 //! What every request gets: an id, and a log line where one is due.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    CACHE_CONTROL, CacheControl, CacheDirective, HeaderName, HeaderValue,
-};
+use actix_web::http::header::{CACHE_CONTROL, CacheControl, CacheDirective, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
@@ -16,18 +13,16 @@ use pict_rs_core::Config;
 use pict_rs_core::timing::with_timings;
 use tracing::Instrument as _;
 use tracing::field::Empty;
-use uuid::Uuid;
 
 use super::about::{About, one_line};
 use super::deadline::{self, CutShort};
 use super::error;
 use super::metrics::Requests;
+use super::request_id::{REQUEST_ID, RequestId, RequestIds};
 use super::timing;
 #[cfg(feature = "otlp")]
 use super::trace;
 
-/// Where the id comes from, when a proxy in front has given one, and where it goes to.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What is missing may be there a moment later, so no cache answers that for long.
 const MISSING_MAX_AGE: Duration = Duration::from_secs(5);
 
@@ -48,9 +43,7 @@ pub struct Settings {
         expect(dead_code, reason = "this build sends none")
     )]
     traces: bool,
-    /// Begins every id of this process.
-    instance: u32,
-    count: AtomicU64,
+    ids: RequestIds,
 }
 
 impl Settings {
@@ -68,15 +61,8 @@ impl Settings {
                 .url
                 .as_deref()
                 .is_some_and(|url| !url.is_empty()),
-            instance: Uuid::new_v4().as_fields().0,
-            count: AtomicU64::new(0),
+            ids: RequestIds::new(),
         }
-    }
-
-    fn next_id(&self) -> HeaderValue {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_str(&format!("{:08x}-{count:x}", self.instance))
-            .expect("hexadecimal digits")
     }
 }
 
@@ -118,9 +104,6 @@ fn header(directives: Vec<CacheDirective>) -> HeaderValue {
         .expect("directives are made of words, digits and commas")
 }
 
-/// The id of a request, for those who write it down elsewhere than in the log.
-pub struct RequestId(pub String);
-
 /// Gives each request an id, answers with it, and logs under it: faults of ours with their
 /// whole chain, mistakes of clients in one line, the rest when asked for.
 pub async fn identify<B: MessageBody + 'static>(
@@ -132,12 +115,7 @@ pub async fn identify<B: MessageBody + 'static>(
         let response = next.call(request).await?;
         return Ok(response.map_into_left_body());
     };
-    let given = request
-        .headers()
-        .get(&REQUEST_ID)
-        .filter(|id| is_sane(id))
-        .cloned();
-    let id = given.unwrap_or_else(|| settings.next_id());
+    let id = settings.ids.of(request.headers());
     let text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(RequestId(text));
     let span = tracing::info_span!(
@@ -212,12 +190,6 @@ fn mark_missing<B>(settings: &Settings, response: &mut ServiceResponse<B>) {
         HeaderValue::from_static("no-cache")
     };
     response.headers_mut().insert(CACHE_CONTROL, lifetime);
-}
-
-/// Anything longer or stranger would let clients write into our logs.
-fn is_sane(id: &HeaderValue) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
 }
 
 /// A fault of ours is an error, with all that caused it; a mistake of the client, and a fault of
