@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
-    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Plan, Progress, Removed, Repo,
+    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Plan, Progress, Removal, Repo,
     Representation, Task, Work,
 };
 use pict_rs_core::{
@@ -132,19 +132,20 @@ async fn what_is_unknown_is_nothing_and_no_error() {
     assert!(!repo.knows_object(&nowhere).await.expect("asked"));
     assert_eq!(
         repo.remove_alias(&absent, None, NOW).await.expect("asked"),
-        Removed::default()
+        Removal::default()
     );
     let purged = repo
         .purge(&hash, false, &admin(), NOW)
         .await
         .expect("asked");
-    assert!(purged.aliases.is_empty() && purged.objects.is_empty());
-    repo.forget_variant(&nowhere).await.expect("asked");
+    assert_eq!(purged.removal, Removal::default());
+    let forgotten = repo.forget_variant(&nowhere).await;
+    assert_eq!(forgotten.expect("asked"), Removal::default());
     repo.collected(std::slice::from_ref(&nowhere))
         .await
         .expect("asked");
     let replaced = repo.replace_object(&hash, &nowhere, &nowhere).await;
-    assert!(!replaced.expect("asked"));
+    assert_eq!(replaced.expect("asked"), None);
     repo.ping().await.expect("alive");
 }
 
@@ -202,7 +203,7 @@ async fn the_last_alias_takes_content_and_variants_with_it() {
         .remove_alias(&first.alias, None, NOW)
         .await
         .expect("removed");
-    assert!(removed.existed && removed.objects.is_empty());
+    assert!(!removed.aliases.is_empty() && removed.objects.is_empty());
     assert_eq!(repo.original(&first.alias).await.expect("asked"), None);
     assert!(repo.original(&second.alias).await.expect("asked").is_some());
     assert!(repo.garbage().await.expect("asked").is_empty());
@@ -222,7 +223,7 @@ async fn the_last_alias_takes_content_and_variants_with_it() {
         names.sort();
         names
     };
-    assert!(removed.existed);
+    assert_eq!(removed.aliases.len(), 1);
     assert_eq!(names(&removed.objects), expected);
     // Until the store has removed them, they are not forgotten.
     assert_eq!(names(&repo.garbage().await.expect("asked")), expected);
@@ -250,8 +251,8 @@ async fn a_purge_takes_all_aliases_and_nothing_of_others() {
         .expect("purged");
     let mut aliases = vec![first.alias.clone(), second.alias.clone()];
     aliases.sort();
-    assert_eq!(purged.aliases, aliases);
-    assert_eq!(purged.objects.len(), 2);
+    assert_eq!(purged.removal.aliases, aliases);
+    assert_eq!(purged.removal.objects.len(), 2);
     for alias in &aliases {
         assert_eq!(repo.original(alias).await.expect("asked"), None);
     }
@@ -314,9 +315,16 @@ async fn a_lost_object_is_replaced_once() {
         ObjectKey::generate(Format::Png),
         ObjectKey::generate(Format::Png),
     );
-    assert!(repo.replace_object(hash, lost, &found).await.expect("done"));
+    let replaced = repo.replace_object(hash, lost, &found).await;
+    let removal = replaced.expect("done").expect("it was lost");
+    assert_eq!(
+        (removal.contents, removal.objects),
+        (vec![*hash], vec![lost.clone()])
+    );
+    assert_eq!(repo.garbage().await.expect("asked"), [lost.clone()]);
     // Whoever comes second must not take the place of the first.
-    assert!(!repo.replace_object(hash, lost, &late).await.expect("done"));
+    let replaced = repo.replace_object(hash, lost, &late).await;
+    assert_eq!(replaced.expect("done"), None);
     let healed = repo.original(&upload.alias).await.expect("asked");
     let healed = healed.expect("known").representation;
     assert_eq!(healed.object, found);
@@ -371,7 +379,7 @@ async fn uploads_and_removals_at_once_leave_no_row_without_an_alias() {
                         .remove_alias(&upload.alias, None, NOW)
                         .await
                         .expect("removed");
-                    assert!(removed.existed);
+                    assert_eq!(removed.aliases.len(), 1);
                     // The last one took the variant too.
                     assert_ne!(removed.objects.len(), 1);
                 }
@@ -695,27 +703,31 @@ async fn what_nobody_claims_expires_with_the_alias_that_nobody_heard_of() {
         uploads.push(upload);
     }
     assert_eq!(repo.oldest_unclaimed().await.expect("asked"), Some(NOW + 1));
-    let (gone, aliases, objects) = repo
+    let (gone, removal) = repo
         .expire(NOW + 1, 10, &server(), NOW)
         .await
         .expect("expired");
-    assert_eq!((gone, objects.len()), (1, 0), "the bytes have another name");
-    assert_eq!(aliases, [uploads[0].alias.clone()]);
+    assert_eq!(
+        (gone, removal.objects.len()),
+        (1, 0),
+        "the bytes have another name"
+    );
+    assert_eq!(removal.aliases, [uploads[0].alias.clone()]);
     // In pieces, the oldest first.
-    let (gone, aliases, objects) = repo
+    let (gone, removal) = repo
         .expire(NOW + 9, 1, &server(), NOW)
         .await
         .expect("expired");
-    assert_eq!((gone, objects.len()), (1, 1));
-    assert_eq!(aliases, [uploads[1].alias.clone()]);
-    let (gone, _, _) = repo
+    assert_eq!((gone, removal.objects.len()), (1, 1));
+    assert_eq!(removal.aliases, [uploads[1].alias.clone()]);
+    let (gone, _) = repo
         .expire(NOW + 9, 10, &server(), NOW)
         .await
         .expect("expired");
     assert_eq!(gone, 1);
     assert_eq!(repo.garbage().await.expect("asked").len(), 2);
     // The fourth has no outcome yet, so it does not expire.
-    let (gone, _, _) = repo
+    let (gone, _) = repo
         .expire(i64::MAX, 10, &server(), NOW)
         .await
         .expect("asked");
@@ -739,8 +751,8 @@ async fn an_alias_that_is_removed_before_it_is_claimed_is_told_so() {
     assert!(matches!(&taken.outcome, Outcome::Removed(alias) if *alias == upload.alias));
     repo.put_back(&id, &taken).await.expect("put back");
     // And expiring it removes nothing twice.
-    let (gone, _, objects) = repo.expire(NOW, 10, &server(), NOW).await.expect("expired");
-    assert_eq!((gone, objects.len()), (1, 0));
+    let (gone, removal) = repo.expire(NOW, 10, &server(), NOW).await.expect("expired");
+    assert_eq!((gone, removal.objects.len()), (1, 0));
 }
 
 #[tokio::test]
@@ -962,7 +974,7 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past() {
     let replaced = repo
         .replace_object(lost.original.hash(), object, &healed)
         .await;
-    assert!(replaced.expect("asked"));
+    assert!(replaced.expect("asked").is_some());
     // Found lost before, and healed meanwhile.
     let pruned = repo.prune(&new, cursor.as_ref(), &contents, NOW).await;
     assert_eq!(pruned.expect("asked").expect("ours").aliases, []);
@@ -1005,8 +1017,11 @@ async fn variants_are_dropped_from_the_one_least_recently_used_on() {
     let dropped = repo.expire_variants(made_at - 1, 9).await.expect("none");
     assert_eq!(dropped, Dropped::default());
     let dropped = repo.expire_variants(made_at, 9).await.expect("one");
-    assert_eq!(dropped.objects, [objects[1].clone(), objects[2].clone()]);
-    assert_eq!(dropped.contents, [*upload.original.hash(); 2]);
+    assert_eq!(
+        dropped.removal.objects,
+        [objects[1].clone(), objects[2].clone()]
+    );
+    assert_eq!(dropped.removal.contents, [*upload.original.hash(); 2]);
     assert_eq!(repo.garbage().await.expect("asked").len(), 2);
 
     // One too many by a byte; a limit; and nothing to do.
@@ -1015,7 +1030,7 @@ async fn variants_are_dropped_from_the_one_least_recently_used_on() {
     let dropped = repo.shrink_variants(2 * 4608, 9).await.expect("none");
     assert_eq!(dropped, Dropped::default());
     let dropped = repo.shrink_variants(2 * 4608 - 1, 9).await.expect("one");
-    assert_eq!(dropped.objects, [objects[3].clone()]);
+    assert_eq!(dropped.removal.objects, [objects[3].clone()]);
     assert_eq!(dropped.bytes, 4608);
     let found = repo.variant(upload.original.hash(), &thumbnail(1)).await;
     assert!(found.expect("asked").is_some());

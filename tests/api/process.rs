@@ -303,6 +303,26 @@ fn a_lost_variant_is_made_again() {
 }
 
 #[test]
+fn a_lost_variant_is_forgotten_under_all_names_of_its_original() {
+    let server = Server::start();
+    let bytes = pictures::png(&pictures::photo(90, 60));
+    let aliases = [(); 2].map(|()| server.upload(&bytes).alias);
+    let original = disk::objects(&server.files());
+    let [first, second] = aliases.each_ref().map(|alias| {
+        server.process("png", alias, "thumbnail=30");
+        process_path("png", alias, "thumbnail=30")
+    });
+    for name in disk::objects(&server.files()).into_keys() {
+        if !original.contains_key(&name) {
+            std::fs::remove_file(server.files().join(name)).expect("removed");
+        }
+    }
+    // It is made again for the first name, and there for the other.
+    server.get(&first).ok();
+    server.head(&second).status(200);
+}
+
+#[test]
 fn an_unknown_source_is_not_found() {
     let server = Server::start();
     let path = process_path("webp", "absent.png", "thumbnail=30");

@@ -428,6 +428,8 @@ fn a_file_that_was_cut_short_on_disk_is_healed_as_well() {
         .refused(500, "lost-file");
     server.upload(&bytes);
     assert_eq!(server.original(&first.alias), original);
+    // Nothing is left of the damaged file.
+    assert_eq!(disk::objects(&server.files()).len(), 1);
 }
 
 /// Deletes all stored files behind the server's back.

@@ -1,7 +1,7 @@
 //! Proxied URLs: a row lives and dies with its alias.
 
 use pict_rs_core::Alias;
-use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Repo};
+use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Removal, Repo};
 
 use super::{add_variant, admin, duplicate, empty, thumbnail, upload};
 
@@ -74,8 +74,8 @@ async fn a_newer_content_takes_the_place_of_the_old_one_at_once() {
     let swapped = repo.add_proxied(&new, &swap, 2000).await;
     let swapped = swapped.expect("added").expect("the old one is there");
     assert_eq!(swapped.alias, new.alias);
-    assert_eq!(swapped.replaced.as_ref(), Some(&old.alias));
-    let mut gone = swapped.objects;
+    assert_eq!(swapped.removal.aliases, [old.alias.clone()]);
+    let mut gone = swapped.removal.objects;
     gone.sort_by_key(ToString::to_string);
     let mut expected = vec![old.original.representation.object, variant.object];
     expected.sort_by_key(ToString::to_string);
@@ -99,8 +99,11 @@ async fn an_equal_content_keeps_its_alias() {
     let swap = of(URL, Some(&old.alias));
     let kept = repo.add_proxied(&again, &swap, 2000).await;
     let kept = kept.expect("added").expect("the old one is there");
-    assert_eq!((kept.alias, kept.replaced), (old.alias.clone(), None));
-    assert!(!kept.added.is_new && kept.objects.is_empty());
+    assert_eq!(
+        (kept.alias, kept.removal),
+        (old.alias.clone(), Removal::default())
+    );
+    assert!(!kept.added.is_new);
     assert_eq!(kept.added.original, old.original);
     let aliases = repo.aliases(old.original.hash()).await.expect("asked");
     assert_eq!(aliases, [old.alias]);

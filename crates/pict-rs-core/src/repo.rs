@@ -51,7 +51,7 @@ pub(crate) use legacy_files::{SLED_FOLDER, is_sled};
 pub use maintenance::{Plan, Run, Task};
 pub use page::Page;
 pub use proxy::{NewProxy, Proxied, Proxy};
-pub use removal::{Purged, Removed};
+pub use removal::{Purged, Removal};
 pub use retention::Dropped;
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Total, Usage};
@@ -525,7 +525,7 @@ mod tests {
             .await
             .expect("dropped");
         assert_eq!((dropped.count, dropped.bytes), (2, 4608));
-        assert_eq!(dropped.objects.len(), 1);
+        assert_eq!(dropped.removal.objects.len(), 1);
         assert_eq!(used(&repo).await, (3, 120));
         assert_eq!(
             repo.shrink_proxies(2 * 4608, 9, 6)
@@ -537,8 +537,11 @@ mod tests {
 
         // By age it goes, and leaves the upload alone.
         let dropped = repo.expire_proxies(4, 1, 6).await.expect("dropped");
-        assert_eq!(dropped.aliases, [Alias::parse("shared").expect("valid")]);
-        assert!(dropped.objects.is_empty());
+        assert_eq!(
+            dropped.removal.aliases,
+            [Alias::parse("shared").expect("valid")]
+        );
+        assert!(dropped.removal.objects.is_empty());
         assert!(repo.original(&mine).await.expect("asked").is_some());
         let dropped = repo.expire_proxies(4, 9, 6).await.expect("dropped");
         assert_eq!((dropped.count, dropped.bytes), (1, 4608));

@@ -9,6 +9,7 @@ pub mod download;
 pub(crate) mod dummy;
 pub mod export;
 pub mod find;
+pub(crate) mod forget;
 pub mod guard;
 pub mod hashes;
 pub mod health;

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Repo, Representation, bigint, blocklist, content_key, repo_error};
+use super::{Removal, Repo, Representation, bigint, blocklist, content_key, removal, repo_error};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// A content as it was uploaded (and cleaned).
@@ -97,8 +97,8 @@ impl Repo {
         Ok(added)
     }
 
-    /// Lets a content whose object was lost point to another copy of its bytes. Returns false
-    /// when the content is gone or points elsewhere by now.
+    /// Lets a content whose object was lost point to another copy of its bytes. What may be left
+    /// of the lost object is garbage. `None` when the content is gone or points elsewhere by now.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -107,12 +107,12 @@ impl Repo {
         hash: &ContentKey,
         lost: &ObjectKey,
         found: &ObjectKey,
-    ) -> Result<bool> {
+    ) -> Result<Option<Removal>> {
         let mut tx = self.begin().await?;
-        let is_replaced = replace_in(&mut tx, hash, lost, found).await?;
+        let removal = replace_in(&mut tx, hash, lost, found).await?;
         find_all_again_in(&mut tx, hash).await?;
         tx.commit().await.map_err(repo_error)?;
-        Ok(is_replaced)
+        Ok(removal)
     }
 
     /// Gives a content back to aliases that had lost it.
@@ -146,10 +146,10 @@ impl Repo {
         lost: &ObjectKey,
         found: &ObjectKey,
         now: i64,
-    ) -> Result<bool> {
+    ) -> Result<Option<Removal>> {
         let mut tx = self.begin().await?;
-        let is_replaced = replace_in(&mut tx, hash, lost, found).await?;
-        if is_replaced {
+        let removal = replace_in(&mut tx, hash, lost, found).await?;
+        if removal.is_some() {
             sqlx::query(
                 "UPDATE aliases SET lost_at = $3 \
                  WHERE hash = $1 AND alias <> $2 AND lost_at IS NULL",
@@ -164,7 +164,7 @@ impl Repo {
         // Another upload may have replaced it a moment before, and taken this alias for an old one.
         find_again_in(&mut tx, alias).await?;
         tx.commit().await.map_err(repo_error)?;
-        Ok(is_replaced)
+        Ok(removal)
     }
 
     /// The secret that deletes `alias`.
@@ -209,7 +209,7 @@ async fn replace_in(
     hash: &ContentKey,
     lost: &ObjectKey,
     found: &ObjectKey,
-) -> Result<bool> {
+) -> Result<Option<Removal>> {
     let updated = sqlx::query("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
         .bind(hash.as_bytes())
         .bind(lost.as_str())
@@ -217,7 +217,17 @@ async fn replace_in(
         .execute(&mut **tx)
         .await
         .map_err(repo_error)?;
-    Ok(updated.rows_affected() == 1)
+    if updated.rows_affected() == 0 {
+        return Ok(None);
+    }
+    // It may be there and be damaged.
+    let objects = vec![lost.clone()];
+    removal::discard_in(tx, &objects).await?;
+    Ok(Some(Removal {
+        aliases: Vec::new(),
+        contents: vec![*hash],
+        objects,
+    }))
 }
 
 async fn find_all_again_in(tx: &mut Transaction<'_, Sqlite>, hash: &ContentKey) -> Result<()> {

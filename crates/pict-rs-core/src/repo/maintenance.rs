@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Purged, Repo, bigint, blocklist, broken, content_key, removal, repo_error};
+use super::{Removal, Repo, bigint, blocklist, broken, content_key, removal, repo_error};
 use crate::{Alias, ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
@@ -172,30 +172,30 @@ impl Repo {
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn drop_variants(
-        &self,
-        run: &Run,
-        limit: u32,
-        now: i64,
-    ) -> Result<Option<Vec<ObjectKey>>> {
+    pub async fn drop_variants(&self, run: &Run, limit: u32, now: i64) -> Result<Option<Removal>> {
         let mut tx = self.begin_removal().await?;
-        let objects: Vec<String> = sqlx::query_scalar(
+        let rows = sqlx::query(
             "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
-             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING object",
+             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object",
         )
         .bind(run.started_at)
         .bind(i64::from(limit))
         .fetch_all(&mut *tx)
         .await
         .map_err(repo_error)?;
-        let objects: Vec<_> = objects.into_iter().map(ObjectKey::new).collect();
-        removal::discard_in(&mut tx, &objects).await?;
-        let is_last = objects.len() < limit as usize;
-        if !advance_in(&mut tx, run, None, objects.len(), is_last.then_some(now)).await? {
+        let mut removal = Removal::default();
+        for row in &rows {
+            let object: String = row.try_get("object").map_err(repo_error)?;
+            removal.contents.push(content_key(row, "hash")?);
+            removal.objects.push(ObjectKey::new(object));
+        }
+        removal::discard_in(&mut tx, &removal.objects).await?;
+        let is_last = rows.len() < limit as usize;
+        if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
             return Ok(None);
         }
         tx.commit().await.map_err(repo_error)?;
-        Ok(Some(objects))
+        Ok(Some(removal))
     }
 
     /// The next contents for a step of [`Task::Prune`], with where their bytes should be.
@@ -279,9 +279,9 @@ impl Repo {
         cursor: Option<&ContentKey>,
         lost: &[(ContentKey, ObjectKey)],
         now: i64,
-    ) -> Result<Option<Purged>> {
+    ) -> Result<Option<Removal>> {
         let mut tx = self.begin_removal().await?;
-        let mut pruned = Purged::default();
+        let mut pruned = Removal::default();
         let mut count = 0;
         for (hash, object) in lost {
             // An upload may have healed it meanwhile.
@@ -319,7 +319,7 @@ impl Repo {
 async fn prune_aliases_in(
     tx: &mut Transaction<'_, Sqlite>,
     run: &Run,
-    pruned: &mut Purged,
+    pruned: &mut Removal,
     now: i64,
 ) -> Result<()> {
     // Any time at all, said so that the index of such rows is used.

@@ -2,8 +2,8 @@
 
 use sqlx::{Row as _, Sqlite, Transaction};
 
-use super::{Added, NewUpload, Repo, hash, removal, repo_error};
-use crate::{Alias, ObjectKey, Result};
+use super::{Added, NewUpload, Removal, Repo, hash, removal, repo_error};
+use crate::{Alias, Result};
 
 /// What is known of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,8 @@ pub struct Proxied {
     pub added: Added,
     /// The alias of the URL from now on; the old one if the content has not changed.
     pub alias: Alias,
-    /// The alias that is gone.
-    pub replaced: Option<Alias>,
-    /// Objects that nothing names any more.
-    pub objects: Vec<ObjectKey>,
+    /// The older copy, if there was one.
+    pub removal: Removal,
 }
 
 impl Repo {
@@ -112,14 +110,12 @@ impl Repo {
         let mut proxied = Proxied {
             added,
             alias,
-            replaced: None,
-            objects: Vec::new(),
+            removal: Removal::default(),
         };
         let is_same = same.is_some();
         if let Some(old) = old.filter(|_| !is_same) {
             // Not for the audit log: nobody took anything away, the upstream has another copy.
-            proxied.objects = removal::remove_in(&mut tx, &old.alias).await?.0.objects;
-            proxied.replaced = Some(old.alias);
+            proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
         }
         tx.commit().await.map_err(repo_error)?;
         Ok(Some(proxied))

@@ -8,11 +8,14 @@ use super::audit::{self, Action, Cause, Event};
 use super::{Repo, blocklist, broken, repo_error};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
-/// What the removal of one alias did.
+/// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
+/// forget it too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// Whether the alias existed.
-    pub existed: bool,
+pub struct Removal {
+    /// Aliases that name nothing any more.
+    pub aliases: Vec<Alias>,
+    /// Contents that are still there, but lost variants or point to another object.
+    pub contents: Vec<ContentKey>,
     /// Objects that nothing names any more.
     pub objects: Vec<ObjectKey>,
 }
@@ -20,17 +23,16 @@ pub struct Removed {
 /// What the removal of a whole content did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Every alias that the content had, sorted.
-    pub aliases: Vec<Alias>,
-    /// Objects that nothing names any more.
-    pub objects: Vec<ObjectKey>,
+    /// Every alias that the content had, sorted, and its objects.
+    pub removal: Removal,
     /// What must not come again, if that was asked for.
     pub blocked: Vec<Digest>,
 }
 
 impl Repo {
-    /// Removes one alias, and the content with it if this was the last. `cause` goes into the
-    /// audit log; there is none only when an upload is taken back that nobody has heard of.
+    /// Removes one alias, and the content with it if this was the last. The removal is empty if
+    /// there was no such alias. `cause` goes into the audit log; there is none only when an upload
+    /// is taken back that nobody has heard of.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -39,7 +41,7 @@ impl Repo {
         alias: &Alias,
         cause: Option<&Cause>,
         now: i64,
-    ) -> Result<Removed> {
+    ) -> Result<Removal> {
         let mut tx = self.begin_removal().await?;
         let removed = match cause {
             Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
@@ -65,10 +67,9 @@ impl Repo {
             true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
             false => Vec::new(),
         };
-        let mut purged = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
+        let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
         tx.commit().await.map_err(repo_error)?;
-        purged.blocked = blocked;
-        Ok(purged)
+        Ok(Purged { removal, blocked })
     }
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn purge_in(
     action: Action,
     cause: &Cause,
     now: i64,
-) -> Result<Purged> {
+) -> Result<Removal> {
     sqlx::query("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
         .bind(hash.as_bytes())
         .execute(&mut **tx)
@@ -106,10 +107,10 @@ pub(super) async fn purge_in(
         };
         audit::record_in(tx, cause, &event, now).await?;
     }
-    Ok(Purged {
+    Ok(Removal {
         aliases,
+        contents: Vec::new(),
         objects,
-        blocked: Vec::new(),
     })
 }
 
@@ -120,9 +121,9 @@ pub(super) async fn remove_for(
     action: Action,
     cause: &Cause,
     now: i64,
-) -> Result<Removed> {
+) -> Result<Removal> {
     let (removed, hash) = remove_in(tx, alias).await?;
-    if removed.existed {
+    if !removed.aliases.is_empty() {
         let event = Event {
             action,
             aliases: std::slice::from_ref(alias),
@@ -138,7 +139,7 @@ pub(super) async fn remove_for(
 pub(super) async fn remove_in(
     tx: &mut Transaction<'_, Sqlite>,
     alias: &Alias,
-) -> Result<(Removed, Option<Vec<u8>>)> {
+) -> Result<(Removal, Option<Vec<u8>>)> {
     let hash: Option<Vec<u8>> =
         sqlx::query_scalar("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
             .bind(alias.as_str())
@@ -146,7 +147,7 @@ pub(super) async fn remove_in(
             .await
             .map_err(repo_error)?;
     let Some(hash) = hash else {
-        return Ok((Removed::default(), None));
+        return Ok((Removal::default(), None));
     };
     sqlx::query("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
@@ -165,8 +166,9 @@ pub(super) async fn remove_in(
         (0, _) => lose_content(tx, &hash).await?,
         _ => Vec::new(),
     };
-    let removed = Removed {
-        existed: true,
+    let removed = Removal {
+        aliases: vec![alias.clone()],
+        contents: Vec::new(),
         objects,
     };
     Ok((removed, Some(hash)))

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Repo, bigint, content_key, removal, repo_error, usage};
+use super::{Removal, Repo, bigint, content_key, removal, repo_error, usage};
 use crate::{Alias, ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -16,12 +16,8 @@ use crate::{Alias, ContentKey, ObjectKey, Result};
 pub struct Dropped {
     /// How many variants or proxied media.
     pub count: usize,
-    /// The contents that lost variants.
-    pub contents: Vec<ContentKey>,
-    /// Proxied aliases.
-    pub aliases: Vec<Alias>,
-    /// Objects that nothing names any more.
-    pub objects: Vec<ObjectKey>,
+    /// The contents that lost variants, or the aliases that were proxied.
+    pub removal: Removal,
     /// What the variants take on the disk, or what dropping proxied media frees there.
     pub bytes: u64,
 }
@@ -214,9 +210,8 @@ async fn drop_proxies(
             break;
         }
         let alias = Alias::parse(alias)?;
-        dropped
-            .objects
-            .extend(removal::remove_in(tx, &alias).await?.0.objects);
+        let removed = removal::remove_in(tx, &alias).await?.0;
+        dropped.removal.objects.extend(removed.objects);
         // Should there be no such alias, the row would be found again for ever.
         sqlx::query("DELETE FROM proxies WHERE alias = $1")
             .bind(alias.as_str())
@@ -224,7 +219,7 @@ async fn drop_proxies(
             .await
             .map_err(repo_error)?;
         dropped.count += 1;
-        dropped.aliases.push(alias);
+        dropped.removal.aliases.push(alias);
         left = usage::allocated_in(tx, "proxied").await?;
     }
     dropped.bytes = before.saturating_sub(left);
@@ -259,10 +254,10 @@ async fn drop_variants(
             .await
             .map_err(repo_error)?;
         dropped.count += 1;
-        dropped.contents.push(content_key(row, "hash")?);
-        dropped.objects.push(ObjectKey::new(object));
+        dropped.removal.contents.push(content_key(row, "hash")?);
+        dropped.removal.objects.push(ObjectKey::new(object));
         dropped.bytes += u64::try_from(allocated).unwrap_or(0);
     }
-    removal::discard_in(tx, &dropped.objects).await?;
+    removal::discard_in(tx, &dropped.removal.objects).await?;
     Ok(dropped)
 }

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
-use super::{Added, NewUpload, Repo, bigint, broken, hash, removal, repo_error};
-use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId, UserMessage};
+use super::{Added, NewUpload, Removal, Repo, bigint, broken, hash, removal, repo_error};
+use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,8 +233,7 @@ impl Repo {
     }
 
     /// Removes up to `limit` outcomes that nobody claimed since `before`, with the aliases that
-    /// nobody has heard of. Returns how many, those aliases, and objects that nothing names any
-    /// more.
+    /// nobody has heard of. Returns how many outcomes, and what went with them.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -244,10 +243,10 @@ impl Repo {
         limit: u32,
         cause: &Cause,
         now: i64,
-    ) -> Result<(usize, Vec<Alias>, Vec<ObjectKey>)> {
+    ) -> Result<(usize, Removal)> {
         let any = "SELECT 1 FROM uploads WHERE finished_at <= $1 LIMIT 1";
         if !self.has_any(any, before).await? {
-            return Ok((0, Vec::new(), Vec::new()));
+            return Ok((0, Removal::default()));
         }
         let mut tx = self.begin_removal().await?;
         let rows = sqlx::query(
@@ -259,17 +258,17 @@ impl Repo {
         .fetch_all(&mut *tx)
         .await
         .map_err(repo_error)?;
-        let (mut aliases, mut objects) = (Vec::new(), Vec::new());
+        let mut removal = Removal::default();
         for row in &rows {
             if let Some(alias) = alias(row)? {
                 let action = Action::Expire;
                 let removed = removal::remove_for(&mut tx, &alias, action, cause, now).await?;
-                objects.extend(removed.objects);
-                aliases.push(alias);
+                removal.objects.extend(removed.objects);
+                removal.aliases.push(alias);
             }
         }
         tx.commit().await.map_err(repo_error)?;
-        Ok((rows.len(), aliases, objects))
+        Ok((rows.len(), removal))
     }
 
     /// When the oldest outcome was finished that nobody has claimed yet.

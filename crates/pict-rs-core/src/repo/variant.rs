@@ -1,7 +1,7 @@
 //! Variants: pictures made from a content.
 
 use super::removal::discard_in;
-use super::{Repo, Representation, bigint, repo_error};
+use super::{Removal, Repo, Representation, bigint, content_key, repo_error};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
@@ -63,20 +63,24 @@ impl Repo {
     }
 
     /// Forgets a variant whose object was lost or damaged, so that it can be made again. What may
-    /// be left of the object is garbage.
+    /// be left of the object is garbage. The removal is empty if it was forgotten before.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<()> {
+    pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<Removal> {
         let mut tx = self.begin_removal().await?;
-        let forgotten = sqlx::query("DELETE FROM variants WHERE object = $1")
+        let rows = sqlx::query("DELETE FROM variants WHERE object = $1 RETURNING hash")
             .bind(lost.as_str())
-            .execute(&mut *tx)
+            .fetch_all(&mut *tx)
             .await
             .map_err(repo_error)?;
-        if forgotten.rows_affected() > 0 {
-            discard_in(&mut tx, std::slice::from_ref(lost)).await?;
+        let mut removal = Removal::default();
+        for row in &rows {
+            removal.contents.push(content_key(row, "hash")?);
+            removal.objects.push(lost.clone());
         }
-        tx.commit().await.map_err(repo_error)
+        discard_in(&mut tx, &removal.objects).await?;
+        tx.commit().await.map_err(repo_error)?;
+        Ok(removal)
     }
 }

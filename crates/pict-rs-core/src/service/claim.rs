@@ -15,6 +15,7 @@ use crate::clock::{millis, now};
 use crate::metrics::{self, Work};
 use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
+use crate::service::forget::forget;
 use crate::service::pending_upload::Uploaded;
 use crate::service::remove;
 use crate::task::run_to_completion;
@@ -193,10 +194,8 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
         let ctx = ctx.clone();
         run_to_completion(async move {
             let cause = Cause::new(Actor::Server);
-            let expired = ctx.repo.expire(before, BATCH, &cause, now()).await?;
-            let (expired, aliases, objects) = expired;
-            ctx.fact_cache.forget(&aliases);
-            remove::collect(&ctx, objects).await;
+            let (expired, removal) = ctx.repo.expire(before, BATCH, &cause, now()).await?;
+            forget(&ctx, removal).await;
             tracing::info!(expired, "uploads that nobody claimed are dropped");
             Ok(())
         })

@@ -1,13 +1,11 @@
 //! What becomes of stored objects: one meets its row, takes the place of a lost one, or goes.
 
-use std::error::Error as _;
-
 use crate::clock::now;
 use crate::repo::Original;
-use crate::service::guard;
+use crate::service::forget::forget;
 use crate::store::StoredObject;
 use crate::task::blocking;
-use crate::{Alias, Context, ObjectKey, Result};
+use crate::{Alias, Context, Result};
 
 /// The content was known. If its object was lost, ours takes its place; else ours is dropped. With
 /// `only`, a file that has gone stays lost to all other aliases: it may have been taken away on
@@ -29,7 +27,7 @@ pub(crate) async fn replace_lost_object(
     if is_unusable {
         let found = stored.object().clone();
         let (hash, lost) = (*original.hash(), &original.representation.object);
-        let is_replaced = match only.filter(|_| is_gone) {
+        let replaced = match only.filter(|_| is_gone) {
             Some(alias) => {
                 let repo = &ctx.repo;
                 repo.replace_object_for(alias, &hash, lost, &found, now())
@@ -37,11 +35,10 @@ pub(crate) async fn replace_lost_object(
             }
             None => ctx.repo.replace_object(&hash, lost, &found).await?,
         };
-        if is_replaced {
-            tracing::warn!(lost = %original.representation.object, %found, "a lost object was healed by an upload");
+        if let Some(removal) = replaced {
+            tracing::warn!(%lost, %found, "a lost object was healed by an upload");
             stored.keep();
-            let aliases = ctx.repo.aliases(original.hash()).await?;
-            ctx.fact_cache.forget(&aliases);
+            forget(ctx, removal).await;
             original.representation.object = found;
             return Ok(original);
         }
@@ -66,29 +63,4 @@ pub(crate) async fn discard_if_unreferenced(ctx: &Context, stored: StoredObject)
         })
         .await;
     }
-}
-
-/// Removes objects that no row names any more. One that the disk does not give up stays garbage,
-/// and is tried again later.
-pub(crate) async fn collect(ctx: &Context, objects: Vec<ObjectKey>) -> Result<()> {
-    if objects.is_empty() {
-        return Ok(());
-    }
-    // Where a disk is not mounted, its files look as if they were gone already.
-    guard::check(ctx).await?;
-    let store = ctx.store.clone();
-    let removed = blocking(move || {
-        let mut removed = objects;
-        removed.retain(|object| match store.remove(object) {
-            Ok(()) => true,
-            Err(error) => {
-                let cause = error.source().map(ToString::to_string);
-                tracing::warn!(%error, cause, "garbage stays on disk for now");
-                false
-            }
-        });
-        Ok(removed)
-    })
-    .await?;
-    ctx.repo.collected(&removed).await
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::{millis, now};
 use crate::repo::audit::Cause;
 use crate::repo::{Plan, Run, Task};
+use crate::service::forget::forget;
 use crate::service::{guard, remove};
 use crate::task::{blocking, run_to_completion};
 use crate::{Context, Error, Result};
@@ -98,10 +99,8 @@ pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
 
 async fn variants(ctx: &Context, run: &Run) -> Result<()> {
     guard::check(ctx).await?;
-    if let Some(objects) = ctx.repo.drop_variants(run, VARIANTS, now()).await? {
-        // Looking for their aliases would cost more than remembering facts again.
-        ctx.fact_cache.clear();
-        remove::collect(ctx, objects).await;
+    if let Some(removal) = ctx.repo.drop_variants(run, VARIANTS, now()).await? {
+        forget(ctx, removal).await;
     }
     Ok(())
 }
@@ -150,16 +149,15 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
         return ctx.repo.count_lost(run, cursor.as_ref(), lost.len()).await;
     }
     let pruned = ctx.repo.prune(run, cursor.as_ref(), &lost, now()).await?;
-    if let Some(pruned) = pruned
-        && !pruned.aliases.is_empty()
-    {
-        ctx.fact_cache.forget(&pruned.aliases);
-        remove::collect(ctx, pruned.objects).await;
-        tracing::warn!(
-            lost = lost.len(),
-            aliases = pruned.aliases.len(),
-            "contents whose file is missing are pruned"
-        );
+    if let Some(pruned) = pruned {
+        if !pruned.aliases.is_empty() {
+            tracing::warn!(
+                lost = lost.len(),
+                aliases = pruned.aliases.len(),
+                "contents whose file is missing are pruned"
+            );
+        }
+        forget(ctx, pruned).await;
     }
     Ok(())
 }

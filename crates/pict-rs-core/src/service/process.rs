@@ -13,6 +13,7 @@ use crate::media::{self, Outcome};
 use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
+use crate::service::forget::forget;
 use crate::service::{clip, find, keep, remove, retention};
 use crate::store::{Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
@@ -144,10 +145,10 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
     let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
     run_to_completion(async move {
-        ctx.repo.forget_variant(&object).await?;
+        let removal = ctx.repo.forget_variant(&object).await?;
+        // Another request may have come first, before which this name was remembered.
         ctx.fact_cache.forget([&alias]);
-        // It may be there and be damaged.
-        remove::collect(&ctx, vec![object]).await;
+        forget(&ctx, removal).await;
         Ok(())
     })
     .await

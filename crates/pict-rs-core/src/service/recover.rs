@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::{millis, now};
 use crate::config::Config;
 use crate::helper::Helpers;
-use crate::service::keep;
+use crate::service::forget;
 use crate::store::Leftover;
 use crate::{Context, ErrorCode, Result, repo};
 
@@ -68,7 +68,7 @@ async fn recover(ctx: &Context) -> Result<()> {
     if jobs > 0 {
         tracing::info!(jobs, "going on with background work");
     }
-    keep::collect(ctx, garbage).await
+    forget::collect(ctx, garbage).await
 }
 
 /// Lets jobs that were held by the last run be done again. One during which the server died is put

@@ -1,20 +1,17 @@
 //! Taking media away: one alias by its owner or an admin, or a whole content.
 //!
-//! The database forgets first, then the fact cache, then the store; the answer follows.
-//! What a crash leaves of the last step is in the garbage table and done at the next start. A
-//! client that goes away interrupts none of this. Who removes and why is recorded with it
+//! The database forgets first, caches and store follow ([`super::forget`]), then comes the answer.
+//! A client that goes away interrupts none of this. Who removes and why is recorded with it
 //! ([`Cause`]).
 
-use std::slice;
 use std::sync::Arc;
 
 use crate::clock::now;
 use crate::repo::audit::Cause;
-use crate::repo::{Purged, Removed};
 use crate::service::find;
-use crate::service::keep;
+use crate::service::forget::forget;
 use crate::task::run_to_completion;
-use crate::{Alias, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result};
+use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result};
 
 /// The owner's way: needs the alias's token. An alias that is gone already is fine.
 ///
@@ -28,8 +25,8 @@ pub async fn by_token(
 ) -> Result<()> {
     writable(ctx)?;
     let Some(expected) = ctx.repo.delete_token(alias).await? else {
-        // Whoever removed it may be just about to do this.
-        ctx.fact_cache.forget(slice::from_ref(alias));
+        // Another request may have removed it, and may not have come to this yet.
+        ctx.fact_cache.forget([alias]);
         return Ok(());
     };
     if !expected.matches(token) {
@@ -38,7 +35,7 @@ pub async fn by_token(
             "The delete token does not belong to this alias",
         ));
     }
-    alias_and_leftovers(ctx, alias, Some(cause)).await.map(drop)
+    one_alias(ctx, alias, Some(cause)).await.map(drop)
 }
 
 /// The admin's way.
@@ -47,10 +44,10 @@ pub async fn by_token(
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
 pub async fn alias(ctx: &Arc<Context>, alias: &Alias, cause: Cause) -> Result<()> {
     writable(ctx)?;
-    if alias_and_leftovers(ctx, alias, Some(cause)).await?.existed {
-        return Ok(());
+    match one_alias(ctx, alias, Some(cause)).await? {
+        true => Ok(()),
+        false => Err(Error::alias_not_found()),
     }
-    Err(Error::alias_not_found())
 }
 
 /// Takes back what a request has added that failed as a whole; nobody has heard of it.
@@ -58,11 +55,20 @@ pub async fn alias(ctx: &Arc<Context>, alias: &Alias, cause: Cause) -> Result<()
 /// # Errors
 /// When the database fails.
 pub(crate) async fn take_back(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
-    alias_and_leftovers(ctx, alias, None).await.map(drop)
+    one_alias(ctx, alias, None).await.map(drop)
 }
 
-/// Removes the content that `alias` names with all its aliases, which are returned sorted. With
-/// `block` neither it nor any file that it was made from is taken in again.
+/// What the removal of a whole content did.
+#[derive(Clone, Debug)]
+pub struct Purged {
+    /// Every alias that the content had, sorted.
+    pub aliases: Vec<Alias>,
+    /// What must not come again, if that was asked for.
+    pub blocked: Vec<Digest>,
+}
+
+/// Removes the content that `alias` names with all its aliases. With `block` neither it nor any file
+/// that it was made from is taken in again.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
@@ -71,10 +77,13 @@ pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause)
     let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
     run_to_completion(async move {
-        let mut purged = ctx.repo.purge(&content, block, &cause, now()).await?;
-        ctx.fact_cache.forget(&purged.aliases);
-        collect(&ctx, std::mem::take(&mut purged.objects)).await;
-        Ok(purged)
+        let purged = ctx.repo.purge(&content, block, &cause, now()).await?;
+        let aliases = purged.removal.aliases.clone();
+        forget(&ctx, purged.removal).await;
+        Ok(Purged {
+            aliases,
+            blocked: purged.blocked,
+        })
     })
     .await
 }
@@ -91,24 +100,18 @@ pub fn writable(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-async fn alias_and_leftovers(
-    ctx: &Arc<Context>,
-    alias: &Alias,
-    cause: Option<Cause>,
-) -> Result<Removed> {
+/// Returns whether the alias was there.
+async fn one_alias(ctx: &Arc<Context>, alias: &Alias, cause: Option<Cause>) -> Result<bool> {
     let (ctx, alias) = (ctx.clone(), alias.clone());
     run_to_completion(async move {
-        let mut removed = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
-        ctx.fact_cache.forget(slice::from_ref(&alias));
-        collect(&ctx, std::mem::take(&mut removed.objects)).await;
-        Ok(removed)
+        let removal = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
+        let existed = !removal.aliases.is_empty();
+        if !existed {
+            // Another request may have removed it, and may not have come to this yet.
+            ctx.fact_cache.forget([&alias]);
+        }
+        forget(&ctx, removal).await;
+        Ok(existed)
     })
     .await
-}
-
-/// The removal is committed; a disk that refuses now only delays the freeing of space.
-pub(crate) async fn collect(ctx: &Context, objects: Vec<ObjectKey>) {
-    if let Err(error) = keep::collect(ctx, objects).await {
-        tracing::warn!(%error, "removed objects stay on disk until the next start");
-    }
 }

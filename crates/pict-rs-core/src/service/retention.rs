@@ -4,7 +4,6 @@
 //! A client that is just reading a file keeps it open, so nothing is cut short. Uploads are never
 //! touched here: a proxied alias whose bytes an upload shares goes alone.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use tokio::time::{Instant, sleep};
 use crate::clock::{millis, now};
 use crate::config::Span;
 use crate::repo::Dropped;
-use crate::service::{guard, remove};
+use crate::service::forget::{collect, forget};
+use crate::service::guard;
 use crate::task::run_to_completion;
 use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
@@ -109,7 +109,9 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
     }
     // What a disk refused to remove earlier.
     let garbage = ctx.repo.some_garbage(BATCH).await?;
-    remove::collect(ctx, garbage).await;
+    if let Err(error) = collect(ctx, garbage).await {
+        tracing::warn!(%error, "removed objects stay on disk for now");
+    }
     Ok(())
 }
 
@@ -134,14 +136,12 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
     let dropped = dropped.await?;
     if dropped.count > 0 {
         metrics::evicted("variants", "original", dropped.count, dropped.bytes);
-        let contents: HashSet<_> = dropped.contents.iter().copied().collect();
-        ctx.fact_cache.forget_contents(&contents);
-        remove::collect(ctx, dropped.objects).await;
         tracing::debug!(
             count = dropped.count,
             bytes = dropped.bytes,
             "an original has too many variants"
         );
+        forget(ctx, dropped.removal).await;
     }
     Ok(())
 }
@@ -221,12 +221,7 @@ async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> 
             (What::Variants, Why::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
             (What::Variants, Why::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
         };
-        if dropped.count > 0 {
-            let contents: HashSet<_> = dropped.contents.iter().copied().collect();
-            ctx.fact_cache.forget_contents(&contents);
-            ctx.fact_cache.forget(&dropped.aliases);
-            remove::collect(&ctx, std::mem::take(&mut dropped.objects)).await;
-        }
+        forget(&ctx, std::mem::take(&mut dropped.removal)).await;
         Ok(dropped)
     })
     .await

@@ -7,12 +7,13 @@ use crate::config::Heal;
 use crate::metrics::{self, Work};
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
+use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::pending_upload::PendingUpload;
 use crate::service::pending_upload::Uploaded;
 use crate::service::prepare::{Damaged, Ready, prepare};
+use crate::service::retention;
 use crate::service::spool::{self, Spooled};
-use crate::service::{remove, retention};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{Stage, timed};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
@@ -184,8 +185,7 @@ async fn remember(
             Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
                 Ok(None) => Ok(None),
                 Ok(Some(proxied)) => {
-                    ctx.fact_cache.forget(&proxied.replaced);
-                    remove::collect(ctx, proxied.objects).await;
+                    forget(ctx, proxied.removal).await;
                     upload.alias = proxied.alias;
                     Ok(Some(proxied.added))
                 }

@@ -137,13 +137,6 @@ impl FactCache {
         }
     }
 
-    /// As [`FactCache::forget`], for everything.
-    pub(crate) fn clear(&self) {
-        let mut inner = self.lock();
-        inner.generation += 1;
-        inner.entries.clear();
-    }
-
     /// As [`FactCache::forget`], for whatever is known of these contents. Looks at all entries.
     pub(crate) fn forget_contents(&self, contents: &HashSet<ContentKey>) {
         let mut inner = self.lock();
