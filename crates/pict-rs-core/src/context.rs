@@ -11,6 +11,7 @@ use crate::fetch::validator::Validator;
 use crate::helper::Helpers;
 use crate::media::Pool;
 use crate::repo::{Repo, Representation};
+use crate::scratch::Scratch;
 use crate::state::auto::Auto;
 use crate::state::fact_cache::FactCache;
 use crate::state::flights::Flights;
@@ -21,7 +22,7 @@ use crate::state::proxies::Proxies;
 use crate::state::retention_clock::RetentionClock;
 use crate::state::store_id;
 use crate::store::Store;
-use crate::{ContentKey, Error, Result, VariantKey};
+use crate::{ContentKey, Result, VariantKey};
 
 /// The open server without its HTTP side.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub struct Context {
     pub(crate) fetcher: Fetcher,
     /// `media.preprocess_steps`, parsed.
     pub(crate) preprocess_steps: Vec<Operation>,
-    /// Where uploads are spooled.
-    pub(crate) spool_folder: PathBuf,
+    /// Files that are not objects yet.
+    pub(crate) scratch: Scratch,
     /// Where exports of the database go.
     pub(crate) export_folder: PathBuf,
     /// Held while one is written.
@@ -90,7 +91,7 @@ impl Context {
             retention_clock: RetentionClock::open(&repo).await?,
             preprocess_steps: config.preprocess_steps()?,
             fetcher: Fetcher::new(&config)?,
-            spool_folder: spool_folder(&config, &store)?,
+            scratch: scratch(&config, &store)?,
             media: Pool::new(&config.media),
             helpers,
             export_folder: config.export_folder(data),
@@ -118,16 +119,10 @@ impl Context {
     }
 }
 
-fn spool_folder(config: &Config, store: &Store) -> Result<PathBuf> {
-    let Some(folder) = &config.server.temporary_directory else {
-        return Ok(store.spool_folder().to_owned());
-    };
-    std::fs::create_dir_all(folder).map_err(|e| {
-        let folder = folder.display();
-        Error::io(
-            format!("cannot make server.temporary_directory {folder}"),
-            e,
-        )
-    })?;
-    Ok(folder.clone())
+fn scratch(config: &Config, store: &Store) -> Result<Scratch> {
+    let scratch = store.scratch().clone();
+    match &config.server.temporary_directory {
+        Some(folder) => scratch.with_uploads_in(folder),
+        None => Ok(scratch),
+    }
 }

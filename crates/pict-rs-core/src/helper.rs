@@ -14,7 +14,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use pict_rs_media::Control;
-use tempfile::TempDir;
 
 use crate::config::MediaConfig;
 use crate::{Error, ErrorCode, Result};
@@ -123,18 +122,6 @@ pub(crate) fn missing(helper: Helper) -> Error {
             helper.purpose()
         ),
     )
-}
-
-/// A folder for one program, removed when it is dropped or, after a crash, at the next start.
-/// Blocks.
-///
-/// # Errors
-/// [`ErrorCode::FileIoError`].
-pub(crate) fn folder(spool: &Path) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("helper-")
-        .tempdir_in(spool)
-        .map_err(|e| Error::io("cannot make a helper's folder", e))
 }
 
 /// The first line of what the program says of its version. Blocks, for ten seconds at most: the

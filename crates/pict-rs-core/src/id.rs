@@ -133,6 +133,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// As it was computed bit by bit.
+    pub(crate) fn computed(digest: [u8; Self::BYTES]) -> Self {
+        Self(digest)
+    }
+
     /// From the database.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -189,6 +194,11 @@ impl ContentKey {
         key[32..38].copy_from_slice(&size.to_be_bytes()[2..]);
         key[38] = format.byte();
         Self(key)
+    }
+
+    /// As [`ContentKey::new`].
+    pub(crate) fn of(digest: Digest, size: u64, format: Format) -> Self {
+        Self::new(digest.0, size, format)
     }
 
     /// From the database.
@@ -251,8 +261,11 @@ impl fmt::Debug for ContentKey {
 
 /// Where bytes lie in the store: a random path under its root, never derived from content,
 /// so that a late clean-up of an old copy cannot delete a new upload.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey(String);
+
+/// Begins the keys of uploads that wait for their work. Others begin with two hexadecimal digits.
+const WAITING: &str = "waiting/";
 
 impl ObjectKey {
     /// A new random key, `ab/cd/<uuid>.<extension>`.
@@ -279,6 +292,17 @@ impl ObjectKey {
         Self(text.into())
     }
 
+    /// The key of a backgrounded upload that waits for its work. It holds the secret of the upload, so
+    /// it prints only its beginning.
+    pub(crate) fn of_upload(id: &UploadId) -> Self {
+        Self(format!("{WAITING}{}", id.expose()))
+    }
+
+    /// The upload that this is the key of, if it is one.
+    pub(crate) fn upload_id(&self) -> Option<UploadId> {
+        UploadId::parse(self.0.strip_prefix(WAITING)?).ok()
+    }
+
     /// The path under the store's root.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -287,7 +311,16 @@ impl ObjectKey {
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.upload_id() {
+            Some(id) => write!(f, "{WAITING}{id:?}"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectKey({self})")
     }
 }
 

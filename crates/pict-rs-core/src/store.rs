@@ -1,449 +1,349 @@
-//! Bytes: a folder of objects with random names, written durably.
+//! Bytes: objects under random names, written durably. What lies behind is one of [`Objects`]: a
+//! folder now.
 //!
-//! An object is written beside its place, flushed to disk, renamed into place and its folder
-//! flushed; only then may a database row name it. Between rename and row a small marker in
-//! `.incoming` remembers it, so that a crash there leaves nothing behind: see
-//! [`Store::recover`]. Uploads that wait for their work lie there too, in files of their own
-//! (`waiting`). Everything here blocks; callers are on blocking threads.
+//! [`Store::put`] makes an object of a scratch file; only when it returns a database row may name
+//! the object. Until a row is committed a marker remembers it, so that a crash between the two
+//! leaves nothing behind: see [`StoredObject`] and [`Store::recover`]. Uploads that wait for their
+//! work are objects too, and the row of the upload is theirs.
 
-mod identity;
+mod content;
+mod folder;
 mod memory;
-mod waiting;
-mod walk;
+#[cfg(test)]
+mod tests;
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use bytes::Bytes;
 use pict_rs_media::Format;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
+use crate::scratch::{Scratch, ScratchFile};
+use crate::task::blocking;
+use crate::{ContentKey, Digest, Error, ErrorCode, ObjectKey, Result};
 
+pub use content::{Content, SMALL};
+use folder::Folder;
+pub use folder::Look;
 use memory::Memory;
-pub use waiting::WaitingFile;
-pub use walk::Look;
-
-/// The folder inside the root for everything that is not an object yet. Object keys start
-/// with two hexadecimal digits, so they cannot meet it.
-const INCOMING: &str = ".incoming";
-/// Ends the name of a file that is still being written.
-const PARTIAL: &str = ".partial";
 
 /// Bytes that a check of the store writes: what the smallest pictures take on a disk.
 const PING: usize = 4096;
 
-/// A small object, or the file to read it from.
-#[derive(Debug)]
-pub enum Cached {
-    /// All of it.
-    Bytes(Bytes),
-    /// Reading this may have to wait for a disk.
-    NotInMemory(File),
-}
-
-/// What a crash may have left, to be shown to the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leftover {
-    /// An object in its place. Does a row name it?
-    Object(ObjectKey),
-    /// The file of a backgrounded upload. Does a row say that it waits for its work?
-    Waiting(UploadId),
-}
-
-/// A folder of objects.
+/// Objects.
 #[derive(Clone, Debug)]
 pub struct Store {
-    root: Arc<Path>,
-    incoming: Arc<Path>,
+    objects: Objects,
     memory: Arc<Memory>,
-    _lock: Arc<File>,
+}
+
+/// Where they lie.
+#[derive(Clone, Debug)]
+enum Objects {
+    /// On a disk.
+    Folder(Folder),
+}
+
+/// What an object is made of.
+#[derive(Debug)]
+pub enum Source {
+    /// This file, which becomes the object if it lies on the same disk.
+    Scratch(ScratchFile),
+    /// The bytes of another object, which stays.
+    Object {
+        /// Its key.
+        key: ObjectKey,
+        /// The digest of its bytes.
+        digest: Digest,
+        /// How many they are.
+        size: u64,
+    },
+}
+
+impl Source {
+    fn content_key(&self, format: Format) -> ContentKey {
+        let (digest, size) = match self {
+            Self::Scratch(file) => (file.digest(), file.size()),
+            Self::Object { digest, size, .. } => (*digest, *size),
+        };
+        ContentKey::of(digest, size, format)
+    }
 }
 
 impl Store {
-    /// Opens the folder, making it if needed.
+    /// Opens a folder of objects, making it if needed. Blocks.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`] when it cannot be made or written to,
     /// [`ErrorCode::ConfigInvalid`] when another server runs on it.
     pub fn open(root: &Path) -> Result<Self> {
-        let incoming = root.join(INCOMING);
-        let store = Self {
-            root: root.into(),
-            _lock: lock(root, &incoming)?.into(),
-            memory: Arc::default(),
-            incoming: incoming.into(),
-        };
-        match store.ping() {
+        let folder = Folder::open(root)?;
+        match ping(&folder) {
             // What is stored can be served, and room can be made.
             Err(error) if error.code() == ErrorCode::InsufficientStorage => {
                 tracing::warn!("the disk of the files is full: nothing new can be stored");
             }
             written => written?,
         }
-        Ok(store)
+        Ok(Self {
+            objects: Objects::Folder(folder),
+            memory: Arc::default(),
+        })
     }
 
-    /// Writes an object, puts it in its place and removes it, by the same calls as an upload:
-    /// proves that uploads can be kept.
+    /// Where files are best written that are to become objects.
+    pub fn scratch(&self) -> &Scratch {
+        match &self.objects {
+            Objects::Folder(folder) => folder.scratch(),
+        }
+    }
+
+    /// Where the objects lie.
+    pub fn root(&self) -> &Path {
+        match &self.objects {
+            Objects::Folder(folder) => folder.root(),
+        }
+    }
+
+    /// Makes an object, durably.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`], [`ErrorCode::LostFile`] when
+    /// the other object is not there.
+    pub async fn put(
+        &self,
+        object: ObjectKey,
+        format: Format,
+        source: Source,
+    ) -> Result<StoredObject> {
+        let key = source.content_key(format);
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || {
+            folder.put(&object, source)?;
+            Ok(StoredObject {
+                objects: Objects::Folder(folder),
+                object,
+                key,
+                fate: Fate::Unnamed,
+            })
+        })
+        .await
+    }
+
+    /// Bytes of an object of `size` bytes; an empty range only proves that it is there. One that has
+    /// another size is as good as lost. What is small does not wait for a thread if the system has
+    /// it in memory.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LostFile`] when it is not there, or not whole, [`ErrorCode::FileIoError`]
+    /// otherwise.
+    pub async fn read(&self, object: &ObjectKey, size: u64, range: Range<u64>) -> Result<Content> {
+        if Self::is_in_memory(object) {
+            let file = self.memory.open(object);
+            let file = file.map_err(|error| lost(object, error))?;
+            return Ok(Content::file(file, range));
+        }
+        match &self.objects {
+            Objects::Folder(folder) => folder.read(object, size, range).await,
+        }
+    }
+
+    /// How many bytes an object has; `None` when it is not there. Not being able to tell is an error.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub async fn size(&self, object: &ObjectKey) -> Result<Option<u64>> {
+        let sizes = self.sizes(vec![object.clone()]).await?;
+        Ok(sizes.into_iter().next().flatten())
+    }
+
+    /// As [`Store::size`], of many.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub async fn sizes(&self, objects: Vec<ObjectKey>) -> Result<Vec<Option<u64>>> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || objects.iter().map(|object| folder.size(object)).collect()).await
+    }
+
+    /// Removes objects. Those that are gone are fine. Returns which ones are gone now; why another
+    /// one is not is logged.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
+        use std::error::Error as _;
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || {
+            let mut gone = objects;
+            gone.retain(|object| match folder.remove(object) {
+                Ok(()) => true,
+                Err(error) => {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "an object stays for now");
+                    false
+                }
+            });
+            Ok(gone)
+        })
+        .await
+    }
+
+    /// Lists everything that is not unfinished, `batch` names at a time. What comes or goes meanwhile
+    /// is seen or not.
+    pub fn list(&self, batch: usize) -> Listing {
+        let (sender, batches) = mpsc::channel(1);
+        let Objects::Folder(folder) = self.objects.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            folder.walk(batch, |names| sender.blocking_send(names).is_ok())
+        });
+        Listing { batches, work }
+    }
+
+    /// Looks at objects that the database did not know. To be asked once more afterwards: a row may
+    /// have come before the marker went.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn look(
+        &self,
+        objects: Vec<ObjectKey>,
+        written_before: SystemTime,
+    ) -> Result<Vec<(ObjectKey, Look)>> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || {
+            let look = |object: ObjectKey| {
+                let look = folder.look(&object, written_before);
+                (object, look)
+            };
+            Ok(objects.into_iter().map(look).collect())
+        })
+        .await
+    }
+
+    /// Whether a file with this name would be one of ours.
+    pub fn is_ours(object: &ObjectKey) -> bool {
+        Folder::is_ours(object)
+    }
+
+    /// Whether a path from the root on is of our own housekeeping.
+    pub fn is_reserved(path: &Path) -> bool {
+        Folder::is_reserved(path)
+    }
+
+    /// Whether any object has a name that this server gives. Stops at the first one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`] when a folder cannot be read.
+    pub async fn has_objects(&self) -> Result<bool> {
+        let mut names = self.list(1);
+        while let Some(names) = names.next().await? {
+            if names.iter().any(Self::is_ours) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes an object and removes it, by the same calls as an upload: proves that uploads can be
+    /// kept.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`].
-    pub fn ping(&self) -> Result<()> {
-        let mut writer = self.create(Format::Png)?;
-        writer.write(&[0x5a; PING])?;
-        let object = writer.finish()?;
-        let removed = self.remove(object.object());
-        object.discard();
-        removed
+    pub async fn ping(&self) -> Result<()> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || ping(&folder)).await
     }
 
     /// Proves that objects can be looked up.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
-    pub fn ping_reads(&self) -> Result<()> {
-        fs::read_dir(&self.root)
-            .map(drop)
-            .map_err(|e| io_error(format!("cannot read {}", self.root.display()), e))
+    pub async fn ping_reads(&self) -> Result<()> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || folder.ping_reads()).await
     }
 
-    /// The folder for spooled uploads when none is configured.
-    pub fn spool_folder(&self) -> &Path {
-        &self.incoming
-    }
-
-    /// Opens an object of `size` bytes for reading. One that has another size is as good as lost.
+    /// The id of the store. `None` when there is none, or when what is there is not an id.
     ///
     /// # Errors
-    /// [`ErrorCode::LostFile`] when it is not there, or not whole, [`ErrorCode::FileIoError`]
-    /// otherwise.
-    pub fn open_object(&self, object: &ObjectKey, size: u64) -> Result<File> {
-        let file = self.open_any(object)?;
-        let found = file.metadata();
-        let found = found.map_err(|e| io_error(format!("cannot look at object {object}"), e))?;
-        if found.len() != size {
-            return Err(Error::Internal {
-                code: ErrorCode::LostFile,
-                message: format!(
-                    "object {object} is damaged: it has {} bytes and should have {size}",
-                    found.len()
-                ),
-                source: None,
-            });
-        }
-        Ok(file)
+    /// [`ErrorCode::FileIoError`] when that cannot be found out.
+    pub async fn id(&self) -> Result<Option<Uuid>> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || folder.id()).await
     }
 
-    fn open_any(&self, object: &ObjectKey) -> Result<File> {
-        let file = match Self::is_in_memory(object) {
-            true => self.memory.open(object),
-            false => File::open(self.path(object)),
-        };
-        file.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::internal(
-                ErrorCode::LostFile,
-                format!("object {object} is lost"),
-                error,
-            ),
-            _ => io_error(format!("cannot open object {object}"), error),
-        })
-    }
-
-    /// Reads a whole small object if the system has it in memory, without waiting for a disk.
-    /// Fast enough to be called where nothing may block.
-    ///
-    /// # Errors
-    /// As [`Store::open_object`].
-    pub fn read_cached(&self, object: &ObjectKey, size: usize) -> Result<Cached> {
-        let file = self.open_any(object)?;
-        // Room for one more, as a file that is too long is no better than one that is cut short.
-        let mut bytes = vec![0; size + 1];
-        let buffer = &mut [io::IoSliceMut::new(&mut bytes)];
-        match preadv2(&file, buffer, 0, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == size => {
-                bytes.truncate(size);
-                Ok(Cached::Bytes(bytes.into()))
-            }
-            // Not in memory, of another size, or a system without this call: the patient way.
-            _ => self
-                .open_object(object, size as u64)
-                .map(Cached::NotInMemory),
-        }
-    }
-
-    /// Where the objects lie.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Whether the object is not there at all. Not being able to tell is an error.
+    /// Gives the store an id, durably.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
-    pub fn is_lost(&self, object: &ObjectKey) -> Result<bool> {
-        match fs::metadata(self.path(object)) {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(io_error(format!("cannot look for object {object}"), error)),
-        }
+    pub async fn set_id(&self, id: Uuid) -> Result<()> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || folder.set_id(id)).await
     }
 
-    /// Whether the object is there with this many bytes.
-    pub fn has(&self, object: &ObjectKey, size: u64) -> bool {
-        fs::metadata(self.path(object))
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
-    }
-
-    /// Starts a new object.
-    ///
-    /// # Errors
-    /// [`ErrorCode::FileIoError`].
-    pub fn create(&self, format: Format) -> Result<ObjectWriter> {
-        self.create_at(ObjectKey::generate(format), format)
-    }
-
-    /// Starts a new object that is a variant.
-    ///
-    /// # Errors
-    /// [`ErrorCode::FileIoError`].
-    pub fn create_variant(&self, format: Format) -> Result<ObjectWriter> {
-        self.create_at(ObjectKey::generate_for_variant(format), format)
-    }
-
-    fn create_at(&self, object: ObjectKey, format: Format) -> Result<ObjectWriter> {
-        let marker = self.marker(&object);
-        let mut partial = marker.clone().into_os_string();
-        partial.push(PARTIAL);
-        let partial = PathBuf::from(partial);
-        let file = File::create_new(&partial)
-            .map_err(|e| io_error("cannot create a file for an object", e))?;
-        Ok(ObjectWriter {
-            store: self.clone(),
-            file,
-            digest: Sha256::new(),
-            size: 0,
-            format,
-            object,
-            marker,
-            partial: Some(partial),
-        })
-    }
-
-    /// Removes an object and the folders that it leaves empty. One that is gone is fine.
-    ///
-    /// # Errors
-    /// [`ErrorCode::FileIoError`].
-    pub fn remove(&self, object: &ObjectKey) -> Result<()> {
-        let path = self.path(object);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(format!("cannot remove object {object}"), error));
-            }
-            _ => {}
-        }
-        let mut folder = path.parent();
-        while let Some(path) = folder.filter(|path| **path != *self.root) {
-            // Fails when the folder is not empty, which is the usual case and right.
-            if fs::remove_dir(path).is_err() {
-                break;
-            }
-            folder = path.parent();
-        }
-        Ok(())
-    }
-
-    /// Cleans up after a crash: partial files go; objects whose marker is still there were
-    /// renamed into place but maybe never entered into the database, so `is_known` decides; and
-    /// so it does for waiting uploads. Returns how many files were removed.
+    /// Cleans up after a crash: objects that are marked were put in their place and maybe never
+    /// entered into the database, so `is_known` decides; and so it does for waiting uploads. Returns
+    /// how many marks and uploads were removed. To be called after the scratch was tidied.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], and whatever `is_known` fails with.
-    pub async fn recover<F>(&self, is_known: impl Fn(Leftover) -> F) -> Result<u64>
+    pub async fn recover<F>(&self, is_known: impl Fn(ObjectKey) -> F) -> Result<u64>
     where
         F: Future<Output = Result<bool>>,
     {
-        let listing = || -> io::Result<Vec<PathBuf>> {
-            fs::read_dir(&self.incoming)?
-                .map(|entry| Ok(entry?.path()))
-                .collect()
-        };
-        let mut removed = 0;
-        for path in listing().map_err(|e| io_error("cannot list leftovers", e))? {
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            if let Some(id) = waiting::id_of(name) {
-                if is_known(Leftover::Waiting(id)).await? {
-                    continue;
-                }
-            } else {
-                for object in objects_of_marker(name) {
-                    if !is_known(Leftover::Object(object.clone())).await? {
-                        self.remove(&object)?;
-                    }
-                }
-            }
-            // A folder is that of a helper program.
-            let gone = if path.is_dir() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
-            gone.map_err(|e| io_error("cannot remove a leftover", e))?;
-            removed += 1;
-        }
-        Ok(removed)
-    }
-
-    fn path(&self, object: &ObjectKey) -> PathBuf {
-        self.root.join(object.as_str())
-    }
-
-    fn marker(&self, object: &ObjectKey) -> PathBuf {
-        let name = object.as_str().rsplit('/').next().unwrap_or_default();
-        self.incoming.join(name)
-    }
-
-    /// Makes the folders of `path` below the root; whatever was made is flushed into its parent.
-    fn make_folders(&self, folder: &Path) -> io::Result<()> {
-        match fs::create_dir(folder) {
-            Ok(()) => sync_folder(folder.parent().unwrap_or(&self.root)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && *folder != *self.root => {
-                self.make_folders(folder.parent().unwrap_or(&self.root))?;
-                self.make_folders(folder)
-            }
-            Err(error) => Err(error),
+        match &self.objects {
+            Objects::Folder(folder) => folder.recover(is_known).await,
         }
     }
 }
 
-/// Makes and locks the folder of unfinished files: a second server's [`Store::recover`] would
-/// take away what the first is about to finish.
-fn lock(root: &Path, incoming: &Path) -> Result<File> {
-    let folder = fs::create_dir_all(incoming)
-        .and_then(|()| File::open(incoming))
-        .map_err(|e| io_error(format!("cannot make {}", root.display()), e))?;
-    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Err(Error::user(
-            ErrorCode::ConfigInvalid,
-            format!(
-                "another pict-rs is running on the files in {}",
-                root.display()
-            ),
-        )),
-        // Some network file systems know no locks.
-        _ => Ok(folder),
+fn ping(folder: &Folder) -> Result<()> {
+    let mut writer = folder.scratch().create()?;
+    writer.write(&[0x5a; PING])?;
+    let object = ObjectKey::generate(Format::Png);
+    let written = folder.put(&object, Source::Scratch(writer.finish()));
+    let removed = folder.remove(&object);
+    folder.unmark(&object);
+    written.and(removed)
+}
+
+fn lost(object: &ObjectKey, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::internal(
+            ErrorCode::LostFile,
+            format!("object {object} is lost"),
+            error,
+        ),
+        _ => Error::io(format!("cannot open object {object}"), error),
     }
 }
 
-/// `0a1b….png` marks `0a/1b/0a1b….png`, or `0a/0a1b….png` if that is a variant.
-fn objects_of_marker(name: &str) -> Vec<ObjectKey> {
-    if name.ends_with(PARTIAL) || !name.is_ascii() || name.len() < 32 {
-        return Vec::new();
-    }
-    let (first, second) = (&name[..2], &name[2..4]);
-    [
-        format!("{first}/{second}/{name}"),
-        format!("{first}/{name}"),
-    ]
-    .map(ObjectKey::new)
-    .into()
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn io_error(message: impl Into<String>, error: io::Error) -> Error {
-    Error::io(message, error)
-}
-
-/// An object that is being written, hashed on the way. Dropping it removes what was written.
+/// Names of objects, some at a time. Dropping it ends the search.
 #[derive(Debug)]
-pub struct ObjectWriter {
-    store: Store,
-    file: File,
-    digest: Sha256,
-    size: u64,
-    format: Format,
-    object: ObjectKey,
-    marker: PathBuf,
-    partial: Option<PathBuf>,
+pub struct Listing {
+    batches: mpsc::Receiver<Vec<ObjectKey>>,
+    work: JoinHandle<Result<()>>,
 }
 
-impl ObjectWriter {
-    /// Appends bytes.
+impl Listing {
+    /// The next ones; `None` at the end.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`].
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.digest.update(bytes);
-        self.size += bytes.len() as u64;
-        self.file
-            .write_all(bytes)
-            .map_err(|e| io_error("cannot write an object", e))
-    }
-
-    /// Flushes the bytes to disk and puts them in their place, durably.
-    ///
-    /// # Errors
-    /// [`ErrorCode::FileIoError`].
-    pub fn finish(mut self) -> Result<StoredObject> {
-        self.place()
-            .map_err(|e| io_error("cannot put an object in its place", e))?;
-        let key = ContentKey::new(
-            std::mem::take(&mut self.digest).finalize().into(),
-            self.size,
-            self.format,
-        );
-        Ok(StoredObject {
-            store: self.store.clone(),
-            object: self.object.clone(),
-            marker: self.marker.clone(),
-            key,
-            fate: Fate::Unnamed,
-        })
-    }
-
-    fn place(&mut self) -> io::Result<()> {
-        self.file.sync_all()?;
-        let path = self.store.path(&self.object);
-        let folder = path.parent().unwrap_or(&self.store.root);
-        File::create_new(&self.marker)?;
-        // A concurrent removal can take an empty folder away between making and using it.
-        for attempt in 0.. {
-            let placed = self.store.make_folders(folder).and_then(|()| {
-                let partial = self.partial.as_deref().unwrap_or(&self.marker);
-                fs::rename(partial, &path)
-            });
-            match placed {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < 8 => {}
-                Err(error) => {
-                    // Nothing was placed; the marker has nothing to remember.
-                    let _ = fs::remove_file(&self.marker);
-                    return Err(error);
-                }
-            }
+    /// [`ErrorCode::FileIoError`] when a folder cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<ObjectKey>>> {
+        if let Some(names) = self.batches.recv().await {
+            return Ok(Some(names));
         }
-        self.partial = None;
-        sync_folder(folder)
-    }
-}
-
-impl Drop for ObjectWriter {
-    fn drop(&mut self) {
-        if let Some(partial) = &self.partial {
-            // Nothing better can be done here; the next start removes it.
-            let _ = fs::remove_file(partial);
-        }
+        let ended = (&mut self.work).await;
+        ended
+            .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a search panicked", panic))?
+            .map(|()| None)
     }
 }
 
@@ -451,9 +351,8 @@ impl Drop for ObjectWriter {
 /// [`StoredObject::keep`] or [`StoredObject::name`] was called.
 #[derive(Debug)]
 pub struct StoredObject {
-    store: Store,
+    objects: Objects,
     object: ObjectKey,
-    marker: PathBuf,
     key: ContentKey,
     fate: Fate,
 }
@@ -484,141 +383,39 @@ impl StoredObject {
     }
 
     /// A committed database row names it now.
-    pub fn keep(mut self) {
-        self.fate = Fate::Named;
+    pub async fn keep(self) {
+        self.meet(Fate::Named).await;
     }
 
     /// No row names it, and none will.
-    pub fn discard(mut self) {
-        self.fate = Fate::Unnamed;
+    pub async fn discard(self) {
+        self.meet(Fate::Unnamed).await;
+    }
+
+    async fn meet(mut self, fate: Fate) {
+        self.fate = fate;
+        // Panics are logged, and the next start finds what is left.
+        let _ = blocking(move || {
+            drop(self);
+            Ok(())
+        })
+        .await;
     }
 }
 
 impl Drop for StoredObject {
     fn drop(&mut self) {
+        let Objects::Folder(folder) = &self.objects;
         match self.fate {
             Fate::MaybeNamed => return,
             Fate::Named => {}
             Fate::Unnamed => {
-                if let Err(error) = self.store.remove(&self.object) {
+                if let Err(error) = folder.remove(&self.object) {
                     tracing::warn!(%error, object = %self.object, "an unused object stays until the next start");
                     return;
                 }
             }
         }
-        let _ = fs::remove_file(&self.marker);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Read as _;
-
-    fn files_below(folder: &Path) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(folder).expect("readable") {
-            let path = entry.expect("entry").path();
-            if path.is_dir() {
-                files.extend(files_below(&path));
-            } else {
-                files.push(path);
-            }
-        }
-        files
-    }
-
-    fn write(store: &Store, bytes: &[u8]) -> StoredObject {
-        let mut writer = store.create(Format::Png).expect("created");
-        writer.write(bytes).expect("written");
-        writer.finish().expect("finished")
-    }
-
-    #[test]
-    fn what_is_written_can_be_read_and_leaves_nothing_else() {
-        let folder = tempfile::tempdir().expect("folder");
-        let store = Store::open(folder.path()).expect("opened");
-        let stored = write(&store, b"hello");
-        assert_eq!(stored.key().size(), 5);
-        let object = stored.object().clone();
-        stored.keep();
-        let mut text = String::new();
-        store
-            .open_object(&object, 5)
-            .expect("there")
-            .read_to_string(&mut text)
-            .expect("read");
-        assert_eq!(text, "hello");
-        assert!(store.has(&object, 5) && !store.has(&object, 6));
-        if let Cached::Bytes(bytes) = store.read_cached(&object, 5).expect("there") {
-            assert_eq!(bytes, "hello");
-        }
-        for size in [4, 6] {
-            let error = store.read_cached(&object, size).expect_err("damaged");
-            assert_eq!(error.code(), ErrorCode::LostFile);
-            let error = store
-                .open_object(&object, size as u64)
-                .expect_err("damaged");
-            assert_eq!(error.code(), ErrorCode::LostFile);
-        }
-        assert_eq!(files_below(folder.path()).len(), 1);
-        store.remove(&object).expect("removed");
-        store.remove(&object).expect("removing twice is fine");
-        let left: Vec<_> = fs::read_dir(folder.path()).expect("readable").collect();
-        assert_eq!(left.len(), 1, "only the incoming folder: {left:?}");
-        assert_eq!(
-            store.open_object(&object, 5).expect_err("gone").code(),
-            ErrorCode::LostFile
-        );
-    }
-
-    #[test]
-    fn dropped_objects_leave_nothing() {
-        let folder = tempfile::tempdir().expect("folder");
-        let store = Store::open(folder.path()).expect("opened");
-        drop(write(&store, b"never entered into the database"));
-        let mut writer = store.create(Format::Gif).expect("created");
-        writer.write(b"half").expect("written");
-        drop(writer);
-        assert_eq!(files_below(folder.path()), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn an_object_that_a_row_may_name_stays_until_the_next_start() {
-        let folder = tempfile::tempdir().expect("folder");
-        let store = Store::open(folder.path()).expect("opened");
-        let mut stored = write(&store, b"maybe");
-        let object = stored.object().clone();
-        stored.name();
-        drop(stored);
-        assert!(store.has(&object, 5));
-        assert_eq!(files_below(folder.path()).len(), 2, "object and marker");
-        let mut stored = write(&store, b"not after all");
-        stored.name();
-        stored.discard();
-        assert_eq!(files_below(folder.path()).len(), 2);
-    }
-
-    #[tokio::test]
-    async fn recovery_removes_what_a_crash_left_and_keeps_what_is_known() {
-        let folder = tempfile::tempdir().expect("folder");
-        let store = Store::open(folder.path()).expect("opened");
-        let known = write(&store, b"known");
-        let unknown = write(&store, b"unknown");
-        let (known_object, unknown_object) = (known.object().clone(), unknown.object().clone());
-        let writer = store.create(Format::Gif).expect("created");
-        // A crash runs no destructors.
-        std::mem::forget((known, unknown, writer));
-        let removed = store
-            .recover(|leftover| {
-                let is_known = leftover == Leftover::Object(known_object.clone());
-                async move { Ok(is_known) }
-            })
-            .await
-            .expect("recovered");
-        assert_eq!(removed, 3);
-        assert!(store.has(&known_object, 5));
-        assert!(!store.has(&unknown_object, 7));
-        assert_eq!(files_below(folder.path()).len(), 1);
+        folder.unmark(&self.object);
     }
 }

@@ -3,8 +3,6 @@
 //! An answer of 2xx accepts the file. A validator that does not answer, or says that it cannot, has
 //! given no verdict. Any other answer refuses the file.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,12 +15,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::config::{MediaConfig, ValidationFailure, ValidationForm, validation};
-use crate::store::{Store, StoredObject};
-use crate::task::blocking;
+use crate::store::{Content, Store, StoredObject};
 use crate::{Error, ErrorCode, Result};
 
-/// Bytes read and sent at a time.
-const PIECE: usize = 64 * 1024;
 /// Questions at a time; each takes a connection and an open file.
 const QUESTIONS: usize = 64;
 
@@ -97,9 +92,8 @@ impl Validator {
         let Some(pictures) = pictures else {
             let key = object.key();
             let (mime, size) = (key.format().mime(), key.size());
-            let (store, object) = (store.clone(), object.object().clone());
-            let file = blocking(move || store.open_object(&object, size)).await?;
-            return Ok(self.ask(name, mime, size, pieces(file)).await);
+            let content = store.read(object.object(), size, 0..size).await?;
+            return Ok(self.ask(name, mime, size, pieces(content)).await);
         };
         let stem = name.split('.').next().unwrap_or(name);
         for (number, picture) in pictures.into_iter().enumerate() {
@@ -175,17 +169,15 @@ fn verdict(status: StatusCode) -> Result<Verdict, Silence> {
 
 /// The bytes of a file, read as they are sent.
 fn pieces(
-    file: File,
+    content: Content,
 ) -> impl stream::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-    stream::try_unfold(file, |mut file| async {
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = Vec::with_capacity(PIECE);
-            let read = (&mut file).take(PIECE as u64).read_to_end(&mut bytes)?;
-            Ok((read > 0).then(|| (Bytes::from(bytes), file)))
-        });
-        read.await.map_err(std::io::Error::other)?
-    })
-    .into_stream()
+    match content {
+        Content::Bytes(bytes) => stream::iter([Ok(bytes)]).left_stream(),
+        Content::Stream(pieces) => {
+            let pieces = pieces.into_stream().map_err(std::io::Error::other);
+            pieces.right_stream()
+        }
+    }
 }
 
 #[cfg(test)]

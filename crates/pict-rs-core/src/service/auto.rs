@@ -3,7 +3,6 @@
 
 mod choice;
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,7 @@ use crate::repo::Original;
 use crate::service::process::{self, Found};
 use crate::service::{background, find};
 use crate::state::auto::Key;
-use crate::task::blocking;
-use crate::{Alias, Context, Error, ErrorCode, Result};
+use crate::{Alias, Context, Result};
 use choice::{Source, Weights, ranked, rivals};
 
 /// A variant in the format that was chosen.
@@ -85,8 +83,8 @@ pub async fn variant(
 /// The best variant that was made before; never makes one.
 ///
 /// # Errors
-/// [`ErrorCode::AliasNotFound`], and [`ErrorCode::TooBusy`] when the original has to be looked at
-/// to choose.
+/// [`crate::ErrorCode::AliasNotFound`], and [`crate::ErrorCode::TooBusy`] when the original has to
+/// be looked at to choose.
 pub async fn existing(
     ctx: &Context,
     alias: &Alias,
@@ -402,15 +400,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     if let Some(known) = known() {
         return Ok(known);
     }
-    let mut file = find::bytes(ctx, stored).await?;
-    let size = stored.key.size();
-    let read = blocking(move || {
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.read_to_end(&mut bytes)
-            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
-        Ok(bytes)
-    });
-    let source = read.await?;
+    let source = find::whole(ctx, stored).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let facts = inspected.result.map_err(process::stored_is_broken)?;
     let transparent = facts.has_alpha;
@@ -424,6 +414,7 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+    use crate::{Error, ErrorCode};
 
     async fn answer(best: Option<u8>, fallback: Result<u8>) -> Result<u8, ErrorCode> {
         let code = |error: Error| error.code();

@@ -10,10 +10,11 @@ use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::{Enqueued, Failure, Job, Work};
 use crate::service::process;
+use crate::service::spool::Spooled;
 use crate::service::{find, remove, upload};
-use crate::store::WaitingFile;
-use crate::task::{blocking, run_to_completion};
-use crate::{Alias, Context, Error, ErrorCode, Result, UploadId};
+use crate::store::StoredObject;
+use crate::task::run_to_completion;
+use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result, UploadId};
 
 /// Refuses early what could not be taken on anyway, before its bytes are read.
 ///
@@ -32,15 +33,15 @@ pub async fn admit(ctx: &Context) -> Result<()> {
 ///
 /// # Errors
 /// [`ErrorCode::TooBusy`] when not all of them find room; then none is taken.
-pub async fn accept(
-    ctx: &Arc<Context>,
-    mut files: Vec<WaitingFile>,
-    query: &str,
-) -> Result<Vec<UploadId>> {
+pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Result<Vec<UploadId>> {
     let (ctx, query) = (ctx.clone(), query.to_owned());
     run_to_completion(async move {
-        let ids: Vec<_> = files.iter().map(WaitingFile::id).collect();
-        files.iter_mut().for_each(WaitingFile::name);
+        let ids: Vec<_> = files.iter().map(|_| UploadId::generate()).collect();
+        let mut stored = Vec::with_capacity(files.len());
+        for (id, file) in ids.iter().zip(files) {
+            stored.push(file.wait(&ctx, id).await?);
+        }
+        stored.iter_mut().for_each(StoredObject::name);
         match ctx.repo.add_waiting(&ids, &query, now(), limit(&ctx)).await {
             Ok(true) => {
                 metrics::background_uploads(ids.len());
@@ -48,34 +49,24 @@ pub async fn accept(
                 Ok(ids)
             }
             Ok(false) => {
-                discard(files).await?;
+                for file in stored {
+                    file.discard().await;
+                }
                 Err(full(&ctx))
             }
             Err(error) => {
-                forsake(&ctx, files).await;
+                for (id, file) in ids.iter().zip(stored) {
+                    // Only if the database can say that no row names it, it goes now; else the
+                    // next start decides.
+                    if let Ok(None) = ctx.repo.waiting(id).await {
+                        file.discard().await;
+                    }
+                }
                 Err(error)
             }
         }
     })
     .await
-}
-
-async fn discard(files: Vec<WaitingFile>) -> Result<()> {
-    blocking(move || {
-        files.into_iter().for_each(WaitingFile::discard);
-        Ok(())
-    })
-    .await
-}
-
-/// The database failed. Only if it can say that no row names a file, the file goes now; else
-/// the next start decides.
-async fn forsake(ctx: &Context, files: Vec<WaitingFile>) {
-    for file in files {
-        if let Ok(None) = ctx.repo.waiting(&file.id()).await {
-            let _ = discard(vec![file]).await;
-        }
-    }
 }
 
 /// Has a variant made some time, unless it is made or queued already.
@@ -157,8 +148,8 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
 /// The outcome of an upload is committed: its file goes, and whoever waits hears of it.
 async fn over(ctx: &Context, id: &UploadId) {
     ctx.notifier.ring(id);
-    let (store, id) = (ctx.store.clone(), *id);
-    if let Err(error) = blocking(move || store.remove_waiting(&id)).await {
+    let file = vec![ObjectKey::of_upload(id)];
+    if let Err(error) = ctx.store.remove(file).await {
         tracing::warn!(%error, "a file stays on disk until the next start");
     }
 }

@@ -10,7 +10,7 @@ use pict_rs_media::limits::{self, Bounds, Limits};
 use pict_rs_media::{Clip, ClipFile, Control, Facts, Format, Job, Piece};
 use tempfile::TempDir;
 
-use crate::helper::{self, Helper, ffmpeg, ffmpeg::Ffmpeg};
+use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
 use crate::media;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -134,7 +134,7 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(ctx: &'a Context, source: &[u8], pieces: &[Piece]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
-        let folder = helper::folder(ctx.store.spool_folder())?;
+        let folder = ctx.scratch.helper_folder()?;
         hand_over(&folder.path().join(ffmpeg::CLIP), source, pieces)?;
         Ok(Self {
             program,

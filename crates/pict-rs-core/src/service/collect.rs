@@ -5,12 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc;
-
 use crate::repo::Usage;
 use crate::service::{guard, remove::writable};
 use crate::store::{Look, Store};
-use crate::task::{blocking, run_to_completion};
+use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
 /// Names that are looked up in the database at a time.
@@ -103,14 +101,10 @@ async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report>
     let written_before = SystemTime::now()
         .checked_sub(age)
         .unwrap_or(SystemTime::UNIX_EPOCH);
-    let (sender, mut batches) = mpsc::channel(1);
-    let store = ctx.store.clone();
-    let walk = tokio::spawn(blocking(move || {
-        store.walk(BATCH, |names| sender.blocking_send(names).is_ok())
-    }));
+    let mut listing = ctx.store.list(BATCH);
     let mut report = Report::default();
     let mut doomed = Vec::new();
-    while let Some(names) = batches.recv().await {
+    while let Some(names) = listing.next().await? {
         if ctx.notifier.is_stopping() {
             return Ok(report);
         }
@@ -127,8 +121,6 @@ async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report>
             }
         }
     }
-    walk.await
-        .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a search panicked", panic))??;
     report.is_complete = true;
     if fate == Fate::Remove && report.orphans > allowed {
         return Err(refusal(ctx, &report, allowed).await?);
@@ -174,12 +166,7 @@ async fn refusal(ctx: &Context, report: &Report, allowed: u64) -> Result<Error> 
 async fn remove(ctx: &Context, orphans: &[ObjectKey]) -> Result<u64> {
     guard::check(ctx).await?;
     let orphans = ctx.repo.unnamed(orphans).await?;
-    let store = ctx.store.clone();
-    blocking(move || {
-        orphans.iter().try_for_each(|object| store.remove(object))?;
-        Ok(orphans.len() as u64)
-    })
-    .await
+    Ok(ctx.store.remove(orphans).await?.len() as u64)
 }
 
 /// Returns the orphans among these.
@@ -189,20 +176,14 @@ async fn judge(
     written_before: SystemTime,
     report: &mut Report,
 ) -> Result<Vec<ObjectKey>> {
-    let store = ctx.store.clone();
-    let (lying, young) = blocking(move || {
-        let (mut lying, mut young) = (Vec::new(), 0);
-        for object in unnamed {
-            match store.look(&object, written_before) {
-                Look::Moving => {}
-                Look::Young => young += 1,
-                Look::Lies(bytes) => lying.push((object, bytes)),
-            }
+    let mut lying = Vec::new();
+    for (object, look) in ctx.store.look(unnamed, written_before).await? {
+        match look {
+            Look::Moving => {}
+            Look::Young => report.young += 1,
+            Look::Lies(bytes) => lying.push((object, bytes)),
         }
-        Ok((lying, young))
-    })
-    .await?;
-    report.young += young;
+    }
     // Once more, now that no marker says that a row may come.
     let objects: Vec<_> = lying.iter().map(|(object, _)| object.clone()).collect();
     let orphans = ctx.repo.unnamed(&objects).await?;

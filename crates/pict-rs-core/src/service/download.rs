@@ -53,7 +53,7 @@ async fn get(ctx: &Context, wanted: &Download) -> Result<Body> {
 ///
 /// # Errors
 /// Those of [`Body::next`] and [`Spool::write`].
-pub(super) async fn fill<Name>(spool: &mut Spool<Name>, mut body: Body) -> Result<()> {
+pub(super) async fn fill(spool: &mut Spool, mut body: Body) -> Result<()> {
     while let Some(bytes) = body.next().await? {
         spool.write(&bytes).await?;
     }

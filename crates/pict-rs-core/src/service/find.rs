@@ -1,14 +1,10 @@
 //! From an alias to facts and bytes.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::repo::{Original, Representation};
-use crate::store::Cached;
-use crate::task::blocking;
+use crate::store::{Content, SMALL};
 use crate::timing::{Stage, timed};
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
 
@@ -47,43 +43,38 @@ pub async fn content(ctx: &Context, alias: &Alias) -> Result<ContentKey> {
     content.ok_or_else(Error::alias_not_found)
 }
 
-/// Opens the bytes of a representation.
+/// Bytes of a representation; an empty range only proves that they are there.
 ///
 /// # Errors
 /// [`crate::ErrorCode::LostFile`] when the store has lost them.
-pub async fn bytes(ctx: &Context, representation: &Representation) -> Result<File> {
-    let store = ctx.store.clone();
-    let (object, size) = (representation.object.clone(), representation.key.size());
-    let open = blocking(move || store.open_object(&object, size));
-    timed(Stage::Store, open).await
-}
-
-/// All bytes of a small representation. Waits for the disk only if the system does not have them in
-/// memory.
-///
-/// # Errors
-/// As [`bytes`].
-pub async fn small(ctx: &Context, representation: &Representation) -> Result<Bytes> {
+pub async fn bytes(
+    ctx: &Context,
+    representation: &Representation,
+    range: Range<u64>,
+) -> Result<Content> {
     let size = representation.key.size();
-    let whole = usize::try_from(size).unwrap_or(usize::MAX);
-    match ctx.store.read_cached(&representation.object, whole)? {
-        Cached::Bytes(bytes) => Ok(bytes),
-        Cached::NotInMemory(file) => Ok(piece(file, 0, size).await?.1),
+    let is_quick = size <= SMALL && !range.is_empty();
+    let read = ctx.store.read(&representation.object, size, range);
+    match is_quick {
+        true => read.await,
+        false => timed(Stage::Store, read).await,
     }
 }
 
-/// So many bytes from `start` on, and the file back.
+/// All bytes of a representation, in memory.
 ///
 /// # Errors
-/// [`crate::ErrorCode::FileIoError`].
-pub async fn piece(file: File, start: u64, length: u64) -> Result<(File, Bytes)> {
-    blocking(move || {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut bytes, start)
-            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a stored file", e))?;
-        Ok((file, bytes.into()))
-    })
-    .await
+/// As [`bytes()`].
+pub(crate) async fn whole(ctx: &Context, representation: &Representation) -> Result<Vec<u8>> {
+    let size = representation.key.size();
+    let read = async {
+        let content = ctx
+            .store
+            .read(&representation.object, size, 0..size)
+            .await?;
+        content.into_vec().await
+    };
+    timed(Stage::Store, read).await
 }
 
 /// What to say when looking for bytes of `alias` ended with `error`: bytes that are not there are

@@ -5,11 +5,8 @@
 //! a cache that knows more than the database. What a crash or a disk leaves of the last step is in
 //! the garbage table, and done by the next sweep or start.
 
-use std::error::Error as _;
-
 use crate::repo::Removal;
 use crate::service::guard;
-use crate::task::blocking;
 use crate::{Context, ObjectKey, Result};
 
 /// Lets caches and store forget what a committed transaction has removed.
@@ -43,19 +40,6 @@ pub(crate) async fn collect(ctx: &Context, objects: Vec<ObjectKey>) -> Result<()
     }
     // Where a disk is not mounted, its files look as if they were gone already.
     guard::check(ctx).await?;
-    let store = ctx.store.clone();
-    let removed = blocking(move || {
-        let mut removed = objects;
-        removed.retain(|object| match store.remove(object) {
-            Ok(()) => true,
-            Err(error) => {
-                let cause = error.source().map(ToString::to_string);
-                tracing::warn!(%error, cause, "garbage stays on disk for now");
-                false
-            }
-        });
-        Ok(removed)
-    })
-    .await?;
+    let removed = ctx.store.remove(objects).await?;
     ctx.repo.collected(&removed).await
 }

@@ -10,7 +10,6 @@ use crate::config::{Config, ServerConfig};
 use crate::repo::Repo;
 use crate::state::store_id::{sample, tie};
 use crate::store::Store;
-use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// What [`accept`] has tied together.
@@ -48,9 +47,7 @@ pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
 /// # Errors
 /// [`ErrorCode::StoreMismatch`].
 pub(crate) async fn check(ctx: &Context) -> Result<()> {
-    let store = ctx.store.clone();
-    let found = blocking(move || store.id()).await?;
-    match found {
+    match ctx.store.id().await? {
         Some(found) if found == ctx.store_id => Ok(()),
         Some(_) => Err(moved(ctx, "has another id")),
         None => Err(moved(ctx, "has no id")),

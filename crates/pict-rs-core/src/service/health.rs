@@ -77,11 +77,9 @@ pub struct Space {
 /// # Errors
 /// What is broken.
 pub async fn serves(ctx: &Context) -> Result<()> {
-    let store = ctx.store.clone();
-    let store = blocking(move || store.ping_reads());
     let (repo, store) = tokio::join!(
         in_time(ctx.repo.ping(), ErrorCode::RepoError),
-        in_time(store, ErrorCode::FileIoError),
+        in_time(ctx.store.ping_reads(), ErrorCode::FileIoError),
     );
     repo.and(store)
 }
@@ -118,11 +116,9 @@ async fn prove(ctx: &Context) -> (Part, Part) {
         }
         ctx.repo.prove_writable(now()).await
     };
-    let store = ctx.store.clone();
-    let store = blocking(move || store.ping());
     tokio::join!(
         timed(repo, ctx.repo.folder(), ErrorCode::RepoError),
-        timed(store, ctx.store.root(), ErrorCode::FileIoError),
+        timed(ctx.store.ping(), ctx.store.root(), ErrorCode::FileIoError),
     )
 }
 

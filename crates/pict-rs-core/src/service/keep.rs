@@ -4,7 +4,6 @@ use crate::clock::now;
 use crate::repo::Original;
 use crate::service::forget::forget;
 use crate::store::StoredObject;
-use crate::task::blocking;
 use crate::{Alias, Context, Result};
 
 /// The content was known. If its object was lost, ours takes its place; else ours is dropped. With
@@ -17,14 +16,9 @@ pub(crate) async fn replace_lost_object(
     only: Option<&Alias>,
 ) -> Result<Original> {
     let known = &original.representation;
-    let (store, object, size) = (ctx.store.clone(), known.object.clone(), known.key.size());
-    let (stored, is_unusable, is_gone) = blocking(move || {
-        let is_unusable = !store.has(&object, size);
-        let is_gone = is_unusable && store.is_lost(&object)?;
-        Ok((stored, is_unusable, is_gone))
-    })
-    .await?;
-    if is_unusable {
+    let size = ctx.store.size(&known.object).await?;
+    let is_gone = size.is_none();
+    if size != Some(known.key.size()) {
         let found = stored.object().clone();
         let (hash, lost) = (*original.hash(), &original.representation.object);
         let replaced = match only.filter(|_| is_gone) {
@@ -37,7 +31,7 @@ pub(crate) async fn replace_lost_object(
         };
         if let Some(removal) = replaced {
             tracing::warn!(%lost, %found, "a lost object was healed by an upload");
-            stored.keep();
+            stored.keep().await;
             forget(ctx, removal).await;
             original.representation.object = found;
             return Ok(original);
@@ -45,11 +39,7 @@ pub(crate) async fn replace_lost_object(
     } else if only.is_none() {
         ctx.repo.restore_aliases(original.hash()).await?;
     }
-    blocking(move || {
-        stored.discard();
-        Ok(())
-    })
-    .await?;
+    stored.discard().await;
     Ok(original)
 }
 
@@ -57,10 +47,6 @@ pub(crate) async fn replace_lost_object(
 /// else the next start decides.
 pub(crate) async fn discard_if_unreferenced(ctx: &Context, stored: StoredObject) {
     if let Ok(false) = ctx.repo.knows_object(stored.object()).await {
-        let _ = blocking(move || {
-            stored.discard();
-            Ok(())
-        })
-        .await;
+        stored.discard().await;
     }
 }

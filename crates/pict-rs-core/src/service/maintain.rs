@@ -8,8 +8,8 @@ use crate::repo::audit::Cause;
 use crate::repo::{Plan, Run, Task};
 use crate::service::forget::forget;
 use crate::service::{guard, remove};
-use crate::task::{blocking, run_to_completion};
-use crate::{Context, Error, Result};
+use crate::task::run_to_completion;
+use crate::{Context, Result};
 
 /// Variants removed in one step.
 const VARIANTS: u32 = 200;
@@ -113,21 +113,15 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
         .contents_after(run.cursor.as_ref(), CONTENTS)
         .await?;
     let cursor = contents.last().map(|(hash, _)| *hash);
-    let store = ctx.store.clone();
-    let lost = blocking(move || {
-        let mut lost = Vec::new();
-        for (hash, object) in contents {
-            if store.is_lost(&object)? {
-                lost.push((hash, object));
-            }
-        }
-        // A disk that is not there must not look like files that are not there.
-        if !lost.is_empty() {
-            store.ping()?;
-        }
-        Ok::<_, Error>(lost)
-    })
-    .await?;
+    let objects = contents.iter().map(|(_, object)| object.clone());
+    let sizes = ctx.store.sizes(objects.collect()).await?;
+    let is_lost = contents.into_iter().zip(sizes);
+    let lost = is_lost.filter_map(|(content, size)| size.is_none().then_some(content));
+    let lost: Vec<_> = lost.collect();
+    // A disk that is not there must not look like files that are not there.
+    if !lost.is_empty() {
+        ctx.store.ping().await?;
+    }
     // Asked last, as what was looked at may have gone away just before.
     guard::check(ctx).await?;
     let so_far = if run.is_counted {

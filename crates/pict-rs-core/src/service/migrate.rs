@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Control, Done, Facts, Job, Kind};
-use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
 use crate::clock::now;
@@ -17,9 +16,9 @@ use crate::media;
 use crate::repo::{NewProxy, NewUpload, Original, Representation};
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::{clip, dummy};
-use crate::store::{ObjectWriter, Store, StoredObject};
+use crate::store::{Source, Store, StoredObject};
 use crate::task::blocking;
-use crate::{Alias, ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
+use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// What was taken over, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -257,31 +256,38 @@ async fn store(
     let (context, content) = (ctx.clone(), content.clone());
     let is_own = matches!(place, Place::Own);
     let work = move |control: &Control| {
-        let writer = if is_own {
-            None
-        } else {
-            let mut writer = context.store.create(content.key.format())?;
+        let mut copy = None;
+        if !is_own {
+            let mut writer = context.scratch.create()?;
             writer.write(&source)?;
-            Some(writer)
-        };
+            copy = Some(writer.finish());
+        }
         let blurhash = match (content.blurhash.clone(), &facts) {
             (Some(blurhash), _) => blurhash,
             (None, Ok(facts)) if decoded.is_some() => blurhash(&context, &source, facts, control),
             (None, _) => dummy::BLURHASH.to_owned(),
         };
-        let stored = writer.map(ObjectWriter::finish).transpose()?;
-        let (object, key) = match &stored {
-            Some(stored) => (stored.object().clone(), *stored.key()),
-            None => {
-                let digest = Sha256::digest(&source).into();
-                let key = ContentKey::new(digest, source.len() as u64, content.key.format());
-                (ObjectKey::new(content.file.to_string_lossy()), key)
-            }
+        let digest = match &copy {
+            Some(copy) => copy.digest(),
+            None => Digest::of(&source),
         };
-        Ok((stored, object, key, facts, content, blurhash))
+        Ok((copy, digest, facts, content, blurhash))
     };
-    let (stored, object, key, facts, content, blurhash) =
-        ctx.media.run(permit, memory, work).await?;
+    let (copy, digest, facts, content, blurhash) = ctx.media.run(permit, memory, work).await?;
+    let format = content.key.format();
+    let stored = match copy {
+        None => None,
+        Some(copy) => {
+            let object = ObjectKey::generate(format);
+            let put = ctx.store.put(object, format, Source::Scratch(copy));
+            Some(put.await?)
+        }
+    };
+    let object = match &stored {
+        Some(stored) => stored.object().clone(),
+        None => ObjectKey::new(content.file.to_string_lossy()),
+    };
+    let key = ContentKey::of(digest, size, format);
     let representation = match (facts, content.details) {
         (Ok(facts), _) if facts.format == content.key.format() => {
             Representation::new(object, key, &facts, content.created_at)
@@ -296,7 +302,7 @@ async fn store(
             created_at: content.created_at,
         },
         (facts, None) => {
-            discard(stored).await?;
+            discard(stored).await;
             facts?;
             return Err(Error::user(
                 ErrorCode::DiscoverError,
@@ -311,14 +317,10 @@ async fn store(
     Ok((stored, original))
 }
 
-async fn discard(stored: Option<StoredObject>) -> Result<()> {
-    blocking(move || {
-        if let Some(stored) = stored {
-            stored.discard();
-        }
-        Ok(())
-    })
-    .await
+async fn discard(stored: Option<StoredObject>) {
+    if let Some(stored) = stored {
+        stored.discard().await;
+    }
 }
 
 /// That of a clip, if there is ffmpeg, is of a frame. One that cannot be found out is no reason to
@@ -357,7 +359,7 @@ async fn remember(
                 report.contents += u64::from(added.is_new);
                 // The first one settles what becomes of the copy.
                 match stored.take() {
-                    Some(stored) if added.is_new => stored.keep(),
+                    Some(stored) if added.is_new => stored.keep().await,
                     Some(stored) => {
                         drop(replace_lost_object(ctx, stored, added.original, None).await?)
                     }
@@ -373,7 +375,8 @@ async fn remember(
             }
         }
     }
-    discard(stored).await
+    discard(stored).await;
+    Ok(())
 }
 
 async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::repo::Added> {

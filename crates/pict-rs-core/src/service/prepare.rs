@@ -7,15 +7,16 @@ use pict_rs_media::operation::Operation;
 use pict_rs_media::{Control, Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
 
 use crate::config::output::output;
-use crate::helper::{self, Helper, magick};
+use crate::helper::{Helper, magick};
 use crate::media::{Outcome, Permit, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
+use crate::scratch::{Scratch, ScratchFile};
+use crate::service::spool::{Incoming, Sent};
 use crate::service::{clip, dummy, validate};
-use crate::store::{ObjectWriter, Store, StoredObject};
-use crate::task::blocking;
+use crate::store::{Source, StoredObject};
 use crate::timing::{Stage, timed};
-use crate::{Context, Digest, Error, ErrorCode, Result};
+use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
 fn svg_disabled() -> Error {
     Error::user(
@@ -42,24 +43,20 @@ pub(super) async fn prepare(
     permit: Permit,
     query: &UploadQuery,
     damaged: Damaged,
-    read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static,
+    incoming: Incoming,
 ) -> Result<Ready> {
+    let (source, sent) = incoming.read(ctx).await?;
     if ctx.config.server.danger_dummy_mode {
-        let (stored, facts) = dummy::keep(&ctx.store, read).await?;
-        let source = stored.key().digest();
+        let (facts, digest) = (dummy::facts(), sent.digest());
+        let object = ObjectKey::generate(facts.format);
+        let stored = ctx.store.put(object, facts.format, sent.source()).await?;
         return Ok(Ready {
             stored: validate::external(ctx, stored).await?,
             facts,
             blurhash: dummy::BLURHASH.to_owned(),
-            source,
+            source: digest,
         });
     }
-    let (permit, source, digest) = blocking(move || {
-        let source = read()?;
-        let digest = Digest::of(&source);
-        Ok((permit, source, digest))
-    })
-    .await?;
     let recognised = ctx.media.work(permit, source, Job::Recognise, |_, done| {
         done.and_then(Done::kinds)
     });
@@ -69,10 +66,12 @@ pub(super) async fn prepare(
         return Err(svg_disabled());
     }
     // No program is started for what is not taken in anyway.
-    ctx.repo.refuse_blocked(&digest).await?;
+    ctx.repo.refuse_blocked(&sent.digest()).await?;
     let (permit, source, foreign) = converted(ctx, permit, source, kinds, query).await?;
     let bounds = bounds(ctx, query, foreign);
-    let (permit, source, made) = attempt(ctx, permit, source, query, foreign, bounds).await?;
+    let is_sent = foreign.is_none();
+    let made = attempt(ctx, permit, source, query, foreign, bounds, is_sent).await?;
+    let (permit, source, made) = made;
     let made = match made {
         Err(refusal) if foreign.is_none() => match refusal.code() {
             ErrorCode::MediaDamaged => {
@@ -83,7 +82,9 @@ pub(super) async fn prepare(
                 // A still that was cut may become a PNG, which has more bytes than what was sent.
                 let mut bounds = bounds;
                 bounds.image.max_file_size = u64::MAX;
-                attempt(ctx, permit, repaired, query, None, bounds).await?.2
+                attempt(ctx, permit, repaired, query, None, bounds, false)
+                    .await?
+                    .2
             }
             // What of its kind cannot be read was found out only while it was decoded.
             ErrorCode::DiscoverError => {
@@ -91,7 +92,7 @@ pub(super) async fn prepare(
                 let what = what.ok_or(refusal)?;
                 let (permit, png) = convert(ctx, permit, source, what, query).await?;
                 let bounds = self::bounds(ctx, query, Some(what));
-                attempt(ctx, permit, png, query, Some(what), bounds)
+                attempt(ctx, permit, png, query, Some(what), bounds, false)
                     .await?
                     .2
             }
@@ -99,7 +100,7 @@ pub(super) async fn prepare(
         },
         made => made,
     };
-    keep(ctx, made?, digest).await
+    keep(ctx, made?, sent).await
 }
 
 /// What becomes of a file of which pixels or frames are missing.
@@ -123,7 +124,8 @@ impl Damaged {
 }
 
 /// Makes what is to be stored of a file. The file comes back with its permit, for when it turns out to
-/// be damaged.
+/// be damaged. `is_sent`: whether it is the file as it was sent, so that it is stored already if
+/// nothing is changed.
 async fn attempt(
     ctx: &Arc<Context>,
     permit: Permit,
@@ -131,6 +133,7 @@ async fn attempt(
     query: &UploadQuery,
     foreign: Option<Foreign>,
     bounds: Bounds,
+    is_sent: bool,
 ) -> Result<(Permit, Vec<u8>, Result<Made>)> {
     let Worked {
         permit,
@@ -149,22 +152,25 @@ async fn attempt(
         return ingest_clip(ctx, permit, source, &facts, bounds.video).await;
     }
     let job = job(ctx, query, facts, foreign);
-    let store = ctx.store.clone();
-    let take = move |source: &[u8], done: Outcome| write(&store, source, done);
+    let scratch = ctx.scratch.clone();
+    let take = move |source: &[u8], done: Outcome| write(&scratch, source, done, is_sent);
     let worked = ctx.media.work(permit, source, job, take).await?;
     Ok((worked.permit, worked.source, worked.result))
 }
 
-/// Begins to store what a job has made of `source`.
-fn write(store: &Store, source: &[u8], done: Outcome) -> Result<Made> {
+/// Writes what a job has made of `source`, unless it is the file that was sent, byte for byte.
+fn write(scratch: &Scratch, source: &[u8], done: Outcome, is_sent: bool) -> Result<Made> {
     let made = done.and_then(Done::made)?;
-    let mut writer = store.create(made.facts.format)?;
-    for piece in &made.pieces {
-        writer.write(piece.bytes(source)?)?;
-    }
+    let pieces = made.pieces.iter().map(|piece| piece.bytes(source));
+    let pieces: Vec<_> = pieces.collect::<pict_rs_media::Result<_>>()?;
+    let bytes = if is_sent && is_all_of(source, &pieces) {
+        MadeBytes::OfSource
+    } else {
+        MadeBytes::written(scratch, &pieces)?
+    };
     let no_blurhash = || pict_rs_media::Error::Internal("a job has made no blurhash".into());
     Ok(Made {
-        writer,
+        bytes,
         facts: made.facts,
         blurhash: made.blurhash.ok_or_else(no_blurhash)?,
     })
@@ -224,20 +230,30 @@ fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bound
 }
 
 /// Stores what was made.
-async fn keep(ctx: &Arc<Context>, made: Made, source: Digest) -> Result<Ready> {
+async fn keep(ctx: &Arc<Context>, made: Made, sent: Sent) -> Result<Ready> {
     let Made {
-        writer,
+        bytes,
         facts,
         blurhash,
     } = made;
     metrics::blurhash();
-    // Waiting for the disk needs no processor, so the turn is over.
-    let stored = timed(Stage::Store, blocking(move || writer.finish())).await?;
+    let digest = sent.digest();
+    let source = match bytes {
+        MadeBytes::OfSource => sent.source(),
+        MadeBytes::Written(file) => {
+            drop(sent);
+            Source::Scratch(file)
+        }
+    };
+    let object = ObjectKey::generate(facts.format);
+    // Waiting for the disk needs no processor, so the permit was given back.
+    let put = ctx.store.put(object, facts.format, source);
+    let stored = timed(Stage::Store, put).await?;
     Ok(Ready {
         stored: validate::external(ctx, stored).await?,
         facts,
         blurhash,
-        source,
+        source: digest,
     })
 }
 
@@ -297,7 +313,7 @@ async fn convert(
     let work = {
         let ctx = ctx.clone();
         move |control: &Control| {
-            let folder = helper::folder(ctx.store.spool_folder())?;
+            let folder = ctx.scratch.helper_folder()?;
             let how = (what, &config.magick, config.process_timeout.duration());
             magick::convert(&program, folder.path(), &source, how, control)
         }
@@ -320,10 +336,8 @@ async fn ingest_clip(
         let ctx = ctx.clone();
         move |control: &Control| {
             let made = clip::write(&ctx, &source, &limits, control).and_then(|made| {
-                let mut writer = ctx.store.create(made.facts.format)?;
-                writer.write(&made.bytes)?;
                 Ok(Made {
-                    writer,
+                    bytes: MadeBytes::written(&ctx.scratch, &[&made.bytes])?,
                     facts: made.facts,
                     blurhash: made.blurhash,
                 })
@@ -336,9 +350,36 @@ async fn ingest_clip(
 }
 
 struct Made {
-    writer: ObjectWriter,
+    bytes: MadeBytes,
     facts: Facts,
     blurhash: String,
+}
+
+/// The bytes of what is to be stored.
+enum MadeBytes {
+    /// Those of the file that it was made from.
+    OfSource,
+    /// Others.
+    Written(ScratchFile),
+}
+
+impl MadeBytes {
+    fn written(scratch: &Scratch, pieces: &[&[u8]]) -> Result<Self> {
+        let mut writer = scratch.create()?;
+        for piece in pieces {
+            writer.write(piece)?;
+        }
+        Ok(Self::Written(writer.finish()))
+    }
+}
+
+/// Whether the pieces are `source`, whole and in order.
+fn is_all_of(source: &[u8], pieces: &[&[u8]]) -> bool {
+    let mut rest = Some(source);
+    for piece in pieces {
+        rest = rest.and_then(|rest| rest.strip_prefix(*piece));
+    }
+    rest.is_some_and(<[u8]>::is_empty)
 }
 
 /// What to do with one file: its bytes are kept, cleaned, unless the client, the settings or the

@@ -1,7 +1,6 @@
 //! Making and finding variants.
 
 use std::borrow::Cow;
-use std::io::Read as _;
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
@@ -15,10 +14,10 @@ use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::service::forget::forget;
 use crate::service::{clip, find, keep, remove, retention};
-use crate::store::{Store, StoredObject};
+use crate::store::{Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
-use crate::{Alias, Context, Error, ErrorCode, Result};
+use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result};
 
 /// A content and the variant of it that was asked for.
 pub type Found = (Arc<Original>, Arc<Representation>);
@@ -169,15 +168,8 @@ async fn make(
         Rank::Foreground => ctx.media.acquire().await?,
         Rank::Background => ctx.media.acquire_background().await?,
     };
-    let mut file = find::bytes(&ctx, &original.representation).await?;
+    let source = find::whole(&ctx, &original.representation).await?;
     let size = original.representation.key.size();
-    let read = blocking(move || {
-        let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.read_to_end(&mut source)
-            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read an original", e))?;
-        Ok(source)
-    });
-    let source = timed(Stage::Store, read).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let (permit, source) = (inspected.permit, inspected.source);
     let facts = inspected.result.map_err(stored_is_broken)?;
@@ -220,12 +212,17 @@ async fn make(
     let kept = {
         let (ctx, bytes, facts) = (ctx.clone(), bytes.clone(), facts.clone());
         async move {
-            let (store, format) = (ctx.store.clone(), facts.format);
-            let stored = blocking(move || {
-                let mut writer = store.create_variant(format)?;
-                writer.write(&bytes)?;
-                writer.finish()
-            });
+            let (scratch, format) = (ctx.scratch.clone(), facts.format);
+            let stored = async {
+                let write = move || {
+                    let mut writer = scratch.create()?;
+                    writer.write(&bytes)?;
+                    Ok(writer.finish())
+                };
+                let file = blocking(write).await?;
+                let object = ObjectKey::generate_for_variant(format);
+                ctx.store.put(object, format, Source::Scratch(file)).await
+            };
             let stored = timed(Stage::Store, stored).await?;
             let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
             run_to_completion(
@@ -287,7 +284,10 @@ async fn remember(
     };
     match added {
         Some(kept) => {
-            settle(stored, kept.object == made.object).await?;
+            match kept.object == made.object {
+                true => stored.keep().await,
+                false => stored.discard().await,
+            }
             // The variant is there all the same; the next one tries again.
             if let Err(error) = retention::bound(ctx, original.hash(), &kept.object).await {
                 tracing::warn!(%error, "variants beyond their number could not be dropped");
@@ -297,22 +297,10 @@ async fn remember(
         }
         // The content was removed while we worked.
         None => {
-            settle(stored, false).await?;
+            stored.discard().await;
             Err(Error::alias_not_found())
         }
     }
-}
-
-async fn settle(stored: StoredObject, is_kept: bool) -> Result<()> {
-    blocking(move || {
-        if is_kept {
-            stored.keep();
-        } else {
-            stored.discard();
-        }
-        Ok(())
-    })
-    .await
 }
 
 fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {

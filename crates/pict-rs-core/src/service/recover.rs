@@ -8,8 +8,8 @@ use crate::clock::{millis, now};
 use crate::config::Config;
 use crate::helper::Helpers;
 use crate::service::forget;
-use crate::store::Leftover;
-use crate::{Context, ErrorCode, Result, repo};
+use crate::task::blocking;
+use crate::{Context, ErrorCode, ObjectKey, Result, repo};
 
 /// Other jobs go first after a death, and a server that is killed at once does not begin the job.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -49,13 +49,13 @@ async fn recover(ctx: &Context) -> Result<()> {
     if ctx.config.server.read_only {
         return Ok(());
     }
-    let leftovers = ctx
-        .store
-        .recover(async |leftover| match leftover {
-            Leftover::Object(object) => ctx.repo.knows_object(&object).await,
-            Leftover::Waiting(id) => Ok(ctx.repo.waiting(&id).await?.is_some()),
-        })
-        .await?;
+    let scratch = ctx.store.scratch().clone();
+    let mut leftovers = blocking(move || scratch.tidy()).await?;
+    let is_known = async |object: ObjectKey| match object.upload_id() {
+        Some(id) => Ok(ctx.repo.waiting(&id).await?.is_some()),
+        None => ctx.repo.knows_object(&object).await,
+    };
+    leftovers += ctx.store.recover(is_known).await?;
     let garbage = ctx.repo.garbage().await?;
     if leftovers > 0 || !garbage.is_empty() {
         tracing::info!(

@@ -1,26 +1,23 @@
-//! Where an upload waits until it is complete. In the foreground that is a file without a name,
-//! so that nothing is left of it whatever happens; one that is to be worked on later has a name
-//! and is flushed to disk.
-
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+//! Where an upload waits until it is complete: in a scratch file, which goes with its request
+//! unless it becomes an object.
 
 use bytes::Bytes;
+use pict_rs_media::Format;
 use pict_rs_media::limits::{LimitKind, at_most};
 
 use crate::query::UploadQuery;
-use crate::store::WaitingFile;
+use crate::scratch::{Scratch, ScratchFile, ScratchWriter};
+use crate::store::{Source, StoredObject};
 use crate::task::blocking;
-use crate::{Context, Error, ErrorCode, Result, UploadId};
+use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
 
 /// Bytes gathered before they are handed to a thread that may wait for the disk.
 const BATCH: usize = 256 * 1024;
 
-/// An upload on its way in, to a file without a name or to a [`WaitingFile`].
+/// An upload on its way in.
 #[derive(Debug)]
-pub struct Spool<Name = ()> {
-    name: Name,
-    file: Option<File>,
+pub struct Spool {
+    file: Option<ScratchWriter>,
     batch: Vec<u8>,
     size: u64,
     limit: u64,
@@ -28,10 +25,7 @@ pub struct Spool<Name = ()> {
 
 /// A complete upload.
 #[derive(Debug)]
-pub struct Spooled {
-    file: File,
-    size: u64,
-}
+pub struct Spooled(ScratchFile);
 
 impl Spool {
     /// Starts an empty one that takes as many bytes as the server and the query allow.
@@ -39,63 +33,33 @@ impl Spool {
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
     pub async fn start(ctx: &Context, query: &UploadQuery) -> Result<Self> {
-        super::remove::writable(ctx)?;
-        ctx.repo.admit().await?;
-        let folder = ctx.spool_folder.clone();
-        let file = blocking(move || tempfile::tempfile_in(folder).map_err(io_error)).await?;
-        Ok(Self::new(ctx, query, file, ()))
+        Self::start_with(ctx, query, Scratch::create_upload).await
     }
 
-    /// All bytes are in.
-    ///
-    /// # Errors
-    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
-    pub async fn finish(mut self) -> Result<Spooled> {
-        let file = self.complete().await?;
-        Ok(Spooled {
-            file,
-            size: self.size,
-        })
-    }
-}
-
-impl Spool<WaitingFile> {
-    /// As [`Spool::start`], for an upload that is worked on later.
+    /// As [`Spool::start`], for an upload that is worked on later. It lies beside the objects, as it
+    /// becomes one.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
     pub async fn start_waiting(ctx: &Context, query: &UploadQuery) -> Result<Self> {
+        Self::start_with(ctx, query, Scratch::create).await
+    }
+
+    async fn start_with(
+        ctx: &Context,
+        query: &UploadQuery,
+        create: fn(&Scratch) -> Result<ScratchWriter>,
+    ) -> Result<Self> {
         super::remove::writable(ctx)?;
         ctx.repo.admit().await?;
-        let store = ctx.store.clone();
-        let (file, name) = blocking(move || store.create_waiting(UploadId::generate())).await?;
-        Ok(Self::new(ctx, query, file, name))
-    }
-
-    /// All bytes are in, and on disk when this returns.
-    ///
-    /// # Errors
-    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
-    pub async fn finish(mut self) -> Result<WaitingFile> {
-        let file = self.complete().await?;
-        let name = self.name;
-        blocking(move || {
-            name.sync(&file)?;
-            Ok(name)
-        })
-        .await
-    }
-}
-
-impl<Name> Spool<Name> {
-    fn new(ctx: &Context, query: &UploadQuery, file: File, name: Name) -> Self {
-        Self {
-            name,
+        let scratch = ctx.scratch.clone();
+        let file = blocking(move || create(&scratch)).await?;
+        Ok(Self {
             file: Some(file),
             batch: Vec::new(),
             size: 0,
             limit: limit(ctx, query),
-        }
+        })
     }
 
     /// Takes the next bytes.
@@ -113,7 +77,11 @@ impl<Name> Spool<Name> {
         Ok(())
     }
 
-    async fn complete(&mut self) -> Result<File> {
+    /// All bytes are in.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
+    pub async fn finish(mut self) -> Result<Spooled> {
         if self.size == 0 {
             return Err(Error::user(
                 ErrorCode::ValidateFileEmpty,
@@ -121,7 +89,8 @@ impl<Name> Spool<Name> {
             ));
         }
         self.flush().await?;
-        self.file.take().ok_or_else(given_up)
+        let file = self.file.take().ok_or_else(given_up)?;
+        Ok(Spooled(file.finish()))
     }
 
     async fn flush(&mut self) -> Result<()> {
@@ -129,7 +98,7 @@ impl<Name> Spool<Name> {
         let mut file = self.file.take().ok_or_else(given_up)?;
         let mut batch = std::mem::take(&mut self.batch);
         (self.file, self.batch) = blocking(move || {
-            file.write_all(&batch).map_err(io_error)?;
+            file.write(&batch)?;
             batch.clear();
             Ok((Some(file), batch))
         })
@@ -141,31 +110,76 @@ impl<Name> Spool<Name> {
 impl Spooled {
     /// Number of bytes, at least 1.
     pub fn size(&self) -> u64 {
-        self.size
+        self.0.size()
     }
 
-    /// The bytes, read into memory once. Blocks.
-    pub(crate) fn read(mut self) -> Result<Vec<u8>> {
-        self.file.seek(SeekFrom::Start(0)).map_err(io_error)?;
-        read(self.file)
+    /// Makes it the object of a backgrounded upload, durably.
+    pub(super) async fn wait(self, ctx: &Context, id: &UploadId) -> Result<StoredObject> {
+        let key = ObjectKey::of_upload(id);
+        // Nothing is known of its format yet, and no row tells it.
+        ctx.store
+            .put(key, Format::Png, Source::Scratch(self.0))
+            .await
+    }
+}
+
+/// A file that is to be taken in.
+pub(super) enum Incoming {
+    /// From a request that waits for it.
+    Spooled(Spooled),
+    /// Of a backgrounded upload.
+    Waiting(UploadId),
+}
+
+impl Incoming {
+    /// Its bytes in memory, and what they are stored from if nothing is changed.
+    pub(super) async fn read(self, ctx: &Context) -> Result<(Vec<u8>, Sent)> {
+        match self {
+            Self::Spooled(Spooled(file)) => {
+                blocking(move || Ok((file.read()?, Sent::Scratch(file)))).await
+            }
+            Self::Waiting(id) => {
+                let key = ObjectKey::of_upload(&id);
+                let size = ctx.store.size(&key).await?.unwrap_or(0);
+                let content = ctx.store.read(&key, size, 0..size).await?;
+                let bytes = content.into_vec().await?;
+                blocking(move || {
+                    let digest = Digest::of(&bytes);
+                    Ok((bytes, Sent::Object(key, digest, size)))
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// A file as it was sent.
+pub(super) enum Sent {
+    Scratch(ScratchFile),
+    Object(ObjectKey, Digest, u64),
+}
+
+impl Sent {
+    /// Of its bytes.
+    pub(super) fn digest(&self) -> Digest {
+        match self {
+            Self::Scratch(file) => file.digest(),
+            Self::Object(_, digest, _) => *digest,
+        }
+    }
+
+    /// To be stored without a change. Nothing is written again.
+    pub(super) fn source(self) -> Source {
+        match self {
+            Self::Scratch(file) => Source::Scratch(file),
+            Self::Object(key, digest, size) => Source::Object { key, digest, size },
+        }
     }
 }
 
 /// Bytes that a file may have before its kind is known.
 pub(crate) fn limit(ctx: &Context, query: &UploadQuery) -> u64 {
     query.tighten_size(ctx.config.media.max_file_size.saturating_mul(1024 * 1024))
-}
-
-/// The rest of a file. Blocks.
-pub(crate) fn read(mut file: File) -> Result<Vec<u8>> {
-    // Makes room for all of it at once, as the file knows its length.
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(io_error)?;
-    Ok(bytes)
-}
-
-fn io_error(error: std::io::Error) -> Error {
-    Error::io("cannot spool an upload", error)
 }
 
 fn given_up() -> Error {

@@ -13,8 +13,8 @@ use crate::service::pending_upload::PendingUpload;
 use crate::service::pending_upload::Uploaded;
 use crate::service::prepare::{Damaged, Ready, prepare};
 use crate::service::retention;
-use crate::service::spool::{self, Spooled};
-use crate::task::{blocking, run_to_completion};
+use crate::service::spool::{Incoming, Spooled};
+use crate::task::run_to_completion;
 use crate::timing::{Stage, timed};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
 
@@ -67,7 +67,7 @@ async fn ingest_as(
     let running = metrics::begin(Work::Ingest);
     let permit = ctx.media.acquire().await?;
     let damaged = Damaged::of_uploads(ctx);
-    let ready = prepare(ctx, permit, query, damaged, move || spooled.read()).await?;
+    let ready = prepare(ctx, permit, query, damaged, Incoming::Spooled(spooled)).await?;
     let ctx = ctx.clone();
     let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
@@ -95,7 +95,7 @@ pub(crate) async fn ingest_proxied(
     let query = UploadQuery::default();
     // The upstream will not send a better copy.
     let damaged = Damaged::Accepted;
-    let ready = prepare(ctx, permit, &query, damaged, move || spooled.read()).await?;
+    let ready = prepare(ctx, permit, &query, damaged, Incoming::Spooled(spooled)).await?;
     let ctx = ctx.clone();
     let alias = run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Place::Proxy(&proxy)).await?;
@@ -120,9 +120,8 @@ pub(crate) async fn ingest_waiting(
 ) -> Result<()> {
     let running = metrics::begin(Work::BackgroundIngest);
     let permit = ctx.media.acquire_background().await?;
-    let (store, waiting) = (ctx.store.clone(), *id);
-    let read = move || spool::read(store.open_waiting(&waiting)?);
-    let ready = prepare(ctx, permit, query, Damaged::of_uploads(ctx), read).await?;
+    let damaged = Damaged::of_uploads(ctx);
+    let ready = prepare(ctx, permit, query, damaged, Incoming::Waiting(*id)).await?;
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
     run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Place::Waiting(&job, &id)).await?;
@@ -197,11 +196,7 @@ async fn remember(
     let added = match added {
         Ok(Some(added)) => added,
         Ok(None) => {
-            blocking(move || {
-                stored.discard();
-                Ok(())
-            })
-            .await?;
+            stored.discard().await;
             return Ok(None);
         }
         Err(error) => {
@@ -211,7 +206,7 @@ async fn remember(
     };
     let mut original = added.original;
     if added.is_new {
-        stored.keep();
+        stored.keep().await;
     } else {
         let only = match ctx.config.media.heal {
             Heal::Alias => Some(&upload.alias),

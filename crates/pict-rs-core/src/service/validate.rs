@@ -12,7 +12,6 @@ use crate::config::ValidationFailure;
 use crate::fetch::validator::Verdict;
 use crate::metrics;
 use crate::store::StoredObject;
-use crate::task::blocking;
 use crate::timing::{Stage, timed};
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -53,10 +52,6 @@ pub(crate) async fn external(ctx: &Arc<Context>, stored: StoredObject) -> Result
             )
         }
     };
-    blocking(move || {
-        stored.discard();
-        Ok(())
-    })
-    .await?;
+    stored.discard().await;
     Err(error)
 }

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use crate::repo::Repo;
 use crate::store::Store;
-use crate::task::blocking;
-use crate::{Error, ErrorCode, ObjectKey, Result};
+use crate::{Error, ErrorCode, Result};
 
 /// Files that are looked for where no id says whether the folder is the right one.
 const SAMPLE: u32 = 32;
@@ -20,19 +19,15 @@ const SAMPLE: u32 = 32;
 /// [`ErrorCode::StoreMismatch`], which says what to check.
 pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
     let known = repo.store_id().await?;
-    let found = {
-        let store = store.clone();
-        blocking(move || store.id()).await?
-    };
+    let found = store.id().await?;
     if let (Some(known), Some(found)) = (known, found)
         && known == found
     {
         return Ok(known);
     }
     let names_nothing = repo.names_nothing().await?;
-    let store_again = store.clone();
     // This can take a while, and is needed for an empty database only.
-    let has_objects = names_nothing && blocking(move || store_again.has_objects()).await?;
+    let has_objects = names_nothing && store.has_objects().await?;
     let id = match (known, found) {
         _ if has_objects => {
             return Err(mismatch(
@@ -67,20 +62,13 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
 /// How many of some files were looked for, and how many of them are there.
 pub(crate) async fn sample(repo: &Repo, store: &Store) -> Result<(usize, usize)> {
     let objects = repo.some_objects(SAMPLE).await?;
-    let store = store.clone();
-    blocking(move || {
-        let is_there = |object: &ObjectKey| store.is_lost(object).map(|is_lost| !is_lost);
-        let present = objects.iter().map(is_there).collect::<Result<Vec<_>>>()?;
-        let count = present.iter().filter(|is_there| **is_there).count();
-        Ok((objects.len(), count))
-    })
-    .await
+    let sizes = store.sizes(objects).await?;
+    Ok((sizes.len(), sizes.iter().flatten().count()))
 }
 
 /// Gives both the same id.
 pub(crate) async fn tie(repo: &Repo, store: &Store, id: Uuid) -> Result<()> {
-    let store = store.clone();
-    blocking(move || store.set_id(id)).await?;
+    store.set_id(id).await?;
     repo.set_store_id(id).await
 }
 

@@ -11,13 +11,13 @@ use pict_rs_media::Format;
 use rustix::fs::{MemfdFlags, memfd_create};
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, io_error};
+use super::Store;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 /// Begins the names of such objects. Others begin with two hexadecimal digits.
 const PREFIX: &str = "memory/";
 /// Bytes of all of them; the oldest go first.
-const CAPACITY: u64 = 64 * 1024 * 1024;
+pub(super) const CAPACITY: u64 = 64 * 1024 * 1024;
 /// Then it is worth asking the disk again.
 const LIFETIME: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ struct Entry {
 }
 
 impl Store {
-    /// Keeps an object in memory, because the disk has no room for it.
+    /// Keeps an object in memory, because the disk has no room for it. Blocks.
     ///
     /// # Errors
     /// [`ErrorCode::InsufficientStorage`] when it is too large for that as well.
@@ -54,7 +54,7 @@ impl Store {
                 file.write_all(bytes)?;
                 Ok(file)
             })
-            .map_err(|e| io_error("cannot keep an object in memory", e))?;
+            .map_err(|e| Error::io("cannot keep an object in memory", e))?;
         let object = ObjectKey::new(format!("{PREFIX}{}", ObjectKey::generate(format)));
         let mut entries = self.memory.lock();
         entries.push_back(Entry {
@@ -89,39 +89,5 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::FileExt as _;
-
-    #[test]
-    fn what_is_kept_in_memory_is_bounded_and_leaves_no_file() {
-        let folder = tempfile::tempdir().expect("folder");
-        let store = Store::open(folder.path()).expect("opened");
-        let before = folder.path().read_dir().expect("readable").count();
-        let (first, key) = store.keep_in_memory(Format::Webp, b"hello").expect("kept");
-        assert!(Store::is_in_memory(&first));
-        assert_eq!(key.size(), 5);
-        let mut bytes = [0; 5];
-        let file = store.open_object(&first, 5).expect("there");
-        file.read_exact_at(&mut bytes, 0).expect("read");
-        assert_eq!(&bytes, b"hello");
-        assert_eq!(folder.path().read_dir().expect("readable").count(), before);
-
-        let large = vec![0; usize::try_from(CAPACITY / 2).expect("small")];
-        let too_large = [&large[..], b"x"].concat();
-        let error = store.keep_in_memory(Format::Webp, &too_large);
-        assert_eq!(
-            error.expect_err("refused").code(),
-            ErrorCode::InsufficientStorage
-        );
-        for _ in 0..2 {
-            store.keep_in_memory(Format::Webp, &large).expect("kept");
-        }
-        let error = store.open_object(&first, 5).expect_err("gone");
-        assert_eq!(error.code(), ErrorCode::LostFile);
     }
 }

@@ -1,9 +1,7 @@
 //! From a representation to a response: headers, conditions, ranges, and bytes.
 //!
-//! Small bodies leave in one piece, together with the head; large ones are read ahead by one
-//! piece while the last one is sent.
+//! Small bodies leave in one piece, together with the head.
 
-use std::fs::File;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
@@ -16,17 +14,12 @@ use futures_util::{TryStreamExt as _, stream};
 use metrics::{Counter, counter};
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
-use pict_rs_core::{Context, Error, ErrorCode, ObjectKey, Result};
-use tokio::task::JoinHandle;
+use pict_rs_core::store::Content;
+use pict_rs_core::{Context, ErrorCode, ObjectKey, Result};
 
 use super::conditional::{Decision, Validators, decide};
 use super::error::ApiError;
 use super::request::Settings;
-
-/// Up to here a file is read and sent in one piece.
-const SMALL: u64 = 256 * 1024;
-/// Bytes read at a time of larger files.
-const PIECE: u64 = 256 * 1024;
 
 /// Answers `request` with `representation`.
 ///
@@ -99,37 +92,21 @@ async fn answer(
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     if request.method() == Method::HEAD {
         // Fails as GET would.
-        find::bytes(ctx, representation).await?;
+        find::bytes(ctx, representation, 0..0).await?;
         return Ok(response.body(NoBody(length)));
     }
-    if size <= SMALL {
-        return small(ctx, settings, response, representation, start, length).await;
-    }
-    let file = find::bytes(ctx, representation).await?;
-    let body = counted(settings.requests.bytes.clone(), pieces(file, start, length));
-    Ok(response.body(SizedStream::new(
-        length,
-        told(body, representation.object.clone()),
-    )))
-}
-
-async fn small(
-    ctx: &Context,
-    settings: &Settings,
-    mut response: HttpResponseBuilder,
-    representation: &Representation,
-    start: u64,
-    length: u64,
-) -> Result<HttpResponse> {
-    let bytes = find::small(ctx, representation).await?;
-    let (start, length) = (to_usize(start), to_usize(length));
-    settings.requests.bytes.increment(length as u64);
-    Ok(response.body(bytes.slice(start..start + length)))
-}
-
-/// Only for sizes that are known to fit.
-fn to_usize(size: u64) -> usize {
-    usize::try_from(size).unwrap_or(usize::MAX)
+    let range = start..start + length;
+    Ok(match find::bytes(ctx, representation, range).await? {
+        Content::Bytes(bytes) => {
+            settings.requests.bytes.increment(length);
+            response.body(bytes)
+        }
+        Content::Stream(pieces) => {
+            let pieces = counted(settings.requests.bytes.clone(), pieces.into_stream());
+            let body = told(pieces, representation.object.clone());
+            response.body(SizedStream::new(length, body))
+        }
+    })
 }
 
 /// The JSON body that every error has, and the header that tells the real size.
@@ -146,30 +123,7 @@ fn unsatisfiable(size: u64) -> HttpResponse {
     response
 }
 
-type Ahead = JoinHandle<Result<(File, Bytes)>>;
-
-/// The bytes from `start` on, piece by piece. While one piece is sent the next is read.
-fn pieces(file: File, start: u64, length: u64) -> impl stream::Stream<Item = Result<Bytes>> {
-    let ahead = |file, start: u64, end: u64| -> Ahead {
-        actix_web::rt::spawn(find::piece(file, start, PIECE.min(end - start)))
-    };
-    let end = start + length;
-    let first = ahead(file, start, end);
-    stream::try_unfold(Some((first, start)), move |state| async move {
-        let Some((reading, at)) = state else {
-            return Ok(None);
-        };
-        let read = reading.await.map_err(|panic| {
-            Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
-        })?;
-        let (file, bytes) = read?;
-        let next = at + bytes.len() as u64;
-        let state = (next < end).then(|| (ahead(file, next, end), next));
-        Ok(Some((bytes, state)))
-    })
-}
-
-/// The same, counted as it leaves: not every client takes all of it.
+/// These pieces, counted as they leave: not every client takes all of them.
 fn counted(
     served: Counter,
     pieces: impl stream::Stream<Item = Result<Bytes>>,

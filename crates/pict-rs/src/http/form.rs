@@ -140,7 +140,7 @@ pub fn filename(field: &Field) -> Option<String> {
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`], and those of [`Spool::write`].
-pub async fn fill<Name>(spool: &mut Spool<Name>, mut field: Field) -> Result<()> {
+pub async fn fill(spool: &mut Spool, mut field: Field) -> Result<()> {
     while let Some(bytes) = field.try_next().await.map_err(bad_form)? {
         spool.write(&bytes).await?;
     }

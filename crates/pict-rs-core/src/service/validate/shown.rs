@@ -1,7 +1,6 @@
 //! What the external validation is shown instead of a file that it could not open: JPEGs of it
 //! (`media.external_validation_as`).
 
-use std::io::Read as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,8 +11,7 @@ use crate::config::ValidationAs;
 use crate::media;
 use crate::service::clip;
 use crate::store::StoredObject;
-use crate::task::blocking;
-use crate::{Context, Error, ErrorCode, Result};
+use crate::{Context, Result};
 
 /// Pictures of a moving one.
 const FRAMES: u32 = 4;
@@ -23,7 +21,7 @@ const QUALITY: u8 = 90;
 /// Pictures of a stored file, in the order of time; `None` when the file itself is to be shown.
 ///
 /// # Errors
-/// [`ErrorCode::TooBusy`], [`ErrorCode::ProcessTimeout`], [`ErrorCode::ValidateMemory`].
+/// [`crate::ErrorCode::TooBusy`], [`crate::ErrorCode::ProcessTimeout`], [`crate::ErrorCode::ValidateMemory`].
 pub(super) async fn pictures(
     ctx: &Arc<Context>,
     stored: &StoredObject,
@@ -37,19 +35,10 @@ pub(super) async fn pictures(
         return Ok(None);
     }
     let permit = ctx.media.acquire().await?;
-    let (store, object, size) = (
-        ctx.store.clone(),
-        stored.object().clone(),
-        stored.key().size(),
-    );
-    let read = blocking(move || {
-        let mut source = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        let mut file = store.open_object(&object, size)?;
-        file.read_to_end(&mut source)
-            .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a new file", e))?;
-        Ok(source)
-    });
-    let inspected = ctx.media.inspect(permit, read.await?, Bounds::NONE).await?;
+    let size = stored.key().size();
+    let content = ctx.store.read(stored.object(), size, 0..size).await?;
+    let source = content.into_vec().await?;
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result?);
     if facts.kind() != Kind::Video {
         let job = Job::Stills {

@@ -1,0 +1,368 @@
+//! Files on their way: uploads until they are complete, what is made of them until it is an object,
+//! folders of helper programs. All of it is local, and worth nothing to the next start, which
+//! tidies up.
+//!
+//! A file is hashed while it is written. It has no name, so that nothing is left of it whatever
+//! happens; becoming an object means being given one, so that its bytes are written once. Where the
+//! file system cannot do that, it has a name that the next start knows, and is renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::{Digest, Error, Result};
+
+/// Ends the name of a file that is still being written.
+pub(crate) const PARTIAL: &str = ".partial";
+/// Where open files can be found to be given a name.
+const OPEN_FILES: &str = "/proc/self/fd";
+/// Begins the name of a folder of a helper program.
+const HELPER: &str = "helper-";
+
+/// Where such files lie.
+#[derive(Clone, Debug)]
+pub struct Scratch {
+    folder: Arc<Path>,
+    /// For uploads, if they lie elsewhere.
+    uploads: Option<Arc<Path>>,
+}
+
+impl Scratch {
+    /// In this folder, which is there.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.into(),
+            uploads: None,
+        }
+    }
+
+    /// With uploads in a folder of their own, which is made if needed. It may be memory.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub(crate) fn with_uploads_in(mut self, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|e| {
+            let folder = folder.display();
+            Error::io(
+                format!("cannot make server.temporary_directory {folder}"),
+                e,
+            )
+        })?;
+        self.uploads = Some(folder.into());
+        Ok(self)
+    }
+
+    /// Starts a file that is to become an object. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub fn create(&self) -> Result<ScratchWriter> {
+        self.create_file()
+            .map_err(|e| Error::io("cannot create a scratch file", e))
+    }
+
+    fn create_file(&self) -> io::Result<ScratchWriter> {
+        if let Some(file) = create_nameless(&self.folder) {
+            return Ok(ScratchWriter::new(file, Name::Later));
+        }
+        self.create_named()
+    }
+
+    fn create_named(&self) -> io::Result<ScratchWriter> {
+        let name = format!("{}{PARTIAL}", Uuid::new_v4().simple());
+        let path = self.folder.join(name);
+        let file = File::create_new(&path)?;
+        Ok(ScratchWriter::new(file, Name::Now(path)))
+    }
+
+    /// Starts the file of an upload. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub fn create_upload(&self) -> Result<ScratchWriter> {
+        let Some(folder) = &self.uploads else {
+            return self.create();
+        };
+        if let Some(file) = create_nameless(folder) {
+            return Ok(ScratchWriter::new(file, Name::Later));
+        }
+        // Others may use that folder as well, so nothing of ours is tidied up there.
+        let file =
+            tempfile::tempfile_in(folder).map_err(|e| Error::io("cannot spool an upload", e))?;
+        Ok(ScratchWriter::new(file, Name::Never))
+    }
+
+    /// Makes a folder for a helper program, which goes when this is dropped. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub(crate) fn helper_folder(&self) -> Result<TempDir> {
+        tempfile::Builder::new()
+            .prefix(HELPER)
+            .tempdir_in(&self.folder)
+            .map_err(|e| Error::io("cannot make a helper's folder", e))
+    }
+
+    /// Removes what the last run left. To be called before anything is made here. Returns how many
+    /// files and folders there were. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub(crate) fn tidy(&self) -> Result<u64> {
+        let tidy = || -> io::Result<u64> {
+            let mut removed = 0;
+            for entry in fs::read_dir(&self.folder)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                if path.is_dir() && name.is_some_and(|name| name.starts_with(HELPER)) {
+                    fs::remove_dir_all(&path)?;
+                } else if name.is_some_and(|name| name.ends_with(PARTIAL)) {
+                    fs::remove_file(&path)?;
+                } else {
+                    continue;
+                }
+                removed += 1;
+            }
+            Ok(removed)
+        };
+        tidy().map_err(|e| Error::io("cannot remove a leftover", e))
+    }
+}
+
+/// A file that can be given a name; `None` where there are none.
+fn create_nameless(folder: &Path) -> Option<File> {
+    if !Path::new(OPEN_FILES).is_dir() {
+        return None;
+    }
+    let how = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o666);
+    rustix::fs::open(folder, how, mode).ok().map(File::from)
+}
+
+/// A file that is being written, hashed on the way. Dropping it removes it.
+#[derive(Debug)]
+pub struct ScratchWriter {
+    file: ScratchFile,
+    hasher: Sha256,
+}
+
+impl ScratchWriter {
+    fn new(file: File, name: Name) -> Self {
+        Self {
+            file: ScratchFile {
+                file,
+                name,
+                size: 0,
+                digest: Digest::computed([0; Digest::BYTES]),
+            },
+            hasher: Sha256::new(),
+        }
+    }
+
+    /// Appends bytes. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`], [`crate::ErrorCode::InsufficientStorage`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.file.size += bytes.len() as u64;
+        let written = self.file.file.write_all(bytes);
+        written.map_err(|e| Error::io("cannot write a scratch file", e))
+    }
+
+    /// All bytes are in.
+    pub fn finish(mut self) -> ScratchFile {
+        self.file.digest = Digest::computed(self.hasher.finalize().into());
+        self.file
+    }
+}
+
+/// A file that is complete, and not flushed to the disk. Dropping it removes it.
+#[derive(Debug)]
+pub struct ScratchFile {
+    file: File,
+    name: Name,
+    size: u64,
+    digest: Digest,
+}
+
+/// Whether a file has a name.
+#[derive(Debug)]
+enum Name {
+    /// It has one, which goes with it.
+    Now(PathBuf),
+    /// It can be given one.
+    Later,
+    /// It can be given none, or has got it.
+    Never,
+}
+
+impl ScratchFile {
+    /// Number of bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The bytes, read into memory. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub fn read(&self) -> Result<Vec<u8>> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = &self.file;
+            file.seek(SeekFrom::Start(0))?;
+            // Makes room for all of it at once, as the file knows its length.
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|e| Error::io("cannot read a scratch file", e))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inode(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        self.file.metadata().expect("open").ino()
+    }
+
+    /// Flushes its bytes to the disk. Blocks.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives it a name for good. Fails with [`io::ErrorKind::CrossesDevices`] if it has to be copied:
+    /// because it lies on another disk, or because it cannot be given a name. Blocks.
+    pub(crate) fn place(&mut self, to: &Path) -> io::Result<()> {
+        match &self.name {
+            Name::Now(path) => fs::rename(path, to)?,
+            Name::Later => {
+                let open = format!("{OPEN_FILES}/{}", self.file.as_raw_fd());
+                rustix::fs::linkat(CWD, open, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(|e| {
+                    let error = io::Error::from(e);
+                    match error.kind() {
+                        io::ErrorKind::AlreadyExists
+                        | io::ErrorKind::NotFound
+                        | io::ErrorKind::QuotaExceeded
+                        | io::ErrorKind::ReadOnlyFilesystem
+                        | io::ErrorKind::StorageFull => error,
+                        _ => io::ErrorKind::CrossesDevices.into(),
+                    }
+                })?;
+            }
+            Name::Never => return Err(io::ErrorKind::CrossesDevices.into()),
+        }
+        self.name = Name::Never;
+        Ok(())
+    }
+
+    /// Copies it to a file beside the objects, which can take its place. Blocks.
+    pub(crate) fn copy_to(&self, scratch: &Scratch) -> io::Result<Self> {
+        // A name can be changed on every file system.
+        let mut copy = scratch.create_named()?.file;
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))?;
+        io::copy(&mut file, &mut copy.file)?;
+        copy.size = self.size;
+        copy.digest = self.digest;
+        Ok(copy)
+    }
+}
+
+impl Drop for ScratchFile {
+    fn drop(&mut self) {
+        if let Name::Now(path) = &self.name {
+            // Nothing better can be done here; the next start removes it.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(mut writer: ScratchWriter, pieces: &[&[u8]]) -> ScratchFile {
+        for piece in pieces {
+            writer.write(piece).expect("written");
+        }
+        writer.finish()
+    }
+
+    fn count(folder: &Path) -> usize {
+        fs::read_dir(folder).expect("readable").count()
+    }
+
+    #[test]
+    fn a_file_is_its_pieces_and_goes_when_it_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scratch = Scratch::new(folder.path());
+        let file = write(scratch.create().expect("created"), &[b"ab", b"", b"c"]);
+        assert_eq!((file.size(), file.digest()), (3, Digest::of(b"abc")));
+        assert_eq!(file.read().expect("read"), b"abc");
+        assert_eq!(file.read().expect("read again"), b"abc");
+        drop(file);
+        drop(scratch.create().expect("created"));
+        assert_eq!(count(folder.path()), 0);
+    }
+
+    #[test]
+    fn a_file_gets_its_name_or_is_copied() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let scratch = Scratch::new(folders[0].path());
+        let scratch = scratch.with_uploads_in(folders[1].path()).expect("made");
+        let place = folders[0].path().join("place");
+        let mut upload = write(scratch.create_upload().expect("created"), &[b"abc"]);
+        assert_eq!(count(folders[1].path()), 0);
+        upload.name = Name::Never;
+        let error = upload.place(&place).expect_err("no name");
+        assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
+        let mut copy = upload.copy_to(&scratch).expect("copied");
+        assert_eq!((copy.size(), copy.digest()), (3, upload.digest()));
+        copy.place(&place).expect("named");
+        drop((upload, copy));
+        assert_eq!(fs::read(&place).expect("there"), b"abc");
+        assert_eq!(count(folders[0].path()), 1);
+
+        // As where the file system knows no files without a name.
+        let path = folders[0].path().join("x.partial");
+        let file = File::create_new(&path).expect("created");
+        let named = ScratchWriter::new(file, Name::Now(path.clone()));
+        drop(write(named, &[b"abc"]));
+        assert!(!path.exists());
+        let file = File::create_new(&path).expect("created");
+        let named = ScratchWriter::new(file, Name::Now(path.clone()));
+        let absent = folders[0].path().join("absent/place");
+        let mut named = write(named, &[b"def"]);
+        let error = named.place(&absent).expect_err("no such folder");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        named.place(&place).expect("renamed");
+        drop(named);
+        assert_eq!(fs::read(&place).expect("there"), b"def");
+        assert_eq!(count(folders[0].path()), 1);
+    }
+
+    #[test]
+    fn a_start_removes_what_is_unfinished_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scratch = Scratch::new(folder.path());
+        fs::write(folder.path().join("0a1b.partial"), b"half").expect("written");
+        // A death runs no destructors.
+        std::mem::forget(scratch.helper_folder().expect("made"));
+        fs::write(folder.path().join("marker.png"), b"").expect("written");
+        assert_eq!(scratch.tidy().expect("tidied"), 2);
+        assert_eq!(scratch.tidy().expect("tidied"), 0);
+        assert_eq!(count(folder.path()), 1);
+    }
+}

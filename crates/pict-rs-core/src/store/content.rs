@@ -1,0 +1,86 @@
+//! Bytes of an object, as they come out of the store.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use tokio::task::JoinHandle;
+
+use crate::task::blocking;
+use crate::{Error, ErrorCode, Result};
+
+/// Up to so many bytes an object is read in one piece.
+pub const SMALL: u64 = 256 * 1024;
+/// Bytes read at a time of larger ones.
+const PIECE: u64 = 256 * 1024;
+
+/// The part of an object that was asked for.
+#[derive(Debug)]
+pub enum Content {
+    /// All of it.
+    Bytes(Bytes),
+    /// Bytes that are read when they are needed.
+    Stream(Pieces),
+}
+
+/// Bytes of a file, piece by piece.
+#[derive(Debug)]
+pub struct Pieces {
+    file: File,
+    range: Range<u64>,
+}
+
+impl Content {
+    pub(super) fn file(file: File, range: Range<u64>) -> Self {
+        Self::Stream(Pieces { file, range })
+    }
+
+    /// All of them in memory.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub async fn into_vec(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.into()),
+            Self::Stream(Pieces { file, range }) => blocking(move || read(&file, range)).await,
+        }
+    }
+}
+
+impl Pieces {
+    /// While one piece is used the next is read.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        let Range { start, end } = self.range;
+        let first = (start < end).then(|| (ahead(self.file, start, end), start));
+        stream::try_unfold(first, move |state| async move {
+            let Some((reading, at)) = state else {
+                return Ok(None);
+            };
+            let read = reading.await.map_err(|panic| {
+                Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
+            })?;
+            let (file, bytes) = read?;
+            let next = at + bytes.len() as u64;
+            let state = (next < end).then(|| (ahead(file, next, end), next));
+            Ok(Some((bytes, state)))
+        })
+    }
+}
+
+fn ahead(file: File, start: u64, end: u64) -> JoinHandle<Result<(File, Bytes)>> {
+    tokio::task::spawn_blocking(move || {
+        let bytes = read(&file, start..end.min(start + PIECE))?;
+        Ok((file, bytes.into()))
+    })
+}
+
+/// Blocks.
+pub(super) fn read(file: &File, range: Range<u64>) -> Result<Vec<u8>> {
+    let length = range.end.saturating_sub(range.start);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, range.start)
+        .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot read a stored file", e))?;
+    Ok(bytes)
+}

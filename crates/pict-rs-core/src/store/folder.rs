@@ -1,0 +1,355 @@
+//! A folder of objects. All of it blocks, but for small reads.
+//!
+//! A scratch file is flushed to disk, named as it is to be found and the folder of that flushed; only
+//! then [`Folder::put`] returns. Before that a small marker in `.incoming` remembers the object, and
+//! stays until its fate is known. Uploads that wait for their work lie there too, under
+//! the id of the upload, whose row decides; they are not in `server.temporary_directory`, which may
+//! be memory.
+
+mod identity;
+mod walk;
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use super::content::{self, Content, SMALL};
+use super::{Source, lost};
+use crate::scratch::{PARTIAL, Scratch, ScratchFile};
+use crate::task::blocking;
+use crate::{Error, ErrorCode, ObjectKey, Result, UploadId};
+
+pub use walk::Look;
+
+/// The folder inside the root for everything that is not an object yet. Object keys start
+/// with two hexadecimal digits, so they cannot meet it.
+const INCOMING: &str = ".incoming";
+/// Ends the name of the file of an upload that waits for its work.
+const WAITING: &str = ".waiting";
+
+/// A folder of objects.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    root: Arc<Path>,
+    incoming: Arc<Path>,
+    scratch: Scratch,
+    _lock: Arc<File>,
+}
+
+impl Folder {
+    pub(super) fn open(root: &Path) -> Result<Self> {
+        let incoming = root.join(INCOMING);
+        Ok(Self {
+            root: root.into(),
+            _lock: lock(root, &incoming)?.into(),
+            scratch: Scratch::new(&incoming),
+            incoming: incoming.into(),
+        })
+    }
+
+    /// On the same disk as the objects.
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn ping_reads(&self) -> Result<()> {
+        fs::read_dir(&self.root)
+            .map(drop)
+            .map_err(|e| Error::io(format!("cannot read {}", self.root.display()), e))
+    }
+
+    pub(super) fn put(&self, object: &ObjectKey, source: Source) -> Result<()> {
+        let failed = |error| Error::io("cannot put an object in its place", error);
+        match source {
+            Source::Scratch(file) => self.place(object, file).map_err(failed),
+            Source::Object { key, .. } => match self.copy(&key, object) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(lost(&key, error)),
+                copied => copied.map_err(failed),
+            },
+        }
+    }
+
+    fn place(&self, object: &ObjectKey, mut file: ScratchFile) -> io::Result<()> {
+        file.sync()?;
+        self.name_durably(object, |path| match file.place(path) {
+            // It is spooled on another disk.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                file = file.copy_to(&self.scratch)?;
+                file.sync()?;
+                file.place(path)
+            }
+            placed => placed,
+        })
+    }
+
+    /// A second name, so that nothing is written.
+    fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> io::Result<()> {
+        let from = self.path(from);
+        self.name_durably(to, |path| match fs::hard_link(&from, path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // Some file systems have no such names.
+                let partial = self.incoming.join(format!("{}{PARTIAL}", file_name(to)));
+                fs::copy(&from, &partial)?;
+                File::open(&partial)?.sync_all()?;
+                fs::rename(&partial, path)
+            }
+            linked => linked,
+        })
+    }
+
+    /// Lets `name` give a file the path of an object, durably, with a marker before.
+    fn name_durably(
+        &self,
+        object: &ObjectKey,
+        mut name: impl FnMut(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let path = self.path(object);
+        let folder = path.parent().unwrap_or(&self.root);
+        let marker = self.marker(object);
+        marker.as_ref().map(File::create_new).transpose()?;
+        // A concurrent removal can take an empty folder away between making and using it.
+        for attempt in 0.. {
+            let named = self.make_folders(folder).and_then(|()| name(&path));
+            match named {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < 8 => {}
+                Err(error) => {
+                    // Nothing was placed; the marker has nothing to remember.
+                    self.unmark(object);
+                    return Err(error);
+                }
+            }
+        }
+        let flushed = sync_folder(folder);
+        // An object without its marker would stay for ever.
+        if flushed.is_err() && fs::remove_file(&path).is_ok() {
+            self.unmark(object);
+        }
+        flushed
+    }
+
+    /// Its fate is known.
+    pub(super) fn unmark(&self, object: &ObjectKey) {
+        if let Some(marker) = self.marker(object) {
+            // Nothing better can be done here; the next start removes it.
+            let _ = fs::remove_file(marker);
+        }
+    }
+
+    /// Opens an object, and looks whether it has this size.
+    fn open_object(&self, object: &ObjectKey, size: u64) -> Result<File> {
+        let file = self.open_any(object)?;
+        let found = file.metadata();
+        let found = found.map_err(|e| Error::io(format!("cannot look at object {object}"), e))?;
+        if found.len() != size {
+            return Err(Error::Internal {
+                code: ErrorCode::LostFile,
+                message: format!(
+                    "object {object} is damaged: it has {} bytes and should have {size}",
+                    found.len()
+                ),
+                source: None,
+            });
+        }
+        Ok(file)
+    }
+
+    fn open_any(&self, object: &ObjectKey) -> Result<File> {
+        File::open(self.path(object)).map_err(|error| lost(object, error))
+    }
+
+    pub(super) async fn read(
+        &self,
+        object: &ObjectKey,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<Content> {
+        let is_small = size <= SMALL && !range.is_empty();
+        if is_small && let Some(bytes) = self.read_cached(object, size)? {
+            return Ok(Content::Bytes(part(bytes, range)));
+        }
+        let (folder, object) = (self.clone(), object.clone());
+        blocking(move || {
+            let file = folder.open_object(&object, size)?;
+            if is_small {
+                Ok(Content::Bytes(content::read(&file, range)?.into()))
+            } else {
+                Ok(Content::file(file, range))
+            }
+        })
+        .await
+    }
+
+    /// All bytes of a small object if the system has them in memory. Fast enough to be called where
+    /// nothing may block.
+    fn read_cached(&self, object: &ObjectKey, size: u64) -> Result<Option<Vec<u8>>> {
+        let file = self.open_any(object)?;
+        // Room for one more, as a file that is too long is no better than one that is cut short.
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; size + 1];
+        let buffer = &mut [io::IoSliceMut::new(&mut bytes)];
+        match preadv2(&file, buffer, 0, ReadWriteFlags::NOWAIT) {
+            Ok(read) if read == size => {
+                bytes.truncate(size);
+                Ok(Some(bytes))
+            }
+            // Not in memory, of another size, or a system without this call: the patient way.
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn size(&self, object: &ObjectKey) -> Result<Option<u64>> {
+        match fs::metadata(self.path(object)) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format!("cannot look for object {object}"), error)),
+        }
+    }
+
+    /// Removes an object and the folders that it leaves empty. One that is gone is fine.
+    pub(super) fn remove(&self, object: &ObjectKey) -> Result<()> {
+        let path = self.path(object);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(format!("cannot remove object {object}"), error));
+            }
+            _ => {}
+        }
+        let mut folder = path.parent();
+        while let Some(path) =
+            folder.filter(|path| **path != *self.root && **path != *self.incoming)
+        {
+            // Fails when the folder is not empty, which is the usual case and right.
+            if fs::remove_dir(path).is_err() {
+                break;
+            }
+            folder = path.parent();
+        }
+        Ok(())
+    }
+
+    pub(super) async fn recover<F>(&self, is_known: impl Fn(ObjectKey) -> F) -> Result<u64>
+    where
+        F: Future<Output = Result<bool>>,
+    {
+        let listing = || -> io::Result<Vec<PathBuf>> {
+            fs::read_dir(&self.incoming)?
+                .map(|entry| Ok(entry?.path()))
+                .collect()
+        };
+        let mut removed = 0;
+        for path in listing().map_err(|e| Error::io("cannot list leftovers", e))? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.unwrap_or_default();
+            if let Some(id) = id_of(name) {
+                if is_known(ObjectKey::of_upload(&id)).await? {
+                    continue;
+                }
+            } else {
+                for object in objects_of_marker(name) {
+                    if !is_known(object.clone()).await? {
+                        self.remove(&object)?;
+                    }
+                }
+            }
+            let gone = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            gone.map_err(|e| Error::io("cannot remove a leftover", e))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, object: &ObjectKey) -> PathBuf {
+        match object.upload_id() {
+            Some(id) => self.incoming.join(format!("{}{WAITING}", id.expose())),
+            None => self.root.join(object.as_str()),
+        }
+    }
+
+    /// What remembers that no row names the object yet. The file of an upload needs none: its own
+    /// name says so.
+    fn marker(&self, object: &ObjectKey) -> Option<PathBuf> {
+        let is_upload = object.upload_id().is_some();
+        (!is_upload).then(|| self.incoming.join(file_name(object)))
+    }
+
+    /// Makes the folders of `path` below the root; whatever was made is flushed into its parent.
+    fn make_folders(&self, folder: &Path) -> io::Result<()> {
+        match fs::create_dir(folder) {
+            Ok(()) => sync_folder(folder.parent().unwrap_or(&self.root)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && *folder != *self.root => {
+                self.make_folders(folder.parent().unwrap_or(&self.root))?;
+                self.make_folders(folder)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Makes and locks the folder of unfinished files: a second server's [`Folder::recover`] would
+/// take away what the first is about to finish.
+fn lock(root: &Path, incoming: &Path) -> Result<File> {
+    let folder = fs::create_dir_all(incoming)
+        .and_then(|()| File::open(incoming))
+        .map_err(|e| Error::io(format!("cannot make {}", root.display()), e))?;
+    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "another pict-rs is running on the files in {}",
+                root.display()
+            ),
+        )),
+        // Some network file systems know no locks.
+        _ => Ok(folder),
+    }
+}
+
+fn file_name(object: &ObjectKey) -> &str {
+    object.as_str().rsplit('/').next().unwrap_or_default()
+}
+
+/// `0a1b….png` marks `0a/1b/0a1b….png`, or `0a/0a1b….png` if that is a variant.
+fn objects_of_marker(name: &str) -> Vec<ObjectKey> {
+    if name.ends_with(PARTIAL) || !name.is_ascii() || name.len() < 32 {
+        return Vec::new();
+    }
+    let (first, second) = (&name[..2], &name[2..4]);
+    [
+        format!("{first}/{second}/{name}"),
+        format!("{first}/{name}"),
+    ]
+    .map(ObjectKey::new)
+    .into()
+}
+
+/// `1c44265c-….waiting` is the file of the upload `1c44265c-…`.
+fn id_of(name: &str) -> Option<UploadId> {
+    UploadId::parse(name.strip_suffix(WAITING)?).ok()
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Part of a small object.
+fn part(bytes: Vec<u8>, range: Range<u64>) -> Bytes {
+    let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
+    let (start, end) = (at(range.start), at(range.end));
+    Bytes::from(bytes).slice(start..end)
+}

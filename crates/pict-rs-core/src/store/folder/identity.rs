@@ -1,0 +1,55 @@
+//! Which database the files belong to. A small file in the root says so: a folder without it, or
+//! with another one's, is most likely a disk that is not mounted.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::{Folder, INCOMING, sync_folder};
+use crate::scratch::PARTIAL;
+use crate::{Error, Result};
+
+/// The name of the file inside the root.
+pub(super) const FILE: &str = ".pict-rs-store";
+/// For people who find it.
+const NOTE: &str =
+    "This file ties the folder to the database of its pict-rs. Keep it with the files.";
+
+impl Folder {
+    /// The id of the folder. `None` when there is none, or when what is there is not an id.
+    pub(in crate::store) fn id(&self) -> Result<Option<Uuid>> {
+        match fs::read_to_string(self.root.join(FILE)) {
+            Ok(text) => Ok(text
+                .lines()
+                .next()
+                .and_then(|line| Uuid::try_parse(line.trim()).ok())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(Error::io(
+                format!("cannot read {FILE} in {}", self.root.display()),
+                error,
+            )),
+        }
+    }
+
+    /// Whether a path from the root on is of our own housekeeping.
+    pub(in crate::store) fn is_reserved(path: &Path) -> bool {
+        path == Path::new(FILE) || path == Path::new(INCOMING)
+    }
+
+    /// Gives the folder an id, durably.
+    pub(in crate::store) fn set_id(&self, id: Uuid) -> Result<()> {
+        let path = self.root.join(FILE);
+        let partial = self.incoming.join(format!("{FILE}{PARTIAL}"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&partial)?;
+            writeln!(file, "{}\n{NOTE}", id.simple())?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)?;
+            sync_folder(&self.root)
+        };
+        write().map_err(|e| Error::io(format!("cannot write {}", path.display()), e))
+    }
+}

@@ -1,0 +1,114 @@
+//! Looking through everything that lies in the store, a bit at a time: memory does not grow with
+//! the number of files.
+
+use std::fs::{self, ReadDir};
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::{Folder, identity};
+use crate::{Error, ObjectKey, Result};
+
+/// What a look at an object said that no row seems to name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It has gone, or is on its way to getting a row.
+    Moving,
+    /// It was written too short a while ago to be judged.
+    Young,
+    /// It lies there and takes this many bytes.
+    Lies(u64),
+}
+
+impl Folder {
+    /// Hands on the names of all files that are not unfinished, `batch` at a time, until `each`
+    /// returns false. Files that come or go meanwhile are seen or not.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`] when a folder cannot be read.
+    pub(in crate::store) fn walk(
+        &self,
+        batch: usize,
+        mut each: impl FnMut(Vec<ObjectKey>) -> bool,
+    ) -> Result<()> {
+        let failed = |error| Error::io("cannot list the objects", error);
+        let mut open: Vec<ReadDir> = open_folder(&self.root)
+            .map_err(failed)?
+            .into_iter()
+            .collect();
+        let mut names = Vec::with_capacity(batch);
+        while let Some(folder) = open.last_mut() {
+            let Some(entry) = folder.next() else {
+                open.pop();
+                continue;
+            };
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if path != *self.incoming {
+                    open.extend(open_folder(&path).map_err(failed)?);
+                }
+                continue;
+            }
+            // A name that is not UTF-8 is not one of ours.
+            names.extend(
+                self.name(&path)
+                    .filter(|name| name.as_str() != identity::FILE),
+            );
+            if names.len() == batch && !each(std::mem::take(&mut names)) {
+                return Ok(());
+            }
+        }
+        if !names.is_empty() {
+            each(names);
+        }
+        Ok(())
+    }
+
+    /// Looks at an object that the database did not know. To be asked once more afterwards: a row
+    /// may have come before the marker went.
+    pub(in crate::store) fn look(&self, object: &ObjectKey, written_before: SystemTime) -> Look {
+        if self.marker(object).is_some_and(|marker| marker.exists()) {
+            return Look::Moving;
+        }
+        match fs::metadata(self.path(object)) {
+            Ok(file) if file.modified().is_ok_and(|time| time <= written_before) => {
+                Look::Lies(file.len())
+            }
+            Ok(_) => Look::Young,
+            Err(_) => Look::Moving,
+        }
+    }
+
+    /// Whether a file with this name would be one of ours: `0a/1b/0a1b….png`, or `0a/0a1b….png` for a
+    /// variant.
+    pub(in crate::store) fn is_ours(object: &ObjectKey) -> bool {
+        let parts: Vec<_> = object.as_str().split('/').collect();
+        let (first, second, name) = match parts[..] {
+            [first, second, name] if second.len() == 2 => (first, second, name),
+            [first, name] => (first, "", name),
+            _ => return false,
+        };
+        let stem = name.split('.').next().unwrap_or_default();
+        stem.len() == 32
+            && stem
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && first.len() == 2
+            && stem.starts_with(first)
+            && stem[2..].starts_with(second)
+    }
+
+    fn name(&self, path: &Path) -> Option<ObjectKey> {
+        let name: &Path = path.strip_prefix(&*self.root).ok()?;
+        name.to_str().map(ObjectKey::new)
+    }
+}
+
+/// `None` when it has gone meanwhile.
+fn open_folder(path: &Path) -> io::Result<Option<ReadDir>> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
