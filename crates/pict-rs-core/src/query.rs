@@ -116,7 +116,7 @@ impl ProcessRequest {
     ///
     /// # Errors
     /// None in practice: the key gets shorter.
-    pub fn settled(&self, kind: Kind, frames: u32) -> Result<Cow<'_, Self>> {
+    pub fn normalized(&self, kind: Kind, frames: u32) -> Result<Cow<'_, Self>> {
         let is_clip = kind == Kind::Video;
         let is_plain = !is_clip && (frames == 1 || !self.format.keeps_animation());
         let frame = self.frame.filter(|frame| !(is_plain && *frame == 1));

@@ -371,7 +371,9 @@ async fn plan(
     let stored = &original.representation;
     let in_format = |format| -> Result<ProcessRequest> {
         let request = request.in_format(format)?;
-        Ok(request.settled(stored.kind(), stored.frames)?.into_owned())
+        Ok(request
+            .normalized(stored.kind(), stored.frames)?
+            .into_owned())
     };
     Ok(Plan {
         best: in_format(chosen.0)?,

@@ -79,7 +79,7 @@ pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
         return Ok(());
     }
     remove::writable(ctx)?;
-    let request = process::settled(ctx, alias, request).await?;
+    let request = process::normalized(ctx, alias, request).await?;
     let original = find::original(ctx, alias).await?;
     let variant = request.key.as_str();
     match ctx

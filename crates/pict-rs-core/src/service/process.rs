@@ -37,7 +37,7 @@ pub async fn existing(
         let variant = Arc::new(original.representation.clone());
         return Ok(Some((original, variant)));
     }
-    let request = &*settled(ctx, alias, request).await?;
+    let request = &*normalized(ctx, alias, request).await?;
     if let Some(found) = ctx.fact_cache.variant(alias, &request.key, &ctx.last_used) {
         return Ok(Some(found));
     }
@@ -60,7 +60,7 @@ pub async fn existing(
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`].
-pub(super) async fn settled<'a>(
+pub(super) async fn normalized<'a>(
     ctx: &Context,
     alias: &Alias,
     request: &'a ProcessRequest,
@@ -70,7 +70,7 @@ pub(super) async fn settled<'a>(
     }
     let original = find::original(ctx, alias).await?;
     let stored = &original.representation;
-    request.settled(stored.kind(), stored.frames)
+    request.normalized(stored.kind(), stored.frames)
 }
 
 /// The variant, made now if need be. Concurrent requests for a new one convert once.
@@ -109,7 +109,7 @@ async fn get_or_make(
     request: &ProcessRequest,
     rank: Rank,
 ) -> Result<Found> {
-    let request = &*settled(ctx, alias, request).await?;
+    let request = &*normalized(ctx, alias, request).await?;
     if let Some(found) = existing(ctx, alias, request).await? {
         return Ok(found);
     }
