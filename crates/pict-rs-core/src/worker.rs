@@ -25,23 +25,23 @@ use crate::{Context, Error, ErrorCode, Result};
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
 const LEASE: Duration = Duration::from_secs(60);
 /// Renewals are three times as frequent, so one may fail.
-const RENEWAL: Duration = Duration::from_secs(20);
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
 /// Times that a job is begun before it is given up. A death of the server counts as well: work
 /// that kills it must not do so for ever.
-const ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// After the first failure; four times as long after each further one.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Deaths of the server during one job after which that is not begun again. After the first one
 /// it is begun alone, so that what was done beside it is not blamed.
-const DEATHS: u32 = 2;
+const MAX_DEATHS: u32 = 2;
 /// Between two looks whether a full disk has room again.
-const NO_ROOM: Duration = Duration::from_secs(5);
+const SPACE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// After a failure of the database, which knows what is to be done.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Between two looks at the room on the disks.
-const LOOK: Duration = Duration::from_secs(10);
+const SPACE_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest sleep, should a clock be set meanwhile.
-const NAP: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The running tasks. Dropping it ends them at once.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Worker {
             }
             tasks.spawn(watch_space(ctx.clone()));
             tasks.spawn(expire(ctx.clone()));
-            tasks.spawn(keep_house(ctx.clone()));
+            tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(sweep(ctx.clone()));
         }
         Self { ctx, tasks }
@@ -73,7 +73,7 @@ impl Worker {
         self.ctx.stop();
         let patience = self.ctx.config.server.shutdown_timeout.duration();
         // A little longer, for what is cut off to be given back.
-        let deadline = self.ctx.notifier.stopped().await + patience + 2 * PAUSE;
+        let deadline = self.ctx.notifier.stopped().await + patience + 2 * RETRY_DELAY;
         let ended = async {
             while self.tasks.join_next().await.is_some() {}
             self.ctx.notifier.claims_settled().await;
@@ -91,7 +91,7 @@ async fn watch_space(ctx: Arc<Context>) {
         watch.look().await;
         // Takes the reserve back, if that was given back and there is room.
         ctx.repo.has_room().await;
-        rest(&ctx, LOOK, std::future::pending()).await;
+        rest(&ctx, SPACE_INTERVAL, std::future::pending()).await;
     }
 }
 
@@ -102,7 +102,7 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
     while !ctx.notifier.is_stopping() {
         if !ctx.repo.has_room().await {
             // A job that waits is better off than one that fails.
-            rest(&ctx, NO_ROOM, std::future::pending()).await;
+            rest(&ctx, SPACE_RETRY_DELAY, std::future::pending()).await;
             continue;
         }
         let queued = ctx.notifier.next_job();
@@ -115,14 +115,14 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
             }
             Ok(None) => match ctx.repo.next_due().await {
                 Ok(Some(due)) => until(due),
-                Ok(None) => NAP,
-                Err(_) => PAUSE,
+                Ok(None) => POLL_INTERVAL,
+                Err(_) => RETRY_DELAY,
             },
             Err(error) => {
                 log(&error, "no job can be had");
                 match error.code() {
-                    ErrorCode::InsufficientStorage => NO_ROOM,
-                    _ => PAUSE,
+                    ErrorCode::InsufficientStorage => SPACE_RETRY_DELAY,
+                    _ => RETRY_DELAY,
                 }
             }
         };
@@ -136,7 +136,7 @@ async fn expire(ctx: Arc<Context>) {
             Ok(next) => until(next),
             Err(error) => {
                 log(&error, "unclaimed uploads cannot be dropped");
-                NAP
+                POLL_INTERVAL
             }
         };
         rest(&ctx, pause, std::future::pending()).await;
@@ -144,7 +144,7 @@ async fn expire(ctx: Arc<Context>) {
 }
 
 /// Long work in small steps. Not a job, as it would keep uploads waiting for a permit.
-async fn keep_house(ctx: Arc<Context>) {
+async fn run_maintenance(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
         let due = ctx.notifier.next_maintenance();
         match maintain::step(&ctx).await {
@@ -152,7 +152,7 @@ async fn keep_house(ctx: Arc<Context>) {
             Ok(false) => {}
             Err(error) => log(&error, "maintenance fails and is tried again"),
         }
-        rest(&ctx, NAP, due).await;
+        rest(&ctx, POLL_INTERVAL, due).await;
     }
 }
 
@@ -182,13 +182,13 @@ async fn rest(ctx: &Context, pause: Duration, woken: impl Future<Output = ()>) {
 }
 
 async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
-    if job.deaths >= DEATHS {
+    if job.deaths >= MAX_DEATHS {
         return killed(ctx, job).await;
     }
-    if job.attempt > ATTEMPTS {
+    if job.attempt > MAX_ATTEMPTS {
         let error = Error::Internal {
             code: ErrorCode::UnknownError,
-            message: format!("a job was begun {ATTEMPTS} times and never came to an end"),
+            message: format!("a job was begun {MAX_ATTEMPTS} times and never came to an end"),
             source: None,
         };
         return failed(ctx, job, error).await;
@@ -240,7 +240,7 @@ async fn begin(ctx: &Arc<Context>, alone: &Alone, job: &Job) -> Result<()> {
 async fn killed(ctx: &Arc<Context>, job: &Job) {
     let error = Error::Internal {
         code: ErrorCode::MediaFailed,
-        message: format!("the server died {DEATHS} times while this was being done"),
+        message: format!("the server died {MAX_DEATHS} times while this was being done"),
         source: None,
     };
     match job.work {
@@ -257,7 +257,7 @@ async fn killed(ctx: &Arc<Context>, job: &Job) {
 /// Renews the lease; ends when that is too late.
 async fn lose_lease(ctx: &Context, job: &Job) {
     loop {
-        sleep(RENEWAL).await;
+        sleep(RENEWAL_INTERVAL).await;
         match ctx.repo.renew_job(job, after(LEASE)).await {
             Ok(true) => {}
             Ok(false) => return,
@@ -280,8 +280,11 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     } else if error.code() == ErrorCode::InsufficientStorage {
         // It waits for room, however long that takes.
         log(&error, "to be done when there is room");
-        ctx.repo.return_job(job, after(NO_ROOM)).await.map(drop)
-    } else if is_final(&error) || job.attempt >= ATTEMPTS {
+        ctx.repo
+            .return_job(job, after(SPACE_RETRY_DELAY))
+            .await
+            .map(drop)
+    } else if is_final(&error) || job.attempt >= MAX_ATTEMPTS {
         if error.is_users() {
             tracing::info!(code = error.code().as_str(), "refused: {error}");
         } else {
@@ -336,7 +339,7 @@ fn after(time: Duration) -> i64 {
 
 fn until(time: i64) -> Duration {
     let ms = u64::try_from(time.saturating_sub(now())).unwrap_or(0);
-    Duration::from_millis(ms).min(NAP)
+    Duration::from_millis(ms).min(POLL_INTERVAL)
 }
 
 #[cfg(test)]
@@ -345,7 +348,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_last_long_enough_for_a_disk_to_be_tidied() {
-        let pauses: Vec<_> = (1..ATTEMPTS).map(|n| back_off(n).as_secs()).collect();
+        let pauses: Vec<_> = (1..MAX_ATTEMPTS).map(|n| back_off(n).as_secs()).collect();
         assert_eq!(pauses, [1, 4, 16, 64]);
     }
 
