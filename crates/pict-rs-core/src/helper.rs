@@ -18,7 +18,7 @@ use pict_rs_media::Control;
 use crate::config::MediaConfig;
 use crate::{Error, ErrorCode, Result};
 
-pub(crate) use run::Room;
+pub(crate) use run::ResourceLimits;
 
 /// A name that programs of several projects have.
 const AMBIGUOUS: &str = "convert";
@@ -133,12 +133,12 @@ pub fn version(helper: Helper, path: &Path) -> Result<String> {
     let folder = tempfile::tempdir().map_err(|e| Error::io("no temporary folder", e))?;
     let mut command = Command::new(path);
     command.arg("-version");
-    let room = Room {
+    let limits = ResourceLimits {
         memory: 256 << 20,
         file_size: 1 << 20,
         time: Duration::from_secs(10),
     };
-    let said = run::run(helper, command, folder.path(), room, &Control::new())?;
+    let said = run::run(helper, command, folder.path(), limits, &Control::new())?;
     let said = String::from_utf8_lossy(&said);
     let line = said.lines().next().unwrap_or_default().trim();
     let word = match helper {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pict_rs_media::{AudioCodec, Clip, Control, Facts, Format, VideoCodec};
 
-use super::{Helper, Room, run};
+use super::{Helper, ResourceLimits, run};
 use crate::config::{self, VideoConfig};
 use crate::{Error, ErrorCode, Result};
 
@@ -160,12 +160,12 @@ impl Ffmpeg<'_> {
     }
 
     fn run(&self, command: Command, clip: &Clip, most: u64, control: &Control) -> Result<()> {
-        let room = Room {
+        let limits = ResourceLimits {
             memory: memory(&clip.facts),
             file_size: most,
             time: self.time,
         };
-        run::run(Helper::Ffmpeg, command, self.folder, room, control).map(drop)
+        run::run(Helper::Ffmpeg, command, self.folder, limits, control).map(drop)
     }
 
     fn made(&self, name: &str) -> Result<Option<Vec<u8>>> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pict_rs_media::{Control, Foreign};
 
-use super::{Helper, Room, run};
+use super::{Helper, ResourceLimits, run};
 use crate::config::MagickConfig;
 use crate::{Error, ErrorCode, Result};
 
@@ -52,13 +52,13 @@ pub(crate) fn convert(
             "png:exclude-chunks=gAMA,cHRM",
         ])
         .arg(format!("png:{WRITTEN}"));
-    let room = Room {
+    let limits = ResourceLimits {
         // What it maps from its files counts as well.
         memory: memory(config).saturating_add(config.map.saturating_mul(MIB)),
         file_size: config.disk.saturating_mul(MIB),
         time,
     };
-    run::run(Helper::Magick, command, folder, room, control)?;
+    run::run(Helper::Magick, command, folder, limits, control)?;
     let png = fs::read(folder.join(WRITTEN)).map_err(|_| {
         Error::user(
             ErrorCode::MediaDamaged,

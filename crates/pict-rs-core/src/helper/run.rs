@@ -21,17 +21,17 @@ use super::{Helper, missing};
 use crate::{Error, ErrorCode, Result};
 
 /// How much of each output is kept.
-const SAID: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
 /// Address space that is no memory: libraries, and the stacks of threads.
 const ADDRESSES: u64 = 1 << 30;
 /// What the system calls a full disk, in the language that programs are run in.
 const DISK_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 /// Between two looks at a program that runs.
-const LOOKS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
+const POLL_INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
 /// What a program may use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) struct ResourceLimits {
     /// Bytes of memory.
     pub(crate) memory: u64,
     /// Bytes of each file that it writes.
@@ -51,7 +51,7 @@ pub(super) fn run(
     helper: Helper,
     mut command: Command,
     folder: &Path,
-    room: Room,
+    limits: ResourceLimits,
     control: &Control,
 ) -> Result<Vec<u8>> {
     let started = Instant::now();
@@ -79,7 +79,7 @@ pub(super) fn run(
         ),
     })?;
     let mut running = Running::new(child)?;
-    running.limit(room)?;
+    running.limit(limits)?;
     let mut output = Output::new(running.child.stdout.take(), false)?;
     let mut complaints = Output::new(running.child.stderr.take(), true)?;
     let status = loop {
@@ -91,10 +91,12 @@ pub(super) fn run(
             complaints.read();
             break status;
         }
-        if started.elapsed() > room.time {
-            return Err(too_slow(helper, room));
+        if started.elapsed() > limits.time {
+            return Err(too_slow(helper, limits));
         }
-        std::thread::sleep(LOOKS[usize::from(!has_said && started.elapsed() > LOOKS[1])]);
+        std::thread::sleep(
+            POLL_INTERVALS[usize::from(!has_said && started.elapsed() > POLL_INTERVALS[1])],
+        );
     };
     let said = String::from_utf8_lossy(&complaints.kept).into_owned();
     if !said.is_empty() {
@@ -103,19 +105,19 @@ pub(super) fn run(
     if status.success() {
         Ok(output.kept)
     } else {
-        Err(judge(helper, room, status, &said))
+        Err(judge(helper, limits, status, &said))
     }
 }
 
-fn judge(helper: Helper, room: Room, status: ExitStatus, said: &str) -> Error {
+fn judge(helper: Helper, limits: ResourceLimits, status: ExitStatus, said: &str) -> Error {
     let name = helper.name();
     match status.signal().and_then(Signal::from_named_raw) {
-        Some(Signal::XCPU) => too_slow(helper, room),
+        Some(Signal::XCPU) => too_slow(helper, limits),
         Some(Signal::XFSZ) => Error::user(
             ErrorCode::ValidateFileSize,
             format!(
                 "What {name} makes of this file is larger than {} bytes",
-                room.file_size
+                limits.file_size
             ),
         ),
         // Nothing is known of the file: the program could not write what it made of it.
@@ -131,13 +133,13 @@ fn judge(helper: Helper, room: Room, status: ExitStatus, said: &str) -> Error {
     }
 }
 
-fn too_slow(helper: Helper, room: Room) -> Error {
+fn too_slow(helper: Helper, limits: ResourceLimits) -> Error {
     Error::user(
         ErrorCode::ProcessTimeout,
         format!(
             "{} took longer than {} seconds",
             helper.name(),
-            room.time.as_secs()
+            limits.time.as_secs()
         ),
     )
 }
@@ -179,12 +181,12 @@ impl Running {
 
     /// Set from outside: what has to be done between fork and exec would be unsafe. The moment
     /// until then is one in which a program loads its libraries.
-    fn limit(&self, room: Room) -> Result<()> {
-        let seconds = room.time.as_secs().saturating_add(1);
+    fn limit(&self, limits: ResourceLimits) -> Result<()> {
+        let seconds = limits.time.as_secs().saturating_add(1);
         for (resource, most) in [
-            (Resource::As, room.memory.saturating_add(ADDRESSES)),
+            (Resource::As, limits.memory.saturating_add(ADDRESSES)),
             (Resource::Cpu, seconds),
-            (Resource::Fsize, room.file_size),
+            (Resource::Fsize, limits.file_size),
             (Resource::Core, 0),
         ] {
             let limit = within(most, getrlimit(resource).maximum);
@@ -257,7 +259,7 @@ impl<P: Read + AsFd> Output<P> {
     fn read(&mut self) -> bool {
         let mut has_said = false;
         let mut piece = [0; 4096];
-        for _ in 0..SAID / 4096 {
+        for _ in 0..MAX_OUTPUT / 4096 {
             let Some(pipe) = &mut self.pipe else { break };
             match pipe.read(&mut piece) {
                 Ok(0) => self.pipe = None,
@@ -275,11 +277,11 @@ impl<P: Read + AsFd> Output<P> {
     fn keep(&mut self, piece: &[u8]) {
         if self.keeps_end {
             self.kept.extend_from_slice(piece);
-            let excess = self.kept.len().saturating_sub(SAID);
+            let excess = self.kept.len().saturating_sub(MAX_OUTPUT);
             self.kept.drain(..excess);
         } else {
-            let room = SAID.saturating_sub(self.kept.len());
-            self.kept.extend_from_slice(&piece[..piece.len().min(room)]);
+            let left = MAX_OUTPUT.saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(&piece[..piece.len().min(left)]);
         }
     }
 }
@@ -290,13 +292,13 @@ mod tests {
 
     #[test]
     fn a_program_on_a_full_disk_says_nothing_about_the_file() {
-        let room = Room {
+        let limits = ResourceLimits {
             memory: 1,
             file_size: 1,
             time: Duration::from_secs(1),
         };
         let check = |said, expected| {
-            let error = judge(Helper::Ffmpeg, room, ExitStatus::from_raw(256), said);
+            let error = judge(Helper::Ffmpeg, limits, ExitStatus::from_raw(256), said);
             assert_eq!(error.code(), expected, "{said}");
         };
         check(

@@ -4,7 +4,7 @@ use super::*;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
-const ROOM: Room = Room {
+const LIMITS: ResourceLimits = ResourceLimits {
     memory: 64 << 20,
     file_size: 4096,
     time: Duration::from_secs(20),
@@ -17,21 +17,21 @@ fn script(folder: &Path, text: &str) -> Command {
     Command::new(file)
 }
 
-fn outcome(text: &str, room: Room) -> Result<Vec<u8>> {
+fn outcome(text: &str, limits: ResourceLimits) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
     let command = script(folder.path(), text);
     run::run(
         Helper::Ffmpeg,
         command,
         folder.path(),
-        room,
+        limits,
         &Control::new(),
     )
 }
 
 #[test]
 fn a_program_sees_nothing_of_our_environment() {
-    let said = outcome("/usr/bin/env", ROOM).expect("runs");
+    let said = outcome("/usr/bin/env", LIMITS).expect("runs");
     let said = String::from_utf8(said).expect("text");
     let mut names: Vec<_> = said
         .lines()
@@ -44,7 +44,10 @@ fn a_program_sees_nothing_of_our_environment() {
 
 #[test]
 fn what_a_failing_program_says_last_is_told() {
-    let error = outcome("echo first >&2; echo the last >&2; echo >&2; exit 3", ROOM);
+    let error = outcome(
+        "echo first >&2; echo the last >&2; echo >&2; exit 3",
+        LIMITS,
+    );
     let error = error.expect_err("failed");
     assert_eq!(error.code(), ErrorCode::MediaDamaged);
     assert!(error.to_string().ends_with(": the last"), "{error}");
@@ -54,7 +57,7 @@ fn what_a_failing_program_says_last_is_told() {
 fn endless_output_does_no_harm() {
     let said = outcome(
         "head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2",
-        ROOM,
+        LIMITS,
     );
     assert_eq!(said.expect("ends").len(), 64 * 1024);
 }
@@ -63,7 +66,7 @@ fn endless_output_does_no_harm() {
 fn a_file_that_grows_too_large_ends_the_program() {
     let error = outcome(
         "while [ $(ulimit -f) = unlimited ]; do :; done; exec head -c 10000 /dev/zero > out",
-        ROOM,
+        LIMITS,
     )
     .expect_err("ended");
     assert_eq!(error.code(), ErrorCode::ValidateFileSize);
@@ -73,15 +76,15 @@ fn a_file_that_grows_too_large_ends_the_program() {
 fn a_program_that_takes_too_long_ends_with_all_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let command = script(folder.path(), "sleep 1000 & echo $! > id; wait");
-    let room = Room {
+    let limits = ResourceLimits {
         time: Duration::from_secs(1),
-        ..ROOM
+        ..LIMITS
     };
     let error = run::run(
         Helper::Ffmpeg,
         command,
         folder.path(),
-        room,
+        limits,
         &Control::new(),
     );
     assert_eq!(error.expect_err("ended").code(), ErrorCode::ProcessTimeout);
@@ -106,7 +109,7 @@ fn a_program_that_nobody_waits_for_ends() {
     let command = script(folder.path(), "sleep 1000");
     let control = Control::new();
     control.cancel();
-    let error = run::run(Helper::Ffmpeg, command, folder.path(), ROOM, &control);
+    let error = run::run(Helper::Ffmpeg, command, folder.path(), LIMITS, &control);
     assert_eq!(error.expect_err("ended").code(), ErrorCode::ProcessTimeout);
 }
 
@@ -118,7 +121,7 @@ fn a_missing_program_is_named() {
         Helper::Ffmpeg,
         command,
         folder.path(),
-        ROOM,
+        LIMITS,
         &Control::new(),
     );
     let error = error.expect_err("missing");
@@ -134,7 +137,7 @@ fn what_a_program_leaves_running_ends_with_it() {
         Helper::Ffmpeg,
         command,
         folder.path(),
-        ROOM,
+        LIMITS,
         &Control::new(),
     );
     said.expect("ends");
