@@ -22,11 +22,11 @@ use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 
 /// How long a client is kept waiting for an outcome.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Outcomes that expire in one transaction.
 const BATCH: u32 = 64;
 /// When to look again while the clock is doubted, in milliseconds.
-const LATER: i64 = 60_000;
+const RECHECK_DELAY: i64 = 60_000;
 
 /// An outcome that was taken off the database. Dropping it puts it back; [`Claim::deliver`] is
 /// for the moment when its answer begins.
@@ -52,7 +52,7 @@ struct Hold {
 pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
     remove::writable(ctx)?;
     let running = metrics::begin(Work::UploadWait);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let bell = ctx.notifier.listen(id);
     loop {
         // From here on no ring is missed.
@@ -188,7 +188,11 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
             oldest => {
                 let next = oldest.unwrap_or_else(now).saturating_add(retention);
                 // By the system's clock it may be due long since.
-                return Ok(if next > now() { next } else { now() + LATER });
+                return Ok(if next > now() {
+                    next
+                } else {
+                    now() + RECHECK_DELAY
+                });
             }
         }
         let ctx = ctx.clone();

@@ -14,9 +14,9 @@ use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Whatever takes longer is broken.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a proof that writes work counts.
-const PROOF: Duration = Duration::from_secs(1);
+const PROOF_LIFETIME: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
 /// With less room than this a warning is given, or with less than this part of a smaller disk.
 const LEAST: u64 = 1024 * MIB;
@@ -94,7 +94,7 @@ pub async fn stores(ctx: &Context) -> Result<()> {
         return serves(ctx).await;
     }
     let mut last = ctx.last_proof.lock().await;
-    if last.is_some_and(|last| last.elapsed() < PROOF) {
+    if last.is_some_and(|last| last.elapsed() < PROOF_LIFETIME) {
         return Ok(());
     }
     *last = None;
@@ -142,8 +142,8 @@ pub async fn figures(ctx: &Context) -> Figures {
     let media = ctx.media.load();
     let ((repo, store), jobs, usage) = tokio::join!(
         prove(ctx),
-        tokio::time::timeout(PATIENCE, ctx.repo.jobs()),
-        tokio::time::timeout(PATIENCE, ctx.repo.usage()),
+        tokio::time::timeout(TIMEOUT, ctx.repo.jobs()),
+        tokio::time::timeout(TIMEOUT, ctx.repo.usage()),
     );
     Figures {
         media,
@@ -155,7 +155,7 @@ pub async fn figures(ctx: &Context) -> Figures {
 }
 
 async fn in_time(work: impl Future<Output = Result<()>>, code: ErrorCode) -> Result<()> {
-    let done = tokio::time::timeout(PATIENCE, work).await;
+    let done = tokio::time::timeout(TIMEOUT, work).await;
     done.unwrap_or_else(|late| Err(Error::internal(code, "the disk takes too long", late)))
 }
 
@@ -165,7 +165,7 @@ async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: Erro
     let took = started.elapsed();
     let folder = folder.to_owned();
     let space = blocking(move || Ok(space(&folder)));
-    let space = tokio::time::timeout(PATIENCE, space).await;
+    let space = tokio::time::timeout(TIMEOUT, space).await;
     Part {
         written,
         took,

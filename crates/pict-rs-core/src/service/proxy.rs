@@ -21,7 +21,7 @@ use crate::service::{download, remove, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
 
 /// How long an upstream is left alone after a fetch that failed or brought nothing of use.
-const PAUSE: Duration = Duration::from_secs(60);
+const RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// The alias of what was fetched from `url` before. Fetches nothing.
 ///
@@ -123,12 +123,12 @@ async fn attempt(ctx: Arc<Context>, url: SourceUrl, stale: Option<Proxy>) -> Res
         }
         (Err(error), Some(stale)) => {
             tracing::warn!(source = url.loggable(), alias = %stale.alias, code = error.code().as_str(), "a proxied copy is served although it is stale: {error}");
-            ctx.proxies.postpone(&url, after(PAUSE));
+            ctx.proxies.postpone(&url, after(RETRY_DELAY));
         }
         (Err(error), None) => {
             if is_lasting(error.code()) {
                 let copy = Error::user(error.code(), error.to_string());
-                ctx.proxies.fail(&url, PAUSE, Arc::new(copy));
+                ctx.proxies.fail(&url, RETRY_DELAY, Arc::new(copy));
             }
         }
     }

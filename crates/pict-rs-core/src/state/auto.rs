@@ -12,7 +12,7 @@ use crate::{ContentKey, Error, ErrorCode, VariantKey};
 /// Contents and variants remembered; each takes about a tenth of a kilobyte.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// How long a format is not tried again for a picture that it failed for.
-const RESPITE: Duration = Duration::from_secs(10 * 60);
+const RETRY_DELAY: Duration = Duration::from_secs(10 * 60);
 
 /// A content and a variant of it.
 pub(crate) type Key = (ContentKey, VariantKey);
@@ -51,7 +51,7 @@ impl Auto {
     pub(crate) fn has_failed(&self, key: &Key) -> bool {
         let mut inner = self.lock();
         let failed = inner.failed.get(key);
-        failed.is_some_and(|failed| failed.elapsed() < RESPITE)
+        failed.is_some_and(|failed| failed.elapsed() < RETRY_DELAY)
     }
 
     /// Notes what is likely to happen again.
