@@ -71,7 +71,7 @@ async fn ingest_as(
     let ctx = ctx.clone();
     let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
-        let uploaded = remember(&ctx, ready, alias, Place::Upload).await?;
+        let uploaded = remember(&ctx, ready, alias, Destination::Upload).await?;
         Ok(PendingUpload::new(ctx, uploaded.ok_or_else(lease_lost)?))
     })
     .await?;
@@ -98,7 +98,7 @@ pub(crate) async fn ingest_proxied(
     let ready = prepare(ctx, permit, &query, damaged, Incoming::Spooled(spooled)).await?;
     let ctx = ctx.clone();
     let alias = run_to_completion(async move {
-        let uploaded = remember(&ctx, ready, None, Place::Proxy(&proxy)).await?;
+        let uploaded = remember(&ctx, ready, None, Destination::Proxy(&proxy)).await?;
         retention::grown(&ctx);
         Ok(uploaded.map(|uploaded| uploaded.alias))
     })
@@ -124,7 +124,7 @@ pub(crate) async fn ingest_waiting(
     let ready = prepare(ctx, permit, query, damaged, Incoming::Waiting(*id)).await?;
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
     run_to_completion(async move {
-        let uploaded = remember(&ctx, ready, None, Place::Waiting(&job, &id)).await?;
+        let uploaded = remember(&ctx, ready, None, Destination::Waiting(&job, &id)).await?;
         uploaded.map(drop).ok_or_else(lease_lost)
     })
     .await?;
@@ -143,7 +143,7 @@ fn lease_lost() -> Error {
 }
 
 /// What an upload is remembered together with.
-enum Place<'a> {
+enum Destination<'a> {
     /// Nothing.
     Upload,
     /// The end of its job.
@@ -158,7 +158,7 @@ async fn remember(
     ctx: &Context,
     ready: Ready,
     alias: Option<Alias>,
-    place: Place<'_>,
+    destination: Destination<'_>,
 ) -> Result<Option<Uploaded>> {
     let Ready {
         mut stored,
@@ -178,10 +178,12 @@ async fn remember(
     };
     stored.name();
     let add = async {
-        match place {
-            Place::Upload => ctx.repo.add_upload(&upload).await.map(Some),
-            Place::Waiting(job, id) => ctx.repo.complete_upload(job, id, &upload, now()).await,
-            Place::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
+        match destination {
+            Destination::Upload => ctx.repo.add_upload(&upload).await.map(Some),
+            Destination::Waiting(job, id) => {
+                ctx.repo.complete_upload(job, id, &upload, now()).await
+            }
+            Destination::Proxy(proxy) => match ctx.repo.add_proxied(&upload, proxy, now()).await {
                 Ok(None) => Ok(None),
                 Ok(Some(proxied)) => {
                     forget(ctx, proxied.removal).await;
