@@ -62,7 +62,7 @@ impl Worker {
             tasks.spawn(watch_space(ctx.clone()));
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(run_maintenance(ctx.clone()));
-            tasks.spawn(sweep(ctx.clone()));
+            tasks.spawn(evict(ctx.clone()));
         }
         Self { ctx, tasks }
     }
@@ -156,9 +156,9 @@ async fn run_maintenance(ctx: Arc<Context>) {
     }
 }
 
-async fn sweep(ctx: Arc<Context>) {
+async fn evict(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
-        if let Err(error) = retention::sweep(&ctx).await {
+        if let Err(error) = retention::evict(&ctx).await {
             log(&error, "unused media cannot be dropped");
         }
         let (shortest, longest) = retention::period(&ctx);

@@ -20,11 +20,11 @@ use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 /// Rows that change in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
 /// The longest time between two sweeps.
-const PERIOD: Duration = Duration::from_secs(30);
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest one, whatever happens.
-const PAUSE: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// No note of a use is older than the use by more than this, or a tenth of the retention.
-const COARSE: Duration = Duration::from_secs(5 * 60);
+const PRECISION: Duration = Duration::from_secs(5 * 60);
 const MIB: u64 = 1024 * 1024;
 
 /// The shortest and the longest time from one sweep to the next.
@@ -34,7 +34,10 @@ pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
         .variants
         .duration()
         .min(retention.proxy.duration());
-    (PAUSE, (shortest / 4).clamp(PAUSE, PERIOD))
+    (
+        MIN_INTERVAL,
+        (shortest / 4).clamp(MIN_INTERVAL, MAX_INTERVAL),
+    )
 }
 
 /// A variant was made, or a medium was proxied: if that may be one too many, the sweep comes
@@ -75,7 +78,7 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
 ///
 /// # Errors
 /// When the database fails, or the folder of files is not ours.
-pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
+pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
     match flush(ctx).await {
         // Dropping media makes room.
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
@@ -87,24 +90,24 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
     }
     guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
-    drop_all(ctx, What::Proxies, Why::Age(retention.proxy)).await?;
-    drop_all(ctx, What::Variants, Why::Age(retention.variants)).await?;
+    evict_all(ctx, Class::Proxies, Reason::Age(retention.proxy)).await?;
+    evict_all(ctx, Class::Variants, Reason::Age(retention.variants)).await?;
     // Proxied media first: their variants go with them.
-    for (what, budget) in [
-        (What::Proxies, retention.proxy_size),
-        (What::Variants, retention.variants_size),
+    for (class, budget) in [
+        (Class::Proxies, retention.proxy_size),
+        (Class::Variants, retention.variants_size),
     ] {
         let Some(budget) = budget.map(|size| size.saturating_mul(MIB)) else {
             continue;
         };
         let usage = ctx.repo.usage().await?;
-        let used = match what {
-            What::Proxies => usage.proxied.allocated,
-            What::Variants => usage.variants.allocated,
+        let used = match class {
+            Class::Proxies => usage.proxied.allocated,
+            Class::Variants => usage.variants.allocated,
         };
         if used > budget {
             // A little more than needed, so that not every new file drops another.
-            drop_all(ctx, what, Why::Size(budget - budget / 20)).await?;
+            evict_all(ctx, class, Reason::Size(budget - budget / 20)).await?;
         }
     }
     // What a disk refused to remove earlier.
@@ -147,14 +150,14 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
 }
 
 #[derive(Clone, Copy, Debug)]
-enum What {
+enum Class {
     Proxies,
     Variants,
 }
 
-impl What {
+impl Class {
     /// As metrics call it.
-    fn class(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Proxies => "proxied",
             Self::Variants => "variants",
@@ -163,16 +166,16 @@ impl What {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Why {
+enum Reason {
     /// Not used for this long.
     Age(Span),
     /// More bytes in all than this.
     Size(u64),
 }
 
-impl Why {
+impl Reason {
     /// As metrics call it.
-    fn reason(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Age(_) => "age",
             Self::Size(_) => "size",
@@ -180,15 +183,15 @@ impl Why {
     }
 }
 
-async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
+async fn evict_all(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<()> {
     let (mut count, mut bytes) = (0, 0);
     loop {
         let began = Instant::now();
-        let dropped = drop_some(ctx, what, why).await?;
+        let dropped = evict_some(ctx, class, reason).await?;
         count += dropped.count;
         bytes += dropped.bytes;
         if dropped.count > 0 {
-            metrics::evicted(what.class(), why.reason(), dropped.count, dropped.bytes);
+            metrics::evicted(class.name(), reason.name(), dropped.count, dropped.bytes);
         }
         if dropped.count < BATCH as usize || ctx.notifier.is_stopping() {
             break;
@@ -197,29 +200,31 @@ async fn drop_all(ctx: &Arc<Context>, what: What, why: Why) -> Result<()> {
         sleep(began.elapsed()).await;
     }
     if count > 0 {
-        tracing::info!(?what, ?why, count, bytes, "unused media are dropped");
+        tracing::info!(what = ?class, why = ?reason, count, bytes, "unused media are dropped");
     }
     Ok(())
 }
 
 /// One batch, from the database to the disk.
-async fn drop_some(ctx: &Arc<Context>, what: What, why: Why) -> Result<Dropped> {
+async fn evict_some(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<Dropped> {
     let ctx = ctx.clone();
     run_to_completion(async move {
         let before = |age: Span| {
             // Uses are noted coarsely, and nothing is to be dropped too early.
             let age = age.duration();
             let time = ctx.retention_clock.time();
-            time.saturating_sub(millis(age.saturating_add(COARSE.min(age / 10))))
+            time.saturating_sub(millis(age.saturating_add(PRECISION.min(age / 10))))
         };
         let repo = &ctx.repo;
-        let mut dropped = match (what, why) {
-            (What::Proxies, Why::Age(age)) => {
+        let mut dropped = match (class, reason) {
+            (Class::Proxies, Reason::Age(age)) => {
                 repo.expire_proxies(before(age), BATCH, now()).await?
             }
-            (What::Proxies, Why::Size(bytes)) => repo.shrink_proxies(bytes, BATCH, now()).await?,
-            (What::Variants, Why::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
-            (What::Variants, Why::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
+            (Class::Proxies, Reason::Size(bytes)) => {
+                repo.shrink_proxies(bytes, BATCH, now()).await?
+            }
+            (Class::Variants, Reason::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
+            (Class::Variants, Reason::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
         };
         forget(&ctx, std::mem::take(&mut dropped.removal)).await;
         Ok(dropped)
