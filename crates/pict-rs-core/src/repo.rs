@@ -15,6 +15,7 @@ pub(crate) mod hash;
 mod job;
 mod legacy_files;
 mod maintenance;
+mod migrations;
 mod page;
 #[cfg(test)]
 mod plans;
@@ -24,6 +25,7 @@ mod removal;
 mod reserve;
 mod retention;
 mod setting;
+mod sql;
 mod upload;
 mod usage;
 mod variant;
@@ -31,15 +33,12 @@ mod variant;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pict_rs_media::{Facts, Kind};
 use rustix::fs::{FlockOperation, flock};
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use self::reserve::Reserve;
+use self::sql::{Pool, Row, Tx, sql};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
@@ -100,20 +99,16 @@ impl Representation {
     }
 
     /// From the columns that `hashes` and `variants` share.
-    fn from_row(row: &SqliteRow, key_column: &str) -> Result<Self> {
-        let number = |column: &str| -> Result<u32> {
-            let value: i64 = row.try_get(column).map_err(repo_error)?;
-            u32::try_from(value).map_err(|_| broken(column))
-        };
-        let duration: Option<i64> = row.try_get("duration_ms").map_err(repo_error)?;
+    fn from_row(row: &Row, key_column: &str) -> Result<Self> {
+        let duration = row.int_or_null("duration_ms")?;
         Ok(Self {
-            object: ObjectKey::new(row.try_get::<String, _>("object").map_err(repo_error)?),
-            key: content_key(row, key_column)?,
-            width: number("width")?,
-            height: number("height")?,
-            frames: number("frames")?,
+            object: row.object("object")?,
+            key: row.content_key(key_column)?,
+            width: row.number("width")?,
+            height: row.number("height")?,
+            frames: row.number("frames")?,
             duration_ms: duration.and_then(|value| u64::try_from(value).ok()),
-            created_at: row.try_get("created_at").map_err(repo_error)?,
+            created_at: row.int("created_at")?,
         })
     }
 }
@@ -121,10 +116,8 @@ impl Representation {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Repo {
-    write: SqlitePool,
-    read: SqlitePool,
-    /// Of a connection that only reads.
-    options: SqliteConnectOptions,
+    write: Pool,
+    read: Pool,
     folder: PathBuf,
     reserve: Arc<Reserve>,
     _lock: Arc<File>,
@@ -150,29 +143,10 @@ impl Repo {
         let place = folder.to_owned();
         // First, because opening a database needs room as well.
         let reserve = reserve::blocking(move || Reserve::open(&place, reserve)).await?;
-        let path = folder.join(FILE);
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
-            .pragma("trusted_schema", "OFF");
-        // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
-        let write = pool::open(options.clone(), 1).await?;
-        let migrated = migrations().run(&write).await;
-        migrated.map_err(|error| unmigrated(error, folder))?;
-        // The folder entry of a new database file must survive a power cut as well.
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|e| {
-                Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
-            })?;
-        let read = pool::open(options.clone().read_only(true), 2).await?;
+        let (write, read) = pool::open(folder).await?;
         Ok(Self {
             write,
             read,
-            options: options.read_only(true),
             folder: folder.to_owned(),
             reserve: reserve.into(),
             _lock: lock.into(),
@@ -189,11 +163,10 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT hash FROM aliases LIMIT 1")
-            .fetch_optional(&self.read)
+        sql("SELECT hash FROM aliases LIMIT 1")
+            .any(&self.read)
             .await
             .map(drop)
-            .map_err(repo_error)
     }
 
     /// Whether anything but removals may write. If not, the disk is full.
@@ -220,44 +193,29 @@ impl Repo {
 
     /// Begins a change of several statements: all of them or none. On a full disk it is refused;
     /// a change that removes something begins with [`Repo::begin_removal`].
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+    async fn begin(&self) -> Result<Tx> {
         self.admit().await?;
-        self.begin_now().await
+        self.write.begin().await
     }
 
     /// As [`Repo::begin`], for a change that must also work on a full disk, because the disk can
     /// be emptied by no other. Takes the reserve if there is no other room.
-    async fn begin_removal(&self) -> Result<Transaction<'static, Sqlite>> {
+    async fn begin_removal(&self) -> Result<Tx> {
         let reserve = self.reserve.clone();
         if !reserve::blocking(move || reserve.make_room()).await? {
             // What the write-ahead log takes is the last room that there is. Should this fail,
             // the removal may still find some.
-            let shrunk = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .execute(&self.write)
-                .await;
-            if let Err(error) = shrunk {
+            if let Err(error) = self.write.shrink_log().await {
                 tracing::debug!(%error, "the write-ahead log cannot be shrunk");
             }
         }
-        self.begin_now().await
+        self.write.begin().await
     }
 
     /// Whether a sweep has anything to remove. It must not take the reserve of a full disk for
     /// nothing.
     async fn has_any(&self, query: &'static str, bound: i64) -> Result<bool> {
-        sqlx::query(query)
-            .bind(bound)
-            .fetch_optional(&self.read)
-            .await
-            .map(|row| row.is_some())
-            .map_err(repo_error)
-    }
-
-    async fn begin_now(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.write
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(repo_error)
+        sql(query).bind(bound).any(&self.read).await
     }
 
     /// Ends all connections, folding the write-ahead log into the database file.
@@ -265,71 +223,6 @@ impl Repo {
         self.read.close().await;
         self.write.close().await;
     }
-}
-
-fn migrations() -> Migrator {
-    const FILES: [(i64, &str, &str); 7] = [
-        (
-            1,
-            "media",
-            include_str!("../migrations/sqlite/0001_media.sql"),
-        ),
-        (
-            2,
-            "background",
-            include_str!("../migrations/sqlite/0002_background.sql"),
-        ),
-        (
-            3,
-            "proxy",
-            include_str!("../migrations/sqlite/0003_proxy.sql"),
-        ),
-        (
-            4,
-            "internal",
-            include_str!("../migrations/sqlite/0004_internal.sql"),
-        ),
-        (
-            5,
-            "access",
-            include_str!("../migrations/sqlite/0005_access.sql"),
-        ),
-        (
-            6,
-            "guards",
-            include_str!("../migrations/sqlite/0006_guards.sql"),
-        ),
-        (
-            7,
-            "deaths",
-            include_str!("../migrations/sqlite/0007_deaths.sql"),
-        ),
-    ];
-    let migrations = FILES.map(|(version, name, sql)| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            SqlStr::from_static(sql),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.into())
-}
-
-fn unmigrated(error: MigrateError, folder: &Path) -> Error {
-    let MigrateError::VersionMissing(version) = error else {
-        return repo_error(error);
-    };
-    Error::user(
-        ErrorCode::ConfigInvalid,
-        format!(
-            "the database in {} was changed by a newer version of pict-rs (its change {version} is not \
-             known here). Nothing was changed now. Start that version or a newer one, or restore a \
-             copy of the database that was made before the update",
-            folder.display()
-        ),
-    )
 }
 
 fn lock(folder: &Path) -> Result<File> {
@@ -359,48 +252,6 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn content_key(row: &SqliteRow, column: &str) -> Result<ContentKey> {
-    let bytes: &[u8] = row.try_get(column).map_err(repo_error)?;
-    ContentKey::from_bytes(bytes).ok_or_else(|| broken(column))
-}
-
-fn broken(column: &str) -> Error {
-    Error::Internal {
-        code: ErrorCode::RepoError,
-        message: format!("the database holds an impossible value in column {column}"),
-        source: None,
-    }
-}
-
-fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let error = error.into();
-    if let Some(sqlx::Error::PoolTimedOut) = error.downcast_ref() {
-        // A disk that hangs, or too many at once: it passes, so clients may come again.
-        tracing::warn!("the database did not get to a request in time");
-        return Error::user(
-            ErrorCode::TooBusy,
-            format!(
-                "The database has too much to do; a request waits for it for {} seconds at most",
-                pool::PATIENCE.as_secs()
-            ),
-        );
-    }
-    if is_disk_full(error.downcast_ref()) {
-        let message = "the database has no room to write to";
-        return Error::internal(ErrorCode::InsufficientStorage, message, error);
-    }
-    Error::internal(ErrorCode::RepoError, "the database failed", error)
-}
-
-/// Whether SQLite says that the disk is full: for its own files, or for the memory that its
-/// connections share, which is a file as well.
-fn is_disk_full(error: Option<&sqlx::Error>) -> bool {
-    const FULL: [&str; 2] = ["13", "4874"];
-    let code = error.and_then(sqlx::Error::as_database_error);
-    let code = code.and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| FULL.contains(&&*code))
-}
-
 /// An in-database integer is signed; sizes and counts of media fit.
 fn bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -408,6 +259,9 @@ fn bigint(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::SqlitePool;
+    use sqlx::sqlite::SqliteConnectOptions;
+
     use super::*;
     use crate::repo::audit::{Actor, Cause};
     use crate::{Alias, DeleteToken};
@@ -429,7 +283,7 @@ mod tests {
             .filename(folder.path().join(FILE))
             .create_if_missing(true);
         let database = SqlitePool::connect_with(options).await.expect("opened");
-        let mut older = migrations();
+        let mut older = migrations::all();
         older.migrations.to_mut().truncate(2);
         older.run(&database).await.expect("migrated");
         sqlx::raw_sql(OLD).execute(&database).await.expect("filled");
@@ -455,10 +309,10 @@ mod tests {
 
     async fn proxied(repo: &Repo, name: &str, size: u64, accessed_at: i64) -> Alias {
         let alias = upload(repo, name, size).await;
-        sqlx::query("INSERT INTO proxies VALUES ($1, $1, 5, $2, NULL, NULL, 5)")
+        sql("INSERT INTO proxies VALUES ($1, $1, 5, $2, NULL, NULL, 5)")
             .bind(name)
             .bind(accessed_at)
-            .execute(&repo.write)
+            .run(&repo.write)
             .await
             .expect("added");
         alias
@@ -486,18 +340,6 @@ mod tests {
         };
         repo.add_upload(&upload).await.expect("added");
         alias
-    }
-
-    #[test]
-    fn whoever_waited_in_vain_may_come_again() {
-        let error = repo_error(sqlx::Error::PoolTimedOut);
-        assert_eq!(error.code(), ErrorCode::TooBusy);
-        assert!(
-            error.is_users(),
-            "no fault, and the message is for the client"
-        );
-        let error = repo_error(sqlx::Error::PoolClosed);
-        assert_eq!(error.code(), ErrorCode::RepoError);
     }
 
     async fn used(repo: &Repo) -> (u64, u64) {

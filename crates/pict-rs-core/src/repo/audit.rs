@@ -1,10 +1,8 @@
 //! What was removed, by whom and why: written in the transaction that removes it, so that there
 //! is no removal without its entry and no entry without its removal.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
-
-use super::{Repo, bigint, broken, repo_error};
+use super::sql::{Row, Tx, broken, sql};
+use super::{Repo, bigint};
 use crate::{Alias, Result};
 
 /// Who removes something.
@@ -124,13 +122,13 @@ pub struct Entry {
 
 /// Records what the rest of the transaction does. The one way into the table.
 pub(super) async fn record_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     cause: &Cause,
     event: &Event<'_>,
     now: i64,
 ) -> Result<()> {
     let aliases: Vec<_> = event.aliases.iter().map(Alias::as_str).collect();
-    sqlx::query(
+    sql(
         "INSERT INTO audit (number, action, actor, aliases, hash, amount, reason, request_id, created_at) \
          SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 FROM audit",
     )
@@ -142,9 +140,7 @@ pub(super) async fn record_in(
     .bind(&cause.reason)
     .bind(&cause.request_id)
     .bind(now)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
+    .run(&mut *tx).await?;
     Ok(())
 }
 
@@ -154,15 +150,14 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<Entry>> {
-        let rows = sqlx::query(
+        let rows = sql(
             "SELECT number, action, actor, aliases, hash, amount, reason, request_id, created_at \
              FROM audit WHERE number < $1 ORDER BY number DESC LIMIT $2",
         )
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit))
-        .fetch_all(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .all(&self.read)
+        .await?;
         rows.iter().map(from_row).collect()
     }
 
@@ -171,32 +166,27 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn forget_audit(&self, time: i64, limit: u32) -> Result<u64> {
-        let forgotten = sqlx::query(
-            "DELETE FROM audit WHERE number IN \
-             (SELECT number FROM audit WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-        )
+        let forgotten = sql("DELETE FROM audit WHERE number IN \
+             (SELECT number FROM audit WHERE created_at < $1 ORDER BY created_at LIMIT $2)")
         .bind(time)
         .bind(i64::from(limit))
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
-        Ok(forgotten.rows_affected())
+        .run(&self.write)
+        .await?;
+        Ok(forgotten)
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Entry> {
-    let text = |column: &str| row.try_get::<Option<String>, _>(column).map_err(repo_error);
-    let always = |column: &str| text(column)?.ok_or_else(|| broken(column));
-    let amount: Option<i64> = row.try_get("amount").map_err(repo_error)?;
+fn from_row(row: &Row) -> Result<Entry> {
+    let amount = row.int_or_null("amount")?;
     Ok(Entry {
-        number: row.try_get("number").map_err(repo_error)?,
-        action: always("action")?,
-        actor: always("actor")?,
-        aliases: serde_json::from_str(&always("aliases")?).map_err(|_| broken("aliases"))?,
-        hash: text("hash")?,
+        number: row.int("number")?,
+        action: row.text("action")?,
+        actor: row.text("actor")?,
+        aliases: serde_json::from_str(&row.text("aliases")?).map_err(|_| broken("aliases"))?,
+        hash: row.text_or_null("hash")?,
         amount: amount.and_then(|amount| u64::try_from(amount).ok()),
-        reason: text("reason")?,
-        request_id: text("request_id")?,
-        created_at: row.try_get("created_at").map_err(repo_error)?,
+        reason: row.text_or_null("reason")?,
+        request_id: row.text_or_null("request_id")?,
+        created_at: row.int("created_at")?,
     })
 }

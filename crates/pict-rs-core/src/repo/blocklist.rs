@@ -2,10 +2,9 @@
 //! be stored. Which files a content was made from is remembered for that, so that the same file
 //! stays out although it is to be resized in another way.
 
-use sqlx::{Row as _, Sqlite, Transaction};
-
+use super::Repo;
 use super::audit::{self, Action, Cause, Event};
-use super::{Repo, broken, repo_error};
+use super::sql::{Row, Tx, broken, sql};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
 
 /// Files remembered for each content. Only somebody who means to sends more different ones.
@@ -24,22 +23,20 @@ pub struct Blocked {
 
 /// Refuses a content that is blocked, or that comes of a file that is.
 pub(super) async fn check_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     content: &ContentKey,
     source: Option<&Digest>,
 ) -> Result<()> {
     let stored = content.digest();
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM blocklist WHERE digest IN ($1, $2) LIMIT 1")
-            .bind(stored.as_bytes())
-            .bind(source.unwrap_or(&stored).as_bytes())
-            .fetch_optional(&mut **tx)
-            .await
-            .map_err(repo_error)?;
-    if found.is_some() {
-        return Err(blocked());
+    let is_blocked = sql("SELECT 1 FROM blocklist WHERE digest IN ($1, $2) LIMIT 1")
+        .bind(stored.as_bytes())
+        .bind(source.unwrap_or(&stored).as_bytes())
+        .any(tx)
+        .await?;
+    match is_blocked {
+        true => Err(blocked()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Neutral on purpose: whoever sends it need not learn more.
@@ -48,44 +45,33 @@ fn blocked() -> Error {
 }
 
 /// Remembers which file a content was made from.
-pub(super) async fn add_source(
-    tx: &mut Transaction<'_, Sqlite>,
-    content: &ContentKey,
-    source: &Digest,
-) -> Result<()> {
+pub(super) async fn add_source(tx: &mut Tx, content: &ContentKey, source: &Digest) -> Result<()> {
     if *source == content.digest() {
         return Ok(());
     }
-    sqlx::query(
-        "INSERT INTO sources (hash, digest) SELECT $1, $2 \
+    sql("INSERT INTO sources (hash, digest) SELECT $1, $2 \
          WHERE (SELECT COUNT(*) FROM sources WHERE hash = $1) < $3 \
-         ON CONFLICT (hash, digest) DO NOTHING",
-    )
+         ON CONFLICT (hash, digest) DO NOTHING")
     .bind(content.as_bytes())
     .bind(source.as_bytes())
     .bind(SOURCES)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
+    .run(&mut *tx)
+    .await?;
     Ok(())
 }
 
 /// Blocks a content and every file that it was made from. Returns all these digests.
 pub(super) async fn block_content_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     content: &ContentKey,
     cause: &Cause,
     now: i64,
 ) -> Result<Vec<Digest>> {
-    let sources: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT digest FROM sources WHERE hash = $1 ORDER BY digest")
-            .bind(content.as_bytes())
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(repo_error)?;
-    let sources = sources
-        .iter()
-        .map(|source| Digest::from_bytes(source).ok_or_else(|| broken("digest")));
+    let sources = sql("SELECT digest FROM sources WHERE hash = $1 ORDER BY digest")
+        .bind(content.as_bytes())
+        .all(&mut *tx)
+        .await?;
+    let sources = sources.iter().map(digest_of);
     let digests: Vec<_> = std::iter::once(Ok(content.digest()))
         .chain(sources)
         .collect::<Result<_>>()?;
@@ -94,23 +80,22 @@ pub(super) async fn block_content_in(
 }
 
 async fn block_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     digests: &[Digest],
     hash: String,
     cause: &Cause,
     now: i64,
 ) -> Result<()> {
     for digest in digests {
-        sqlx::query(
+        sql(
             "INSERT INTO blocklist (digest, reason, created_at) VALUES ($1, $2, $3) \
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(digest.as_bytes())
         .bind(&cause.reason)
         .bind(now)
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
+        .run(&mut *tx)
+        .await?;
     }
     let event = Event {
         action: Action::Block,
@@ -128,14 +113,13 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::Blocked`], [`ErrorCode::RepoError`].
     pub async fn refuse_blocked(&self, source: &Digest) -> Result<()> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM blocklist WHERE digest = $1")
+        let is_blocked = sql("SELECT 1 FROM blocklist WHERE digest = $1")
             .bind(source.as_bytes())
-            .fetch_optional(&self.read)
-            .await
-            .map_err(repo_error)?;
-        match found {
-            Some(_) => Err(blocked()),
-            None => Ok(()),
+            .any(&self.read)
+            .await?;
+        match is_blocked {
+            true => Err(blocked()),
+            false => Ok(()),
         }
     }
 
@@ -146,7 +130,7 @@ impl Repo {
     pub async fn block(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<()> {
         let mut tx = self.begin_removal().await?;
         block_in(&mut tx, &[*digest], digest.to_hex(), cause, now).await?;
-        tx.commit().await.map_err(repo_error)
+        tx.commit().await
     }
 
     /// Blocks a content, which stays, and every file that it was made from. Returns all these
@@ -162,7 +146,7 @@ impl Repo {
     ) -> Result<Vec<Digest>> {
         let mut tx = self.begin_removal().await?;
         let digests = block_content_in(&mut tx, content, cause, now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(digests)
     }
 
@@ -172,12 +156,11 @@ impl Repo {
     /// [`ErrorCode::RepoError`].
     pub async fn unblock(&self, digest: &Digest, cause: &Cause, now: i64) -> Result<bool> {
         let mut tx = self.begin_removal().await?;
-        let removed = sqlx::query("DELETE FROM blocklist WHERE digest = $1")
+        let removed = sql("DELETE FROM blocklist WHERE digest = $1")
             .bind(digest.as_bytes())
-            .execute(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-        if removed.rows_affected() == 0 {
+            .run(&mut tx)
+            .await?;
+        if removed == 0 {
             return Ok(false);
         }
         let event = Event {
@@ -187,7 +170,7 @@ impl Repo {
             amount: None,
         };
         audit::record_in(&mut tx, cause, &event, now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(true)
     }
 
@@ -204,25 +187,26 @@ impl Repo {
         let (time, digest) = after.map_or((i64::MAX, Vec::new()), |(time, digest)| {
             (time, digest.as_bytes().to_vec())
         });
-        let rows = sqlx::query(
+        let rows = sql(
             "SELECT digest, reason, created_at FROM blocklist WHERE (created_at, digest) < ($1, $2) \
              ORDER BY created_at DESC, digest DESC LIMIT $3",
         )
         .bind(time)
         .bind(digest)
         .bind(i64::from(limit))
-        .fetch_all(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .all(&self.read).await?;
         rows.iter()
             .map(|row| {
-                let digest: &[u8] = row.try_get("digest").map_err(repo_error)?;
                 Ok(Blocked {
-                    digest: Digest::from_bytes(digest).ok_or_else(|| broken("digest"))?,
-                    reason: row.try_get("reason").map_err(repo_error)?,
-                    created_at: row.try_get("created_at").map_err(repo_error)?,
+                    digest: digest_of(row)?,
+                    reason: row.text_or_null("reason")?,
+                    created_at: row.int("created_at")?,
                 })
             })
             .collect()
     }
+}
+
+fn digest_of(row: &Row) -> Result<Digest> {
+    Digest::from_bytes(row.blob("digest")?).ok_or_else(|| broken("digest"))
 }

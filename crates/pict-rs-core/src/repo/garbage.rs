@@ -1,7 +1,13 @@
 //! Objects between their last row and their removal from the store.
 
-use super::{Repo, repo_error};
+use super::Repo;
+use super::sql::{self, composed, sql};
 use crate::{ObjectKey, Result};
+
+/// Objects that are looked up at a time.
+const ASKED: usize = 16;
+/// As many parameters.
+const PARAMETERS: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16";
 
 impl Repo {
     /// Everything that is still to be removed from the store.
@@ -9,11 +15,8 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn garbage(&self) -> Result<Vec<ObjectKey>> {
-        let objects: Vec<String> = sqlx::query_scalar("SELECT object FROM garbage")
-            .fetch_all(&self.read)
-            .await
-            .map_err(repo_error)?;
-        Ok(objects.into_iter().map(ObjectKey::new).collect())
+        let rows = sql("SELECT object FROM garbage").all(&self.read).await?;
+        sql::objects(&rows)
     }
 
     /// Up to `limit` objects that are still to be removed from the store.
@@ -21,12 +24,11 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn some_garbage(&self, limit: u32) -> Result<Vec<ObjectKey>> {
-        let objects: Vec<String> = sqlx::query_scalar("SELECT object FROM garbage LIMIT $1")
+        let rows = sql("SELECT object FROM garbage LIMIT $1")
             .bind(i64::from(limit))
-            .fetch_all(&self.read)
-            .await
-            .map_err(repo_error)?;
-        Ok(objects.into_iter().map(ObjectKey::new).collect())
+            .all(&self.read)
+            .await?;
+        sql::objects(&rows)
     }
 
     /// The store has removed these.
@@ -36,13 +38,12 @@ impl Repo {
     pub async fn collected(&self, objects: &[ObjectKey]) -> Result<()> {
         let mut tx = self.begin_removal().await?;
         for object in objects {
-            sqlx::query("DELETE FROM garbage WHERE object = $1")
+            sql("DELETE FROM garbage WHERE object = $1")
                 .bind(object.as_str())
-                .execute(&mut *tx)
-                .await
-                .map_err(repo_error)?;
+                .run(&mut tx)
+                .await?;
         }
-        tx.commit().await.map_err(repo_error)
+        tx.commit().await
     }
 
     /// Whether any row names the object.
@@ -50,14 +51,12 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn knows_object(&self, object: &ObjectKey) -> Result<bool> {
-        let found: Option<i64> = sqlx::query_scalar(
+        sql(
             "SELECT 1 FROM hashes WHERE object = $1 UNION ALL SELECT 1 FROM variants WHERE object = $1",
         )
         .bind(object.as_str())
-        .fetch_optional(&self.read)
+        .any(&self.read)
         .await
-        .map_err(repo_error)?;
-        Ok(found.is_some())
     }
 
     /// Those of `objects` that no row names, be it as garbage.
@@ -65,18 +64,28 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn unnamed(&self, objects: &[ObjectKey]) -> Result<Vec<ObjectKey>> {
-        let asked: Vec<_> = objects.iter().map(ObjectKey::as_str).collect();
-        let asked = serde_json::to_string(&asked).map_err(repo_error)?;
-        let unnamed: Vec<String> = sqlx::query_scalar(
-            "SELECT asked.value FROM json_each($1) asked \
-             WHERE NOT EXISTS (SELECT 1 FROM hashes WHERE object = asked.value) \
-             AND NOT EXISTS (SELECT 1 FROM variants WHERE object = asked.value) \
-             AND NOT EXISTS (SELECT 1 FROM garbage WHERE object = asked.value)",
-        )
-        .bind(asked)
-        .fetch_all(&self.read)
-        .await
-        .map_err(repo_error)?;
-        Ok(unnamed.into_iter().map(ObjectKey::new).collect())
+        let mut unnamed = Vec::new();
+        for asked in objects.chunks(ASKED) {
+            // A shorter list is filled up with its last one, so that there is one text to prepare.
+            let filled = asked.iter().chain(asked.last().into_iter().cycle());
+            let statement = composed(format!(
+                "SELECT object FROM hashes WHERE object IN ({PARAMETERS}) \
+                 UNION ALL SELECT object FROM variants WHERE object IN ({PARAMETERS}) \
+                 UNION ALL SELECT object FROM garbage WHERE object IN ({PARAMETERS})"
+            ));
+            let rows = filled
+                .take(ASKED)
+                .fold(statement, |statement, object| {
+                    statement.bind(object.as_str())
+                })
+                .all(&self.read)
+                .await?;
+            let named: Vec<_> = (rows.iter())
+                .map(|row| row.text("object"))
+                .collect::<Result<_>>()?;
+            let is_named = |object: &ObjectKey| named.iter().any(|name| name == object.as_str());
+            unnamed.extend(asked.iter().filter(|object| !is_named(object)).cloned());
+        }
+        Ok(unnamed)
     }
 }

@@ -1,8 +1,7 @@
 //! Contents and their aliases: adding and finding.
 
-use sqlx::{Row as _, Sqlite, Transaction};
-
-use super::{Removal, Repo, Representation, bigint, blocklist, content_key, removal, repo_error};
+use super::sql::{self, Row, Tx, composed, sql};
+use super::{Removal, Repo, Representation, bigint, blocklist, removal};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// A content as it was uploaded (and cleaned).
@@ -53,17 +52,15 @@ impl Repo {
     /// [`ErrorCode::LostFile`] when the file was lost and came back for other aliases only,
     /// [`ErrorCode::RepoError`].
     pub async fn original(&self, alias: &Alias) -> Result<Option<Original>> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let row = composed(format!(
             "SELECT a.lost_at, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash \
              WHERE a.alias = $1"
-        )))
+        ))
         .bind(alias.as_str())
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .optional(&self.read)
+        .await?;
         let Some(row) = row else { return Ok(None) };
-        let lost_at: Option<i64> = row.try_get("lost_at").map_err(repo_error)?;
-        match lost_at {
+        match row.int_or_null("lost_at")? {
             None => from_row(&row).map(Some),
             Some(_) => Err(Error::Internal {
                 code: ErrorCode::LostFile,
@@ -78,12 +75,11 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn content_of(&self, alias: &Alias) -> Result<Option<ContentKey>> {
-        let row = sqlx::query("SELECT hash FROM aliases WHERE alias = $1")
+        let row = sql("SELECT hash FROM aliases WHERE alias = $1")
             .bind(alias.as_str())
-            .fetch_optional(&self.read)
-            .await
-            .map_err(repo_error)?;
-        row.map(|row| content_key(&row, "hash")).transpose()
+            .optional(&self.read)
+            .await?;
+        row.map(|row| row.content_key("hash")).transpose()
     }
 
     /// Adds an alias for a content that may be known already. Durable when this returns.
@@ -93,7 +89,7 @@ impl Repo {
     pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
         let mut tx = self.begin().await?;
         let added = add_in(&mut tx, upload).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(added)
     }
 
@@ -111,7 +107,7 @@ impl Repo {
         let mut tx = self.begin().await?;
         let removal = replace_in(&mut tx, hash, lost, found).await?;
         find_all_again_in(&mut tx, hash).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(removal)
     }
 
@@ -120,19 +116,16 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn restore_aliases(&self, hash: &ContentKey) -> Result<()> {
-        let lost: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM aliases WHERE hash = $1 AND lost_at IS NOT NULL LIMIT 1",
-        )
-        .bind(hash.as_bytes())
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
-        if lost.is_none() {
+        let is_lost = sql("SELECT 1 FROM aliases WHERE hash = $1 AND lost_at IS NOT NULL LIMIT 1")
+            .bind(hash.as_bytes())
+            .any(&self.read)
+            .await?;
+        if !is_lost {
             return Ok(());
         }
         let mut tx = self.begin().await?;
         find_all_again_in(&mut tx, hash).await?;
-        tx.commit().await.map_err(repo_error)
+        tx.commit().await
     }
 
     /// As [`Repo::replace_object`], for one alias: to the others the file stays lost.
@@ -150,20 +143,17 @@ impl Repo {
         let mut tx = self.begin().await?;
         let removal = replace_in(&mut tx, hash, lost, found).await?;
         if removal.is_some() {
-            sqlx::query(
-                "UPDATE aliases SET lost_at = $3 \
-                 WHERE hash = $1 AND alias <> $2 AND lost_at IS NULL",
-            )
+            sql("UPDATE aliases SET lost_at = $3 \
+                 WHERE hash = $1 AND alias <> $2 AND lost_at IS NULL")
             .bind(hash.as_bytes())
             .bind(alias.as_str())
             .bind(now)
-            .execute(&mut *tx)
-            .await
-            .map_err(repo_error)?;
+            .run(&mut tx)
+            .await?;
         }
         // Another upload may have replaced it a moment before, and taken this alias for an old one.
         find_again_in(&mut tx, alias).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(removal)
     }
 
@@ -172,13 +162,11 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn delete_token(&self, alias: &Alias) -> Result<Option<DeleteToken>> {
-        let token: Option<String> =
-            sqlx::query_scalar("SELECT token FROM aliases WHERE alias = $1")
-                .bind(alias.as_str())
-                .fetch_optional(&self.read)
-                .await
-                .map_err(repo_error)?;
-        Ok(token.map(DeleteToken::new))
+        let row = sql("SELECT token FROM aliases WHERE alias = $1")
+            .bind(alias.as_str())
+            .optional(&self.read)
+            .await?;
+        row.map(|row| token(&row)).transpose()
     }
 
     /// Whether something has this name.
@@ -194,30 +182,27 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn aliases(&self, hash: &ContentKey) -> Result<Vec<Alias>> {
-        let aliases: Vec<String> =
-            sqlx::query_scalar("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
-                .bind(hash.as_bytes())
-                .fetch_all(&self.read)
-                .await
-                .map_err(repo_error)?;
-        aliases.into_iter().map(Alias::parse).collect()
+        let rows = sql("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
+            .bind(hash.as_bytes())
+            .all(&self.read)
+            .await?;
+        sql::aliases(&rows)
     }
 }
 
 async fn replace_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     hash: &ContentKey,
     lost: &ObjectKey,
     found: &ObjectKey,
 ) -> Result<Option<Removal>> {
-    let updated = sqlx::query("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
+    let updated = sql("UPDATE hashes SET object = $3 WHERE hash = $1 AND object = $2")
         .bind(hash.as_bytes())
         .bind(lost.as_str())
         .bind(found.as_str())
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    if updated.rows_affected() == 0 {
+        .run(&mut *tx)
+        .await?;
+    if updated == 0 {
         return Ok(None);
     }
     // It may be there and be damaged.
@@ -230,27 +215,25 @@ async fn replace_in(
     }))
 }
 
-async fn find_all_again_in(tx: &mut Transaction<'_, Sqlite>, hash: &ContentKey) -> Result<()> {
-    sqlx::query("UPDATE aliases SET lost_at = NULL WHERE hash = $1 AND lost_at IS NOT NULL")
+async fn find_all_again_in(tx: &mut Tx, hash: &ContentKey) -> Result<()> {
+    sql("UPDATE aliases SET lost_at = NULL WHERE hash = $1 AND lost_at IS NOT NULL")
         .bind(hash.as_bytes())
-        .execute(&mut **tx)
+        .run(tx)
         .await
         .map(drop)
-        .map_err(repo_error)
 }
 
 /// The bytes came again under this very alias.
-pub(super) async fn find_again_in(tx: &mut Transaction<'_, Sqlite>, alias: &Alias) -> Result<()> {
-    sqlx::query("UPDATE aliases SET lost_at = NULL WHERE alias = $1 AND lost_at IS NOT NULL")
+pub(super) async fn find_again_in(tx: &mut Tx, alias: &Alias) -> Result<()> {
+    sql("UPDATE aliases SET lost_at = NULL WHERE alias = $1 AND lost_at IS NOT NULL")
         .bind(alias.as_str())
-        .execute(&mut **tx)
+        .run(tx)
         .await
         .map(drop)
-        .map_err(repo_error)
 }
 
 /// Adds an alias and, unless it is known, the content that it names.
-pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload) -> Result<Added> {
+pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
     let NewUpload {
         alias,
         token,
@@ -259,7 +242,7 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
     } = upload;
     let stored = &original.representation;
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
-    let inserted = sqlx::query(
+    let inserted = sql(
         "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
     )
@@ -271,11 +254,9 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
     .bind(stored.duration_ms.map(bigint))
     .bind(&original.blurhash)
     .bind(stored.created_at)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
-    let is_new = inserted.rows_affected() == 1;
-    let named = sqlx::query(
+    .run(&mut *tx).await?;
+    let is_new = inserted == 1;
+    let named = sql(
         "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (alias) DO NOTHING",
     )
@@ -283,10 +264,9 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
     .bind(stored.key.as_bytes())
     .bind(token.expose())
     .bind(stored.created_at)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
-    if named.rows_affected() == 0 {
+    .run(&mut *tx)
+    .await?;
+    if named == 0 {
         return Err(duplicate(alias));
     }
     if let Some(source) = source {
@@ -295,13 +275,10 @@ pub(super) async fn add_in(tx: &mut Transaction<'_, Sqlite>, upload: &NewUpload)
     let original = if is_new {
         original.clone()
     } else {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"
-        )))
-        .bind(stored.key.as_bytes())
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(repo_error)?;
+        let row = composed(format!("SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"))
+            .bind(stored.key.as_bytes())
+            .one(&mut *tx)
+            .await?;
         from_row(&row)?
     };
     Ok(Added { original, is_new })
@@ -316,32 +293,28 @@ pub(crate) fn duplicate(alias: &Alias) -> Error {
 }
 
 /// What `alias` names, with the token that deletes it.
-pub(super) async fn find_in(
-    tx: &mut Transaction<'_, Sqlite>,
-    alias: Alias,
-) -> Result<Option<NewUpload>> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+pub(super) async fn find_in(tx: &mut Tx, alias: Alias) -> Result<Option<NewUpload>> {
+    let row = composed(format!(
         "SELECT a.token, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
-    )))
+    ))
     .bind(alias.as_str())
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(repo_error)?;
+    .optional(&mut *tx).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(NewUpload {
         alias,
-        token: DeleteToken::new(row.try_get::<String, _>("token").map_err(repo_error)?),
+        token: token(&row)?,
         original: from_row(&row)?,
         source: None,
     }))
 }
 
-pub(super) fn from_row(row: &sqlx::sqlite::SqliteRow) -> Result<Original> {
+pub(super) fn from_row(row: &Row) -> Result<Original> {
     Ok(Original {
-        representation: Representation {
-            key: content_key(row, "hash")?,
-            ..Representation::from_row(row, "hash")?
-        },
-        blurhash: row.try_get("blurhash").map_err(repo_error)?,
+        representation: Representation::from_row(row, "hash")?,
+        blurhash: row.text("blurhash")?,
     })
+}
+
+fn token(row: &Row) -> Result<DeleteToken> {
+    row.text("token").map(DeleteToken::new)
 }

@@ -7,11 +7,10 @@
 //! That its work begins is committed before it does. A job that has begun and not ended when the
 //! server starts was being done when the server died, and may be the reason.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::{Repo, bigint, broken, repo_error};
+use super::sql::{Row, Tx, broken, composed, sql};
+use super::{Repo, bigint};
 use crate::{Alias, ContentKey, Result, UploadId};
 
 /// What there is to do.
@@ -67,12 +66,11 @@ impl Repo {
     ) -> Result<Enqueued> {
         let key = format!("variant/{}/{variant}", hash.to_hex());
         let mut tx = self.begin().await?;
-        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM jobs WHERE key = $1")
+        let is_known = sql("SELECT 1 FROM jobs WHERE key = $1")
             .bind(&key)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-        if known.is_some() {
+            .any(&mut tx)
+            .await?;
+        if is_known {
             return Ok(Enqueued::Known);
         }
         if count(&mut tx).await? >= bigint(limit) {
@@ -83,7 +81,7 @@ impl Repo {
             variant: variant.to_owned(),
         };
         insert(&mut tx, &key, &work, now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(Enqueued::Added)
     }
 
@@ -94,18 +92,16 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn hold_job(&self, now: i64, until: i64) -> Result<Option<Job>> {
         let lease = Uuid::new_v4().to_string();
-        let row = sqlx::query(
+        let row = sql(
             "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1, \
              begun = CASE deaths WHEN 0 THEN 1 ELSE 0 END WHERE key = \
-             (SELECT key FROM jobs WHERE due_at <= $3 ORDER BY due_at, created_at, key LIMIT 1) \
+             (SELECT key FROM jobs WHERE due_at <= $3 ORDER BY due_at, created_at, key LIMIT 1 FOR UPDATE SKIP LOCKED) \
              RETURNING key, kind, subject, detail, attempts, deaths",
         )
         .bind(&lease)
         .bind(until)
         .bind(now)
-        .fetch_optional(&self.write)
-        .await
-        .map_err(repo_error)?;
+        .optional(&self.write).await?;
         row.map(|row| from_row(&row, lease)).transpose()
     }
 
@@ -115,13 +111,12 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn begin_job(&self, job: &Job) -> Result<bool> {
-        let begun = sqlx::query("UPDATE jobs SET begun = 1 WHERE key = $1 AND lease = $2")
+        let begun = sql("UPDATE jobs SET begun = 1 WHERE key = $1 AND lease = $2")
             .bind(&job.key)
             .bind(&job.lease)
-            .execute(&self.write)
-            .await
-            .map_err(repo_error)?;
-        Ok(begun.rows_affected() == 1)
+            .run(&self.write)
+            .await?;
+        Ok(begun == 1)
     }
 
     /// When the next job is due, if there is any.
@@ -129,10 +124,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn next_due(&self) -> Result<Option<i64>> {
-        sqlx::query_scalar("SELECT MIN(due_at) FROM jobs")
-            .fetch_one(&self.read)
-            .await
-            .map_err(repo_error)
+        let next = sql("SELECT MIN(due_at) AS due_at FROM jobs")
+            .one(&self.read)
+            .await?;
+        next.int_or_null("due_at")
     }
 
     /// How many jobs wait or are held.
@@ -140,11 +135,8 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn jobs(&self) -> Result<u64> {
-        let jobs: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs")
-            .fetch_one(&self.read)
-            .await
-            .map_err(repo_error)?;
-        Ok(u64::try_from(jobs).unwrap_or(0))
+        let jobs = sql("SELECT COUNT(*) AS jobs FROM jobs");
+        jobs.one(&self.read).await?.number("jobs")
     }
 
     /// Holds a job longer. False when the lease was lost.
@@ -191,16 +183,13 @@ impl Repo {
     }
 
     async fn move_job(&self, job: &Job, due: i64, change: &'static str) -> Result<bool> {
-        let moved = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "{change} WHERE key = $1 AND lease = $2"
-        )))
-        .bind(&job.key)
-        .bind(&job.lease)
-        .bind(due)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
-        Ok(moved.rows_affected() == 1)
+        let moved = composed(format!("{change} WHERE key = $1 AND lease = $2"))
+            .bind(&job.key)
+            .bind(&job.lease)
+            .bind(due)
+            .run(&self.write)
+            .await?;
+        Ok(moved == 1)
     }
 
     /// A job is done, well or not. False when the lease was lost.
@@ -210,7 +199,7 @@ impl Repo {
     pub async fn finish_job(&self, job: &Job) -> Result<bool> {
         let mut tx = self.begin_removal().await?;
         let is_ours = finish_in(&mut tx, job).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(is_ours)
     }
 
@@ -222,42 +211,35 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn free_jobs(&self, now: i64, later: i64, latest: i64) -> Result<u64> {
         let mut tx = self.begin_removal().await?;
-        let freed = sqlx::query(
+        let freed = sql(
             "UPDATE jobs SET lease = NULL, begun = 0, deaths = deaths + begun, due_at = CASE \
-             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN MIN(due_at, $3) \
+             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 AND due_at > $3 THEN $3 \
+             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN due_at \
              WHEN deaths + begun > 0 THEN $2 ELSE $1 END",
         )
         .bind(now)
         .bind(later)
         .bind(latest)
-        .execute(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        tx.commit().await.map_err(repo_error)?;
-        Ok(freed.rows_affected())
+        .run(&mut tx)
+        .await?;
+        tx.commit().await?;
+        Ok(freed)
     }
 }
 
 /// Jobs of any kind and state.
-pub(super) async fn count(tx: &mut Transaction<'_, Sqlite>) -> Result<i64> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM jobs")
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(repo_error)
+pub(super) async fn count(tx: &mut Tx) -> Result<i64> {
+    let jobs = sql("SELECT COUNT(*) AS jobs FROM jobs");
+    jobs.one(tx).await?.int("jobs")
 }
 
 /// A job that is due at once.
-pub(super) async fn insert(
-    tx: &mut Transaction<'_, Sqlite>,
-    key: &str,
-    work: &Work,
-    now: i64,
-) -> Result<()> {
+pub(super) async fn insert(tx: &mut Tx, key: &str, work: &Work, now: i64) -> Result<()> {
     let (kind, subject, detail) = match work {
         Work::Ingest(id) => ("ingest", id.expose(), None),
         Work::Variant { alias, variant } => ("variant", alias.to_string(), Some(variant)),
     };
-    sqlx::query(
+    sql(
         "INSERT INTO jobs (key, kind, subject, detail, attempts, due_at, created_at) \
          VALUES ($1, $2, $3, $4, 0, $5, $6)",
     )
@@ -267,45 +249,38 @@ pub(super) async fn insert(
     .bind(detail)
     .bind(now)
     .bind(now)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
+    .run(&mut *tx)
+    .await?;
     Ok(())
 }
 
 /// Takes a job off the queue, together with what else the transaction changes. False when the
 /// lease was lost; then nothing else may be changed either.
-pub(super) async fn finish_in(tx: &mut Transaction<'_, Sqlite>, job: &Job) -> Result<bool> {
-    let finished = sqlx::query("DELETE FROM jobs WHERE key = $1 AND lease = $2")
+pub(super) async fn finish_in(tx: &mut Tx, job: &Job) -> Result<bool> {
+    let finished = sql("DELETE FROM jobs WHERE key = $1 AND lease = $2")
         .bind(&job.key)
         .bind(&job.lease)
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    Ok(finished.rows_affected() == 1)
+        .run(&mut *tx)
+        .await?;
+    Ok(finished == 1)
 }
 
-fn from_row(row: &SqliteRow, lease: String) -> Result<Job> {
-    let text = |column: &str| row.try_get::<String, _>(column).map_err(repo_error);
-    let work = match text("kind")?.as_str() {
+fn from_row(row: &Row, lease: String) -> Result<Job> {
+    let work = match row.text("kind")?.as_str() {
         "ingest" => {
-            Work::Ingest(UploadId::parse(&text("subject")?).map_err(|_| broken("subject"))?)
+            Work::Ingest(UploadId::parse(&row.text("subject")?).map_err(|_| broken("subject"))?)
         }
         "variant" => Work::Variant {
-            alias: Alias::parse(text("subject")?).map_err(|_| broken("subject"))?,
-            variant: text("detail")?,
+            alias: row.alias("subject")?,
+            variant: row.text("detail")?,
         },
         _ => return Err(broken("kind")),
     };
-    let number = |column: &str| -> Result<u32> {
-        let value: i64 = row.try_get(column).map_err(repo_error)?;
-        u32::try_from(value).map_err(|_| broken(column))
-    };
     Ok(Job {
         work,
-        attempt: number("attempts")?,
-        deaths: number("deaths")?,
-        key: text("key")?,
+        attempt: row.number("attempts")?,
+        deaths: row.number("deaths")?,
+        key: row.text("key")?,
         lease,
     })
 }

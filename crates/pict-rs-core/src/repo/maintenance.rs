@@ -3,12 +3,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
-
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Removal, Repo, bigint, blocklist, broken, content_key, removal, repo_error};
-use crate::{Alias, ContentKey, ObjectKey, Result};
+use super::sql::{Row, Tx, broken, composed, sql};
+use super::{Removal, Repo, bigint, blocklist, removal};
+use crate::{ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +85,8 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn count_for(&self, task: Task) -> Result<u64> {
         let table = task.table();
-        let count: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}")))
-                .fetch_one(&self.read)
-                .await
-                .map_err(repo_error)?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let count = composed(format!("SELECT COUNT(*) AS things FROM {table}"));
+        count.one(&self.read).await?.number("things")
     }
 
     /// The last run of a task, if it was ever begun.
@@ -100,13 +94,10 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn run_of(&self, task: Task) -> Result<Option<Run>> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM maintenance WHERE task = $1"
-        )))
-        .bind(task.as_str())
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
+        let row = composed(format!("SELECT {COLUMNS} FROM maintenance WHERE task = $1"))
+            .bind(task.as_str())
+            .optional(&self.read)
+            .await?;
         row.map(|row| from_row(&row)).transpose()
     }
 
@@ -115,13 +106,12 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn unfinished_run(&self) -> Result<Option<Run>> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let row = composed(format!(
             "SELECT {COLUMNS} FROM maintenance WHERE finished_at IS NULL \
              ORDER BY started_at LIMIT 1"
-        )))
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
+        ))
+        .optional(&self.read)
+        .await?;
         row.map(|row| from_row(&row)).transpose()
     }
 
@@ -132,15 +122,16 @@ impl Repo {
     pub async fn begin_run(&self, plan: Plan, cause: &Cause, now: i64) -> Result<Run> {
         let Plan { task, total, .. } = plan;
         let mut tx = self.begin_removal().await?;
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let row = composed(format!(
             "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at, \
              allowed, block) VALUES ($1, 0, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (task) DO UPDATE SET cursor = NULL, \
              progress = 0, total = excluded.total, reason = excluded.reason, \
              request_id = excluded.request_id, finished_at = NULL, \
              allowed = excluded.allowed, block = excluded.block, lost = 0, counted = 0, stopped = 0, \
-             started_at = MAX(excluded.started_at, started_at + 1) RETURNING {COLUMNS}"
-        )))
+             started_at = CASE WHEN excluded.started_at > maintenance.started_at \
+             THEN excluded.started_at ELSE maintenance.started_at + 1 END RETURNING {COLUMNS}"
+        ))
         .bind(task.as_str())
         .bind(bigint(total))
         .bind(&cause.reason)
@@ -148,9 +139,7 @@ impl Repo {
         .bind(now)
         .bind(plan.allowed.map(bigint))
         .bind(i64::from(plan.block))
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .one(&mut tx).await?;
         let run = from_row(&row)?;
         if task == Task::Variants {
             // Not one by one: they come again when they are asked for.
@@ -162,7 +151,7 @@ impl Repo {
             };
             audit::record_in(&mut tx, cause, &event, now).await?;
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(run)
     }
 
@@ -174,27 +163,25 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn drop_variants(&self, run: &Run, limit: u32, now: i64) -> Result<Option<Removal>> {
         let mut tx = self.begin_removal().await?;
-        let rows = sqlx::query(
+        let rows = sql(
             "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
              WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object",
         )
         .bind(run.started_at)
         .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
         let mut removal = Removal::default();
         for row in &rows {
-            let object: String = row.try_get("object").map_err(repo_error)?;
-            removal.contents.push(content_key(row, "hash")?);
-            removal.objects.push(ObjectKey::new(object));
+            removal.contents.push(row.content_key("hash")?);
+            removal.objects.push(row.object("object")?);
         }
         removal::discard_in(&mut tx, &removal.objects).await?;
         let is_last = rows.len() < limit as usize;
         if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
             return Ok(None);
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(Some(removal))
     }
 
@@ -207,18 +194,13 @@ impl Repo {
         cursor: Option<&ContentKey>,
         limit: u32,
     ) -> Result<Vec<(ContentKey, ObjectKey)>> {
-        let rows =
-            sqlx::query("SELECT hash, object FROM hashes WHERE hash > $1 ORDER BY hash LIMIT $2")
-                .bind(cursor.map_or(&[][..], ContentKey::as_bytes))
-                .bind(i64::from(limit))
-                .fetch_all(&self.read)
-                .await
-                .map_err(repo_error)?;
+        let rows = sql("SELECT hash, object FROM hashes WHERE hash > $1 ORDER BY hash LIMIT $2")
+            .bind(cursor.map_or(&[][..], ContentKey::as_bytes))
+            .bind(i64::from(limit))
+            .all(&self.read)
+            .await?;
         rows.iter()
-            .map(|row| {
-                let object: String = row.try_get("object").map_err(repo_error)?;
-                Ok((content_key(row, "hash")?, ObjectKey::new(object)))
-            })
+            .map(|row| Ok((row.content_key("hash")?, row.object("object")?)))
             .collect()
     }
 
@@ -233,7 +215,7 @@ impl Repo {
         cursor: Option<&ContentKey>,
         lost: usize,
     ) -> Result<()> {
-        sqlx::query(
+        sql(
             "UPDATE maintenance SET cursor = $3, lost = lost + $4, counted = $5 \
              WHERE task = $1 AND started_at = $2",
         )
@@ -242,9 +224,8 @@ impl Repo {
         .bind(cursor.map(ContentKey::as_bytes))
         .bind(bigint(lost as u64))
         .bind(i64::from(cursor.is_none()))
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
+        .run(&self.write)
+        .await?;
         Ok(())
     }
 
@@ -253,7 +234,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn stop_run(&self, run: &Run, lost: u64, now: i64) -> Result<()> {
-        sqlx::query(
+        sql(
             "UPDATE maintenance SET stopped = 1, lost = $3, finished_at = $4 \
              WHERE task = $1 AND started_at = $2",
         )
@@ -261,9 +242,8 @@ impl Repo {
         .bind(run.started_at)
         .bind(bigint(lost))
         .bind(now)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
+        .run(&self.write)
+        .await?;
         Ok(())
     }
 
@@ -285,14 +265,12 @@ impl Repo {
         let mut count = 0;
         for (hash, object) in lost {
             // An upload may have healed it meanwhile.
-            let still: Option<i64> =
-                sqlx::query_scalar("SELECT 1 FROM hashes WHERE hash = $1 AND object = $2")
-                    .bind(hash.as_bytes())
-                    .bind(object.as_str())
-                    .fetch_optional(&mut *tx)
-                    .await
-                    .map_err(repo_error)?;
-            if still.is_some() {
+            let is_lost = sql("SELECT 1 FROM hashes WHERE hash = $1 AND object = $2")
+                .bind(hash.as_bytes())
+                .bind(object.as_str())
+                .any(&mut tx)
+                .await?;
+            if is_lost {
                 let action = Action::Prune;
                 if run.block {
                     blocklist::block_content_in(&mut tx, hash, &run.cause, now).await?;
@@ -310,30 +288,24 @@ impl Repo {
         if !advance_in(&mut tx, run, cursor, count, end).await? {
             return Ok(None);
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(Some(pruned))
     }
 }
 
 /// Removes the aliases whose file was lost and came back for others only.
-async fn prune_aliases_in(
-    tx: &mut Transaction<'_, Sqlite>,
-    run: &Run,
-    pruned: &mut Removal,
-    now: i64,
-) -> Result<()> {
+async fn prune_aliases_in(tx: &mut Tx, run: &Run, pruned: &mut Removal, now: i64) -> Result<()> {
     // Any time at all, said so that the index of such rows is used.
-    let rows = sqlx::query("SELECT alias, hash FROM aliases WHERE lost_at >= 0")
-        .fetch_all(&mut **tx)
-        .await
-        .map_err(repo_error)?;
+    let rows = sql("SELECT alias, hash FROM aliases WHERE lost_at >= 0")
+        .all(&mut *tx)
+        .await?;
     let mut blocked = HashSet::new();
     for row in &rows {
-        let hash = content_key(row, "hash")?;
+        let hash = row.content_key("hash")?;
         if run.block && blocked.insert(hash) {
             blocklist::block_content_in(tx, &hash, &run.cause, now).await?;
         }
-        let alias = Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?;
+        let alias = row.alias("alias")?;
         let removed = removal::remove_for(tx, &alias, Action::Prune, &run.cause, now).await?;
         pruned.objects.extend(removed.objects);
         pruned.aliases.push(alias);
@@ -343,13 +315,13 @@ async fn prune_aliases_in(
 
 /// False when the run was begun anew; then nothing else may be changed either.
 async fn advance_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     run: &Run,
     cursor: Option<&ContentKey>,
     removed: usize,
     finished_at: Option<i64>,
 ) -> Result<bool> {
-    let advanced = sqlx::query(
+    let advanced = sql(
         "UPDATE maintenance SET cursor = $3, progress = progress + $4, finished_at = $5 \
          WHERE task = $1 AND started_at = $2",
     )
@@ -358,40 +330,33 @@ async fn advance_in(
     .bind(cursor.map(ContentKey::as_bytes))
     .bind(bigint(removed as u64))
     .bind(finished_at)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
-    Ok(advanced.rows_affected() == 1)
+    .run(&mut *tx)
+    .await?;
+    Ok(advanced == 1)
 }
 
-fn from_row(row: &SqliteRow) -> Result<Run> {
-    let number = |column: &str| -> Result<u64> {
-        let value: i64 = row.try_get(column).map_err(repo_error)?;
-        u64::try_from(value).map_err(|_| broken(column))
-    };
-    let task: String = row.try_get("task").map_err(repo_error)?;
-    let cursor: Option<Vec<u8>> = row.try_get("cursor").map_err(repo_error)?;
-    let finished_at: Option<i64> = row.try_get("finished_at").map_err(repo_error)?;
-    let allowed: Option<i64> = row.try_get("allowed").map_err(repo_error)?;
+fn from_row(row: &Row) -> Result<Run> {
+    let task = row.text("task")?;
+    let allowed = row.int_or_null("allowed")?;
     Ok(Run {
         task: [Task::Prune, Task::Variants]
             .into_iter()
             .find(|known| known.as_str() == task)
             .ok_or_else(|| broken("task"))?,
-        cursor: cursor.and_then(|cursor| ContentKey::from_bytes(&cursor)),
-        progress: number("progress")?,
-        total: number("total")?,
+        cursor: row.blob_or_null("cursor")?.and_then(ContentKey::from_bytes),
+        progress: row.number("progress")?,
+        total: row.number("total")?,
         allowed: allowed.map(|allowed| u64::try_from(allowed).unwrap_or(0)),
-        lost: number("lost")?,
-        is_counted: number("counted")? != 0,
-        block: number("block")? != 0,
-        is_stopped: number("stopped")? != 0,
+        lost: row.number("lost")?,
+        is_counted: row.int("counted")? != 0,
+        block: row.int("block")? != 0,
+        is_stopped: row.int("stopped")? != 0,
         cause: Cause {
             actor: Actor::Server,
-            reason: row.try_get("reason").map_err(repo_error)?,
-            request_id: row.try_get("request_id").map_err(repo_error)?,
+            reason: row.text_or_null("reason")?,
+            request_id: row.text_or_null("request_id")?,
         },
-        started_at: row.try_get("started_at").map_err(repo_error)?,
-        is_finished: finished_at.is_some(),
+        started_at: row.int("started_at")?,
+        is_finished: row.int_or_null("finished_at")?.is_some(),
     })
 }

@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
-
-use super::{Original, Repo, content_key, hash, repo_error};
+use super::sql::{composed, sql};
+use super::{Original, Repo, hash};
 use crate::{Alias, ContentKey, Result};
 
 /// Some contents, and where the pages beside them begin.
@@ -35,15 +34,14 @@ impl Repo {
         limit: u32,
     ) -> Result<Page> {
         // All of it as of one moment.
-        let mut tx = self.read.begin().await.map_err(repo_error)?;
+        let mut tx = self.read.begin_read().await?;
         let mut bound = time.map(|time| (time, LAST.to_vec()));
         if let Some(first) = first {
-            let created_at: Option<i64> =
-                sqlx::query_scalar("SELECT created_at FROM hashes WHERE hash = $1")
-                    .bind(first.as_bytes())
-                    .fetch_optional(&mut *tx)
-                    .await
-                    .map_err(repo_error)?;
+            let row = sql("SELECT created_at FROM hashes WHERE hash = $1")
+                .bind(first.as_bytes())
+                .optional(&mut tx)
+                .await?;
+            let created_at = row.map(|row| row.int("created_at")).transpose()?;
             let first = created_at.map(|time| (time, first.as_bytes().to_vec()));
             // The older of the two.
             bound = match (first, bound) {
@@ -53,52 +51,47 @@ impl Repo {
         }
         let mut page = Page::default();
         if let Some((time, key)) = &bound {
-            let newer = sqlx::query(
-                "SELECT hash FROM (SELECT created_at, hash FROM hashes \
-                 WHERE (created_at, hash) > ($1, $2) ORDER BY created_at, hash LIMIT $3) \
-                 ORDER BY created_at DESC, hash DESC LIMIT 1",
-            )
+            let newer = sql("SELECT hash FROM (SELECT created_at, hash FROM hashes \
+                 WHERE (created_at, hash) > ($1, $2) ORDER BY created_at, hash LIMIT $3) AS newer \
+                 ORDER BY created_at DESC, hash DESC LIMIT 1")
             .bind(*time)
-            .bind(key)
+            .bind(key.as_slice())
             .bind(i64::from(limit))
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-            page.prev = newer.map(|row| content_key(&row, "hash")).transpose()?;
+            .optional(&mut tx)
+            .await?;
+            page.prev = newer.map(|row| row.content_key("hash")).transpose()?;
         }
         let (time, key) = bound.unwrap_or((i64::MAX, LAST.to_vec()));
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let rows = composed(format!(
             "SELECT {} FROM hashes h WHERE (h.created_at, h.hash) <= ($1, $2) \
              ORDER BY h.created_at DESC, h.hash DESC LIMIT $3",
             hash::COLUMNS
-        )))
+        ))
         .bind(time)
-        .bind(&key)
+        .bind(key.as_slice())
         .bind(i64::from(limit) + 1)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
         let (rows, next) = rows.split_at(rows.len().min(limit as usize));
         page.next = next
             .first()
-            .map(|row| content_key(row, "hash"))
+            .map(|row| row.content_key("hash"))
             .transpose()?;
         // All at once: asking for each content would take longer than finding them.
-        let named = sqlx::query(
+        let named = sql(
             "SELECT hash, alias FROM aliases WHERE hash IN (SELECT hash FROM hashes \
              WHERE (created_at, hash) <= ($1, $2) ORDER BY created_at DESC, hash DESC LIMIT $3) \
              ORDER BY alias",
         )
         .bind(time)
-        .bind(&key)
+        .bind(key.as_slice())
         .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
         let mut aliases: HashMap<ContentKey, Vec<Alias>> = HashMap::new();
         for row in &named {
-            let alias = Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?;
-            let hash = content_key(row, "hash")?;
+            let alias = row.alias("alias")?;
+            let hash = row.content_key("hash")?;
             aliases.entry(hash).or_default().push(alias);
         }
         for row in rows {

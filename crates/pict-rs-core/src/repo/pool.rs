@@ -4,21 +4,49 @@
 //! then fails as well, and sqlx goes on counting the transaction: every later one on this
 //! connection would be refused. Such a connection is closed, and the next request opens another.
 
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::Connection as _;
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 
-use super::repo_error;
-use crate::Result;
+use super::sql::{Pool, repo_error};
+use super::{FILE, migrations};
+use crate::{Error, ErrorCode, Result};
 
 /// How long a request waits for a connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Opens the database in `folder`, making and migrating it if needed: a pool that writes, and one
+/// that reads.
+pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join(FILE))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("trusted_schema", "OFF");
+    // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
+    let write = connect(options.clone(), 1).await?;
+    migrations::run(&write, folder).await?;
+    // The folder entry of a new database file must survive a power cut as well.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| {
+            Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
+        })?;
+    let read = connect(options.read_only(true), 2).await?;
+    Ok((Pool::Sqlite(write), Pool::Sqlite(read)))
+}
+
 /// Opens a pool of up to `connections`, all of them checked whenever they change hands.
-pub(super) async fn open(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
+async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
@@ -48,7 +76,7 @@ mod tests {
 
     /// Runs `statements` in a transaction of the only connection, then begins another.
     async fn begins_again_after(statements: &[&'static str]) {
-        let pool = open(SqliteConnectOptions::new().in_memory(true), 1)
+        let pool = connect(SqliteConnectOptions::new().in_memory(true), 1)
             .await
             .expect("opened");
         let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
@@ -74,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_that_failed_does_not_spoil_the_next_transaction() {
-        let pool = open(SqliteConnectOptions::new().in_memory(true), 1)
+        let pool = connect(SqliteConnectOptions::new().in_memory(true), 1)
             .await
             .expect("opened");
         let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");

@@ -1,8 +1,7 @@
 //! Proxied URLs: which alias holds what was fetched from where, and when to ask again.
 
-use sqlx::{Row as _, Sqlite, Transaction};
-
-use super::{Added, NewUpload, Removal, Repo, hash, removal, repo_error};
+use super::sql::{Tx, sql};
+use super::{Added, NewUpload, Removal, Repo, hash, removal};
 use crate::{Alias, Result};
 
 /// What is known of a URL.
@@ -52,20 +51,18 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn proxy(&self, url: &str) -> Result<Option<Proxy>> {
-        let row = sqlx::query(
+        let row = sql(
             "SELECT alias, accessed_at, etag, last_modified, fresh_until FROM proxies WHERE url = $1",
         )
         .bind(url)
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .optional(&self.read).await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(Proxy {
-            alias: Alias::parse(row.try_get::<String, _>("alias").map_err(repo_error)?)?,
-            accessed_at: row.try_get("accessed_at").map_err(repo_error)?,
-            etag: row.try_get("etag").map_err(repo_error)?,
-            last_modified: row.try_get("last_modified").map_err(repo_error)?,
-            fresh_until: row.try_get("fresh_until").map_err(repo_error)?,
+            alias: row.alias("alias")?,
+            accessed_at: row.int("accessed_at")?,
+            etag: row.text_or_null("etag")?,
+            last_modified: row.text_or_null("last_modified")?,
+            fresh_until: row.int("fresh_until")?,
         }))
     }
 
@@ -82,11 +79,11 @@ impl Repo {
         now: i64,
     ) -> Result<Option<Proxied>> {
         let mut tx = self.begin().await?;
-        let old: Option<String> = sqlx::query_scalar("SELECT alias FROM proxies WHERE url = $1")
+        let row = sql("SELECT alias FROM proxies WHERE url = $1")
             .bind(&proxy.url)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(repo_error)?;
+            .optional(&mut tx)
+            .await?;
+        let old = row.map(|row| row.text("alias")).transpose()?;
         if old.as_deref() != proxy.replaces.as_ref().map(Alias::as_str) {
             return Ok(None);
         }
@@ -117,7 +114,7 @@ impl Repo {
             // Not for the audit log: nobody took anything away, the upstream has another copy.
             proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(Some(proxied))
     }
 
@@ -127,7 +124,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn refresh_proxy(&self, proxy: &NewProxy) -> Result<bool> {
-        let updated = sqlx::query(
+        let updated = sql(
             "UPDATE proxies SET etag = $3, last_modified = $4, fresh_until = $5 \
              WHERE url = $1 AND alias = $2",
         )
@@ -136,10 +133,9 @@ impl Repo {
         .bind(&proxy.etag)
         .bind(&proxy.last_modified)
         .bind(proxy.fresh_until)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
-        Ok(updated.rows_affected() == 1)
+        .run(&self.write)
+        .await?;
+        Ok(updated == 1)
     }
 
     /// Remembers when URLs were last asked for.
@@ -149,24 +145,18 @@ impl Repo {
     pub async fn touch_proxies(&self, accesses: &[(String, i64)]) -> Result<()> {
         let mut tx = self.begin().await?;
         for (url, at) in accesses {
-            sqlx::query("UPDATE proxies SET accessed_at = $2 WHERE url = $1 AND accessed_at < $2")
+            sql("UPDATE proxies SET accessed_at = $2 WHERE url = $1 AND accessed_at < $2")
                 .bind(url)
-                .bind(at)
-                .execute(&mut *tx)
-                .await
-                .map_err(repo_error)?;
+                .bind(*at)
+                .run(&mut tx)
+                .await?;
         }
-        tx.commit().await.map_err(repo_error)
+        tx.commit().await
     }
 }
 
-async fn put(
-    tx: &mut Transaction<'_, Sqlite>,
-    proxy: &NewProxy,
-    alias: &Alias,
-    now: i64,
-) -> Result<()> {
-    sqlx::query(
+async fn put(tx: &mut Tx, proxy: &NewProxy, alias: &Alias, now: i64) -> Result<()> {
+    sql(
         "INSERT INTO proxies (url, alias, created_at, accessed_at, etag, last_modified, fresh_until) \
          VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (url) DO UPDATE SET \
          alias = $2, accessed_at = $3, etag = $4, last_modified = $5, fresh_until = $6",
@@ -177,8 +167,6 @@ async fn put(
     .bind(&proxy.etag)
     .bind(&proxy.last_modified)
     .bind(proxy.fresh_until)
-    .execute(&mut **tx)
-    .await
-    .map_err(repo_error)?;
+    .run(&mut *tx).await?;
     Ok(())
 }

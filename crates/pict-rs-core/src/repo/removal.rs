@@ -2,10 +2,9 @@
 //! transaction; its objects move to the garbage table until the store has removed them. So does
 //! the entry of the audit log come.
 
-use sqlx::{Sqlite, Transaction};
-
 use super::audit::{self, Action, Cause, Event};
-use super::{Repo, blocklist, broken, repo_error};
+use super::sql::{self, Tx, sql};
+use super::{Repo, blocklist};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
@@ -47,7 +46,7 @@ impl Repo {
             Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
             None => remove_in(&mut tx, alias).await?.0,
         };
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(removed)
     }
 
@@ -68,36 +67,30 @@ impl Repo {
             false => Vec::new(),
         };
         let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(Purged { removal, blocked })
     }
 }
 
 /// Removes a content with all its aliases and variants. One that is gone is not recorded.
 pub(super) async fn purge_in(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     hash: &ContentKey,
     action: Action,
     cause: &Cause,
     now: i64,
 ) -> Result<Removal> {
-    sqlx::query("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
+    sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
         .bind(hash.as_bytes())
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    let mut aliases: Vec<String> =
-        sqlx::query_scalar("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
-            .bind(hash.as_bytes())
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(repo_error)?;
+        .run(&mut *tx)
+        .await?;
+    let rows = sql("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
+        .bind(hash.as_bytes())
+        .all(&mut *tx)
+        .await?;
+    let mut aliases = sql::aliases(&rows)?;
     aliases.sort();
-    let aliases: Vec<_> = aliases
-        .into_iter()
-        .map(Alias::parse)
-        .collect::<Result<_>>()?;
-    let objects = remove_content(tx, hash.as_bytes()).await?;
+    let objects = remove_content(tx, hash).await?;
     if !aliases.is_empty() || !objects.is_empty() {
         let event = Event {
             action,
@@ -116,7 +109,7 @@ pub(super) async fn purge_in(
 
 /// As [`remove_in`], recorded.
 pub(super) async fn remove_for(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Tx,
     alias: &Alias,
     action: Action,
     cause: &Cause,
@@ -127,7 +120,7 @@ pub(super) async fn remove_for(
         let event = Event {
             action,
             aliases: std::slice::from_ref(alias),
-            hash: hash.map(hex::encode),
+            hash: hash.map(|hash| hash.to_hex()),
             amount: None,
         };
         audit::record_in(tx, cause, &event, now).await?;
@@ -136,32 +129,26 @@ pub(super) async fn remove_for(
 }
 
 /// Removes one alias, and the content with it if this was the last. Returns its key as well.
-pub(super) async fn remove_in(
-    tx: &mut Transaction<'_, Sqlite>,
-    alias: &Alias,
-) -> Result<(Removal, Option<Vec<u8>>)> {
-    let hash: Option<Vec<u8>> =
-        sqlx::query_scalar("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
-            .bind(alias.as_str())
-            .fetch_optional(&mut **tx)
-            .await
-            .map_err(repo_error)?;
-    let Some(hash) = hash else {
+pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Option<ContentKey>)> {
+    let removed = sql("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
+        .bind(alias.as_str())
+        .optional(&mut *tx)
+        .await?;
+    let Some(hash) = removed.map(|row| row.content_key("hash")).transpose()? else {
         return Ok((Removal::default(), None));
     };
-    sqlx::query("DELETE FROM proxies WHERE alias = $1")
+    sql("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    let (served, lost): (i64, i64) = sqlx::query_as(
-        "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL), COUNT(lost_at) FROM aliases WHERE hash = $1",
+        .run(&mut *tx)
+        .await?;
+    let left = sql(
+        "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL) AS served, COUNT(lost_at) AS lost \
+         FROM aliases WHERE hash = $1",
     )
-    .bind(&hash)
-    .fetch_one(&mut **tx)
-    .await
-    .map_err(repo_error)?;
-    let objects = match (served, lost) {
+    .bind(hash.as_bytes())
+    .one(&mut *tx)
+    .await?;
+    let objects = match (left.int("served")?, left.int("lost")?) {
         (0, 0) => remove_content(tx, &hash).await?,
         (0, _) => lose_content(tx, &hash).await?,
         _ => Vec::new(),
@@ -176,68 +163,52 @@ pub(super) async fn remove_in(
 
 /// The bytes go, as nothing shows them any more; what is left are aliases whose file was lost
 /// before. The row gets the name of an object that never was, so that an upload can heal it.
-async fn lose_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {
-    let key = ContentKey::from_bytes(hash).ok_or_else(|| broken("hash"))?;
-    let variants: Vec<String> =
-        sqlx::query_scalar("DELETE FROM variants WHERE hash = $1 RETURNING object")
-            .bind(hash)
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(repo_error)?;
-    let original: Vec<String> = sqlx::query_scalar("SELECT object FROM hashes WHERE hash = $1")
-        .bind(hash)
-        .fetch_all(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    sqlx::query("UPDATE hashes SET object = $2 WHERE hash = $1")
-        .bind(hash)
-        .bind(ObjectKey::generate(key.format()).as_str())
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    let objects: Vec<_> = variants
-        .into_iter()
-        .chain(original)
-        .map(ObjectKey::new)
-        .collect();
+async fn lose_content(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+    let mut objects = remove_variants(tx, hash).await?;
+    let original = sql("SELECT object FROM hashes WHERE hash = $1")
+        .bind(hash.as_bytes())
+        .all(&mut *tx)
+        .await?;
+    objects.extend(sql::objects(&original)?);
+    sql("UPDATE hashes SET object = $2 WHERE hash = $1")
+        .bind(hash.as_bytes())
+        .bind(ObjectKey::generate(hash.format()).as_str())
+        .run(&mut *tx)
+        .await?;
     discard_in(tx, &objects).await?;
     Ok(objects)
 }
 
-async fn remove_content(tx: &mut Transaction<'_, Sqlite>, hash: &[u8]) -> Result<Vec<ObjectKey>> {
-    let mut objects = Vec::new();
-    for statement in [
-        "DELETE FROM variants WHERE hash = $1 RETURNING object",
-        "DELETE FROM hashes WHERE hash = $1 RETURNING object",
-    ] {
-        let removed: Vec<String> = sqlx::query_scalar(statement)
-            .bind(hash)
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(repo_error)?;
-        objects.extend(removed);
-    }
-    sqlx::query("DELETE FROM sources WHERE hash = $1")
-        .bind(hash)
-        .execute(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    let objects: Vec<_> = objects.into_iter().map(ObjectKey::new).collect();
+async fn remove_content(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+    let mut objects = remove_variants(tx, hash).await?;
+    sql("DELETE FROM sources WHERE hash = $1")
+        .bind(hash.as_bytes())
+        .run(&mut *tx)
+        .await?;
+    let original = sql("DELETE FROM hashes WHERE hash = $1 RETURNING object")
+        .bind(hash.as_bytes())
+        .all(&mut *tx)
+        .await?;
+    objects.extend(sql::objects(&original)?);
     discard_in(tx, &objects).await?;
     Ok(objects)
+}
+
+async fn remove_variants(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+    let rows = sql("DELETE FROM variants WHERE hash = $1 RETURNING object")
+        .bind(hash.as_bytes())
+        .all(tx)
+        .await?;
+    sql::objects(&rows)
 }
 
 /// Objects that have lost their last row are to be removed from the store.
-pub(super) async fn discard_in(
-    tx: &mut Transaction<'_, Sqlite>,
-    objects: &[ObjectKey],
-) -> Result<()> {
+pub(super) async fn discard_in(tx: &mut Tx, objects: &[ObjectKey]) -> Result<()> {
     for object in objects {
-        sqlx::query("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
+        sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
             .bind(object.as_str())
-            .execute(&mut **tx)
-            .await
-            .map_err(repo_error)?;
+            .run(&mut *tx)
+            .await?;
     }
     Ok(())
 }

@@ -4,12 +4,10 @@
 //! A proxied alias is dropped as by its delete token: the content goes with the last alias. The
 //! audit log has one entry for all that go at a time.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
-
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::{Removal, Repo, bigint, content_key, removal, repo_error, usage};
-use crate::{Alias, ContentKey, ObjectKey, Result};
+use super::sql::{Row, Tx, sql};
+use super::{Removal, Repo, bigint, removal, usage};
+use crate::{ContentKey, ObjectKey, Result};
 
 /// What was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,18 +33,15 @@ impl Repo {
         let mut tx = self.begin().await?;
         for (object, at) in used {
             // A time in the future is of a clock that was wrong.
-            sqlx::query(
-                "UPDATE variants SET accessed_at = $2 \
-                 WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2",
-            )
+            sql("UPDATE variants SET accessed_at = $2 \
+                 WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2")
             .bind(object.as_str())
             .bind(*at)
             .bind(at.saturating_sub(coarse))
-            .execute(&mut *tx)
-            .await
-            .map_err(repo_error)?;
+            .run(&mut tx)
+            .await?;
         }
-        tx.commit().await.map_err(repo_error)
+        tx.commit().await
     }
 
     /// Drops up to `limit` variants that were not used since `before`, oldest first.
@@ -59,17 +54,16 @@ impl Repo {
             return Ok(Dropped::default());
         }
         let mut tx = self.begin_removal().await?;
-        let rows = sqlx::query(
+        let rows = sql(
             "SELECT hash, object, allocated FROM variants WHERE accessed_at <= $1 \
              ORDER BY accessed_at LIMIT $2",
         )
         .bind(before)
         .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
         let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(dropped)
     }
 
@@ -90,15 +84,13 @@ impl Repo {
         if excess == 0 {
             return Ok(Dropped::default());
         }
-        let rows = sqlx::query(
-            "SELECT hash, object, allocated FROM variants ORDER BY accessed_at LIMIT $1",
-        )
-        .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        let rows =
+            sql("SELECT hash, object, allocated FROM variants ORDER BY accessed_at LIMIT $1")
+                .bind(i64::from(limit))
+                .all(&mut tx)
+                .await?;
         let dropped = drop_variants(&mut tx, &rows, excess).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(dropped)
     }
 
@@ -114,19 +106,17 @@ impl Repo {
         count: u32,
         bytes: u64,
     ) -> Result<Dropped> {
-        let rows = sqlx::query(
+        let rows = sql(
             "SELECT hash, object, allocated FROM variants WHERE hash = $1 \
              ORDER BY object = $2 DESC, accessed_at DESC",
         )
         .bind(hash.as_bytes())
         .bind(kept.as_str())
-        .fetch_all(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .all(&self.read)
+        .await?;
         let (mut stay, mut taken) = (0, 0u64);
         for row in &rows {
-            let allocated: i64 = row.try_get("allocated").map_err(repo_error)?;
-            taken = taken.saturating_add(u64::try_from(allocated).unwrap_or(0));
+            taken = taken.saturating_add(row.number("allocated")?);
             if stay > 0 && (stay >= count as usize || taken > bytes) {
                 break;
             }
@@ -138,7 +128,7 @@ impl Repo {
         }
         let mut tx = self.begin().await?;
         let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(dropped)
     }
 
@@ -152,16 +142,14 @@ impl Repo {
             return Ok(Dropped::default());
         }
         let mut tx = self.begin_removal().await?;
-        let aliases: Vec<String> = sqlx::query_scalar(
-            "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
-        )
-        .bind(before)
-        .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        let dropped = drop_proxies(&mut tx, aliases, None, now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        let rows =
+            sql("SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2")
+                .bind(before)
+                .bind(i64::from(limit))
+                .all(&mut tx)
+                .await?;
+        let dropped = drop_proxies(&mut tx, &rows, None, now).await?;
+        tx.commit().await?;
         Ok(dropped)
     }
 
@@ -180,44 +168,37 @@ impl Repo {
         if usage::allocated_in(&mut tx, "proxied").await? <= bytes {
             return Ok(Dropped::default());
         }
-        let aliases: Vec<String> = sqlx::query_scalar(
+        let rows = sql(
             "SELECT p.alias FROM proxies p WHERE EXISTS (SELECT 1 FROM aliases a \
              JOIN proxied x ON x.hash = a.hash WHERE a.alias = p.alias) \
              ORDER BY p.accessed_at LIMIT $1",
         )
         .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        let dropped = drop_proxies(&mut tx, aliases, Some(bytes), now).await?;
-        tx.commit().await.map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
+        let dropped = drop_proxies(&mut tx, &rows, Some(bytes), now).await?;
+        tx.commit().await?;
         Ok(dropped)
     }
 }
 
 /// Drops proxied media in their order, until all take at most `bytes` if that is given.
-async fn drop_proxies(
-    tx: &mut Transaction<'_, Sqlite>,
-    aliases: Vec<String>,
-    bytes: Option<u64>,
-    now: i64,
-) -> Result<Dropped> {
+async fn drop_proxies(tx: &mut Tx, rows: &[Row], bytes: Option<u64>, now: i64) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     let before = usage::allocated_in(tx, "proxied").await?;
     let mut left = before;
-    for alias in aliases {
+    for row in rows {
         if bytes.is_some_and(|bytes| left <= bytes) {
             break;
         }
-        let alias = Alias::parse(alias)?;
+        let alias = row.alias("alias")?;
         let removed = removal::remove_in(tx, &alias).await?.0;
         dropped.removal.objects.extend(removed.objects);
         // Should there be no such alias, the row would be found again for ever.
-        sqlx::query("DELETE FROM proxies WHERE alias = $1")
+        sql("DELETE FROM proxies WHERE alias = $1")
             .bind(alias.as_str())
-            .execute(&mut **tx)
-            .await
-            .map_err(repo_error)?;
+            .run(&mut *tx)
+            .await?;
         dropped.count += 1;
         dropped.removal.aliases.push(alias);
         left = usage::allocated_in(tx, "proxied").await?;
@@ -236,27 +217,21 @@ async fn drop_proxies(
 }
 
 /// Drops variants in their order until `enough` bytes are free.
-async fn drop_variants(
-    tx: &mut Transaction<'_, Sqlite>,
-    rows: &[SqliteRow],
-    enough: u64,
-) -> Result<Dropped> {
+async fn drop_variants(tx: &mut Tx, rows: &[Row], enough: u64) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     for row in rows {
         if dropped.bytes >= enough {
             break;
         }
-        let object: String = row.try_get("object").map_err(repo_error)?;
-        let allocated: i64 = row.try_get("allocated").map_err(repo_error)?;
-        sqlx::query("DELETE FROM variants WHERE object = $1")
-            .bind(&object)
-            .execute(&mut **tx)
-            .await
-            .map_err(repo_error)?;
+        let object = row.object("object")?;
+        sql("DELETE FROM variants WHERE object = $1")
+            .bind(object.as_str())
+            .run(&mut *tx)
+            .await?;
         dropped.count += 1;
-        dropped.removal.contents.push(content_key(row, "hash")?);
-        dropped.removal.objects.push(ObjectKey::new(object));
-        dropped.bytes += u64::try_from(allocated).unwrap_or(0);
+        dropped.removal.contents.push(row.content_key("hash")?);
+        dropped.removal.objects.push(object);
+        dropped.bytes += row.number::<u64>("allocated")?;
     }
     removal::discard_in(tx, &dropped.removal.objects).await?;
     Ok(dropped)

@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Repo, repo_error};
+use super::Repo;
+use super::sql::{self, sql};
 use crate::{Alias, ObjectKey, Result};
 
 /// The alias whose file stands in for missing ones.
@@ -30,12 +31,11 @@ impl Repo {
     pub async fn set_not_found_alias(&self, alias: Option<&Alias>) -> Result<()> {
         match alias {
             Some(alias) => self.set(NOT_FOUND, alias.as_str()).await,
-            None => sqlx::query("DELETE FROM settings WHERE name = $1")
+            None => sql("DELETE FROM settings WHERE name = $1")
                 .bind(NOT_FOUND)
-                .execute(&self.write)
+                .run(&self.write)
                 .await
-                .map(drop)
-                .map_err(repo_error),
+                .map(drop),
         }
     }
 
@@ -46,16 +46,13 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
     pub async fn prove_writable(&self, now: i64) -> Result<()> {
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) \
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
+        sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value")
         .bind(HEALTH)
         .bind(now.to_string())
-        .execute(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        tx.commit().await.map_err(repo_error)
+        .run(&mut tx)
+        .await?;
+        tx.commit().await
     }
 
     /// The id that the folder of files must have. `None` in a database that never had one.
@@ -104,11 +101,7 @@ impl Repo {
             "SELECT 1 FROM variants LIMIT 1",
             "SELECT 1 FROM uploads WHERE finished_at IS NULL LIMIT 1",
         ] {
-            let found: Option<i64> = sqlx::query_scalar(statement)
-                .fetch_optional(&self.read)
-                .await
-                .map_err(repo_error)?;
-            if found.is_some() {
+            if sql(statement).any(&self.read).await? {
                 return Ok(false);
             }
         }
@@ -122,40 +115,36 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn some_objects(&self, limit: u32) -> Result<Vec<ObjectKey>> {
         let from = Uuid::new_v4();
-        let mut found: Vec<String> = Vec::new();
+        let mut found = Vec::new();
         for statement in [
             "SELECT object FROM hashes WHERE hash >= $1 ORDER BY hash LIMIT $2",
             "SELECT object FROM hashes WHERE hash < $1 ORDER BY hash LIMIT $2",
         ] {
-            let more: Vec<String> = sqlx::query_scalar(statement)
+            let more = sql(statement)
                 .bind(&from.as_bytes()[..])
                 .bind(i64::from(limit) - found.len() as i64)
-                .fetch_all(&self.read)
-                .await
-                .map_err(repo_error)?;
+                .all(&self.read)
+                .await?;
             found.extend(more);
         }
-        Ok(found.into_iter().map(ObjectKey::new).collect())
+        sql::objects(&found)
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>> {
-        sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+        let row = sql("SELECT value FROM settings WHERE name = $1")
             .bind(name)
-            .fetch_optional(&self.read)
-            .await
-            .map_err(repo_error)
+            .optional(&self.read)
+            .await?;
+        row.map(|row| row.text("value")).transpose()
     }
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) \
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
+        sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value")
         .bind(name)
         .bind(value)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
+        .run(&self.write)
+        .await?;
         Ok(())
     }
 }

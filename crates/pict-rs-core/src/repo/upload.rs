@@ -1,12 +1,10 @@
 //! Backgrounded uploads between their acknowledgement and their claim. The outcome is committed
 //! together with the end of the job, so there is exactly one, and never an alias without it.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-
 use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
-use super::{Added, NewUpload, Removal, Repo, bigint, broken, hash, removal, repo_error};
+use super::sql::{Row, broken, sql};
+use super::{Added, NewUpload, Removal, Repo, bigint, hash, removal};
 use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
 
 /// How far an upload is.
@@ -76,16 +74,15 @@ impl Repo {
             return Ok(false);
         }
         for id in ids {
-            sqlx::query("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
+            sql("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
                 .bind(id.expose())
                 .bind(query)
-                .execute(&mut *tx)
-                .await
-                .map_err(repo_error)?;
+                .run(&mut tx)
+                .await?;
             let key = format!("ingest/{}", id.expose());
             job::insert(&mut tx, &key, &Work::Ingest(*id), now).await?;
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(true)
     }
 
@@ -94,11 +91,11 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn waiting(&self, id: &UploadId) -> Result<Option<String>> {
-        sqlx::query_scalar("SELECT query FROM uploads WHERE upload_id = $1 AND finished_at IS NULL")
+        let row = sql("SELECT query FROM uploads WHERE upload_id = $1 AND finished_at IS NULL")
             .bind(id.expose())
-            .fetch_optional(&self.read)
-            .await
-            .map_err(repo_error)
+            .optional(&self.read)
+            .await?;
+        row.map(|row| row.text("query")).transpose()
     }
 
     /// How far an upload is.
@@ -106,16 +103,16 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn progress(&self, id: &UploadId) -> Result<Progress> {
-        let finished: Option<Option<i64>> =
-            sqlx::query_scalar("SELECT finished_at FROM uploads WHERE upload_id = $1")
-                .bind(id.expose())
-                .fetch_optional(&self.read)
-                .await
-                .map_err(repo_error)?;
-        Ok(match finished {
-            None => Progress::Unknown,
-            Some(None) => Progress::Waiting,
-            Some(Some(_)) => Progress::Finished,
+        let row = sql("SELECT finished_at FROM uploads WHERE upload_id = $1")
+            .bind(id.expose())
+            .optional(&self.read)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Progress::Unknown);
+        };
+        Ok(match row.int_or_null("finished_at")? {
+            None => Progress::Waiting,
+            Some(_) => Progress::Finished,
         })
     }
 
@@ -136,14 +133,13 @@ impl Repo {
             return Ok(None);
         }
         let added = hash::add_in(&mut tx, upload).await?;
-        sqlx::query("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
+        sql("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
             .bind(id.expose())
             .bind(upload.alias.as_str())
             .bind(now)
-            .execute(&mut *tx)
-            .await
-            .map_err(repo_error)?;
-        tx.commit().await.map_err(repo_error)?;
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
         Ok(Some(added))
     }
 
@@ -162,17 +158,14 @@ impl Repo {
         if !job::finish_in(&mut tx, job).await? {
             return Ok(false);
         }
-        sqlx::query(
-            "UPDATE uploads SET code = $2, message = $3, finished_at = $4 WHERE upload_id = $1",
-        )
-        .bind(id.expose())
-        .bind(failure.code.as_str())
-        .bind(failure.to_text()?)
-        .bind(now)
-        .execute(&mut *tx)
-        .await
-        .map_err(repo_error)?;
-        tx.commit().await.map_err(repo_error)?;
+        sql("UPDATE uploads SET code = $2, message = $3, finished_at = $4 WHERE upload_id = $1")
+            .bind(id.expose())
+            .bind(failure.code.as_str())
+            .bind(failure.to_text()?)
+            .bind(now)
+            .run(&mut tx)
+            .await?;
+        tx.commit().await?;
         Ok(true)
     }
 
@@ -182,14 +175,13 @@ impl Repo {
     /// [`ErrorCode::RepoError`].
     pub async fn take_outcome(&self, id: &UploadId) -> Result<Option<Finished>> {
         let mut tx = self.begin_removal().await?;
-        let row = sqlx::query(
+        let row = sql(
             "DELETE FROM uploads WHERE upload_id = $1 AND finished_at IS NOT NULL \
              RETURNING alias, code, message, finished_at",
         )
         .bind(id.expose())
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .optional(&mut tx)
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let outcome = match alias(&row)? {
             None => Outcome::Failed(failure(&row)?),
@@ -198,8 +190,8 @@ impl Repo {
                 None => Outcome::Removed(alias),
             },
         };
-        let finished_at = row.try_get("finished_at").map_err(repo_error)?;
-        tx.commit().await.map_err(repo_error)?;
+        let finished_at = row.int("finished_at")?;
+        tx.commit().await?;
         Ok(Some(Finished {
             outcome,
             finished_at,
@@ -217,7 +209,7 @@ impl Repo {
             Outcome::Failed(failure) => (None, Some(failure)),
         };
         let message = failure.map(Failure::to_text).transpose()?.flatten();
-        sqlx::query(
+        sql(
             "INSERT INTO uploads (upload_id, query, alias, code, message, finished_at) \
              VALUES ($1, '', $2, $3, $4, $5)",
         )
@@ -226,9 +218,8 @@ impl Repo {
         .bind(failure.map(|failure| failure.code.as_str()))
         .bind(message)
         .bind(finished.finished_at)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
+        .run(&self.write)
+        .await?;
         Ok(())
     }
 
@@ -249,15 +240,14 @@ impl Repo {
             return Ok((0, Removal::default()));
         }
         let mut tx = self.begin_removal().await?;
-        let rows = sqlx::query(
+        let rows = sql(
             "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \
              WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2) RETURNING alias",
         )
         .bind(before)
         .bind(i64::from(limit))
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(repo_error)?;
+        .all(&mut tx)
+        .await?;
         let mut removal = Removal::default();
         for row in &rows {
             if let Some(alias) = alias(row)? {
@@ -267,7 +257,7 @@ impl Repo {
                 removal.aliases.push(alias);
             }
         }
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok((rows.len(), removal))
     }
 
@@ -276,23 +266,21 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::RepoError`].
     pub async fn oldest_unclaimed(&self) -> Result<Option<i64>> {
-        sqlx::query_scalar("SELECT MIN(finished_at) FROM uploads")
-            .fetch_one(&self.read)
-            .await
-            .map_err(repo_error)
+        let oldest = sql("SELECT MIN(finished_at) AS finished_at FROM uploads");
+        oldest.one(&self.read).await?.int_or_null("finished_at")
     }
 }
 
-fn alias(row: &SqliteRow) -> Result<Option<Alias>> {
-    let alias: Option<String> = row.try_get("alias").map_err(repo_error)?;
-    alias
-        .map(|alias| Alias::parse(alias).map_err(|_| broken("alias")))
-        .transpose()
+fn alias(row: &Row) -> Result<Option<Alias>> {
+    match row.text_or_null("alias")? {
+        Some(_) => row.alias("alias").map(Some),
+        None => Ok(None),
+    }
 }
 
-fn failure(row: &SqliteRow) -> Result<Failure> {
-    let code: String = row.try_get("code").map_err(repo_error)?;
-    let message: Option<String> = row.try_get("message").map_err(repo_error)?;
+fn failure(row: &Row) -> Result<Failure> {
+    let code = row.text("code")?;
+    let message = row.text_or_null("message")?;
     Ok(Failure {
         // A code of a newer version, read after a downgrade.
         code: ErrorCode::from_text(&code).unwrap_or(ErrorCode::UnknownError),

@@ -1,9 +1,8 @@
 //! How much there is. Nothing is counted here that grows with the number of media: triggers keep
 //! the sums, in the transaction that changes what they sum up.
 
-use sqlx::{Sqlite, Transaction};
-
-use super::{Repo, repo_error};
+use super::Repo;
+use super::sql::{Tx, sql};
 use crate::Result;
 
 /// How many, and how much they take in the store.
@@ -46,19 +45,17 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn usage(&self) -> Result<Usage> {
-        let sums: Vec<(String, i64, i64, i64)> =
-            sqlx::query_as("SELECT class, count, bytes, allocated FROM usage")
-                .fetch_all(&self.read)
-                .await
-                .map_err(repo_error)?;
+        let sums = sql("SELECT class, count, bytes, allocated FROM usage")
+            .all(&self.read)
+            .await?;
         let mut usage = Usage::default();
-        for (class, count, bytes, allocated) in sums {
+        for row in sums {
             let total = Total {
-                count: unsigned(count),
-                bytes: unsigned(bytes),
-                allocated: unsigned(allocated),
+                count: unsigned(row.int("count")?),
+                bytes: unsigned(row.int("bytes")?),
+                allocated: unsigned(row.int("allocated")?),
             };
-            match class.as_str() {
+            match row.text("class")?.as_str() {
                 "aliases" => usage.aliases = total.count,
                 "originals" => usage.originals = total,
                 "variants" => usage.variants = total,
@@ -66,40 +63,31 @@ impl Repo {
                 _ => {}
             }
         }
-        usage.oldest_variant = sqlx::query_scalar("SELECT MIN(accessed_at) FROM variants")
-            .fetch_one(&self.read)
-            .await
-            .map_err(repo_error)?;
-        usage.oldest_proxied = sqlx::query_scalar("SELECT MIN(accessed_at) FROM proxies")
-            .fetch_one(&self.read)
-            .await
-            .map_err(repo_error)?;
-        let (garbage, waiting, unclaimed): (i64, i64, i64) = sqlx::query_as(
-            "SELECT (SELECT COUNT(*) FROM garbage), \
-             (SELECT COUNT(*) FROM uploads WHERE finished_at IS NULL), \
-             (SELECT COUNT(*) FROM uploads WHERE finished_at IS NOT NULL)",
+        let row = sql(
+            "SELECT (SELECT MIN(accessed_at) FROM variants) AS oldest_variant, \
+             (SELECT MIN(accessed_at) FROM proxies) AS oldest_proxied, \
+             (SELECT COUNT(*) FROM garbage) AS garbage, \
+             (SELECT COUNT(*) FROM uploads WHERE finished_at IS NULL) AS waiting, \
+             (SELECT COUNT(*) FROM uploads WHERE finished_at IS NOT NULL) AS unclaimed",
         )
-        .fetch_one(&self.read)
-        .await
-        .map_err(repo_error)?;
-        usage.garbage = unsigned(garbage);
-        usage.waiting = unsigned(waiting);
-        usage.unclaimed = unsigned(unclaimed);
+        .one(&self.read)
+        .await?;
+        usage.oldest_variant = row.int_or_null("oldest_variant")?;
+        usage.oldest_proxied = row.int_or_null("oldest_proxied")?;
+        usage.garbage = row.number("garbage")?;
+        usage.waiting = row.number("waiting")?;
+        usage.unclaimed = row.number("unclaimed")?;
         Ok(usage)
     }
 }
 
 /// What all of a class take on the disk, as this transaction sees it.
-pub(super) async fn allocated_in(
-    tx: &mut Transaction<'_, Sqlite>,
-    class: &'static str,
-) -> Result<u64> {
-    let allocated: i64 = sqlx::query_scalar("SELECT allocated FROM usage WHERE class = $1")
+pub(super) async fn allocated_in(tx: &mut Tx, class: &'static str) -> Result<u64> {
+    let row = sql("SELECT allocated FROM usage WHERE class = $1")
         .bind(class)
-        .fetch_one(&mut **tx)
-        .await
-        .map_err(repo_error)?;
-    Ok(unsigned(allocated))
+        .one(tx)
+        .await?;
+    Ok(unsigned(row.int("allocated")?))
 }
 
 fn unsigned(value: i64) -> u64 {

@@ -1,7 +1,8 @@
 //! Variants: pictures made from a content.
 
 use super::removal::discard_in;
-use super::{Removal, Repo, Representation, bigint, content_key, repo_error};
+use super::sql::sql;
+use super::{Removal, Repo, Representation, bigint};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
@@ -14,15 +15,14 @@ impl Repo {
         hash: &ContentKey,
         variant: &VariantKey,
     ) -> Result<Option<Representation>> {
-        let row = sqlx::query(
+        let row = sql(
             "SELECT content_key, object, width, height, frames, duration_ms, created_at \
              FROM variants WHERE hash = $1 AND variant = $2",
         )
         .bind(hash.as_bytes())
         .bind(variant.as_str())
-        .fetch_optional(&self.read)
-        .await
-        .map_err(repo_error)?;
+        .optional(&self.read)
+        .await?;
         row.map(|row| Representation::from_row(&row, "content_key"))
             .transpose()
     }
@@ -39,7 +39,7 @@ impl Repo {
         made: &Representation,
     ) -> Result<Option<Representation>> {
         self.admit().await?;
-        let inserted = sqlx::query(
+        let inserted = sql(
             "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at) \
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
              ON CONFLICT (hash, variant) DO NOTHING",
@@ -53,10 +53,8 @@ impl Repo {
         .bind(i64::from(made.frames))
         .bind(made.duration_ms.map(bigint))
         .bind(made.created_at)
-        .execute(&self.write)
-        .await
-        .map_err(repo_error)?;
-        if inserted.rows_affected() == 1 {
+        .run(&self.write).await?;
+        if inserted == 1 {
             return Ok(Some(made.clone()));
         }
         self.variant(hash, variant).await
@@ -69,18 +67,17 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<Removal> {
         let mut tx = self.begin_removal().await?;
-        let rows = sqlx::query("DELETE FROM variants WHERE object = $1 RETURNING hash")
+        let rows = sql("DELETE FROM variants WHERE object = $1 RETURNING hash")
             .bind(lost.as_str())
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(repo_error)?;
+            .all(&mut tx)
+            .await?;
         let mut removal = Removal::default();
         for row in &rows {
-            removal.contents.push(content_key(row, "hash")?);
+            removal.contents.push(row.content_key("hash")?);
             removal.objects.push(lost.clone());
         }
         discard_in(&mut tx, &removal.objects).await?;
-        tx.commit().await.map_err(repo_error)?;
+        tx.commit().await?;
         Ok(removal)
     }
 }
