@@ -2,9 +2,9 @@
 //! be stored. Which files a content was made from is remembered for that, so that the same file
 //! stays out although it is to be resized in another way.
 
-use super::Repo;
 use super::audit::{self, Action, Cause, Event};
 use super::sql::{Row, Tx, broken, sql};
+use super::{Repo, hash};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
 
 /// Files remembered for each content. Only somebody who means to sends more different ones.
@@ -67,6 +67,7 @@ pub(super) async fn block_content_in(
     cause: &Cause,
     now: i64,
 ) -> Result<Vec<Digest>> {
+    hash::lock_in(tx, content).await?;
     let sources = sql("SELECT digest FROM sources WHERE hash = $1 ORDER BY digest")
         .bind(content.as_bytes())
         .all(&mut *tx)

@@ -105,6 +105,7 @@ impl Repo {
         found: &ObjectKey,
     ) -> Result<Option<Removal>> {
         let mut tx = self.begin().await?;
+        lock_in(&mut tx, hash).await?;
         let removal = replace_in(&mut tx, hash, lost, found).await?;
         find_all_again_in(&mut tx, hash).await?;
         tx.commit().await?;
@@ -124,6 +125,7 @@ impl Repo {
             return Ok(());
         }
         let mut tx = self.begin().await?;
+        lock_in(&mut tx, hash).await?;
         find_all_again_in(&mut tx, hash).await?;
         tx.commit().await
     }
@@ -141,6 +143,7 @@ impl Repo {
         now: i64,
     ) -> Result<Option<Removal>> {
         let mut tx = self.begin().await?;
+        lock_in(&mut tx, hash).await?;
         let removal = replace_in(&mut tx, hash, lost, found).await?;
         if removal.is_some() {
             sql("UPDATE aliases SET lost_at = $3 \
@@ -232,16 +235,48 @@ pub(super) async fn find_again_in(tx: &mut Tx, alias: &Alias) -> Result<()> {
         .map(drop)
 }
 
-/// Adds an alias and, unless it is known, the content that it names.
-pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
-    let NewUpload {
-        alias,
-        token,
-        original,
-        source,
-    } = upload;
+/// Locks the row of a content until the transaction ends, and reads it. `None` when it is gone.
+///
+/// Every transaction that adds something to a content or takes something from it does this first, so
+/// that of two at a time the second sees what the first has done. Otherwise the last two aliases could
+/// go at the same time and each leave the content to the other, or a variant could come while
+/// its content goes. Variants may go without it: each goes with the statement that finds it.
+pub(super) async fn lock_in(tx: &mut Tx, hash: &ContentKey) -> Result<Option<Original>> {
+    let row = composed(format!(
+        "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1 FOR UPDATE"
+    ))
+    .bind(hash.as_bytes())
+    .optional(tx)
+    .await?;
+    row.map(|row| from_row(&row)).transpose()
+}
+
+/// How often a content is looked for that comes and goes.
+const ATTEMPTS: u32 = 10;
+
+/// Adds a content unless it is known, and locks its row.
+async fn add_content_in(tx: &mut Tx, original: &Original) -> Result<Added> {
+    for _ in 0..ATTEMPTS {
+        if insert_in(tx, original).await? {
+            return Ok(Added {
+                original: original.clone(),
+                is_new: true,
+            });
+        }
+        // It may go between the two statements, where an engine lets others write meanwhile.
+        if let Some(known) = lock_in(tx, original.hash()).await? {
+            return Ok(Added {
+                original: known,
+                is_new: false,
+            });
+        }
+    }
+    Err(sql::repo_error("a content comes and goes"))
+}
+
+/// False when the content is known.
+async fn insert_in(tx: &mut Tx, original: &Original) -> Result<bool> {
     let stored = &original.representation;
-    blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
     let inserted = sql(
         "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
@@ -254,8 +289,23 @@ pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
     .bind(stored.duration_ms.map(bigint))
     .bind(&original.blurhash)
     .bind(stored.created_at)
-    .run(&mut *tx).await?;
-    let is_new = inserted == 1;
+    .run(tx)
+    .await?;
+    Ok(inserted == 1)
+}
+
+/// Adds an alias and, unless it is known, the content that it names.
+pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
+    let NewUpload {
+        alias,
+        token,
+        original,
+        source,
+    } = upload;
+    let stored = &original.representation;
+    let added = add_content_in(tx, original).await?;
+    // Only with the row locked: blocking a content locks it as well.
+    blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
     let named = sql(
         "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (alias) DO NOTHING",
@@ -272,16 +322,7 @@ pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
     if let Some(source) = source {
         blocklist::add_source(tx, &stored.key, source).await?;
     }
-    let original = if is_new {
-        original.clone()
-    } else {
-        let row = composed(format!("SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1"))
-            .bind(stored.key.as_bytes())
-            .one(&mut *tx)
-            .await?;
-        from_row(&row)?
-    };
-    Ok(Added { original, is_new })
+    Ok(added)
 }
 
 /// Only names that were chosen can meet.

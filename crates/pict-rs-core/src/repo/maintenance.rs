@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::sql::{Row, Tx, broken, composed, sql};
-use super::{Removal, Repo, bigint, blocklist, removal};
+use super::{Removal, Repo, bigint, blocklist, hash, removal};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
@@ -265,12 +265,8 @@ impl Repo {
         let mut count = 0;
         for (hash, object) in lost {
             // An upload may have healed it meanwhile.
-            let is_lost = sql("SELECT 1 FROM hashes WHERE hash = $1 AND object = $2")
-                .bind(hash.as_bytes())
-                .bind(object.as_str())
-                .any(&mut tx)
-                .await?;
-            if is_lost {
+            let known = hash::lock_in(&mut tx, hash).await?;
+            if known.is_some_and(|known| known.representation.object == *object) {
                 let action = Action::Prune;
                 if run.block {
                     blocklist::block_content_in(&mut tx, hash, &run.cause, now).await?;

@@ -79,7 +79,7 @@ impl Repo {
         now: i64,
     ) -> Result<Option<Proxied>> {
         let mut tx = self.begin().await?;
-        let row = sql("SELECT alias FROM proxies WHERE url = $1")
+        let row = sql("SELECT alias FROM proxies WHERE url = $1 FOR UPDATE")
             .bind(&proxy.url)
             .optional(&mut tx)
             .await?;
@@ -95,10 +95,13 @@ impl Repo {
             .as_ref()
             .filter(|old| old.original.hash() == upload.original.hash());
         let added = match same {
-            Some(old) => Added {
-                original: old.original.clone(),
-                is_new: false,
-            },
+            Some(old) => {
+                hash::lock_in(&mut tx, old.original.hash()).await?;
+                Added {
+                    original: old.original.clone(),
+                    is_new: false,
+                }
+            }
             None => hash::add_in(&mut tx, upload).await?,
         };
         let alias = same.map_or(&upload.alias, |old| &old.alias).clone();

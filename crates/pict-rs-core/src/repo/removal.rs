@@ -4,7 +4,7 @@
 
 use super::audit::{self, Action, Cause, Event};
 use super::sql::{self, Tx, sql};
-use super::{Repo, blocklist};
+use super::{Repo, blocklist, hash};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
@@ -80,6 +80,7 @@ pub(super) async fn purge_in(
     cause: &Cause,
     now: i64,
 ) -> Result<Removal> {
+    hash::lock_in(tx, hash).await?;
     sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
         .bind(hash.as_bytes())
         .run(&mut *tx)
@@ -130,17 +131,26 @@ pub(super) async fn remove_for(
 
 /// Removes one alias, and the content with it if this was the last. Returns its key as well.
 pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Option<ContentKey>)> {
-    let removed = sql("DELETE FROM aliases WHERE alias = $1 RETURNING hash")
+    let named = sql("SELECT hash FROM aliases WHERE alias = $1")
         .bind(alias.as_str())
         .optional(&mut *tx)
         .await?;
-    let Some(hash) = removed.map(|row| row.content_key("hash")).transpose()? else {
+    let Some(hash) = named.map(|row| row.content_key("hash")).transpose()? else {
         return Ok((Removal::default(), None));
     };
+    hash::lock_in(tx, &hash).await?;
     sql("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
         .run(&mut *tx)
         .await?;
+    let removed = sql("DELETE FROM aliases WHERE alias = $1")
+        .bind(alias.as_str())
+        .run(&mut *tx)
+        .await?;
+    if removed == 0 {
+        // Another removal had the lock before.
+        return Ok((Removal::default(), None));
+    }
     let left = sql(
         "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL) AS served, COUNT(lost_at) AS lost \
          FROM aliases WHERE hash = $1",

@@ -1,8 +1,8 @@
 //! Variants: pictures made from a content.
 
 use super::removal::discard_in;
-use super::sql::sql;
-use super::{Removal, Repo, Representation, bigint};
+use super::sql::{On, sql};
+use super::{Removal, Repo, Representation, bigint, hash};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
@@ -15,16 +15,7 @@ impl Repo {
         hash: &ContentKey,
         variant: &VariantKey,
     ) -> Result<Option<Representation>> {
-        let row = sql(
-            "SELECT content_key, object, width, height, frames, duration_ms, created_at \
-             FROM variants WHERE hash = $1 AND variant = $2",
-        )
-        .bind(hash.as_bytes())
-        .bind(variant.as_str())
-        .optional(&self.read)
-        .await?;
-        row.map(|row| Representation::from_row(&row, "content_key"))
-            .transpose()
+        find_in(&self.read, hash, variant).await
     }
 
     /// Remembers a variant. Returns the one to serve: an earlier one if there is one already,
@@ -38,11 +29,13 @@ impl Repo {
         variant: &VariantKey,
         made: &Representation,
     ) -> Result<Option<Representation>> {
-        self.admit().await?;
+        let mut tx = self.begin().await?;
+        if hash::lock_in(&mut tx, hash).await?.is_none() {
+            return Ok(None);
+        }
         let inserted = sql(
             "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9 WHERE EXISTS (SELECT 1 FROM hashes WHERE hash = $1) \
-             ON CONFLICT (hash, variant) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (hash, variant) DO NOTHING",
         )
         .bind(hash.as_bytes())
         .bind(variant.as_str())
@@ -53,11 +46,13 @@ impl Repo {
         .bind(i64::from(made.frames))
         .bind(made.duration_ms.map(bigint))
         .bind(made.created_at)
-        .run(&self.write).await?;
-        if inserted == 1 {
-            return Ok(Some(made.clone()));
+        .run(&mut tx)
+        .await?;
+        if inserted == 0 {
+            return find_in(&mut tx, hash, variant).await;
         }
-        self.variant(hash, variant).await
+        tx.commit().await?;
+        Ok(Some(made.clone()))
     }
 
     /// Forgets a variant whose object was lost or damaged, so that it can be made again. What may
@@ -80,4 +75,21 @@ impl Repo {
         tx.commit().await?;
         Ok(removal)
     }
+}
+
+async fn find_in<'a>(
+    on: impl Into<On<'a>>,
+    hash: &ContentKey,
+    variant: &VariantKey,
+) -> Result<Option<Representation>> {
+    let row = sql(
+        "SELECT content_key, object, width, height, frames, duration_ms, created_at \
+         FROM variants WHERE hash = $1 AND variant = $2",
+    )
+    .bind(hash.as_bytes())
+    .bind(variant.as_str())
+    .optional(on)
+    .await?;
+    row.map(|row| Representation::from_row(&row, "content_key"))
+        .transpose()
 }
