@@ -234,7 +234,14 @@ fn over_their_budget_the_proxied_media_go_that_were_not_used_for_longest() {
     let fetched = "INSERT INTO proxies SELECT 'http://example.com/' || alias, alias, 1, \
                    CAST(strftime('%s', 'now') AS BIGINT) * 1000 + rowid, NULL, NULL, 1 \
                    FROM aliases WHERE rowid IN (1, 2)";
-    database::change(&launch.folder().join("data"), fetched);
+    let alone = "INSERT INTO proxied \
+                 SELECT a.hash FROM proxies p JOIN aliases a ON a.alias = p.alias";
+    let sums = "INSERT INTO usage_deltas (class, count, bytes, allocated) \
+                SELECT 'proxied', COUNT(*), SUM(size), SUM((size + 4095) / 4096 * 4096 + 512) \
+                FROM hashes WHERE hash IN (SELECT hash FROM proxied)";
+    for statement in [fetched, alone, sums] {
+        database::change(&launch.folder().join("data"), statement);
+    }
     let server = launch.setting("media.retention.proxy_size", 1).start();
     eventually("one is dropped", || (stored(&server) == 2).then_some(()));
     let path = format!("/image/original/{}", older.alias);

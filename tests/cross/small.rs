@@ -62,7 +62,7 @@ fn grow(data: &Path) {
     // Digest, then the size in six bytes, then the format.
     for statement in [
         "UPDATE hashes SET hash = \
-         CAST(substr(hash, 1, 32) || x'000140000000' || substr(hash, 39) AS BLOB)",
+         CAST(substr(hash, 1, 32) || x'000140000000' || substr(hash, 39) AS BLOB), size = 5368709120",
         "UPDATE aliases SET hash = \
          CAST(substr(hash, 1, 32) || x'000140000000' || substr(hash, 39) AS BLOB)",
     ] {

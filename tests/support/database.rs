@@ -26,10 +26,12 @@ pub fn texts_of(file: &Path, query: &'static str) -> Vec<String> {
     })
 }
 
-/// Changes rows, behind the back of a server that runs.
+/// Changes rows, behind the back of a server that runs. Rows that others refer to may go as well.
 pub fn change(data: &Path, statement: &'static str) {
     block_on(async {
-        let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
+        let options = SqliteConnectOptions::new()
+            .filename(data.join("database/pict-rs.sqlite3"))
+            .foreign_keys(false);
         let mut database = SqliteConnection::connect_with(&options)
             .await
             .expect("the database opens");

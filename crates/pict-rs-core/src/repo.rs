@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod blocklist;
+mod change;
 mod export;
 mod garbage;
 pub(crate) mod hash;
@@ -37,8 +38,9 @@ use std::sync::Arc;
 use pict_rs_media::{Facts, Kind};
 use rustix::fs::{FlockOperation, flock};
 
+use self::change::Change;
 use self::reserve::Reserve;
-use self::sql::{Pool, Row, Tx, sql};
+use self::sql::{Pool, Row, sql};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
@@ -193,14 +195,14 @@ impl Repo {
 
     /// Begins a change of several statements: all of them or none. On a full disk it is refused;
     /// a change that removes something begins with [`Repo::begin_removal`].
-    async fn begin(&self) -> Result<Tx> {
+    async fn begin(&self) -> Result<Change> {
         self.admit().await?;
-        self.write.begin().await
+        Change::begin(&self.write).await
     }
 
     /// As [`Repo::begin`], for a change that must also work on a full disk, because the disk can
     /// be emptied by no other. Takes the reserve if there is no other room.
-    async fn begin_removal(&self) -> Result<Tx> {
+    async fn begin_removal(&self) -> Result<Change> {
         let reserve = self.reserve.clone();
         if !reserve::blocking(move || reserve.make_room()).await? {
             // What the write-ahead log takes is the last room that there is. Should this fail,
@@ -209,7 +211,7 @@ impl Repo {
                 tracing::debug!(%error, "the write-ahead log cannot be shrunk");
             }
         }
-        self.write.begin().await
+        Change::begin(&self.write).await
     }
 
     /// Whether a sweep has anything to remove. It must not take the reserve of a full disk for
@@ -259,70 +261,29 @@ fn bigint(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::SqlitePool;
-    use sqlx::sqlite::SqliteConnectOptions;
-
     use super::*;
     use crate::repo::audit::{Actor, Cause};
     use crate::{Alias, DeleteToken};
     use pict_rs_media::Format;
 
-    /// As the first two migrations leave it, with one content, two aliases and a variant.
-    const OLD: &str = "
-        INSERT INTO hashes VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01',
-            'a', 1, 1, 1, NULL, '', 5);
-        INSERT INTO aliases VALUES ('x.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
-        INSERT INTO aliases VALUES ('y.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
-        INSERT INTO variants VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'webp',
-            X'000000000000000000000000000000000000000000000000000000000000000000000000fffe03', 'b', 1, 1, 1, NULL, 5);";
-
-    #[tokio::test]
-    async fn an_older_database_is_counted_when_it_is_migrated_and_nothing_in_it_is_old() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join(FILE))
-            .create_if_missing(true);
-        let database = SqlitePool::connect_with(options).await.expect("opened");
-        let mut older = migrations::all();
-        older.migrations.to_mut().truncate(2);
-        older.run(&database).await.expect("migrated");
-        sqlx::raw_sql(OLD).execute(&database).await.expect("filled");
-        database.close().await;
-
-        let repo = Repo::open(folder.path()).await.expect("opened");
-        let usage = repo.usage().await.expect("counted");
-        let total = |count, bytes, allocated| Total {
-            count,
-            bytes,
-            allocated,
+    async fn proxied(repo: &Repo, name: &str, size: u64, accessed_at: i64) {
+        let proxy = NewProxy {
+            url: name.to_owned(),
+            etag: None,
+            last_modified: None,
+            fresh_until: 5,
+            replaces: None,
         };
-        assert_eq!(usage.aliases, 2);
-        let original = total(1, 0x0123_4567_89ab, 0x0123_4567_9000 + 512);
-        assert_eq!(usage.originals, original);
-        assert_eq!(usage.variants, total(1, 0xfffe, 0x1_0000 + 512));
-        assert!(
-            usage
-                .oldest_variant
-                .is_some_and(|time| time > 1_700_000_000_000)
-        );
-    }
-
-    async fn proxied(repo: &Repo, name: &str, size: u64, accessed_at: i64) -> Alias {
-        let alias = upload(repo, name, size).await;
-        sql("INSERT INTO proxies VALUES ($1, $1, 5, $2, NULL, NULL, 5)")
-            .bind(name)
-            .bind(accessed_at)
-            .run(&repo.write)
+        repo.add_proxied(&named(name, size), &proxy, accessed_at)
             .await
-            .expect("added");
-        alias
+            .expect("added")
+            .expect("new");
     }
 
     /// The size makes the content.
-    async fn upload(repo: &Repo, name: &str, size: u64) -> Alias {
-        let alias = Alias::parse(name).expect("valid");
-        let upload = NewUpload {
-            alias: alias.clone(),
+    fn named(name: &str, size: u64) -> NewUpload {
+        NewUpload {
+            alias: Alias::parse(name).expect("valid"),
             token: DeleteToken::generate(),
             original: Original {
                 representation: Representation {
@@ -337,9 +298,28 @@ mod tests {
                 blurhash: String::new(),
             },
             source: None,
-        };
+        }
+    }
+
+    async fn upload(repo: &Repo, name: &str, size: u64) -> Alias {
+        let upload = named(name, size);
         repo.add_upload(&upload).await.expect("added");
-        alias
+        upload.alias
+    }
+
+    #[tokio::test]
+    async fn what_would_name_nothing_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let repo = Repo::open(folder.path()).await.expect("opened");
+        upload(&repo, "named", 100).await;
+        for statement in [
+            "INSERT INTO aliases (alias, hash, token, created_at) VALUES ('a', X'00', 't', 5)",
+            "INSERT INTO proxies VALUES ('u', 'a', 5, 5, NULL, NULL, 5)",
+            "DELETE FROM hashes",
+        ] {
+            let error = sql(statement).run(&repo.write).await;
+            assert!(error.is_err(), "{statement}");
+        }
     }
 
     async fn used(repo: &Repo) -> (u64, u64) {
@@ -406,5 +386,18 @@ mod tests {
             .await
             .expect("removed");
         assert_eq!(used(&repo).await, (0, 0));
+
+        // What was written down for the sums is added up, and they stay what they are.
+        let before = repo.usage().await.expect("counted");
+        let is_any = async || {
+            let any = sql("SELECT 1 FROM usage_deltas LIMIT 1").any(&repo.read);
+            any.await.expect("asked")
+        };
+        assert!(is_any().await);
+        assert_eq!(repo.fold_some(3).await.expect("folded"), 3);
+        assert_eq!(repo.usage().await.expect("counted"), before);
+        repo.fold_usage().await.expect("folded");
+        assert!(!is_any().await);
+        assert_eq!(repo.usage().await.expect("counted"), before);
     }
 }

@@ -1,7 +1,8 @@
 //! What was removed, by whom and why: written in the transaction that removes it, so that there
 //! is no removal without its entry and no entry without its removal.
 
-use super::sql::{Row, Tx, broken, sql};
+use super::change::Change;
+use super::sql::{Row, broken, sql};
 use super::{Repo, bigint};
 use crate::{Alias, Result};
 
@@ -122,15 +123,15 @@ pub struct Entry {
 
 /// Records what the rest of the transaction does. The one way into the table.
 pub(super) async fn record_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     cause: &Cause,
     event: &Event<'_>,
     now: i64,
 ) -> Result<()> {
     let aliases: Vec<_> = event.aliases.iter().map(Alias::as_str).collect();
     sql(
-        "INSERT INTO audit (number, action, actor, aliases, hash, amount, reason, request_id, created_at) \
-         SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8 FROM audit",
+        "INSERT INTO audit (action, actor, aliases, hash, amount, reason, request_id, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(event.action.as_str())
     .bind(cause.actor.as_str())
@@ -140,7 +141,8 @@ pub(super) async fn record_in(
     .bind(&cause.reason)
     .bind(&cause.request_id)
     .bind(now)
-    .run(&mut *tx).await?;
+    .run(&mut *tx)
+    .await?;
     Ok(())
 }
 

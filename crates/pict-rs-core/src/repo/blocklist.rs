@@ -3,7 +3,8 @@
 //! stays out although it is to be resized in another way.
 
 use super::audit::{self, Action, Cause, Event};
-use super::sql::{Row, Tx, broken, sql};
+use super::change::Change;
+use super::sql::{Row, broken, sql};
 use super::{Repo, hash};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
 
@@ -23,7 +24,7 @@ pub struct Blocked {
 
 /// Refuses a content that is blocked, or that comes of a file that is.
 pub(super) async fn check_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     content: &ContentKey,
     source: Option<&Digest>,
 ) -> Result<()> {
@@ -45,7 +46,11 @@ fn blocked() -> Error {
 }
 
 /// Remembers which file a content was made from.
-pub(super) async fn add_source(tx: &mut Tx, content: &ContentKey, source: &Digest) -> Result<()> {
+pub(super) async fn add_source(
+    tx: &mut Change,
+    content: &ContentKey,
+    source: &Digest,
+) -> Result<()> {
     if *source == content.digest() {
         return Ok(());
     }
@@ -62,7 +67,7 @@ pub(super) async fn add_source(tx: &mut Tx, content: &ContentKey, source: &Diges
 
 /// Blocks a content and every file that it was made from. Returns all these digests.
 pub(super) async fn block_content_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     content: &ContentKey,
     cause: &Cause,
     now: i64,
@@ -81,7 +86,7 @@ pub(super) async fn block_content_in(
 }
 
 async fn block_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     digests: &[Digest],
     hash: String,
     cause: &Cause,

@@ -1,7 +1,9 @@
 //! Contents and their aliases: adding and finding.
 
-use super::sql::{self, Row, Tx, composed, sql};
-use super::{Removal, Repo, Representation, bigint, blocklist, removal};
+use super::change::Change;
+use super::sql::{self, Row, composed, sql};
+use super::usage::Class;
+use super::{Removal, Repo, Representation, bigint, blocklist, proxy, removal};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// A content as it was uploaded (and cleaned).
@@ -194,7 +196,7 @@ impl Repo {
 }
 
 async fn replace_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     hash: &ContentKey,
     lost: &ObjectKey,
     found: &ObjectKey,
@@ -218,7 +220,7 @@ async fn replace_in(
     }))
 }
 
-async fn find_all_again_in(tx: &mut Tx, hash: &ContentKey) -> Result<()> {
+async fn find_all_again_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
     sql("UPDATE aliases SET lost_at = NULL WHERE hash = $1 AND lost_at IS NOT NULL")
         .bind(hash.as_bytes())
         .run(tx)
@@ -227,7 +229,7 @@ async fn find_all_again_in(tx: &mut Tx, hash: &ContentKey) -> Result<()> {
 }
 
 /// The bytes came again under this very alias.
-pub(super) async fn find_again_in(tx: &mut Tx, alias: &Alias) -> Result<()> {
+pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> {
     sql("UPDATE aliases SET lost_at = NULL WHERE alias = $1 AND lost_at IS NOT NULL")
         .bind(alias.as_str())
         .run(tx)
@@ -241,7 +243,7 @@ pub(super) async fn find_again_in(tx: &mut Tx, alias: &Alias) -> Result<()> {
 /// that of two at a time the second sees what the first has done. Otherwise the last two aliases could
 /// go at the same time and each leave the content to the other, or a variant could come while
 /// its content goes. Variants may go without it: each goes with the statement that finds it.
-pub(super) async fn lock_in(tx: &mut Tx, hash: &ContentKey) -> Result<Option<Original>> {
+pub(super) async fn lock_in(tx: &mut Change, hash: &ContentKey) -> Result<Option<Original>> {
     let row = composed(format!(
         "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1 FOR UPDATE"
     ))
@@ -255,7 +257,7 @@ pub(super) async fn lock_in(tx: &mut Tx, hash: &ContentKey) -> Result<Option<Ori
 const ATTEMPTS: u32 = 10;
 
 /// Adds a content unless it is known, and locks its row.
-async fn add_content_in(tx: &mut Tx, original: &Original) -> Result<Added> {
+async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
     for _ in 0..ATTEMPTS {
         if insert_in(tx, original).await? {
             return Ok(Added {
@@ -275,11 +277,11 @@ async fn add_content_in(tx: &mut Tx, original: &Original) -> Result<Added> {
 }
 
 /// False when the content is known.
-async fn insert_in(tx: &mut Tx, original: &Original) -> Result<bool> {
+async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
     let stored = &original.representation;
     let inserted = sql(
-        "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at, size, format) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
     )
     .bind(stored.key.as_bytes())
     .bind(stored.object.as_str())
@@ -289,13 +291,20 @@ async fn insert_in(tx: &mut Tx, original: &Original) -> Result<bool> {
     .bind(stored.duration_ms.map(bigint))
     .bind(&original.blurhash)
     .bind(stored.created_at)
-    .run(tx)
+    .bind(bigint(stored.key.size()))
+    .bind(i64::from(stored.key.format().byte()))
+    .run(&mut *tx)
     .await?;
-    Ok(inserted == 1)
+    if inserted == 0 {
+        return Ok(false);
+    }
+    tx.count(Class::Originals, 1);
+    tx.add_file(Class::Originals, stored.key.size());
+    Ok(true)
 }
 
 /// Adds an alias and, unless it is known, the content that it names.
-pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
+pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added> {
     let NewUpload {
         alias,
         token,
@@ -319,6 +328,11 @@ pub(super) async fn add_in(tx: &mut Tx, upload: &NewUpload) -> Result<Added> {
     if named == 0 {
         return Err(duplicate(alias));
     }
+    tx.count(Class::Aliases, 1);
+    if !added.is_new {
+        // The new alias is not proxied, as far as is known here.
+        proxy::share_in(tx, &stored.key).await?;
+    }
     if let Some(source) = source {
         blocklist::add_source(tx, &stored.key, source).await?;
     }
@@ -334,7 +348,7 @@ pub(crate) fn duplicate(alias: &Alias) -> Error {
 }
 
 /// What `alias` names, with the token that deletes it.
-pub(super) async fn find_in(tx: &mut Tx, alias: Alias) -> Result<Option<NewUpload>> {
+pub(super) async fn find_in(tx: &mut Change, alias: Alias) -> Result<Option<NewUpload>> {
     let row = composed(format!(
         "SELECT a.token, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
     ))

@@ -9,7 +9,8 @@
 
 use uuid::Uuid;
 
-use super::sql::{Row, Tx, broken, composed, sql};
+use super::change::Change;
+use super::sql::{Row, broken, composed, sql};
 use super::{Repo, bigint};
 use crate::{Alias, ContentKey, Result, UploadId};
 
@@ -228,13 +229,13 @@ impl Repo {
 }
 
 /// Jobs of any kind and state.
-pub(super) async fn count(tx: &mut Tx) -> Result<i64> {
+pub(super) async fn count(tx: &mut Change) -> Result<i64> {
     let jobs = sql("SELECT COUNT(*) AS jobs FROM jobs");
     jobs.one(tx).await?.int("jobs")
 }
 
 /// A job that is due at once.
-pub(super) async fn insert(tx: &mut Tx, key: &str, work: &Work, now: i64) -> Result<()> {
+pub(super) async fn insert(tx: &mut Change, key: &str, work: &Work, now: i64) -> Result<()> {
     let (kind, subject, detail) = match work {
         Work::Ingest(id) => ("ingest", id.expose(), None),
         Work::Variant { alias, variant } => ("variant", alias.to_string(), Some(variant)),
@@ -256,7 +257,7 @@ pub(super) async fn insert(tx: &mut Tx, key: &str, work: &Work, now: i64) -> Res
 
 /// Takes a job off the queue, together with what else the transaction changes. False when the
 /// lease was lost; then nothing else may be changed either.
-pub(super) async fn finish_in(tx: &mut Tx, job: &Job) -> Result<bool> {
+pub(super) async fn finish_in(tx: &mut Change, job: &Job) -> Result<bool> {
     let finished = sql("DELETE FROM jobs WHERE key = $1 AND lease = $2")
         .bind(&job.key)
         .bind(&job.lease)

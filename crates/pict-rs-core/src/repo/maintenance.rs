@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::sql::{Row, Tx, broken, composed, sql};
-use super::{Removal, Repo, bigint, blocklist, hash, removal};
+use super::change::Change;
+use super::sql::{Row, broken, composed, sql};
+use super::{Removal, Repo, bigint, blocklist, hash, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
@@ -165,12 +166,13 @@ impl Repo {
         let mut tx = self.begin_removal().await?;
         let rows = sql(
             "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
-             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object",
+             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object, size",
         )
         .bind(run.started_at)
         .bind(i64::from(limit))
         .all(&mut tx)
         .await?;
+        variant::discount(&mut tx, &rows)?;
         let mut removal = Removal::default();
         for row in &rows {
             removal.contents.push(row.content_key("hash")?);
@@ -290,7 +292,12 @@ impl Repo {
 }
 
 /// Removes the aliases whose file was lost and came back for others only.
-async fn prune_aliases_in(tx: &mut Tx, run: &Run, pruned: &mut Removal, now: i64) -> Result<()> {
+async fn prune_aliases_in(
+    tx: &mut Change,
+    run: &Run,
+    pruned: &mut Removal,
+    now: i64,
+) -> Result<()> {
     // Any time at all, said so that the index of such rows is used.
     let rows = sql("SELECT alias, hash FROM aliases WHERE lost_at >= 0")
         .all(&mut *tx)
@@ -311,7 +318,7 @@ async fn prune_aliases_in(tx: &mut Tx, run: &Run, pruned: &mut Removal, now: i64
 
 /// False when the run was begun anew; then nothing else may be changed either.
 async fn advance_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     run: &Run,
     cursor: Option<&ContentKey>,
     removed: usize,

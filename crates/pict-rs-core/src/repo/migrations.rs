@@ -10,13 +10,25 @@ use crate::{Error, ErrorCode, Result};
 
 /// Makes or migrates the database, which lies in `folder`.
 pub(super) async fn run(database: &SqlitePool, folder: &Path) -> Result<()> {
-    let migrated = all().run(database).await;
+    let all = all();
+    let newest = all.iter().map(|migration| migration.version).max();
+    // Fails in a new database, which is migrated in no time.
+    let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(database)
+        .await
+        .unwrap_or_default();
+    if version.is_some() && version < newest {
+        tracing::info!(
+            "the database is brought up to date, which takes up to half a minute for a million media"
+        );
+    }
+    let migrated = all.run(database).await;
     migrated.map_err(|error| unmigrated(error, folder))
 }
 
 /// All of them, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 7] = [
+    const FILES: [(i64, &str, &str); 8] = [
         (
             1,
             "media",
@@ -52,6 +64,11 @@ pub(super) fn all() -> Migrator {
             "deaths",
             include_str!("../../migrations/sqlite/0007_deaths.sql"),
         ),
+        (
+            8,
+            "columns",
+            include_str!("../../migrations/sqlite/0008_columns.sql"),
+        ),
     ];
     let migrations = FILES.map(|(version, name, sql)| {
         Migration::new(
@@ -78,4 +95,280 @@ fn unmigrated(error: MigrateError, folder: &Path) -> Error {
             folder.display()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+    use crate::Alias;
+    use crate::repo::audit::{Actor, Cause};
+    use crate::repo::{FILE, Repo, Total};
+
+    /// The database of a version that knew so many migrations, filled by its rules.
+    async fn older(folder: &Path, migrations: usize, rows: &str) -> SqlitePool {
+        let database = connect(folder).await;
+        let mut older = all();
+        older.migrations.to_mut().truncate(migrations);
+        older.run(&database).await.expect("migrated");
+        sqlx::raw_sql(AssertSqlSafe(rows.to_owned()))
+            .execute(&database)
+            .await
+            .expect("filled");
+        database
+    }
+
+    async fn connect(folder: &Path) -> SqlitePool {
+        let options = SqliteConnectOptions::new()
+            .filename(folder.join(FILE))
+            .create_if_missing(true);
+        SqlitePool::connect_with(options).await.expect("opened")
+    }
+
+    /// The first column of a query.
+    async fn texts(database: &SqlitePool, query: &str) -> Vec<String> {
+        let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
+            .fetch_all(database)
+            .await
+            .unwrap_or_else(|error| panic!("{query}: {error}"));
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// As the first two migrations leave it, with one content, two aliases and a variant.
+    const OLD: &str = "
+        INSERT INTO hashes VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01',
+            'a', 1, 1, 1, NULL, '', 5);
+        INSERT INTO aliases VALUES ('x.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
+        INSERT INTO aliases VALUES ('y.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
+        INSERT INTO variants VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'webp',
+            X'000000000000000000000000000000000000000000000000000000000000000000000000fffe03', 'b', 1, 1, 1, NULL, 5);";
+
+    #[tokio::test]
+    async fn an_older_database_is_counted_when_it_is_migrated_and_nothing_in_it_is_old() {
+        let folder = tempfile::tempdir().expect("a folder");
+        older(folder.path(), 2, OLD).await.close().await;
+
+        let repo = Repo::open(folder.path()).await.expect("opened");
+        let usage = repo.usage().await.expect("counted");
+        let total = |count, bytes, allocated| Total {
+            count,
+            bytes,
+            allocated,
+        };
+        assert_eq!(usage.aliases, 2);
+        let original = total(1, 0x0123_4567_89ab, 0x0123_4567_9000 + 512);
+        assert_eq!(usage.originals, original);
+        assert_eq!(usage.variants, total(1, 0xfffe, 0x1_0000 + 512));
+        assert!(
+            usage
+                .oldest_variant
+                .is_some_and(|time| time > 1_700_000_000_000)
+        );
+    }
+
+    /// As version 0.7 leaves it before the eighth migration: of everything something. The first
+    /// content is an upload, the second is proxied, the third is both, the fourth was lost.
+    const FULL: &str = "
+        INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) VALUES
+            (X'01000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'one', 1, 2, 3, 4, 'b', 5),
+            (X'02000000000000000000000000000000000000000000000000000000000000000000000012340a', 'two', 1, 2, 1, NULL, '', 6),
+            (X'03000000000000000000000000000000000000000000000000000000000000000000000fffff07', 'three', 1, 2, 1, NULL, '', 7),
+            (X'04000000000000000000000000000000000000000000000000000000000000000000000000ff08', 'four', 1, 2, 1, NULL, '', 8);
+        INSERT INTO aliases (alias, hash, token, created_at, lost_at)
+            SELECT object || '.png', hash, 'token of ' || object, created_at,
+            CASE object WHEN 'four' THEN 9 END FROM hashes;
+        INSERT INTO aliases (alias, hash, token, created_at)
+            SELECT 'again.png', hash, 't', 7 FROM hashes WHERE object = 'three';
+        INSERT INTO proxies VALUES ('https://a.example/2', 'two.png', 1, 2, 'e', 'm', 3),
+            ('https://a.example/3', 'three.png', 1, 2, NULL, NULL, 3);
+        INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at)
+            SELECT hash, 'thumbnail/9/webp',
+            X'05000000000000000000000000000000000000000000000000000000000000000000000000fe08',
+            'of ' || object, 9, 8, 1, NULL, 10, 11 FROM hashes WHERE object IN ('one', 'two');
+        INSERT INTO sources SELECT hash, X'07' FROM hashes;
+        INSERT INTO blocklist VALUES (X'08', 'because', 12);
+        INSERT INTO audit VALUES (4, 'delete', 'admin', '[]', NULL, NULL, NULL, NULL, 13),
+            (7, 'evict', 'server', '[]', NULL, 3, 'r', 'id', 14);
+        INSERT INTO garbage VALUES ('old');
+        INSERT INTO uploads VALUES ('u', 'resize=9', 'one.png', NULL, NULL, 15);
+        INSERT INTO jobs (key, kind, subject, detail, attempts, lease, due_at, created_at, deaths)
+            VALUES ('k', 'variant', 'one.png', 'thumbnail/8/png', 1, 'l', 16, 17, 1);
+        INSERT INTO settings VALUES ('store-id', 'x');
+        INSERT INTO maintenance (task, progress, total, started_at, allowed) VALUES ('prune', 1, 2, 18, 100);";
+
+    /// Everything that both versions know, as text.
+    async fn facts(database: &SqlitePool) -> Vec<String> {
+        const TABLES: [(&str, &str); 12] = [
+            (
+                "hashes",
+                "hash, object, width, height, frames, duration_ms, blurhash, created_at, size",
+            ),
+            ("aliases", "alias, hash, token, created_at, lost_at"),
+            (
+                "variants",
+                "hash, variant, content_key, object, width, height, frames, duration_ms, created_at, \
+                 accessed_at, size",
+            ),
+            (
+                "proxies",
+                "url, alias, created_at, accessed_at, etag, last_modified, fresh_until",
+            ),
+            ("proxied", "hash"),
+            ("sources", "hash, digest"),
+            ("blocklist", "digest, reason, created_at"),
+            (
+                "audit",
+                "number, action, actor, aliases, hash, amount, reason, request_id, created_at",
+            ),
+            ("garbage", "object"),
+            ("usage", "class, count, bytes, allocated"),
+            (
+                "jobs",
+                "key, kind, subject, detail, attempts, lease, due_at, created_at, begun, deaths",
+            ),
+            (
+                "maintenance",
+                "task, cursor, progress, total, reason, request_id, started_at, finished_at, allowed, \
+                 lost, counted, stopped, block",
+            ),
+        ];
+        let mut facts = Vec::new();
+        for (table, columns) in TABLES {
+            let quoted: Vec<_> = columns
+                .split(", ")
+                .map(|name| format!("quote({name})"))
+                .collect();
+            let query = format!(
+                "SELECT '{table} ' || {} FROM {table} ORDER BY 1",
+                quoted.join(" || ' ' || ")
+            );
+            let rows = texts(database, &query).await;
+            assert!(!rows.is_empty(), "{table}");
+            facts.extend(rows);
+        }
+        facts
+    }
+
+    #[tokio::test]
+    async fn a_database_of_the_version_before_keeps_every_fact() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = older(folder.path(), 7, FULL).await;
+        let before = facts(&database).await;
+        database.close().await;
+
+        let repo = Repo::open(folder.path()).await.expect("migrated");
+        let usage = repo.usage().await.expect("counted");
+        assert_eq!((usage.aliases, usage.originals.count), (5, 4));
+        assert_eq!(usage.proxied.count, 2);
+        assert_eq!(
+            usage.proxied.bytes, 0x1234,
+            "the other one is an upload as well"
+        );
+        let alias = Alias::parse("one.png").expect("valid");
+        let original = repo.original(&alias).await.expect("asked").expect("there");
+        assert_eq!(original.hash().size(), 0x0123_4567_89ab);
+        // A number that was given once is not given again.
+        let cause = Cause::new(Actor::Admin);
+        repo.block(&original.hash().digest(), &cause, 20)
+            .await
+            .expect("blocked");
+        let entries = repo.audit(None, 1).await.expect("asked");
+        assert_eq!(entries[0].number, 8);
+        repo.unblock(&original.hash().digest(), &cause, 20)
+            .await
+            .expect("unblocked");
+        assert_eq!(repo.forget_audit(21, 9).await.expect("forgotten"), 4);
+        repo.close().await;
+        drop(repo);
+
+        let database = connect(folder.path()).await;
+        sqlx::raw_sql(
+            "INSERT INTO audit SELECT 4, 'delete', 'admin', '[]', NULL, NULL, NULL, NULL, 13;
+             INSERT INTO audit SELECT 7, 'evict', 'server', '[]', NULL, 3, 'r', 'id', 14;",
+        )
+        .execute(&database)
+        .await
+        .expect("put back");
+        assert_eq!(facts(&database).await, before);
+        let formats = "SELECT hex(substr(hash, 39)) || ' ' || format FROM hashes ORDER BY hash";
+        assert_eq!(
+            texts(&database, formats).await,
+            ["01 1", "0A 10", "07 7", "08 8"]
+        );
+        let formats = "SELECT DISTINCT format || '' FROM variants";
+        assert_eq!(texts(&database, formats).await, ["8"]);
+        database.close().await;
+    }
+
+    /// What was changed in place has to be what the schema says.
+    #[tokio::test]
+    async fn a_migrated_database_is_sound_and_as_a_new_one() {
+        let old = tempfile::tempdir().expect("a folder");
+        older(old.path(), 7, FULL).await.close().await;
+        let new = tempfile::tempdir().expect("a folder");
+        let mut schemas = Vec::new();
+        for folder in [&old, &new] {
+            let repo = Repo::open(folder.path()).await.expect("opened");
+            repo.close().await;
+            drop(repo);
+            let database = connect(folder.path()).await;
+            assert_eq!(texts(&database, "PRAGMA integrity_check").await, ["ok"]);
+            assert!(
+                texts(&database, "PRAGMA foreign_key_check")
+                    .await
+                    .is_empty()
+            );
+            let query = "SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_schema ORDER BY 1";
+            schemas.push(texts(&database, query).await);
+            let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+            assert!(texts(&database, triggers).await.is_empty());
+            let computed = "SELECT x.name FROM sqlite_schema s, pragma_table_xinfo(s.name) x \
+                            WHERE s.type = 'table' AND x.hidden <> 0";
+            assert!(texts(&database, computed).await.is_empty());
+            let keys = "SELECT s.name || ' ' || f.\"from\" || ' ' || f.\"table\" \
+                        FROM sqlite_schema s, pragma_foreign_key_list(s.name) f \
+                        WHERE s.type = 'table' ORDER BY 1";
+            let expected = [
+                "aliases hash hashes",
+                "proxied hash hashes",
+                "proxies alias aliases",
+                "sources hash hashes",
+                "variants hash hashes",
+            ];
+            assert_eq!(texts(&database, keys).await, expected);
+            database.close().await;
+        }
+        assert_eq!(schemas[0], schemas[1]);
+    }
+
+    #[tokio::test]
+    async fn rows_that_name_nothing_go_and_their_objects_are_garbage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // As no version leaves it.
+        let torn = format!(
+            "{FULL} DELETE FROM hashes WHERE object = 'one'; DELETE FROM aliases WHERE alias = 'two.png';"
+        );
+        older(folder.path(), 7, &torn).await.close().await;
+        let repo = Repo::open(folder.path()).await.expect("migrated");
+        let one = Alias::parse("one.png").expect("valid");
+        assert!(!repo.has_alias(&one).await.expect("asked"));
+        let garbage = repo.garbage().await.expect("asked");
+        let mut garbage: Vec<_> = garbage.iter().map(|object| object.as_str()).collect();
+        garbage.sort_unstable();
+        assert_eq!(garbage, ["of one", "old"]);
+        assert!(
+            repo.proxy("https://a.example/2")
+                .await
+                .expect("asked")
+                .is_none()
+        );
+        let usage = repo.usage().await.expect("counted");
+        assert_eq!(
+            (usage.aliases, usage.originals.count, usage.variants.count),
+            (3, 3, 1)
+        );
+        assert_eq!(usage.proxied.count, 1);
+    }
 }

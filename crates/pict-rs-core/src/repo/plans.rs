@@ -11,7 +11,7 @@ use super::sql::sqlite_text;
 use super::{FILE, Repo};
 
 /// Tables that stay small: bounded by a limit of the configuration, or by what a moment leaves.
-const SMALL: [&str; 4] = ["garbage", "jobs", "maintenance", "usage"];
+const SMALL: [&str; 5] = ["garbage", "jobs", "maintenance", "usage", "usage_deltas"];
 
 /// Asked once for hours of work, to say how much there is to do.
 const RARE: [&str; 1] = ["SELECT COUNT(*) AS things FROM {table}"];

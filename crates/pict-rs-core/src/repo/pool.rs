@@ -28,6 +28,7 @@ pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))
         .create_if_missing(true)
+        .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))

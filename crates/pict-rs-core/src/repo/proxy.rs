@@ -1,8 +1,10 @@
 //! Proxied URLs: which alias holds what was fetched from where, and when to ask again.
 
-use super::sql::{Tx, sql};
-use super::{Added, NewUpload, Removal, Repo, hash, removal};
-use crate::{Alias, Result};
+use super::change::Change;
+use super::sql::sql;
+use super::usage::Class;
+use super::{Added, NewUpload, Removal, Repo, bigint, hash, removal};
+use crate::{Alias, ContentKey, Result};
 
 /// What is known of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +107,10 @@ impl Repo {
             None => hash::add_in(&mut tx, upload).await?,
         };
         let alias = same.map_or(&upload.alias, |old| &old.alias).clone();
-        put(&mut tx, proxy, &alias, now).await?;
+        if !put(&mut tx, proxy, &alias, now).await? {
+            return Ok(None);
+        }
+        settle_in(&mut tx, upload.original.hash()).await?;
         hash::find_again_in(&mut tx, &alias).await?;
         let mut proxied = Proxied {
             added,
@@ -158,18 +163,63 @@ impl Repo {
     }
 }
 
-async fn put(tx: &mut Tx, proxy: &NewProxy, alias: &Alias, now: i64) -> Result<()> {
-    sql(
-        "INSERT INTO proxies (url, alias, created_at, accessed_at, etag, last_modified, fresh_until) \
-         VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (url) DO UPDATE SET \
-         alias = $2, accessed_at = $3, etag = $4, last_modified = $5, fresh_until = $6",
-    )
-    .bind(&proxy.url)
-    .bind(alias.as_str())
-    .bind(now)
-    .bind(&proxy.etag)
-    .bind(&proxy.last_modified)
-    .bind(proxy.fresh_until)
-    .run(&mut *tx).await?;
+/// Lets a URL lead to an alias. False when it does not lead to [`NewProxy::replaces`] any more.
+async fn put(tx: &mut Change, proxy: &NewProxy, alias: &Alias, now: i64) -> Result<bool> {
+    let statement = match proxy.replaces {
+        None => sql(
+            "INSERT INTO proxies (url, alias, created_at, accessed_at, etag, last_modified, fresh_until) \
+             VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (url) DO NOTHING",
+        ),
+        Some(_) => sql(
+            "UPDATE proxies SET alias = $2, accessed_at = $3, etag = $4, last_modified = $5, \
+             fresh_until = $6 WHERE url = $1",
+        ),
+    };
+    let written = statement
+        .bind(&proxy.url)
+        .bind(alias.as_str())
+        .bind(now)
+        .bind(&proxy.etag)
+        .bind(&proxy.last_modified)
+        .bind(proxy.fresh_until)
+        .run(&mut *tx)
+        .await?;
+    if proxy.replaces.is_none() {
+        tx.count(Class::Proxied, bigint(written));
+    }
+    Ok(written == 1)
+}
+
+/// An alias or a proxied URL of a content has come or gone: notes whether only proxied aliases
+/// name it now, so that its bytes would be free without them.
+pub(super) async fn settle_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
+    // The first alias that is not proxied answers it.
+    let is_shared = sql("SELECT 1 FROM aliases a WHERE a.hash = $1 \
+         AND NOT EXISTS (SELECT 1 FROM proxies p WHERE p.alias = a.alias) LIMIT 1")
+    .bind(hash.as_bytes())
+    .any(&mut *tx)
+    .await?;
+    if is_shared {
+        return share_in(tx, hash).await;
+    }
+    let noted = sql("INSERT INTO proxied (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING")
+        .bind(hash.as_bytes())
+        .run(&mut *tx)
+        .await?;
+    if noted == 1 {
+        tx.add_file(Class::Proxied, hash.size());
+    }
+    Ok(())
+}
+
+/// A content has an alias that is not proxied, or is about to go.
+pub(super) async fn share_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
+    let noted = sql("DELETE FROM proxied WHERE hash = $1")
+        .bind(hash.as_bytes())
+        .run(&mut *tx)
+        .await?;
+    if noted == 1 {
+        tx.take_file(Class::Proxied, hash.size());
+    }
     Ok(())
 }

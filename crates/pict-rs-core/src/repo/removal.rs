@@ -3,8 +3,10 @@
 //! the entry of the audit log come.
 
 use super::audit::{self, Action, Cause, Event};
-use super::sql::{self, Tx, sql};
-use super::{Repo, blocklist, hash};
+use super::change::Change;
+use super::sql::{self, sql};
+use super::usage::Class;
+use super::{Repo, bigint, blocklist, hash, proxy, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
@@ -74,23 +76,26 @@ impl Repo {
 
 /// Removes a content with all its aliases and variants. One that is gone is not recorded.
 pub(super) async fn purge_in(
-    tx: &mut Tx,
+    tx: &mut Change,
     hash: &ContentKey,
     action: Action,
     cause: &Cause,
     now: i64,
 ) -> Result<Removal> {
     hash::lock_in(tx, hash).await?;
-    sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
-        .bind(hash.as_bytes())
-        .run(&mut *tx)
-        .await?;
+    let urls =
+        sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
+            .bind(hash.as_bytes())
+            .run(&mut *tx)
+            .await?;
+    tx.count(Class::Proxied, -bigint(urls));
     let rows = sql("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
         .bind(hash.as_bytes())
         .all(&mut *tx)
         .await?;
     let mut aliases = sql::aliases(&rows)?;
     aliases.sort();
+    tx.count(Class::Aliases, -bigint(rows.len() as u64));
     let objects = remove_content(tx, hash).await?;
     if !aliases.is_empty() || !objects.is_empty() {
         let event = Event {
@@ -110,7 +115,7 @@ pub(super) async fn purge_in(
 
 /// As [`remove_in`], recorded.
 pub(super) async fn remove_for(
-    tx: &mut Tx,
+    tx: &mut Change,
     alias: &Alias,
     action: Action,
     cause: &Cause,
@@ -130,7 +135,10 @@ pub(super) async fn remove_for(
 }
 
 /// Removes one alias, and the content with it if this was the last. Returns its key as well.
-pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Option<ContentKey>)> {
+pub(super) async fn remove_in(
+    tx: &mut Change,
+    alias: &Alias,
+) -> Result<(Removal, Option<ContentKey>)> {
     let named = sql("SELECT hash FROM aliases WHERE alias = $1")
         .bind(alias.as_str())
         .optional(&mut *tx)
@@ -139,10 +147,11 @@ pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Op
         return Ok((Removal::default(), None));
     };
     hash::lock_in(tx, &hash).await?;
-    sql("DELETE FROM proxies WHERE alias = $1")
+    let urls = sql("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
         .run(&mut *tx)
         .await?;
+    tx.count(Class::Proxied, -bigint(urls));
     let removed = sql("DELETE FROM aliases WHERE alias = $1")
         .bind(alias.as_str())
         .run(&mut *tx)
@@ -151,6 +160,7 @@ pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Op
         // Another removal had the lock before.
         return Ok((Removal::default(), None));
     }
+    tx.count(Class::Aliases, -1);
     let left = sql(
         "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL) AS served, COUNT(lost_at) AS lost \
          FROM aliases WHERE hash = $1",
@@ -160,8 +170,14 @@ pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Op
     .await?;
     let objects = match (left.int("served")?, left.int("lost")?) {
         (0, 0) => remove_content(tx, &hash).await?,
-        (0, _) => lose_content(tx, &hash).await?,
-        _ => Vec::new(),
+        (0, _) => {
+            proxy::settle_in(tx, &hash).await?;
+            lose_content(tx, &hash).await?
+        }
+        _ => {
+            proxy::settle_in(tx, &hash).await?;
+            Vec::new()
+        }
     };
     let removed = Removal {
         aliases: vec![alias.clone()],
@@ -173,7 +189,7 @@ pub(super) async fn remove_in(tx: &mut Tx, alias: &Alias) -> Result<(Removal, Op
 
 /// The bytes go, as nothing shows them any more; what is left are aliases whose file was lost
 /// before. The row gets the name of an object that never was, so that an upload can heal it.
-async fn lose_content(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+async fn lose_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
     let mut objects = remove_variants(tx, hash).await?;
     let original = sql("SELECT object FROM hashes WHERE hash = $1")
         .bind(hash.as_bytes())
@@ -189,31 +205,37 @@ async fn lose_content(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> 
     Ok(objects)
 }
 
-async fn remove_content(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
     let mut objects = remove_variants(tx, hash).await?;
     sql("DELETE FROM sources WHERE hash = $1")
         .bind(hash.as_bytes())
         .run(&mut *tx)
         .await?;
+    proxy::share_in(tx, hash).await?;
     let original = sql("DELETE FROM hashes WHERE hash = $1 RETURNING object")
         .bind(hash.as_bytes())
         .all(&mut *tx)
         .await?;
+    if !original.is_empty() {
+        tx.count(Class::Originals, -1);
+        tx.take_file(Class::Originals, hash.size());
+    }
     objects.extend(sql::objects(&original)?);
     discard_in(tx, &objects).await?;
     Ok(objects)
 }
 
-async fn remove_variants(tx: &mut Tx, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
-    let rows = sql("DELETE FROM variants WHERE hash = $1 RETURNING object")
+async fn remove_variants(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+    let rows = sql("DELETE FROM variants WHERE hash = $1 RETURNING object, size")
         .bind(hash.as_bytes())
-        .all(tx)
+        .all(&mut *tx)
         .await?;
+    variant::discount(tx, &rows)?;
     sql::objects(&rows)
 }
 
 /// Objects that have lost their last row are to be removed from the store.
-pub(super) async fn discard_in(tx: &mut Tx, objects: &[ObjectKey]) -> Result<()> {
+pub(super) async fn discard_in(tx: &mut Change, objects: &[ObjectKey]) -> Result<()> {
     for object in objects {
         sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
             .bind(object.as_str())

@@ -5,8 +5,10 @@
 //! audit log has one entry for all that go at a time.
 
 use super::audit::{self, Action, Actor, Cause, Event};
-use super::sql::{Row, Tx, sql};
-use super::{Removal, Repo, bigint, removal, usage};
+use super::change::Change;
+use super::sql::{Row, sql};
+use super::usage::{self, Class};
+use super::{Removal, Repo, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -55,7 +57,7 @@ impl Repo {
         }
         let mut tx = self.begin_removal().await?;
         let rows = sql(
-            "SELECT hash, object, allocated FROM variants WHERE accessed_at <= $1 \
+            "SELECT hash, object, size FROM variants WHERE accessed_at <= $1 \
              ORDER BY accessed_at LIMIT $2",
         )
         .bind(before)
@@ -73,22 +75,20 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_variants(&self, bytes: u64, limit: u32) -> Result<Dropped> {
-        let any = "SELECT 1 FROM usage WHERE class = 'variants' AND allocated > $1";
-        if !self.has_any(any, bigint(bytes)).await? {
+        if usage::allocated(&self.read, Class::Variants).await? <= bytes {
             return Ok(Dropped::default());
         }
         let mut tx = self.begin_removal().await?;
-        let excess = usage::allocated_in(&mut tx, "variants")
+        let excess = usage::allocated(&mut tx, Class::Variants)
             .await?
             .saturating_sub(bytes);
         if excess == 0 {
             return Ok(Dropped::default());
         }
-        let rows =
-            sql("SELECT hash, object, allocated FROM variants ORDER BY accessed_at LIMIT $1")
-                .bind(i64::from(limit))
-                .all(&mut tx)
-                .await?;
+        let rows = sql("SELECT hash, object, size FROM variants ORDER BY accessed_at LIMIT $1")
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
         let dropped = drop_variants(&mut tx, &rows, excess).await?;
         tx.commit().await?;
         Ok(dropped)
@@ -106,17 +106,15 @@ impl Repo {
         count: u32,
         bytes: u64,
     ) -> Result<Dropped> {
-        let rows = sql(
-            "SELECT hash, object, allocated FROM variants WHERE hash = $1 \
-             ORDER BY object = $2 DESC, accessed_at DESC",
-        )
+        let rows = sql("SELECT hash, object, size FROM variants WHERE hash = $1 \
+             ORDER BY object = $2 DESC, accessed_at DESC")
         .bind(hash.as_bytes())
         .bind(kept.as_str())
         .all(&self.read)
         .await?;
         let (mut stay, mut taken) = (0, 0u64);
         for row in &rows {
-            taken = taken.saturating_add(row.number("allocated")?);
+            taken = taken.saturating_add(usage::on_disk(row.number("size")?));
             if stay > 0 && (stay >= count as usize || taken > bytes) {
                 break;
             }
@@ -160,12 +158,11 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn shrink_proxies(&self, bytes: u64, limit: u32, now: i64) -> Result<Dropped> {
-        let any = "SELECT 1 FROM usage WHERE class = 'proxied' AND allocated > $1";
-        if !self.has_any(any, bigint(bytes)).await? {
+        if usage::allocated(&self.read, Class::Proxied).await? <= bytes {
             return Ok(Dropped::default());
         }
         let mut tx = self.begin_removal().await?;
-        if usage::allocated_in(&mut tx, "proxied").await? <= bytes {
+        if usage::allocated(&mut tx, Class::Proxied).await? <= bytes {
             return Ok(Dropped::default());
         }
         let rows = sql(
@@ -183,9 +180,14 @@ impl Repo {
 }
 
 /// Drops proxied media in their order, until all take at most `bytes` if that is given.
-async fn drop_proxies(tx: &mut Tx, rows: &[Row], bytes: Option<u64>, now: i64) -> Result<Dropped> {
+async fn drop_proxies(
+    tx: &mut Change,
+    rows: &[Row],
+    bytes: Option<u64>,
+    now: i64,
+) -> Result<Dropped> {
     let mut dropped = Dropped::default();
-    let before = usage::allocated_in(tx, "proxied").await?;
+    let before = usage::allocated(&mut *tx, Class::Proxied).await?;
     let mut left = before;
     for row in rows {
         if bytes.is_some_and(|bytes| left <= bytes) {
@@ -194,14 +196,9 @@ async fn drop_proxies(tx: &mut Tx, rows: &[Row], bytes: Option<u64>, now: i64) -
         let alias = row.alias("alias")?;
         let removed = removal::remove_in(tx, &alias).await?.0;
         dropped.removal.objects.extend(removed.objects);
-        // Should there be no such alias, the row would be found again for ever.
-        sql("DELETE FROM proxies WHERE alias = $1")
-            .bind(alias.as_str())
-            .run(&mut *tx)
-            .await?;
         dropped.count += 1;
         dropped.removal.aliases.push(alias);
-        left = usage::allocated_in(tx, "proxied").await?;
+        left = before.saturating_add_signed(tx.counted(Class::Proxied).allocated);
     }
     dropped.bytes = before.saturating_sub(left);
     if dropped.count > 0 {
@@ -217,21 +214,20 @@ async fn drop_proxies(tx: &mut Tx, rows: &[Row], bytes: Option<u64>, now: i64) -
 }
 
 /// Drops variants in their order until `enough` bytes are free.
-async fn drop_variants(tx: &mut Tx, rows: &[Row], enough: u64) -> Result<Dropped> {
+async fn drop_variants(tx: &mut Change, rows: &[Row], enough: u64) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     for row in rows {
         if dropped.bytes >= enough {
             break;
         }
         let object = row.object("object")?;
-        sql("DELETE FROM variants WHERE object = $1")
-            .bind(object.as_str())
-            .run(&mut *tx)
-            .await?;
+        let Some(size) = variant::drop_in(tx, &object).await? else {
+            continue;
+        };
         dropped.count += 1;
         dropped.removal.contents.push(row.content_key("hash")?);
         dropped.removal.objects.push(object);
-        dropped.bytes += row.number::<u64>("allocated")?;
+        dropped.bytes += usage::on_disk(size);
     }
     removal::discard_in(tx, &dropped.removal.objects).await?;
     Ok(dropped)

@@ -1,9 +1,15 @@
-//! How much there is. Nothing is counted here that grows with the number of media: triggers keep
-//! the sums, in the transaction that changes what they sum up.
+//! How much there is. Nothing is counted here that grows with the number of media: each transaction
+//! writes down what it adds to the sums and takes from them, and [`Repo::fold_usage`] adds that up
+//! from time to time, so that transactions at the same time do not wait for one row.
 
-use super::Repo;
-use super::sql::{Tx, sql};
+use std::ops::{AddAssign, Neg};
+
+use super::sql::{On, Row, Tx, sql};
+use super::{Repo, bigint};
 use crate::Result;
+
+/// Changes that are added to the sums in one transaction.
+const FOLDED: u32 = 4096;
 
 /// How many, and how much they take in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,22 +51,25 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn usage(&self) -> Result<Usage> {
-        let sums = sql("SELECT class, count, bytes, allocated FROM usage")
-            .all(&self.read)
-            .await?;
+        let sums = sql(
+            "SELECT class, CAST(SUM(count) AS BIGINT) AS count, CAST(SUM(bytes) AS BIGINT) AS bytes, \
+             CAST(SUM(allocated) AS BIGINT) AS allocated FROM (\
+             SELECT class, count, bytes, allocated FROM usage \
+             UNION ALL SELECT class, count, bytes, allocated FROM usage_deltas) AS sums GROUP BY class",
+        )
+        .all(&self.read)
+        .await?;
         let mut usage = Usage::default();
         for row in sums {
-            let total = Total {
-                count: unsigned(row.int("count")?),
-                bytes: unsigned(row.int("bytes")?),
-                allocated: unsigned(row.int("allocated")?),
+            let Some(class) = Class::of(&row)? else {
+                continue;
             };
-            match row.text("class")?.as_str() {
-                "aliases" => usage.aliases = total.count,
-                "originals" => usage.originals = total,
-                "variants" => usage.variants = total,
-                "proxied" => usage.proxied = total,
-                _ => {}
+            let total = Delta::of(&row)?.total();
+            match class {
+                Class::Aliases => usage.aliases = total.count,
+                Class::Originals => usage.originals = total,
+                Class::Variants => usage.variants = total,
+                Class::Proxied => usage.proxied = total,
             }
         }
         let row = sql(
@@ -79,15 +88,203 @@ impl Repo {
         usage.unclaimed = row.number("unclaimed")?;
         Ok(usage)
     }
+
+    /// Adds the changes of the sums to them, so that asking for these stays cheap. Does nothing on
+    /// a full disk, where the sums are as right without it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn fold_usage(&self) -> Result<()> {
+        while self.fold_some(FOLDED).await? == FOLDED as usize {}
+        Ok(())
+    }
+
+    /// Adds up to `limit` changes. Returns how many.
+    pub(super) async fn fold_some(&self, limit: u32) -> Result<usize> {
+        let is_any = sql("SELECT 1 FROM usage_deltas LIMIT 1").any(&self.read);
+        if !is_any.await? || !self.has_room().await {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        let rows = sql("DELETE FROM usage_deltas WHERE number IN \
+             (SELECT number FROM usage_deltas ORDER BY number LIMIT $1) \
+             RETURNING class, count, bytes, allocated")
+        .bind(i64::from(limit))
+        .all(&mut tx)
+        .await?;
+        let mut deltas = Deltas::default();
+        for row in &rows {
+            // A class that only a newer version knows is not counted by this one.
+            if let Some(class) = Class::of(row)? {
+                deltas.add(class, Delta::of(row)?);
+            }
+        }
+        for (class, delta) in deltas.each() {
+            sql(
+                "UPDATE usage SET count = count + $2, bytes = bytes + $3, allocated = allocated + $4 \
+                 WHERE class = $1",
+            )
+            .bind(class.as_str())
+            .bind(delta.count)
+            .bind(delta.bytes)
+            .bind(delta.allocated)
+            .run(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(rows.len())
+    }
 }
 
-/// What all of a class take on the disk, as this transaction sees it.
-pub(super) async fn allocated_in(tx: &mut Tx, class: &'static str) -> Result<u64> {
-    let row = sql("SELECT allocated FROM usage WHERE class = $1")
-        .bind(class)
-        .one(tx)
-        .await?;
+/// What all of a class take on the disk.
+pub(super) async fn allocated<'a>(on: impl Into<On<'a>>, class: Class) -> Result<u64> {
+    let row = sql("SELECT CAST(SUM(allocated) AS BIGINT) AS allocated FROM (\
+         SELECT allocated FROM usage WHERE class = $1 \
+         UNION ALL SELECT allocated FROM usage_deltas WHERE class = $1) AS sums")
+    .bind(class.as_str())
+    .one(on)
+    .await?;
     Ok(unsigned(row.int("allocated")?))
+}
+
+/// What is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Public names.
+    Aliases,
+    /// Contents.
+    Originals,
+    /// Pictures made from them.
+    Variants,
+    /// Proxied URLs, and the contents that only these name.
+    Proxied,
+}
+
+impl Class {
+    const ALL: [Self; 4] = [
+        Self::Aliases,
+        Self::Originals,
+        Self::Variants,
+        Self::Proxied,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Aliases => "aliases",
+            Self::Originals => "originals",
+            Self::Variants => "variants",
+            Self::Proxied => "proxied",
+        }
+    }
+
+    /// `None` for one of a newer version.
+    fn of(row: &Row) -> Result<Option<Self>> {
+        let name = row.text("class")?;
+        Ok(Self::ALL.into_iter().find(|class| class.as_str() == name))
+    }
+}
+
+/// What a transaction adds to the sums of a class, or takes from them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delta {
+    /// Number of them.
+    pub(super) count: i64,
+    /// Of stored files.
+    pub(super) bytes: i64,
+    /// What these take on the disk.
+    pub(super) allocated: i64,
+}
+
+impl Delta {
+    /// One file more. That it is counted is said apart.
+    pub(super) fn of_file(size: u64) -> Self {
+        Self {
+            count: 0,
+            bytes: bigint(size),
+            allocated: bigint(on_disk(size)),
+        }
+    }
+
+    fn of(row: &Row) -> Result<Self> {
+        Ok(Self {
+            count: row.int("count")?,
+            bytes: row.int("bytes")?,
+            allocated: row.int("allocated")?,
+        })
+    }
+
+    fn total(self) -> Total {
+        Total {
+            count: unsigned(self.count),
+            bytes: unsigned(self.bytes),
+            allocated: unsigned(self.allocated),
+        }
+    }
+}
+
+impl AddAssign for Delta {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes += other.bytes;
+        self.allocated += other.allocated;
+    }
+}
+
+impl Neg for Delta {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self {
+            count: -self.count,
+            bytes: -self.bytes,
+            allocated: -self.allocated,
+        }
+    }
+}
+
+/// What a transaction does to all sums.
+#[derive(Debug, Default)]
+pub(super) struct Deltas([Delta; Class::ALL.len()]);
+
+impl Deltas {
+    /// Adds to one of them.
+    pub(super) fn add(&mut self, class: Class, delta: Delta) {
+        self.0[class as usize] += delta;
+    }
+
+    /// One of them.
+    pub(super) fn of(&self, class: Class) -> Delta {
+        self.0[class as usize]
+    }
+
+    /// Those that change anything.
+    fn each(&self) -> impl Iterator<Item = (Class, Delta)> {
+        let each = Class::ALL.map(|class| (class, self.of(class)));
+        each.into_iter()
+            .filter(|(_, delta)| *delta != Delta::default())
+    }
+
+    /// Writes them down, for [`Repo::fold_usage`].
+    pub(super) async fn write_in(&self, tx: &mut Tx) -> Result<()> {
+        for (class, delta) in self.each() {
+            sql(
+                "INSERT INTO usage_deltas (class, count, bytes, allocated) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(class.as_str())
+            .bind(delta.count)
+            .bind(delta.bytes)
+            .bind(delta.allocated)
+            .run(&mut *tx)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a file takes on the disk: whole blocks of 4 KiB, and 512 bytes for the inode, the entry in
+/// its folder and the row here. Bounds by size count these; the public sums of bytes do not.
+pub(super) fn on_disk(size: u64) -> u64 {
+    size.div_ceil(4096).saturating_mul(4096).saturating_add(512)
 }
 
 fn unsigned(value: i64) -> u64 {

@@ -1,7 +1,9 @@
 //! Variants: pictures made from a content.
 
+use super::change::Change;
 use super::removal::discard_in;
-use super::sql::{On, sql};
+use super::sql::{On, Row, sql};
+use super::usage::Class;
 use super::{Removal, Repo, Representation, bigint, hash};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
@@ -34,8 +36,8 @@ impl Repo {
             return Ok(None);
         }
         let inserted = sql(
-            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT (hash, variant) DO NOTHING",
+            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at, size, format) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11) ON CONFLICT (hash, variant) DO NOTHING",
         )
         .bind(hash.as_bytes())
         .bind(variant.as_str())
@@ -46,11 +48,15 @@ impl Repo {
         .bind(i64::from(made.frames))
         .bind(made.duration_ms.map(bigint))
         .bind(made.created_at)
+        .bind(bigint(made.key.size()))
+        .bind(i64::from(made.key.format().byte()))
         .run(&mut tx)
         .await?;
         if inserted == 0 {
             return find_in(&mut tx, hash, variant).await;
         }
+        tx.count(Class::Variants, 1);
+        tx.add_file(Class::Variants, made.key.size());
         tx.commit().await?;
         Ok(Some(made.clone()))
     }
@@ -62,10 +68,11 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn forget_variant(&self, lost: &ObjectKey) -> Result<Removal> {
         let mut tx = self.begin_removal().await?;
-        let rows = sql("DELETE FROM variants WHERE object = $1 RETURNING hash")
+        let rows = sql("DELETE FROM variants WHERE object = $1 RETURNING hash, size")
             .bind(lost.as_str())
             .all(&mut tx)
             .await?;
+        discount(&mut tx, &rows)?;
         let mut removal = Removal::default();
         for row in &rows {
             removal.contents.push(row.content_key("hash")?);
@@ -75,6 +82,27 @@ impl Repo {
         tx.commit().await?;
         Ok(removal)
     }
+}
+
+/// Removes a variant by its object. Returns its size in bytes; `None` when it has gone already.
+pub(super) async fn drop_in(tx: &mut Change, object: &ObjectKey) -> Result<Option<u64>> {
+    let row = sql("DELETE FROM variants WHERE object = $1 RETURNING size")
+        .bind(object.as_str())
+        .optional(&mut *tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let size = row.number("size")?;
+    discount(tx, &[row])?;
+    Ok(Some(size))
+}
+
+/// Takes variants from the sums whose rows were removed.
+pub(super) fn discount(tx: &mut Change, rows: &[Row]) -> Result<()> {
+    for row in rows {
+        tx.count(Class::Variants, -1);
+        tx.take_file(Class::Variants, row.number("size")?);
+    }
+    Ok(())
 }
 
 async fn find_in<'a>(

@@ -20,6 +20,9 @@ use crate::store::{Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
+/// Contents between two times that their sums are added up, since no worker runs here.
+const FOLD_EVERY: u64 = 1000;
+
 /// What was taken over, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -95,6 +98,9 @@ pub async fn migrate(
         }
         seen += 1;
         progress(seen);
+        if seen % FOLD_EVERY == 0 {
+            ctx.repo.fold_usage().await?;
+        }
         match content {
             Ok(content) => {
                 let (ctx, place) = (ctx.clone(), place.clone());
@@ -124,6 +130,7 @@ pub async fn migrate(
     {
         ctx.repo.set_not_found_alias(Some(&alias)).await?;
     }
+    ctx.repo.fold_usage().await?;
     Ok(report)
 }
 

@@ -88,6 +88,7 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
         noted => noted?,
     }
+    ctx.repo.fold_usage().await?;
     guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
     evict_all(ctx, Class::Proxies, Reason::Age(retention.proxy)).await?;
