@@ -3,7 +3,15 @@
 use pict_rs_core::Alias;
 use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Removal, Repo};
 
-use super::{add_variant, admin, duplicate, empty, thumbnail, upload};
+use super::{Engine, add_variant, admin, duplicate, on_each_engine, thumbnail, upload};
+
+on_each_engine!(
+    a_proxied_url_leads_to_its_alias,
+    a_removed_alias_takes_its_url_with_it,
+    a_newer_content_takes_the_place_of_the_old_one_at_once,
+    an_equal_content_keeps_its_alias,
+    an_unchanged_content_is_fresh_for_longer_and_accesses_only_move_on,
+);
 
 const URL: &str = "http://a.example/x.png";
 
@@ -26,9 +34,8 @@ async fn added(repo: &Repo, upload: &pict_rs_core::repo::NewUpload) -> Proxied {
     added.expect("added").expect("new")
 }
 
-#[tokio::test]
-async fn a_proxied_url_leads_to_its_alias() {
-    let (repo, _folder) = empty().await;
+async fn a_proxied_url_leads_to_its_alias(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
     assert_eq!(found(&repo).await, None);
     let upload = upload();
     let proxied = added(&repo, &upload).await;
@@ -46,9 +53,8 @@ async fn a_proxied_url_leads_to_its_alias() {
     assert_eq!(original, Some(upload.original));
 }
 
-#[tokio::test]
-async fn a_removed_alias_takes_its_url_with_it() {
-    let (repo, _folder) = empty().await;
+async fn a_removed_alias_takes_its_url_with_it(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
     let first = upload();
     added(&repo, &first).await;
     repo.remove_alias(&first.alias, None, 2000)
@@ -64,9 +70,8 @@ async fn a_removed_alias_takes_its_url_with_it() {
     assert_eq!(found(&repo).await, None);
 }
 
-#[tokio::test]
-async fn a_newer_content_takes_the_place_of_the_old_one_at_once() {
-    let (repo, _folder) = empty().await;
+async fn a_newer_content_takes_the_place_of_the_old_one_at_once(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
     let (old, new) = (upload(), upload());
     added(&repo, &old).await;
     let variant = add_variant(&repo, &old, &thumbnail(9)).await;
@@ -74,7 +79,7 @@ async fn a_newer_content_takes_the_place_of_the_old_one_at_once() {
     let swapped = repo.add_proxied(&new, &swap, 2000).await;
     let swapped = swapped.expect("added").expect("the old one is there");
     assert_eq!(swapped.alias, new.alias);
-    assert_eq!(swapped.removal.aliases, [old.alias.clone()]);
+    assert_eq!(swapped.removal.aliases, std::slice::from_ref(&old.alias));
     let mut gone = swapped.removal.objects;
     gone.sort_by_key(ToString::to_string);
     let mut expected = vec![old.original.representation.object, variant.object];
@@ -90,9 +95,8 @@ async fn a_newer_content_takes_the_place_of_the_old_one_at_once() {
     assert!(unaware.expect("asked").is_none());
 }
 
-#[tokio::test]
-async fn an_equal_content_keeps_its_alias() {
-    let (repo, _folder) = empty().await;
+async fn an_equal_content_keeps_its_alias(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
     let old = upload();
     added(&repo, &old).await;
     let again = duplicate(&old);
@@ -110,9 +114,8 @@ async fn an_equal_content_keeps_its_alias() {
     assert_eq!(found(&repo).await.expect("known").accessed_at, 2000);
 }
 
-#[tokio::test]
-async fn an_unchanged_content_is_fresh_for_longer_and_accesses_only_move_on() {
-    let (repo, _folder) = empty().await;
+async fn an_unchanged_content_is_fresh_for_longer_and_accesses_only_move_on(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
     let upload = upload();
     added(&repo, &upload).await;
     let mut fresh = of(URL, Some(&upload.alias));
