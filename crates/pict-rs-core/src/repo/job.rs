@@ -67,23 +67,22 @@ impl Repo {
     ) -> Result<Enqueued> {
         let key = format!("variant/{}/{variant}", hash.to_hex());
         let mut tx = self.begin().await?;
-        let is_known = sql("SELECT 1 FROM jobs WHERE key = $1")
-            .bind(&key)
-            .any(&mut tx)
-            .await?;
-        if is_known {
-            return Ok(Enqueued::Known);
-        }
-        if count(&mut tx).await? >= bigint(limit) {
-            return Ok(Enqueued::Full);
-        }
         let work = Work::Variant {
             alias: alias.clone(),
             variant: variant.to_owned(),
         };
-        insert(&mut tx, &key, &work, now).await?;
-        tx.commit().await?;
-        Ok(Enqueued::Added)
+        if insert(&mut tx, &key, &work, now, limit).await? {
+            tx.commit().await?;
+            return Ok(Enqueued::Added);
+        }
+        let is_known = sql("SELECT 1 FROM jobs WHERE key = $1")
+            .bind(&key)
+            .any(&mut tx)
+            .await?;
+        Ok(match is_known {
+            true => Enqueued::Known,
+            false => Enqueued::Full,
+        })
     }
 
     /// Hands out the job that has been due longest, held until `until`. Its work has begun, unless
@@ -214,8 +213,8 @@ impl Repo {
         let mut tx = self.begin_removal().await?;
         let freed = sql(
             "UPDATE jobs SET lease = NULL, begun = 0, deaths = deaths + begun, due_at = CASE \
-             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 AND due_at > $3 THEN $3 \
-             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN due_at \
+             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 AND due_at <= $3 THEN due_at \
+             WHEN lease IS NULL AND deaths > 0 AND attempts = 0 THEN $3 \
              WHEN deaths + begun > 0 THEN $2 ELSE $1 END",
         )
         .bind(now)
@@ -228,31 +227,33 @@ impl Repo {
     }
 }
 
-/// Jobs of any kind and state.
-pub(super) async fn count(tx: &mut Change) -> Result<i64> {
-    let jobs = sql("SELECT COUNT(*) AS jobs FROM jobs");
-    jobs.one(tx).await?.int("jobs")
-}
-
-/// A job that is due at once.
-pub(super) async fn insert(tx: &mut Change, key: &str, work: &Work, now: i64) -> Result<()> {
+/// Adds a job that is due at once, unless the same is queued or `limit` jobs are, of any kind and
+/// state. Counts and adds in one statement. Returns whether it was added.
+pub(super) async fn insert(
+    tx: &mut Change,
+    key: &str,
+    work: &Work,
+    now: i64,
+    limit: u64,
+) -> Result<bool> {
     let (kind, subject, detail) = match work {
         Work::Ingest(id) => ("ingest", id.expose(), None),
         Work::Variant { alias, variant } => ("variant", alias.to_string(), Some(variant)),
     };
-    sql(
+    let inserted = sql(
         "INSERT INTO jobs (key, kind, subject, detail, attempts, due_at, created_at) \
-         VALUES ($1, $2, $3, $4, 0, $5, $6)",
+         SELECT $1, $2, $3, $4, 0, $5, $5 WHERE (SELECT COUNT(*) FROM jobs) < $6 \
+         ON CONFLICT (key) DO NOTHING",
     )
     .bind(key)
     .bind(kind)
     .bind(subject)
     .bind(detail)
     .bind(now)
-    .bind(now)
-    .run(&mut *tx)
+    .bind(bigint(limit))
+    .run(tx)
     .await?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 /// Takes a job off the queue, together with what else the transaction changes. False when the

@@ -4,7 +4,7 @@
 use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
 use super::sql::{Row, broken, sql};
-use super::{Added, NewUpload, Removal, Repo, bigint, hash, removal};
+use super::{Added, NewUpload, Removal, Repo, hash, removal};
 use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
 
 /// How far an upload is.
@@ -69,10 +69,6 @@ impl Repo {
         limit: u64,
     ) -> Result<bool> {
         let mut tx = self.begin().await?;
-        let jobs = job::count(&mut tx).await?;
-        if jobs.saturating_add(bigint(ids.len() as u64)) > bigint(limit) {
-            return Ok(false);
-        }
         for id in ids {
             sql("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
                 .bind(id.expose())
@@ -80,7 +76,9 @@ impl Repo {
                 .run(&mut tx)
                 .await?;
             let key = format!("ingest/{}", id.expose());
-            job::insert(&mut tx, &key, &Work::Ingest(*id), now).await?;
+            if !job::insert(&mut tx, &key, &Work::Ingest(*id), now, limit).await? {
+                return Ok(false);
+            }
         }
         tx.commit().await?;
         Ok(true)
