@@ -1,19 +1,19 @@
 //! `cargo xtask flake`: the flake without a network. No package registry carries nixpkgs, so a
-//! small package set of our own (`nix/standin`) stands in for it: it answers to the same names,
+//! small package set of our own (`nix/offline`) stands in for it: it answers to the same names,
 //! refuses what a static set cannot have, records which file made what, and really builds with
 //! the tools of this machine. `nix flake check` remains the check where nixpkgs can be had.
 //!
-//! Start at [`run`]; [`nix`] provides Nix itself, [`standin`] the package set, and the rest are
+//! Start at [`run`]; [`nix`] provides Nix itself, [`offline`] the package set, and the rest are
 //! the questions that are asked.
 
 mod boot;
 mod evaluate;
 mod mutants;
 mod nix;
+mod offline;
 mod outputs;
 mod report;
 mod serve;
-mod standin;
 
 use std::{fs, process::ExitCode};
 
@@ -24,8 +24,8 @@ use crate::{
     kept::{Ingredients, Shelf},
     provision,
 };
+use offline::Flake;
 use report::Report;
-use standin::Flake;
 
 /// Options of `cargo xtask flake`.
 #[derive(clap::Args)]
@@ -102,12 +102,13 @@ fn ingredients(nix: &nix::Nix) -> Result<Ingredients> {
 }
 
 fn counts(file: &str) -> bool {
-    const WORDS: [&str; 5] = [
+    const WORDS: [&str; 6] = [
         "ARCHITECTURE.md",
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "README.md",
         "SECURITY.md",
+        "nix/offline/README.md",
     ];
     let is_documentation = file.starts_with("docs/") && file != "docs/errors.md";
     !is_documentation && !file.starts_with("fuzz/") && !WORDS.contains(&file)
@@ -204,7 +205,7 @@ mod tests {
     fn answers_are_asked_for_again_when_a_source_or_a_recipe_changes() {
         for file in [
             "flake.nix",
-            "nix/standin/default.nix",
+            "nix/offline/default.nix",
             "docs/errors.md",
             "tests/main.rs",
             "crates/pict-rs/src/main.rs",
@@ -213,7 +214,7 @@ mod tests {
         ] {
             assert!(counts(file), "{file}");
         }
-        assert!(!counts("docs/api.md") && !counts("README.md"));
+        assert!(!counts("docs/api.md") && !counts("nix/offline/README.md"));
     }
 
     #[test]

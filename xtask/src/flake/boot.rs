@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::standin::Flake;
+use super::offline::Flake;
 use crate::{
     apt::{Scratch, mirror},
     cache,
@@ -55,7 +55,7 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
         lay(path, &root.path().join(&STORE[1..]).join(name), &store)?;
     }
     lay(&machine, root.path(), &store)?;
-    let driver = cache::repository().join("nix/standin/driver.py");
+    let driver = cache::repository().join("nix/offline/driver.py");
     fs::copy(driver, root.path().join("srv/driver.py"))?;
     let units = root.path().join("etc/systemd/system");
     fs::write(units.join("driver.service"), DRIVER)?;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{report::Report, standin::Flake};
+use super::{offline::Flake, report::Report};
 use crate::cache;
 
 /// The targets that are promised, said a second time on purpose: a wrong triple in the flake

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     evaluate::{self, package},
+    offline::Flake,
     report::Report,
-    standin::Flake,
 };
 
 struct Mutant {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
 
-use super::{evaluate::package, report::Report, serve, standin::Flake};
+use super::{evaluate::package, offline::Flake, report::Report, serve};
 use crate::command::{self, said};
 
 /// Both packages, the app, and the unit of the module.

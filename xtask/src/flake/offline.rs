@@ -56,8 +56,11 @@ impl Flake {
         };
 
         let standin = Scratch::new(folder.join("standin"))?;
-        for entry in fs::read_dir(cache::repository().join("nix/standin"))? {
+        for entry in fs::read_dir(cache::repository().join("nix/offline"))? {
             let entry = entry?;
+            if entry.file_name() == "README.md" {
+                continue;
+            }
             fs::copy(entry.path(), standin.path().join(entry.file_name()))?;
         }
         let text = |value: &Path| format!("{:?}", value.display().to_string());
