@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use crate::support::upstream::{Reply, Upstream, authority};
+use crate::support::upstream::{Reply, Upstream, authority, serving_tls};
 use crate::support::{Answer, Launch, Server, database, disk, eventually, pictures, pixels, work};
 
 /// May fetch from this machine.
@@ -446,7 +446,7 @@ fn a_proxy_of_the_environment_is_not_used() {
 
 #[test]
 fn tls_is_trusted_when_the_systems_certificates_say_so() {
-    let upstream = Upstream::serving_tls(&small());
+    let upstream = serving_tls(&small());
     let named = format!("https://localhost:{}/x", upstream.address.port());
     let server = open().start();
     let message = download(&server, &named, "").refused(502, "upstream-error");

@@ -1,16 +1,14 @@
 //! `cargo xtask conform`: ours beside another server, by the list of `xtask::conform`. Starts ours
 //! when no address is given, in a folder that goes away.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, ExitCode, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::path::Path;
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use testkit::{Launch, Program, Server};
 use xtask::conform;
 
-use crate::{cache, command};
+use crate::command;
 
 /// Options of `cargo xtask conform`.
 #[derive(clap::Args)]
@@ -35,7 +33,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut started = None;
     let ours = match &args.ours {
         Some(url) => url.clone(),
-        None => started.insert(Server::start(&args.key)?).url.clone(),
+        None => format!("http://{}", started.insert(start(&args.key)?).address),
     };
     let differences = conform::compare(&ours, &args.against, &args.key)?;
     println!(
@@ -54,68 +52,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(unexpected > 0)))
 }
 
-/// Ours, on a port of the system's choice.
-struct Server {
-    child: Child,
-    folder: PathBuf,
-    url: String,
-}
-
-impl Server {
-    fn start(key: &str) -> Result<Self> {
-        println!("building and starting pict-rs");
-        command::run(command::cargo().args(["build", "--quiet", "--locked", "-p", "pict-rs"]))?;
-        let folder = cache::folder("conform")?.join(std::process::id().to_string());
-        std::fs::create_dir_all(&folder)?;
-        let mut run = command::cargo();
-        run.args([
-            "run",
-            "--quiet",
-            "--locked",
-            "-p",
-            "pict-rs",
-            "--",
-            "run",
-            "-a",
-            "127.0.0.1:0",
-        ]);
-        run.args(["--api-key", key, "filesystem", "-p"]);
-        run.arg(folder.join("files"))
-            .args(["sqlite", "-p"])
-            .arg(folder.join("database"));
-        // What this shell has set for a server of its own must not get in.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PICTRS_") {
-                run.env_remove(name);
-            }
-        }
-        run.env("PICTRS__CLIENT__ALLOW_LOCAL_CONNECTIONS", "true");
-        let mut child = run.env_remove("RUST_LOG").stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().context("no output")?;
-        let (sender, addresses) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some((_, address)) = line.split_once("listening on ") {
-                    let _ = sender.send(address.trim().to_owned());
-                }
-            }
-        });
-        let mut server = Self {
-            child,
-            folder,
-            url: String::new(),
-        };
-        server.url = addresses
-            .recv_timeout(Duration::from_secs(60))
-            .context("pict-rs did not start")?;
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+/// Ours, as it is developed, on a port of the system's choice, with the programs of this machine.
+fn start(key: &str) -> Result<Server> {
+    println!("building and starting pict-rs");
+    command::run(command::cargo().args(["build", "--quiet", "--locked", "-p", "pict-rs"]))?;
+    let binary = Path::new(&command::target_folder()?).join("debug/pict-rs");
+    let launch = Launch::of(Program::new(binary, Vec::new()))
+        .environment("PATH", std::env::var("PATH").unwrap_or_default())
+        .setting("server.api_key", key)
+        .setting("client.allow_local_connections", true);
+    Ok(launch.try_start()?)
 }

@@ -26,6 +26,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{cache, command, provision};
+use command::target_folder;
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -142,48 +143,4 @@ fn only_scale(args: &Args) -> Result<ExitCode> {
 pub(crate) fn build_server() -> Result<PathBuf> {
     command::run(command::cargo().args(["build", "--release", "--locked", "-p", "pict-rs"]))?;
     Ok(target_folder()?.join("release/pict-rs"))
-}
-
-/// The middle value; the mean of both for an even number. NaN for none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
-    }
-}
-
-/// Megabytes of 1,000,000 bytes.
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
-}
-
-/// Where cargo puts what it builds for this workspace.
-fn target_folder() -> Result<PathBuf> {
-    let text = command::output(command::cargo().args([
-        "metadata",
-        "--no-deps",
-        "--locked",
-        "--format-version",
-        "1",
-    ]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text)?;
-    let folder = metadata["target_directory"].as_str();
-    Ok(folder
-        .context("cargo metadata names no target folder")?
-        .into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_of_the_sorted_values() {
-        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 3.0, 9.0]), 3.5);
-        assert!(median(vec![]).is_nan());
-    }
 }

@@ -5,6 +5,7 @@ use std::{
     env,
     ffi::OsStr,
     io::{BufRead as _, BufReader, IsTerminal as _, Read},
+    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -101,10 +102,23 @@ pub fn said(command: &mut Command) -> Result<String> {
     bail!("{}", lines[end..].join("\n"))
 }
 
+/// Where cargo puts what it builds for this workspace.
+///
+/// # Errors
+/// When cargo does not tell.
+pub fn target_folder() -> Result<PathBuf> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--no-deps", "--locked", "--format-version=1"]);
+    let metadata: serde_json::Value = serde_json::from_str(&output(&mut metadata)?)?;
+    let folder = metadata["target_directory"].as_str();
+    Ok(folder
+        .context("cargo metadata names no target folder")?
+        .into())
+}
+
 /// Whether a program of this name is on PATH.
 pub fn is_installed(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    testkit::programs::find(program).is_some()
 }
 
 fn forward(

@@ -7,21 +7,15 @@ pub mod expected;
 mod observe;
 mod pictures;
 mod steps;
-mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use testkit::client::{Client, File, content_type, multipart};
 
-use observe::{Answer, observe};
+use observe::{find, observe};
 use steps::{Body, STEPS, Step};
-use upstream::Upstream;
-
-/// Longer than any answer may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
-const BOUNDARY: &str = "conform-boundary-of-no-file";
 
 /// Two servers did not answer alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +64,9 @@ impl fmt::Display for Difference {
 /// # Errors
 /// When a server cannot be reached.
 pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
-    let upstream = Upstream::start()?;
-    let side = |url: &str| Side::new(url, key, &upstream.url());
-    let (mut ours, mut theirs) = (side(ours), side(theirs));
+    let upstream = pictures::upstream();
+    let side = |url: &str| Side::new(url, key, &upstream.url(""));
+    let (mut ours, mut theirs) = (side(ours)?, side(theirs)?);
     let mut differences = Vec::new();
     for step in STEPS {
         let (one, other) = (ours.take(step)?, theirs.take(step)?);
@@ -100,8 +94,8 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
 /// # Errors
 /// As [`compare`].
 pub fn answers(url: &str, key: &str) -> Result<Vec<(&'static str, BTreeMap<String, String>)>> {
-    let upstream = Upstream::start()?;
-    let mut side = Side::new(url, key, &upstream.url());
+    let upstream = pictures::upstream();
+    let mut side = Side::new(url, key, &upstream.url(""))?;
     let take = |step: &Step| Ok((step.name, side.take(step)?));
     STEPS.iter().map(take).collect()
 }
@@ -114,21 +108,16 @@ pub fn count() -> usize {
 /// One server, and what it has answered so far.
 struct Side {
     url: String,
-    agent: ureq::Agent,
+    client: Client,
     /// Aliases, tokens and so on, which differ from server to server.
     kept: BTreeMap<&'static str, String>,
 }
 
 impl Side {
-    fn new(url: &str, key: &str, upstream: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
-            .build();
-        Self {
-            url: url.trim_end_matches('/').to_owned(),
-            agent: config.into(),
+    fn new(url: &str, key: &str, upstream: &str) -> Result<Self> {
+        Ok(Self {
+            url: url.to_owned(),
+            client: Client::at(url).with_context(|| format!("cannot speak to {url}"))?,
             kept: BTreeMap::from([
                 ("key", key.to_owned()),
                 ("upstream", upstream.to_owned()),
@@ -137,21 +126,19 @@ impl Side {
                     upstream.replace(':', "%3A").replace('/', "%2F"),
                 ),
             ]),
-        }
+        })
     }
 
     fn take(&mut self, step: &Step) -> Result<BTreeMap<String, String>> {
         let Some(path) = self.fill(step.path) else {
             return Ok(not_possible());
         };
-        let mut request = ureq::http::Request::builder()
-            .method(step.method)
-            .uri(format!("{}{path}", self.url));
+        let mut headers = Vec::new();
         for (name, value) in step.headers {
             let Some(value) = self.fill(value) else {
                 return Ok(not_possible());
             };
-            request = request.header(*name, value);
+            headers.push((*name, value));
         }
         let body = match step.body {
             Body::None => None,
@@ -159,31 +146,23 @@ impl Side {
                 let Some(text) = self.fill(text) else {
                     return Ok(not_possible());
                 };
-                request = request.header("content-type", kind);
+                headers.push(("content-type", kind.to_owned()));
                 Some(text.into_bytes())
             }
             Body::Form(field, files) => {
-                let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-                request = request.header("content-type", kind);
+                headers.push(("content-type", content_type()));
                 Some(form(field, files)?)
             }
         };
-        let answer = match body {
-            None => self.agent.run(request.body(())?),
-            Some(body) => self.agent.run(request.body(body)?),
-        };
-        let mut answer = answer.with_context(|| format!("{}: {}", self.url, step.name))?;
-        let answer = Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body: answer
-                .body_mut()
-                .with_config()
-                .limit(1 << 28)
-                .read_to_vec()?,
-        };
+        let headers: Vec<_> = (headers.iter())
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let answer = self
+            .client
+            .try_send(step.method, &path, &headers, body.as_deref())
+            .with_context(|| format!("{}: {}", self.url, step.name))?;
         for (name, from) in step.keep {
-            if let Some(value) = answer.find(from) {
+            if let Some(value) = find(&answer, from) {
                 self.kept.insert(name, value);
             }
         }
@@ -213,16 +192,13 @@ fn not_possible() -> BTreeMap<String, String> {
 }
 
 fn form(field: &str, files: &[&str]) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    for file in files {
-        let head = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; \
-             filename=\"{file}\"\r\n\r\n"
-        );
-        body.extend_from_slice(head.as_bytes());
-        body.extend(pictures::bytes(file)?);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
-    Ok(body)
+    let bytes: Vec<_> = (files.iter())
+        .map(|name| pictures::bytes(name))
+        .collect::<Result<_>>()?;
+    let files = files.iter().zip(&bytes).map(|(name, bytes)| File {
+        field,
+        filename: Some(name),
+        bytes,
+    });
+    Ok(multipart(&files.collect::<Vec<_>>()))
 }

@@ -12,11 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
-use crate::bench::server::Server;
 use crate::cache;
-use crate::client::{Answer, Connection, Dice, percentile};
+use crate::measure::{self, Dice, percentile};
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{Rgb, RgbImage};
+use testkit::{Answer, Client, File, Server};
 
 /// Options of `cargo xtask load`.
 #[derive(clap::Args)]
@@ -64,7 +66,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let folder = cache::folder("load")?;
     fs::remove_dir_all(&folder)?;
-    let server = Server::start_program(&program, &folder)?;
+    let server = measure::start(&program, &folder, &[])?;
     println!(
         "{} connections for {} s, {} % uploads, seed {}",
         args.connections, args.seconds, args.uploads, args.seed
@@ -77,7 +79,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             let (server, seen, aliases) = (&server, &seen, &aliases);
             scope.spawn(move || {
                 let dice = Dice(args.seed.wrapping_mul(7919).wrapping_add(client));
-                let mine = work(&server.address, args.uploads, dice, aliases, end);
+                let mine = work(server, args.uploads, dice, aliases, end);
                 seen.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .add(mine);
@@ -85,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     });
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let peak = server.memory("VmHWM")?;
+    let peak = server.peak_memory_kib() * 1024;
     drop(server);
     let code = verdict(seen, peak, args);
     fs::remove_dir_all(&folder)?;
@@ -121,23 +123,16 @@ fn verdict(seen: Seen, peak: u64, args: &Args) -> ExitCode {
 
 /// One client, until the time is over.
 fn work(
-    address: &str,
+    server: &Server,
     uploads: u64,
     mut dice: Dice,
     aliases: &Mutex<Vec<String>>,
     end: Instant,
 ) -> Seen {
     let mut seen = Seen::default();
-    let mut connection = None;
+    let client = measure::client(server);
     while Instant::now() < end {
-        if let Err(error) = step(
-            address,
-            uploads,
-            &mut dice,
-            aliases,
-            &mut connection,
-            &mut seen,
-        ) {
+        if let Err(error) = step(&client, uploads, &mut dice, aliases, &mut seen) {
             seen.faults.push(format!("{error:#}"));
             // Not a storm of connections, should nobody answer.
             thread::sleep(Duration::from_millis(100));
@@ -147,11 +142,10 @@ fn work(
 }
 
 fn step(
-    address: &str,
+    client: &Client,
     uploads: u64,
     dice: &mut Dice,
     aliases: &Mutex<Vec<String>>,
-    connection: &mut Option<Connection>,
     seen: &mut Seen,
 ) -> Result<()> {
     let known = {
@@ -160,22 +154,15 @@ fn step(
         aliases.get(usize::try_from(at)?).cloned()
     };
     let is_upload = dice.roll(100) < uploads;
-    // Made before there is a connection, which the server would not let wait for it.
     let file = (is_upload || known.is_none()).then(|| picture(dice));
-    // Taken out: whatever fails, the next request has a new one.
-    let mut open = match connection.take() {
-        Some(open) => open,
-        None => Connection::open(address)?,
-    };
     let (kind, started, answer) = match (file, known) {
         (Some(file), _) => {
             let started = Instant::now();
-            let answer = open.upload(&file)?;
+            let answer = client.try_upload_form("", &[File::new(&file)])?;
             if answer.status == 201 {
-                let body: serde_json::Value = serde_json::from_slice(&answer.body)?;
-                let alias = body["files"][0]["file"].as_str().context("no file")?;
+                let alias = measure::alias(&answer)?;
                 let mut aliases = aliases.lock().unwrap_or_else(PoisonError::into_inner);
-                aliases.push(alias.to_owned());
+                aliases.push(alias);
             }
             ("upload", started, answer)
         }
@@ -184,13 +171,16 @@ fn step(
             let side = 16 * (1 + dice.roll(24));
             let path = format!("/image/process.{extension}?src={alias}&resize={side}");
             let started = Instant::now();
-            ("variant", started, open.ask("GET", &path)?)
+            (
+                "variant",
+                started,
+                client.try_send("GET", &path, &[], None)?,
+            )
         }
         // A file is made whenever nothing is known.
         (None, None) => return Ok(()),
     };
     let time = started.elapsed().as_secs_f64() * 1e3;
-    *connection = Some(open);
     seen.times.entry(kind).or_default().push(time);
     *seen.answers.entry((kind, answer.status)).or_default() += 1;
     check(kind, &answer)?;
@@ -205,11 +195,10 @@ fn step(
 fn check(kind: &str, answer: &Answer) -> Result<()> {
     let is_fine = match answer.status {
         200 | 201 => true,
-        503 => answer.asks_to_retry,
+        503 => answer.header("retry-after").is_some(),
         _ => false,
     };
-    let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
-    ensure!(is_fine, "{kind}: {} {body}", answer.status);
+    ensure!(is_fine, "{kind}: {} {}", answer.status, answer.text());
     Ok(())
 }
 
@@ -230,83 +219,19 @@ impl Seen {
 fn picture(dice: &mut Dice) -> Vec<u8> {
     let (width, height) = (64 + dice.roll(256), 64 + dice.roll(256));
     let colours: Vec<[u8; 8]> = (0..64).map(|_| dice.roll(u64::MAX).to_le_bytes()).collect();
-    let mut rows = Vec::new();
-    for y in 0..height {
-        rows.push(0);
-        for x in 0..width {
-            let at = (x / 16 + (y / 16) * 7) % 64;
-            rows.extend_from_slice(&colours[at as usize][..3]);
-        }
-    }
-    let mut header = Vec::new();
-    header.extend_from_slice(&(width as u32).to_be_bytes());
-    header.extend_from_slice(&(height as u32).to_be_bytes());
-    // Eight bits, RGB, and the only methods that there are.
-    header.extend_from_slice(&[8, 2, 0, 0, 0]);
-    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    chunk(&mut png, *b"IHDR", &header);
-    chunk(&mut png, *b"IDAT", &stored(&rows));
-    chunk(&mut png, *b"IEND", &[]);
+    let noise = RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let [r, g, b, ..] = colours[((x / 16 + (y / 16) * 7) % 64) as usize];
+        Rgb([r, g, b])
+    });
+    let mut png = Vec::new();
+    let encoder = PngEncoder::new_with_quality(
+        &mut png,
+        CompressionType::Uncompressed,
+        FilterType::NoFilter,
+    );
+    noise.write_with_encoder(encoder).expect("a PNG in memory");
     png
 }
-
-/// A zlib stream of stored blocks.
-fn stored(bytes: &[u8]) -> Vec<u8> {
-    let mut stream = vec![0x78, 0x01];
-    let mut blocks = bytes.chunks(65_535).peekable();
-    while let Some(block) = blocks.next() {
-        let length = block.len() as u16;
-        stream.push(u8::from(blocks.peek().is_none()));
-        stream.extend_from_slice(&length.to_le_bytes());
-        stream.extend_from_slice(&(!length).to_le_bytes());
-        stream.extend_from_slice(block);
-    }
-    let (mut a, mut b) = (1_u32, 0_u32);
-    // So many bytes can be summed up before the sums must be taken modulo.
-    for some in bytes.chunks(5_000) {
-        for byte in some {
-            a += u32::from(*byte);
-            b += a;
-        }
-        a %= 65_521;
-        b %= 65_521;
-    }
-    stream.extend_from_slice(&(b << 16 | a).to_be_bytes());
-    stream
-}
-
-fn chunk(png: &mut Vec<u8>, name: [u8; 4], bytes: &[u8]) {
-    png.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-    let from = png.len();
-    png.extend_from_slice(&name);
-    png.extend_from_slice(bytes);
-    let mut crc = u32::MAX;
-    for byte in &png[from..] {
-        crc = CRC[((crc ^ u32::from(*byte)) & 255) as usize] ^ crc >> 8;
-    }
-    png.extend_from_slice(&(!crc).to_be_bytes());
-}
-
-/// What each byte does to the checksum.
-const CRC: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {
@@ -319,7 +244,5 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(picture(&mut Dice(1)), first);
         assert!(first.starts_with(b"\x89PNG"));
-        // The well-known end of every PNG, its checksum included.
-        assert!(first.ends_with(b"\0\0\0\0IEND\xae\x42\x60\x82"));
     }
 }

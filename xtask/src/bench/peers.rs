@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::target_folder;
 use crate::{aom, cache, command};
 
 const SHARP: &str = "0.35.5";
@@ -373,7 +372,7 @@ fn build_ours() -> Result<PathBuf> {
     // As releases have it.
     aom::library(&aom::Compiler::Host)?.enable(&mut build);
     command::run(build.args(["-p", "pict-rs", "-p", "pict-rs-media"]))?;
-    Ok(target_folder()?.join("release/examples/measure"))
+    Ok(command::target_folder()?.join("release/examples/measure"))
 }
 
 fn driver_sources() -> PathBuf {

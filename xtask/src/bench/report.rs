@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use super::{
     inputs::Inputs,
-    megabytes,
     peers::{Kind, Tools},
     quality::Curve,
     work::Row,
 };
 use crate::command;
+use crate::measure::megabytes;
 
 /// A target and what was reached.
 pub struct Verdict {
@@ -206,7 +206,7 @@ const METHOD: &str = "## How it is measured
   which this reference counts as a loss. Animations are not scored.
 - \"Equal bytes\": ours is encoded at eight qualities, and its score is read at the peer's size on the line
   between two of them.
-- Uploads: nine different files by curl, median of the last eight, each beside a plain write, fsync,
+- Uploads: nine different files, median of the last eight, each beside a plain write, fsync,
   rename and fsync of the folder. nginx serves the same bytes with sendfile, an open-file cache and
   no log; wrk asks both in turn for four seconds, on the same cores.
 - Millions of aliases: a database filled by SQL, each alias with a content of its own, in random order

@@ -14,9 +14,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{median, megabytes, report::Verdict, server::Server};
-use crate::client::{Connection, Dice, percentile};
+use super::report::Verdict;
 use crate::command;
+use crate::measure::{self, Dice, ask, median, megabytes, percentile};
+use testkit::Server;
 
 /// Requests that are measured, after a tenth as many to warm up.
 const REQUESTS: u64 = 20_000;
@@ -53,7 +54,7 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
     // What is measured is the way to a row, not how long a disk takes to bring it.
     let mut database = fs::File::open(large.join("database/pict-rs.sqlite3"))?;
     std::io::copy(&mut database, &mut std::io::sink())?;
-    let server = Server::start_program(program, &large)?;
+    let server = measure::start(program, &large, &[])?;
     for (what, path) in [
         ("details", "details/original"),
         ("blurhash", "blurhash?alias="),
@@ -96,21 +97,22 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
             met: p99 <= limit,
         });
     }
-    let peak = server.memory("VmHWM")?;
+    let peak = server.peak_memory_kib() * 1024;
     println!("  peak memory {:.1} MB", megabytes(peak));
+    server.stop();
     Ok(verdicts)
 }
 
 /// Sorted milliseconds of 500 requests to the internal interface, after 50 to warm up;
 /// `None` when there is no such route.
 fn internal(server: &Server, path: &dyn Fn(&mut Dice) -> String) -> Result<Option<Vec<f64>>> {
-    let mut connection = Connection::open(&server.address)?;
+    let client = measure::client(server);
     let mut dice = Dice(500);
     let mut times = Vec::new();
     for number in 0..550 {
         let url = format!("/internal/{}", path(&mut dice));
         let started = Instant::now();
-        let answer = connection.ask("GET", &url)?;
+        let answer = ask(&client, &url)?;
         let time = started.elapsed().as_secs_f64() * 1e3;
         if answer.status == 404 {
             return Ok(None);
@@ -126,7 +128,7 @@ fn internal(server: &Server, path: &dyn Fn(&mut Dice) -> String) -> Result<Optio
 
 /// Sorted milliseconds.
 fn lookups(server: &Server, path: &str, aliases: u64) -> Result<Vec<f64>> {
-    let mut connection = Connection::open(&server.address)?;
+    let client = measure::client(server);
     let mut dice = Dice(aliases);
     let mut times = Vec::new();
     for number in 0..REQUESTS + REQUESTS / 10 {
@@ -134,7 +136,7 @@ fn lookups(server: &Server, path: &str, aliases: u64) -> Result<Vec<f64>> {
         let separator = if path.ends_with('=') { "" } else { "/" };
         let url = format!("/image/{path}{separator}{alias}");
         let started = Instant::now();
-        let answer = connection.ask("GET", &url)?;
+        let answer = ask(&client, &url)?;
         let time = started.elapsed().as_secs_f64() * 1e3;
         ensure!(answer.status == 200, "GET {url}: {}", answer.status);
         if number >= REQUESTS / 10 {
@@ -148,10 +150,12 @@ fn lookups(server: &Server, path: &str, aliases: u64) -> Result<Vec<f64>> {
 /// Milliseconds from the start of the process to the first healthy answer.
 fn start(program: &Path, folder: &Path) -> Result<f64> {
     let started = Instant::now();
-    let server = Server::start_program(program, folder)?;
-    let answer = Connection::open(&server.address)?.ask("GET", "/healthz")?;
+    let server = measure::start(program, folder, &[])?;
+    let answer = ask(&server, "/healthz")?;
     ensure!(answer.status == 200, "/healthz: {}", answer.status);
-    Ok(started.elapsed().as_secs_f64() * 1e3)
+    let time = started.elapsed().as_secs_f64() * 1e3;
+    server.stop();
+    Ok(time)
 }
 
 /// The name of the numbered one; neighbours lie far apart in every index.
@@ -173,7 +177,7 @@ fn filled(folder: &Path, program: &Path, aliases: u64) -> Result<PathBuf> {
     }
     // Makes and migrates it.
     let started = Instant::now();
-    drop(Server::start_program(program, &data)?);
+    measure::start(program, &data, &[])?.stop();
     let mut sqlite = command::new("sqlite3")
         .arg(data.join("database/pict-rs.sqlite3"))
         .stdin(Stdio::piped())

@@ -3,25 +3,25 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read, Write as _},
+    io::Write as _,
     net::TcpListener,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
+use testkit::Client;
 
 use super::{
     inputs::Inputs,
-    median, megabytes,
     report::{Report, Verdict},
     target_folder,
 };
-use crate::client::API_KEY;
 use crate::command;
+use crate::measure::{self, median, megabytes};
 
 /// The size of the file that is served warm.
 const WARM: u64 = 43_000;
@@ -48,10 +48,10 @@ pub fn measure(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report)
 
 fn idle(folder: &Path, report: &mut Report) -> Result<()> {
     let server = Server::start(folder)?;
-    get(&format!("{}/healthz", server.address))?;
+    get(&server.client, "/healthz")?;
     // Long enough for start-up work to be over.
     thread::sleep(Duration::from_secs(3));
-    let bytes = server.memory("VmRSS")?;
+    let bytes = server.memory_kib("VmRSS") * 1024;
     report.verdicts.push(Verdict {
         what: "server at rest, memory".into(),
         target: "at most 15 MB".into(),
@@ -85,35 +85,34 @@ fn uploads(folder: &Path, inputs: &Inputs, report: &mut Report) -> Result<()> {
 
 fn burst(folder: &Path, inputs: &Inputs, report: &mut Report) -> Result<()> {
     let server = Server::start(folder)?;
-    let mut urls = Vec::new();
+    let mut paths = Vec::new();
     for file in &inputs.jpeg_24 {
         let alias = server.upload(file)?.alias;
         for (extension, side) in [("jpg", 256), ("webp", 512), ("jpg", 800), ("webp", 1024)] {
-            let query = format!("src={alias}&resize={side}");
-            urls.push(format!(
-                "{}/image/process.{extension}?{query}",
-                server.address
+            paths.push(format!(
+                "/image/process.{extension}?src={alias}&resize={side}"
             ));
         }
     }
-    ensure!(urls.len() == AT_ONCE, "there must be {AT_ONCE} variants");
-    // Resets the peak that uploads have left (proc(5), clear_refs).
-    fs::write(format!("/proc/{}/clear_refs", server.child.id()), "5")?;
+    ensure!(paths.len() == AT_ONCE, "there must be {AT_ONCE} variants");
+    server.forget_peak_memory();
     let started = Instant::now();
-    let requests: Vec<_> = urls
-        .into_iter()
-        .map(|url| thread::spawn(move || get(&url)))
-        .collect();
-    let mut answered = 0;
-    for request in requests {
-        match request.join() {
-            Ok(Ok(_)) => answered += 1,
-            Ok(Err(error)) => println!("  {error:#}"),
-            Err(_) => println!("  a request panicked"),
+    let answered = thread::scope(|scope| {
+        let requests: Vec<_> = (paths.iter())
+            .map(|path| scope.spawn(|| get(&server.client, path)))
+            .collect();
+        let mut answered = 0;
+        for request in requests {
+            match request.join() {
+                Ok(Ok(_)) => answered += 1,
+                Ok(Err(error)) => println!("  {error:#}"),
+                Err(_) => println!("  a request panicked"),
+            }
         }
-    }
+        answered
+    });
     let seconds = started.elapsed().as_secs_f64();
-    let peak = server.memory("VmHWM")?;
+    let peak = server.peak_memory_kib() * 1024;
     report.verdicts.push(Verdict {
         what: "16 new variants of four 24 MP photographs at once, peak memory of the server".into(),
         target: "at most 170 MB, all answered".into(),
@@ -132,14 +131,11 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
     let alias = server.upload(file)?.alias;
     let mut best = (u64::MAX, String::new(), Vec::new());
     for side in (320..=1280).step_by(32) {
-        let url = format!(
-            "{}/image/process.jpg?src={alias}&resize={side}",
-            server.address
-        );
-        let body = get(&url)?;
+        let path = format!("/image/process.jpg?src={alias}&resize={side}");
+        let body = get(&server.client, &path)?;
         let away = (body.len() as u64).abs_diff(WARM);
         if away < best.0 {
-            best = (away, url, body);
+            best = (away, format!("{}{path}", server.address), body);
         }
     }
     let (_, url, body) = best;
@@ -166,11 +162,20 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
     Ok(())
 }
 
-/// A pict-rs with a folder of its own. Dropping it stops it.
-pub(crate) struct Server {
-    child: Child,
+/// A release build with a folder of its own. Dropping it stops it.
+pub(super) struct Server {
+    server: testkit::Server,
+    client: Client,
     /// `http://IP:PORT`
-    pub(crate) address: String,
+    pub(super) address: String,
+}
+
+impl Deref for Server {
+    type Target = testkit::Server;
+
+    fn deref(&self) -> &testkit::Server {
+        &self.server
+    }
 }
 
 pub(super) struct Upload {
@@ -180,96 +185,31 @@ pub(super) struct Upload {
 
 impl Server {
     fn start(folder: &Path) -> Result<Self> {
-        Self::start_program(&target_folder()?.join("release/pict-rs"), folder)
+        Self::start_with(folder, &[])
     }
 
-    /// Any build of it.
-    ///
-    /// # Errors
-    /// When it does not come up.
-    pub(crate) fn start_program(program: &Path, folder: &Path) -> Result<Self> {
-        Self::start_program_with(program, folder, &[])
-    }
-
-    /// The release build, with settings as variables of the environment.
+    /// With settings as variables of the environment.
     ///
     /// # Errors
     /// When it does not come up.
     pub(super) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::start_program_with(&target_folder()?.join("release/pict-rs"), folder, settings)
-    }
-
-    fn start_program_with(
-        program: &Path,
-        folder: &Path,
-        settings: &[(&str, &str)],
-    ) -> Result<Self> {
-        fs::create_dir_all(folder)?;
-        let mut command = Command::new(program);
-        command
-            .args(["run", "--address", "127.0.0.1:0"])
-            .current_dir(folder)
-            .env("STATE_DIRECTORY", folder)
-            .env("PICTRS__SERVER__API_KEY", API_KEY)
-            .envs(settings.iter().copied())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().context("cannot start pict-rs")?;
-        let (sender, lines) = mpsc::channel();
-        if let Some(out) = child.stdout.take() {
-            drain(out, sender.clone());
-        }
-        if let Some(err) = child.stderr.take() {
-            drain(err, sender);
-        }
-        // From here on a failure stops the child by dropping it.
-        let mut server = Self {
-            child,
-            address: String::new(),
-        };
-        let mut log = String::new();
-        while let Ok(line) = lines.recv_timeout(Duration::from_secs(20)) {
-            if let Some((_, rest)) = line.split_once("listening on http://") {
-                let address = rest.split_whitespace().next().unwrap_or(rest);
-                server.address = format!("http://{address}");
-                return Ok(server);
-            }
-            log = log + &line + "\n";
-        }
-        anyhow::bail!("pict-rs printed no address:\n{log}")
-    }
-
-    pub(super) fn upload(&self, file: &Path) -> Result<Upload> {
-        let mut curl = command::new("curl");
-        curl.args(["-sS", "-w", "\n%{http_code} %{time_total}", "-F"]);
-        curl.arg(format!("images[]=@{}", file.display()));
-        let text = command::output(curl.arg(format!("{}/image", self.address)))?;
-        let (body, result) = text.rsplit_once('\n').context("curl printed no time")?;
-        let (code, seconds) = result.split_once(' ').context("curl printed no time")?;
-        ensure!(code == "201", "the upload was answered {code}: {body}");
-        let body: serde_json::Value = serde_json::from_str(body)?;
-        let alias = body["files"][0]["file"].as_str();
-        Ok(Upload {
-            alias: alias.context("the answer names no file")?.to_owned(),
-            milliseconds: seconds.parse::<f64>()? * 1e3,
+        let program = target_folder()?.join("release/pict-rs");
+        let server = measure::start(&program, folder, settings)?;
+        Ok(Self {
+            client: measure::client(&server),
+            address: format!("http://{}", server.address),
+            server,
         })
     }
 
-    /// A line of `/proc/PID/status` in bytes.
-    pub(crate) fn memory(&self, line: &str) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let found = status.lines().find_map(|text| text.strip_prefix(line));
-        let kilobytes = found.and_then(|text| text.strip_prefix(':')?.trim().strip_suffix(" kB"));
-        let kilobytes = kilobytes.with_context(|| format!("no {line} in the status"))?;
-        Ok(kilobytes.parse::<u64>()? * 1024)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        stop(&mut self.child);
+    pub(super) fn upload(&self, file: &Path) -> Result<Upload> {
+        let bytes = fs::read(file)?;
+        let started = Instant::now();
+        let answer = (self.client).try_upload_form("", &[testkit::File::new(&bytes)])?;
+        Ok(Upload {
+            milliseconds: started.elapsed().as_secs_f64() * 1e3,
+            alias: measure::alias(&answer)?,
+        })
     }
 }
 
@@ -309,8 +249,9 @@ impl Nginx {
             child,
             url: format!("http://127.0.0.1:{port}/file.jpg"),
         };
+        let client = Client::at(&format!("http://127.0.0.1:{port}"))?;
         for _ in 0..100 {
-            if get(&nginx.url).is_ok_and(|served| served == body) {
+            if get(&client, "/file.jpg").is_ok_and(|served| served == body) {
                 return Ok(nginx);
             }
             thread::sleep(Duration::from_millis(50));
@@ -320,38 +261,22 @@ impl Nginx {
 }
 
 impl Drop for Nginx {
+    /// The polite signal, so that it takes its workers along; there is no safe kill(2) in std.
     fn drop(&mut self) {
-        stop(&mut self.child);
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").arg(id).status();
+        let _ = self.child.wait();
     }
-}
-
-/// The polite signal, so that nginx takes its workers along; there is no safe kill(2) in std.
-fn stop(child: &mut Child) {
-    let _ = Command::new("kill").arg(child.id().to_string()).status();
-    let _ = child.wait();
 }
 
 fn is_root() -> bool {
     command::output(command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
-/// Reads on after the address was found, so that the server never waits for a full pipe.
-fn drain(output: impl Read + Send + 'static, lines: mpsc::Sender<String>) {
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            let _ = lines.send(line);
-        }
-    });
-}
-
-fn get(url: &str) -> Result<Vec<u8>> {
-    let mut curl = command::new("curl");
-    let output = curl
-        .args(["-sS", "--fail-with-body", "--max-time", "120", url])
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "GET {url}: {}", text.trim());
-    Ok(output.stdout)
+fn get(client: &Client, path: &str) -> Result<Vec<u8>> {
+    let answer = client.try_send("GET", path, &[], None)?;
+    ensure!(answer.status == 200, "GET {path}: {}", answer.text());
+    Ok(answer.body)
 }
 
 /// Requests per second during four seconds.

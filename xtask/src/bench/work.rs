@@ -7,11 +7,11 @@ use anyhow::{Context as _, Result};
 
 use super::{
     inputs::Inputs,
-    median,
     peers::{Job, Kind, Task, Tools},
     report::{Report, Verdict},
 };
 use crate::cache;
+use crate::measure::{median, megabytes};
 
 /// What one tool did with one row.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         };
         for figures in &row.figures {
             let (name, cpu, peak) = (figures.kind.name(), figures.cpu, figures.peak);
-            println!("  {name}: {cpu:.1} ms, {:.1} MB", super::megabytes(peak));
+            println!("  {name}: {cpu:.1} ms, {:.1} MB", megabytes(peak));
         }
         judge(&row, &target, report);
         report.rows.push(row);
@@ -142,11 +142,7 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
         report.verdicts.push(Verdict {
             what: "memory of the GIF independent of its frames".into(),
             target: "125 frames at most 2 MB over 25 frames, beyond the file itself".into(),
-            got: format!(
-                "{:.1} and {:.1} MB",
-                super::megabytes(long),
-                super::megabytes(short)
-            ),
+            got: format!("{:.1} and {:.1} MB", megabytes(long), megabytes(short)),
             met: {
                 let file = |path| fs::metadata(path).map_or(0, |file| file.len());
                 let grown = file(&inputs.gif_125).saturating_sub(file(&inputs.gif_25));
@@ -389,7 +385,7 @@ fn judge(row: &Row, target: &Target, report: &mut Report) {
                 say("CPU", &target, format!("{ratio:.2} ×"), ratio <= 1.0);
             }
             if *limited {
-                let got = format!("{:.1} MB", super::megabytes(ours.peak));
+                let got = format!("{:.1} MB", megabytes(ours.peak));
                 let met = ours.peak <= PEAK_ANIMATION;
                 say("peak memory", "at most 40 MB", got, met);
             }
@@ -420,7 +416,7 @@ fn beside_webp(report: &mut Report) {
 }
 
 fn memory(ours: &Figures, say: &mut impl FnMut(&str, &str, String, bool)) {
-    let got = format!("{:.1} MB", super::megabytes(ours.peak));
+    let got = format!("{:.1} MB", megabytes(ours.peak));
     say("peak memory", "at most 30 MB", got, ours.peak <= PEAK);
 }
 

@@ -5,14 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use serde_json::Value;
-use ureq::http::HeaderMap;
-
-/// A whole answer.
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-}
+use testkit::Answer;
 
 /// Headers whose value counts.
 const VALUES: [&str; 5] = [
@@ -36,26 +29,19 @@ const FACTS: [&str; 8] = [
     "complete",
 ];
 
-impl Answer {
-    /// `header NAME` or a JSON pointer, as text.
-    pub fn find(&self, what: &str) -> Option<String> {
-        if let Some(name) = what.strip_prefix("header ") {
-            return Some(self.headers.get(name)?.to_str().ok()?.to_owned());
-        }
-        let json: Value = serde_json::from_slice(&self.body).ok()?;
-        Some(json.pointer(what)?.as_str()?.to_owned())
+/// `header NAME` or a JSON pointer, as text.
+pub fn find(answer: &Answer, what: &str) -> Option<String> {
+    if let Some(name) = what.strip_prefix("header ") {
+        return Some(answer.header(name)?.to_owned());
     }
+    let json: Value = serde_json::from_slice(&answer.body).ok()?;
+    Some(json.pointer(what)?.as_str()?.to_owned())
 }
 
 /// Everything that counts, by a name for each.
 pub fn observe(method: &str, answer: &Answer) -> BTreeMap<String, String> {
     let mut found = BTreeMap::from([("status".to_owned(), answer.status.to_string())]);
-    let header = |name: &str| {
-        answer
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| answer.header(name);
     let has_media = header("content-type").is_some_and(|kind| kind.starts_with("image/"));
     for name in VALUES {
         if let Some(value) = header(name) {

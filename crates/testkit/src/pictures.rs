@@ -39,9 +39,13 @@ pub fn noise(width: u32, height: u32, seed: u64) -> DynamicImage {
     .into()
 }
 
+/// Above, to the left.
 pub const RED: [u8; 3] = [220, 30, 30];
+/// Above, to the right.
 pub const GREEN: [u8; 3] = [30, 200, 40];
+/// Below, to the left.
 pub const BLUE: [u8; 3] = [40, 60, 220];
+/// Below, to the right.
 pub const WHITE: [u8; 3] = [240, 240, 240];
 
 /// Four colours: red and green above blue and white. Tells which way up it is.
@@ -78,6 +82,7 @@ pub fn deep_ramp(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
+/// A PNG of it.
 pub fn png(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -86,6 +91,7 @@ pub fn png(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
+/// A JPEG of it, of quality 92.
 pub fn jpeg(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -94,7 +100,7 @@ pub fn jpeg(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
-/// Lossless.
+/// A lossless WebP of it.
 pub fn webp(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -103,6 +109,7 @@ pub fn webp(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
+/// A JPEG with one channel.
 pub fn grey_jpeg(image: &GrayImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 92)
@@ -131,7 +138,7 @@ pub fn film(width: u32, height: u32, frames: u32) -> Vec<RgbaImage> {
         .collect()
 }
 
-/// Shown forever.
+/// A GIF of these frames, shown forever.
 pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);

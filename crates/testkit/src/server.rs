@@ -2,7 +2,7 @@
 //! environment and a port of the system's choice.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::client::Client;
-use super::{eventually, programs};
+use crate::client::Client;
+use crate::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,10 +37,12 @@ impl Program {
         Self { binary, runner }
     }
 
-    /// What `PICTRS_TEST_BIN` and `PICTRS_TEST_RUNNER` name, else what cargo built.
+    /// What `PICTRS_TEST_BIN` and `PICTRS_TEST_RUNNER` name, else what cargo built for the tests.
+    ///
+    /// # Panics
+    /// When there is no such runner.
     pub fn under_test() -> Self {
-        let binary = std::env::var_os("PICTRS_TEST_BIN")
-            .map_or_else(|| env!("CARGO_BIN_EXE_pict-rs").into(), PathBuf::from);
+        let binary = std::env::var_os("PICTRS_TEST_BIN").map_or_else(built, PathBuf::from);
         let runner = std::env::var("PICTRS_TEST_RUNNER").unwrap_or_default();
         let mut runner: Vec<_> = runner.split_whitespace().map(PathBuf::from).collect();
         if let Some(first) = runner.first_mut() {
@@ -65,6 +67,17 @@ impl Program {
     }
 }
 
+/// What cargo built: it says where; a test program that is started by hand lies in a folder beside
+/// it.
+fn built() -> PathBuf {
+    if let Some(told) = std::env::var_os("CARGO_BIN_EXE_pict-rs") {
+        return told.into();
+    }
+    let own = std::env::current_exe().expect("a running program is a file");
+    let folder = own.parent().and_then(Path::parent);
+    folder.expect("in the target folder").join("pict-rs")
+}
+
 /// The command of the program under test.
 pub fn program() -> Command {
     Program::under_test().command()
@@ -79,9 +92,22 @@ pub fn is_emulated() -> bool {
 #[derive(Clone)]
 pub struct Launch {
     program: Program,
-    folder: Arc<TempDir>,
+    folder: Arc<Folder>,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+}
+
+/// Where a server works.
+enum Folder {
+    /// Gone with the last that needs it.
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Launch {
@@ -91,11 +117,23 @@ impl Launch {
     }
 
     /// The same for any program.
+    ///
+    /// # Panics
+    /// When no folder can be made.
     pub fn of(program: Program) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pict-rs-test-")
             .tempdir()
             .expect("a temporary folder can be made");
+        Self::with_folder(program, Folder::Temporary(folder))
+    }
+
+    /// Any program in a folder that is there and stays.
+    pub fn in_folder(program: Program, folder: impl Into<PathBuf>) -> Self {
+        Self::with_folder(program, Folder::Kept(folder.into()))
+    }
+
+    fn with_folder(program: Program, folder: Folder) -> Self {
         Self {
             program,
             folder: Arc::new(folder),
@@ -111,16 +149,19 @@ impl Launch {
         self.environment(&name, value)
     }
 
+    /// A variable of its environment.
     pub fn environment(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.insert(name.to_owned(), value.to_string());
         self
     }
 
+    /// Takes a variable away again.
     pub fn without_environment(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
     }
 
+    /// More arguments of the command line.
     pub fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         self.arguments
             .extend(arguments.into_iter().map(str::to_owned));
@@ -129,7 +170,10 @@ impl Launch {
 
     /// The working folder; `data` in it is the default data folder.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        match &*self.folder {
+            Folder::Temporary(folder) => folder.path(),
+            Folder::Kept(folder) => folder,
+        }
     }
 
     /// The command as it would be run.
@@ -146,7 +190,7 @@ impl Launch {
     pub fn start(self) -> Server {
         match self.try_start() {
             Ok(server) => server,
-            Err(refusal) => panic!("the server did not start:\n{}", refusal.output),
+            Err(refusal) => panic!("{refusal}"),
         }
     }
 
@@ -158,7 +202,14 @@ impl Launch {
         }
     }
 
-    fn try_start(self) -> Result<Server, Refusal> {
+    /// Starts it and waits until it listens, for up to a minute.
+    ///
+    /// # Errors
+    /// When it ends instead, or says nothing.
+    ///
+    /// # Panics
+    /// When there is no such program.
+    pub fn try_start(self) -> Result<Server, Refusal> {
         let started = Instant::now();
         let mut child = self
             .command()
@@ -209,11 +260,21 @@ impl Launch {
 }
 
 /// What a server that did not come up left behind.
+#[derive(Debug)]
 pub struct Refusal {
+    /// How it ended.
     pub status: ExitStatus,
     /// Both outputs.
     pub output: String,
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server did not start:\n{}", self.output)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// A running server. Dropping it kills it; if the test failed, its output is shown.
 pub struct Server {
@@ -284,13 +345,19 @@ impl Server {
 
     /// The most memory it ever had, in KiB, or had since its peak was forgotten.
     pub fn peak_memory_kib(&self) -> u64 {
+        self.memory_kib("VmHWM")
+    }
+
+    /// A line of `/proc/PID/status`, in KiB: `VmRSS` is the memory that it has now.
+    ///
+    /// # Panics
+    /// When it does not run any more, or there is no such line.
+    pub fn memory_kib(&self, line: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("a running process has a status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .expect("the status tells the peak");
-        let number = line.trim().trim_end_matches("kB").trim();
+        let found = status.lines().find_map(|text| text.strip_prefix(line));
+        let number = found.and_then(|text| text.strip_prefix(':')?.trim().strip_suffix(" kB"));
+        let number = number.unwrap_or_else(|| panic!("no {line} in the status"));
         number.parse().expect("a number")
     }
 
