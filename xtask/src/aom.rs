@@ -252,12 +252,13 @@ fn wrap(program: &Path, zig: &Path, tool: &str, words: &[String]) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clone;
 
     /// Lints and the tests of AVIF by rav1e leave the other crates out.
     #[test]
     fn only_one_crate_has_code_behind_the_feature() {
         let mut found = 0;
-        for file in cache::files().expect("a clone") {
+        for file in clone::files().expect("a clone") {
             let is_source = file.ends_with(".rs") && !file.starts_with("xtask/");
             if !is_source {
                 continue;

@@ -1,14 +1,9 @@
 //! Where chores keep what they fetched or built: one private folder of the user's cache,
 //! never the clone and never a place that other programs look into.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-
-use crate::command::{self, said};
 
 /// `$XDG_CACHE_HOME/pict-rs/NAME`, created; `~/.cache` when the variable is unset.
 pub fn folder(name: &str) -> Result<PathBuf> {
@@ -29,29 +24,4 @@ pub fn repository() -> PathBuf {
     let mut root = PathBuf::from(package);
     root.pop();
     root
-}
-
-/// The files of the clone that git knows or would know, as they are now.
-///
-/// # Errors
-/// When this is no clone, or there is no git.
-pub fn files() -> Result<Vec<String>> {
-    let list =
-        said(command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
-    // Some may be removed and not committed yet.
-    let is_there = |file: &&str| repository().join(file).is_file();
-    Ok(list.lines().filter(is_there).map(str::to_owned).collect())
-}
-
-/// Copies [`files`] into a folder.
-///
-/// # Errors
-/// When one cannot be copied.
-pub fn copy_sources(to: &Path) -> Result<()> {
-    for file in files()? {
-        let copy = to.join(&file);
-        fs::create_dir_all(copy.parent().context("a file has a folder")?)?;
-        fs::copy(repository().join(&file), copy)?;
-    }
-    Ok(())
 }

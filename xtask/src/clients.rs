@@ -7,10 +7,11 @@ mod suite;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::provision::Program;
+use crate::provision::Programs;
 use crate::{cache, command, provision};
 
 /// The crate with the examples.
@@ -25,38 +26,7 @@ const PYTHON: [&str; 4] = [
 ];
 
 /// What all of this needs.
-pub const PROGRAMS: [Program; 6] = [
-    Program {
-        name: "python3",
-        package: "python3-venv",
-        purpose: "runs the Python example and schemathesis",
-    },
-    Program {
-        name: "node",
-        package: "nodejs",
-        purpose: "runs the JavaScript example",
-    },
-    Program {
-        name: "npm",
-        package: "npm",
-        purpose: "installs what it imports",
-    },
-    Program {
-        name: "curl",
-        package: "curl",
-        purpose: "is the client of the shell example",
-    },
-    Program {
-        name: "jq",
-        package: "jq",
-        purpose: "reads answers in the shell example",
-    },
-    Program {
-        name: "unshare",
-        package: "util-linux",
-        purpose: "gives each client a network of its own, where port 8080 is free",
-    },
-];
+pub static PROGRAMS: Programs = LazyLock::new(|| provision::list("clients"));
 
 /// Fetches everything and prints where it lies.
 ///

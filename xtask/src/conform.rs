@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use testkit::client::{Client, File, content_type, multipart};
 
 use observe::{find, observe};
-use steps::{Body, STEPS, Step};
+use steps::{STEPS, Step};
 
 /// Two servers did not answer alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
     let side = |url: &str| Side::new(url, key, &upstream.url(""));
     let (mut ours, mut theirs) = (side(ours)?, side(theirs)?);
     let mut differences = Vec::new();
-    for step in STEPS {
+    for step in STEPS.iter() {
         let (one, other) = (ours.take(step)?, theirs.take(step)?);
         let aspects: BTreeSet<_> = one.keys().chain(other.keys()).collect();
         for aspect in aspects {
@@ -77,8 +77,8 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
             let (ours, theirs) = (of(&one), of(&other));
             if ours != theirs {
                 differences.push(Difference {
-                    step: step.name,
-                    expected: expected::reason(step.name, aspect, &ours),
+                    step: &step.name,
+                    expected: expected::reason(&step.name, aspect, &ours),
                     aspect: aspect.clone(),
                     ours,
                     theirs,
@@ -96,7 +96,7 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
 pub fn answers(url: &str, key: &str) -> Result<Vec<(&'static str, BTreeMap<String, String>)>> {
     let upstream = pictures::upstream();
     let mut side = Side::new(url, key, &upstream.url(""))?;
-    let take = |step: &Step| Ok((step.name, side.take(step)?));
+    let take = |step: &'static Step| Ok((step.name.as_str(), side.take(step)?));
     STEPS.iter().map(take).collect()
 }
 
@@ -110,8 +110,10 @@ struct Side {
     url: String,
     client: Client,
     /// Aliases, tokens and so on, which differ from server to server.
-    kept: BTreeMap<&'static str, String>,
+    kept: BTreeMap<String, String>,
 }
+
+type Filled<'a> = (String, Vec<(&'a str, String)>, Option<String>);
 
 impl Side {
     fn new(url: &str, key: &str, upstream: &str) -> Result<Self> {
@@ -119,10 +121,10 @@ impl Side {
             url: url.to_owned(),
             client: Client::at(url).with_context(|| format!("cannot speak to {url}"))?,
             kept: BTreeMap::from([
-                ("key", key.to_owned()),
-                ("upstream", upstream.to_owned()),
+                ("key".to_owned(), key.to_owned()),
+                ("upstream".to_owned(), upstream.to_owned()),
                 (
-                    "encoded upstream",
+                    "encoded upstream".to_owned(),
                     upstream.replace(':', "%3A").replace('/', "%2F"),
                 ),
             ]),
@@ -130,43 +132,45 @@ impl Side {
     }
 
     fn take(&mut self, step: &Step) -> Result<BTreeMap<String, String>> {
-        let Some(path) = self.fill(step.path) else {
+        let Some((path, mut headers, json)) = self.filled(step) else {
             return Ok(not_possible());
         };
-        let mut headers = Vec::new();
-        for (name, value) in step.headers {
-            let Some(value) = self.fill(value) else {
-                return Ok(not_possible());
-            };
-            headers.push((*name, value));
+        let mut body = None;
+        if let Some(json) = json {
+            headers.push(("content-type", "application/json".to_owned()));
+            body = Some(json.into_bytes());
+        } else if let Some(files) = &step.files {
+            headers.push(("content-type", content_type()));
+            body = Some(form(&step.field, files)?);
         }
-        let body = match step.body {
-            Body::None => None,
-            Body::Text(kind, text) => {
-                let Some(text) = self.fill(text) else {
-                    return Ok(not_possible());
-                };
-                headers.push(("content-type", kind.to_owned()));
-                Some(text.into_bytes())
-            }
-            Body::Form(field, files) => {
-                headers.push(("content-type", content_type()));
-                Some(form(field, files)?)
-            }
-        };
         let headers: Vec<_> = (headers.iter())
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let answer = self
             .client
-            .try_send(step.method, &path, &headers, body.as_deref())
+            .try_send(step.method(), &path, &headers, body.as_deref())
             .with_context(|| format!("{}: {}", self.url, step.name))?;
-        for (name, from) in step.keep {
+        for (name, from) in &step.keep {
             if let Some(value) = find(&answer, from) {
-                self.kept.insert(name, value);
+                self.kept.insert(name.clone(), value);
             }
         }
-        Ok(observe(step.method, &answer))
+        Ok(observe(step.method(), &answer))
+    }
+
+    /// Path, headers and JSON of a request; nothing if an answer is lacking for it.
+    fn filled<'a>(&self, step: &'a Step) -> Option<Filled<'a>> {
+        let headers = step.headers();
+        let headers = headers.map(|(name, value)| Some((name, self.fill(value)?)));
+        let json = match &step.json {
+            None => None,
+            Some(text) => Some(self.fill(text)?),
+        };
+        Some((
+            self.fill(step.path())?,
+            headers.collect::<Option<_>>()?,
+            json,
+        ))
     }
 
     /// Puts what the server has answered into `<name>`; nothing if it never did.
@@ -191,13 +195,13 @@ fn not_possible() -> BTreeMap<String, String> {
     )])
 }
 
-fn form(field: &str, files: &[&str]) -> Result<Vec<u8>> {
+fn form(field: &str, files: &[String]) -> Result<Vec<u8>> {
     let bytes: Vec<_> = (files.iter())
         .map(|name| pictures::bytes(name))
         .collect::<Result<_>>()?;
     let files = files.iter().zip(&bytes).map(|(name, bytes)| File {
         field,
-        filename: Some(name),
+        filename: Some(name.as_str()),
         bytes,
     });
     Ok(multipart(&files.collect::<Vec<_>>()))

@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     aom::Library,
-    cache,
+    cache, clone,
     kept::{Ingredients, Shelf},
     provision,
 };
@@ -169,7 +169,7 @@ impl Dist {
         let elsewhere = cache::folder("verify")?;
         let sources = elsewhere.join("a-copy-in-a-folder-with-another-name");
         let _ = fs::remove_dir_all(&sources);
-        cache::copy_sources(&sources)?;
+        clone::copy_sources(&sources)?;
         let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
         again.run(targets, &self.toolchain)?;
         for target in targets {

@@ -20,7 +20,7 @@ use std::{fs, process::ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    cache, command, dist,
+    cache, clone, command, dist,
     kept::{Ingredients, Shelf},
     provision,
 };
@@ -89,7 +89,7 @@ pub fn gate(install: bool, fresh: bool) -> Result<bool> {
 
 /// All that the answers of [`gate`] come from. Of the documentation the recipe takes one file.
 fn ingredients(nix: &nix::Nix) -> Result<Ingredients> {
-    let mut files = cache::files()?;
+    let mut files = clone::files()?;
     files.retain(|file| counts(file));
     files.sort();
     let mut all = Ingredients::default();

@@ -15,6 +15,7 @@ mod apt;
 mod bench;
 mod cache;
 mod clients;
+mod clone;
 mod command;
 mod corpus;
 mod deny;

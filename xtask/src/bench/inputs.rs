@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    slice::from_ref,
 };
 
 use anyhow::{Context as _, Result};
@@ -95,6 +96,26 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The files of a row of `targets.toml`.
+    pub fn named(&self, name: &str) -> Option<&[PathBuf]> {
+        let [jpeg, png, webp] = &self.private;
+        Some(match name {
+            "jpeg-12" => &self.jpeg_12,
+            "jpeg-24" => &self.jpeg_24,
+            "heic-12" => &self.heic_12,
+            "avif-12" => &self.avif_12,
+            "jxl-12" => &self.jxl_12,
+            "png-8" => from_ref(&self.png_8),
+            "gif-125" => from_ref(&self.gif_125),
+            "gif-44" => from_ref(&self.gif_44),
+            "gif-large" => from_ref(&self.gif_large),
+            "phone-jpeg" => from_ref(jpeg),
+            "phone-png" => from_ref(png),
+            "phone-webp" => from_ref(webp),
+            _ => return None,
+        })
+    }
+
     /// What a picture is scored against: the JPEG that it was made of, or itself.
     pub fn reference<'a>(&'a self, input: &'a Path, number: usize) -> &'a Path {
         let made = [&self.heic_12, &self.avif_12, &self.jxl_12];

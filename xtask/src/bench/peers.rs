@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize;
 
 use crate::{aom, cache, command};
 
@@ -16,7 +17,8 @@ const SHARP: &str = "0.35.5";
 const OXIMG: &str = "0.18.1";
 
 /// What takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Ours, as it is by default.
     Ours,

@@ -8,25 +8,11 @@ use anyhow::{Context as _, Result};
 use super::{
     inputs::Inputs,
     peers::{Job, Kind, Task, Tools},
-    report::{Report, Verdict},
+    report::{Curve, Report, Verdict},
 };
 use crate::cache;
 
 const LADDER: [u8; 8] = [60, 68, 74, 79, 83, 87, 91, 95];
-
-/// Means over the photographs, for one peer and one format.
-pub struct Curve {
-    /// `JPEG` or `WebP`.
-    pub format: &'static str,
-    /// The peer.
-    pub peer: Kind,
-    /// The peer's size at quality 80, in bytes.
-    pub bytes: f64,
-    /// The peer's score there.
-    pub score: f64,
-    /// Ours at the same size, when ours took part.
-    pub ours: Option<f64>,
-}
 
 /// Measures both formats against both peers.
 ///

@@ -7,8 +7,6 @@ use anyhow::Result;
 use super::{
     inputs::Inputs,
     peers::{Kind, Tools},
-    quality::Curve,
-    work::Row,
 };
 use crate::command;
 use crate::measure::megabytes;
@@ -23,6 +21,50 @@ pub struct Verdict {
     pub got: String,
     /// Whether that is enough.
     pub met: bool,
+}
+
+/// What one tool did with one row.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Which tool.
+    pub kind: Kind,
+    /// Median of CPU milliseconds, all threads.
+    pub cpu: f64,
+    /// The largest peak of resident memory seen, in bytes, the program itself included.
+    pub peak: u64,
+    /// Bytes of the result.
+    pub bytes: u64,
+    /// SSIMULACRA2 against the linear-light reference; `None` for animations and cleaned files.
+    pub score: Option<f64>,
+}
+
+/// One row of the table with everybody's figures.
+pub struct Row {
+    /// Input and output, for people.
+    pub title: String,
+    /// In the order of the turns.
+    pub figures: Vec<Figures>,
+}
+
+impl Row {
+    /// The figures of one tool, when it took part.
+    pub fn of(&self, kind: Kind) -> Option<&Figures> {
+        self.figures.iter().find(|figures| figures.kind == kind)
+    }
+}
+
+/// Means over the photographs, for one peer and one format.
+pub struct Curve {
+    /// `JPEG` or `WebP`.
+    pub format: &'static str,
+    /// The peer.
+    pub peer: Kind,
+    /// The peer's size at quality 80, in bytes.
+    pub bytes: f64,
+    /// The peer's score there.
+    pub score: f64,
+    /// Ours at the same size, when ours took part.
+    pub ours: Option<f64>,
 }
 
 /// Everything that was found out.
@@ -116,7 +158,7 @@ impl Report {
         for row in &self.rows {
             let sharp = row.of(Kind::Sharp).map(|figures| figures.cpu);
             for (index, figures) in row.figures.iter().enumerate() {
-                let title = if index == 0 { row.title } else { "" };
+                let title = if index == 0 { &row.title } else { "" };
                 let name = figures.kind.name();
                 let ratio = optional(sharp.map(|sharp| figures.cpu / sharp), 2);
                 let (peak, kilobytes) = (megabytes(figures.peak), figures.bytes as f64 / 1e3);
@@ -158,66 +200,9 @@ impl Report {
 }
 
 /// Of the run in the repository; to be read again when the figures change.
-const MISSED: &str = "## Where targets are missed, and why
+const MISSED: &str = include_str!("missed.md");
 
-- **10 points above sharp at 256 px.** Seven to ten points on hard textures; on soft photographs the
-  JPEG and WebP coders at quality 80 set the limit for everybody, and the resampler's gain drowns in it.
-- **24 MP JPEG to 1024 px.** Most of the time is libjpeg's entropy decoding, which sharp pays as well.
-  sharp lets the decoder shrink by 4, which costs sharpness; so does `media.fast`, which meets the target.
-- **Everybody with WebP method 2, full size.** Then all of the time is libwebp's, ours and theirs.
-- **Score at equal bytes, JPEG.** oximg spends trellis quantisation on it, several times our encoder's
-  CPU. `auto_optimize` of our encoder would make 9 % smaller files for 12 times the encoder's time.
-- **Score at equal bytes, WebP.** Equal to the first decimal.
-- **AVIF beside WebP.** Equal within what two runs differ by.
-- **Peak of the large animation.** Its file has 40.7 MB and is held in memory, so 28.5 MB are ours.
-- **Server at rest.** It was 10.6 MB before downloads, TLS, metrics and most formats. A static binary for
-  amd64, which needs no relocation, takes 13.4 MB (once, by hand): 10.1 MB are pages of the program itself.
-- **Upload of a turned photograph.** Its coefficients are decoded, turned and coded again, without loss.
-- **Warm variant beside nginx.** nginx keeps files open; we open the file for each answer, so that one
-  that is gone is noticed at once.
-
-## What this run does not tell
-
-- The existing pict-rs was not run as a server. ImageMagick stands for its media work.
-- Millions of aliases have a part of their own, `cargo xtask bench --only scale`; how the server stands
-  256 clients at once: `cargo xtask load`. What they and other trials showed stands in
-  [testing.md](testing.md#measured-by-hand).
-- One machine, its own disk, clients on the same machine, a native build. Static binaries, ARM,
-  networks and slow disks were not measured.
-
-";
-
-const METHOD: &str = "## How it is measured
-
-- Tools take turns, ROUNDS rounds; medians are shown. CPU is that of the whole process, all
-  threads, user and system, around one transform from bytes in memory to bytes in memory, three times
-  per turn after one to warm up. Reading the file and starting the program (node, too) are not counted.
-- ImageMagick is a program that is started for each picture by the existing pict-rs, so for it
-  the whole run counts, with the arguments that pict-rs gives (`-strip -auto-orient
-  -filter Lanczos2 -resize`) and one thread; its CPU time is read from time(1), in steps of 10 ms.
-- JPEG and WebP are at quality 80 everywhere, so look at bytes and score beside CPU. WebP's method (its
-  effort, 0 to 6) is 4 for sharp and ImageMagick by default and 2 for oximg, so sharp and oximg are measured with both;
-  ours is 4 up to half a megapixel, 2 above that, in animations and for `fast`. sharp runs with one thread and without its cache; JPEG is 4:2:0 everywhere.
-- Everybody shrinks with Lanczos-3 (ours by `resize=Lanczos.N`), but ImageMagick with Lanczos-2.
-- Peak memory is the kernel's VmHWM after the first transform, the program and its source in memory
-  included (for sharp that is node as well, some 45 MB).
-- The score is SSIMULACRA2 (crate fast-ssim2) against the source shrunk in linear light with Lanczos-3
-  in double precision, by code that no tool under test shares. sharp and ImageMagick shrink in gamma light,
-  which this reference counts as a loss. Animations are not scored.
-- \"Equal bytes\": ours is encoded at eight qualities, and its score is read at the peer's size on the line
-  between two of them.
-- Uploads: nine different files, median of the last eight, each beside a plain write, fsync,
-  rename and fsync of the folder. nginx serves the same bytes with sendfile, an open-file cache and
-  no log; wrk asks both in turn for four seconds, on the same cores.
-- Millions of aliases: a database filled by SQL, each alias with a content of its own, in random order
-  in every index, 2.8 GB for 5 million; the system has read it once before. Times are those of one client
-  over one connection that stays open, for 20,000 random aliases, most of which the server's memory of
-  4,096 does not know. Start-up is from the start of the
-  process to the answer of /healthz, the median of five.
-
-Pictures:
-
-";
+const METHOD: &str = include_str!("method.md");
 
 fn optional(value: Option<f64>, digits: usize) -> String {
     value.map_or(String::new(), |value| format!("{value:.digits$}"))

@@ -1,132 +1,106 @@
 //! One picture at a time: CPU, peak memory, bytes and score of every tool for every row of the
 //! table, tools in turn.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize;
 
 use super::{
     inputs::Inputs,
     peers::{Job, Kind, Task, Tools},
-    report::{Report, Verdict},
+    report::{Figures, Report, Row, Verdict},
 };
 use crate::cache;
 use crate::measure::{median, megabytes};
 
-/// What one tool did with one row.
-#[derive(Clone, Debug)]
-pub struct Figures {
-    /// Which tool.
-    pub kind: Kind,
-    /// Median of CPU milliseconds, all threads.
-    pub cpu: f64,
-    /// The largest peak of resident memory seen, in bytes, the program itself included.
-    pub peak: u64,
-    /// Bytes of the result.
-    pub bytes: u64,
-    /// SSIMULACRA2 against the linear-light reference; `None` for animations and cleaned files.
-    pub score: Option<f64>,
+/// A row of `targets.toml`, which says what each field is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    title: String,
+    input: String,
+    side: Option<u32>,
+    to: String,
+    targets: Vec<String>,
 }
 
-/// One row of the table with everybody's figures.
-pub struct Row {
-    /// Input and output, for people.
-    pub title: &'static str,
-    /// In the order of the turns.
-    pub figures: Vec<Figures>,
+/// What ours must reach.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    what: String,
+    target: String,
+    #[serde(default = "ours")]
+    tool: Kind,
+    figure: Figure,
+    #[serde(default)]
+    beside: Vec<Kind>,
+    row: Option<String>,
+    at_most: Option<f64>,
+    at_least: Option<f64>,
+    score: Option<f64>,
 }
 
-impl Row {
-    /// The figures of one tool, when it took part.
-    pub fn of(&self, kind: Kind) -> Option<&Figures> {
-        self.figures.iter().find(|figures| figures.kind == kind)
-    }
-
-    /// The lowest CPU time of these.
-    fn best(&self, kinds: [Kind; 2]) -> Option<f64> {
-        let cpus = kinds.map(|kind| self.of(kind).map(|figures| figures.cpu));
-        cpus.into_iter().flatten().min_by(f64::total_cmp)
-    }
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Figure {
+    Cpu,
+    Score,
+    Peak,
+    Bytes,
 }
 
-/// What ours must reach in a row.
-enum Target {
-    /// CPU beside sharp's, with a better score; `fast` at sharp's own score.
-    Thumbnail,
-    /// A share of the CPU of the better of sharp and oximg; whether memory is limited too.
-    Share { of_best: f64, memory: bool },
-    /// CPU not above this peer's; whether memory is limited as for an animation.
-    Beside { peer: Kind, memory: bool },
-    /// CPU of at most 10 ms.
-    Clean,
-    /// CPU of 100 ms and not above WebP's, in 80 kB at score 75.
-    Avif,
+#[derive(Deserialize)]
+struct Plans {
+    rows: Vec<Plan>,
+    targets: BTreeMap<String, Target>,
 }
 
-/// The peak of memory that a still picture may need, in bytes.
-const PEAK: u64 = 30_000_000;
+fn ours() -> Kind {
+    Kind::Ours
+}
 
-/// The same for an animation of any length.
-const PEAK_ANIMATION: u64 = 40_000_000;
+fn plans() -> Plans {
+    toml::from_str(include_str!("targets.toml")).expect("targets.toml is right")
+}
 
 /// Measures every row and judges it.
 ///
 /// # Errors
 /// When a tool fails at a row.
 pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report) -> Result<()> {
-    let one = std::slice::from_ref;
-    let (twelve, twenty_four) = (&inputs.jpeg_12[..], &inputs.jpeg_24[..]);
-    let (png, gif) = (one(&inputs.png_8), one(&inputs.gif_125));
-    let (earth, large) = (one(&inputs.gif_44), one(&inputs.gif_large));
-    let (heic, avif, jxl) = (&inputs.heic_12[..], &inputs.avif_12[..], &inputs.jxl_12[..]);
-    let [phone_jpeg, phone_png, phone_webp] = &inputs.private;
-    let share = |of_best, memory| Target::Share { of_best, memory };
-    let beside = |peer, memory| Target::Beside { peer, memory };
-    let (to, clean) = (Task::Variant, Task::Clean);
-    #[rustfmt::skip]
-    let rows = [
-        ("12 MP JPEG to 256 px JPEG", twelve, to(256), "jpg", Target::Thumbnail),
-        ("12 MP JPEG to 256 px WebP", twelve, to(256), "webp", Target::Thumbnail),
-        ("12 MP JPEG to 1024 px WebP", twelve, to(1024), "webp", share(0.9, true)),
-        ("12 MP JPEG to 1024 px AVIF", twelve, to(1024), "avif", Target::Avif),
-        ("24 MP JPEG to 1024 px JPEG", twenty_four, to(1024), "jpg", share(0.9, true)),
-        ("8 MP PNG to 1024 px WebP", png, to(1024), "webp", share(0.9, false)),
-        ("8 MP PNG to full-size WebP", png, to(0), "webp", share(0.9, false)),
-        ("12 MP HEIC to 1024 px WebP", heic, to(1024), "webp", beside(Kind::Vips, false)),
-        ("12 MP AVIF to 512 px WebP", avif, to(512), "webp", beside(Kind::Sharp, false)),
-        ("12 MP JPEG XL to 1024 px WebP", jxl, to(1024), "webp", beside(Kind::Djxl, false)),
-        ("640 × 360 × 125 GIF to 320 px WebP", gif, to(320), "webp", beside(Kind::Oximg, true)),
-        ("400 × 400 × 44 GIF to full-size WebP", earth, to(0), "webp", beside(Kind::Oximg, true)),
-        ("978 × 720 × 125 GIF to full-size WebP", large, to(0), "webp", beside(Kind::Sharp2, true)),
-        ("12 MP JPEG cleaned", one(phone_jpeg), clean, "jpg", Target::Clean),
-        ("12 MP PNG cleaned", one(phone_png), clean, "png", Target::Clean),
-        ("12 MP WebP cleaned", one(phone_webp), clean, "webp", Target::Clean),
-    ];
-    for (title, sources, task, extension, target) in rows {
+    let plans = plans();
+    for plan in plans.rows {
+        let title = plan.title;
         println!("measuring {title}");
         let mut jobs = Vec::new();
+        let sources = inputs.named(&plan.input);
+        let sources = sources.with_context(|| format!("no input {}", plan.input))?;
         for (number, input) in sources.iter().enumerate() {
             jobs.push(Job {
                 input,
                 reference: inputs.reference(input, number),
-                task,
-                extension,
+                task: plan.side.map_or(Task::Clean, Task::Variant),
+                extension: &plan.to,
             });
         }
         let row = Row {
-            title,
             figures: over_all(tools, &jobs, rounds, &mut report.missing)
-                .with_context(|| title.to_owned())?,
+                .with_context(|| title.clone())?,
+            title,
         };
         for figures in &row.figures {
             let (name, cpu, peak) = (figures.kind.name(), figures.cpu, figures.peak);
             println!("  {name}: {cpu:.1} ms, {:.1} MB", megabytes(peak));
         }
-        judge(&row, &target, report);
-        report.rows.push(row);
-        if matches!(target, Target::Avif) {
-            beside_webp(report);
+        for name in &plan.targets {
+            let target = plans.targets.get(name);
+            let target = target.with_context(|| format!("no target {name}"))?;
+            let verdict = judge(&row, target, &report.rows);
+            report.verdicts.extend(verdict);
         }
+        report.rows.push(row);
     }
     if tools.have(Kind::Ours) {
         let peak = |input| {
@@ -295,129 +269,49 @@ fn read(text: &str) -> Option<Run> {
     })
 }
 
-fn judge(row: &Row, target: &Target, report: &mut Report) {
-    let Some(ours) = row.of(Kind::Ours) else {
-        return;
-    };
-    let mut say = |what: &str, target: &str, got: String, met| {
-        report.verdicts.push(Verdict {
-            what: format!("{}: {what}", row.title),
-            target: target.to_owned(),
-            got,
-            met,
-        });
-    };
+/// Nothing when one that it is about does not take part.
+fn judge(row: &Row, target: &Target, earlier: &[Row]) -> Option<Verdict> {
+    let ours = row.of(target.tool)?;
     let score = |figures: &Figures| figures.score.unwrap_or(f64::NAN);
-    match target {
-        Target::Thumbnail => {
-            if let Some(sharp) = row.of(Kind::Sharp) {
-                let ratio = ours.cpu / sharp.cpu;
-                let better = score(ours) - score(sharp);
-                say(
-                    "CPU",
-                    "at most 1.2 × sharp",
-                    format!("{ratio:.2} ×"),
-                    ratio <= 1.2,
-                );
-                say(
-                    "score",
-                    "at least 10 above sharp",
-                    format!("{better:+.1}"),
-                    better >= 10.0,
-                );
-            }
-            if let (Some(fast), Some(sharp)) = (row.of(Kind::OursFast), row.of(Kind::Sharp)) {
-                let ratio = fast.cpu / sharp.cpu;
-                let better = score(fast) - score(sharp);
-                say(
-                    "CPU, fast",
-                    "at most 1.0 × sharp",
-                    format!("{ratio:.2} ×"),
-                    ratio <= 1.0,
-                );
-                say(
-                    "score, fast",
-                    "at least sharp's",
-                    format!("{better:+.1}"),
-                    better >= 0.0,
-                );
-            }
-            memory(ours, &mut say);
-        }
-        Target::Share {
-            of_best,
-            memory: limited,
-        } => {
-            let target = format!("at most {of_best} × the better of sharp and oximg");
-            if let Some(best) = row.best([Kind::Sharp, Kind::Oximg]) {
-                let ratio = ours.cpu / best;
-                say("CPU", &target, format!("{ratio:.2} ×"), ratio <= *of_best);
-            }
-            if let Some(best) = row.best([Kind::Sharp2, Kind::Oximg2]) {
-                let ratio = ours.cpu / best;
-                let what = "CPU, everybody with WebP method 2";
-                say(what, &target, format!("{ratio:.2} ×"), ratio <= *of_best);
-            }
-            if *limited {
-                memory(ours, &mut say);
-            }
-        }
-        Target::Avif => {
-            let (cpu, kilobytes) = (ours.cpu, ours.bytes as f64 / 1e3);
-            let got = format!("{cpu:.0} ms");
-            say("CPU", "at most 100 ms", got, cpu <= 100.0);
-            let got = format!("{kilobytes:.0} kB at {:.1}", score(ours));
-            let met = kilobytes <= 80.0 && score(ours) >= 74.5;
-            say("bytes", "at most 80 kB at a score of 75", got, met);
-            if let Some(sharp) = row.of(Kind::Sharp) {
-                let ratio = cpu / sharp.cpu;
-                let got = format!("{ratio:.2} ×");
-                say("CPU beside sharp", "at most 1.0 ×", got, ratio <= 1.0);
-            }
-        }
-        Target::Beside {
-            peer,
-            memory: limited,
-        } => {
-            if let Some(theirs) = row.of(*peer) {
-                let ratio = ours.cpu / theirs.cpu;
-                let target = format!("at most 1.0 × {}", peer.name());
-                say("CPU", &target, format!("{ratio:.2} ×"), ratio <= 1.0);
-            }
-            if *limited {
-                let got = format!("{:.1} MB", megabytes(ours.peak));
-                let met = ours.peak <= PEAK_ANIMATION;
-                say("peak memory", "at most 40 MB", got, met);
-            }
-        }
-        Target::Clean => {
-            let got = format!("{:.1} ms", ours.cpu);
-            say("CPU", "at most 10 ms", got, ours.cpu <= 10.0);
-        }
-    }
-}
-
-/// Whether an AVIF costs no more than the WebP of the same picture.
-fn beside_webp(report: &mut Report) {
-    let cpu = |extension: &str| {
-        let title = format!("12 MP JPEG to 1024 px {extension}");
-        let row = report.rows.iter().find(|row| row.title == title)?;
-        Some(row.of(Kind::Ours)?.cpu)
+    // The row in which those are that ours is held against.
+    let other = match &target.row {
+        Some(title) => earlier.iter().find(|row| row.title == *title)?,
+        None => row,
     };
-    let (Some(avif), Some(webp)) = (cpu("AVIF"), cpu("WebP")) else {
-        return;
+    let theirs = target.beside.iter().filter_map(|kind| other.of(*kind));
+    let (value, got) = match target.figure {
+        Figure::Cpu if target.beside.is_empty() => (ours.cpu, format!("{:.1} ms", ours.cpu)),
+        Figure::Cpu => {
+            let best = theirs.map(|figures| figures.cpu).min_by(f64::total_cmp)?;
+            let ratio = ours.cpu / best;
+            (ratio, format!("{ratio:.2} ×"))
+        }
+        Figure::Score => {
+            let best = theirs.map(score).max_by(f64::total_cmp)?;
+            let better = score(ours) - best;
+            (better, format!("{better:+.1}"))
+        }
+        Figure::Peak => {
+            let peak = megabytes(ours.peak);
+            (peak, format!("{peak:.1} MB"))
+        }
+        Figure::Bytes => {
+            let kilobytes = ours.bytes as f64 / 1e3;
+            (
+                kilobytes,
+                format!("{kilobytes:.0} kB at {:.1}", score(ours)),
+            )
+        }
     };
-    report.verdicts.push(Verdict {
-        what: "12 MP JPEG to 1024 px AVIF: CPU beside WebP".into(),
-        target: "at most 1.0 × our WebP".into(),
-        got: format!("{:.2} ×", avif / webp),
-        met: avif <= webp,
-    });
-}
-
-fn memory(ours: &Figures, say: &mut impl FnMut(&str, &str, String, bool)) {
-    let got = format!("{:.1} MB", megabytes(ours.peak));
-    say("peak memory", "at most 30 MB", got, ours.peak <= PEAK);
+    let met = target.at_most.is_none_or(|most| value <= most)
+        && target.at_least.is_none_or(|least| value >= least)
+        && target.score.is_none_or(|least| score(ours) >= least);
+    Some(Verdict {
+        what: format!("{}: {}", row.title, target.what),
+        target: target.target.clone(),
+        got,
+        met,
+    })
 }
 
 #[cfg(test)]
@@ -431,5 +325,50 @@ mod tests {
         let run = read("warning: x\ntime 0.20 0.03 1000\n").expect("figures of time");
         assert!((run.cpu - 230.0).abs() < 1e-9 && run.peak == 1_024_000);
         assert!(read("nothing").is_none());
+    }
+
+    #[test]
+    fn every_row_has_an_extension_and_targets_that_there_are() {
+        let plans = plans();
+        for plan in &plans.rows {
+            assert!(!plan.to.is_empty() && !plan.targets.is_empty());
+            for name in &plan.targets {
+                assert!(plans.targets.contains_key(name), "{}: {name}", plan.title);
+            }
+        }
+    }
+
+    #[test]
+    fn ours_is_held_against_the_best_of_the_others() {
+        let figures = |kind, cpu, score| Figures {
+            kind,
+            cpu,
+            peak: 20_000_000,
+            bytes: 79_000,
+            score: Some(score),
+        };
+        let row = Row {
+            title: "a row".to_owned(),
+            figures: vec![
+                figures(Kind::Ours, 95.0, 75.0),
+                figures(Kind::Sharp, 100.0, 70.0),
+                figures(Kind::Oximg, 120.0, 60.0),
+            ],
+        };
+        let plans = plans();
+        let judged = |name: &str| {
+            let verdict = judge(&row, &plans.targets[name], &[]);
+            verdict.map(|verdict| (verdict.got, verdict.met))
+        };
+        let said = |got: &str, met| Some((got.to_owned(), met));
+        assert_eq!(judged("cpu-share"), said("0.95 ×", false));
+        assert_eq!(judged("cpu-thumbnail"), said("0.95 ×", true));
+        assert_eq!(judged("score-10"), said("+5.0", false));
+        assert_eq!(judged("peak-30"), said("20.0 MB", true));
+        assert_eq!(judged("avif-cpu"), said("95.0 ms", true));
+        assert_eq!(judged("avif-bytes"), said("79 kB at 75.0", true));
+        // These take no part, or there is no such row yet.
+        assert_eq!(judged("cpu-share-method-2"), None);
+        assert_eq!(judged("avif-beside-webp"), None);
     }
 }

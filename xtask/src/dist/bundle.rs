@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::{build::Build, package, target::Target};
-use crate::{cache, command, tool};
+use crate::{cache, clone, command, tool};
 
 /// Beside the folders, in the format of `sha256sum`.
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -42,7 +42,7 @@ pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Resul
 /// workspace, so it runs on a copy.
 fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
     let sources = cache::folder("materials")?.join("sources");
-    cache::copy_sources(&sources)?;
+    clone::copy_sources(&sources)?;
     command::run(
         command::new(tool::CYCLONEDX.installed()?)
             .args(["cyclonedx", "--format", "json", "--spec-version", "1.5"])

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{build, target::Target, toolchain::Toolchain};
-use crate::{cache, command, kept::Ingredients, tool};
+use crate::{cache, clone, command, kept::Ingredients, tool};
 
 /// Files and folders that no binary is made of: tests, what is packed beside the binary (packages
 /// are made at each run), and chores that do not build it.
@@ -88,7 +88,7 @@ fn counts(file: &str) -> bool {
 /// # Errors
 /// When a tool does not tell its version, or libaom cannot be built.
 pub fn of(target: &Target, toolchain: &Toolchain) -> Result<Ingredients> {
-    let mut files = cache::files()?;
+    let mut files = clone::files()?;
     files.retain(|file| counts(file));
     files.sort();
     let mut all = Ingredients::default();

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{offline::Flake, report::Report};
-use crate::cache;
+use crate::clone;
 
 /// The targets that are promised, said a second time on purpose: a wrong triple in the flake
 /// must not pass.
@@ -59,7 +59,7 @@ pub fn package(flake: &Flake, reference: &str, rest: &str) -> String {
 }
 
 fn parse(flake: &Flake) -> Result<()> {
-    let all = cache::files()?;
+    let all = clone::files()?;
     let nix: Vec<_> = all.iter().filter(|file| file.ends_with(".nix")).collect();
     ensure!(nix.len() > 5, "this is not the repository");
     for file in nix {

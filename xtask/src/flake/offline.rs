@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use super::nix::Nix;
 use crate::{
     apt::Scratch,
-    cache,
+    cache, clone,
     command::{self, said},
     dist,
 };
@@ -144,7 +144,7 @@ impl Flake {
 
 fn copy(folder: &Path) -> Result<Scratch> {
     let copy = Scratch::new(folder.join("mutant"))?;
-    cache::copy_sources(copy.path())?;
+    clone::copy_sources(copy.path())?;
     Ok(copy)
 }
 
