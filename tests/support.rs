@@ -9,11 +9,10 @@ pub mod disk;
 pub mod exiftool;
 pub mod icc;
 pub mod mount;
-pub mod nginx;
 pub mod pixels;
 pub mod upstream;
 pub mod validator;
 pub mod work;
 
 pub use testkit::{Answer, File, Launch, Server, Uploaded};
-pub use testkit::{client, eventually, pictures, programs, server};
+pub use testkit::{client, eventually, nginx, pictures, programs, server};

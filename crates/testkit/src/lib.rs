@@ -1,11 +1,12 @@
 //! What tests and chores share: a [`Server`] under test, a [`Client`] with its forms, an
-//! [`upstream`] to fetch from, and [`pictures`] made in code. It knows the server by its command
+//! [`upstream`] to fetch from, [`nginx`] beside it, and [`pictures`] made in code. It knows the server by its command
 //! line and its API, and links nothing of it.
 //!
 //! Methods for tests panic with what they found; those that begin with `try_` return errors, which
 //! chores report.
 
 pub mod client;
+pub mod nginx;
 pub mod pictures;
 pub mod programs;
 pub mod server;

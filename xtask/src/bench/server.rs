@@ -4,16 +4,15 @@
 use std::{
     fs::{self, File},
     io::Write as _,
-    net::TcpListener,
     ops::Deref,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use testkit::Client;
+use testkit::nginx::Nginx;
 
 use super::{
     inputs::Inputs,
@@ -139,13 +138,14 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
         }
     }
     let (_, url, body) = best;
-    let nginx = Nginx::start(&folder.join("nginx"), &body)?;
+    let nginx = nginx(&body)?;
+    let beside = format!("http://{}/file.jpg", nginx.address);
     println!("  warm variant of {} bytes", body.len());
     for connections in [1, 16] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             ours.push(wrk(&url, connections)?);
-            theirs.push(wrk(&nginx.url, connections)?);
+            theirs.push(wrk(&beside, connections)?);
         }
         let (ours, theirs) = (median(ours), median(theirs));
         let ratio = ours / theirs;
@@ -213,64 +213,19 @@ impl Server {
     }
 }
 
-struct Nginx {
-    child: Child,
-    url: String,
-}
-
-impl Nginx {
-    /// Serves `body` from a file, set up to be fast: no log, sendfile, a cache of open files.
-    fn start(folder: &Path, body: &[u8]) -> Result<Self> {
-        fs::create_dir_all(folder.join("www"))?;
-        fs::write(folder.join("www/file.jpg"), body)?;
-        // nginx cannot choose a port and say so: ask the kernel for a free one.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let configuration = format!(
-            "worker_processes auto; daemon off; pid nginx.pid; error_log stderr;
-             events {{ worker_connections 256; }}
-             http {{
-               access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;
-               keepalive_requests 1000000000; open_file_cache max=100;
-               client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3;
-               uwsgi_temp_path t4; scgi_temp_path t5; types {{ image/jpeg jpg; }}
-               server {{ listen 127.0.0.1:{port}; root www; }}
-             }}\n"
-        );
-        fs::write(folder.join("nginx.conf"), configuration)?;
-        // As root its workers become another user, who cannot look into root's cache folder.
-        let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
-        if is_root() {
-            command.args(["-g", "user root;"]);
-        }
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().context("cannot start nginx")?;
-        let nginx = Self {
-            child,
-            url: format!("http://127.0.0.1:{port}/file.jpg"),
-        };
-        let client = Client::at(&format!("http://127.0.0.1:{port}"))?;
-        for _ in 0..100 {
-            if get(&client, "/file.jpg").is_ok_and(|served| served == body) {
-                return Ok(nginx);
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        anyhow::bail!("nginx does not serve the file")
-    }
-}
-
-impl Drop for Nginx {
-    /// The polite signal, so that it takes its workers along; there is no safe kill(2) in std.
-    fn drop(&mut self) {
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").arg(id).status();
-        let _ = self.child.wait();
-    }
-}
-
-fn is_root() -> bool {
-    command::output(command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+/// Serves `body` as `/file.jpg`, set up to be fast: sendfile and a cache of open files.
+fn nginx(body: &[u8]) -> Result<Nginx> {
+    let http = "sendfile on; tcp_nopush on; tcp_nodelay on; types { image/jpeg jpg; }
+        keepalive_requests 1000000000; open_file_cache max=100;";
+    let nginx = Nginx::start("auto", http, "root www;").context("cannot start nginx")?;
+    let folder = nginx.folder().join("www");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("file.jpg"), body)?;
+    ensure!(
+        get(&nginx, "/file.jpg")? == body,
+        "nginx does not serve the file"
+    );
+    Ok(nginx)
 }
 
 fn get(client: &Client, path: &str) -> Result<Vec<u8>> {

@@ -1,15 +1,18 @@
-//! Debian's nginx in front of a server, in a folder of its own, on a port that the system chose.
+//! Debian's nginx, in front of a server or beside it: in a folder of its own, on a port that the
+//! system chose.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::io::FdFlags;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
-use super::client::Client;
-use super::programs;
+use crate::client::Client;
+use crate::programs;
 
 /// Where Debian keeps it; PATH need not lead there.
 const PROGRAM: &str = "/usr/sbin/nginx";
@@ -30,17 +33,32 @@ impl std::ops::Deref for Nginx {
 }
 
 impl Nginx {
-    /// Starts it with these lines in its `http` and `server` sections, or says what was not
-    /// tested. Relative paths lead into its folder.
+    /// As [`Nginx::start`], with one worker; or says what was not tested. With
+    /// `PICTRS_TEST_REQUIRE` naming programs that is a failure.
+    ///
+    /// # Panics
+    /// When nginx does not start, or warns of something.
     pub fn start_or_skip(test: &str, http: &str, server: &str) -> Option<Self> {
         programs::find_or_skip(PROGRAM, test)?;
-        let folder = tempfile::tempdir().expect("a folder");
+        match Self::start("1", http, server) {
+            Ok(nginx) => Some(nginx),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Starts it with so many workers, or `auto`, and with these lines in its `http` and `server`
+    /// sections. Relative paths lead into its folder.
+    ///
+    /// # Errors
+    /// When it is not there, or finds something to say about the lines.
+    pub fn start(workers: &str, http: &str, server: &str) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
         // nginx takes over a socket that listens already, so no other program can take the port.
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        rustix::io::fcntl_setfd(&listener, FdFlags::empty()).expect("inheritable");
-        let address = listener.local_addr().expect("an address");
-        let config = config(address, http, server);
-        std::fs::write(folder.path().join("nginx.conf"), config).expect("written");
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
+        let address = listener.local_addr()?;
+        let config = config(address, workers, http, server);
+        std::fs::write(folder.path().join("nginx.conf"), config)?;
         let command = || {
             let mut command = Command::new(PROGRAM);
             command
@@ -50,24 +68,29 @@ impl Nginx {
                 .stdin(Stdio::null());
             command
         };
-        let checked = command().arg("-t").output().expect("nginx runs");
+        let checked = command().arg("-t").output()?;
         let said = String::from_utf8_lossy(&checked.stderr);
-        assert!(checked.status.success(), "{said}");
-        assert!(!said.contains("[warn]"), "{said}");
+        if !checked.status.success() || said.contains("[warn]") {
+            return Err(io::Error::other(said.into_owned()));
+        }
         let child = command()
             .env("NGINX", format!("{};", listener.as_raw_fd()))
             .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx runs");
-        Some(Self {
+            .spawn()?;
+        Ok(Self {
             client: Client::new(address),
             child,
             folder,
         })
     }
+
+    /// Where relative paths lead.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
-fn config(address: SocketAddr, http: &str, server: &str) -> String {
+fn config(address: SocketAddr, workers: &str, http: &str, server: &str) -> String {
     // Otherwise the workers of root are another user, who cannot write to the folder.
     let user = if geteuid().is_root() {
         "user root;"
@@ -78,7 +101,7 @@ fn config(address: SocketAddr, http: &str, server: &str) -> String {
         .map(|name| format!("{name}_temp_path {name};\n"))
         .concat();
     format!(
-        "daemon off;\npid nginx.pid;\nworker_processes 1;\n{user}\nevents {{ worker_connections 128; }}\n\
+        "daemon off;\npid nginx.pid;\nworker_processes {workers};\n{user}\nevents {{ worker_connections 256; }}\n\
          http {{\naccess_log off;\n{temporary}{http}\nserver {{\nlisten {address};\n{server}\n}}\n}}\n"
     )
 }
