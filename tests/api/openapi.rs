@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::Server;
+use crate::support::client::{content_type, multipart};
+use crate::support::upstream::Upstream;
+use crate::support::{File, Launch, Server, pictures};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
 
@@ -110,4 +112,147 @@ fn every_route_is_described() {
         );
     }
     assert_eq!(described.len(), routes.len(), "{described:?}");
+}
+
+/// What of an answer the schema does not have, or has as needed and the answer lacks, by its path.
+fn differences(document: &Value, schema: &Value, answer: &Value, path: &str) -> Vec<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(reference.trim_start_matches('#'));
+        return differences(document, schema.expect("a schema"), answer, path);
+    }
+    let (Some(properties), Some(entries)) = (schema["properties"].as_object(), answer.as_object())
+    else {
+        let items = answer.as_array().into_iter().flatten();
+        return items
+            .flat_map(|item| differences(document, &schema["items"], item, path))
+            .collect();
+    };
+    let needed = schema["required"].as_array().into_iter().flatten();
+    let needed = needed.map(|name| name.as_str().expect("a name"));
+    let mut found: Vec<_> = needed
+        .filter(|name| !entries.contains_key(*name))
+        .map(|name| format!("{path}.{name} is lacking"))
+        .collect();
+    for (name, value) in entries {
+        match properties.get(name) {
+            None => found.push(format!("{path}.{name} is not described")),
+            Some(schema) => {
+                let path = format!("{path}.{name}");
+                found.extend(differences(document, schema, value, &path));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn answers_have_the_keys_that_are_described_and_no_others() {
+    let upstream = Upstream::serving(&pictures::png(&pictures::photo(20, 20)));
+    let server = Launch::new()
+        .setting("server.api_key", KEY.1)
+        .setting("client.allow_local_connections", true)
+        .start();
+    let document = document(&server);
+    let film = pictures::gif(&pictures::film(30, 20, 2));
+    let alias = server.upload(&film).alias;
+    let still = pictures::png(&pictures::photo(40, 30));
+    let doomed = server.upload(&still).alias;
+    let waiting = server.background(&pictures::jpeg(&pictures::photo(41, 30)));
+    server.claim(&waiting).claimed();
+    server.process("webp", &alias, "resize=10");
+    let later = server.background(&pictures::jpeg(&pictures::photo(42, 30)));
+    let url = upstream
+        .url("/a.png")
+        .replace(':', "%3A")
+        .replace('/', "%2F");
+    let form = multipart(&[File::new(&pictures::png(&pictures::photo(43, 30)))]);
+    let kind = content_type();
+    let mut failed = Vec::new();
+    let mut ask = |method: &str, path: &str, described: &str, body: Option<&[u8]>| {
+        let kind = (
+            "content-type",
+            if path.contains("not_found") {
+                "application/json"
+            } else {
+                &kind
+            },
+        );
+        let headers = if body.is_some() {
+            vec![KEY, kind]
+        } else {
+            vec![KEY]
+        };
+        let answer = server.send(method, path, &headers, body);
+        let operation = &document["paths"][described][method.to_lowercase()];
+        let response = &operation["responses"][answer.status.to_string()];
+        let schema = &response["content"]["application/json"]["schema"];
+        assert!(
+            answer.status < 300 && schema.is_object(),
+            "{method} {path}: {}",
+            answer.text()
+        );
+        let what = format!("{method} {described}");
+        failed.extend(differences(&document, schema, &answer.json(), &what));
+    };
+    ask("POST", "/image", "/image", Some(&form));
+    ask(
+        "POST",
+        "/image/backgrounded",
+        "/image/backgrounded",
+        Some(&form),
+    );
+    let claim = "/image/backgrounded/claim";
+    ask("GET", &format!("{claim}?upload_id={later}"), claim, None);
+    for (query, described) in [
+        (format!("/image/download?url={url}"), "/image/download"),
+        (
+            format!("/image/download?url={url}&backgrounded=true"),
+            "/image/download",
+        ),
+        ("/image/limits".to_owned(), "/image/limits"),
+        (
+            format!("/image/details/original/{alias}"),
+            "/image/details/original/{alias}",
+        ),
+        (
+            format!("/image/details/original?alias={doomed}"),
+            "/image/details/original",
+        ),
+        (
+            format!("/image/details/process.webp?src={alias}&resize=10"),
+            "/image/details/process.{ext}",
+        ),
+        (
+            format!("/image/process_backgrounded.png?src={alias}"),
+            "/image/process_backgrounded.{ext}",
+        ),
+        (format!("/image/blurhash?alias={alias}"), "/image/blurhash"),
+    ] {
+        ask("GET", &query, described, None);
+    }
+    let json = format!("{{\"alias\":\"{alias}\"}}");
+    ask(
+        "POST",
+        "/internal/set_not_found",
+        "/internal/set_not_found",
+        Some(json.as_bytes()),
+    );
+    let mut call = |method: &str, name: &str, query: &str| {
+        let described = format!("/internal/{name}");
+        ask(method, &format!("{described}{query}"), &described, None);
+    };
+    let about = format!("?alias={doomed}");
+    call("GET", "aliases", &about);
+    call("GET", "identifier", &about);
+    call("GET", "hashes", "?limit=2");
+    call("POST", "purge", &format!("{about}&block=true&reason=why"));
+    call("POST", "blocklist", &format!("?alias={alias}"));
+    for name in ["audit", "blocklist", "usage", "limits", "health"] {
+        call("GET", name, "");
+    }
+    for name in ["prune_missing", "collect", "export"] {
+        call("POST", name, "");
+    }
+    call("POST", "delete", &format!("?alias={alias}"));
+    assert!(failed.is_empty(), "{failed:#?}");
 }
