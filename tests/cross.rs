@@ -6,6 +6,8 @@
 mod boot;
 /// Class, machine, hardening, and no path of the machine that built it.
 mod elf;
+/// A Debian to install packages on.
+mod machine;
 /// Debian's and Red Hat's packages, installed into a folder and started.
 mod packages;
 /// Checksums and bill of materials.
@@ -14,6 +16,8 @@ mod released;
 mod root;
 /// What is different where pointers have 32 bits.
 mod small;
+/// The life of a package: its scripts, from installation to removal.
+mod upgrades;
 
 use std::path::PathBuf;
 

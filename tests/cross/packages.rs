@@ -24,7 +24,7 @@ const FILES: [(&str, u32); 3] = [
 ];
 
 /// The file with this ending, or a reason not to go on.
-fn package(target: &Target, test: &str, ending: &str, tools: &[&str]) -> Option<PathBuf> {
+pub fn package(target: &Target, test: &str, ending: &str, tools: &[&str]) -> Option<PathBuf> {
     let folder = target.folder(test)?;
     for tool in tools {
         if programs::find(tool).is_none() {
@@ -51,7 +51,8 @@ fn package(target: &Target, test: &str, ending: &str, tools: &[&str]) -> Option<
     Some(found.expect("the package was made"))
 }
 
-fn run(command: &mut Command) -> String {
+/// What a command says that has to end well.
+pub fn run(command: &mut Command) -> String {
     let output = command.output().expect("it can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
@@ -164,8 +165,17 @@ fn the_rpm_package_installs_and_starts(target: &Target) {
         "--nosignature",
         file,
     ]);
+    // The script repeats the file that comes with the package, and comes before it.
     let script = query("%{PREIN}");
-    assert!(script.contains("systemd-sysusers"), "{script}");
+    let line = include_str!("../../contrib/systemd/pict-rs.sysusers")
+        .lines()
+        .find(|line| !line.starts_with('#'));
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = words(line.expect("a user"));
+    assert!(
+        script.lines().any(|line| words(line) == expected),
+        "{script}"
+    );
     run(Command::new("systemd-sysusers").arg(format!("--root={}", root.path().display())));
     let unit = "usr/lib/systemd/system/pict-rs.service";
     assert_installed(root.path(), unit);
