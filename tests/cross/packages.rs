@@ -81,6 +81,12 @@ fn the_debian_package_installs_starts_and_goes(target: &Target) {
         "static binaries need no library"
     );
 
+    if let Some(lintian) = programs::find_or_skip("lintian", TEST) {
+        let mut command = Command::new(lintian);
+        command.args(["--allow-root", "--fail-on", "error,warning"]);
+        run(command.arg(&package));
+    }
+
     let root = scratch_root();
     let dpkg = |arguments: &[&str]| {
         let mut command = Command::new("dpkg");
@@ -154,8 +160,24 @@ fn the_rpm_package_installs_and_starts(target: &Target) {
         !query("[%{REQUIRES} ]").contains("libc"),
         "static binaries need no library"
     );
+    if let Some(rpmlint) = programs::find_or_skip("rpmlint", TEST) {
+        let reasons = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../contrib/rpm/rpmlint.toml"
+        );
+        run(Command::new(rpmlint)
+            .args(["--config", reasons])
+            .arg(&package));
+    }
+    let requires = query("[%{REQUIRENAME} %{REQUIREFLAGS:deptype}\n]");
+    let systemd = requires.lines().find(|line| line.starts_with("systemd "));
+    for script in ["pre", "post", "preun", "postun"] {
+        let mut words = systemd.expect("a dependency").split([' ', ',']);
+        assert!(words.any(|word| word == script), "{requires}");
+    }
     rpm(&["--initdb"]);
     let file = package.to_str().expect("UTF-8");
+    rpm(&["--checksig", "--nosignature", file]);
     // The folder holds no shell for scripts; what they would do comes next.
     rpm(&[
         "--install",

@@ -7,6 +7,7 @@ mod build;
 mod bundle;
 mod ingredients;
 mod package;
+mod requires;
 mod target;
 mod toolchain;
 

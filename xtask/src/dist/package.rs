@@ -1,11 +1,11 @@
 //! Packages for Debian's and Red Hat's families around a finished binary. What goes into them
 //! is said in `crates/pict-rs/Cargo.toml`.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::Result;
 
-use super::{build::Build, target::Target};
+use super::{build::Build, requires, target::Target};
 use crate::{command, tool};
 
 /// Writes `pict-rs_VERSION_ARCH.deb` into `folder`.
@@ -35,5 +35,13 @@ pub fn rpm(build: &Build, target: &Target, folder: &Path) -> Result<()> {
         .args(["--source-date", &build.epoch])
         .arg("--output")
         .arg(folder);
-    command::run(build.prepare(&mut command))
+    command::run(build.prepare(&mut command))?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rpm") {
+            // It makes the user and knows the presets.
+            requires::by_scripts(&path, "systemd")?;
+        }
+    }
+    Ok(())
 }
