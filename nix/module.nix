@@ -181,6 +181,8 @@ in
         ExecStart = if cfg.credentials == { } then run else start;
         LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") cfg.credentials;
         Restart = "on-failure";
+        # Wrong arguments and a configuration that cannot work stay wrong.
+        RestartPreventExitStatus = "2 78";
         # Not the name of a file in the Nix store.
         SyslogIdentifier = "pict-rs";
 

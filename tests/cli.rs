@@ -9,8 +9,8 @@ use predicates::prelude::*;
 use crate::support::Launch;
 use crate::support::server::program;
 
-/// As a shell shows a mistake in the configuration.
-const CANNOT_WORK: i32 = 1;
+/// As a shell shows a mistake in the configuration, `EX_CONFIG`: units do not start the server again.
+const CANNOT_WORK: i32 = 78;
 /// As a shell shows a mistake in the arguments.
 const WRONG_USE: i32 = 2;
 

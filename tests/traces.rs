@@ -182,7 +182,7 @@ fn addresses_and_filters_of_traces_that_cannot_work_are_refused() {
             .setting("tracing.opentelemetry.url", "http://127.0.0.1:1")
             .setting(key, value)
             .refused();
-        assert_eq!(refusal.status.code(), Some(1));
+        assert_eq!(refusal.status.code(), Some(78));
         for word in [key, value] {
             assert!(refusal.output.contains(word), "{}", refusal.output);
         }

@@ -132,19 +132,19 @@ fn a_fault_of_ours_is_an_error_with_its_cause_and_its_alias() {
 fn why_a_server_does_not_start_is_said_in_the_format_of_its_log() {
     let blocker = tempfile::NamedTempFile::new().expect("a file");
     let in_the_way = blocker.path().join("below").display().to_string();
-    let cases: [(&str, &str, &str); 3] = [
+    let cases: [(&str, &str, &str, i32); 3] = [
         // Found while settings are read, when they are checked, and when the store is opened.
-        ("server.max_file_count", "many", "max_file_count"),
-        ("client.allowed_hosts", "a b/c:d:e", "allowed_hosts"),
-        ("store.path", &in_the_way, "below"),
+        ("server.max_file_count", "many", "max_file_count", 78),
+        ("client.allowed_hosts", "a b/c:d:e", "allowed_hosts", 78),
+        ("store.path", &in_the_way, "below", 1),
     ];
-    for (key, value, word) in cases {
+    for (key, value, word, code) in cases {
         let refusal = Launch::new()
             .setting("tracing.logging.format", "json")
             .setting(key, value)
             .environment("RUST_BACKTRACE", "full")
             .refused();
-        assert_eq!(refusal.status.code(), Some(1));
+        assert_eq!(refusal.status.code(), Some(code));
         let lines: Vec<Value> = refusal
             .output
             .lines()

@@ -289,7 +289,7 @@ fn an_address_that_cannot_be_asked_is_refused_at_start() {
         ("media.external_validation_as", "png", "validation_as"),
     ] {
         let refusal = Launch::new().setting(key, value).refused();
-        assert_eq!(refusal.status.code(), Some(1));
+        assert_eq!(refusal.status.code(), Some(78));
         assert!(refusal.output.contains(word), "{}", refusal.output);
     }
     // Left empty, as deployments do.

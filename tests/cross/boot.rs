@@ -31,7 +31,7 @@ fn the_command_line_answers(target: &Target) {
         .code(2)
         .stderr(predicate::str::contains("--no-such-flag"));
     run(&["--config-file", "absent.toml", "run"])
-        .code(1)
+        .code(78)
         .stderr(predicate::str::contains("absent.toml"));
     run(&["check-config"])
         .success()

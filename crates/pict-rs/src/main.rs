@@ -27,18 +27,27 @@ fn main() -> ExitCode {
     #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
     allocator::tune();
     let cli = Cli::parse();
-    match run(&cli) {
+    let loaded = match configure(&cli) {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(&cli, &error, CANNOT_WORK.into()),
+    };
+    match run(&cli, loaded) {
         Ok(code) => code,
-        Err(error) => {
-            let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
-            // The reason for the end belongs into the log.
-            let format = is_server.then(|| {
-                load::log_format(cli.config_file.as_deref(), environment(), cli.overrides())
-            });
-            log::fatal(&error, format.flatten());
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&cli, &error, ExitCode::FAILURE),
     }
+}
+
+/// The exit code for a configuration that cannot work, `EX_CONFIG` of `sysexits.h`. Units do not start
+/// the server again after it: it would end in the same way.
+const CANNOT_WORK: u8 = 78;
+
+fn failed(cli: &Cli, error: &anyhow::Error, code: ExitCode) -> ExitCode {
+    let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
+    // The reason for the end belongs into the log.
+    let format = is_server
+        .then(|| load::log_format(cli.config_file.as_deref(), environment(), cli.overrides()));
+    log::fatal(error, format.flatten());
+    code
 }
 
 /// A variable that is not UTF-8 cannot be one of ours.
@@ -47,11 +56,16 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+/// The configuration, checked as far as it can be without a look at folders.
+fn configure(cli: &Cli) -> anyhow::Result<load::Loaded> {
     let loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
+    loaded.config.validate()?;
+    log::check(&loaded.config.tracing)?;
+    Ok(loaded)
+}
+
+fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
     let config = loaded.config;
-    config.validate()?;
-    log::check(&config.tracing)?;
     let mut warnings = loaded.renamed;
     warnings.extend(
         log::warnings(&config.tracing)
