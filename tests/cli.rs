@@ -398,3 +398,13 @@ fn doctor_tells_what_there_is_and_fails_for_what_is_broken() {
         "{text}"
     );
 }
+
+#[test]
+fn folders_that_are_not_there_are_not_made_to_be_tied_together() {
+    let launch = Launch::new();
+    let assert = launch.command().arg("accept-store").assert().code(1);
+    for word in ["data/database", "data/files", "pict-rs-admin accept-store"] {
+        assert_stderr_has(&assert, word);
+    }
+    assert!(!launch.folder().join("data").exists());
+}

@@ -2,6 +2,8 @@
 //! where nothing else is. `PICTRS_TEST_CROSS_DIR` names the folder that holds them, as
 //! `<target>/pict-rs`; without it these tests say that they were skipped.
 
+/// What administrators type on a machine with the package.
+mod admin;
 /// Service, crashes and limits, on each processor.
 mod boot;
 /// Class, machine, hardening, and no path of the machine that built it.

@@ -515,3 +515,33 @@ fn health_fails_when_nothing_can_be_served() {
     server.get("/healthz").ok();
     server.get("/readyz").ok();
 }
+
+#[test]
+fn root_makes_no_database_among_the_files_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return programs::skip("root", "a database of root", "this is another user");
+    }
+    let launch = Launch::new();
+    let data = launch.folder().join("data");
+    let give = |user| std::os::unix::fs::chown(&data, Some(user), None).expect("root may");
+    std::fs::create_dir_all(data.join("files")).expect("made");
+    give(54_321);
+    for command in ["run", "accept-store"] {
+        let refusal = launch.clone().arguments([command]).refused();
+        assert_eq!(refusal.status.code(), Some(1), "{command}");
+        for word in [
+            "data belongs",
+            "54321",
+            "pict-rs-admin",
+            "Nothing was changed",
+        ] {
+            assert!(refusal.output.contains(word), "{}", refusal.output);
+        }
+        assert!(!data.join("database").exists(), "{command}");
+    }
+    give(0);
+    let launch = launch.start().stop();
+    // One that is there is used: what SQLite makes beside it belongs to its owner.
+    give(54_321);
+    launch.start().stop();
+}

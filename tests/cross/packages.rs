@@ -16,8 +16,9 @@ on_each_target!(
 );
 
 /// What both install, besides documentation.
-const FILES: [(&str, u32); 3] = [
+const FILES: [(&str, u32); 4] = [
     ("usr/bin/pict-rs", 0o755),
+    ("usr/bin/pict-rs-admin", 0o755),
     ("usr/lib/sysusers.d/pict-rs.conf", 0o644),
     // It may hold the API key.
     ("etc/pict-rs/pict-rs.toml", 0o600),

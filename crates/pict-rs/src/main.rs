@@ -12,6 +12,7 @@ mod log;
 mod migrate;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod owner;
 mod programs;
 
 use std::io::Write as _;
@@ -94,6 +95,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
             let path = std::env::var_os("PATH");
             let helpers = programs::find_all(&config.media, path.as_deref());
+            warnings.extend(programs::of_the_service(path.as_deref()));
             let report = doctor::Report::new(&config, &data, &helpers, &loaded.unknown, warnings);
             let mut out = std::io::stdout();
             if *json {
@@ -105,6 +107,8 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         }
         Some(Command::AcceptStore) => {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            owner::refuse_to_begin(&config, &data)?;
+            owner::refuse_to_intrude(&config, &data)?;
             let runtime = tokio::runtime::Runtime::new()?;
             let accepted = runtime.block_on(guard::accept(&config, &data))?;
             writeln!(
@@ -150,6 +154,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         let is_complete = migrate::run(config, &target, from)?;
         return Ok(u8::from(!is_complete).into());
     }
+    owner::refuse_to_intrude(&config, &data)?;
     let counted = config
         .metrics
         .prometheus_address

@@ -44,6 +44,18 @@ pub fn look(helpers: &Helpers) -> (Vec<&'static str>, Vec<&'static str>) {
         )
 }
 
+/// What to say to those who look at folders of their shell where a package runs the server as a
+/// service: it has its own.
+pub fn of_the_service(path: Option<&OsStr>) -> Option<String> {
+    const ADMIN: &str = "pict-rs-admin";
+    let is_service = std::env::var_os("STATE_DIRECTORY").is_some();
+    (!is_service && find(path, ADMIN).is_some()).then(|| {
+        format!(
+            "these are the folders of this shell; '{ADMIN} doctor' looks at those of the service"
+        )
+    })
+}
+
 /// Where they are, by PATH.
 pub fn find_all(config: &MediaConfig, path: Option<&OsStr>) -> Helpers {
     Helpers::find(config, |name| find(path, name))

@@ -79,7 +79,8 @@ fn mismatch(database: &Path, files: &Path, why: &str) -> Error {
             "the files in {} do not belong to the database in {}: {why}. Is a disk or volume not \
              mounted, or does store.path or repo.path name another folder? Nothing was removed. If \
              they are to be used together all the same, run 'pict-rs accept-store' once with the \
-             same configuration",
+             same configuration; where a package runs the server as a service: 'pict-rs-admin \
+             accept-store'",
             files.display(),
             database.display()
         ),
