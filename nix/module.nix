@@ -1,5 +1,5 @@
-# `services.pict-rs` of NixOS. It takes the place of the module of that name in nixpkgs, and
-# keeps its `enable`, `package`, `address` and `port`, which the module for Lemmy reads.
+# `services.pict-rs` of NixOS. It takes the place of the module of that name in nixpkgs and keeps
+# its options; the module for Lemmy makes a URL of `address` and `port`.
 #
 # Everything lies in /var/lib/pict-rs unless the settings name other folders. Such a folder must
 # be there and belong to the user `pict-rs`: define that user, and systemd takes it instead of
@@ -37,19 +37,22 @@ let
       cp ${written} $out
     '';
 
-  run = "${lib.getExe cfg.package} --config-file ${settingsFile} run";
+  # As a URL and a socket have it.
+  bracketed =
+    address:
+    if lib.hasInfix ":" address && !lib.hasPrefix "[" address then "[${address}]" else address;
 
-  # The server takes secrets from the environment. They get there behind systemd's back, so
-  # that neither the unit nor `systemctl show` has them.
-  start = pkgs.writeShellScript "pict-rs-start" ''
-    set -eu
-    for name in ${lib.concatStringsSep " " (lib.attrNames cfg.credentials)}; do
-      value=$(cat "$CREDENTIALS_DIRECTORY/$name")
-      [ -n "$value" ] || { echo "the credential $name is empty" >&2; exit 1; }
-      export "$name=$value"
-    done
-    exec ${run}
-  '';
+  # What the server reads from a file whose name is in a variable.
+  secrets = [
+    "PICTRS__SERVER__API_KEY"
+    "PICTRS__SERVER__API_KEYS"
+    "PICTRS__REPO__URL"
+    "PICTRS__STORE__ACCESS_KEY"
+    "PICTRS__STORE__SECRET_KEY"
+    "PICTRS__STORE__SESSION_TOKEN"
+  ];
+
+  stateFolder = "/var/lib/pict-rs";
 
   folders = lib.filter (folder: folder != null) [
     cfg.settings.store.path
@@ -74,14 +77,33 @@ in
     address = lib.mkOption {
       type = lib.types.str;
       default = "127.0.0.1";
-      example = "::";
-      description = "IP address to listen on.";
+      example = "::1";
+      apply = bracketed;
+      description = "IP address to listen on; IPv6 with or without brackets.";
     };
 
     port = lib.mkOption {
       type = lib.types.port;
       default = 8080;
       description = "Port to listen on.";
+    };
+
+    dataDir = lib.mkOption {
+      type = lib.types.path;
+      default = stateFolder;
+      description = "Folder of the folders `files` and `database`, unless others are named.";
+    };
+
+    repoPath = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      description = "Folder of the database; the same as `settings.repo.path`.";
+    };
+
+    storePath = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      description = "Folder of the files; the same as `settings.store.path`.";
     };
 
     openFirewall = lib.mkOption {
@@ -118,9 +140,9 @@ in
         PICTRS__SERVER__API_KEY = "/run/secrets/pict-rs-api-key";
       };
       description = ''
-        Files with secrets, by the environment variable that is to hold their content (several keys
-        are `PICTRS__SERVER__API_KEYS`, separated by commas). systemd reads them as root; nothing of
-        them gets into the Nix store.
+        Files with secrets, by the environment variable that could hold them (several keys are
+        `PICTRS__SERVER__API_KEYS`, one a line). systemd reads them as root and gives the server a
+        copy; neither the Nix store nor the environment has them.
       '';
     };
 
@@ -143,11 +165,17 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    services.pict-rs.settings.server.address =
-      if lib.hasInfix ":" cfg.address then
-        "[${cfg.address}]:${toString cfg.port}"
-      else
-        "${cfg.address}:${toString cfg.port}";
+    services.pict-rs.settings = {
+      server.address = "${bracketed cfg.address}:${toString cfg.port}";
+      repo.path = lib.mkMerge [
+        (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/database"))
+        (lib.mkIf (cfg.repoPath != null) cfg.repoPath)
+      ];
+      store.path = lib.mkMerge [
+        (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/files"))
+        (lib.mkIf (cfg.storePath != null) cfg.storePath)
+      ];
+    };
 
     assertions = [
       {
@@ -162,11 +190,14 @@ in
         message = "services.pict-rs.settings can be read by everybody; give secrets through services.pict-rs.credentials.";
       }
       {
-        assertion = lib.all (name: lib.match "PICTRS__[A-Z0-9_]+" name != null) (
-          lib.attrNames cfg.credentials
-        );
-        message = "services.pict-rs.credentials are named like PICTRS__SERVER__API_KEY.";
+        assertion = lib.all (name: lib.elem name secrets) (lib.attrNames cfg.credentials);
+        message = "services.pict-rs.credentials are ${lib.concatStringsSep ", " secrets}.";
       }
+    ];
+
+    # Runs a command as the service would.
+    environment.systemPackages = [
+      (pkgs.writeShellScriptBin "pict-rs-admin" (lib.readFile ../contrib/pict-rs-admin))
     ];
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];
@@ -174,23 +205,27 @@ in
     systemd.services.pict-rs = {
       description = "pict-rs image server";
       wantedBy = [ "multi-user.target" ];
-      after = [ "network.target" ];
+      after = [ "network-online.target" ];
+      wants = [ "network-online.target" ];
 
       serviceConfig = {
         Type = "exec";
-        ExecStart = if cfg.credentials == { } then run else start;
+        ExecStart = "${lib.getExe cfg.package} --config-file ${settingsFile} run";
+        Environment = map (name: "${name}_FILE=%d/${name}") (lib.attrNames cfg.credentials);
         LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") cfg.credentials;
         Restart = "on-failure";
+        RestartSec = "2s";
         # Wrong arguments and a configuration that cannot work stay wrong.
         RestartPreventExitStatus = "2 78";
-        # Not the name of a file in the Nix store.
-        SyslogIdentifier = "pict-rs";
+        # Longer than server.shutdown_timeout.
+        TimeoutStopSec = "45s";
+        LimitNOFILE = 65536;
 
         DynamicUser = true;
         User = "pict-rs";
         StateDirectory = "pict-rs";
         StateDirectoryMode = "0700";
-        WorkingDirectory = "/var/lib/pict-rs";
+        WorkingDirectory = stateFolder;
         UMask = "0077";
 
         # What it sees of the machine: its own folders and processes, and programs to run.

@@ -28,6 +28,40 @@
       ];
     };
 
+  # What a configuration for the module in nixpkgs says; evaluated, and not booted.
+  nodes.before =
+    { config, ... }:
+    {
+      imports = [ module ];
+
+      services.pict-rs = {
+        enable = true;
+        address = "::1";
+        port = 9000;
+        dataDir = "/srv/pict-rs";
+        repoPath = "/srv/database";
+      };
+
+      assertions =
+        let
+          cfg = config.services.pict-rs;
+          service = config.systemd.services.pict-rs.serviceConfig;
+          equal = found: expected: {
+            assertion = found == expected;
+            message = "${toString found} is not ${toString expected}";
+          };
+        in
+        [
+          (equal cfg.settings.server.address "[::1]:9000")
+          (equal cfg.settings.repo.path "/srv/database")
+          (equal cfg.settings.store.path "/srv/pict-rs/files")
+          (equal service.ReadWritePaths [
+            "/srv/pict-rs/files"
+            "/srv/database"
+          ])
+        ];
+    };
+
   testScript = ''
     import json
 

@@ -18,6 +18,8 @@ mod released;
 mod root;
 /// What is different where pointers have 32 bits.
 mod small;
+/// The unit that packages install, and that of the NixOS module.
+mod unit;
 /// The life of a package: its scripts, from installation to removal.
 mod upgrades;
 

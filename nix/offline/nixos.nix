@@ -27,6 +27,7 @@ let
       description = option types.str "";
       wantedBy = option (types.listOf types.str) [ ];
       after = option (types.listOf types.str) [ ];
+      wants = option (types.listOf types.str) [ ];
       # Values of any type, each of them several times if it is a list.
       serviceConfig = option (types.attrsOf types.anything) { };
     };
@@ -70,6 +71,7 @@ let
     [Unit]
     Description=${service.description}
     ${lines "After" service.after}
+    ${lines "Wants" service.wants}
     [Service]
     ${lib.concatStringsSep "" (lib.mapAttrsToList lines service.serviceConfig)}
   '';
