@@ -28,6 +28,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./crates
       ./xtask
       ./tests
+      ./contrib
       ./docs/errors.md
       ./pict-rs.toml
     ];
@@ -53,6 +54,14 @@ rustPlatform.buildRustPackage (finalAttrs: {
     LIB_AOM_INCLUDE_PATH = "${libaom}/include";
     LIB_AOM_PKG_CONFIG_PATH = "${libaom}/lib";
   };
+
+  # They are made from the command line and lie in the sources, so that a cross build has them too.
+  postInstall = ''
+    install -Dm644 -t $out/share/man/man1 contrib/man/*.1
+    install -Dm644 contrib/completions/pict-rs.bash $out/share/bash-completion/completions/pict-rs
+    install -Dm644 -t $out/share/zsh/site-functions contrib/completions/_pict-rs
+    install -Dm644 -t $out/share/fish/vendor_completions.d contrib/completions/pict-rs.fish
+  '';
 
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];

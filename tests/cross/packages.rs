@@ -16,12 +16,21 @@ on_each_target!(
 );
 
 /// What both install, besides documentation.
-const FILES: [(&str, u32); 4] = [
+const FILES: [(&str, u32); 6] = [
     ("usr/bin/pict-rs", 0o755),
     ("usr/bin/pict-rs-admin", 0o755),
     ("usr/lib/sysusers.d/pict-rs.conf", 0o644),
+    ("usr/share/bash-completion/completions/pict-rs", 0o644),
+    ("usr/share/fish/vendor_completions.d/pict-rs.fish", 0o644),
     // It may hold the API key.
     ("etc/pict-rs/pict-rs.toml", 0o600),
+];
+
+/// Manual pages; the .deb has them compressed.
+const PAGES: [&str; 3] = [
+    "man1/pict-rs.1",
+    "man1/pict-rs-run.1",
+    "man8/pict-rs-admin.8",
 ];
 
 /// The file with this ending, or a reason not to go on.
@@ -233,6 +242,21 @@ fn assert_installed(root: &Path, unit: &str) {
         let found = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
         assert_eq!(found & 0o777, mode, "{file}");
     }
+    for page in PAGES {
+        let names = [page.to_owned(), format!("{page}.gz")];
+        let found = names
+            .iter()
+            .any(|name| root.join("usr/share/man").join(name).is_file());
+        assert!(found, "{page}");
+    }
+    let folders = ["site-functions", "vendor-completions"];
+    let found = folders.iter().any(|folder| {
+        root.join("usr/share/zsh")
+            .join(folder)
+            .join("_pict-rs")
+            .is_file()
+    });
+    assert!(found, "zsh");
 }
 
 /// Starts the installed binary as the unit would: inside the folder, as the service's user, with

@@ -1,6 +1,9 @@
 //! The command line, word for word that of the existing pict-rs where it has one. Every flag
 //! is another spelling of a configuration key: see [`Cli::overrides`].
 
+#[cfg(test)]
+mod manual;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 
