@@ -71,26 +71,35 @@ fn prepared(test: &str) -> Option<PathBuf> {
     Some(folder.into())
 }
 
-/// Runs a client to its end; what it printed, and the server's folder.
-fn run(folder: &Path, client: &[&str]) -> (String, Launch) {
-    let launch = Launch::new();
-    let server = program();
-    let words: Vec<_> = std::iter::once(server.get_program())
-        .chain(server.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+/// A shell that runs `script`, with the arguments that are added, in a network of its own.
+fn in_a_network(script: &str) -> Command {
     let mut command = Command::new("unshare");
+    command.args(["-rn", "sh", "-c", script, "sh"]);
     // What is meant for the tests is none of the server's business.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PICTRS_") {
             command.env_remove(name);
         }
     }
-    let output = command
-        .args(["-rn", "sh", "-c", SCRIPT, "client"])
+    command
+}
+
+/// The program under test, with what runs it.
+fn server_words() -> Vec<String> {
+    let server = program();
+    std::iter::once(server.get_program())
+        .chain(server.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Runs a client to its end; what it printed, and the server's folder.
+fn run(folder: &Path, client: &[&str]) -> (String, Launch) {
+    let launch = Launch::new();
+    let output = in_a_network(SCRIPT)
         .arg(launch.folder())
         .arg(folder)
-        .arg(words.join(" "))
+        .arg(server_words().join(" "))
         .args(client)
         .output()
         .expect("unshare can be run");
@@ -216,22 +225,10 @@ fn the_published_tests_pass_but_for_those_that_are_named() {
         return;
     };
     let home = Launch::new();
-    let server = program();
-    let words: Vec<_> = std::iter::once(server.get_program())
-        .chain(server.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    let mut command = Command::new("unshare");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PICTRS_") {
-            command.env_remove(name);
-        }
-    }
-    let output = command
-        .args(["-rn", "sh", "-c", SUITE, "suite"])
+    let output = in_a_network(SUITE)
         .arg(folder.join("suite"))
         .env("SUITE_FOLDER", home.folder())
-        .env("SUITE_SERVER", words.join("\n"))
+        .env("SUITE_SERVER", server_words().join("\n"))
         .output()
         .expect("unshare can be run");
     let said = String::from_utf8_lossy(&output.stdout);
