@@ -10,6 +10,7 @@
 pub mod audit;
 mod blocklist;
 mod change;
+mod content;
 mod export;
 mod garbage;
 pub(crate) mod hash;
@@ -44,7 +45,8 @@ use self::sql::{Pool, Row, sql};
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
-pub use hash::{Added, NewUpload, Original};
+pub use content::Original;
+pub use hash::{Added, NewUpload};
 pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]

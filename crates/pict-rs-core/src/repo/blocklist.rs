@@ -5,7 +5,7 @@
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
 use super::sql::{Row, broken, sql};
-use super::{Repo, hash};
+use super::{Repo, content};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
 
 /// Files remembered for each content. Only somebody who means to sends more different ones.
@@ -72,7 +72,7 @@ pub(super) async fn block_content_in(
     cause: &Cause,
     now: i64,
 ) -> Result<Vec<Digest>> {
-    hash::lock_in(tx, content).await?;
+    content::lock_in(tx, content).await?;
     let sources = sql("SELECT digest FROM sources WHERE hash = $1 ORDER BY digest")
         .bind(content.as_bytes())
         .all(&mut *tx)

@@ -1,6 +1,7 @@
 //! Objects between their last row and their removal from the store.
 
 use super::Repo;
+use super::change::Change;
 use super::sql::{self, composed, sql};
 use crate::{ObjectKey, Result};
 
@@ -88,4 +89,15 @@ impl Repo {
         }
         Ok(unnamed)
     }
+}
+
+/// Objects that have lost their last row are to be removed from the store.
+pub(super) async fn discard_in(tx: &mut Change, objects: &[ObjectKey]) -> Result<()> {
+    for object in objects {
+        sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
+            .bind(object.as_str())
+            .run(&mut *tx)
+            .await?;
+    }
+    Ok(())
 }

@@ -1,26 +1,11 @@
 //! Contents and their aliases: adding and finding.
 
 use super::change::Change;
+use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::sql::{self, Row, composed, sql};
 use super::usage::Class;
-use super::{Removal, Repo, Representation, bigint, blocklist, proxy, removal};
+use super::{Removal, Repo, bigint, blocklist, content, garbage};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
-
-/// A content as it was uploaded (and cleaned).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Original {
-    /// The stored file.
-    pub representation: Representation,
-    /// Its blurhash.
-    pub blurhash: String,
-}
-
-impl Original {
-    /// What identifies the content.
-    pub fn hash(&self) -> &ContentKey {
-        &self.representation.key
-    }
-}
 
 /// An alias with the content that it names.
 #[derive(Clone, Debug)]
@@ -43,9 +28,6 @@ pub struct Added {
     /// Whether the new object is in use. If not, an earlier one holds the same bytes.
     pub is_new: bool,
 }
-
-pub(super) const COLUMNS: &str =
-    "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.created_at";
 
 impl Repo {
     /// The content that `alias` names.
@@ -212,7 +194,7 @@ async fn replace_in(
     }
     // It may be there and be damaged.
     let objects = vec![lost.clone()];
-    removal::discard_in(tx, &objects).await?;
+    garbage::discard_in(tx, &objects).await?;
     Ok(Some(Removal {
         aliases: Vec::new(),
         contents: vec![*hash],
@@ -235,22 +217,6 @@ pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> 
         .run(tx)
         .await
         .map(drop)
-}
-
-/// Locks the row of a content until the transaction ends, and reads it. `None` when it is gone.
-///
-/// Every transaction that adds something to a content or takes something from it does this first, so
-/// that of two at a time the second sees what the first has done. Otherwise the last two aliases could
-/// go at the same time and each leave the content to the other, or a variant could come while
-/// its content goes. Variants may go without it: each goes with the statement that finds it.
-pub(super) async fn lock_in(tx: &mut Change, hash: &ContentKey) -> Result<Option<Original>> {
-    let row = composed(format!(
-        "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1 FOR UPDATE"
-    ))
-    .bind(hash.as_bytes())
-    .optional(tx)
-    .await?;
-    row.map(|row| from_row(&row)).transpose()
 }
 
 /// How often a content is looked for that comes and goes.
@@ -331,7 +297,7 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     tx.count(Class::Aliases, 1);
     if !added.is_new {
         // The new alias is not proxied, as far as is known here.
-        proxy::share_in(tx, &stored.key).await?;
+        content::share_in(tx, &stored.key).await?;
     }
     if let Some(source) = source {
         blocklist::add_source(tx, &stored.key, source).await?;
@@ -361,13 +327,6 @@ pub(super) async fn find_in(tx: &mut Change, alias: Alias) -> Result<Option<NewU
         original: from_row(&row)?,
         source: None,
     }))
-}
-
-pub(super) fn from_row(row: &Row) -> Result<Original> {
-    Ok(Original {
-        representation: Representation::from_row(row, "hash")?,
-        blurhash: row.text("blurhash")?,
-    })
 }
 
 fn token(row: &Row) -> Result<DeleteToken> {

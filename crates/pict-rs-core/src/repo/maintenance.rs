@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::sql::{Row, broken, composed, sql};
-use super::{Removal, Repo, bigint, blocklist, hash, removal, variant};
+use super::{Removal, Repo, bigint, blocklist, content, garbage, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What is to be done with everything.
@@ -178,7 +178,7 @@ impl Repo {
             removal.contents.push(row.content_key("hash")?);
             removal.objects.push(row.object("object")?);
         }
-        removal::discard_in(&mut tx, &removal.objects).await?;
+        garbage::discard_in(&mut tx, &removal.objects).await?;
         let is_last = rows.len() < limit as usize;
         if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
             return Ok(None);
@@ -267,7 +267,7 @@ impl Repo {
         let mut count = 0;
         for (hash, object) in lost {
             // An upload may have healed it meanwhile.
-            let known = hash::lock_in(&mut tx, hash).await?;
+            let known = content::lock_in(&mut tx, hash).await?;
             if known.is_some_and(|known| known.representation.object == *object) {
                 let action = Action::Prune;
                 if run.block {

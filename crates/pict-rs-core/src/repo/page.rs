@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::sql::{composed, sql};
-use super::{Original, Repo, hash};
+use super::{Original, Repo, content};
 use crate::{Alias, ContentKey, Result};
 
 /// Some contents, and where the pages beside them begin.
@@ -65,7 +65,7 @@ impl Repo {
         let rows = composed(format!(
             "SELECT {} FROM hashes h WHERE (h.created_at, h.hash) <= ($1, $2) \
              ORDER BY h.created_at DESC, h.hash DESC LIMIT $3",
-            hash::COLUMNS
+            content::COLUMNS
         ))
         .bind(time)
         .bind(key.as_slice())
@@ -95,7 +95,7 @@ impl Repo {
             aliases.entry(hash).or_default().push(alias);
         }
         for row in rows {
-            let original = hash::from_row(row)?;
+            let original = content::from_row(row)?;
             let aliases = aliases.remove(original.hash()).unwrap_or_default();
             page.contents.push((original, aliases));
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
+use super::content::COLUMNS;
 use super::sql::sqlite_text;
 use super::{FILE, Repo};
 
@@ -27,7 +28,8 @@ fn statements() -> Vec<String> {
         }
         let text = fs::read_to_string(&path).expect("readable");
         let (text, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
-        let columns = literal_after(text, "const COLUMNS: &str =").unwrap_or_default();
+        let own = literal_after(text, "const COLUMNS: &str =");
+        let columns = own.as_deref().unwrap_or(COLUMNS);
         for (at, _) in text.match_indices('"') {
             let Some(literal) = literal_after(&text[at..], "") else {
                 continue;
@@ -36,7 +38,7 @@ fn statements() -> Vec<String> {
             let is_statement = matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT");
             if is_statement && !RARE.contains(&literal.as_str()) {
                 // Columns by another name do not change the way to the rows.
-                let literal = literal.replace("{COLUMNS}", &columns);
+                let literal = literal.replace("{COLUMNS}", columns);
                 let literal = literal.replace("{PARAMETERS}", "$1, $2");
                 found.push(literal.replace("{}", "1"));
             }

@@ -15,12 +15,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::sql::{Pool, repo_error};
+use super::sql::{ACQUIRE_TIMEOUT, Pool, repo_error};
 use super::{FILE, migrations};
 use crate::{Error, ErrorCode, Result};
-
-/// How long a request waits for a connection.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens the database in `folder`, making and migrating it if needed: a pool that writes, and one
 /// that reads.
@@ -50,7 +47,7 @@ pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
 async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_release(|connection, _| is_clean(connection))
         .before_acquire(|connection, _| is_clean(connection))
         .connect_with(options)

@@ -3,8 +3,8 @@
 use super::change::Change;
 use super::sql::sql;
 use super::usage::Class;
-use super::{Added, NewUpload, Removal, Repo, bigint, hash, removal};
-use crate::{Alias, ContentKey, Result};
+use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, removal};
+use crate::{Alias, Result};
 
 /// What is known of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Repo {
             .filter(|old| old.original.hash() == upload.original.hash());
         let added = match same {
             Some(old) => {
-                hash::lock_in(&mut tx, old.original.hash()).await?;
+                content::lock_in(&mut tx, old.original.hash()).await?;
                 Added {
                     original: old.original.clone(),
                     is_new: false,
@@ -110,7 +110,7 @@ impl Repo {
         if !put(&mut tx, proxy, &alias, now).await? {
             return Ok(None);
         }
-        settle_in(&mut tx, upload.original.hash()).await?;
+        content::settle_in(&mut tx, upload.original.hash()).await?;
         hash::find_again_in(&mut tx, &alias).await?;
         let mut proxied = Proxied {
             added,
@@ -188,38 +188,4 @@ async fn put(tx: &mut Change, proxy: &NewProxy, alias: &Alias, now: i64) -> Resu
         tx.count(Class::Proxied, bigint(written));
     }
     Ok(written == 1)
-}
-
-/// An alias or a proxied URL of a content has come or gone: notes whether only proxied aliases
-/// name it now, so that its bytes would be free without them.
-pub(super) async fn settle_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
-    // The first alias that is not proxied answers it.
-    let is_shared = sql("SELECT 1 FROM aliases a WHERE a.hash = $1 \
-         AND NOT EXISTS (SELECT 1 FROM proxies p WHERE p.alias = a.alias) LIMIT 1")
-    .bind(hash.as_bytes())
-    .any(&mut *tx)
-    .await?;
-    if is_shared {
-        return share_in(tx, hash).await;
-    }
-    let noted = sql("INSERT INTO proxied (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING")
-        .bind(hash.as_bytes())
-        .run(&mut *tx)
-        .await?;
-    if noted == 1 {
-        tx.add_file(Class::Proxied, hash.size());
-    }
-    Ok(())
-}
-
-/// A content has an alias that is not proxied, or is about to go.
-pub(super) async fn share_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
-    let noted = sql("DELETE FROM proxied WHERE hash = $1")
-        .bind(hash.as_bytes())
-        .run(&mut *tx)
-        .await?;
-    if noted == 1 {
-        tx.take_file(Class::Proxied, hash.size());
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
 use super::sql::{self, sql};
 use super::usage::Class;
-use super::{Repo, bigint, blocklist, hash, proxy, variant};
+use super::{Repo, bigint, blocklist, content, garbage, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
@@ -82,7 +82,7 @@ pub(super) async fn purge_in(
     cause: &Cause,
     now: i64,
 ) -> Result<Removal> {
-    hash::lock_in(tx, hash).await?;
+    content::lock_in(tx, hash).await?;
     let urls =
         sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
             .bind(hash.as_bytes())
@@ -146,7 +146,7 @@ pub(super) async fn remove_in(
     let Some(hash) = named.map(|row| row.content_key("hash")).transpose()? else {
         return Ok((Removal::default(), None));
     };
-    hash::lock_in(tx, &hash).await?;
+    content::lock_in(tx, &hash).await?;
     let urls = sql("DELETE FROM proxies WHERE alias = $1")
         .bind(alias.as_str())
         .run(&mut *tx)
@@ -171,11 +171,11 @@ pub(super) async fn remove_in(
     let objects = match (left.int("served")?, left.int("lost")?) {
         (0, 0) => remove_content(tx, &hash).await?,
         (0, _) => {
-            proxy::settle_in(tx, &hash).await?;
+            content::settle_in(tx, &hash).await?;
             lose_content(tx, &hash).await?
         }
         _ => {
-            proxy::settle_in(tx, &hash).await?;
+            content::settle_in(tx, &hash).await?;
             Vec::new()
         }
     };
@@ -201,7 +201,7 @@ async fn lose_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKe
         .bind(ObjectKey::generate(hash.format()).as_str())
         .run(&mut *tx)
         .await?;
-    discard_in(tx, &objects).await?;
+    garbage::discard_in(tx, &objects).await?;
     Ok(objects)
 }
 
@@ -211,7 +211,7 @@ async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<Object
         .bind(hash.as_bytes())
         .run(&mut *tx)
         .await?;
-    proxy::share_in(tx, hash).await?;
+    content::share_in(tx, hash).await?;
     let original = sql("DELETE FROM hashes WHERE hash = $1 RETURNING object")
         .bind(hash.as_bytes())
         .all(&mut *tx)
@@ -221,7 +221,7 @@ async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<Object
         tx.take_file(Class::Originals, hash.size());
     }
     objects.extend(sql::objects(&original)?);
-    discard_in(tx, &objects).await?;
+    garbage::discard_in(tx, &objects).await?;
     Ok(objects)
 }
 
@@ -232,15 +232,4 @@ async fn remove_variants(tx: &mut Change, hash: &ContentKey) -> Result<Vec<Objec
         .await?;
     variant::discount(tx, &rows)?;
     sql::objects(&rows)
-}
-
-/// Objects that have lost their last row are to be removed from the store.
-pub(super) async fn discard_in(tx: &mut Change, objects: &[ObjectKey]) -> Result<()> {
-    for object in objects {
-        sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
-            .bind(object.as_str())
-            .run(&mut *tx)
-            .await?;
-    }
-    Ok(())
 }

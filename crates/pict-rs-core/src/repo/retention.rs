@@ -8,7 +8,7 @@ use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::sql::{Row, sql};
 use super::usage::{self, Class};
-use super::{Removal, Repo, removal, variant};
+use super::{Removal, Repo, garbage, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -229,6 +229,6 @@ async fn drop_variants(tx: &mut Change, rows: &[Row], enough: u64) -> Result<Dro
         dropped.removal.objects.push(object);
         dropped.bytes += usage::on_disk(size);
     }
-    removal::discard_in(tx, &dropped.removal.objects).await?;
+    garbage::discard_in(tx, &dropped.removal.objects).await?;
     Ok(dropped)
 }

@@ -7,12 +7,15 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlitePool};
 
-use super::pool;
 use crate::{Alias, ContentKey, Error, ErrorCode, ObjectKey, Result};
+
+/// How long a request waits for a connection.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A statement that is written out in full.
 pub(super) fn sql(text: &'static str) -> Statement {
@@ -330,7 +333,7 @@ pub(super) fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Syn
             ErrorCode::TooBusy,
             format!(
                 "The database has too much to do; a request waits for it for {} seconds at most",
-                pool::PATIENCE.as_secs()
+                ACQUIRE_TIMEOUT.as_secs()
             ),
         );
     }

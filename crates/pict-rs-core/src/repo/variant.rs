@@ -1,10 +1,10 @@
 //! Variants: pictures made from a content.
 
 use super::change::Change;
-use super::removal::discard_in;
+use super::garbage::discard_in;
 use super::sql::{On, Row, sql};
 use super::usage::Class;
-use super::{Removal, Repo, Representation, bigint, hash};
+use super::{Removal, Repo, Representation, bigint, content};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
@@ -32,7 +32,7 @@ impl Repo {
         made: &Representation,
     ) -> Result<Option<Representation>> {
         let mut tx = self.begin().await?;
-        if hash::lock_in(&mut tx, hash).await?.is_none() {
+        if content::lock_in(&mut tx, hash).await?.is_none() {
             return Ok(None);
         }
         let inserted = sql(

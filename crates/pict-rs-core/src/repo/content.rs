@@ -1,0 +1,83 @@
+//! The row of a content: what it says, its lock, and whether only proxied aliases name it.
+
+use super::Representation;
+use super::change::Change;
+use super::sql::{Row, composed, sql};
+use super::usage::Class;
+use crate::{ContentKey, Result};
+
+/// A content as it was uploaded (and cleaned).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The stored file.
+    pub representation: Representation,
+    /// Its blurhash.
+    pub blurhash: String,
+}
+
+impl Original {
+    /// What identifies the content.
+    pub fn hash(&self) -> &ContentKey {
+        &self.representation.key
+    }
+}
+
+pub(super) const COLUMNS: &str =
+    "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.created_at";
+
+pub(super) fn from_row(row: &Row) -> Result<Original> {
+    Ok(Original {
+        representation: Representation::from_row(row, "hash")?,
+        blurhash: row.text("blurhash")?,
+    })
+}
+
+/// Locks the row of a content until the transaction ends, and reads it. `None` when it is gone.
+///
+/// Every transaction that adds something to a content or takes something from it does this first, so
+/// that of two at a time the second sees what the first has done. Otherwise the last two aliases could
+/// go at the same time and each leave the content to the other, or a variant could come while
+/// its content goes. Variants may go without it: each goes with the statement that finds it.
+pub(super) async fn lock_in(tx: &mut Change, hash: &ContentKey) -> Result<Option<Original>> {
+    let row = composed(format!(
+        "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1 FOR UPDATE"
+    ))
+    .bind(hash.as_bytes())
+    .optional(tx)
+    .await?;
+    row.map(|row| from_row(&row)).transpose()
+}
+
+/// An alias or a proxied URL of a content has come or gone: notes whether only proxied aliases
+/// name it now, so that its bytes would be free without them.
+pub(super) async fn settle_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
+    // The first alias that is not proxied answers it.
+    let is_shared = sql("SELECT 1 FROM aliases a WHERE a.hash = $1 \
+         AND NOT EXISTS (SELECT 1 FROM proxies p WHERE p.alias = a.alias) LIMIT 1")
+    .bind(hash.as_bytes())
+    .any(&mut *tx)
+    .await?;
+    if is_shared {
+        return share_in(tx, hash).await;
+    }
+    let noted = sql("INSERT INTO proxied (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING")
+        .bind(hash.as_bytes())
+        .run(&mut *tx)
+        .await?;
+    if noted == 1 {
+        tx.add_file(Class::Proxied, hash.size());
+    }
+    Ok(())
+}
+
+/// A content has an alias that is not proxied, or is about to go.
+pub(super) async fn share_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
+    let noted = sql("DELETE FROM proxied WHERE hash = $1")
+        .bind(hash.as_bytes())
+        .run(&mut *tx)
+        .await?;
+    if noted == 1 {
+        tx.take_file(Class::Proxied, hash.size());
+    }
+    Ok(())
+}
