@@ -338,6 +338,52 @@ fn files_do_not_use_each_other_in_circles() {
     }
 }
 
+/// Names of types that stand in several files of the core. None is to be added: a name has one
+/// meaning. In the engine each codec has frames and chunks of its own.
+const NAMED_TWICE: [&str; 25] = [
+    "Class", "Content", "Entry", "Fate", "Inner", "Key", "Look", "Memory", "Name", "Outcome",
+    "Output", "Permit", "Place", "Plan", "Pool", "Purged", "Rank", "Report", "Running", "Source",
+    "Space", "State", "Target", "Value", "Work",
+];
+
+#[test]
+fn a_name_of_a_type_has_one_meaning() {
+    let mut places: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for (path, _, text) in sources("crates/pict-rs-core/src") {
+        let code = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        for line in code.lines() {
+            let words = line
+                .split_whitespace()
+                .skip_while(|word| word.starts_with("pub"));
+            let words: Vec<_> = words.take(2).collect();
+            let ["struct" | "enum" | "trait" | "type", name] = words[..] else {
+                continue;
+            };
+            let end = name.find(|letter: char| !letter.is_alphanumeric());
+            let name = &name[..end.unwrap_or(name.len())];
+            places
+                .entry(name.to_owned())
+                .or_default()
+                .insert(path.clone());
+        }
+    }
+    places.retain(|_, files| files.len() > 1);
+    let expected: BTreeSet<_> = NAMED_TWICE.map(str::to_owned).into();
+    let new: Vec<_> = places
+        .iter()
+        .filter(|(name, _)| !expected.contains(*name))
+        .collect();
+    assert!(new.is_empty(), "choose other names: {new:#?}");
+    let gone: Vec<_> = expected
+        .iter()
+        .filter(|name| !places.contains_key(*name))
+        .collect();
+    assert!(gone.is_empty(), "take these off the list: {gone:?}");
+}
+
 #[test]
 fn paths_are_read_as_the_compiler_reads_them() {
     let text = "use crate::{a::{self, B}, c as d};\nfn f() { super::e::g(xcrate::h, self::i::J) }";

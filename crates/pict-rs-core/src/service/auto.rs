@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use crate::accept::Accept;
 use crate::query::ProcessRequest;
 use crate::repo::Original;
-use crate::service::process::{self, Found};
+use crate::service::variant::{self, Found};
 use crate::service::{background, find};
 use crate::state::auto::Key;
 use crate::{Alias, Context, Result};
@@ -43,7 +43,7 @@ struct Plan {
 /// in any format.
 ///
 /// # Errors
-/// As [`process::variant`].
+/// As [`variant::get_or_make`].
 pub async fn variant(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -56,10 +56,10 @@ pub async fn variant(
         return Ok(answer);
     }
     let Some(fallback) = plan.fallback else {
-        let found = process::variant(ctx, alias, &plan.best).await?;
+        let found = variant::get_or_make(ctx, alias, &plan.best).await?;
         return Ok(best(found));
     };
-    if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
+    if let Some(found) = variant::existing(ctx, alias, &plan.best).await? {
         return Ok(best(found));
     }
     let key = (*original.hash(), plan.best.key.clone());
@@ -95,19 +95,19 @@ pub async fn existing(
     let plan = plan(ctx, &original, request, accept).await?;
     let mut made = Vec::new();
     for rival in &plan.rivals {
-        made.extend(process::existing(ctx, alias, rival).await?);
+        made.extend(variant::existing(ctx, alias, rival).await?);
     }
     let is_fallback = made.len() < plan.rivals.len();
     if let Some(found) = of_fewest_bytes(made, plan.weights) {
         return Ok(Some(Answer { found, is_fallback }));
     }
-    if let Some(found) = process::existing(ctx, alias, &plan.best).await? {
+    if let Some(found) = variant::existing(ctx, alias, &plan.best).await? {
         return Ok(Some(best(found)));
     }
     let Some(request) = plan.fallback else {
         return Ok(None);
     };
-    let found = process::existing(ctx, alias, &request).await?;
+    let found = variant::existing(ctx, alias, &request).await?;
     Ok(found.map(|found| Answer {
         found,
         is_fallback: true,
@@ -154,11 +154,11 @@ async fn smallest(
     let mut is_fallback = false;
     for rival in quick {
         // Another one may still be had, and the plain way says best what is wrong if none can.
-        made.extend(process::variant(ctx, alias, rival).await.ok());
+        made.extend(variant::get_or_make(ctx, alias, rival).await.ok());
     }
     let deadline = Instant::now() + Duration::from_millis(settings.budget);
     for rival in slow {
-        if let Some(found) = process::existing(ctx, alias, rival).await? {
+        if let Some(found) = variant::existing(ctx, alias, rival).await? {
             made.push(found);
             continue;
         }
@@ -199,7 +199,7 @@ fn noted(
 ) -> impl Future<Output = Result<Found>> + Send + use<> {
     let (ctx, alias, request) = (ctx.clone(), alias.clone(), request.clone());
     async move {
-        let made = process::variant(&ctx, &alias, &request).await;
+        let made = variant::get_or_make(&ctx, &alias, &request).await;
         if let Err(error) = &made {
             ctx.auto.note(key, error);
         }
@@ -236,7 +236,7 @@ fn best(found: Found) -> Answer {
 }
 
 async fn meanwhile(ctx: &Arc<Context>, alias: &Alias, request: ProcessRequest) -> Result<Answer> {
-    let found = process::variant(ctx, alias, &request).await?;
+    let found = variant::get_or_make(ctx, alias, &request).await?;
     Ok(Answer {
         found,
         is_fallback: true,
@@ -404,7 +404,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     }
     let source = find::whole(ctx, stored).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let facts = inspected.result.map_err(process::stored_is_broken)?;
+    let facts = inspected.result.map_err(variant::stored_is_broken)?;
     let transparent = facts.has_alpha;
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);

@@ -9,8 +9,8 @@ use crate::clock::now;
 use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::{Enqueued, Failure, Job, Work};
-use crate::service::process;
 use crate::service::spool::Spooled;
+use crate::service::variant;
 use crate::service::{find, remove, upload};
 use crate::store::StoredObject;
 use crate::task::run_to_completion;
@@ -75,11 +75,11 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
 /// have to be made.
 pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<()> {
-    if process::existing(ctx, alias, request).await?.is_some() {
+    if variant::existing(ctx, alias, request).await?.is_some() {
         return Ok(());
     }
     remove::writable(ctx)?;
-    let request = process::normalized(ctx, alias, request).await?;
+    let request = variant::normalized(ctx, alias, request).await?;
     let original = find::original(ctx, alias).await?;
     let variant = request.key.as_str();
     match ctx
@@ -114,7 +114,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
         }
         Work::Variant { alias, variant } => {
             let request = ProcessRequest::from_key(variant)?;
-            if let Err(error) = process::in_background(ctx, alias, &request).await {
+            if let Err(error) = variant::in_background(ctx, alias, &request).await {
                 return Err(find::lost_or_removed(ctx, alias, error).await);
             }
             ctx.repo.finish_job(job).await?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::accept::Accept;
 use crate::query::ProcessRequest;
 use crate::repo::Representation;
-use crate::service::process::Found;
-use crate::service::{auto, background, process};
+use crate::service::variant::Found;
+use crate::service::{auto, background, variant};
 use crate::{Alias, Context, Result};
 
 /// What is asked for.
@@ -32,10 +32,10 @@ impl Requested {
     /// The variant, made now if need be.
     ///
     /// # Errors
-    /// As [`process::variant`].
+    /// As [`variant::get_or_make`].
     pub async fn variant(&self, ctx: &Arc<Context>, alias: &Alias) -> Result<Chosen> {
         Ok(match self {
-            Self::Named(request) => process::variant(ctx, alias, request).await?.into(),
+            Self::Named(request) => variant::get_or_make(ctx, alias, request).await?.into(),
             Self::Best(request, accept) => auto::variant(ctx, alias, request, accept).await?.into(),
         })
     }
@@ -43,11 +43,11 @@ impl Requested {
     /// The variant, if it was made before.
     ///
     /// # Errors
-    /// As [`process::existing`] or [`auto::existing`].
+    /// As [`variant::existing`] or [`auto::existing`].
     pub async fn existing(&self, ctx: &Context, alias: &Alias) -> Result<Option<Chosen>> {
         Ok(match self {
             Self::Named(request) => {
-                let found = process::existing(ctx, alias, request).await?;
+                let found = variant::existing(ctx, alias, request).await?;
                 found.map(Chosen::from)
             }
             Self::Best(request, accept) => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::repo::Representation;
 use crate::service::find;
-use crate::service::process;
 use crate::service::requested::{Chosen, Requested};
 use crate::service::target::{Target, Unknown};
+use crate::service::variant;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// Answers with the original that `target` names.
@@ -45,7 +45,7 @@ pub async fn variant<T>(
         let chosen = requested.variant(ctx, alias).await?;
         match answer(&chosen).await {
             Err(error) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(ctx, alias, chosen.variant()).await?;
+                variant::forget_lost(ctx, alias, chosen.variant()).await?;
                 answer(&requested.variant(ctx, alias).await?).await
             }
             answered => answered,
@@ -74,7 +74,7 @@ pub async fn existing_variant<T>(
         match answer(&chosen).await {
             // Dropped in this moment, or lost: either way it is not there.
             Err(error) if error.code() == ErrorCode::LostFile => {
-                process::forget_lost(ctx, alias, chosen.variant()).await?;
+                variant::forget_lost(ctx, alias, chosen.variant()).await?;
                 Err(not_made())
             }
             answered => answered,

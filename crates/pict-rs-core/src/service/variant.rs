@@ -78,20 +78,24 @@ pub(super) async fn normalized<'a>(
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
 /// have to be made, [`ErrorCode::LostFile`], [`ErrorCode::ProcessTimeout`].
-pub async fn variant(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<Found> {
-    get_or_make(ctx, alias, request, Rank::Foreground).await
+pub async fn get_or_make(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+) -> Result<Found> {
+    at_rank(ctx, alias, request, Rank::Foreground).await
 }
 
-/// As [`variant`], for a worker: nobody is kept waiting, so no queue is too long.
+/// As [`get_or_make`], for a worker: nobody is kept waiting, so no queue is too long.
 ///
 /// # Errors
-/// As [`variant`].
+/// As [`get_or_make`].
 pub(crate) async fn in_background(
     ctx: &Arc<Context>,
     alias: &Alias,
     request: &ProcessRequest,
 ) -> Result<()> {
-    get_or_make(ctx, alias, request, Rank::Background)
+    at_rank(ctx, alias, request, Rank::Background)
         .await
         .map(drop)
 }
@@ -103,7 +107,7 @@ enum Rank {
     Background,
 }
 
-async fn get_or_make(
+async fn at_rank(
     ctx: &Arc<Context>,
     alias: &Alias,
     request: &ProcessRequest,
@@ -128,7 +132,7 @@ async fn get_or_make(
     Ok((original, variant))
 }
 
-/// The variant's object is lost: forgets it, so that the next [`variant`] makes it again. In
+/// The variant's object is lost: forgets it, so that the next [`get_or_make`] makes it again. In
 /// read-only mode it stays lost.
 ///
 /// # Errors
