@@ -1,5 +1,5 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench | load | conform | corpus`.
+//! bench | load | clients | conform | corpus`.
 //!
 //! It starts other programs and prints what they did. It never becomes part of the server and
 //! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],

@@ -21,11 +21,11 @@ use crate::{Alias, Error, SourceUrl};
 const URLS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Dead URLs remembered.
 const FAILURES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
-/// LastUsed that wait to be written.
+/// Accesses that can wait to be written.
 const ACCESSES: usize = 4096;
 /// An access is written if the last one that was is older than this.
 const COARSE: Duration = Duration::from_secs(5 * 60);
-/// LastUsed are gathered for this long, so that many are one write.
+/// Accesses are gathered for this long, so that one write records many.
 const GATHER: Duration = Duration::from_secs(5);
 
 /// A URL, and whether a copy of it is there already.
