@@ -2,12 +2,12 @@
 
 use pict_rs_media::OutputFormat;
 
-/// Media ranges beyond this many are not looked at; browsers send fewer than ten.
+/// Media ranges beyond this many are ignored; browsers send fewer than ten.
 const MAX_RANGES: usize = 64;
-/// The weight of a range that names none, in thousandths.
+/// The weight of a range without `q`, in thousandths.
 const FULL: u16 = 1000;
 
-/// What a client can show, and how much it likes it.
+/// Which formats a client accepts, and how much it prefers each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept(Vec<Range>);
 
@@ -20,8 +20,8 @@ struct Range {
 }
 
 impl Accept {
-    /// The header's value; several headers are to be joined with a comma. No header and an empty
-    /// one mean `*/*`. What is no media range is left out.
+    /// Parses the header's value; several headers must be joined with a comma first. No header and
+    /// an empty one mean `*/*`. Invalid ranges are skipped.
     pub fn parse(header: &str) -> Self {
         let ranges = header.split(',').take(MAX_RANGES).filter_map(Range::parse);
         let ranges: Vec<_> = ranges.collect();
@@ -39,9 +39,9 @@ impl Accept {
         }])
     }
 
-    /// How much the client likes `format`, in thousandths; 0 is not at all. The most specific
-    /// range counts. Wildcards only stand for what every client can show, JPEG, PNG and GIF: a
-    /// client that sends nothing but `*/*` may be twenty years old.
+    /// How much the client prefers `format`, in thousandths; 0 means it is not accepted. The most
+    /// specific range counts. Wildcards match only formats that every client can show, JPEG, PNG
+    /// and GIF: a client that sends only `*/*` may be twenty years old.
     pub fn weight(&self, format: OutputFormat) -> u16 {
         let named = |name: &str| {
             let range = self.0.iter().find(|range| range.name == name);

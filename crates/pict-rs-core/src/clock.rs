@@ -1,4 +1,4 @@
-//! Times as the database has them: milliseconds since 1970.
+//! Times as stored in the database: milliseconds since 1970.
 
 /// The current time.
 pub(crate) fn now() -> i64 {

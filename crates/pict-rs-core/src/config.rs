@@ -1,8 +1,9 @@
-//! Every setting, its default and its meaning. Reads no file and no environment; the binary
-//! does that. `pict-rs.toml` at the top of the repository shows the same keys to people.
+//! Every setting, its default and its meaning. This module reads neither files nor the environment;
+//! the binary does that. `pict-rs.toml` at the top of the repository documents the same keys.
 //!
-//! Keys and spellings are those of the existing pict-rs, so its deployments start unchanged;
-//! ours stand beside them. Sizes named `max_file_size` are in MiB, as they always were.
+//! Keys and spellings are those of the existing pict-rs, so its configurations work unchanged; our
+//! own settings are added to them. Sizes named `max_file_size` are in MiB, as in the existing
+//! pict-rs.
 
 mod auto;
 mod hosts;
@@ -32,7 +33,7 @@ pub use words::{
 
 use crate::{Error, ErrorCode, Result, query};
 
-/// Of `media.concurrency`: more than this is a slip of the pen, and costs a task each.
+/// Upper bound of `media.concurrency`: a larger value is a typo, and each slot costs a task.
 const MAX_CONCURRENCY: usize = 1024;
 
 /// The whole configuration.
@@ -65,22 +66,22 @@ pub struct ServerConfig {
     pub address: SocketAddr,
     /// Refuse everything that changes data.
     pub read_only: bool,
-    /// Accept any bytes as a picture; for other projects' tests.
+    /// Accept any bytes as a picture; for the tests of other projects.
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
     pub api_key: Option<Secret>,
     /// File that holds `api_key`.
     pub api_key_file: Option<PathBuf>,
-    /// More keys, each as good as `api_key`, so that keys can be changed one client at a time.
+    /// More keys, equivalent to `api_key`, so that clients can be moved to a new key one at a time.
     pub api_keys: Secrets,
     /// File that holds `api_keys`, one a line.
     pub api_keys_file: Option<PathBuf>,
     /// How long the audit log remembers removals.
     pub audit_retention: Span,
-    /// What `prune_missing` and `collect` remove at most unless they are forced; the larger of
-    /// this and `max_removal_percent` counts.
+    /// How many rows `prune_missing` and `collect` remove at most unless forced; the larger of this
+    /// and `max_removal_percent` applies.
     pub max_removal_count: u64,
-    /// The same, in percent of what the database names.
+    /// The same, in percent of what the database holds.
     pub max_removal_percent: u64,
     /// Files per upload request.
     pub max_file_count: usize,
@@ -95,13 +96,13 @@ pub struct ServerConfig {
     pub private_key: Option<PathBuf>,
     /// `max-age` of served media: how long a cache may answer without asking again.
     pub cache_max_age: Span,
-    /// `stale-while-revalidate` of served media: how long a cache may go on answering with what
-    /// it has while it asks again. As long as `cache_max_age` by default.
+    /// `stale-while-revalidate` of served media: how long a cache may serve its copy while it
+    /// revalidates. Defaults to `cache_max_age`.
     pub cache_stale_while_revalidate: Option<Span>,
-    /// Origins whose pages may use the API from a browser (CORS); `*` is every origin.
+    /// Origins whose pages may use the API from a browser (CORS); `*` allows every origin.
     pub cors_origins: List,
-    /// A warning is logged when the disk of database or files has less room than this, in MiB;
-    /// unset is 1024, or a tenth of a smaller disk. 0 never warns.
+    /// Free space on the disk of database or files, in MiB, below which a warning is logged. Unset
+    /// means 1024, or a tenth of a smaller disk; 0 never warns.
     pub free_space_warning: Option<u64>,
     /// How long an upload's body may take to arrive.
     pub upload_timeout: Seconds,
@@ -141,7 +142,7 @@ impl Default for ServerConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct ClientConfig {
-    /// For a whole fetch, redirects and body included.
+    /// Timeout of a whole fetch, including redirects and body.
     pub timeout: Seconds,
     /// Allow fetches from private addresses.
     pub allow_local_connections: bool,
@@ -271,45 +272,45 @@ pub struct MetricsConfig {
 pub struct MediaConfig {
     /// URL that is asked before a file is accepted.
     pub external_validation: Option<String>,
-    /// For one such question.
+    /// Timeout of one request to it.
     pub external_validation_timeout: Seconds,
-    /// How it is asked.
+    /// How the file is sent to it.
     pub external_validation_form: ValidationForm,
-    /// What happens to a file while nobody answers there.
+    /// What happens to a file when it does not answer.
     pub external_validation_failure: ValidationFailure,
-    /// What it is shown.
+    /// What is sent to it.
     pub external_validation_as: ValidationAs,
-    /// Which aliases a lost file comes back for when the same bytes are uploaded.
+    /// Which aliases of a lost file work again when the same bytes are uploaded.
     pub heal: Heal,
-    /// Ceiling for any upload, in MiB.
+    /// Upper limit for any upload, in MiB.
     pub max_file_size: u64,
-    /// For one piece of media work.
+    /// Timeout of one piece of media work.
     pub process_timeout: Seconds,
     /// Operations applied to every upload, as a query string.
     pub preprocess_steps: Option<String>,
-    /// Metadata that originals keep; `copyright` is all there is.
+    /// Metadata that originals keep; `copyright` is the only value.
     pub keep_metadata: List,
     /// Operations that process URLs may use; others are ignored.
     pub filters: List,
-    /// Refuse process URLs with keys that are not operations, which are ignored otherwise.
+    /// Refuse process URLs with keys that are not operations; by default they are ignored.
     pub strict_operations: bool,
     /// Pieces of media work at a time, at most 1024; 0 means one per processor.
     pub concurrency: usize,
     /// Pieces of media work that may wait; more are answered with 503 at once.
     pub queue_length: usize,
-    /// How long it may wait there.
+    /// How long work may wait in the queue.
     pub queue_timeout: Seconds,
     /// Jobs that may wait for background work; more are answered with 503 at once.
     pub background_length: usize,
-    /// Memory that media work may use in all, in MiB.
+    /// Memory that all media work together may use, in MiB.
     pub memory: u64,
-    /// Variants that one original may have; 0 means any number.
+    /// Variants that one original may have; 0 means no limit.
     pub variants_per_original: u32,
-    /// Trade sharpness and bytes of variants for CPU time.
+    /// Save CPU time at the cost of sharper and smaller variants.
     pub fast: bool,
     /// What `process.auto` answers with.
     pub auto: AutoConfig,
-    /// Programs of others that may be used, of those that are there.
+    /// External programs that may be used, if they are installed.
     pub helpers: List,
     /// How long unused copies are kept.
     pub retention: RetentionConfig,
@@ -325,7 +326,7 @@ pub struct MediaConfig {
     pub video: VideoConfig,
 }
 
-/// Everything that `media.helpers` can name.
+/// All values that `media.helpers` accepts.
 const HELPERS: [&str; 2] = ["ffmpeg", "magick"];
 
 impl Default for MediaConfig {
@@ -374,7 +375,7 @@ pub struct RetentionConfig {
     pub variants_size: Option<u64>,
     /// What all proxied media may take in the store, in MiB; the least recently used go first.
     pub proxy_size: Option<u64>,
-    /// Of backgrounded uploads that nobody claims.
+    /// How long unclaimed backgrounded uploads are kept.
     pub claims: Span,
 }
 
@@ -390,7 +391,7 @@ impl Default for RetentionConfig {
     }
 }
 
-/// `[repo]`: flat, as in the existing pict-rs; which keys count depends on `type`.
+/// `[repo]`: flat, as in the existing pict-rs; `type` decides which keys apply.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RepoConfig {
@@ -400,8 +401,8 @@ pub struct RepoConfig {
     pub path: Option<PathBuf>,
     /// Folder of the embedded database (`fjall`).
     pub fjall_path: Option<PathBuf>,
-    /// Room on the disk of the database that is kept for removals, in MiB; no more than a
-    /// sixteenth of the disk. 0 keeps none.
+    /// Disk space kept free for removals, on the disk of the database, in MiB; at most a sixteenth
+    /// of the disk. 0 keeps none.
     pub reserve: u64,
     /// Accepted, without effect.
     pub cache_capacity: Option<u64>,
@@ -437,7 +438,7 @@ impl Default for RepoConfig {
     }
 }
 
-/// `[store]`: flat, as in the existing pict-rs; which keys count depends on `type`.
+/// `[store]`: flat, as in the existing pict-rs; `type` decides which keys apply.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct StoreConfig {
@@ -465,9 +466,9 @@ pub struct StoreConfig {
     pub session_token_file: Option<PathBuf>,
     /// Bucket in the path instead of the host name.
     pub use_path_style: bool,
-    /// For one S3 request.
+    /// Timeout of one S3 request.
     pub client_timeout: Option<Seconds>,
-    /// Send clients there instead of answering with bytes.
+    /// Redirect clients there instead of sending the bytes.
     pub public_endpoint: Option<String>,
     /// Tag health check objects.
     pub tag_healthz: bool,
@@ -475,7 +476,8 @@ pub struct StoreConfig {
 
 impl ServerConfig {
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when one of `cors_origins` is not what a browser would send.
+    /// [`ErrorCode::ConfigInvalid`] when one of `cors_origins` is not an origin as browsers send
+    /// it.
     fn validate_origins(&self) -> Result<()> {
         let is_origin = |text: &str| {
             let url = url::Url::parse(text).ok();
@@ -492,8 +494,8 @@ impl ServerConfig {
         Ok(())
     }
 
-    /// All keys, each as good as the others. A variable that a deployment left empty is none: it
-    /// must not open the door to an empty header.
+    /// All keys. A variable that a deployment left empty does not count: it must not match an empty
+    /// header.
     pub fn api_keys(&self) -> impl Iterator<Item = &Secret> {
         let keys = self.api_key.iter().chain(&self.api_keys.0);
         keys.filter(|key| !key.expose().is_empty())
@@ -507,7 +509,7 @@ impl Config {
         configured.unwrap_or_else(|| data.join("database"))
     }
 
-    /// Whether nobody has said where the database goes.
+    /// Whether the configuration leaves the database folder at its default.
     pub fn is_database_folder_default(&self) -> bool {
         self.configured_database_folder().is_none()
     }
@@ -533,8 +535,8 @@ impl Config {
         configured.unwrap_or_else(|| data.join("exports"))
     }
 
-    /// Refuses what cannot work, and what this version does not do yet: a setting that is
-    /// silently without effect would be worse than none.
+    /// Refuses settings that cannot work or are not implemented: silently ignoring them would be
+    /// worse.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`], naming the key.
@@ -646,7 +648,7 @@ impl Config {
     /// `client.allowed_hosts`, parsed.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when an entry is no host, with or without a port.
+    /// [`ErrorCode::ConfigInvalid`] when an entry is not a host, with or without a port.
     pub fn allowed_hosts(&self) -> Result<Vec<AllowedHost>> {
         let parse = |text: &String| {
             AllowedHost::parse(text).ok_or_else(|| {
@@ -663,7 +665,7 @@ impl Config {
         self.server.cache_max_age.duration()
     }
 
-    /// How long a cache may answer with an old copy while it asks again.
+    /// `server.cache_stale_while_revalidate` as a duration, with its default applied.
     pub fn cache_stale_while_revalidate(&self) -> Duration {
         let configured = self.server.cache_stale_while_revalidate;
         configured.unwrap_or(self.server.cache_max_age).duration()

@@ -33,15 +33,15 @@ pub struct Context {
     pub store: Store,
     /// Facts.
     pub repo: Repo,
-    /// What both of them know each other by.
+    /// The id that ties the database to the folder of files.
     pub(crate) store_id: uuid::Uuid,
-    /// The time by which things are too old.
+    /// The clock by which retention decides what is too old.
     pub(crate) retention_clock: RetentionClock,
     /// Where media work runs.
     pub media: Pool,
-    /// Programs of others that are there.
+    /// External programs that were found.
     pub helpers: Helpers,
-    /// Media of other servers.
+    /// Fetches media from other servers.
     pub(crate) fetcher: Fetcher,
     /// `media.preprocess_steps`, parsed.
     pub(crate) preprocess_steps: Vec<Operation>,
@@ -49,33 +49,33 @@ pub struct Context {
     pub(crate) scratch: Scratch,
     /// Where exports of the database go.
     pub(crate) export_folder: PathBuf,
-    /// Held while one is written.
+    /// Held while an export is written.
     pub(crate) exporting: tokio::sync::Mutex<()>,
     /// Facts of recently served media.
     pub(crate) fact_cache: FactCache,
-    /// Uses of media that are not written down yet.
+    /// Uses of media that are not yet recorded in the database.
     pub(crate) last_used: LastUsed,
-    /// When writes were last known to work.
+    /// When a write was last known to succeed.
     pub(crate) last_proof: LastProof,
-    /// Held by the one search for orphans that may run.
+    /// Held by the search for orphans, of which one may run at a time.
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
-    /// Variants that are being made right now.
+    /// Variants that are currently being made.
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
     /// What `process.auto` remembers.
     pub(crate) auto: Auto,
-    /// Proxied media: what is known of them, and what is being fetched right now.
+    /// Proxied media: which are known, and which are being fetched.
     pub(crate) proxies: Proxies,
-    /// Who is asked before a file is kept.
+    /// The external validation, if one is configured.
     pub(crate) validator: Option<Validator>,
-    /// Who waits for background work.
+    /// Wakes tasks that wait for background work.
     pub(crate) notifier: Notifier,
-    /// Outlives the runtimes that requests live on.
+    /// Outlives the runtimes that serve requests.
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Context {
-    /// Opens database and store. `data` is the folder for everything that has no path of its own,
-    /// `helpers` are the programs that are there.
+    /// Opens database and store. `data` is the default folder for everything without a configured
+    /// path; `helpers` are the installed programs.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`](crate::ErrorCode::ConfigInvalid) for settings that cannot work,
@@ -112,8 +112,8 @@ impl Context {
         })
     }
 
-    /// Asks background work to come to an end: no job is begun any more, and clients that wait
-    /// for an outcome are sent away.
+    /// Asks background work to stop: no more jobs are started, and clients that wait for an outcome
+    /// get their answer.
     pub fn stop(&self) {
         self.notifier.stop();
     }

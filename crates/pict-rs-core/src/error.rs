@@ -1,8 +1,7 @@
 //! The one error of this crate, and the stable codes that clients see.
 //!
-//! Modules below collapse their own errors into [`Error`] at their border. A message of a
-//! user's mistake goes to the client as it is; the source of a fault of ours goes only to the
-//! log.
+//! Modules below convert their own errors into [`Error`] at their border. Messages about a user's
+//! mistake go to the client unchanged; the source of an internal error goes only to the log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// Public, stable names of everything that can go wrong: added to, never renamed or
-        /// reused. `docs/errors.md` lists each with its HTTP status.
+        /// Public, stable error codes. Codes may be added, but are never renamed or reused.
+        /// `docs/errors.md` lists each with its HTTP status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
             $($(#[$doc])* $name,)*
@@ -31,7 +30,7 @@ macro_rules! codes {
                 Self::ALL.iter().copied().find(|code| code.as_str() == text)
             }
 
-            /// The code as it stands in error bodies.
+            /// The code as written in error bodies.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
@@ -44,21 +43,21 @@ macro_rules! codes {
 codes! {
     /// No such alias.
     AliasNotFound = "alias-not-found",
-    /// No upload waits to be claimed under this id: it was claimed, it expired, or never was.
+    /// No upload can be claimed under this id: it was claimed, it expired, or it never existed.
     AlreadyClaimed = "already-claimed",
-    /// The request is not what HTTP asks for.
+    /// The request is not valid HTTP.
     BadRequest = "bad-request",
     /// The bytes are on the blocklist.
     Blocked = "blocked",
     /// A setting has a value that cannot work.
     ConfigInvalid = "config-invalid",
-    /// The file is no media this build can read.
+    /// This build cannot read the file as media.
     DiscoverError = "discover-error",
     /// This URL must not be fetched: its scheme, port or address is not allowed.
     DownloadFileError = "download-file-error",
     /// The name of an imported file is taken.
     DuplicateAlias = "duplicate-alias",
-    /// The external validation does not answer.
+    /// The external validation gives no verdict.
     ExternalValidationUnavailable = "external-validation-unavailable",
     /// The external validation refused the file.
     FailedExternalValidation = "failed-external-validation",
@@ -66,11 +65,11 @@ codes! {
     FileIoError = "file-io-error",
     /// The multipart body is not what the upload route expects.
     FileUploadError = "file-upload-error",
-    /// The path was there in older versions.
+    /// The path existed in older versions only.
     Gone = "gone",
     /// No such hash is on the blocklist.
     HashNotFound = "hash-not-found",
-    /// The disk has no room for what was to be written.
+    /// The disk has no room for the write.
     InsufficientStorage = "insufficient-storage",
     /// The API key is missing or wrong, or none is configured.
     InvalidApiToken = "invalid-api-token",
@@ -84,7 +83,7 @@ codes! {
     InvalidProcessPath = "invalid-process-path",
     /// A query that lacks something or has a bad value.
     InvalidQuery = "invalid-query",
-    /// The database knows the file, the store does not.
+    /// The database has a row for the file, but the store lacks the file.
     LostFile = "lost-file",
     /// More would be removed at once than the settings allow.
     MassRemoval = "mass-removal",
@@ -94,7 +93,7 @@ codes! {
     MediaDisallowed = "media-disallowed",
     /// The media engine failed on data that it should have handled.
     MediaFailed = "media-failed",
-    /// The path exists, not with this method.
+    /// The path does not allow this method.
     MethodNotAllowed = "method-not-allowed",
     /// There is nothing at this path.
     NotFound = "not-found",
@@ -102,7 +101,7 @@ codes! {
     ParseDeadline = "parse-deadline",
     /// Media work took longer than `media.process_timeout`.
     ProcessTimeout = "process-timeout",
-    /// A program is not there that the work needs.
+    /// A program that the work needs is not installed.
     ProgramMissing = "program-missing",
     /// Proxied media cannot be used for this.
     ProxyNotAllowed = "proxy-not-allowed",
@@ -124,7 +123,7 @@ codes! {
     SvgDisabled = "svg-disabled",
     /// Too much media work is waiting already.
     TooBusy = "too-busy",
-    /// Anything else that is our fault.
+    /// Any other internal error.
     UnknownError = "unknown-error",
     /// The body of a request is compressed.
     UnsupportedEncoding = "unsupported-encoding",
@@ -154,8 +153,8 @@ codes! {
 
 /// What a client is told about its mistake.
 ///
-/// `msg` is what the existing pict-rs says, because clients show it and some compare it. What
-/// this server knows beyond that stands in the other fields.
+/// `msg` is what the existing pict-rs says, because clients show it and some compare it. The other
+/// fields say more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserMessage {
     /// A short sentence.
@@ -192,7 +191,7 @@ impl From<String> for UserMessage {
     }
 }
 
-/// What went wrong, by who has to act on it.
+/// What went wrong, divided by who must act on it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller's mistake; the message is meant for the caller.
@@ -203,18 +202,18 @@ pub enum Error {
         /// For the caller: what was wrong, the limit and what was found.
         message: UserMessage,
     },
-    /// Our fault. The message and the chain behind it are meant for the log alone.
+    /// An internal error. The message and its sources are meant only for the log.
     #[error("{message}")]
     Internal {
         /// The stable code.
         code: ErrorCode,
-        /// For the log: what we were doing.
+        /// For the log: what the server was doing.
         message: String,
-        /// What failed below.
+        /// The underlying error.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// One failure that several callers waited for.
+    /// One failure that several callers were waiting for.
     #[error(transparent)]
     Shared(Arc<Error>),
 }
@@ -228,7 +227,7 @@ impl Error {
         }
     }
 
-    /// As it was told before, and kept in the database.
+    /// An error that was already reported, read from the database.
     pub(crate) fn told(code: ErrorCode, message: UserMessage) -> Self {
         Self::User { code, message }
     }
@@ -260,7 +259,7 @@ impl Error {
         self
     }
 
-    /// Our fault, with what failed below.
+    /// An internal error and its source.
     pub fn internal(
         code: ErrorCode,
         message: impl Into<String>,
@@ -273,8 +272,8 @@ impl Error {
         }
     }
 
-    /// A file could not be read or written. A disk without room has a code of its own, because
-    /// that passes when room is made.
+    /// A file could not be read or written. A full disk has its own code, because it passes when
+    /// space is freed.
     pub(crate) fn io(message: impl Into<String>, error: std::io::Error) -> Self {
         use std::io::ErrorKind;
         let code = match error.kind() {
@@ -284,7 +283,7 @@ impl Error {
         Self::internal(code, message, error)
     }
 
-    /// Nothing has that name.
+    /// No media has this alias.
     pub fn alias_not_found() -> Self {
         Self::user(ErrorCode::AliasNotFound, "No media has this alias")
     }
@@ -297,7 +296,7 @@ impl Error {
         }
     }
 
-    /// Whether the caller caused it; then the message is meant for the caller.
+    /// Whether the caller caused the error; then the message is meant for the caller.
     pub fn is_users(&self) -> bool {
         match self {
             Self::User { .. } => true,
@@ -315,7 +314,7 @@ impl Error {
         }
     }
 
-    /// For each of several callers.
+    /// Wraps an error for each of several callers.
     pub(crate) fn shared(error: Arc<Self>) -> Self {
         Self::Shared(error)
     }

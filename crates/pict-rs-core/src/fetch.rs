@@ -1,10 +1,10 @@
-//! Fetching media from other servers, for downloads and the proxy. Strangers choose the URLs, so
-//! this is where they are kept out of the network that the server stands in.
+//! Fetches media from other servers, for downloads and the proxy. The URLs are untrusted, so this
+//! module keeps requests out of the server's own network.
 //!
-//! `policy` judges URLs and `address` addresses; both are pure. `connect` resolves a name once
-//! and connects to nothing but an address that was judged. Each redirect begins anew. A
-//! connection serves one request, so none is ever reused for another host, and proxies of the
-//! environment are never looked at. Knows neither `store` nor `repo`.
+//! `policy` checks URLs and `address` checks addresses; both are pure. `connect` resolves a name
+//! once and connects only to addresses that passed the check. Every redirect starts over. A
+//! connection serves one request, so none is reused for another host, and proxies from the
+//! environment are ignored. Knows neither `store` nor `repo`.
 
 mod address;
 mod answer;
@@ -36,7 +36,7 @@ use coding::Decoder;
 use connect::{Connection, Tls};
 use policy::Policy;
 
-/// Redirects that are followed, as by the existing pict-rs.
+/// Redirects that are followed, the same number as in the existing pict-rs.
 const REDIRECTS: usize = 10;
 const USER_AGENT: &str = concat!("pict-rs ", env!("CARGO_PKG_VERSION"));
 
@@ -50,19 +50,19 @@ pub struct Fetcher {
     limit: usize,
 }
 
-/// What an upstream says.
+/// An upstream's answer.
 #[derive(Debug)]
 pub enum Fetched {
-    /// What the caller has is still right.
+    /// The caller's copy is still current.
     NotModified(Freshness),
-    /// Here it is.
+    /// The content.
     Body(Box<Body>),
 }
 
-/// Bytes on their way in.
+/// A body that is being received.
 #[derive(Debug)]
 pub struct Body {
-    /// Where they come from, for the log.
+    /// The upstream's host, for the log.
     host: String,
     incoming: Incoming,
     freshness: Freshness,
@@ -73,18 +73,18 @@ pub struct Body {
     received: u64,
     /// Bytes of the file.
     found: u64,
-    /// The other end of `incoming`, and the right to fetch.
+    /// The connection behind `incoming`, and the permit to fetch.
     _held: (Connection, Permit),
 }
 
-/// Whom we speak to.
+/// The upstream that was asked.
 struct Asked {
     url: Url,
-    /// What it has answered, if it has.
+    /// The status of its answer, once there is one.
     status: Option<u16>,
 }
 
-/// The right to use the network, also of a lookup of a name that nobody waits for any more.
+/// A permit to use the network. A name lookup holds it even after its caller has gone.
 type Permit = Arc<OwnedSemaphorePermit>;
 
 impl Fetcher {
@@ -101,7 +101,7 @@ impl Fetcher {
         } = config.client;
         Ok(Self {
             policy: Policy {
-                // The tests of others run on one machine, as Lemmy's do.
+                // The tests of other projects, such as Lemmy's, run on one machine.
                 allow_local: allow_local_connections || config.server.danger_dummy_mode,
                 allowed_hosts: config.allowed_hosts()?,
             },
@@ -112,15 +112,15 @@ impl Fetcher {
         })
     }
 
-    /// Asks for `url`, up to `limit` bytes. With `known` of an earlier answer the upstream may
-    /// say that nothing has changed. Everything up to the last byte of the body has to happen
+    /// Requests `url`, up to `limit` bytes. With `known` from an earlier answer the upstream may
+    /// answer that nothing has changed. Everything up to the last byte of the body must happen
     /// within `client.timeout`.
     ///
     /// # Errors
     /// [`ErrorCode::DownloadFileError`] for a URL that is not allowed, before any connection is
     /// made; [`ErrorCode::TooBusy`]; [`ErrorCode::UpstreamError`];
-    /// [`ErrorCode::UpstreamTimeout`]; [`ErrorCode::ValidateFileSize`] for a body that is
-    /// announced to be too large.
+    /// [`ErrorCode::UpstreamTimeout`]; [`ErrorCode::ValidateFileSize`] when the announced length
+    /// exceeds the limit.
     pub async fn get(
         &self,
         url: &SourceUrl,
@@ -147,7 +147,7 @@ impl Fetcher {
         fetched
     }
 
-    /// Goes where redirects lead; `asked` tells how far that was.
+    /// Follows redirects; `asked` records the upstream asked last.
     async fn follow(
         &self,
         asked: &mut Asked,
@@ -219,7 +219,7 @@ impl Fetcher {
             )
             .header(header::USER_AGENT, USER_AGENT)
             .header(header::ACCEPT, "*/*")
-            // Media are compressed already, so this would only cost time.
+            // Media are already compressed, so compressing them again only costs time.
             .header(header::ACCEPT_ENCODING, "identity")
             .header(header::CONNECTION, "close");
         for (name, value) in known.into_iter().flat_map(Validators::conditions) {
@@ -237,7 +237,7 @@ impl Fetcher {
     }
 }
 
-/// Where an answer sends us to, if it does.
+/// The URL that an answer redirects to, if it does.
 fn redirect(from: &Url, status: StatusCode, headers: &HeaderMap) -> Result<Option<Url>> {
     let is_redirect = matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308);
     let Some(location) = headers.get(header::LOCATION).filter(|_| is_redirect) else {
@@ -277,7 +277,7 @@ impl Body {
             let Ok(bytes) = frame.into_data() else {
                 continue;
             };
-            // Compressed nothing can go on for ever as well.
+            // A compressed stream that decodes to nothing could go on for ever too.
             self.received += bytes.len() as u64;
             at_most(LimitKind::FileSize, self.limit, self.received)?;
             let bytes = if self.decoder.is_identity() {
@@ -292,7 +292,7 @@ impl Body {
         }
     }
 
-    /// Counts bytes of the file; `None` when there are none.
+    /// Counts bytes of the file; `None` when `bytes` is empty.
     fn take(&mut self, bytes: Bytes) -> Result<Option<Bytes>> {
         self.found += bytes.len() as u64;
         at_most(LimitKind::FileSize, self.limit, self.found)?;
@@ -300,7 +300,7 @@ impl Body {
     }
 }
 
-/// When everything has to be over.
+/// The deadline of a whole fetch.
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Instant,
@@ -327,8 +327,8 @@ impl Deadline {
     }
 }
 
-/// A fault of the other server. The message is for the client, so it must not tell what the
-/// network behind this server looks like.
+/// An upstream's error. The message goes to the client, so it must not reveal anything about the
+/// network behind this server.
 fn upstream(message: impl Into<String>) -> Error {
     Error::user(ErrorCode::UpstreamError, message)
 }

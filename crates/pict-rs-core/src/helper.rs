@@ -1,9 +1,9 @@
-//! Programs of others that do what the engine does not: ffmpeg for the frames of clips,
-//! ImageMagick for a few formats of cameras and studios. A missing one is a state, not a fault:
-//! what needs it is answered with [`ErrorCode::ProgramMissing`].
+//! External programs for what the engine cannot do: ffmpeg for the frames of clips, ImageMagick for
+//! a few formats of cameras and studios. A missing program is not an internal error: requests that
+//! need it get [`ErrorCode::ProgramMissing`].
 //!
-//! Each is found once, at start, by whoever knows PATH, and run by its whole path, never by a
-//! shell: see [`run`] for its bounds.
+//! The binary finds each program once, at start, by PATH. It is run by its absolute path, never
+//! through a shell; see [`run`] for its limits.
 
 pub(crate) mod ffmpeg;
 pub(crate) mod magick;
@@ -20,15 +20,15 @@ use crate::{Error, ErrorCode, Result};
 
 pub(crate) use run::ResourceLimits;
 
-/// A name that programs of several projects have.
+/// Several projects install a program of this name.
 const AMBIGUOUS: &str = "convert";
 
-/// A program that may be there.
+/// An external program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Helper {
-    /// Takes clips apart and puts them together.
+    /// Reads and rewrites clips.
     Ffmpeg,
-    /// Reads what the engine cannot.
+    /// Reads formats that the engine cannot.
     Magick,
 }
 
@@ -36,7 +36,7 @@ impl Helper {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Ffmpeg, Self::Magick];
 
-    /// Its name in `media.helpers`, in messages and in answers.
+    /// Its name in `media.helpers`, messages and answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ffmpeg => "ffmpeg",
@@ -44,7 +44,7 @@ impl Helper {
         }
     }
 
-    /// The files that it can be, the best first. Debian 12 has ImageMagick 6, without `magick`.
+    /// Possible file names, best first. Debian 12 has ImageMagick 6, without `magick`.
     pub fn files(self) -> &'static [&'static str] {
         match self {
             Self::Ffmpeg => &["ffmpeg"],
@@ -61,15 +61,15 @@ impl Helper {
     }
 }
 
-/// Where the programs are. Absolute paths, remembered since start.
+/// Absolute paths of the programs, found at start.
 #[derive(Clone, Debug, Default)]
 pub struct Helpers {
     found: Vec<(Helper, PathBuf)>,
 }
 
 impl Helpers {
-    /// Asks `find` for the path of each file name. What `media.helpers` does not name is not used.
-    /// Blocks where a program has to be asked what it is.
+    /// Calls `find` for the path of each file name, and ignores programs that `media.helpers` does
+    /// not list. Blocks if a program has to be asked for its version.
     pub fn find(config: &MediaConfig, find: impl Fn(&str) -> Option<PathBuf>) -> Self {
         let found = Helper::ALL.into_iter().filter_map(|helper| {
             let name = helper.name();
@@ -86,7 +86,7 @@ impl Helpers {
         }
     }
 
-    /// The path of one, if it is there and may be used.
+    /// The path of a program, if it is installed and may be used.
     pub fn path(&self, helper: Helper) -> Option<&Path> {
         let found = self.found.iter().find(|(name, _)| *name == helper);
         found.map(|(_, path)| &**path)
@@ -95,13 +95,13 @@ impl Helpers {
     /// As [`Helpers::path`].
     ///
     /// # Errors
-    /// [`ErrorCode::ProgramMissing`], naming it.
+    /// [`ErrorCode::ProgramMissing`], which names the program.
     pub fn need(&self, helper: Helper) -> Result<&Path> {
         self.path(helper).ok_or_else(|| missing(helper))
     }
 }
 
-/// GraphicsMagick has a `convert` as well, and others may.
+/// Checks an ambiguous name: GraphicsMagick also has a `convert`, and others may.
 fn is_it(helper: Helper, file: &str, path: &Path) -> bool {
     if file != AMBIGUOUS {
         return true;
@@ -124,11 +124,11 @@ pub(crate) fn missing(helper: Helper) -> Error {
     )
 }
 
-/// The first line of what the program says of its version. Blocks, for ten seconds at most: the
-/// machine may be starting everything at once.
+/// The first line of the program's version output. Blocks for at most ten seconds: the machine may
+/// be booting.
 ///
 /// # Errors
-/// When it cannot be run, or is another program of that name.
+/// When it cannot be run, or is a different program with the same name.
 pub fn version(helper: Helper, path: &Path) -> Result<String> {
     let folder = tempfile::tempdir().map_err(|e| Error::io("no temporary folder", e))?;
     let mut command = Command::new(path);

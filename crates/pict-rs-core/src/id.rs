@@ -1,5 +1,5 @@
-//! Names of things. A string from outside becomes one of these at the edge, once, and is
-//! trusted from then on.
+//! Names, keys and tokens. Strings from outside are converted into these types once, at the edge,
+//! and trusted from then on.
 
 pub(crate) mod url;
 
@@ -20,7 +20,7 @@ pub use url::SourceUrl;
 pub struct Alias(String);
 
 impl Alias {
-    /// Aliases come from file names at import, and those are shorter than this everywhere.
+    /// Imported aliases come from file names, which are shorter than this on every system.
     pub(crate) const MAX_BYTES: usize = 1024;
 
     /// A new random alias, ending in the extension of `format`.
@@ -28,10 +28,10 @@ impl Alias {
         Self(format!("{}.{}", Uuid::new_v4(), format.extension()))
     }
 
-    /// Any text can be an alias; an empty or absurdly long one cannot exist.
+    /// Any text can be an alias, unless it is empty or too long.
     ///
     /// # Errors
-    /// Not found, as nothing can have that name.
+    /// Not found, because no alias is empty or this long.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         if text.is_empty() || text.len() > Self::MAX_BYTES || text.contains('\0') {
@@ -40,7 +40,7 @@ impl Alias {
         Ok(Self(text))
     }
 
-    /// The alias as it stands in URLs and in the database.
+    /// The alias as written in URLs and in the database.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -62,7 +62,7 @@ impl DeleteToken {
         Self(Uuid::new_v4().to_string())
     }
 
-    /// Takes what a client sent or the database holds.
+    /// From a client or the database.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -72,7 +72,7 @@ impl DeleteToken {
         &self.0
     }
 
-    /// Compares in a time that depends only on the lengths.
+    /// Compares in constant time for equal lengths.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
@@ -84,8 +84,8 @@ impl fmt::Debug for DeleteToken {
     }
 }
 
-/// Names one file of a backgrounded upload until its outcome is claimed. Whoever knows it can
-/// claim, so it is as secret as a delete token and prints only its beginning.
+/// Names one file of a backgrounded upload until its outcome is claimed. Knowing it is enough to
+/// claim, so it is as secret as a delete token; only its beginning is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UploadId(Uuid);
 
@@ -98,7 +98,7 @@ impl UploadId {
     /// From a query or the database.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidQuery`] when it is no UUID.
+    /// [`ErrorCode::InvalidQuery`] when it is not a UUID.
     pub fn parse(text: &str) -> Result<Self> {
         Uuid::parse_str(text).map(Self).map_err(|_| {
             Error::user(
@@ -128,12 +128,12 @@ impl Digest {
     /// Length of a digest.
     pub const BYTES: usize = 32;
 
-    /// Of these bytes.
+    /// Computes the digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// As it was computed bit by bit.
+    /// From a digest that was computed incrementally.
     pub(crate) fn computed(digest: [u8; Self::BYTES]) -> Self {
         Self(digest)
     }
@@ -237,7 +237,7 @@ impl ContentKey {
         Format::from_byte(self.0[38]).expect("both constructors put a known format here")
     }
 
-    /// The key in URL-safe base64: a cursor in pages of contents. It needs no padding.
+    /// The key in URL-safe base64, as used for paging. It needs no padding.
     pub fn to_slug(&self) -> String {
         URL_SAFE.encode(self.0)
     }
@@ -259,12 +259,12 @@ impl fmt::Debug for ContentKey {
     }
 }
 
-/// Where bytes lie in the store: a random path under its root, never derived from content,
-/// so that a late clean-up of an old copy cannot delete a new upload.
+/// The location of bytes in the store: a random path under its root, never derived from content, so
+/// that a late removal of an old copy cannot delete a new upload.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectKey(String);
 
-/// Begins the keys of uploads that wait for their work. Others begin with two hexadecimal digits.
+/// Prefix of the keys of waiting uploads. Other keys begin with two hexadecimal digits.
 const WAITING: &str = "waiting/";
 
 impl ObjectKey {
@@ -280,25 +280,25 @@ impl ObjectKey {
         ))
     }
 
-    /// A new random key for a variant, `ab/<uuid>.<extension>`. Variants are small and many: a folder
-    /// for nearly each of them would take as much room as they do.
+    /// A new random key for a variant, `ab/<uuid>.<extension>`. Variants are small and numerous:
+    /// with one more level, the folders would take as much space as the files.
     pub fn generate_for_variant(format: Format) -> Self {
         let uuid = Uuid::new_v4().simple().to_string();
         Self(format!("{}/{}.{}", &uuid[..2], uuid, format.extension()))
     }
 
-    /// From the database. Kept opaque, so that keys of other shapes stay valid.
+    /// From the database. Not parsed, so that keys of other shapes stay valid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The key of a backgrounded upload that waits for its work. It holds the secret of the upload, so
-    /// it prints only its beginning.
+    /// The key of an upload that waits for its work. It contains the secret id of the upload, so
+    /// only its beginning is printed.
     pub(crate) fn of_upload(id: &UploadId) -> Self {
         Self(format!("{WAITING}{}", id.expose()))
     }
 
-    /// The upload that this is the key of, if it is one.
+    /// The upload whose key this is, if it is one.
     pub(crate) fn upload_id(&self) -> Option<UploadId> {
         UploadId::parse(self.0.strip_prefix(WAITING)?).ok()
     }
@@ -330,19 +330,19 @@ impl fmt::Debug for ObjectKey {
 pub struct VariantKey(String);
 
 impl VariantKey {
-    /// The longest key that is kept; more operations than this are nobody's wish.
+    /// The longest key that is kept; no real request has this many operations.
     const MAX_BYTES: usize = 512;
 
-    /// The key of these operations and this format.
+    /// The key for these operations and this format.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidProcessPath`] when there are absurdly many operations.
+    /// [`ErrorCode::InvalidProcessPath`] when there are too many operations.
     pub fn new(operations: &[operation::Operation], format: OutputFormat) -> Result<Self> {
         Self::of_frame(None, None, operations, format)
     }
 
-    /// As [`VariantKey::new`], of one frame: of an animation by its number, counted from 1; of a
-    /// clip by its time in milliseconds.
+    /// As [`VariantKey::new`], for one frame: by its number, counted from 1, in an animation; by
+    /// its time in milliseconds in a clip.
     ///
     /// # Errors
     /// As [`VariantKey::new`].

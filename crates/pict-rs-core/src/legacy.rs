@@ -1,9 +1,8 @@
-//! What the existing pict-rs has in its database, read so that it can be taken over.
+//! Reads the database of the existing pict-rs for migration.
 //!
-//! Of an embedded database of version 0.5 only what cannot be made again is read: contents, their
-//! aliases and tokens, where proxied ones come from, and which alias stands in for those that are
-//! not found. Variants, jobs and uploads that nobody has claimed are not. Start reading at
-//! [`Existing::open`].
+//! Of an embedded database of version 0.5 only what cannot be recreated is read: contents, their
+//! aliases and tokens, the URLs of proxied ones, and the alias of the placeholder. Variants, jobs
+//! and unclaimed uploads are not. Start reading at [`Existing::open`].
 
 mod copy;
 mod names;
@@ -20,18 +19,18 @@ use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
 /// A database of the existing pict-rs.
 #[derive(Debug)]
 pub struct Existing {
-    /// Closed before its folder goes.
+    /// Closed before its folder is removed.
     sled: sled::Database,
     _copy: tempfile::TempDir,
 }
 
-/// The files that a database names. Paths are kept as hashes of 64 bits, so that millions of them fit
-/// into memory; that a file passes for another one is as good as impossible.
+/// The files that a database names. Paths are kept as 64-bit hashes, so that millions of them fit
+/// into memory; collisions are practically impossible.
 #[derive(Debug, Default)]
 pub struct Files(Vec<u64>);
 
 impl Files {
-    /// Whether the database names this file, from the folder of files on.
+    /// Whether the database names this file; the path is relative to the folder of files.
     pub fn contains(&self, file: &Path) -> bool {
         let hash = hash_of(file.as_os_str().as_encoded_bytes());
         self.0.binary_search(&hash).is_ok()
@@ -44,20 +43,20 @@ fn hash_of(path: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// One file that was uploaded, with all that names it.
+/// One uploaded file, with all its aliases.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// Digest and size of its bytes as they were stored, and their format.
     pub key: ContentKey,
-    /// Where its bytes lie, from the folder of files on.
+    /// Path of its bytes, relative to the folder of files.
     pub file: PathBuf,
     /// Unix time in milliseconds.
     pub created_at: i64,
-    /// Its blurhash, if it was ever asked for.
+    /// Its blurhash, if one was computed.
     pub blurhash: Option<String>,
-    /// What was found out of it, if anything.
+    /// Its details, if there are any.
     pub details: Option<Details>,
-    /// What names it.
+    /// Its aliases.
     pub names: Vec<Name>,
 }
 
@@ -68,29 +67,29 @@ pub struct Name {
     pub alias: Alias,
     /// The secret that deletes it.
     pub token: DeleteToken,
-    /// Where it was fetched from, for the proxy.
+    /// The URL it was fetched from, if it is proxied.
     pub url: Option<String>,
 }
 
-/// Facts that the existing pict-rs had of a file.
+/// Details that the existing pict-rs stored about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Details {
     /// Pixels.
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Of an animation or clip.
+    /// For animations and clips.
     #[serde(default)]
     pub frames: Option<u32>,
 }
 
 impl Existing {
     /// Opens a copy of the database that `repo.path` names in the configuration of the existing
-    /// pict-rs, which must not be running: the library that reads a sled database writes to it. The
-    /// copy lies in the folder `scratch` and goes when this is dropped. Blocks.
+    /// pict-rs, which must not be running: the library for sled databases writes to what it opens.
+    /// The copy is in the folder `scratch` and is removed when this is dropped. Blocks.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when there is none that can be read, or when it is in use;
+    /// [`ErrorCode::ConfigInvalid`] when there is no readable database, or it is in use;
     /// [`ErrorCode::FileIoError`] when it cannot be copied.
     pub fn open(folder: &Path, scratch: &Path) -> Result<Self> {
         let inside = folder.join(SLED_FOLDER);
@@ -118,14 +117,14 @@ impl Existing {
         self.sled.count()
     }
 
-    /// All contents, the oldest first. One that cannot be read is an error that names it.
+    /// All contents, oldest first. Unreadable contents are errors that name them.
     pub fn contents(&self) -> impl Iterator<Item = Result<Content>> {
         let mut contents = Some(self.sled.contents());
         std::iter::from_fn(move || {
             let rest = contents.as_mut()?;
             match unless_it_panics(|| Ok(rest.next())) {
                 Ok(content) => content,
-                // The library does not say how to go on from there.
+                // The library cannot continue after an error.
                 Err(error) => {
                     contents = None;
                     Some(Err(error))
@@ -134,7 +133,7 @@ impl Existing {
         })
     }
 
-    /// What the database says against itself, for people. Nothing in a whole one.
+    /// Inconsistencies in the database, for people. Empty for an intact one.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -142,7 +141,7 @@ impl Existing {
         unless_it_panics(|| self.sled.contradictions())
     }
 
-    /// All files that the database names, those of variants included.
+    /// All files that the database names, including variants.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -153,7 +152,7 @@ impl Existing {
         Ok(Files(files))
     }
 
-    /// The alias that is shown instead of one that is not found.
+    /// The alias of the placeholder for missing media.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -162,13 +161,13 @@ impl Existing {
     }
 }
 
-/// The library panics on some damage.
+/// Catches panics: the library panics on some damage.
 fn unless_it_panics<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(broken("the library that reads it has given up")))
 }
 
-/// A path inside the folder of files.
+/// Checks that a path is inside the folder of files.
 fn file_inside(identifier: &str) -> Result<PathBuf> {
     let path = PathBuf::from(identifier);
     let is_inside = path

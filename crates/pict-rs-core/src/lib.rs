@@ -1,8 +1,8 @@
-//! Everything pict-rs knows that is true without HTTP and without a command line.
+//! The part of pict-rs that needs neither HTTP nor a command line.
 //!
-//! Start reading at [`Context`], which is opened once at start, then at [`service`], where
-//! each use case has a file; [`worker`] does what services have queued. Services see everything;
-//! `media`, `store`, `repo` and `fetch` do not know each other.
+//! Start reading at [`Context`], which is opened once at start, then at [`service`], where each use
+//! case has a file; [`worker`] runs the jobs that services queue. Services may use everything;
+//! `media`, `store`, `repo` and `fetch` are independent of each other.
 
 pub mod accept;
 mod clock;

@@ -1,5 +1,5 @@
-//! Where media work runs: one blocking thread per slot, a bounded queue in front, a budget of
-//! memory over all ([`admission`]).
+//! Runs media work: one blocking thread per slot, a bounded queue, and a memory budget for all of
+//! it ([`admission`]).
 
 mod admission;
 
@@ -18,7 +18,8 @@ use admission::{Admission, Share};
 /// The unit of the memory budget.
 const MIB: u64 = 1024 * 1024;
 
-/// Bytes that an inspection may take beside the file. Few files need more, and those say so.
+/// Bytes that an inspection may take besides the file. Few files need more; for those it is
+/// retried.
 const INSPECTION: u64 = 16 * MIB;
 
 /// Admits media work.
@@ -34,7 +35,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// As the settings say; one slot per processor when they leave it open.
+    /// As configured; one slot per processor by default.
     pub fn new(config: &MediaConfig) -> Self {
         let slots = match config.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -71,8 +72,8 @@ impl Pool {
         self.wait(permit, 0).await
     }
 
-    /// Waits in the same line for as long as it takes. For the few workers of the background,
-    /// whose jobs wait elsewhere.
+    /// Waits in the same line without a timeout. For the few background workers, whose jobs wait in
+    /// the database.
     ///
     /// # Errors
     /// Never in practice.
@@ -85,7 +86,7 @@ impl Pool {
         self.wait(permit, 0).await
     }
 
-    /// Waits for a slot with so many MiB.
+    /// Waits for a slot with `mib` MiB.
     async fn wait(&self, permit: Permit, mib: u32) -> Result<Permit> {
         let share = timed(Stage::Queue, self.admission.take(mib, permit.came));
         let share = match permit.rank {
@@ -120,19 +121,19 @@ impl Pool {
         .limit(seconds)
     }
 
-    /// How many pieces of background work may run at a time: half of all, at least one.
+    /// How many pieces of background work may run at a time: half of the slots, at least one.
     pub fn background(&self) -> usize {
         (self.slots / 2).max(1)
     }
 
-    /// Runs `work` on a blocking thread. When the returned future is dropped or the time is
-    /// up, `work` is told to stop through its [`Control`]; its slot and memory are free
-    /// again once it has. While there is not enough memory it waits, without its slot.
+    /// Runs `work` on a blocking thread. When the returned future is dropped or the time is up,
+    /// `work` is told to stop through its [`Control`]; its slot and memory are released once it
+    /// has. While there is not enough memory it waits, without holding a slot.
     ///
     /// # Errors
-    /// [`ErrorCode::ValidateMemory`] when `memory` bytes can never be had,
-    /// [`ErrorCode::TooBusy`] when they cannot be had within `media.queue_timeout`,
-    /// [`ErrorCode::ProcessTimeout`], and whatever `work` fails with.
+    /// [`ErrorCode::ValidateMemory`] when `memory` exceeds the whole budget, [`ErrorCode::TooBusy`]
+    /// when it is not available within `media.queue_timeout`, [`ErrorCode::ProcessTimeout`], and
+    /// the errors of `work`.
     pub async fn run<T: Send + 'static>(
         &self,
         permit: Permit,
@@ -144,7 +145,7 @@ impl Pool {
             .map(|(_, made)| made)
     }
 
-    /// As [`Pool::run`], and gives the permit back for what has to follow at once.
+    /// As [`Pool::run`], and returns the permit for work that follows at once.
     ///
     /// # Errors
     /// As [`Pool::run`].
@@ -158,7 +159,7 @@ impl Pool {
         let mib = u32::try_from(memory.div_ceil(MIB))
             .unwrap_or(self.memory_mib)
             .min(self.memory_mib);
-        // Counted even where it takes no time, so that there always is such a stage.
+        // Timed even when it does not wait, so that the stage always exists.
         if !timed(Stage::Queue, async { permit.resize(mib) }).await {
             permit.share = None;
             let (_place, _) = Place::new(&self.waiting);
@@ -188,7 +189,8 @@ impl Pool {
         }
     }
 
-    /// Asks what a file is. The facts, or why there are none, come back with the file and its permit.
+    /// Inspects a file. Returns its facts, or the reason why there are none, with the file and its
+    /// permit.
     ///
     /// # Errors
     /// As [`Pool::work`].
@@ -202,14 +204,14 @@ impl Pool {
         self.work(permit, source, Job::Inspect(bounds), take).await
     }
 
-    /// Does a job on a file, under its permit, within the memory that it needs and the time that
-    /// any work has. What comes of it is given to `take` while all that is still held. The file
-    /// and the permit come back.
+    /// Does a job on a file, under its permit, within the memory that it needs and the time limit.
+    /// `take` gets the result while slot and memory are still held. Returns the file and the
+    /// permit.
     ///
-    /// A job with bounds begins with little memory; a file that needs more waits for what it needs.
+    /// A job with bounds starts with little memory; if the file needs more, the job waits for it.
     ///
     /// # Errors
-    /// [`ErrorCode::ValidateMemory`] when the job needs more memory than there can be,
+    /// [`ErrorCode::ValidateMemory`] when the job needs more than the whole budget,
     /// [`ErrorCode::TooBusy`], [`ErrorCode::ProcessTimeout`].
     pub async fn work<T: Send + 'static>(
         &self,
@@ -224,7 +226,7 @@ impl Pool {
             None => job.memory(size),
             Some(bounds) => {
                 bounds.memory = INSPECTION;
-                // However little memory there is, headers can be looked at.
+                // Headers can be read whatever the budget is.
                 job.memory(size).min(total)
             }
         };
@@ -269,7 +271,7 @@ impl Pool {
         }
     }
 
-    /// How busy it is, this moment.
+    /// The current load.
     pub fn load(&self) -> Load {
         let (slots, memory) = self.admission.free();
         Load {
@@ -296,31 +298,31 @@ impl Pool {
     }
 }
 
-/// How busy a [`Pool`] is.
+/// The load of a [`Pool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Pieces of work of requests that wait for their turn.
+    /// Foreground work that waits.
     pub waiting: u64,
-    /// Pieces of work that have their turn.
+    /// Work that is running.
     pub running: u64,
-    /// Pieces of work that may have their turn at a time.
+    /// Work that may run at a time.
     pub slots: u64,
     /// Bytes that running work may need.
     pub memory: u64,
-    /// Bytes that it may need in all.
+    /// The budget for all running work, in bytes.
     pub memory_limit: u64,
 }
 
-/// What the engine says of a job.
+/// The engine's result of a job.
 pub(crate) type Outcome = pict_rs_media::Result<Done>;
 
-/// Does a job in this thread, which has a permit and runs within [`Pool::run`]. Nothing else gives
-/// the bytes of a file to the engine.
+/// Does a job in this thread, which holds a permit and runs within [`Pool::run`]. Only this
+/// function passes the bytes of a file to the engine.
 pub(crate) fn run(job: &Job, source: &[u8], control: &Control) -> Outcome {
     pict_rs_media::run(job, source, control)
 }
 
-/// The bytes of memory that a job with bounds needs beside its file, if they are more than it had.
+/// The bytes of memory that a job with bounds needs besides its file, if more than it had.
 fn more_memory(job: &mut Job, outcome: &Outcome) -> Option<u64> {
     match outcome {
         Err(pict_rs_media::Error::Limit(Violation {
@@ -338,23 +340,23 @@ fn more_memory(job: &mut Job, outcome: &Outcome) -> Option<u64> {
 /// One attempt at a job with bounds.
 enum Attempt<F, T> {
     Done(Vec<u8>, T),
-    /// Bytes, and everything that the next attempt starts from.
+    /// The bytes it needs, and everything to try again with.
     NeedsMore(u64, Vec<u8>, Job, F),
 }
 
-/// A job that was done.
+/// A finished job.
 #[derive(Debug)]
 pub struct Worked<T> {
     /// The file.
     pub source: Vec<u8>,
-    /// What came of it.
+    /// Its result.
     pub result: T,
-    /// For what has to follow. Dropped last: the next job reads its file as soon as this is free, and
+    /// For work that follows. Dropped last: the next job reads its file as soon as this is free, and
     /// the memory of this one has to be free by then.
     pub permit: Permit,
 }
 
-/// The right to use one processor, and the memory that its work needs.
+/// A permit for media work: a processor and the memory that the work needs.
 #[derive(Debug)]
 pub struct Permit {
     /// `None` while it waits.
@@ -363,7 +365,7 @@ pub struct Permit {
     rank: Rank,
 }
 
-/// Who waits for what is done.
+/// Whether a client waits for the work.
 #[derive(Clone, Copy, Debug)]
 enum Rank {
     /// A client.
@@ -380,17 +382,17 @@ impl Permit {
         }
     }
 
-    /// Whether it has so many MiB from now on.
+    /// Changes the amount of memory to `mib` MiB; returns whether that succeeded.
     fn resize(&mut self, mib: u32) -> bool {
         self.share.as_mut().is_some_and(|share| share.resize(mib))
     }
 }
 
-/// A place in the queue, given up on drop.
+/// A place in the queue, released on drop.
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    /// And how many there were before.
+    /// Also returns how many were waiting before.
     fn new(waiting: &'a AtomicUsize) -> (Self, usize) {
         let before = waiting.fetch_add(1, Ordering::Relaxed);
         (Self(waiting), before)
@@ -483,7 +485,7 @@ mod tests {
             .await
             .expect_err("too long");
         assert_eq!(error.code(), ErrorCode::ProcessTimeout);
-        // The permit comes back once the work has noticed.
+        // The permit comes back once the work has noticed the cancellation.
         drop(pool.acquire().await.expect("free again"));
     }
 

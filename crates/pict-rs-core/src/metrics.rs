@@ -1,4 +1,4 @@
-//! What happened, how often and for how long, for whoever collects metrics.
+//! Counters and durations for metrics.
 //!
 //! Names are those of the existing pict-rs where it counts the same thing. Without a recorder,
 //! which only the binary installs, all of this does nothing.
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use metrics::{Counter, counter, histogram};
 
-/// Work that has a beginning, an end and a duration.
+/// Work with a start, an end and a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Taking one file in, from its turn to its row.
+    /// Ingesting one file, from admission to its row.
     Ingest,
     /// The same in the background.
     BackgroundIngest,
@@ -18,7 +18,7 @@ pub(crate) enum Work {
     Generate,
     /// A client that waits for the outcome of a backgrounded upload.
     UploadWait,
-    /// A job of the worker, of this kind.
+    /// A job of the worker; the field is its kind.
     Job(&'static str),
 }
 
@@ -55,8 +55,8 @@ impl Work {
     }
 }
 
-/// Work that has begun. It ends when this is dropped, and was in vain unless
-/// [`Running::completed`] was called.
+/// Work that has started. It ends when this is dropped, as failed unless [`Running::completed`] was
+/// called.
 #[derive(Debug)]
 pub(crate) struct Running {
     work: Work,
@@ -64,7 +64,7 @@ pub(crate) struct Running {
     is_complete: bool,
 }
 
-/// Work begins.
+/// Starts work.
 pub(crate) fn begin(work: Work) -> Running {
     let [start, ..] = work.names();
     match work {
@@ -79,7 +79,7 @@ pub(crate) fn begin(work: Work) -> Running {
 }
 
 impl Running {
-    /// It ends here, as it should.
+    /// Ends the work as completed.
     pub(crate) fn completed(mut self) {
         self.is_complete = true;
     }
@@ -103,12 +103,12 @@ impl Drop for Running {
     }
 }
 
-/// A file was taken in, on the line or in the background.
+/// A file was ingested, inline or in the background.
 pub(crate) fn file(how: &'static str) {
     counter!("pict_rs_files", "files" => how).increment(1);
 }
 
-/// Files that were acknowledged and are to be worked on.
+/// Backgrounded uploads were accepted.
 pub(crate) fn background_uploads(count: usize) {
     counter!("pict_rs_background_upload").increment(count as u64);
     queued("ingest", count);
@@ -129,7 +129,7 @@ pub(crate) fn unqueued(kind: &'static str) {
     counter!("pict_rs_queue_pop", "queue" => kind).increment(1);
 }
 
-/// A flight that others may join was started, or is over.
+/// A flight was started or ended.
 pub(crate) fn flight(is_start: bool) {
     if is_start {
         counter!("pict_rs_process_map_inserted").increment(1);
@@ -148,7 +148,7 @@ pub(crate) fn blurhash() {
     counter!("pict_rs_generate_blurhash").increment(1);
 }
 
-/// Media were dropped to keep within `reason`: `age` or `size`.
+/// Media were dropped because of `reason`: `age` or `size`.
 pub(crate) fn evicted(class: &'static str, reason: &'static str, count: usize, bytes: u64) {
     let labels = [("class", class), ("reason", reason)];
     counter!("pict_rs_evictions", &labels).increment(count as u64);
@@ -160,7 +160,7 @@ pub(crate) fn validation(answer: &'static str) {
     counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);
 }
 
-/// How often the fact cache knew the answer. Looked up once: it is asked for each request.
+/// Hits and misses of the fact cache. Looked up once, because every request counts here.
 pub(crate) struct Lookups {
     hits: Counter,
     misses: Counter,
@@ -176,7 +176,7 @@ impl Default for Lookups {
 }
 
 impl Lookups {
-    /// Counts one, whose answer is returned.
+    /// Counts a hit or a miss, and returns `found`.
     pub(crate) fn count<T>(&self, found: Option<T>) -> Option<T> {
         let counter = if found.is_some() {
             &self.hits

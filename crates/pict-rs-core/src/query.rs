@@ -1,5 +1,5 @@
-//! Query strings with meaning: what a process URL asks for, and what an upload may be.
-//! Pure; order is kept, because operations apply in order.
+//! Query strings: the operations of a process URL, and the options of an upload. Pure; order is
+//! kept, because operations apply in order.
 
 mod source;
 
@@ -23,25 +23,25 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> 
     form_urlencoded::parse(query.as_bytes())
 }
 
-/// What `process.{ext}?…` asks for.
+/// A request for `process.{ext}?…`.
 #[derive(Clone, Debug)]
 pub struct ProcessRequest {
     /// In the order of the query.
     pub operations: Vec<Operation>,
-    /// The one frame that is wanted of an animation, counted from 1.
+    /// The frame of an animation, counted from 1.
     pub frame: Option<u32>,
-    /// What to write.
+    /// The output format.
     pub format: OutputFormat,
-    /// Which frame of a clip, in milliseconds from its beginning; `time` in seconds. Only clips
-    /// look at it.
+    /// The frame of a clip, as milliseconds from its beginning; `time` in the query is in seconds.
+    /// Ignored for other media.
     pub time: Option<u64>,
-    /// Canonical name of all of them.
+    /// The canonical key of all this.
     pub key: VariantKey,
 }
 
 impl ProcessRequest {
-    /// Keys that are no operation are ignored (clients leak parts of other URLs into ours),
-    /// and so are operations that are not among `filters`.
+    /// Parses the query. Keys that are not operations are ignored (clients leak parts of other URLs
+    /// into ours), and so are operations that are not among `filters`.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`].
@@ -95,7 +95,7 @@ pub fn refuse_unknown(query: &str, filters: &[String]) -> Result<()> {
 }
 
 impl ProcessRequest {
-    /// The same in another format.
+    /// The same request in another format.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidProcessPath`] when there are too many operations for a key.
@@ -110,12 +110,12 @@ impl ProcessRequest {
         })
     }
 
-    /// The same of a source of this kind and with so many frames, without what changes nothing
-    /// there: one picture is to be one variant. `time` is of clips alone; the first frame is all of
-    /// a still, and what a format without animation holds anyway.
+    /// The same request for a source of this kind and with `frames` frames, without the parts that
+    /// have no effect: one picture must be one variant. `time` applies only to clips; a still, and
+    /// a format without animation, has only the first frame.
     ///
     /// # Errors
-    /// None in practice: the key gets shorter.
+    /// None in practice: the key only gets shorter.
     pub fn normalized(&self, kind: Kind, frames: u32) -> Result<Cow<'_, Self>> {
         let is_clip = kind == Kind::Video;
         let is_plain = !is_clip && (frames == 1 || !self.format.keeps_animation());
@@ -133,11 +133,11 @@ impl ProcessRequest {
         }))
     }
 
-    /// What a variant's key stands for; for keys of ours, kept in the database.
+    /// Parses a variant's key from the database.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`], for a key of
-    /// another version.
+    /// [`ErrorCode::InvalidFileExtension`] and [`ErrorCode::InvalidProcessPath`], for a key written
+    /// by another version.
     pub fn from_key(key: &str) -> Result<Self> {
         let (path, extension) = key.rsplit_once('/').unwrap_or(("", key));
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -166,12 +166,12 @@ fn frame_number(value: &str) -> Result<u32> {
     })
 }
 
-/// Whether it is an operation that can be done.
+/// Whether it is a known operation with a valid argument.
 pub fn is_sound_operation(key: &str, argument: &str) -> bool {
     is_operation(key) && operation::parse(key, argument).is_ok()
 }
 
-/// Whether it is for `process`: an operation that can be done, or a frame that there may be.
+/// Whether `process` accepts it: a valid operation or frame.
 pub fn is_sound_process_key(key: &str, argument: &str) -> bool {
     is_sound_operation(key, argument)
         || (key == FRAME && frame_number(argument).is_ok())
@@ -182,15 +182,15 @@ fn is_operation(key: &str) -> bool {
     operation::NAMES.contains(&key)
 }
 
-/// `Thumbnail` is a mistake to be told about; `utm_source` is none of our business.
+/// Whether a key looks like a misspelt operation: `Thumbnail` is reported, `utm_source` is ignored.
 fn is_operation_like(key: &str) -> bool {
     operation::NAMES
         .iter()
         .any(|name| name.eq_ignore_ascii_case(key))
 }
 
-/// What an upload's query asks for: limits, each of which can only make the server's stricter,
-/// and operations that replace `media.preprocess_steps`.
+/// The query of an upload: limits, which can only tighten those of the server, and operations that
+/// replace `media.preprocess_steps`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UploadQuery {
     /// Pixels.
@@ -209,12 +209,12 @@ pub struct UploadQuery {
     pub allow_animation: Option<bool>,
     /// Refuse clips when false.
     pub allow_video: Option<bool>,
-    /// In the order of the query; `None` when the query names no operation at all.
+    /// In the order of the query; `None` when the query contains no operation.
     pub operations: Option<Vec<Operation>>,
 }
 
 impl UploadQuery {
-    /// Strict: a key that is neither a limit nor an operation is an error.
+    /// Parses the query. Keys that are neither a limit nor an operation are errors.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidQuery`] and [`ErrorCode::InvalidProcessPath`].
@@ -239,7 +239,7 @@ impl UploadQuery {
         Ok(parsed)
     }
 
-    /// The server's limits, made stricter where the query asks for it.
+    /// The server's limits, tightened by the query.
     pub fn tighten(&self, limits: Limits) -> Limits {
         Limits {
             max_width: stricter(limits.max_width, self.max_width),
@@ -250,7 +250,7 @@ impl UploadQuery {
         }
     }
 
-    /// The byte limit alone, for the time before the kind of media is known.
+    /// The size limit alone, for use before the kind of media is known.
     pub fn tighten_size(&self, bytes: u64) -> u64 {
         stricter(bytes, self.max_file_size.map(|mib| mib.saturating_mul(MIB)))
     }
@@ -273,7 +273,7 @@ impl UploadQuery {
     }
 
     /// # Errors
-    /// [`ErrorCode::ValidateFileSize`] when `size` bytes exceed both limits' minimum.
+    /// [`ErrorCode::ValidateFileSize`] when `size` bytes exceed the smaller of both limits.
     pub fn check_size(&self, size: u64, server_limit: u64) -> Result<()> {
         Ok(at_most(
             LimitKind::FileSize,

@@ -1,11 +1,11 @@
-//! Facts: which aliases name which content, where its bytes lie, which variants exist.
+//! Facts: which aliases name which content, where its bytes are stored, which variants exist.
 //!
-//! Jobs wait here as well, so that what was acknowledged is done although the server died.
+//! Jobs are stored here too, so that acknowledged work survives a crash of the server.
 //!
-//! One embedded SQLite database. A write is durable when its function returns
-//! (`synchronous=FULL`); writes go through one connection, reads through others, so a read
-//! never waits for a flush. Objects that lose their last row move to the `garbage` table in
-//! the same transaction, so that a crash cannot forget them.
+//! One embedded SQLite database. A write is durable when its function returns (`synchronous=FULL`);
+//! writes go through one connection, reads through others, so a read never waits for a flush.
+//! Objects that lose their last row move to the `garbage` table in the same transaction, so that a
+//! crash cannot forget them.
 
 pub mod audit;
 mod blocklist;
@@ -61,13 +61,13 @@ pub use usage::{Total, Usage};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
-/// Held while the server runs; two servers on one database would serve each other's past.
+/// Held while the server runs: two servers on one database would serve stale data.
 const LOCK: &str = "pict-rs.lock";
 
-/// A stored file and what is known of it: an original or a variant.
+/// A stored file and its facts: an original or a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Representation {
-    /// Where its bytes lie.
+    /// The key of its bytes in the store.
     pub object: ObjectKey,
     /// Digest, size and format of its bytes.
     pub key: ContentKey,
@@ -77,14 +77,14 @@ pub struct Representation {
     pub height: u32,
     /// At least 1.
     pub frames: u32,
-    /// Of an animation, in milliseconds.
+    /// For animations, in milliseconds.
     pub duration_ms: Option<u64>,
     /// Unix time in milliseconds.
     pub created_at: i64,
 }
 
 impl Representation {
-    /// From what the engine says of a file that was just stored.
+    /// From the engine's facts of a newly stored file.
     pub fn new(object: ObjectKey, key: ContentKey, facts: &Facts, created_at: i64) -> Self {
         Self {
             object,
@@ -97,7 +97,7 @@ impl Representation {
         }
     }
 
-    /// Picture, animation or clip, by what the file holds.
+    /// Picture, animation or clip, according to the facts.
     pub fn kind(&self) -> Kind {
         self.key.format().kind_of(self.frames)
     }
@@ -128,11 +128,11 @@ pub struct Repo {
 }
 
 impl Repo {
-    /// Opens the database in `folder`, making and migrating it if needed. No room is kept for
+    /// Opens the database in `folder`, creating and migrating it if needed. No reserve is kept for
     /// removals.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when another server runs on it; [`ErrorCode::RepoError`]
+    /// [`ErrorCode::ConfigInvalid`] when another server has it open; [`ErrorCode::RepoError`]
     /// otherwise.
     pub async fn open(folder: &Path) -> Result<Self> {
         Self::open_with_reserve(folder, 0).await
@@ -145,7 +145,7 @@ impl Repo {
     pub async fn open_with_reserve(folder: &Path, reserve: u64) -> Result<Self> {
         let lock = lock(folder)?;
         let place = folder.to_owned();
-        // First, because opening a database needs room as well.
+        // First, because opening a database needs disk space too.
         let reserve = reserve::blocking(move || Reserve::open(&place, reserve)).await?;
         let (write, read) = pool::open(folder).await?;
         Ok(Self {
@@ -157,12 +157,12 @@ impl Repo {
         })
     }
 
-    /// Where the database lies.
+    /// The folder of the database.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Proves that the database can be read: looks into a table, as the look-up of an alias does.
+    /// Checks that the database can be read, by a look-up in a table, as for an alias.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -173,7 +173,7 @@ impl Repo {
             .map(drop)
     }
 
-    /// Whether anything but removals may write. If not, the disk is full.
+    /// Whether writes other than removals are allowed. If not, the disk is full.
     pub async fn has_room(&self) -> bool {
         if !self.reserve.is_given_back() {
             return true;
@@ -184,7 +184,7 @@ impl Repo {
             .unwrap_or(false)
     }
 
-    /// Refuses to write anything but removals while the disk is full.
+    /// Refuses writes other than removals while the disk is full.
     ///
     /// # Errors
     /// [`ErrorCode::InsufficientStorage`].
@@ -195,20 +195,20 @@ impl Repo {
         }
     }
 
-    /// Begins a change of several statements: all of them or none. On a full disk it is refused;
-    /// a change that removes something begins with [`Repo::begin_removal`].
+    /// Begins a transaction. On a full disk it is refused; a change that removes something begins
+    /// with [`Repo::begin_removal`].
     async fn begin(&self) -> Result<Change> {
         self.admit().await?;
         Change::begin(&self.write).await
     }
 
-    /// As [`Repo::begin`], for a change that must also work on a full disk, because the disk can
-    /// be emptied by no other. Takes the reserve if there is no other room.
+    /// As [`Repo::begin`], for removals, which must work on a full disk because only they can empty
+    /// it. Releases the reserve if there is no other space.
     async fn begin_removal(&self) -> Result<Change> {
         let reserve = self.reserve.clone();
         if !reserve::blocking(move || reserve.make_room()).await? {
-            // What the write-ahead log takes is the last room that there is. Should this fail,
-            // the removal may still find some.
+            // The write-ahead log is the last space that can be freed. If this fails, the removal
+            // may still find some.
             if let Err(error) = self.write.shrink_log().await {
                 tracing::debug!(%error, "the write-ahead log cannot be shrunk");
             }
@@ -216,13 +216,13 @@ impl Repo {
         Change::begin(&self.write).await
     }
 
-    /// Whether a sweep has anything to remove. It must not take the reserve of a full disk for
-    /// nothing.
+    /// Whether a sweep has anything to remove. Without this check, a sweep on a full disk would
+    /// release the reserve for nothing.
     async fn has_any(&self, query: &'static str, bound: i64) -> Result<bool> {
         sql(query).bind(bound).any(&self.read).await
     }
 
-    /// Ends all connections, folding the write-ahead log into the database file.
+    /// Closes all connections and folds the write-ahead log into the database file.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
@@ -256,7 +256,7 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// An in-database integer is signed; sizes and counts of media fit.
+/// Integers in the database are signed; sizes and counts of media fit.
 fn bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -282,7 +282,7 @@ mod tests {
             .expect("new");
     }
 
-    /// The size makes the content.
+    /// Uploads of the same size share their content.
     fn named(name: &str, size: u64) -> NewUpload {
         NewUpload {
             alias: Alias::parse(name).expect("valid"),
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(usage.oldest_proxied, Some(1));
         assert_eq!(used(&repo).await, (5, 140));
 
-        // What an upload shares frees nothing, so it is passed over.
+        // Dropping media whose bytes an upload shares frees nothing, so they are skipped.
         let dropped = repo
             .shrink_proxies(3 * 4608 - 1, 9, 6)
             .await
@@ -359,7 +359,7 @@ mod tests {
             0
         );
 
-        // By age it goes, and leaves the upload alone.
+        // Expiry by age drops it, but not the upload.
         let dropped = repo.expire_proxies(4, 1, 6).await.expect("dropped");
         assert_eq!(
             dropped.removal.aliases,
@@ -378,7 +378,7 @@ mod tests {
         let evicted = |amount| ("evict", "server", Some(amount));
         assert_eq!(entries, [evicted(1), evicted(1), evicted(2)]);
 
-        // An upload takes the bytes over, and gives them back.
+        // An upload takes over the bytes, and releases them when it is removed.
         let owner = upload(&repo, "owner", 80).await;
         assert_eq!(used(&repo).await, (1, 0));
         repo.remove_alias(&owner, None, 6).await.expect("removed");
@@ -389,7 +389,7 @@ mod tests {
             .expect("removed");
         assert_eq!(used(&repo).await, (0, 0));
 
-        // What was written down for the sums is added up, and they stay what they are.
+        // Folding the recorded changes does not change the sums.
         let before = repo.usage().await.expect("counted");
         let is_any = async || {
             let any = sql("SELECT 1 FROM usage_deltas LIMIT 1").any(&repo.read);

@@ -1,10 +1,10 @@
-//! Files on their way: uploads until they are complete, what is made of them until it is an object,
-//! folders of helper programs. All of it is local, and worth nothing to the next start, which
-//! tidies up.
+//! Temporary files: uploads until they are complete, results until they become objects, folders of
+//! helper programs. All of them are local, and the next start deletes what is left.
 //!
-//! A file is hashed while it is written. It has no name, so that nothing is left of it whatever
-//! happens; becoming an object means being given one, so that its bytes are written once. Where the
-//! file system cannot do that, it has a name that the next start knows, and is renamed.
+//! A file is hashed while it is written. It has no name, so that nothing is left of it after a
+//! crash; it becomes an object when it is given a name, so its bytes are written only once. Where
+//! the file system does not support that, it has a name that the next start recognises, and is
+//! renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,23 +19,23 @@ use uuid::Uuid;
 
 use crate::{Digest, Error, Result};
 
-/// Ends the name of a file that is still being written.
+/// Suffix of a file that is still being written.
 pub(crate) const PARTIAL: &str = ".partial";
-/// Where open files can be found to be given a name.
+/// Open files are linked from here to give them a name.
 const OPEN_FILES: &str = "/proc/self/fd";
-/// Begins the name of a folder of a helper program.
+/// Prefix of the folders of helper programs.
 const HELPER: &str = "helper-";
 
-/// Where such files lie.
+/// The folder of temporary files.
 #[derive(Clone, Debug)]
 pub struct Scratch {
     folder: Arc<Path>,
-    /// For uploads, if they lie elsewhere.
+    /// For uploads, if they have another folder.
     uploads: Option<Arc<Path>>,
 }
 
 impl Scratch {
-    /// In this folder, which is there.
+    /// Uses this folder, which must exist.
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.into(),
@@ -43,7 +43,7 @@ impl Scratch {
         }
     }
 
-    /// With uploads in a folder of their own, which is made if needed. It may be memory.
+    /// Puts uploads into another folder, which is created if needed. It may be in memory.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -59,7 +59,7 @@ impl Scratch {
         Ok(self)
     }
 
-    /// Starts a file that is to become an object. Blocks.
+    /// Creates a file that is to become an object. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -82,7 +82,7 @@ impl Scratch {
         Ok(ScratchWriter::new(file, Name::Now(path)))
     }
 
-    /// Starts the file of an upload. Blocks.
+    /// Creates the file of an upload. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -93,13 +93,13 @@ impl Scratch {
         if let Some(file) = create_nameless(folder) {
             return Ok(ScratchWriter::new(file, Name::Later));
         }
-        // Others may use that folder as well, so nothing of ours is tidied up there.
+        // Others may use that folder too, so nothing is deleted there at start.
         let file =
             tempfile::tempfile_in(folder).map_err(|e| Error::io("cannot spool an upload", e))?;
         Ok(ScratchWriter::new(file, Name::Never))
     }
 
-    /// Makes a folder for a helper program, which goes when this is dropped. Blocks.
+    /// Creates a folder for a helper program, which is deleted when this is dropped. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -110,8 +110,8 @@ impl Scratch {
             .map_err(|e| Error::io("cannot make a helper's folder", e))
     }
 
-    /// Removes what the last run left. To be called before anything is made here. Returns how many
-    /// files and folders there were. Blocks.
+    /// Deletes what the last run left. Must be called before anything is created here. Returns the
+    /// number of files and folders. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -136,7 +136,8 @@ impl Scratch {
     }
 }
 
-/// A file that can be given a name; `None` where there are none.
+/// Creates a file that can be given a name later; `None` where the file system does not support
+/// that.
 fn create_nameless(folder: &Path) -> Option<File> {
     if !Path::new(OPEN_FILES).is_dir() {
         return None;
@@ -146,7 +147,7 @@ fn create_nameless(folder: &Path) -> Option<File> {
     rustix::fs::open(folder, how, mode).ok().map(File::from)
 }
 
-/// A file that is being written, hashed on the way. Dropping it removes it.
+/// A file that is being written and hashed. Dropping it deletes it.
 #[derive(Debug)]
 pub struct ScratchWriter {
     file: ScratchFile,
@@ -177,14 +178,14 @@ impl ScratchWriter {
         written.map_err(|e| Error::io("cannot write a scratch file", e))
     }
 
-    /// All bytes are in.
+    /// Completes the file.
     pub fn finish(mut self) -> ScratchFile {
         self.file.digest = Digest::computed(self.hasher.finalize().into());
         self.file
     }
 }
 
-/// A file that is complete, and not flushed to the disk. Dropping it removes it.
+/// A complete file that is not yet flushed to disk. Dropping it deletes it.
 #[derive(Debug)]
 pub struct ScratchFile {
     file: File,
@@ -193,14 +194,14 @@ pub struct ScratchFile {
     digest: Digest,
 }
 
-/// Whether a file has a name.
+/// The name of a file.
 #[derive(Debug)]
 enum Name {
-    /// It has one, which goes with it.
+    /// It has one; dropping the file deletes it.
     Now(PathBuf),
     /// It can be given one.
     Later,
-    /// It can be given none, or has got it.
+    /// It cannot be given one, or already has its final name.
     Never,
 }
 
@@ -215,7 +216,7 @@ impl ScratchFile {
         self.digest
     }
 
-    /// The bytes, read into memory. Blocks.
+    /// Reads the bytes into memory. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
@@ -223,7 +224,7 @@ impl ScratchFile {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = &self.file;
             file.seek(SeekFrom::Start(0))?;
-            // Makes room for all of it at once, as the file knows its length.
+            // Reserves memory for all of it at once, because the size is known.
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             Ok(bytes)
@@ -237,13 +238,13 @@ impl ScratchFile {
         self.file.metadata().expect("open").ino()
     }
 
-    /// Flushes its bytes to the disk. Blocks.
+    /// Flushes the bytes to disk. Blocks.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    /// Gives it a name for good. Fails with [`io::ErrorKind::CrossesDevices`] if it has to be copied:
-    /// because it lies on another disk, or because it cannot be given a name. Blocks.
+    /// Gives the file its final name. Fails with [`io::ErrorKind::CrossesDevices`] if it must be
+    /// copied: because it is on another disk, or cannot be given a name. Blocks.
     pub(crate) fn place(&mut self, to: &Path) -> io::Result<()> {
         match &self.name {
             Name::Now(path) => fs::rename(path, to)?,
@@ -267,9 +268,9 @@ impl ScratchFile {
         Ok(())
     }
 
-    /// Copies it to a file beside the objects, which can take its place. Blocks.
+    /// Copies it to a file next to the objects, which can be placed instead. Blocks.
     pub(crate) fn copy_to(&self, scratch: &Scratch) -> io::Result<Self> {
-        // A name can be changed on every file system.
+        // Renaming works on every file system.
         let mut copy = scratch.create_named()?.file;
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))?;
@@ -283,7 +284,7 @@ impl ScratchFile {
 impl Drop for ScratchFile {
     fn drop(&mut self) {
         if let Name::Now(path) = &self.name {
-            // Nothing better can be done here; the next start removes it.
+            // Nothing else can be done here; the next start deletes it.
             let _ = fs::remove_file(path);
         }
     }
@@ -335,7 +336,7 @@ mod tests {
         assert_eq!(fs::read(&place).expect("there"), b"abc");
         assert_eq!(count(folders[0].path()), 1);
 
-        // As where the file system knows no files without a name.
+        // As on a file system without nameless files.
         let path = folders[0].path().join("x.partial");
         let file = File::create_new(&path).expect("created");
         let named = ScratchWriter::new(file, Name::Now(path.clone()));
@@ -358,7 +359,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let scratch = Scratch::new(folder.path());
         fs::write(folder.path().join("0a1b.partial"), b"half").expect("written");
-        // A death runs no destructors.
+        // A crash runs no destructors.
         std::mem::forget(scratch.helper_folder().expect("made"));
         fs::write(folder.path().join("marker.png"), b"").expect("written");
         assert_eq!(scratch.tidy().expect("tidied"), 2);

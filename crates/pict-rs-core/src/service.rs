@@ -1,4 +1,4 @@
-//! Use cases, one per file. Only they see media, store and repo together.
+//! Use cases, one per file. Only they use media, store and repo together.
 
 pub mod auto;
 pub mod background;

@@ -1,5 +1,5 @@
-//! What the open server remembers between requests: caches, notes, and who waits for what. None of
-//! it knows a use case.
+//! State that the open server keeps between requests: caches, records, and waiting tasks. It does
+//! not depend on any use case.
 
 pub(crate) mod auto;
 pub(crate) mod fact_cache;

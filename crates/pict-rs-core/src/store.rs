@@ -1,10 +1,10 @@
-//! Bytes: objects under random names, written durably. What lies behind is one of [`Objects`]: a
-//! folder now.
+//! Bytes: objects under random keys, written durably. Where they are stored is an arm of
+//! [`Objects`]; today there is only a folder.
 //!
-//! [`Store::put`] makes an object of a scratch file; only when it returns a database row may name
-//! the object. Until a row is committed a marker remembers it, so that a crash between the two
-//! leaves nothing behind: see [`StoredObject`] and [`Store::recover`]. Uploads that wait for their
-//! work are objects too, and the row of the upload is theirs.
+//! [`Store::put`] makes an object of a scratch file; a database row may name the object only after
+//! it returns. A marker exists until a row is committed, so that a crash in between leaves nothing
+//! behind: see [`StoredObject`] and [`Store::recover`]. Waiting uploads are objects too; the row of
+//! the upload names them.
 
 mod content;
 mod folder;
@@ -32,7 +32,7 @@ use folder::Folder;
 pub use folder::Look;
 use memory::Memory;
 
-/// Bytes that a check of the store writes: what the smallest pictures take on a disk.
+/// Bytes that a check of the store writes: the size of the smallest pictures on disk.
 const PING: usize = 4096;
 
 /// Objects.
@@ -42,25 +42,25 @@ pub struct Store {
     memory: Arc<Memory>,
 }
 
-/// Where they lie.
+/// Where objects are stored.
 #[derive(Clone, Debug)]
 enum Objects {
-    /// On a disk.
+    /// In a folder.
     Folder(Folder),
 }
 
-/// What an object is made of.
+/// The source of an object.
 #[derive(Debug)]
 pub enum Source {
-    /// This file, which becomes the object if it lies on the same disk.
+    /// This file, which becomes the object if it is on the same disk.
     Scratch(ScratchFile),
-    /// The bytes of another object, which stays.
+    /// The bytes of another object, which is kept.
     Object {
         /// Its key.
         key: ObjectKey,
         /// The digest of its bytes.
         digest: Digest,
-        /// How many they are.
+        /// Their number.
         size: u64,
     },
 }
@@ -76,15 +76,15 @@ impl Source {
 }
 
 impl Store {
-    /// Opens a folder of objects, making it if needed. Blocks.
+    /// Opens a folder of objects, creating it if needed. Blocks.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`] when it cannot be made or written to,
-    /// [`ErrorCode::ConfigInvalid`] when another server runs on it.
+    /// [`ErrorCode::FileIoError`] when it cannot be created or written to,
+    /// [`ErrorCode::ConfigInvalid`] when another server uses it.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = Folder::open(root)?;
         match ping(&folder) {
-            // What is stored can be served, and room can be made.
+            // On a full disk, stored media can still be served and space be freed.
             Err(error) if error.code() == ErrorCode::InsufficientStorage => {
                 tracing::warn!("the disk of the files is full: nothing new can be stored");
             }
@@ -96,14 +96,14 @@ impl Store {
         })
     }
 
-    /// Where files are best written that are to become objects.
+    /// Where files should be written that are to become objects.
     pub fn scratch(&self) -> &Scratch {
         match &self.objects {
             Objects::Folder(folder) => folder.scratch(),
         }
     }
 
-    /// Where the objects lie.
+    /// The root folder of the objects.
     pub fn root(&self) -> &Path {
         match &self.objects {
             Objects::Folder(folder) => folder.root(),
@@ -114,7 +114,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`], [`ErrorCode::LostFile`] when
-    /// the other object is not there.
+    /// the other object does not exist.
     pub async fn put(
         &self,
         object: ObjectKey,
@@ -135,12 +135,12 @@ impl Store {
         .await
     }
 
-    /// Bytes of an object of `size` bytes; an empty range only proves that it is there. One that has
-    /// another size is as good as lost. What is small does not wait for a thread if the system has
-    /// it in memory.
+    /// Bytes of an object of `size` bytes; an empty range only checks that it exists. An object of
+    /// another size counts as lost. Small objects that the system has cached are read without a
+    /// blocking thread.
     ///
     /// # Errors
-    /// [`ErrorCode::LostFile`] when it is not there, or not whole, [`ErrorCode::FileIoError`]
+    /// [`ErrorCode::LostFile`] when it is missing or has another size, [`ErrorCode::FileIoError`]
     /// otherwise.
     pub async fn read(&self, object: &ObjectKey, size: u64, range: Range<u64>) -> Result<Content> {
         if Self::is_in_memory(object) {
@@ -153,7 +153,7 @@ impl Store {
         }
     }
 
-    /// How many bytes an object has; `None` when it is not there. Not being able to tell is an error.
+    /// The size of an object; `None` when it does not exist. A failed check is an error.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
@@ -162,7 +162,7 @@ impl Store {
         Ok(sizes.into_iter().next().flatten())
     }
 
-    /// As [`Store::size`], of many.
+    /// As [`Store::size`], for several objects.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
@@ -171,8 +171,8 @@ impl Store {
         blocking(move || objects.iter().map(|object| folder.size(object)).collect()).await
     }
 
-    /// Removes objects. Those that are gone are fine. Returns which ones are gone now; why another
-    /// one is not is logged.
+    /// Removes objects. Missing ones count as removed. Returns the objects that no longer exist;
+    /// errors of others are logged.
     ///
     /// # Errors
     /// When the work panicked.
@@ -194,8 +194,8 @@ impl Store {
         .await
     }
 
-    /// Lists everything that is not unfinished, `batch` names at a time. What comes or goes meanwhile
-    /// is seen or not.
+    /// Lists everything but unfinished files, `batch` names at a time. Files that appear or
+    /// disappear meanwhile may be missed.
     pub fn list(&self, batch: usize) -> Listing {
         let (sender, batches) = mpsc::channel(1);
         let Objects::Folder(folder) = self.objects.clone();
@@ -205,8 +205,8 @@ impl Store {
         Listing { batches, work }
     }
 
-    /// Looks at objects that the database did not know. To be asked once more afterwards: a row may
-    /// have come before the marker went.
+    /// Checks objects that the database did not know. The database must be asked again afterwards:
+    /// a row may have been committed before the marker was removed.
     ///
     /// # Errors
     /// When the work panicked.
@@ -226,17 +226,17 @@ impl Store {
         .await
     }
 
-    /// Whether a file with this name would be one of ours.
+    /// Whether a file with this name could be one of ours.
     pub fn is_ours(object: &ObjectKey) -> bool {
         Folder::is_ours(object)
     }
 
-    /// Whether a path from the root on is of our own housekeeping.
+    /// Whether a path, relative to the root, belongs to our own housekeeping.
     pub fn is_reserved(path: &Path) -> bool {
         Folder::is_reserved(path)
     }
 
-    /// Whether any object has a name that this server gives. Stops at the first one.
+    /// Whether any object has a name that this server gives. Stops at the first.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`] when a folder cannot be read.
@@ -250,8 +250,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Makes an object and removes it, by the same calls as an upload: proves that uploads can be
-    /// kept.
+    /// Makes and removes an object with the same calls as an upload, which proves that uploads can
+    /// be stored.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`].
@@ -260,7 +260,7 @@ impl Store {
         blocking(move || ping(&folder)).await
     }
 
-    /// Proves that objects can be looked up.
+    /// Checks that objects can be looked up.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
@@ -269,16 +269,16 @@ impl Store {
         blocking(move || folder.ping_reads()).await
     }
 
-    /// The id of the store. `None` when there is none, or when what is there is not an id.
+    /// The id of the store. `None` when there is none, or the file does not contain an id.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`] when that cannot be found out.
+    /// [`ErrorCode::FileIoError`] when it cannot be read.
     pub async fn id(&self) -> Result<Option<Uuid>> {
         let Objects::Folder(folder) = self.objects.clone();
         blocking(move || folder.id()).await
     }
 
-    /// Gives the store an id, durably.
+    /// Durably gives the store an id.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
@@ -287,12 +287,12 @@ impl Store {
         blocking(move || folder.set_id(id)).await
     }
 
-    /// Cleans up after a crash: objects that are marked were put in their place and maybe never
-    /// entered into the database, so `is_known` decides; and so it does for waiting uploads. Returns
-    /// how many marks and uploads were removed. To be called after the scratch was tidied.
+    /// Cleans up after a crash: marked objects were placed but may have no row, so `is_known`
+    /// decides about them, and about waiting uploads. Returns how many markers and uploads were
+    /// removed. Must be called after the scratch was tidied.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`], and whatever `is_known` fails with.
+    /// [`ErrorCode::FileIoError`], and the errors of `is_known`.
     pub async fn recover<F>(&self, is_known: impl Fn(ObjectKey) -> F) -> Result<u64>
     where
         F: Future<Output = Result<bool>>,
@@ -324,7 +324,7 @@ fn lost(object: &ObjectKey, error: io::Error) -> Error {
     }
 }
 
-/// Names of objects, some at a time. Dropping it ends the search.
+/// A listing of objects in batches. Dropping it ends it.
 #[derive(Debug)]
 pub struct Listing {
     batches: mpsc::Receiver<Vec<ObjectKey>>,
@@ -332,7 +332,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The next ones; `None` at the end.
+    /// The next batch; `None` at the end.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`] when a folder cannot be read.
@@ -347,7 +347,7 @@ impl Listing {
     }
 }
 
-/// An object in its place that no database row names yet. Dropping it removes it, unless
+/// A placed object that no database row names yet. Dropping it removes it, unless
 /// [`StoredObject::keep`] or [`StoredObject::name`] was called.
 #[derive(Debug)]
 pub struct StoredObject {
@@ -365,24 +365,24 @@ enum Fate {
 }
 
 impl StoredObject {
-    /// Where it lies.
+    /// Its key in the store.
     pub fn object(&self) -> &ObjectKey {
         &self.object
     }
 
-    /// What it is.
+    /// The key of its content.
     pub fn key(&self) -> &ContentKey {
         &self.key
     }
 
-    /// From now on a row may be committed that names it, even if nobody hears of that because
-    /// the request or the server ends. Dropped in this state, it stays together with its marker,
-    /// and the next start asks the database.
+    /// Must be called before a row that names it may be committed, because the request or the
+    /// server may end without learning the result. If dropped after that, it is kept together with
+    /// its marker, and the next start asks the database.
     pub fn name(&mut self) {
         self.fate = Fate::MaybeNamed;
     }
 
-    /// A committed database row names it now.
+    /// A committed database row names it.
     pub async fn keep(self) {
         self.meet(Fate::Named).await;
     }
@@ -394,7 +394,7 @@ impl StoredObject {
 
     async fn meet(mut self, fate: Fate) {
         self.fate = fate;
-        // Panics are logged, and the next start finds what is left.
+        // Panics are logged, and the next start removes what is left.
         let _ = blocking(move || {
             drop(self);
             Ok(())

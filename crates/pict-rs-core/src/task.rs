@@ -1,11 +1,11 @@
-//! Work that must not be cut short, and work that waits for the disk.
+//! Work that must not be interrupted, and work that blocks.
 
 use tracing::Instrument as _;
 
 use crate::timing;
 use crate::{Error, ErrorCode, Result};
 
-/// Runs `work` to completion even if the caller is dropped: what the database has begun to change
+/// Runs `work` to completion even if the caller is dropped: a change that has begun in the database
 /// must also reach the store and the caches.
 pub(crate) async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
@@ -15,7 +15,7 @@ pub(crate) async fn run_to_completion<T: Send + 'static>(
         .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a change panicked", panic))?
 }
 
-/// Runs something that waits for the disk on a thread that may block.
+/// Runs blocking work on a thread for it.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -1,12 +1,12 @@
-//! The stages of work on media: timed in one place, for metrics, for traces, and for a client
-//! that asks where the time went.
+//! The stages of media work: timed in one place, for metrics, traces, and the `Server-Timing`
+//! header.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
-/// What takes time.
+/// A stage of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Waiting for a processor or for memory.
@@ -15,14 +15,14 @@ pub enum Stage {
     Media,
     /// Reading and writing of objects.
     Store,
-    /// Asking or changing the database.
+    /// Reading or changing the database.
     Database,
     /// Waiting for the external validation.
     Validation,
 }
 
 impl Stage {
-    /// All of them, in the order in which they are told.
+    /// All of them, in the order in which they are reported.
     pub const ALL: [Self; 5] = [
         Self::Queue,
         Self::Media,
@@ -42,7 +42,7 @@ impl Stage {
         }
     }
 
-    /// Its span in logs and traces. The names of spans are fixed when the program is built.
+    /// Its span in logs and traces. Names of spans are fixed at compile time.
     fn span(self) -> tracing::Span {
         match self {
             Self::Queue => tracing::info_span!("queue"),
@@ -58,12 +58,12 @@ tokio::task_local! {
     static TIMINGS: Arc<Timings>;
 }
 
-/// How long each stage of one request took, as far as it has got.
+/// How long each stage of one request took so far.
 #[derive(Debug, Default)]
 pub struct Timings(Mutex<[Option<Duration>; Stage::ALL.len()]>);
 
 impl Timings {
-    /// The stages that there were, each with its whole time.
+    /// The stages so far, each with its total time.
     pub fn stages(&self) -> Vec<(Stage, Duration)> {
         let times = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Stage::ALL
@@ -79,7 +79,7 @@ impl Timings {
     }
 }
 
-/// Runs `work` and notes its stages in `timings`.
+/// Runs `work` and records its stages in `timings`.
 pub async fn with_timings<T>(timings: Option<Arc<Timings>>, work: impl Future<Output = T>) -> T {
     match timings {
         Some(timings) => TIMINGS.scope(timings, work).await,
@@ -87,18 +87,18 @@ pub async fn with_timings<T>(timings: Option<Arc<Timings>>, work: impl Future<Ou
     }
 }
 
-/// For work that is handed to another task: its stages are still noted for whoever began it.
+/// For work that is moved to another task: its stages still count for the request that started it.
 pub(crate) fn inherit_timings<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     with_timings(TIMINGS.try_with(Arc::clone).ok(), work)
 }
 
-/// Runs one stage.
+/// Runs and times one stage.
 pub(crate) async fn timed<T>(stage: Stage, work: impl Future<Output = T>) -> T {
     let since = Instant::now();
     let result = work.instrument(stage.span()).await;
     let time = since.elapsed();
     metrics::histogram!("pict_rs_stage_duration", "stage" => stage.name()).record(time);
-    // Most requests do not ask.
+    // Most requests do not collect timings.
     let _ = TIMINGS.try_with(|timings| timings.add(stage, time));
     result
 }

@@ -1,8 +1,9 @@
-//! Does what is queued: holds jobs, runs service functions, renews leases, stops on shutdown.
+//! The worker: takes jobs from the queue, calls service functions, renews leases, stops on
+//! shutdown.
 //!
-//! Its tasks live on the runtime that starts it. At most half of the media permits work here,
-//! at least one; each job waits for its permit in the same line as requests do, so requests go
-//! on although the queue is long.
+//! Its tasks run on the runtime that starts it. It uses at most half of the media permits, at least
+//! one; each job waits for its permit in the same line as requests, so requests proceed even if the
+//! queue is long.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,26 +25,26 @@ use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
 const LEASE: Duration = Duration::from_secs(60);
-/// Renewals are three times as frequent, so one may fail.
+/// A third of the lease, so that one renewal may fail.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(20);
-/// Times that a job is begun before it is given up. A death of the server counts as well: work
-/// that kills it must not do so for ever.
+/// How often a job is started before it fails for good. A crash of the server counts too: work that
+/// kills it must not do so for ever.
 const MAX_ATTEMPTS: u32 = 5;
 /// After the first failure; four times as long after each further one.
 const BACK_OFF: Duration = Duration::from_secs(1);
-/// Deaths of the server during one job after which that is not begun again. After the first one
-/// it is begun alone, so that what was done beside it is not blamed.
+/// After this many deaths of the server during a job, an upload fails and a variant is put off.
+/// After the first death the job is started alone, so that it is not blamed for other work.
 const MAX_DEATHS: u32 = 2;
-/// Between two looks whether a full disk has room again.
+/// How often a full disk is checked for space.
 const SPACE_RETRY_DELAY: Duration = Duration::from_secs(5);
-/// After a failure of the database, which knows what is to be done.
+/// After a failure of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-/// Between two looks at the room on the disks.
+/// How often the free space on the disks is checked.
 const SPACE_INTERVAL: Duration = Duration::from_secs(10);
-/// The longest sleep, should a clock be set meanwhile.
+/// The longest sleep, in case the clock is set meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The running tasks. Dropping it ends them at once.
+/// The running tasks. Dropping it aborts them.
 #[derive(Debug)]
 pub struct Worker {
     ctx: Arc<Context>,
@@ -51,7 +52,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts to work, unless the server is read-only.
+    /// Starts working, unless the server is read-only.
     pub fn start(ctx: Arc<Context>) -> Self {
         let mut tasks = JoinSet::new();
         if !ctx.config.server.read_only {
@@ -67,12 +68,12 @@ impl Worker {
         Self { ctx, tasks }
     }
 
-    /// Waits until what runs has ended, at most until `server.shutdown_timeout` after
-    /// [`Context::stop`]. What still runs then stays queued for the next start.
+    /// Waits until running jobs have ended, at most until `server.shutdown_timeout` after
+    /// [`Context::stop`]. Jobs that still run then stay queued for the next start.
     pub async fn ended(mut self) {
         self.ctx.stop();
         let patience = self.ctx.config.server.shutdown_timeout.duration();
-        // A little longer, for what is cut off to be given back.
+        // A little longer, so that interrupted jobs can be returned.
         let deadline = self.ctx.notifier.stopped().await + patience + 2 * RETRY_DELAY;
         let ended = async {
             while self.tasks.join_next().await.is_some() {}
@@ -89,19 +90,19 @@ async fn watch_space(ctx: Arc<Context>) {
     let mut watch = SpaceWatch::new(&ctx);
     while !ctx.notifier.is_stopping() {
         watch.look().await;
-        // Takes the reserve back, if that was given back and there is room.
+        // Recreates the reserve, if it was released and there is space.
         ctx.repo.has_room().await;
         rest(&ctx, SPACE_INTERVAL, std::future::pending()).await;
     }
 }
 
-/// Held by jobs that run at the same time, or by the one that runs alone.
+/// Held by jobs that run concurrently, or exclusively by one that runs alone.
 type Alone = Arc<RwLock<()>>;
 
 async fn work(ctx: Arc<Context>, alone: Alone) {
     while !ctx.notifier.is_stopping() {
         if !ctx.repo.has_room().await {
-            // A job that waits is better off than one that fails.
+            // It is better for a job to wait than to fail.
             rest(&ctx, SPACE_RETRY_DELAY, std::future::pending()).await;
             continue;
         }
@@ -143,7 +144,8 @@ async fn expire(ctx: Arc<Context>) {
     }
 }
 
-/// Long work in small steps. Not a job, as it would keep uploads waiting for a permit.
+/// Long runs in small steps. They are not jobs, because they would keep uploads waiting for a
+/// permit.
 async fn run_maintenance(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
         let due = ctx.notifier.next_maintenance();
@@ -223,20 +225,20 @@ async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
     }
 }
 
-/// Does the work of a job, alone if the server died during it before.
+/// Does the work of a job; alone if the server died during it before.
 async fn begin(ctx: &Arc<Context>, alone: &Alone, job: &Job) -> Result<()> {
     if job.deaths == 0 {
         let _others = alone.read().await;
         return background::run(ctx, job).await;
     }
     let _alone = alone.write().await;
-    // Should the lease be lost, that is noticed elsewhere.
+    // A lost lease is noticed elsewhere.
     ctx.repo.begin_job(job).await?;
     tracing::info!("a job during which the server died is begun alone");
     background::run(ctx, job).await
 }
 
-/// The server died during this job as often as it may.
+/// The server died too often during this job.
 async fn killed(ctx: &Arc<Context>, job: &Job) {
     let error = Error::Internal {
         code: ErrorCode::MediaFailed,
@@ -254,20 +256,20 @@ async fn killed(ctx: &Arc<Context>, job: &Job) {
     }
 }
 
-/// Renews the lease; ends when that is too late.
+/// Renews the lease; returns when it is lost.
 async fn lose_lease(ctx: &Context, job: &Job) {
     loop {
         sleep(RENEWAL_INTERVAL).await;
         match ctx.repo.renew_job(job, after(LEASE)).await {
             Ok(true) => {}
             Ok(false) => return,
-            // The lease goes on for a while, and the next renewal may succeed.
+            // The lease is still valid for a while, and the next renewal may succeed.
             Err(error) => log(&error, "a lease cannot be renewed"),
         }
     }
 }
 
-/// Ends when the time to shut down is over.
+/// Completes when the time for shutdown is over.
 async fn cut_off(ctx: &Context) {
     let since = ctx.notifier.stopped().await;
     sleep_until(since + ctx.config.server.shutdown_timeout.duration()).await;
@@ -275,10 +277,10 @@ async fn cut_off(ctx: &Context) {
 
 async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     let settled = if error.code() == ErrorCode::TooBusy {
-        // Requests made the same variant, and there were too many of them.
+        // Requests wanted the same variant, and there were too many of them.
         ctx.repo.return_job(job, after(BACK_OFF)).await.map(drop)
     } else if error.code() == ErrorCode::InsufficientStorage {
-        // It waits for room, however long that takes.
+        // It waits for space, however long that takes.
         log(&error, "to be done when there is room");
         ctx.repo
             .return_job(job, after(SPACE_RETRY_DELAY))
@@ -299,12 +301,12 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
             .map(drop)
     };
     if let Err(error) = settled {
-        // The lease runs out, and the job is due again.
+        // The lease expires, and the job is due again.
         log(&error, "a job cannot be given back");
     }
 }
 
-/// Whether another attempt would end as this one did.
+/// Whether another attempt would fail in the same way.
 fn is_final(error: &Error) -> bool {
     error.is_users() || matches!(error.code(), ErrorCode::LostFile | ErrorCode::MediaFailed)
 }

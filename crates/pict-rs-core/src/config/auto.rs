@@ -10,15 +10,14 @@ use crate::Result;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct AutoConfig {
-    /// Formats in the order of preference, among those that a client likes equally. What this
-    /// build cannot write is passed over; JPEG, PNG and GIF are the last resort if they are left
-    /// out.
+    /// Formats in order of preference, used among formats that a client likes equally. Formats that
+    /// this build cannot write are skipped; JPEG, PNG and GIF come last if they are not listed.
     pub formats: List,
-    /// Formats that a client is not made to wait for.
+    /// Formats that a client does not have to wait for.
     pub slow: List,
-    /// How long a request waits for one of these, in milliseconds; 0 is not at all.
+    /// How long a request waits for a slow format, in milliseconds; 0 does not wait.
     pub budget: u64,
-    /// `max-age` of the answer in another format meanwhile.
+    /// `max-age` of the answer in another format that is sent meanwhile.
     pub fallback_max_age: Span,
 }
 
@@ -35,7 +34,7 @@ impl Default for AutoConfig {
 }
 
 impl AutoConfig {
-    /// What may be answered, best first: `formats`, and what everybody shows.
+    /// The formats that may be answered, best first: `formats`, then those that every client shows.
     pub(crate) fn formats(&self) -> Vec<OutputFormat> {
         let last_resort = [OutputFormat::Jpeg, OutputFormat::Png, OutputFormat::Gif];
         let mut formats = Vec::with_capacity(OutputFormat::ALL.len());
@@ -47,7 +46,7 @@ impl AutoConfig {
         formats
     }
 
-    /// Whether a client is not made to wait for `format`.
+    /// Whether `format` is listed in `slow`.
     pub(crate) fn is_slow(&self, format: OutputFormat) -> bool {
         known(&self.slow).any(|slow| slow == format)
     }

@@ -2,31 +2,31 @@
 
 use url::{Host, Url};
 
-/// One entry: a host as it stands in URLs, and maybe its one port.
+/// One entry: a host as written in URLs, and optionally a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     host: Host<String>,
-    /// `None` is any port that is not refused anyway.
+    /// `None` allows any port that is not refused anyway.
     port: Option<u16>,
 }
 
 /// How far an entry of the list reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
-    /// The host, at whatever address, on the usual ports.
+    /// The host, at any address, on the usual ports.
     Host,
-    /// The host, at whatever address, on exactly this port.
+    /// The host, at any address, on exactly this port.
     HostAndPort,
 }
 
 impl AllowedHost {
     /// `host` or `host:port`; IPv6 addresses in brackets. `None` for anything else.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // The URL parser knows all spellings of a host; it must see nothing but host and port.
+        // The URL parser knows all spellings of a host, but must be given only host and port.
         if text.contains(['/', '\\', '@', '?', '#', '*']) || text.chars().any(char::is_whitespace) {
             return None;
         }
-        // Of this scheme no port is the default one, so none is left out.
+        // The scheme must have no default port, because the parser drops default ports.
         let url = Url::parse(&format!("http://{text}/")).ok()?;
         let host = url.host()?.to_owned();
         let has_port = text.rsplit_once(':').is_some_and(|(before, port)| {
@@ -40,7 +40,7 @@ impl AllowedHost {
         Some(Self { host, port })
     }
 
-    /// Whether it speaks of this host and port, and how far it reaches.
+    /// Whether the entry matches this host and port, and what it allows.
     pub fn allows(&self, host: &Host<&str>, port: u16) -> Option<Allowed> {
         let is_same = match (&self.host, host) {
             (Host::Domain(a), Host::Domain(b)) => a == b,

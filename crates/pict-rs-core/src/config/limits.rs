@@ -10,16 +10,16 @@ use crate::Result;
 /// Bytes in a MiB, which the settings call MB.
 const MIB: u64 = 1024 * 1024;
 
-/// The one word of `media.keep_metadata`.
+/// The only value of `media.keep_metadata`.
 const COPYRIGHT: &str = "copyright";
 
 impl MediaConfig {
-    /// Whether originals say who made them and whose they are.
+    /// Whether originals keep author and copyright.
     pub fn keeps_credits(&self) -> bool {
         self.keep_metadata.0.iter().any(|word| word == COPYRIGHT)
     }
 
-    /// Refuses to keep what cannot be kept.
+    /// Refuses unknown values of `media.keep_metadata`.
     pub(super) fn validate_kept(&self) -> Result<()> {
         let mut words = self.keep_metadata.0.iter();
         words
@@ -31,7 +31,7 @@ impl MediaConfig {
             })
     }
 
-    /// Refuses a quality beyond its scale.
+    /// Refuses a quality outside its scale.
     pub(super) fn validate_quality(&self) -> Result<()> {
         let (image, animation, video) = (
             &self.image.quality,
@@ -71,7 +71,7 @@ impl MediaConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub struct MagickConfig {
-    /// The formats that it is handed, as [`Foreign::key`] names them.
+    /// The formats that are converted, named as in [`Foreign::key`].
     pub formats: List,
     /// Pixels.
     pub max_width: u32,
@@ -90,7 +90,7 @@ pub struct MagickConfig {
 impl Default for MagickConfig {
     fn default() -> Self {
         Self {
-            // HEIF is left out: its library has been a way into many servers.
+            // HEIF is left out: its library has had many exploited vulnerabilities.
             formats: List(
                 Foreign::ALL
                     .into_iter()
@@ -109,7 +109,7 @@ impl Default for MagickConfig {
 }
 
 impl MagickConfig {
-    /// Whether ImageMagick is asked to read it.
+    /// Whether `media.magick.formats` lists this format.
     pub fn takes(&self, what: Foreign) -> bool {
         self.formats.0.iter().any(|format| format == what.key())
     }
@@ -140,11 +140,11 @@ pub struct ImageConfig {
     pub max_area: u64,
     /// MiB.
     pub max_file_size: u64,
-    /// Take in files of which pixels or frames are missing, with what is there.
+    /// Accept files with missing pixels or frames.
     pub accept_damaged: bool,
     /// Convert all stills to this at upload.
     pub format: Option<ImageFormat>,
-    /// 0-100 for each format written.
+    /// 0-100 for each output format.
     pub quality: ImageQuality,
 }
 
@@ -163,7 +163,7 @@ impl Default for ImageConfig {
 }
 
 impl ImageConfig {
-    /// As the engine checks them.
+    /// As the engine's limits.
     pub fn limits(&self) -> Limits {
         Limits {
             max_width: self.max_width,
@@ -203,7 +203,7 @@ pub struct AnimationConfig {
     pub max_file_size: u64,
     /// Convert all animations to this at upload.
     pub format: Option<AnimationFormat>,
-    /// 0-100 for each format written.
+    /// 0-100 for each output format.
     pub quality: AnimationQuality,
 }
 
@@ -222,7 +222,7 @@ impl Default for AnimationConfig {
 }
 
 impl AnimationConfig {
-    /// As the engine checks them.
+    /// As the engine's limits.
     pub fn limits(&self) -> Limits {
         Limits {
             max_width: self.max_width,
@@ -248,7 +248,7 @@ pub struct AnimationQuality {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct SvgConfig {
-    /// Draw SVG files and store what is seen.
+    /// Render SVG files and store the result as a picture.
     pub enable: bool,
 }
 
@@ -296,7 +296,7 @@ impl Default for VideoConfig {
 }
 
 impl VideoConfig {
-    /// As the engine checks them.
+    /// As the engine's limits.
     pub fn limits(&self) -> Limits {
         Limits {
             max_width: self.max_width,

@@ -1,10 +1,10 @@
-//! How results are written, as the settings say.
+//! Output options from the settings.
 
 use pict_rs_media::{Output, OutputFormat, Speed};
 
 use super::MediaConfig;
 
-/// How the settings want `format` to be written.
+/// The output options that the settings give for `format`.
 pub(crate) fn output(media: &MediaConfig, format: OutputFormat, animated: bool) -> Output {
     let (image, animation) = (&media.image.quality, &media.animation.quality);
     let quality = match (format, animated && format.keeps_animation()) {

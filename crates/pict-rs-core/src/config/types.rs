@@ -1,4 +1,4 @@
-//! Small types of settings: how they are written and what they mean.
+//! Small types of settings, and how they are written.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 pub struct Seconds(pub u64);
 
 impl Seconds {
-    /// As a duration, of a century at most: clocks end somewhere, and a deadline must not.
+    /// As a duration, at most a century: a clock would overflow with more.
     pub fn duration(self) -> Duration {
         const CENTURY: u64 = 100 * 365 * 24 * 60 * 60;
         Duration::from_secs(self.0.min(CENTURY))
@@ -57,7 +57,7 @@ impl Span {
         Duration::from_secs(self.0)
     }
 
-    /// From text; `None` when it is no length of time.
+    /// From text; `None` when it is not a length of time.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -104,17 +104,17 @@ impl<'de> Deserialize<'de> for Span {
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes it in.
+    /// Wraps a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Hands it out, to be compared or sent where it belongs.
+    /// Returns the secret, to be compared or sent.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Compares in a time that tells nothing of the secret, not even its length.
+    /// Compares in a time that reveals nothing of the secret, not even its length.
     pub fn matches(&self, given: &[u8]) -> bool {
         let [ours, theirs] = [self.0.as_bytes(), given].map(Sha256::digest);
         ours[..].ct_eq(&theirs[..]).into()
@@ -127,7 +127,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Several secrets; a single text is split at commas, as environment variables hold it.
+/// Several secrets; a single text is split at commas, for environment variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Secrets(pub Vec<Secret>);
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for Secrets {
     }
 }
 
-/// A list of words; a single text is split at commas, as environment variables hold it.
+/// A list of words; a single text is split at commas, for environment variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct List(pub Vec<String>);

@@ -1,4 +1,4 @@
-//! Where the external validation is.
+//! The URL of the external validation.
 
 use reqwest::Url;
 

@@ -1,4 +1,4 @@
-//! Settings whose value is one of a few words. A wrong word is answered with the right ones.
+//! Settings with a few allowed values. The error for any other value lists them.
 
 use pict_rs_media::OutputFormat;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -14,7 +14,7 @@ macro_rules! words {
         impl $name {
             const WORDS: &'static [&'static str] = &[$($text,)*];
 
-            /// As it is written.
+            /// As it is written in the configuration.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -82,7 +82,7 @@ words! {
 }
 
 words! {
-    /// Shape of the question to the external validation.
+    /// How the file is sent to the external validation.
     #[derive(Default)]
     ValidationForm {
         /// The bytes themselves, as pict-rs 0.5 sends them.
@@ -94,7 +94,7 @@ words! {
 }
 
 words! {
-    /// What becomes of a file about which the external validation says nothing.
+    /// What happens to a file when the external validation gives no verdict.
     #[derive(Default)]
     ValidationFailure {
         /// It is refused for now.
@@ -106,25 +106,25 @@ words! {
 }
 
 words! {
-    /// What the external validation is shown.
+    /// What the external validation gets.
     #[derive(Default)]
     ValidationAs {
         /// The file that would be served.
         #[default]
         Original = "original",
-        /// A JPEG of it; of a moving picture, a few of its frames.
+        /// A JPEG of it; for animations and clips, a few of the frames.
         Jpeg = "jpeg",
     }
 }
 
 words! {
-    /// Which aliases a lost file comes back for when the same bytes are uploaded.
+    /// Which aliases of a lost file work again when the same bytes are uploaded.
     #[derive(Default)]
     Heal {
-        /// The one of that upload.
+        /// Only the alias of that upload.
         #[default]
         Alias = "alias",
-        /// All that ever named it.
+        /// All its aliases.
         All = "all",
     }
 }

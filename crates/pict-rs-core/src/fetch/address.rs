@@ -1,8 +1,8 @@
 //! Which addresses are on the public internet. Pure.
 //!
-//! After IANA's special-purpose address registries. For IPv4 the special blocks are listed and
-//! refused. For IPv6 it is the other way round: only the block that is given out to the public
-//! is allowed, less the special blocks in it; so whatever is not thought of here is refused.
+//! Based on IANA's special-purpose address registries. For IPv4 the special blocks are listed and
+//! refused. For IPv6 only the global unicast block is allowed, minus the special blocks in it, so
+//! blocks that are missing here are refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,7 @@ const SPECIAL_V4: [([u8; 4], u32); 16] = [
     ([224, 0, 0, 0], 3),     // multicast, reserved, broadcast
 ];
 
-/// What is given out to the public of IPv6.
+/// The global unicast block of IPv6.
 const PUBLIC_V6: ([u16; 8], u32) = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 /// Special blocks inside [`PUBLIC_V6`].
@@ -38,10 +38,10 @@ const SPECIAL_V6: [([u16; 8], u32); 5] = [
     ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),         // documentation
 ];
 
-/// Networks without IPv4 reach it through this block: the last 32 bits are an IPv4 address.
+/// NAT64: in this block the last 32 bits are an IPv4 address.
 const NAT64: ([u16; 8], u32) = ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
-/// Whether a stranger may make this server connect to `address`.
+/// Whether an untrusted URL may make this server connect to `address`.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

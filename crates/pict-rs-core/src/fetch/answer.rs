@@ -1,4 +1,4 @@
-//! What the head of an upstream's answer means. Pure.
+//! What the head of an upstream's answer says. Pure.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use super::upstream;
 use crate::Result;
 
-/// How long an answer counts as fresh if it does not say, and at most if it does.
+/// How long an answer is fresh by default, and at most.
 const FRESH_AT_MOST: Duration = Duration::from_secs(60 * 60);
-/// How long at least, so that an upstream that asks for none is asked once a second at most.
+/// How long an answer is fresh at least, so that each upstream is asked at most once a second.
 const FRESH_AT_LEAST: Duration = Duration::from_secs(1);
-/// Longer validators are not remembered.
+/// Validators longer than this are not remembered.
 const VALIDATOR: usize = 1024;
 
-/// With these an upstream can tell whether something has changed.
+/// Lets an upstream check whether its content has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validators {
     /// `ETag`, as it was sent.
@@ -27,9 +27,9 @@ pub struct Validators {
 /// What to remember of an answer, to ask again later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Freshness {
-    /// To ask with.
+    /// Sent with the next request.
     pub validators: Validators,
-    /// When to ask.
+    /// How long until the next request.
     pub max_age: Duration,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-/// Refuses whatever is not a whole file.
+/// Refuses every status that does not come with a whole file.
 ///
 /// # Errors
 /// [`crate::ErrorCode::UpstreamError`], naming the status.

@@ -1,4 +1,4 @@
-//! Content codings of answers. An upstream is asked for none, and some compress all the same.
+//! Content codings of answers. Requests ask for `identity`, but some upstreams compress anyway.
 
 use std::io::Write as _;
 
@@ -9,13 +9,13 @@ use pict_rs_media::limits::{LimitKind, at_most};
 use super::upstream;
 use crate::{Error, Result};
 
-/// Bytes that are decoded at a time. They can become a thousand times as many, and the limit is
-/// looked at after each such piece.
+/// Bytes decoded at a time. They can grow a thousandfold, and the limit is checked after each
+/// piece.
 const PIECE: usize = 1024;
 
-/// Turns the bytes of an answer into those of the file.
+/// Decodes the body of an answer.
 pub(super) enum Decoder {
-    /// They are the file.
+    /// The body is the file.
     Identity,
     Gzip(MultiGzDecoder<Vec<u8>>),
     Deflate(ZlibDecoder<Vec<u8>>),
@@ -55,12 +55,12 @@ impl Decoder {
         }
     }
 
-    /// Whether `Content-Length` is that of the file.
+    /// Whether `Content-Length` is the size of the file.
     pub(super) fn is_identity(&self) -> bool {
         matches!(self, Self::Identity)
     }
 
-    /// Decodes what has arrived. `before` bytes of the file came earlier.
+    /// Decodes received bytes. `before` is the number of bytes of the file decoded earlier.
     ///
     /// # Errors
     /// [`crate::ErrorCode::UpstreamError`] for damaged bytes,
@@ -84,7 +84,7 @@ impl Decoder {
         Ok(decoded)
     }
 
-    /// All bytes have arrived: returns what is left of the file.
+    /// Called after all bytes have arrived; returns the rest of the file.
     ///
     /// # Errors
     /// [`crate::ErrorCode::UpstreamError`] when the end is missing.
@@ -136,7 +136,7 @@ mod tests {
     fn decode(coding: &'static str, bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
         let mut decoder = decoder(coding)?;
         let mut decoded = Vec::new();
-        // However the network cuts it.
+        // The result must not depend on how the network splits the bytes.
         for piece in bytes.chunks(7) {
             decoded.extend(decoder.decode(piece, decoded.len() as u64, limit)?);
         }

@@ -1,5 +1,5 @@
-//! From a checked target to a connection. The name is resolved once, each address is judged,
-//! and the socket is opened to a judged address, never to a name.
+//! Opens a connection to a checked target. The name is resolved once, each address is checked, and
+//! the socket is opened to a checked address, never to a name.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use super::{Permit, upstream};
 use crate::task::blocking;
 use crate::{Error, ErrorCode, Result};
 
-/// For one address, so that the next one gets its chance.
+/// Timeout for one address, which leaves time for the next.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Addresses that are tried: two of each family, if there are as many.
+/// Addresses that are tried: two of each family if available.
 const ADDRESSES: usize = 4;
-/// Bytes that the head of an answer may take.
+/// Maximum size of the head of an answer.
 const HEAD: usize = 64 * 1024;
 
 /// A connection for one exchange. Dropping it closes it.
@@ -84,7 +84,7 @@ async fn addresses(target: &Target, permit: &Permit) -> Result<Vec<SocketAddr>> 
         (_, Some(address)) => vec![SocketAddr::new(address, target.port)],
         (host, None) => {
             let (host, port, permit) = (host.to_string(), target.port, permit.clone());
-            // The system's resolver cannot be interrupted; while it works it counts as a fetch.
+            // The system's resolver cannot be interrupted, so it keeps the permit until it returns.
             let found = blocking(move || {
                 let _held = permit;
                 Ok((host.as_str(), port).to_socket_addrs().map(Vec::from_iter))
@@ -98,7 +98,7 @@ async fn addresses(target: &Target, permit: &Permit) -> Result<Vec<SocketAddr>> 
     judge(target, found)
 }
 
-/// The addresses that are allowed, in the order in which they are tried.
+/// The allowed addresses, in the order in which they are tried.
 fn judge(target: &Target, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     if found.is_empty() {
         return Err(unresolved(target));
@@ -108,7 +108,7 @@ fn judge(target: &Target, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     let Some(first) = allowed.first().map(SocketAddr::is_ipv6) else {
         return Err(target.is_local());
     };
-    // The families take turns: where one of them leads nowhere, the other is soon tried.
+    // The families alternate: if one of them is unreachable, the other is tried soon.
     let (preferred, others): (Vec<_>, Vec<_>) = allowed
         .into_iter()
         .partition(|address| address.is_ipv6() == first);
@@ -128,7 +128,7 @@ async fn reach(addresses: &[SocketAddr], target: &Target) -> Result<TcpStream> {
     for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Nothing depends on it.
+                // Only an optimisation, so a failure is ignored.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -164,7 +164,7 @@ async fn drive(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> 
     Ok(Connection { sender, driver })
 }
 
-/// Whom to trust, read when it is first needed.
+/// The trusted certificates, read when first needed.
 #[derive(Debug, Default)]
 pub(super) struct Tls(OnceCell<Trust>);
 
@@ -187,8 +187,8 @@ fn trust() -> Result<Trust> {
     Ok(Trust(Arc::new(client_config()?).into()))
 }
 
-/// Trusts the system's certificates if it has any, so that an admin can add one; else Mozilla's,
-/// as they were when this was built.
+/// Trusts the system's certificates if there are any, so that an admin can add one; otherwise
+/// Mozilla's, as of the build.
 ///
 /// # Errors
 /// Never in practice: the versions of TLS are built in.

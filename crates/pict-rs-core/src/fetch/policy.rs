@@ -1,5 +1,4 @@
-//! What may be fetched, as far as a URL tells. Pure; addresses are judged by
-//! [`super::address`] once they are known.
+//! Which URLs may be fetched. Pure; [`super::address`] checks addresses once they are known.
 
 use std::net::IpAddr;
 
@@ -9,8 +8,8 @@ use super::address::is_public;
 use crate::config::{Allowed, AllowedHost};
 use crate::{Error, ErrorCode, Result};
 
-/// Ports of other protocols, as browsers refuse them, so that nobody makes this server talk to
-/// a mail server. Sorted.
+/// Ports of other protocols, the list that browsers refuse, so that this server cannot be made to
+/// talk to a mail server, for example. Sorted.
 const OTHER_PROTOCOLS: [u16; 82] = [
     0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
     102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
@@ -18,11 +17,10 @@ const OTHER_PROTOCOLS: [u16; 82] = [
     993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
     6668, 6669, 6697, 10080,
 ];
-/// Databases and remote desktops, which browsers may reach and this server has no reason to.
-/// Sorted.
+/// Databases and remote desktops: browsers may reach them, this server never needs to. Sorted.
 const DATABASES: [u16; 9] = [1433, 1521, 3306, 3389, 5432, 5900, 6379, 11211, 27017];
 
-/// Who is trusted more than the rest.
+/// Exceptions to the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// `client.allow_local_connections`, or `server.danger_dummy_mode`
@@ -40,15 +38,15 @@ pub struct Target {
     pub port: u16,
     /// TLS or not.
     pub is_https: bool,
-    /// Whether any address will do.
+    /// Whether private addresses are allowed.
     pub is_trusted: bool,
 }
 
 impl Policy {
-    /// Checks scheme, user name, port and, if the host is one, address.
+    /// Checks scheme, user name, port and, if the host is an address, the address.
     ///
     /// # Errors
-    /// [`ErrorCode::DownloadFileError`], which says what is refused.
+    /// [`ErrorCode::DownloadFileError`], which names what is refused.
     pub fn check(&self, url: &Url) -> Result<Target> {
         let is_https = match url.scheme() {
             "http" => false,
@@ -89,7 +87,7 @@ impl Policy {
 }
 
 impl Target {
-    /// The address, if the host is one.
+    /// The address, if the host is an address.
     pub fn literal(&self) -> Option<IpAddr> {
         match self.host {
             Host::Ipv4(address) => Some(address.into()),
@@ -98,7 +96,7 @@ impl Target {
         }
     }
 
-    /// Whether a connection to `address` may be made for it.
+    /// Whether connecting to `address` is allowed for this target.
     pub fn allows(&self, address: IpAddr) -> bool {
         self.is_trusted || is_public(address)
     }
@@ -260,7 +258,7 @@ mod tests {
             "example.org",
             "localhost",
         ] {
-            // Names are judged by what they resolve to.
+            // Names are checked by the addresses they resolve to.
             check(&Policy::default(), &format!("http://{host}/")).expect(host);
         }
     }

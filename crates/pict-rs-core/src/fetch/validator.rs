@@ -1,7 +1,7 @@
 //! Asks another program whether a file may be kept (`media.external_validation`).
 //!
-//! An answer of 2xx accepts the file. A validator that does not answer, or says that it cannot, has
-//! given no verdict. Any other answer refuses the file.
+//! A 2xx answer accepts the file. No answer, or a status that means the validator is unavailable,
+//! is not a verdict. Any other answer refuses the file.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::config::{MediaConfig, ValidationFailure, ValidationForm, validation};
 use crate::store::{Content, Store, StoredObject};
 use crate::{Error, ErrorCode, Result};
 
-/// Questions at a time; each takes a connection and an open file.
+/// Concurrent requests; each takes a connection and an open file.
 const QUESTIONS: usize = 64;
 
-/// What the validator says of a file.
+/// The validator's verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
@@ -32,13 +32,13 @@ pub(crate) enum Verdict {
 /// Why there was no answer.
 pub(crate) type Silence = Box<dyn std::error::Error + Send + Sync>;
 
-/// Who is asked.
+/// The external validation.
 #[derive(Debug)]
 pub(crate) struct Validator {
     url: Url,
     client: Client,
     form: ValidationForm,
-    /// What becomes of files without a verdict.
+    /// What happens to files without a verdict.
     pub(crate) failure: ValidationFailure,
     turns: Semaphore,
     timeout: Duration,
@@ -55,9 +55,9 @@ impl Validator {
         };
         let client = Client::builder()
             .user_agent(concat!("pict-rs ", env!("CARGO_PKG_VERSION")))
-            // It is named in full, so nothing of the environment leads there.
+            // The URL is configured explicitly, so proxies from the environment do not apply.
             .no_proxy()
-            // Where a redirect leads is not who was configured; it counts as a refusal.
+            // A redirect would lead to a server that was not configured, so it counts as a refusal.
             .redirect(redirect::Policy::none())
             .timeout(config.external_validation_timeout.duration())
             .tls_backend_preconfigured(super::client_config()?);
@@ -78,7 +78,8 @@ impl Validator {
         }))
     }
 
-    /// Whether the file may be kept, if there is an answer. Each picture of it must be accepted.
+    /// Whether the file may be kept, or why there is no verdict. Every picture of it must be
+    /// accepted.
     pub(crate) async fn answer(
         &self,
         store: &Store,
@@ -126,7 +127,7 @@ impl Validator {
                 .body(reqwest::Body::wrap_stream(bytes)),
             ValidationForm::Multipart => {
                 let boundary = Uuid::new_v4().simple();
-                // Names of objects are made of letters, digits, `-`, `.` and `/`.
+                // Object names consist of letters, digits, `-`, `.` and `/`.
                 let part = name.replace('/', "%2F");
                 let head = format!(
                     "--{boundary}\r\nContent-Disposition: form-data; name=\"{part}\"; \
@@ -145,13 +146,14 @@ impl Validator {
                     .body(reqwest::Body::wrap_stream(body))
             }
         };
-        // The address may hold a password.
+        // The URL may contain a password.
         let answer = request.send().await.map_err(reqwest::Error::without_url)?;
         verdict(answer.status())
     }
 }
 
-/// What an answer means. A server that fails, or asks for patience, has not looked at the file.
+/// Maps a status to a verdict. A server that fails, or asks for patience, has not looked at the
+/// file.
 fn verdict(status: StatusCode) -> Result<Verdict, Silence> {
     let is_unable = status.is_server_error()
         || matches!(

@@ -1,5 +1,5 @@
-//! What ffmpeg is asked: to write a clip anew without anything but its pictures (and sound), and
-//! to show one frame of it.
+//! Runs ffmpeg: to rewrite a clip with nothing but its pictures (and sound), and to extract a
+//! frame.
 
 use std::fs;
 use std::path::Path;
@@ -14,38 +14,39 @@ use crate::{Error, ErrorCode, Result};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Bytes that ffmpeg needs for a clip beside the file: a dozen frames of reference, as many in its
+/// Bytes that ffmpeg needs for a clip besides the file: a dozen reference frames, as many in its
 /// queues, and a PNG.
 pub(crate) fn memory(facts: &Facts) -> u64 {
     let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
     64 * MIB + area.saturating_mul(32)
 }
 
-/// What ffmpeg works with.
+/// A run of ffmpeg.
 pub(crate) struct Ffmpeg<'a> {
     pub(crate) program: &'a Path,
-    /// A folder of its own, with the clip in the file [`CLIP`].
+    /// A folder for this run, which contains the clip as [`CLIP`].
     pub(crate) folder: &'a Path,
     pub(crate) time: Duration,
 }
 
 /// The clip's name in its folder.
 pub(crate) const CLIP: &str = "clip";
-/// The name there of what [`Ffmpeg::write`] makes.
+/// The file in that folder that [`Ffmpeg::write`] makes.
 pub(crate) const WRITTEN: &str = "written";
 const FRAME: &str = "frame.png";
-/// The thumbnail is looked for in this much of the beginning.
+/// The thumbnail is chosen from this much of the beginning.
 const OPENING: Duration = Duration::from_secs(3);
-/// Takes the frame that is shown at the time that was asked for, which is zero here: frames come
-/// from the key frame before it, and each is shown until the next one's time, in milliseconds. The
-/// last one is shown for as long as somebody may ask.
+/// Selects the frame that is shown at the requested time, which is zero here: frames come from the
+/// key frame before it, and each is shown until the next one's time, in milliseconds. The last
+/// frame is shown at any later time.
 const SHOWN: &str =
     "tpad=stop_mode=clone:stop_duration=3600,fps=1000:start_time=0:round=up,trim=end_frame=1";
-/// Frames that are compared for it, in bytes of memory.
+/// Bytes of memory for the frames that are compared for the thumbnail.
 const COMPARED: u64 = 48 * MIB;
 
 impl Ffmpeg<'_> {
-    /// The clip without its metadata: copied where nothing else is configured.
+    /// Writes the clip without its metadata; streams are copied unless the settings require another
+    /// codec.
     pub(crate) fn write(
         &self,
         clip: &Clip,
@@ -62,7 +63,7 @@ impl Ffmpeg<'_> {
             command.args([&format!("-map_metadata{of}"), "-1"]);
         }
         if target.encoder.is_none() && clip.facts.has_alpha {
-            // It went with the metadata, and without it browsers show no transparency.
+            // Removed with the metadata, but without it browsers show no transparency.
             command.args(["-metadata:s:v", "alpha_mode=1"]);
         }
         command.args(["-map_chapters", "-1", "-sn", "-dn"]);
@@ -71,25 +72,25 @@ impl Ffmpeg<'_> {
             command.args(["-bsf:v", filter]);
         }
         command.args(target.sound());
-        // Else the versions of muxer and encoder are written down.
+        // Otherwise the versions of muxer and encoder are written into the file.
         command.args(["-fflags", "+bitexact", "-flags:v", "+bitexact"]);
         command.args(["-flags:a", "+bitexact"]);
         if target.format == Format::Mp4 {
-            // Bit rates would be those of the source, which had more in it.
+            // The bit rates would be those of the source, which contained more.
             command.args(["-write_btrt", "0"]);
             command.args(["-movflags", "+faststart", "-f", "mp4"]);
         } else {
             command.args(["-f", "webm"]);
         }
         command.arg(WRITTEN);
-        // A new coding may need more bytes than the old one, within reason.
+        // Re-encoding may need more bytes, within reason.
         let most = config.max_file_size.saturating_mul(2 * MIB);
         self.run(command, clip, most, control)?;
         self.made(WRITTEN)?.ok_or_else(|| nothing("the clip"))
     }
 
-    /// A picture of the clip, as PNG and upright: the frame at `at` milliseconds, or the one that
-    /// stands for the others best.
+    /// A frame of the clip as an upright PNG: the one shown at `at` milliseconds, or the most
+    /// representative one.
     pub(crate) fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<Vec<u8>> {
         if at.is_some() {
             let shown = self.show(clip, at, SHOWN, control)?;
@@ -118,7 +119,7 @@ impl Ffmpeg<'_> {
             command.args(["-t", &OPENING.as_secs().to_string()]);
         }
         command.args(["-i", CLIP, "-map", "0:V:0", "-an", "-sn", "-dn"]);
-        // Pixels that are not square become so, as in the facts.
+        // Makes non-square pixels square, as the facts assume.
         let filters = format!(
             "{choose},scale='if(gt(sar,1),round(iw*sar),iw)':'if(gt(sar,0)*lt(sar,1),round(ih/sar),ih)'\
              :{},format={},setsar=1",
@@ -133,19 +134,20 @@ impl Ffmpeg<'_> {
         let Some(frame) = self.made(FRAME)? else {
             return Ok(None);
         };
-        // ffmpeg writes the curve of the camera as a gamma, which no browser applies to a clip.
+        // ffmpeg writes the camera's transfer curve as a gamma, which browsers do not apply to
+        // clips.
         let frame = pict_rs_media::with_code(&frame, clip.colours.code(), control)?;
         Ok(Some(frame))
     }
 
-    /// What comes before the input: one thread, as one turn is one processor, no other protocol
-    /// than files, no guess at the format.
+    /// Options before the input: one thread, because a permit is for one processor; only the
+    /// protocol `file`; a fixed format, so that ffmpeg does not guess.
     fn command(&self, clip: &Clip, keeps_alpha: bool) -> Command {
         let mut command = Command::new(self.program);
         command.args(["-nostdin", "-hide_banner", "-y", "-loglevel", "error"]);
         command.args(["-filter_threads", "1", "-threads", "1"]);
         command.args(["-protocol_whitelist", "file"]);
-        // The decoders of ffmpeg itself leave transparency out.
+        // ffmpeg's own decoders drop transparency.
         match clip.video {
             VideoCodec::Vp8 if keeps_alpha => command.args(["-c:v", "libvpx"]),
             VideoCodec::Vp9 if keeps_alpha => command.args(["-c:v", "libvpx-vp9"]),
@@ -182,15 +184,14 @@ impl Ffmpeg<'_> {
     }
 }
 
-/// How the scaler gets from brightness and colour differences to red, green and blue. The range is
-/// known from each frame.
+/// How the scaler converts YCbCr to RGB. The range is known from each frame.
 fn colours(clip: &Clip) -> String {
     let matrix = match clip.colours.matrix(clip.facts.stored_height) {
         1 => "bt709",
         4 => "fcc",
         7 => "smpte240m",
         9 | 10 => "bt2020",
-        // RGB has no matrix and asks for none.
+        // RGB needs no matrix.
         _ => "smpte170m",
     };
     format!("in_color_matrix={matrix}:flags=bicubic+accurate_rnd+full_chroma_int")
@@ -205,9 +206,9 @@ fn pixels(clip: &Clip) -> &'static str {
     }
 }
 
-/// Keeps the parts of a stream that make pictures: no messages (SEI, metadata OBUs), in which
-/// cameras write where they were and encoders their settings, and nothing of an unknown kind.
-/// `None` for codings that have no such parts.
+/// A bitstream filter that keeps only the parts of a stream that make pictures. It drops messages
+/// (SEI, metadata OBUs), in which cameras write locations and encoders their settings, and unknown
+/// parts. `None` for codecs without such parts.
 fn pictures_alone(codec: VideoCodec) -> Option<&'static str> {
     match codec {
         VideoCodec::H264 => Some("filter_units=pass_types=1-5|7-11|13|19"),
@@ -224,8 +225,8 @@ fn nothing(what: &str) -> Error {
     )
 }
 
-/// Takes frames of the opening at even distances and chooses the one whose colours are nearest
-/// the average: no black beginning, no flash.
+/// Samples frames of the opening at even distances and chooses the one whose colours are nearest to
+/// the average, which avoids a black beginning or a flash.
 fn opening(facts: &Facts) -> String {
     let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
     let duration = facts.duration_ms.unwrap_or(0).max(1);
@@ -237,10 +238,10 @@ fn opening(facts: &Facts) -> String {
     format!("select='not(mod(n,{step}))',thumbnail={compared}")
 }
 
-/// What is to be written.
+/// What to write.
 struct Target {
     format: Format,
-    /// `None` copies.
+    /// `None` copies the stream.
     encoder: Option<config::VideoCodec>,
     audio: Option<Sound>,
 }
@@ -267,7 +268,7 @@ impl Target {
         }
     }
 
-    /// How its pictures will be coded.
+    /// The codec of the result.
     fn codec(&self, clip: &Clip) -> VideoCodec {
         match self.encoder {
             None => clip.video,
@@ -285,7 +286,7 @@ impl Target {
         let Some(codec) = self.encoder else {
             say("-c:v copy");
             if clip.video == VideoCodec::Hevc && self.format == Format::Mp4 {
-                // What Apple's players ask for.
+                // Apple's players require this tag.
                 say("-tag:v hvc1");
             }
             return words;
@@ -305,7 +306,8 @@ impl Target {
                 "-c:v libx265 -crf {} -tag:v hvc1 -x265-params pools=none:frame-threads=1:log-level=error:info=0",
                 crf.min(51)
             )),
-            // Without an upper bound it would take the usual one, which is that of a stamp.
+            // Without an upper bound the encoder uses its default bit rate, which suits only tiny
+            // videos.
             config::VideoCodec::Vp8 => say(&format!(
                 "-c:v libvpx -crf {} -b:v 20M -deadline good -cpu-used 4",
                 crf.clamp(4, 63)
@@ -342,8 +344,8 @@ fn is(wanted: config::VideoCodec, there: VideoCodec) -> bool {
     )
 }
 
-/// How the sound gets into a container: as it is where browsers play that, else in the configured
-/// coding if it fits, else in the one that is usual there.
+/// How sound is written: copied if browsers play it, otherwise in the configured codec if the
+/// container allows it, otherwise in the container's usual codec.
 fn sound(format: Format, there: AudioCodec, wanted: Option<config::AudioCodec>) -> Sound {
     use config::AudioCodec as Wanted;
     let (fits, usual) = match format {
@@ -379,7 +381,7 @@ fn sound(format: Format, there: AudioCodec, wanted: Option<config::AudioCodec>) 
     }
 }
 
-/// By the smaller side: the nearest value that is set at or above it.
+/// The quality for the smaller side: the nearest configured value at or above it.
 fn crf(facts: &Facts, config: &VideoConfig) -> u8 {
     let quality = &config.quality;
     let side = facts.stored_width.min(facts.stored_height);

@@ -1,8 +1,8 @@
-//! What ImageMagick is asked: to make a PNG of a file that the engine recognises and cannot read.
-//! Version 7 (`magick`), or 6 as Debian 12 has it (`convert`).
+//! Runs ImageMagick: to make a PNG of a file that the engine recognises but cannot read. Version 7
+//! (`magick`), or 6 as in Debian 12 (`convert`).
 //!
-//! It may read the one coding that the file is in, write PNG, and nothing else: the policy in its
-//! folder forbids every other coder, all programs that it would start, and lists of files.
+//! It may only read the file's own format and write PNG: the policy in its folder forbids all other
+//! coders, all delegate programs, and lists of files.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,12 +19,12 @@ use crate::{Error, ErrorCode, Result};
 const MIB: u64 = 1024 * 1024;
 const WRITTEN: &str = "written.png";
 
-/// Bytes that ImageMagick needs beside the file.
+/// Bytes that ImageMagick needs besides the file.
 pub(crate) fn memory(config: &MagickConfig) -> u64 {
     config.memory.saturating_mul(MIB)
 }
 
-/// Makes a PNG of the first picture of `source`. `folder` is its own.
+/// Makes a PNG of the first picture of `source`, in a folder for this run.
 pub(crate) fn convert(
     program: &Path,
     folder: &Path,
@@ -47,13 +47,13 @@ pub(crate) fn convert(
             "8",
             "-define",
             "png:compression-level=1",
-            // It writes both for sRGB, too, and they would be taken at their word.
+            // ImageMagick writes both chunks even for sRGB, and readers would apply them.
             "-define",
             "png:exclude-chunks=gAMA,cHRM",
         ])
         .arg(format!("png:{WRITTEN}"));
     let limits = ResourceLimits {
-        // What it maps from its files counts as well.
+        // Memory that ImageMagick maps from files counts too.
         memory: memory(config).saturating_add(config.map.saturating_mul(MIB)),
         file_size: config.disk.saturating_mul(MIB),
         time,
@@ -68,7 +68,7 @@ pub(crate) fn convert(
     Ok(pict_rs_media::converted(source, what, png, control)?)
 }
 
-/// ImageMagick's name of the coding.
+/// ImageMagick's name of the format.
 fn coder(what: Foreign) -> &'static str {
     match what {
         Foreign::Psd => "PSD",
@@ -84,7 +84,7 @@ fn coder(what: Foreign) -> &'static str {
     }
 }
 
-/// Of two rules for the same thing the later one counts.
+/// The policy file. When two rules match, the later one applies.
 fn policy(what: Foreign, config: &MagickConfig, time: Duration) -> String {
     let mut text = String::from("<policymap>\n");
     let resources = [

@@ -1,6 +1,7 @@
-//! Runs a program within bounds: no shell, nothing of our environment, a folder of its own to
-//! work in, limits of memory, processor time and files that the system keeps, what it prints read
-//! up to a bound, and the whole process group killed when nobody waits any more.
+//! Runs an external program within limits: without a shell and without our environment, in a folder
+//! of its own, with limits on memory, processor time and file sizes that the system enforces. Only
+//! a bounded amount of its output is read. The whole process group is killed when the work is
+//! cancelled.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -20,33 +21,32 @@ use rustix::process::{
 use super::{Helper, missing};
 use crate::{Error, ErrorCode, Result};
 
-/// How much of each output is kept.
+/// Bytes of each output stream that are kept.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// Address space that is no memory: libraries, and the stacks of threads.
+/// Address space that is not memory: libraries, and the stacks of threads.
 const ADDRESSES: u64 = 1 << 30;
-/// What the system calls a full disk, in the language that programs are run in.
+/// How the system reports a full disk, in the locale that programs are run in.
 const DISK_FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
-/// Between two looks at a program that runs.
+/// Intervals between checks whether the program has ended.
 const POLL_INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
-/// What a program may use.
+/// Limits of a program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResourceLimits {
     /// Bytes of memory.
     pub(crate) memory: u64,
     /// Bytes of each file that it writes.
     pub(crate) file_size: u64,
-    /// Of the clock, and of the processor.
+    /// Of wall-clock time and of processor time.
     pub(crate) time: Duration,
 }
 
-/// Runs the program in `folder` to its end and gives what it printed on its standard output.
-/// Blocks.
+/// Runs the program in `folder` and returns its standard output. Blocks.
 ///
 /// # Errors
-/// [`ErrorCode::ProgramMissing`] when it is gone, [`ErrorCode::MediaDamaged`] with its last line
-/// when it fails, [`ErrorCode::ProcessTimeout`], [`ErrorCode::ValidateFileSize`] when a file of
-/// its grows too large.
+/// [`ErrorCode::ProgramMissing`] when it was removed, [`ErrorCode::MediaDamaged`] with its last
+/// line when it fails, [`ErrorCode::ProcessTimeout`], [`ErrorCode::ValidateFileSize`] when it
+/// writes a file that is too large.
 pub(super) fn run(
     helper: Helper,
     mut command: Command,
@@ -120,7 +120,7 @@ fn judge(helper: Helper, limits: ResourceLimits, status: ExitStatus, said: &str)
                 limits.file_size
             ),
         ),
-        // Nothing is known of the file: the program could not write what it made of it.
+        // A full disk says nothing about the file: the program could not write its result.
         _ if DISK_FULL.iter().any(|words| said.contains(words)) => Error::internal(
             ErrorCode::InsufficientStorage,
             format!("{name} had no room to write to"),
@@ -144,8 +144,8 @@ fn too_slow(helper: Helper, limits: ResourceLimits) -> Error {
     )
 }
 
-/// The last line that says something, for people. Programs are given names without folders, so it
-/// holds no path of ours.
+/// The last non-empty line, for people. Programs are given names without folders, so it contains
+/// none of our paths.
 fn last_line(said: &str) -> String {
     let line = said.lines().map(str::trim).rfind(|line| !line.is_empty());
     let line = line.unwrap_or("it does not say why");
@@ -156,10 +156,10 @@ fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
     Error::internal(ErrorCode::MediaFailed, what, error)
 }
 
-/// A program and whatever it has started. Dropping it ends them all.
+/// A program and its children. Dropping it ends them all.
 struct Running {
     child: Child,
-    /// Also of its group. It stays taken until the child is waited for.
+    /// Also the id of its group. The system does not reuse it until the child is waited for.
     id: Pid,
     is_over: bool,
 }
@@ -179,8 +179,8 @@ impl Running {
         })
     }
 
-    /// Set from outside: what has to be done between fork and exec would be unsafe. The moment
-    /// until then is one in which a program loads its libraries.
+    /// Sets the limits from outside, because code between fork and exec would be unsafe. Until they
+    /// are set, the program only loads its libraries.
     fn limit(&self, limits: ResourceLimits) -> Result<()> {
         let seconds = limits.time.as_secs().saturating_add(1);
         for (resource, most) in [
@@ -191,7 +191,7 @@ impl Running {
         ] {
             let limit = within(most, getrlimit(resource).maximum);
             match prlimit(Some(self.id), resource, limit) {
-                // It has ended already.
+                // It has already ended.
                 Ok(_) | Err(Errno::SRCH) => {}
                 Err(error) => return Err(failed("cannot limit a program", error)),
             }
@@ -199,7 +199,7 @@ impl Running {
         Ok(())
     }
 
-    /// Looks without waiting for it, so that its id still belongs to it.
+    /// Checks without reaping the child, so that its id remains valid.
     fn has_ended(&self) -> Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let ended = waitid(WaitId::Pid(self.id), options);
@@ -207,8 +207,8 @@ impl Running {
         Ok(ended.is_some())
     }
 
-    /// Ends the whole group: something that the program started may go on after it. Only then the
-    /// program is waited for, as its id may be another's afterwards.
+    /// Kills the whole group, because children may outlive the program. Only then is the program
+    /// waited for: afterwards its id may belong to another process.
     fn end(&mut self) -> Result<ExitStatus> {
         let _ = kill_process_group(self.id, Signal::KILL);
         self.is_over = true;
@@ -225,7 +225,7 @@ impl Drop for Running {
     }
 }
 
-/// The limit, or the stricter one that the system has set for us: it cannot be raised.
+/// The limit, or the system's stricter one, which cannot be raised.
 fn within(most: u64, ours: Option<u64>) -> Rlimit {
     let ours = ours.unwrap_or(u64::MAX);
     Rlimit {
@@ -234,7 +234,7 @@ fn within(most: u64, ours: Option<u64>) -> Rlimit {
     }
 }
 
-/// What comes out of a pipe, without ever waiting for it.
+/// Reads from a pipe without blocking.
 struct Output<P> {
     pipe: Option<P>,
     kept: Vec<u8>,
@@ -255,7 +255,7 @@ impl<P: Read + AsFd> Output<P> {
         })
     }
 
-    /// Takes what is there, up to a bound; tells whether there was something.
+    /// Reads what is available, up to a bound; returns whether there was anything.
     fn read(&mut self) -> bool {
         let mut has_said = false;
         let mut piece = [0; 4096];

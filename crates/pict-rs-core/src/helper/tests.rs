@@ -96,7 +96,7 @@ fn assert_ends(file: &Path) {
     let id = std::fs::read_to_string(file).expect("written");
     let status = format!("/proc/{}/stat", id.trim());
     let deadline = Instant::now() + Duration::from_secs(20);
-    // It may stay for a moment, or as a zombie where nobody takes in orphans.
+    // The process may linger, or stay a zombie where orphans are not reaped.
     while std::fs::read_to_string(&status).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(Instant::now() < deadline, "it goes on");
         std::thread::sleep(Duration::from_millis(5));

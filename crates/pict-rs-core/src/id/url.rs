@@ -1,4 +1,4 @@
-//! The URL of something elsewhere, in the one spelling that it is remembered by.
+//! The URL of remote media, in a normalised spelling.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use url::Url;
 
 use crate::{Error, ErrorCode, Result};
 
-/// Bytes that a URL may have.
+/// Maximum length in bytes.
 const LONGEST: usize = 4096;
 
-/// An absolute URL. Whether it may be fetched is decided when it is.
+/// An absolute URL. Whether it may be fetched is checked when it is fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SourceUrl(Url);
 
 impl SourceUrl {
-    /// From a query, decoded already.
+    /// From a decoded query.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidQuery`] for anything but an absolute URL of sane length.
+    /// [`ErrorCode::InvalidQuery`] unless it is an absolute URL of allowed length.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |message: String| Error::user(ErrorCode::InvalidQuery, message);
         if text.len() > LONGEST {
@@ -30,17 +30,17 @@ impl SourceUrl {
         }
         let mut url =
             Url::parse(text).map_err(|error| invalid(format!("No absolute URL: {error}")))?;
-        // It never reaches the upstream, so it tells nothing apart.
+        // The fragment is never sent to the upstream, so it does not distinguish URLs.
         url.set_fragment(None);
         Ok(Self(url))
     }
 
-    /// As it is remembered.
+    /// As stored.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// What a log may show: neither a user nor a query, where signatures and keys stand.
+    /// The URL without user and query, which may contain signatures and keys; for logs.
     pub fn loggable(&self) -> String {
         loggable(&self.0)
     }
@@ -59,7 +59,7 @@ impl fmt::Display for SourceUrl {
 /// As [`SourceUrl::loggable`].
 pub(crate) fn loggable(url: &Url) -> String {
     let Some(host) = url.host_str() else {
-        // What stands there may be the data itself.
+        // Other schemes may contain the data itself.
         return format!("{}:", url.scheme());
     };
     let origin = format!("{}://{host}", url.scheme());

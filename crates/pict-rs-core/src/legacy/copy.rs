@@ -1,5 +1,5 @@
-//! A copy of a sled database to read from. The library writes to what it opens, and cuts off what it
-//! cannot read.
+//! Makes a copy of a sled database for reading. The library writes to what it opens, and truncates
+//! what it cannot read.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use crate::{Error, ErrorCode, Result};
 
-/// How the names of snapshots begin.
+/// Prefix of snapshot names.
 const SNAPSHOT: &str = "snap.";
-/// What the author of pict-rs says to those whose snapshot is empty.
+/// Advice from the author of pict-rs for an empty snapshot.
 const REMEDY: &str = "The remedy of the author of pict-rs: copy the folder, delete the snap.* files \
                       without a single byte in the copy, and try again with the copy (--from)";
 
@@ -32,7 +32,7 @@ pub(super) fn of(database: &Path, scratch: &Path) -> Result<TempDir> {
         ));
     }
     let lock = File::open(database.join("db")).map_err(|e| failed(database, e))?;
-    // Where locks do not work, nothing can be said.
+    // Where locks do not work, this check cannot tell.
     if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Err(Error::user(
             ErrorCode::ConfigInvalid,
@@ -53,7 +53,7 @@ pub(super) fn of(database: &Path, scratch: &Path) -> Result<TempDir> {
     copy().map_err(|e| failed(database, e))
 }
 
-/// Adds what can be done about it.
+/// Adds advice to the error.
 pub(super) fn advice(database: &Path, error: Error) -> Error {
     Error::internal(
         ErrorCode::ConfigInvalid,

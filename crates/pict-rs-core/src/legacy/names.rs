@@ -1,5 +1,5 @@
-//! How the existing pict-rs writes names into its keys: a UUID as its 16 bytes, any other name as
-//! text, and the extension behind it.
+//! How the existing pict-rs encodes names in its keys: a UUID as its 16 bytes, any other name as
+//! text, followed by the extension.
 
 use uuid::Uuid;
 
@@ -9,8 +9,8 @@ use crate::{Alias, DeleteToken, Result};
 /// Bytes of a UUID.
 const UUID: usize = 16;
 
-/// An alias. Bytes that happen to be text are taken for a name, as the existing pict-rs does,
-/// unless what stands before the extension is as long as a UUID.
+/// Decodes an alias. Bytes that are valid text are taken as a name, as in the existing pict-rs,
+/// unless the part before the extension is as long as a UUID.
 pub(super) fn alias(bytes: &[u8]) -> Result<Alias> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => {
@@ -31,7 +31,7 @@ pub(super) fn alias(bytes: &[u8]) -> Result<Alias> {
     Alias::parse(text).map_err(|_| broken("an alias is empty, or far too long"))
 }
 
-/// A delete token: a UUID, or the ten letters of old.
+/// Decodes a delete token: a UUID, or ten letters in old databases.
 pub(super) fn token(bytes: &[u8]) -> Result<DeleteToken> {
     if let Ok(uuid) = Uuid::from_slice(bytes) {
         return Ok(DeleteToken::new(uuid.to_string()));
@@ -58,7 +58,7 @@ mod tests {
         check(uuid.as_bytes(), id);
         check(b"cat.jpg", "cat.jpg");
         check(b"asdfghjkl1", "asdfghjkl1");
-        // A UUID whose bytes are letters.
+        // A UUID whose bytes are all letters.
         check(
             b"abcdefghijklmnop.gif",
             "61626364-6566-6768-696a-6b6c6d6e6f70.gif",

@@ -1,4 +1,4 @@
-//! The sled database of version 0.5: which tree has what.
+//! The trees of the sled database of version 0.5.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use ::sled::{Config, Db, IVec, Tree};
 use super::{Content, Details, Name, broken, file_inside, names};
 use crate::{Alias, ContentKey, Error, ErrorCode, Result};
 
-/// Bytes of the time before a content in the order of contents: nanoseconds of Unix time.
+/// Length of the time prefix in the ordered tree: nanoseconds of Unix time.
 const TIME: usize = 16;
 
-/// Bytes of memory for what is read; the library's own idea is 1 GiB.
+/// Bytes of memory for reading; the library's default is 1 GiB.
 const CACHE: u64 = 64 << 20;
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Database {
         let mut keys = Some(self.ordered.iter().keys());
         std::iter::from_fn(move || match keys.as_mut()?.next()? {
             Ok(key) => Some(self.content(&key)),
-            // It would say the same for ever.
+            // The library would return the same error for ever.
             Err(error) => {
                 keys = None;
                 Some(Err(failed(error)))
@@ -87,7 +87,7 @@ impl Database {
         })
     }
 
-    /// Hands on the file of every content and of everything that was made of one.
+    /// Passes the file of every content and of every variant to `each`.
     pub(super) fn each_file(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
         for tree in [&self.files, &self.variants, &self.motions] {
             for file in tree.iter().values() {
@@ -97,8 +97,8 @@ impl Database {
         Ok(())
     }
 
-    /// What the trees say against each other. In a whole database that is nothing; one that was cut
-    /// off opens without a complaint, and some of its trees know more than others.
+    /// Inconsistencies between the trees. A truncated database opens without an error, but some of
+    /// its trees know more than others.
     pub(super) fn contradictions(&self) -> Result<Vec<String>> {
         let mut ordered = Vec::with_capacity(self.ordered.len());
         for key in self.ordered.iter().keys() {
@@ -172,7 +172,7 @@ impl Database {
         let file = text(self.files.get(hash).map_err(failed)?)?
             .ok_or_else(|| broken(format!("content {} has no file", key.to_hex())))?;
         let details = self.details.get(&file).map_err(failed)?;
-        // The engine finds them out again, so that these are not needed most often.
+        // The engine reads details again, so they are rarely needed.
         let details = details.and_then(|json| serde_json::from_slice::<Details>(&json).ok());
         let names = self.aliases.scan_prefix(hash).values();
         Ok(Content {

@@ -1,7 +1,7 @@
-//! Who may work: a slot (a processor) and memory, given together.
+//! Admission control: grants a slot (a processor) and memory together.
 //!
-//! Work that waits for memory holds no slot, and other work passes it as long as that does not
-//! hold it up: all that has passed the first in line leaves as much memory as that needs.
+//! Work that waits for memory holds no slot. Other work may overtake it as long as that does not
+//! delay it: all work that has overtaken the first in line must leave as much memory as that needs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-/// Slots and memory, and who has or waits for them.
+/// Slots and memory, with the work that holds or waits for them.
 #[derive(Debug)]
 pub(super) struct Admission {
     state: Mutex<State>,
@@ -21,7 +21,7 @@ struct State {
     free_slots: usize,
     memory: u32,
     running: Vec<Running>,
-    /// Those that came first are in front.
+    /// In order of arrival.
     waiting: VecDeque<Waiter>,
     next_id: u64,
 }
@@ -30,7 +30,7 @@ struct State {
 struct Running {
     id: u64,
     memory: u32,
-    /// When it got its memory.
+    /// When it was admitted.
     since: Instant,
 }
 
@@ -38,7 +38,7 @@ struct Running {
 struct Waiter {
     memory: u32,
     came: Instant,
-    /// Since when it has been in this line.
+    /// When it arrived in the line.
     since: Instant,
     wake: oneshot::Sender<Share>,
 }
@@ -56,14 +56,14 @@ impl Admission {
         })
     }
 
-    /// A slot and memory, if it can start at once.
+    /// A slot and memory, if available at once.
     pub(super) fn try_take(self: &Arc<Self>, memory: u32) -> Option<Share> {
         let id = self.lock().start(memory, None)?;
         Some(self.share(id))
     }
 
-    /// Waits for a slot and memory, behind all that came before `came`. `memory` must be no more
-    /// than there is. `None` never in practice.
+    /// Waits for a slot and memory, behind everything that arrived before `came`. `memory` must not
+    /// exceed the budget. Never returns `None` in practice.
     pub(super) async fn take(self: &Arc<Self>, memory: u32, came: Instant) -> Option<Share> {
         let (wake, share) = oneshot::channel();
         {
@@ -81,13 +81,13 @@ impl Admission {
         share.await.ok()
     }
 
-    /// Slots and MiB that are free.
+    /// Free slots and MiB.
     pub(super) fn free(&self) -> (usize, u32) {
         let state = self.lock();
         (state.free_slots, state.free_memory())
     }
 
-    /// Lets in who can start now.
+    /// Admits waiting work that can start now.
     fn admit(self: &Arc<Self>) {
         let mut admitted = Vec::new();
         {
@@ -104,7 +104,7 @@ impl Admission {
                 }
             }
         }
-        // Outside the lock: a share whose receiver is gone is dropped, which takes the lock again.
+        // Outside the lock: a share whose receiver has gone is dropped, which takes the lock again.
         for (waiter, id) in admitted {
             let _ = waiter.wake.send(self.share(id));
         }
@@ -128,8 +128,8 @@ impl State {
         self.memory.saturating_sub(held)
     }
 
-    /// Whether so much memory is free, and the first in line does not wait longer for it. `place`
-    /// is that of who asks, if it is in line.
+    /// Whether `memory` is free and taking it does not delay the first in line. `place` is the
+    /// caller's place in the line, if it has one.
     fn has(&self, memory: u32, place: Option<usize>) -> bool {
         let first = match place {
             Some(0) => None,
@@ -166,8 +166,8 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Has this much memory from now on. Less is always given; more only if it is free, and the
-    /// first in line is not held up.
+    /// Changes the memory of the share. Less is always granted; more only if it is free and the
+    /// first in line is not delayed.
     pub(super) fn resize(&mut self, memory: u32) -> bool {
         {
             let mut state = self.admission.lock();
@@ -176,7 +176,7 @@ impl Share {
             };
             let held = state.running[at].memory;
             if memory > held {
-                // As if it came now.
+                // Treated as if it arrived now.
                 state.running[at].memory = 0;
                 let has = state.has(memory, None);
                 let running = &mut state.running[at];
@@ -227,7 +227,7 @@ mod tests {
         drop(small);
         let passed = admission.take(2, now()).await.expect("passes");
         drop(running);
-        // With what has passed it there is as much left as it needs.
+        // The work that overtook it left enough memory.
         let large = large.await.expect("its turn");
         drop((large, passed));
         assert_eq!(admission.free(), (2, 10));

@@ -1,5 +1,5 @@
-//! A URL inside our query. Clients should percent-encode it, and some do not: then what stands
-//! behind its `&` looks like keys of ours, and has to be given back to it.
+//! A URL inside our query. Clients should percent-encode it, but some do not: then the part after
+//! its `&` looks like our own keys, and must be restored to the URL.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use super::{UploadQuery, is_sound_operation, pairs, switch};
 use crate::{Error, ErrorCode, Result, SourceUrl};
 
-/// Takes the value of the first `name=` out of a query, and returns it with what is left.
+/// Takes the value of the first `name=` out of a query, and returns it with the rest.
 ///
-/// A value that has a `?` in plain sight was not encoded, so the pairs behind it are its own,
-/// but for those that `is_ours` says we know; of several with one key, the last: a client adds
-/// its own behind those of the URL. A value that begins with a plain `http://` is taken as it
-/// stands, because to decode it would change the URL (`%2F`, `+`).
+/// A value with an unescaped `?` was not encoded, so the pairs after it belong to the URL, except
+/// those for which `is_ours` returns true; of several with one key, only the last is ours: a client
+/// appends its own keys to those of the URL. A value that begins with an unescaped `http://` is not
+/// decoded, because decoding would change the URL (`%2F`, `+`).
 pub fn take_url<'a>(
     query: &'a str,
     name: &str,
@@ -71,17 +71,17 @@ fn is_plain(raw: &str) -> bool {
         raw.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    // Some encoders leave `:` and `/` alone, but they hide the `?`.
+    // Some encoders do not escape `:` and `/`, but do escape `?`.
     let hides_query = !raw.contains('?') && raw.to_ascii_lowercase().contains("%3f");
     (begins("http://") || begins("https://")) && !hides_query
 }
 
-/// What `image/download?…` asks for.
+/// A request for `image/download?…`.
 #[derive(Clone, Debug)]
 pub struct Download {
-    /// Where from.
+    /// The URL to fetch.
     pub url: SourceUrl,
-    /// Whether to answer before it is worked on.
+    /// Whether to answer before the work is done.
     pub is_backgrounded: bool,
     /// As for an upload.
     pub query: UploadQuery,
@@ -153,7 +153,7 @@ mod tests {
             url,
             "q=1&thumbnail=9&z",
         );
-        // Encoded as far as the RFC asks for.
+        // Encoded as far as the RFC requires.
         check(
             "proxy=https://a.example/x.png%3Fb%3D1%26c%3D2&thumbnail=9",
             nothing,
@@ -186,21 +186,21 @@ mod tests {
             url,
             "thumbnail=96&resize=5",
         );
-        // Keys of ours from before the URL stay ours.
+        // Our keys before the URL remain ours.
         check(
             "alias=a&proxy=http://b/?c",
             nothing,
             "http://b/?c",
             "alias=a",
         );
-        // Another service's spelling of an operation is not ours.
+        // Another service's spelling of an operation belongs to the URL.
         check(
             "proxy=https://a.example/i?w=1&crop=faces&Resize=3&thumbnail=96",
             ours,
             "https://a.example/i?w=1&crop=faces&Resize=3",
             "thumbnail=96",
         );
-        // A thumbnail of a thumbnail: the client's own stands last.
+        // A thumbnail of a thumbnail: the client's own key is last.
         check(
             "proxy=https://a.example/x.png?format=webp&thumbnail=256&thumbnail=96",
             ours,
@@ -213,7 +213,7 @@ mod tests {
             "https://a.example/i?w=1&q=2",
             "resize=9&thumbnail=96",
         );
-        // What looks like a second subject is a part of the URL.
+        // A second source is part of the URL.
         check(
             "proxy=https://a.example/i?w=1&src=b.png&proxy=c",
             ours,

@@ -1,5 +1,5 @@
-//! What was removed, by whom and why: written in the transaction that removes it, so that there
-//! is no removal without its entry and no entry without its removal.
+//! The audit log: what was removed, by whom and why. Entries are written in the transaction that
+//! removes, so a removal and its entry always exist together.
 
 use super::change::Change;
 use super::sql::{Row, broken, sql};
@@ -9,11 +9,11 @@ use crate::{Alias, Result};
 /// Who removes something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody with the delete token of the alias.
+    /// A client with the delete token of the alias.
     Token,
-    /// Somebody with an API key.
+    /// A client with an API key.
     Admin,
-    /// The server itself, as its settings say.
+    /// The server itself, according to its settings.
     Server,
 }
 
@@ -32,9 +32,9 @@ impl Actor {
 pub struct Cause {
     /// Who.
     pub actor: Actor,
-    /// In their own words.
+    /// The reason that they gave.
     pub reason: Option<String>,
-    /// The request that asked for it, as it stands in the log.
+    /// The id of the request that asked for it, as in the log.
     pub request_id: Option<String>,
 }
 
@@ -49,24 +49,24 @@ impl Cause {
     }
 }
 
-/// What is done to media, or to what may become media.
+/// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// One alias goes, and its content if it was the last.
+    /// Deletes an alias, and its content if it was the last alias.
     Delete,
-    /// A content goes with all its aliases.
+    /// Deletes a content with all its aliases.
     Purge,
-    /// A content goes whose file was lost.
+    /// Deletes a content whose file was lost.
     Prune,
-    /// A backgrounded upload goes that nobody claimed.
+    /// Deletes a backgrounded upload that was not claimed.
     Expire,
-    /// Proxied media go that nobody used, or for which there is no room.
+    /// Drops proxied media that were not used, or exceed the size limit.
     Evict,
-    /// All variants go; they are made again when they are asked for.
+    /// Drops all variants; they are made again on request.
     Variants,
-    /// Hashes enter the blocklist.
+    /// Adds hashes to the blocklist.
     Block,
-    /// A hash leaves the blocklist.
+    /// Removes a hash from the blocklist.
     Unblock,
 }
 
@@ -85,20 +85,20 @@ impl Action {
     }
 }
 
-/// What is to be recorded.
+/// An event to record.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
     /// What is done.
     pub action: Action,
-    /// To these.
+    /// The aliases it is done to.
     pub aliases: &'a [Alias],
-    /// To this content or digest, in hexadecimal digits.
+    /// The content or digest it is done to, in hexadecimal digits.
     pub hash: Option<String>,
-    /// To how many, where they are not named one by one.
+    /// To how many it is done, if they are not listed.
     pub amount: Option<u64>,
 }
 
-/// What was recorded.
+/// An entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Later entries have larger numbers.
@@ -107,21 +107,21 @@ pub struct Entry {
     pub action: String,
     /// Who did it.
     pub actor: String,
-    /// To these.
+    /// The aliases it was done to.
     pub aliases: Vec<String>,
-    /// To this content or digest, in hexadecimal digits.
+    /// The content or digest it was done to, in hexadecimal digits.
     pub hash: Option<String>,
-    /// To how many, where they are not named one by one.
+    /// To how many it was done, if they are not listed.
     pub amount: Option<u64>,
     /// Why.
     pub reason: Option<String>,
-    /// On which request.
+    /// The id of the request.
     pub request_id: Option<String>,
     /// Unix time in milliseconds.
     pub created_at: i64,
 }
 
-/// Records what the rest of the transaction does. The one way into the table.
+/// Records an event in the transaction. All entries are written by this function.
 pub(super) async fn record_in(
     tx: &mut Change,
     cause: &Cause,
@@ -147,7 +147,7 @@ pub(super) async fn record_in(
 }
 
 impl Repo {
-    /// Up to `limit` entries, newest first, all of them older than number `before`.
+    /// Returns up to `limit` entries older than number `before`, newest first.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -163,7 +163,7 @@ impl Repo {
         rows.iter().map(from_row).collect()
     }
 
-    /// Forgets up to `limit` entries from before `time`. Returns how many.
+    /// Removes up to `limit` entries from before `time`. Returns how many.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].

@@ -1,6 +1,6 @@
-//! Bytes that are not taken in again, by their SHA-256: as clients send them, and as they would
-//! be stored. Which files a content was made from is remembered for that, so that the same file
-//! stays out although it is to be resized in another way.
+//! Digests (SHA-256) of bytes that are refused: as clients send them, and as they would be stored.
+//! For each content the digests of its source files are kept, so that a file stays blocked even if
+//! it would now be resized differently.
 
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
@@ -8,13 +8,13 @@ use super::sql::{Row, broken, sql};
 use super::{Repo, content};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
 
-/// Files remembered for each content. Only somebody who means to sends more different ones.
+/// Digests kept for each content. More than this happens only on purpose.
 const SOURCES: i64 = 1000;
 
 /// An entry of the blocklist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
-    /// Of the bytes that are refused.
+    /// The digest of the refused bytes.
     pub digest: Digest,
     /// Why.
     pub reason: Option<String>,
@@ -22,7 +22,7 @@ pub struct Blocked {
     pub created_at: i64,
 }
 
-/// Refuses a content that is blocked, or that comes of a file that is.
+/// Refuses a content if it, or the file it was made from, is blocked.
 pub(super) async fn check_in(
     tx: &mut Change,
     content: &ContentKey,
@@ -40,12 +40,12 @@ pub(super) async fn check_in(
     }
 }
 
-/// Neutral on purpose: whoever sends it need not learn more.
+/// Deliberately neutral: the sender need not learn more.
 fn blocked() -> Error {
     Error::user(ErrorCode::Blocked, "This file is not accepted here")
 }
 
-/// Remembers which file a content was made from.
+/// Records which file a content was made from.
 pub(super) async fn add_source(
     tx: &mut Change,
     content: &ContentKey,
@@ -113,8 +113,8 @@ async fn block_in(
 }
 
 impl Repo {
-    /// Refuses a file that is blocked, before any work is done on it. Whoever is let through is
-    /// looked at again in the end.
+    /// Refuses a blocked file before any work is done on it. Files that pass are checked again when
+    /// their content is added.
     ///
     /// # Errors
     /// [`ErrorCode::Blocked`], [`ErrorCode::RepoError`].
@@ -129,7 +129,7 @@ impl Repo {
         }
     }
 
-    /// Blocks bytes that may never have been here.
+    /// Blocks bytes, whether or not they are stored here.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -139,8 +139,8 @@ impl Repo {
         tx.commit().await
     }
 
-    /// Blocks a content, which stays, and every file that it was made from. Returns all these
-    /// digests.
+    /// Blocks a content and every file that it was made from. The content itself stays. Returns all
+    /// these digests.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -156,7 +156,7 @@ impl Repo {
         Ok(digests)
     }
 
-    /// Takes a digest off the list. Returns whether it was there.
+    /// Removes a digest from the list. Returns whether it was there.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -180,7 +180,7 @@ impl Repo {
         Ok(true)
     }
 
-    /// Up to `limit` entries, newest first, all of them behind the entry `after`.
+    /// Returns up to `limit` entries after the entry `after`, newest first.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -189,7 +189,7 @@ impl Repo {
         after: Option<(i64, Digest)>,
         limit: u32,
     ) -> Result<Vec<Blocked>> {
-        // Before the first one: later than any time.
+        // Without a cursor, start later than any time.
         let (time, digest) = after.map_or((i64::MAX, Vec::new()), |(time, digest)| {
             (time, digest.as_bytes().to_vec())
         });

@@ -1,13 +1,13 @@
-//! A change of the database: a transaction, and what it does to the sums.
+//! A change of the database: a transaction, and its changes of the usage sums.
 //!
-//! What is counted here is written when the transaction commits, one row for each class, so that
-//! there is no change without its count and no count without its change.
+//! The counts are written when the transaction commits, one row for each class, so that a change
+//! and its counts are always committed together.
 
 use super::sql::{On, Pool, Tx};
 use super::usage::{Class, Delta, Deltas};
 use crate::Result;
 
-/// A transaction with the counts that belong to it. Rolled back when it is dropped.
+/// A transaction with its counts. Rolled back when dropped.
 #[derive(Debug)]
 pub(super) struct Change {
     tx: Tx,
@@ -15,7 +15,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Begins one.
+    /// Begins a transaction.
     pub(super) async fn begin(pool: &Pool) -> Result<Self> {
         Ok(Self {
             tx: pool.begin().await?,
@@ -23,7 +23,7 @@ impl Change {
         })
     }
 
-    /// There are so many more of a class, or fewer.
+    /// Adds `count`, which may be negative, to the number of a class.
     pub(super) fn count(&mut self, class: Class, count: i64) {
         self.deltas.add(
             class,
@@ -34,22 +34,22 @@ impl Change {
         );
     }
 
-    /// A class has a file of `size` bytes more.
+    /// Adds a file of `size` bytes to a class.
     pub(super) fn add_file(&mut self, class: Class, size: u64) {
         self.deltas.add(class, Delta::of_file(size));
     }
 
-    /// A class has a file of `size` bytes less.
+    /// Removes a file of `size` bytes from a class.
     pub(super) fn take_file(&mut self, class: Class, size: u64) {
         self.deltas.add(class, -Delta::of_file(size));
     }
 
-    /// What is counted so far.
+    /// The counts so far.
     pub(super) fn counted(&self, class: Class) -> Delta {
         self.deltas.of(class)
     }
 
-    /// Makes the change durable, and its counts with it.
+    /// Commits the change and its counts durably.
     pub(super) async fn commit(mut self) -> Result<()> {
         self.deltas.write_in(&mut self.tx).await?;
         self.tx.commit().await

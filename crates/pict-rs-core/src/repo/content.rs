@@ -1,4 +1,4 @@
-//! The row of a content: what it says, its lock, and whether only proxied aliases name it.
+//! The row of a content: its columns, its lock, and whether only proxied aliases name it.
 
 use super::Representation;
 use super::change::Change;
@@ -16,7 +16,7 @@ pub struct Original {
 }
 
 impl Original {
-    /// What identifies the content.
+    /// The key of the content.
     pub fn hash(&self) -> &ContentKey {
         &self.representation.key
     }
@@ -34,10 +34,11 @@ pub(super) fn from_row(row: &Row) -> Result<Original> {
 
 /// Locks the row of a content until the transaction ends, and reads it. `None` when it is gone.
 ///
-/// Every transaction that adds something to a content or takes something from it does this first, so
-/// that of two at a time the second sees what the first has done. Otherwise the last two aliases could
-/// go at the same time and each leave the content to the other, or a variant could come while
-/// its content goes. Variants may go without it: each goes with the statement that finds it.
+/// Every transaction that adds something to a content or removes something from it calls this
+/// first, so that of two concurrent transactions the second sees the changes of the first.
+/// Otherwise two transactions could each remove one of the last two aliases and leave the content
+/// to the other, or a variant could be added while its content is removed. Dropping variants needs
+/// no lock: each is removed by the statement that finds it.
 pub(super) async fn lock_in(tx: &mut Change, hash: &ContentKey) -> Result<Option<Original>> {
     let row = composed(format!(
         "SELECT {COLUMNS} FROM hashes h WHERE h.hash = $1 FOR UPDATE"
@@ -48,10 +49,10 @@ pub(super) async fn lock_in(tx: &mut Change, hash: &ContentKey) -> Result<Option
     row.map(|row| from_row(&row)).transpose()
 }
 
-/// An alias or a proxied URL of a content has come or gone: notes whether only proxied aliases
-/// name it now, so that its bytes would be free without them.
+/// Called after an alias or a proxied URL of a content was added or removed: updates whether only
+/// proxied aliases name it, in which case removing them frees its bytes.
 pub(super) async fn settle_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
-    // The first alias that is not proxied answers it.
+    // The first alias that is not proxied decides.
     let is_shared = sql("SELECT 1 FROM aliases a WHERE a.hash = $1 \
          AND NOT EXISTS (SELECT 1 FROM proxies p WHERE p.alias = a.alias) LIMIT 1")
     .bind(hash.as_bytes())
@@ -70,7 +71,7 @@ pub(super) async fn settle_in(tx: &mut Change, hash: &ContentKey) -> Result<()> 
     Ok(())
 }
 
-/// A content has an alias that is not proxied, or is about to go.
+/// Called when a content gets an alias that is not proxied, or is about to be removed.
 pub(super) async fn share_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
     let noted = sql("DELETE FROM proxied WHERE hash = $1")
         .bind(hash.as_bytes())

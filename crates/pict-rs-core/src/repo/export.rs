@@ -1,4 +1,4 @@
-//! A copy of the whole database as of one moment, while it is in use.
+//! A consistent copy of the whole database, made while it is in use.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use super::Repo;
 use crate::Result;
 
 impl Repo {
-    /// Writes a copy to `file`, which must not exist. Reads and writes go on meanwhile. Not
-    /// flushed.
+    /// Writes a copy to `file`, which must not exist. Reads and writes continue meanwhile. The copy
+    /// is not flushed.
     ///
     /// # Errors
-    /// [`crate::ErrorCode::RepoError`]; what was written may be left then.
+    /// [`crate::ErrorCode::RepoError`]; a partial copy may be left.
     pub async fn copy_to(&self, file: &Path) -> Result<()> {
         self.read.copy_to(file).await
     }

@@ -5,13 +5,13 @@ use super::change::Change;
 use super::sql::{self, composed, sql};
 use crate::{ObjectKey, Result};
 
-/// Objects that are looked up at a time.
+/// Objects that are looked up in one statement.
 const ASKED: usize = 16;
-/// As many parameters.
+/// The same number of parameters.
 const PARAMETERS: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16";
 
 impl Repo {
-    /// Everything that is still to be removed from the store.
+    /// All objects that must still be removed from the store.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -20,7 +20,7 @@ impl Repo {
         sql::objects(&rows)
     }
 
-    /// Up to `limit` objects that are still to be removed from the store.
+    /// Up to `limit` objects that must still be removed from the store.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -32,7 +32,7 @@ impl Repo {
         sql::objects(&rows)
     }
 
-    /// The store has removed these.
+    /// Records that the store has removed these objects.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -47,7 +47,7 @@ impl Repo {
         tx.commit().await
     }
 
-    /// Whether any row names the object.
+    /// Whether a row names the object.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -60,14 +60,15 @@ impl Repo {
         .await
     }
 
-    /// Those of `objects` that no row names, be it as garbage.
+    /// Those of `objects` that no row names, not even as garbage.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn unnamed(&self, objects: &[ObjectKey]) -> Result<Vec<ObjectKey>> {
         let mut unnamed = Vec::new();
         for asked in objects.chunks(ASKED) {
-            // A shorter list is filled up with its last one, so that there is one text to prepare.
+            // A shorter list is padded with its last object, so that one statement is prepared for
+            // all.
             let filled = asked.iter().chain(asked.last().into_iter().cycle());
             let statement = composed(format!(
                 "SELECT object FROM hashes WHERE object IN ({PARAMETERS}) \
@@ -91,7 +92,7 @@ impl Repo {
     }
 }
 
-/// Objects that have lost their last row are to be removed from the store.
+/// Marks objects without rows for removal from the store.
 pub(super) async fn discard_in(tx: &mut Change, objects: &[ObjectKey]) -> Result<()> {
     for object in objects {
         sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")

@@ -1,4 +1,4 @@
-//! Contents and their aliases: adding and finding.
+//! Adds and finds contents and their aliases.
 
 use super::change::Change;
 use super::content::{COLUMNS, Original, from_row, lock_in};
@@ -16,16 +16,16 @@ pub struct NewUpload {
     pub token: DeleteToken,
     /// The stored file.
     pub original: Original,
-    /// Of the file as it was sent; `None` where that is not asked any more.
+    /// The digest of the file as it was sent; `None` when it is no longer needed.
     pub source: Option<Digest>,
 }
 
-/// What became of an upload.
+/// The result of adding an upload.
 #[derive(Clone, Debug)]
 pub struct Added {
-    /// The content that the alias names now; an earlier upload's if the bytes were known.
+    /// The content that the alias names now; an earlier upload's if it has the same bytes.
     pub original: Original,
-    /// Whether the new object is in use. If not, an earlier one holds the same bytes.
+    /// Whether the new object is used. If not, an earlier one has the same bytes.
     pub is_new: bool,
 }
 
@@ -33,7 +33,7 @@ impl Repo {
     /// The content that `alias` names.
     ///
     /// # Errors
-    /// [`ErrorCode::LostFile`] when the file was lost and came back for other aliases only,
+    /// [`ErrorCode::LostFile`] when the file was lost and restored only for other aliases,
     /// [`ErrorCode::RepoError`].
     pub async fn original(&self, alias: &Alias) -> Result<Option<Original>> {
         let row = composed(format!(
@@ -54,7 +54,7 @@ impl Repo {
         }
     }
 
-    /// Which content `alias` names, whether or not its file was lost.
+    /// The key of the content that `alias` names, whether or not its file was lost.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -66,7 +66,7 @@ impl Repo {
         row.map(|row| row.content_key("hash")).transpose()
     }
 
-    /// Adds an alias for a content that may be known already. Durable when this returns.
+    /// Adds an alias and its content, unless the content exists already. Durable when this returns.
     ///
     /// # Errors
     /// [`ErrorCode::Blocked`], [`ErrorCode::DuplicateAlias`], [`ErrorCode::RepoError`].
@@ -77,8 +77,8 @@ impl Repo {
         Ok(added)
     }
 
-    /// Lets a content whose object was lost point to another copy of its bytes. What may be left
-    /// of the lost object is garbage. `None` when the content is gone or points elsewhere by now.
+    /// Points a content whose object was lost to another copy of its bytes. Remains of the lost
+    /// object become garbage. `None` when the content is gone or points elsewhere by now.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -96,7 +96,7 @@ impl Repo {
         Ok(removal)
     }
 
-    /// Gives a content back to aliases that had lost it.
+    /// Restores a content for aliases that had lost it.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -114,7 +114,7 @@ impl Repo {
         tx.commit().await
     }
 
-    /// As [`Repo::replace_object`], for one alias: to the others the file stays lost.
+    /// As [`Repo::replace_object`], for one alias only: for the others the file stays lost.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -138,7 +138,7 @@ impl Repo {
             .run(&mut tx)
             .await?;
         }
-        // Another upload may have replaced it a moment before, and taken this alias for an old one.
+        // Another upload may have just replaced it and marked this alias as lost.
         find_again_in(&mut tx, alias).await?;
         tx.commit().await?;
         Ok(removal)
@@ -156,7 +156,7 @@ impl Repo {
         row.map(|row| token(&row)).transpose()
     }
 
-    /// Whether something has this name.
+    /// Whether the alias exists.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -192,7 +192,7 @@ async fn replace_in(
     if updated == 0 {
         return Ok(None);
     }
-    // It may be there and be damaged.
+    // The object may exist but be damaged.
     let objects = vec![lost.clone()];
     garbage::discard_in(tx, &objects).await?;
     Ok(Some(Removal {
@@ -210,7 +210,7 @@ async fn find_all_again_in(tx: &mut Change, hash: &ContentKey) -> Result<()> {
         .map(drop)
 }
 
-/// The bytes came again under this very alias.
+/// Restores an alias whose bytes were uploaded again under it.
 pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> {
     sql("UPDATE aliases SET lost_at = NULL WHERE alias = $1 AND lost_at IS NOT NULL")
         .bind(alias.as_str())
@@ -219,10 +219,10 @@ pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> 
         .map(drop)
 }
 
-/// How often a content is looked for that comes and goes.
+/// Retries when a content row appears and disappears concurrently.
 const ATTEMPTS: u32 = 10;
 
-/// Adds a content unless it is known, and locks its row.
+/// Adds a content unless it exists, and locks its row.
 async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
     for _ in 0..ATTEMPTS {
         if insert_in(tx, original).await? {
@@ -231,7 +231,7 @@ async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
                 is_new: true,
             });
         }
-        // It may go between the two statements, where an engine lets others write meanwhile.
+        // On engines with concurrent writers it may be removed between the two statements.
         if let Some(known) = lock_in(tx, original.hash()).await? {
             return Ok(Added {
                 original: known,
@@ -242,7 +242,7 @@ async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
     Err(sql::repo_error("a content comes and goes"))
 }
 
-/// False when the content is known.
+/// Returns false when the content exists.
 async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
     let stored = &original.representation;
     let inserted = sql(
@@ -269,7 +269,7 @@ async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
     Ok(true)
 }
 
-/// Adds an alias and, unless it is known, the content that it names.
+/// Adds an alias and, unless it exists, its content.
 pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added> {
     let NewUpload {
         alias,
@@ -279,7 +279,7 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     } = upload;
     let stored = &original.representation;
     let added = add_content_in(tx, original).await?;
-    // Only with the row locked: blocking a content locks it as well.
+    // Only with the row locked, because blocking a content locks it too.
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
     let named = sql(
         "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
@@ -296,7 +296,7 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     }
     tx.count(Class::Aliases, 1);
     if !added.is_new {
-        // The new alias is not proxied, as far as is known here.
+        // At this point the new alias is not proxied.
         content::share_in(tx, &stored.key).await?;
     }
     if let Some(source) = source {
@@ -305,7 +305,7 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     Ok(added)
 }
 
-/// Only names that were chosen can meet.
+/// Only caller-chosen aliases can collide.
 pub(crate) fn duplicate(alias: &Alias) -> Error {
     Error::user(
         ErrorCode::DuplicateAlias,
@@ -313,7 +313,7 @@ pub(crate) fn duplicate(alias: &Alias) -> Error {
     )
 }
 
-/// What `alias` names, with the token that deletes it.
+/// The content that `alias` names, with the token that deletes the alias.
 pub(super) async fn find_in(tx: &mut Change, alias: Alias) -> Result<Option<NewUpload>> {
     let row = composed(format!(
         "SELECT a.token, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"

@@ -1,11 +1,11 @@
-//! The queue of jobs: each is held by one worker at a time, for as long as its lease lasts.
+//! The queue of jobs. One worker at a time holds a job, until its lease ends.
 //!
-//! A job is due when its `due_at` has passed. Holding it moves `due_at` to the end of the lease,
-//! so a worker that died needs no one to notice: its job is simply due again. Whatever is done
-//! with a held job names the lease; with a lease that was lost it does nothing and says so.
+//! A job is due when its `due_at` has passed. Holding it moves `due_at` to the end of the lease, so
+//! the job of a worker that died is simply due again. Every statement about a held job checks its
+//! lease; with a lost lease it changes nothing and reports that.
 //!
-//! That its work begins is committed before it does. A job that has begun and not ended when the
-//! server starts was being done when the server died, and may be the reason.
+//! The start of a job is committed before its work starts. A job that is marked as begun when the
+//! server starts was running when the server died, and may be the cause.
 
 use uuid::Uuid;
 
@@ -14,46 +14,46 @@ use super::sql::{Row, broken, composed, sql};
 use super::{Repo, bigint};
 use crate::{Alias, ContentKey, Result, UploadId};
 
-/// What there is to do.
+/// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Take a waiting upload in.
+    /// Ingest a waiting upload.
     Ingest(UploadId),
     /// Make a variant.
     Variant {
-        /// Of this.
+        /// The alias of the original.
         alias: Alias,
         /// The variant's key, as text.
         variant: String,
     },
 }
 
-/// A job in the hands of one worker.
+/// A job held by one worker.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What there is to do.
+    /// What to do.
     pub work: Work,
-    /// How often it was begun, this time included.
+    /// How often it was started, including this time.
     pub attempt: u32,
-    /// How often the server died while it was being done.
+    /// How often the server died while it was running.
     pub deaths: u32,
     key: String,
     lease: String,
 }
 
-/// What became of a wish.
+/// Result of trying to enqueue a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
-    /// It waits for a worker.
+    /// It was enqueued.
     Added,
-    /// The same is in the queue already.
+    /// The same job is already in the queue.
     Known,
-    /// Too much is waiting; nothing was added.
+    /// The queue is full; nothing was added.
     Full,
 }
 
 impl Repo {
-    /// Queues the making of a variant, unless it is queued already or `limit` jobs are.
+    /// Enqueues the making of a variant, unless it is queued already or the queue has `limit` jobs.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -85,8 +85,8 @@ impl Repo {
         })
     }
 
-    /// Hands out the job that has been due longest, held until `until`. Its work has begun, unless
-    /// the server died during it before: then [`Repo::begin_job`] says when it begins.
+    /// Takes the job that has been due longest, and holds it until `until`. This marks its work as
+    /// begun, unless the server died during it before: then [`Repo::begin_job`] does.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -105,8 +105,8 @@ impl Repo {
         row.map(|row| from_row(&row, lease)).transpose()
     }
 
-    /// The work of a job begins that was being done when the server died. False when the lease was
-    /// lost.
+    /// Marks the work of a job as begun, for a job during which the server died before. Returns
+    /// false when the lease was lost.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -119,7 +119,7 @@ impl Repo {
         Ok(begun == 1)
     }
 
-    /// When the next job is due, if there is any.
+    /// When the next job is due, if there is one.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -139,7 +139,7 @@ impl Repo {
         jobs.one(&self.read).await?.number("jobs")
     }
 
-    /// Holds a job longer. False when the lease was lost.
+    /// Extends the lease of a job. Returns false when the lease was lost.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -148,7 +148,7 @@ impl Repo {
             .await
     }
 
-    /// Gives a job back, to be tried again at `due`. False when the lease was lost.
+    /// Releases a job, to be tried again at `due`. Returns false when the lease was lost.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -161,7 +161,8 @@ impl Repo {
         .await
     }
 
-    /// As [`Repo::retry_job`], but this attempt does not count: it was not the job's fault.
+    /// As [`Repo::retry_job`], but the attempt does not count, because the job did not cause its
+    /// end.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -171,7 +172,7 @@ impl Repo {
         self.move_job(job, due, change).await
     }
 
-    /// Puts a job off that has killed the server more than once. It stays in the queue, so that
+    /// Postpones a job that has killed the server more than once. It stays in the queue, so that
     /// the same work is not queued again; when it is due, it is tried once.
     ///
     /// # Errors
@@ -192,7 +193,7 @@ impl Repo {
         Ok(moved == 1)
     }
 
-    /// A job is done, well or not. False when the lease was lost.
+    /// Removes a finished job, successful or not. Returns false when the lease was lost.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -203,9 +204,9 @@ impl Repo {
         Ok(is_ours)
     }
 
-    /// Makes all jobs due, and those `later` that were being done when the server died. For the
-    /// start: the server that held one is gone, as the lock on the database proves; and clocks may have
-    /// been set. A job that was put off stays so, but no longer than until `latest`.
+    /// Makes all jobs due, those that were running when the server died at `later`. Called at
+    /// start: the lock on the database proves that the server that held them is gone, and clocks
+    /// may have been set. A postponed job stays so, but at most until `latest`.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -227,8 +228,8 @@ impl Repo {
     }
 }
 
-/// Adds a job that is due at once, unless the same is queued or `limit` jobs are, of any kind and
-/// state. Counts and adds in one statement. Returns whether it was added.
+/// Adds a job that is due at once, unless the same job is queued or the queue has `limit` jobs, of
+/// any kind and state. Counts and adds in one statement. Returns whether it was added.
 pub(super) async fn insert(
     tx: &mut Change,
     key: &str,
@@ -256,8 +257,8 @@ pub(super) async fn insert(
     Ok(inserted == 1)
 }
 
-/// Takes a job off the queue, together with what else the transaction changes. False when the
-/// lease was lost; then nothing else may be changed either.
+/// Removes a job from the queue as part of a transaction. Returns false when the lease was lost;
+/// then the transaction must not change anything else.
 pub(super) async fn finish_in(tx: &mut Change, job: &Job) -> Result<bool> {
     let finished = sql("DELETE FROM jobs WHERE key = $1 AND lease = $2")
         .bind(&job.key)

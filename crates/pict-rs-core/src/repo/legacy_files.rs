@@ -1,16 +1,16 @@
-//! What the existing pict-rs left on disk. A server never touches it, and never hides it behind a new
-//! database that knows none of its aliases.
+//! Detects data of the existing pict-rs on disk. The server never touches it, and never hides it
+//! behind a new database that knows none of its aliases.
 
 use std::path::Path;
 
 use super::FILE;
 use crate::{Error, ErrorCode, Result};
 
-/// What can be taken over.
+/// Data that can be migrated.
 const SLED: &str = "sled database of pict-rs 0.5";
-/// The folder that it is in.
+/// The folder that contains it.
 pub(crate) const SLED_FOLDER: &str = "v0.5.0";
-/// It keeps its database as folders with these names.
+/// Folders in which the existing pict-rs keeps its databases.
 const NAMES: [(&str, &str); 6] = [
     ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
     (SLED_FOLDER, SLED),
@@ -19,16 +19,16 @@ const NAMES: [(&str, &str); 6] = [
     ("sled-repo", "sled database"),
     ("fjall-repo", "fjall database"),
 ];
-/// The folders of its image, beside which a new data folder may have been put.
+/// Folders of its container image, next to which a new data folder may have been mounted.
 const SIBLINGS: [&str; 2] = ["sled-repo", "fjall-repo"];
 
-/// Looks for its data where a database of ours is about to be made, and beside it: in the data
-/// folder and the one above. In the same place they are refused, and so they are when nobody has
-/// said where the database goes, as the old one is most likely expected to be used; else it is a
-/// warning.
+/// Looks for its data where our database is about to be created, in the data folder, and in the
+/// folder above. In the same place they are an error, and so they are when the location of the
+/// database was not configured, because the user most likely expects the old one to be used;
+/// otherwise they are a warning.
 ///
 /// # Errors
-/// [`ErrorCode::ConfigInvalid`], naming the folder.
+/// [`ErrorCode::ConfigInvalid`], which names the folder.
 pub fn refuse_foreign_database(database: &Path, data: &Path, is_default: bool) -> Result<()> {
     if database.join(FILE).is_file() {
         return Ok(());
@@ -37,7 +37,7 @@ pub fn refuse_foreign_database(database: &Path, data: &Path, is_default: bool) -
         return Err(refusal(database, what));
     }
     let above = match data.parent() {
-        // The data folder is `data`, so the one above is where we run.
+        // A relative data folder without a parent is in the working directory.
         Some(above) if above.as_os_str().is_empty() => Path::new("."),
         Some(above) => above,
         None => data,
@@ -45,7 +45,7 @@ pub fn refuse_foreign_database(database: &Path, data: &Path, is_default: bool) -
     let siblings = [data, above]
         .into_iter()
         .flat_map(|folder| SIBLINGS.map(|name| folder.join(name)))
-        // Given for ours, and looked at then.
+        // Configured for our database, and checked there.
         .filter(|folder| folder != database);
     for folder in siblings {
         let Some(what) = what_is_in(&folder) else {
@@ -76,7 +76,7 @@ fn what_is_in(folder: &Path) -> Option<&'static str> {
     is_fjall.then_some("fjall database")
 }
 
-/// Whether the files of a sled database lie in the folder itself.
+/// Whether the folder itself contains the files of a sled database.
 pub(crate) fn is_sled(folder: &Path) -> bool {
     folder.join("conf").is_file() && folder.join("db").is_file()
 }

@@ -1,5 +1,5 @@
-//! Long work over everything, done in small steps. Each step moves the cursor of its run in the
-//! transaction that changes things, so a run goes on where it was when the server died.
+//! Long runs over all rows, done in small steps. Each step moves the cursor of its run in the
+//! transaction that makes the changes, so a run resumes where it was when the server died.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::sql::{Row, broken, composed, sql};
 use super::{Removal, Repo, bigint, blocklist, content, garbage, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
-/// What is to be done with everything.
+/// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Purge contents whose file is lost.
@@ -34,45 +34,45 @@ impl Task {
     }
 }
 
-/// The last time that a task was begun.
+/// The last run of a task.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What is done.
+    /// What it does.
     pub task: Task,
-    /// The last content that was looked at.
+    /// The last content that was processed.
     pub cursor: Option<ContentKey>,
-    /// How many were removed.
+    /// How many have been removed.
     pub progress: u64,
     /// How many there were at the start.
     pub total: u64,
-    /// How many may be removed; `None` is no bound.
+    /// How many may be removed; `None` is unlimited.
     pub allowed: Option<u64>,
-    /// How many have to be removed, as far as they are counted.
+    /// How many must be removed, as far as they have been counted.
     pub lost: u64,
-    /// Whether they are all counted, so that they can be removed.
+    /// Whether counting is complete, so that removing can begin.
     pub is_counted: bool,
-    /// Whether what is removed enters the blocklist.
+    /// Whether removed content is blocked.
     pub block: bool,
-    /// Whether it was given up because more would have been removed than was allowed.
+    /// Whether it was stopped because it would have removed more than allowed.
     pub is_stopped: bool,
-    /// Why it was begun. The server acts, on somebody's request.
+    /// Why it was started. The actor is the server, on a client's request.
     pub cause: Cause,
-    /// Unix time in milliseconds; tells runs of one task apart.
+    /// Unix time in milliseconds; distinguishes runs of one task.
     pub started_at: i64,
-    /// Whether it has come to its end.
+    /// Whether it has ended.
     pub is_finished: bool,
 }
 
-/// What a task is begun with.
+/// The parameters of a new run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// What is to be done.
+    /// What to do.
     pub task: Task,
-    /// What [`Repo::count_for`] said.
+    /// The result of [`Repo::count_for`].
     pub total: u64,
-    /// How many may be removed; `None` is no bound.
+    /// How many may be removed; `None` is unlimited.
     pub allowed: Option<u64>,
-    /// Whether what is removed enters the blocklist.
+    /// Whether removed content is blocked.
     pub block: bool,
 }
 
@@ -80,7 +80,7 @@ const COLUMNS: &str = "task, cursor, progress, total, allowed, lost, counted, bl
                        reason, request_id, started_at, finished_at";
 
 impl Repo {
-    /// How many things a task is about.
+    /// How many rows a task has to process.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -90,7 +90,7 @@ impl Repo {
         count.one(&self.read).await?.number("things")
     }
 
-    /// The last run of a task, if it was ever begun.
+    /// The last run of a task, if there is one.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -102,7 +102,7 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
-    /// The oldest run that has not come to its end.
+    /// The oldest unfinished run.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -116,7 +116,7 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
-    /// Begins a task, or begins it again.
+    /// Starts a run, or starts it over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -143,7 +143,7 @@ impl Repo {
         .one(&mut tx).await?;
         let run = from_row(&row)?;
         if task == Task::Variants {
-            // Not one by one: they come again when they are asked for.
+            // One entry for all of them: they are made again on request.
             let event = Event {
                 action: Action::Variants,
                 aliases: &[],
@@ -157,8 +157,8 @@ impl Repo {
     }
 
     /// A step of [`Task::Variants`]: removes up to `limit` variants that are older than the run,
-    /// and ends it when these were the last. Returns their objects; `None` when the run was
-    /// begun anew.
+    /// and ends the run after the last. Returns their objects; `None` when the run was started
+    /// over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -187,7 +187,7 @@ impl Repo {
         Ok(Some(removal))
     }
 
-    /// The next contents for a step of [`Task::Prune`], with where their bytes should be.
+    /// The next contents for a step of [`Task::Prune`], with their objects.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -206,8 +206,8 @@ impl Repo {
             .collect()
     }
 
-    /// A step of [`Task::Prune`] that only counts: so many more are lost. `cursor` is the last one
-    /// looked at; without one they are all counted, and removing them begins.
+    /// A step of [`Task::Prune`] that only counts: adds to the number of lost contents. `cursor` is
+    /// the last content processed; without a cursor counting is complete, and removing begins.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -231,7 +231,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Ends a run that would remove more than it may. `lost` is how many there are at least.
+    /// Stops a run that would remove more than it may. `lost` is the number counted so far.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -250,8 +250,8 @@ impl Repo {
     }
 
     /// A step of [`Task::Prune`]: purges the contents that still point to these lost objects.
-    /// `cursor` is the last one looked at; without one the run is at its end. Returns what was
-    /// purged; `None` when the run was begun anew.
+    /// `cursor` is the last content processed; without a cursor the run has ended. Returns what was
+    /// purged; `None` when the run was started over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -266,7 +266,7 @@ impl Repo {
         let mut pruned = Removal::default();
         let mut count = 0;
         for (hash, object) in lost {
-            // An upload may have healed it meanwhile.
+            // An upload may have restored it meanwhile.
             let known = content::lock_in(&mut tx, hash).await?;
             if known.is_some_and(|known| known.representation.object == *object) {
                 let action = Action::Prune;
@@ -291,14 +291,14 @@ impl Repo {
     }
 }
 
-/// Removes the aliases whose file was lost and came back for others only.
+/// Removes aliases whose file was lost and restored only for others.
 async fn prune_aliases_in(
     tx: &mut Change,
     run: &Run,
     pruned: &mut Removal,
     now: i64,
 ) -> Result<()> {
-    // Any time at all, said so that the index of such rows is used.
+    // Matches any time; written so that the index of such rows is used.
     let rows = sql("SELECT alias, hash FROM aliases WHERE lost_at >= 0")
         .all(&mut *tx)
         .await?;
@@ -316,7 +316,7 @@ async fn prune_aliases_in(
     Ok(())
 }
 
-/// False when the run was begun anew; then nothing else may be changed either.
+/// Returns false when the run was started over; then the transaction must not change anything else.
 async fn advance_in(
     tx: &mut Change,
     run: &Run,

@@ -1,4 +1,4 @@
-//! The changes that the database went through, and how one of an older version is brought up to date.
+//! The migrations of the database, and upgrading an older database.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use sqlx::{SqlStr, SqlitePool};
 use super::sql::repo_error;
 use crate::{Error, ErrorCode, Result};
 
-/// Makes or migrates the database, which lies in `folder`.
+/// Creates or migrates the database in `folder`.
 pub(super) async fn run(database: &SqlitePool, folder: &Path) -> Result<()> {
     let all = all();
     let newest = all.iter().map(|migration| migration.version).max();
-    // Fails in a new database, which is migrated in no time.
+    // Fails in a new database, whose migration takes no time.
     let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
         .fetch_one(database)
         .await
@@ -26,7 +26,7 @@ pub(super) async fn run(database: &SqlitePool, folder: &Path) -> Result<()> {
     migrated.map_err(|error| unmigrated(error, folder))
 }
 
-/// All of them, oldest first.
+/// All migrations, oldest first.
 pub(super) fn all() -> Migrator {
     const FILES: [(i64, &str, &str); 8] = [
         (
@@ -107,7 +107,7 @@ mod tests {
     use crate::repo::audit::{Actor, Cause};
     use crate::repo::{FILE, Repo, Total};
 
-    /// The database of a version that knew so many migrations, filled by its rules.
+    /// A database as of the first `migrations` migrations, filled with `rows`.
     async fn older(folder: &Path, migrations: usize, rows: &str) -> SqlitePool {
         let database = connect(folder).await;
         let mut older = all();
@@ -136,7 +136,7 @@ mod tests {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// As the first two migrations leave it, with one content, two aliases and a variant.
+    /// The database after the first two migrations, with one content, two aliases and a variant.
     const OLD: &str = "
         INSERT INTO hashes VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01',
             'a', 1, 1, 1, NULL, '', 5);
@@ -168,8 +168,8 @@ mod tests {
         );
     }
 
-    /// As version 0.7 leaves it before the eighth migration: of everything something. The first
-    /// content is an upload, the second is proxied, the third is both, the fourth was lost.
+    /// The database of version 0.7, before migration 8, with rows in every table. The first content
+    /// is an upload, the second is proxied, the third is both, the fourth was lost.
     const FULL: &str = "
         INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at) VALUES
             (X'01000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'one', 1, 2, 3, 4, 'b', 5),
@@ -198,7 +198,7 @@ mod tests {
         INSERT INTO settings VALUES ('store-id', 'x');
         INSERT INTO maintenance (task, progress, total, started_at, allowed) VALUES ('prune', 1, 2, 18, 100);";
 
-    /// Everything that both versions know, as text.
+    /// Everything that both versions store, as text.
     async fn facts(database: &SqlitePool) -> Vec<String> {
         const TABLES: [(&str, &str); 12] = [
             (
@@ -269,7 +269,7 @@ mod tests {
         let alias = Alias::parse("one.png").expect("valid");
         let original = repo.original(&alias).await.expect("asked").expect("there");
         assert_eq!(original.hash().size(), 0x0123_4567_89ab);
-        // A number that was given once is not given again.
+        // Numbers are never reused.
         let cause = Cause::new(Actor::Admin);
         repo.block(&original.hash().digest(), &cause, 20)
             .await
@@ -302,7 +302,7 @@ mod tests {
         database.close().await;
     }
 
-    /// What was changed in place has to be what the schema says.
+    /// In-place changes must give the same schema as a new database.
     #[tokio::test]
     async fn a_migrated_database_is_sound_and_as_a_new_one() {
         let old = tempfile::tempdir().expect("a folder");
@@ -346,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn rows_that_name_nothing_go_and_their_objects_are_garbage() {
         let folder = tempfile::tempdir().expect("a folder");
-        // As no version leaves it.
+        // Inconsistent in a way that no version leaves.
         let torn = format!(
             "{FULL} DELETE FROM hashes WHERE object = 'one'; DELETE FROM aliases WHERE alias = 'two.png';"
         );

@@ -1,5 +1,5 @@
-//! All contents, page by page, newest first. Every page costs the same wherever it lies: its
-//! neighbours are found by their keys in an index, never by counting.
+//! Lists all contents in pages, newest first. Every page costs the same: its neighbours are found
+//! by key in an index, never by counting.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::sql::{composed, sql};
 use super::{Original, Repo, content};
 use crate::{Alias, ContentKey, Result};
 
-/// Some contents, and where the pages beside them begin.
+/// A page of contents, and where its neighbours begin.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Newest first, each with all its aliases, sorted.
@@ -18,12 +18,12 @@ pub struct Page {
     pub next: Option<ContentKey>,
 }
 
-/// Later than any content of the same time, as its keys are shorter.
+/// Sorts after every content of the same time, because it is longer than their keys.
 const LAST: [u8; ContentKey::BYTES + 1] = [0xff; ContentKey::BYTES + 1];
 
 impl Repo {
-    /// Up to `limit` contents, beginning with `first`, and with none younger than `time` (Unix
-    /// time in milliseconds). A `first` that does not exist (any more) is as none.
+    /// Up to `limit` contents, beginning with `first`, none newer than `time` (Unix time in
+    /// milliseconds). A `first` that does not exist is ignored.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -33,7 +33,7 @@ impl Repo {
         time: Option<i64>,
         limit: u32,
     ) -> Result<Page> {
-        // All of it as of one moment.
+        // A read transaction, for a consistent view.
         let mut tx = self.read.begin_read().await?;
         let mut bound = time.map(|time| (time, LAST.to_vec()));
         if let Some(first) = first {
@@ -77,7 +77,7 @@ impl Repo {
             .first()
             .map(|row| row.content_key("hash"))
             .transpose()?;
-        // All at once: asking for each content would take longer than finding them.
+        // In one query: asking for each content would take longer than finding them.
         let named = sql(
             "SELECT hash, alias FROM aliases WHERE hash IN (SELECT hash FROM hashes \
              WHERE (created_at, hash) <= ($1, $2) ORDER BY created_at DESC, hash DESC LIMIT $3) \

@@ -1,5 +1,5 @@
-//! How the database answers: no statement of this folder may look at every row of a table that
-//! grows with the number of media. What is asked rarely and honestly counts is listed below.
+//! Query plans: no statement of this folder may scan a table that grows with the number of media.
+//! The exceptions, which are rare and must count, are listed below.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use super::content::COLUMNS;
 use super::sql::sqlite_text;
 use super::{FILE, Repo};
 
-/// Tables that stay small: bounded by a limit of the configuration, or by what a moment leaves.
+/// Tables that stay small: bounded by a setting, or nearly empty.
 const SMALL: [&str; 5] = ["garbage", "jobs", "maintenance", "usage", "usage_deltas"];
 
-/// Asked once for hours of work, to say how much there is to do.
+/// Run once for hours of work, to report how much there is to do.
 const RARE: [&str; 1] = ["SELECT COUNT(*) AS things FROM {table}"];
 
-/// Statements of these files, with what stands in for the parts that are put in by name.
+/// The statements of these files, with values for their placeholders.
 fn statements() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/repo");
     let mut found = Vec::new();
@@ -37,7 +37,7 @@ fn statements() -> Vec<String> {
             let verb = literal.split(' ').next().unwrap_or_default();
             let is_statement = matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT");
             if is_statement && !RARE.contains(&literal.as_str()) {
-                // Columns by another name do not change the way to the rows.
+                // Renamed columns do not change the query plan.
                 let literal = literal.replace("{COLUMNS}", columns);
                 let literal = literal.replace("{PARAMETERS}", "$1, $2");
                 found.push(literal.replace("{}", "1"));
@@ -47,7 +47,7 @@ fn statements() -> Vec<String> {
     found
 }
 
-/// The next text in quotation marks behind `mark`, its continued lines joined.
+/// The next string literal after `mark`, with its continued lines joined.
 fn literal_after(text: &str, mark: &str) -> Option<String> {
     let (_, rest) = text.split_once(mark)?;
     let (_, rest) = rest.split_once('"')?;
@@ -56,7 +56,7 @@ fn literal_after(text: &str, mark: &str) -> Option<String> {
     Some(lines.concat())
 }
 
-/// A database without media, and the folder that holds it.
+/// An empty database, and its folder.
 async fn empty() -> (SqliteConnection, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     Repo::open(folder.path())
@@ -95,9 +95,9 @@ async fn no_statement_looks_at_all_rows_of_a_large_table() {
                 continue;
             };
             let table = scan.split(' ').next().unwrap_or_default();
-            // In the order of an index it ends with the limit.
+            // In index order, the scan ends with the limit.
             let is_bounded = scan.contains(" INDEX ") && statement.contains(" LIMIT ");
-            // The rows of a subquery are those that its own steps find.
+            // The rows of a subquery are limited by its own plan.
             let is_seen = statement.contains(&format!(") AS {table}"));
             if !is_seen && !SMALL.contains(&table) && table != "CONSTANT" && !is_bounded {
                 bad.push(format!("{statement}\n    {step}"));

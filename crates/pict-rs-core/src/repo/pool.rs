@@ -1,8 +1,8 @@
-//! Connections to the database, and the check that each of them passes before it is used again.
+//! Connections to the database, and the check that each passes before it is used again.
 //!
-//! SQLite ends a transaction by itself when a disk is full or fails. The rollback that follows
-//! then fails as well, and sqlx goes on counting the transaction: every later one on this
-//! connection would be refused. Such a connection is closed, and the next request opens another.
+//! SQLite ends a transaction by itself when a disk is full or fails. The rollback that follows then
+//! fails too, and sqlx keeps counting the transaction, so every later one on this connection would
+//! be refused. Such a connection is closed, and the next request opens another.
 
 use std::fs::File;
 use std::path::Path;
@@ -19,8 +19,8 @@ use super::sql::{ACQUIRE_TIMEOUT, Pool, repo_error};
 use super::{FILE, migrations};
 use crate::{Error, ErrorCode, Result};
 
-/// Opens the database in `folder`, making and migrating it if needed: a pool that writes, and one
-/// that reads.
+/// Opens the database in `folder`, creating and migrating it if needed. Returns a pool for writing
+/// and one for reading.
 pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))
@@ -30,10 +30,10 @@ pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(10))
         .pragma("trusted_schema", "OFF");
-    // One writer: SQLite has one anyway, and waiting here is fairer than its busy loop.
+    // One writer: SQLite allows only one anyway, and waiting here is fairer than its busy loop.
     let write = connect(options.clone(), 1).await?;
     migrations::run(&write, folder).await?;
-    // The folder entry of a new database file must survive a power cut as well.
+    // The directory entry of a new database file must survive a power cut too.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|e| {
@@ -43,7 +43,7 @@ pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
     Ok((Pool::Sqlite(write), Pool::Sqlite(read)))
 }
 
-/// Opens a pool of up to `connections`, all of them checked whenever they change hands.
+/// Opens a pool of up to `connections` connections, each checked before it is reused.
 async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool> {
     SqlitePoolOptions::new()
         .max_connections(connections)
@@ -55,10 +55,10 @@ async fn connect(options: SqliteConnectOptions, connections: u32) -> Result<Sqli
         .map_err(repo_error)
 }
 
-/// Whether a connection answers and has no transaction left. One that fails this is closed.
+/// Whether a connection answers and has no open transaction. One that fails this is closed.
 fn is_clean(connection: &mut SqliteConnection) -> BoxFuture<'_, sqlx::Result<bool>> {
     Box::pin(async move {
-        // A transaction that was dropped is rolled back before this is answered.
+        // A dropped transaction is rolled back before this is answered.
         connection.ping().await?;
         let is_clean = !connection.is_in_transaction();
         if !is_clean {
@@ -72,7 +72,7 @@ fn is_clean(connection: &mut SqliteConnection) -> BoxFuture<'_, sqlx::Result<boo
 mod tests {
     use super::*;
 
-    /// Runs `statements` in a transaction of the only connection, then begins another.
+    /// Runs `statements` in a transaction of the only connection, then begins another one.
     async fn begins_again_after(statements: &[&'static str]) {
         let pool = connect(SqliteConnectOptions::new().in_memory(true), 1)
             .await

@@ -1,4 +1,4 @@
-//! Proxied URLs: which alias holds what was fetched from where, and when to ask again.
+//! Proxied URLs: which alias holds the content of a URL, and when the URL is checked again.
 
 use super::change::Change;
 use super::sql::sql;
@@ -6,22 +6,22 @@ use super::usage::Class;
 use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, removal};
 use crate::{Alias, Result};
 
-/// What is known of a URL.
+/// The row of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// Names what was fetched.
+    /// The alias of the fetched content.
     pub alias: Alias,
-    /// Unix time in milliseconds; coarse.
+    /// Unix time in milliseconds; updated coarsely.
     pub accessed_at: i64,
     /// Of the upstream's answer.
     pub etag: Option<String>,
     /// Of the upstream's answer.
     pub last_modified: Option<String>,
-    /// Unix time in milliseconds, from which on the upstream is asked again.
+    /// Unix time in milliseconds after which the upstream is asked again.
     pub fresh_until: i64,
 }
 
-/// What is to be remembered of a URL.
+/// The row to write for a URL.
 #[derive(Clone, Debug)]
 pub struct NewProxy {
     /// Key of the row.
@@ -32,23 +32,23 @@ pub struct NewProxy {
     pub last_modified: Option<String>,
     /// Unix time in milliseconds.
     pub fresh_until: i64,
-    /// What the URL must lead to until now; `None` for one that is new.
+    /// The alias that the URL must currently have; `None` for a new URL.
     pub replaces: Option<Alias>,
 }
 
-/// What became of a fetched content.
+/// The result of adding fetched content.
 #[derive(Clone, Debug)]
 pub struct Proxied {
     /// As for an upload.
     pub added: Added,
-    /// The alias of the URL from now on; the old one if the content has not changed.
+    /// The alias of the URL from now on; unchanged if the content is.
     pub alias: Alias,
-    /// The older copy, if there was one.
+    /// What was removed with the older copy, if there was one.
     pub removal: Removal,
 }
 
 impl Repo {
-    /// What is known of a URL.
+    /// The row of a URL.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -68,9 +68,9 @@ impl Repo {
         }))
     }
 
-    /// Adds what was fetched from a URL, and takes away what was fetched from it before, in one
-    /// transaction. `None`, and nothing changed, when the URL does not lead to
-    /// [`NewProxy::replaces`] any more. Durable when this returns.
+    /// Adds the content fetched from a URL and removes the previous one, in one transaction.
+    /// Returns `None`, and changes nothing, when the alias of the URL is no longer
+    /// [`NewProxy::replaces`]. Durable when this returns.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -119,15 +119,15 @@ impl Repo {
         };
         let is_same = same.is_some();
         if let Some(old) = old.filter(|_| !is_same) {
-            // Not for the audit log: nobody took anything away, the upstream has another copy.
+            // Not in the audit log: the upstream replaced its content, it was not removed.
             proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
         }
         tx.commit().await?;
         Ok(Some(proxied))
     }
 
-    /// The upstream says that nothing has changed. False, and nothing changed here, when the
-    /// URL leads elsewhere by now.
+    /// Called when the upstream says that nothing has changed. Returns false, and changes nothing,
+    /// when the URL has another alias by now.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -146,7 +146,7 @@ impl Repo {
         Ok(updated == 1)
     }
 
-    /// Remembers when URLs were last asked for.
+    /// Records when URLs were last requested.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -163,7 +163,7 @@ impl Repo {
     }
 }
 
-/// Lets a URL lead to an alias. False when it does not lead to [`NewProxy::replaces`] any more.
+/// Sets the alias of a URL. Returns false when its alias is no longer [`NewProxy::replaces`].
 async fn put(tx: &mut Change, proxy: &NewProxy, alias: &Alias, now: i64) -> Result<bool> {
     let statement = match proxy.replaces {
         None => sql(

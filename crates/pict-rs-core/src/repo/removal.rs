@@ -1,6 +1,6 @@
-//! Removing aliases and contents. What loses its last alias loses its rows in the same
-//! transaction; its objects move to the garbage table until the store has removed them. So does
-//! the entry of the audit log come.
+//! Removes aliases and contents. A content that loses its last alias loses its rows in the same
+//! transaction; its objects move to the garbage table until the store has removed them. The audit
+//! entry is written in the same transaction.
 
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
@@ -9,31 +9,31 @@ use super::usage::Class;
 use super::{Repo, bigint, blocklist, content, garbage, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
-/// What a transaction has taken away. Whoever commits one hands this on, so that caches and store
-/// forget it too.
+/// What a transaction has removed. After the commit it is passed on, so that caches and store
+/// remove it too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removal {
-    /// Aliases that name nothing any more.
+    /// Removed aliases.
     pub aliases: Vec<Alias>,
-    /// Contents that are still there, but lost variants or point to another object.
+    /// Contents that remain, but lost variants or point to another object.
     pub contents: Vec<ContentKey>,
-    /// Objects that nothing names any more.
+    /// Objects that no row names any more.
     pub objects: Vec<ObjectKey>,
 }
 
-/// What the removal of a whole content did.
+/// The result of purging a content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Every alias that the content had, sorted, and its objects.
+    /// All aliases of the content, sorted, and its objects.
     pub removal: Removal,
-    /// What must not come again, if that was asked for.
+    /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
 }
 
 impl Repo {
-    /// Removes one alias, and the content with it if this was the last. The removal is empty if
-    /// there was no such alias. `cause` goes into the audit log; there is none only when an upload
-    /// is taken back that nobody has heard of.
+    /// Removes one alias, and its content if this was the last. The removal is empty if the alias
+    /// does not exist. `cause` is recorded in the audit log; it is `None` only when an upload is
+    /// undone whose alias was never sent to the client.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -52,7 +52,7 @@ impl Repo {
         Ok(removed)
     }
 
-    /// Removes a content with all its aliases and variants. With `block` it does not come again.
+    /// Removes a content with all its aliases and variants. `block` adds it to the blocklist.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -74,7 +74,7 @@ impl Repo {
     }
 }
 
-/// Removes a content with all its aliases and variants. One that is gone is not recorded.
+/// Removes a content with all its aliases and variants. If it does not exist, nothing is recorded.
 pub(super) async fn purge_in(
     tx: &mut Change,
     hash: &ContentKey,
@@ -113,7 +113,7 @@ pub(super) async fn purge_in(
     })
 }
 
-/// As [`remove_in`], recorded.
+/// As [`remove_in`], with an audit entry.
 pub(super) async fn remove_for(
     tx: &mut Change,
     alias: &Alias,
@@ -134,7 +134,7 @@ pub(super) async fn remove_for(
     Ok(removed)
 }
 
-/// Removes one alias, and the content with it if this was the last. Returns its key as well.
+/// Removes one alias, and its content if this was the last. Returns the key of the content too.
 pub(super) async fn remove_in(
     tx: &mut Change,
     alias: &Alias,
@@ -157,7 +157,7 @@ pub(super) async fn remove_in(
         .run(&mut *tx)
         .await?;
     if removed == 0 {
-        // Another removal had the lock before.
+        // Another removal held the lock first.
         return Ok((Removal::default(), None));
     }
     tx.count(Class::Aliases, -1);
@@ -187,8 +187,8 @@ pub(super) async fn remove_in(
     Ok((removed, Some(hash)))
 }
 
-/// The bytes go, as nothing shows them any more; what is left are aliases whose file was lost
-/// before. The row gets the name of an object that never was, so that an upload can heal it.
+/// Removes the bytes of a content that is named only by aliases whose file was lost before. The row
+/// gets the key of an object that never existed, so that an upload can restore it.
 async fn lose_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
     let mut objects = remove_variants(tx, hash).await?;
     let original = sql("SELECT object FROM hashes WHERE hash = $1")

@@ -1,9 +1,9 @@
-//! Room on the database's disk that is kept for removals.
+//! Disk space on the database's disk that is reserved for removals.
 //!
-//! A removal has to write as well, so a disk that is full to the last byte could not be emptied
-//! through the server. Therefore a file of some MiB lies beside the database. It is given back
-//! when a removal finds the disk full. From then on only removals write, so that nothing else
-//! takes what was given back, until there is room for the file again.
+//! A removal has to write too, so a completely full disk could not be emptied through the server.
+//! Therefore a file of some MiB is kept next to the database. It is deleted when a removal finds
+//! the disk full. From then on only removals may write, so that nothing else uses the freed space,
+//! until there is space for the file again.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -20,12 +20,12 @@ use crate::{Error, ErrorCode, Result};
 /// The name of the file.
 const FILE: &str = "reserve";
 const MIB: u64 = 1024 * 1024;
-/// On a small disk the reserve takes no more than this part of it.
+/// On a small disk, the reserve is at most this fraction of it.
 const PART: u64 = 16;
-/// With less room than this part of the reserve, a removal takes the reserve itself.
+/// With less free space than this fraction of the reserve, a removal releases the reserve.
 const TIGHT: u64 = 4;
 
-/// The file, or the knowledge that it was given back.
+/// The reserve file, and whether it was released.
 #[derive(Debug)]
 pub(super) struct Reserve {
     folder: PathBuf,
@@ -33,13 +33,13 @@ pub(super) struct Reserve {
     /// 0 without a reserve.
     size: u64,
     is_given_back: AtomicBool,
-    /// Held while the file comes or goes.
+    /// Held while the file is created or deleted.
     change: Mutex<()>,
 }
 
 impl Reserve {
-    /// Makes a file of `mib` MiB in `folder`, less on a small disk. On a full disk the file is
-    /// given back at once, because opening a database needs room, too. Blocks.
+    /// Creates a file of `mib` MiB in `folder`, smaller on a small disk. On a full disk the reserve
+    /// is released at once, because opening a database needs space too. Blocks.
     pub(super) fn open(folder: &Path, mib: u64) -> Self {
         let total = space(folder).map_or(u64::MAX, |space| space.total);
         let reserve = Self {
@@ -65,18 +65,18 @@ impl Reserve {
         reserve
     }
 
-    /// Whether anything but removals may write. Takes the reserve back if there is room again.
-    /// Blocks if it was given back.
+    /// Whether writes other than removals are allowed. Recreates the reserve if there is space
+    /// again. Blocks if it was released.
     pub(super) fn has_room(&self) -> bool {
         !self.is_given_back() || self.take()
     }
 
-    /// Whether it was given back when this was last looked at.
+    /// Whether the reserve was released, as of the last check.
     pub(super) fn is_given_back(&self) -> bool {
         self.is_given_back.load(Ordering::Acquire)
     }
 
-    /// Makes room for a removal if there is none. False when there is still none. Blocks.
+    /// Frees space for a removal if there is none. Returns false when there is still none. Blocks.
     pub(super) fn make_room(&self) -> bool {
         if !self.is_tight() {
             return true;
@@ -101,13 +101,14 @@ impl Reserve {
         }
     }
 
-    /// Whether the reserve lies there, now that there is room for it.
+    /// Recreates the reserve if there is space; returns whether it exists.
     fn take(&self) -> bool {
         let _change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_given_back() {
             return true;
         }
-        // As much again as a removal wants, or it would be given back at once.
+        // Requires the space that a removal needs on top, or the reserve would be released again at
+        // once.
         let needed = self.size + self.size / TIGHT;
         if self.size > 0 && (self.free() < needed || self.write().is_err()) {
             let _ = fs::remove_file(&self.path);
@@ -127,7 +128,8 @@ impl Reserve {
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
             other => return Ok(other?),
         }
-        // Bytes that no file system can store in less room: a run of a linear generator.
+        // Incompressible bytes from a linear generator, so that no file system can store them in
+        // less space.
         let mut state = self.size | 1;
         let mut piece = vec![0; 64 * 1024];
         for _ in 0..self.size.div_ceil(piece.len() as u64) {
@@ -142,16 +144,16 @@ impl Reserve {
         file.sync_all()
     }
 
-    /// Whether a whole one lies there from the last run.
+    /// Whether a complete file exists from the last run.
     fn is_there(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|file| {
-            // Blocks of 512 bytes that are really taken.
+            // Allocated blocks, of 512 bytes.
             file.len() >= self.size && file.blocks().saturating_mul(512) >= self.size
         })
     }
 
     fn is_tight(&self) -> bool {
-        // Without a reserve there is still a log to shrink, for what a few pages take.
+        // Without a reserve the log can still be shrunk, which frees a few pages.
         self.free() < (self.size / TIGHT).max(MIB / TIGHT)
     }
 
@@ -174,7 +176,7 @@ fn space(folder: &Path) -> Option<Space> {
     })
 }
 
-/// What a write other than a removal gets to hear while the reserve is given back.
+/// The error returned to non-removal writes while the reserve is released.
 pub(super) fn refusal() -> Error {
     Error::Internal {
         code: ErrorCode::InsufficientStorage,
@@ -183,7 +185,7 @@ pub(super) fn refusal() -> Error {
     }
 }
 
-/// Runs what may wait for a disk where it may.
+/// Runs blocking disk work on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
@@ -204,11 +206,11 @@ mod tests {
         assert!(reserve.has_room() && blocks() >= MIB);
         reserve.give_back();
         assert!(reserve.is_given_back() && !file.exists());
-        // This disk is not full.
+        // The test's disk is not full.
         assert!(reserve.has_room() && blocks() >= MIB);
         assert!(!reserve.is_given_back() && reserve.make_room());
         drop(reserve);
-        // A part of one, as a death leaves it, is made whole.
+        // A partial file, as a crash leaves it, is completed.
         File::options()
             .write(true)
             .open(&file)

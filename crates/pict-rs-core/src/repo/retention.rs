@@ -1,8 +1,8 @@
-//! When variants and proxied media were last used, and dropping those that were not used for
-//! longest. Rows go and their objects move to the garbage table in one transaction.
+//! Records when variants and proxied media were last used, and drops the least recently used. Rows
+//! are removed and their objects move to the garbage table in one transaction.
 //!
-//! A proxied alias is dropped as by its delete token: the content goes with the last alias. The
-//! audit log has one entry for all that go at a time.
+//! A proxied alias is dropped as if by its delete token: the content is removed with its last
+//! alias. The audit log gets one entry for all that are dropped at a time.
 
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
@@ -14,17 +14,17 @@ use crate::{ContentKey, ObjectKey, Result};
 /// What was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// How many variants or proxied media.
+    /// The number of variants or proxied media.
     pub count: usize,
     /// The contents that lost variants, or the aliases that were proxied.
     pub removal: Removal,
-    /// What the variants take on the disk, or what dropping proxied media frees there.
+    /// The space that the variants take on disk, or that dropping the proxied media frees.
     pub bytes: u64,
 }
 
 impl Repo {
-    /// Notes when variants were used, in one transaction. A time that is noted already and less
-    /// than `coarse` milliseconds older is left alone.
+    /// Records when variants were used, in one transaction. A recorded time that is less than
+    /// `coarse` milliseconds older is not updated.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -34,7 +34,7 @@ impl Repo {
         }
         let mut tx = self.begin().await?;
         for (object, at) in used {
-            // A time in the future is of a clock that was wrong.
+            // A time in the future was recorded while the clock was wrong.
             sql("UPDATE variants SET accessed_at = $2 \
                  WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2")
             .bind(object.as_str())
@@ -46,7 +46,7 @@ impl Repo {
         tx.commit().await
     }
 
-    /// Drops up to `limit` variants that were not used since `before`, oldest first.
+    /// Drops up to `limit` variants that were not used since `before`, oldest use first.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -69,8 +69,8 @@ impl Repo {
         Ok(dropped)
     }
 
-    /// Drops up to `limit` variants, those first that were not used for longest, until all
-    /// variants together take at most `bytes` on the disk.
+    /// Drops up to `limit` variants, least recently used first, until all variants together take at
+    /// most `bytes` on disk.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -94,8 +94,8 @@ impl Repo {
         Ok(dropped)
     }
 
-    /// Drops variants of one content, those first that were not used for longest, until the others
-    /// are at most `count` and take at most `bytes` together. The one in `kept` stays, and counts.
+    /// Drops variants of one content, least recently used first, until at most `count` remain and
+    /// take at most `bytes` together. The variant `kept` is not dropped, but counts.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -130,7 +130,7 @@ impl Repo {
         Ok(dropped)
     }
 
-    /// Drops up to `limit` proxied media that were not used since `before`, oldest first.
+    /// Drops up to `limit` proxied media that were not used since `before`, oldest use first.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -151,9 +151,9 @@ impl Repo {
         Ok(dropped)
     }
 
-    /// Drops up to `limit` proxied media, those first that were not used for longest, until all
-    /// of them together take at most `bytes` on the disk. Those whose bytes an upload shares are passed over:
-    /// nothing would be freed.
+    /// Drops up to `limit` proxied media, least recently used first, until all of them together
+    /// take at most `bytes` on disk. Media that share their bytes with an upload are skipped,
+    /// because dropping them frees nothing.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -179,7 +179,7 @@ impl Repo {
     }
 }
 
-/// Drops proxied media in their order, until all take at most `bytes` if that is given.
+/// Drops proxied media in the given order, until all take at most `bytes` if that is given.
 async fn drop_proxies(
     tx: &mut Change,
     rows: &[Row],
@@ -213,7 +213,7 @@ async fn drop_proxies(
     Ok(dropped)
 }
 
-/// Drops variants in their order until `enough` bytes are free.
+/// Drops variants in the given order until `enough` bytes are freed.
 async fn drop_variants(tx: &mut Change, rows: &[Row], enough: u64) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     for row in rows {

@@ -1,4 +1,4 @@
-//! What the server was told while it ran, and remembers over its end.
+//! State that the server keeps across restarts, as key and value.
 
 use uuid::Uuid;
 
@@ -6,17 +6,17 @@ use super::Repo;
 use super::sql::{self, sql};
 use crate::{Alias, ObjectKey, Result};
 
-/// The alias whose file stands in for missing ones.
+/// The alias of the placeholder for missing media.
 const NOT_FOUND: &str = "404-alias";
-/// Written to see whether anything can be written.
+/// Written to check that the database accepts writes.
 const HEALTH: &str = "health";
 /// The id that the folder of files must have.
 const STORE_ID: &str = "store-id";
-/// How far time had come when the server last looked.
+/// The latest time that the server has seen.
 const CLOCK: &str = "clock";
 
 impl Repo {
-    /// The alias whose file stands in for missing ones. It may be gone itself by now.
+    /// The alias of the placeholder for missing media. It may have been removed since.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -24,7 +24,7 @@ impl Repo {
         self.get(NOT_FOUND).await?.map(Alias::parse).transpose()
     }
 
-    /// Sets it, or has none.
+    /// Sets or clears the alias of the placeholder.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -39,8 +39,7 @@ impl Repo {
         }
     }
 
-    /// Writes something durably, from `BEGIN` to `COMMIT` as an upload does: a full disk lets a
-    /// database be read, and a broken connection lets it be asked.
+    /// Commits a durable write, as an upload does. Reading proves less: it works on a full disk.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
@@ -64,7 +63,7 @@ impl Repo {
         Ok(id.and_then(|id| Uuid::try_parse(&id).ok()))
     }
 
-    /// Sets it.
+    /// Sets that id.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -72,8 +71,8 @@ impl Repo {
         self.set(STORE_ID, &id.simple().to_string()).await
     }
 
-    /// How far time had come when the server last looked, and for how long it had doubted its
-    /// clock then; both in milliseconds.
+    /// The latest time that the server has seen, and for how long it had doubted its clock then;
+    /// both in milliseconds.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -83,7 +82,7 @@ impl Repo {
         Ok(numbers.and_then(|(seen, doubted)| Some((seen.parse().ok()?, doubted.parse().ok()?))))
     }
 
-    /// Notes it.
+    /// Records them.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -91,7 +90,7 @@ impl Repo {
         self.set(CLOCK, &format!("{seen} {doubted}")).await
     }
 
-    /// Whether no row names a file: a new database, or one that everything was removed from.
+    /// Whether no row names a file: the database is new, or everything was removed.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -108,8 +107,8 @@ impl Repo {
         Ok(true)
     }
 
-    /// Up to `limit` objects of contents, as good as chosen at random: those that follow a random
-    /// content key.
+    /// Up to `limit` objects of contents, practically random: those that follow a random content
+    /// key.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].

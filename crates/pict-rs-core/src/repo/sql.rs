@@ -1,9 +1,9 @@
-//! The one way to the database: a statement, the values of its parameters, the rows that it finds.
+//! The only way to run statements: a text, its parameters, and the rows it returns.
 //!
-//! Everything above is the same for all engines. A text serves SQLite and PostgreSQL alike:
+//! Modules above do not depend on the engine. Statements work on SQLite and PostgreSQL alike:
 //! parameters are `$1`, `$2`, …, columns are text, blob and bigint, and a statement that locks rows
-//! says so (`FOR UPDATE`). What differs is an arm of the enums in this file. There is one engine
-//! today, the embedded SQLite.
+//! ends with `FOR UPDATE`. Differences between engines are arms of the enums in this file. Only the
+//! embedded SQLite exists today.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::{Alias, ContentKey, Error, ErrorCode, ObjectKey, Result};
 /// How long a request waits for a connection.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A statement that is written out in full.
+/// A literal statement.
 pub(super) fn sql(text: &'static str) -> Statement {
     Statement {
         text: text.into(),
@@ -25,7 +25,7 @@ pub(super) fn sql(text: &'static str) -> Statement {
     }
 }
 
-/// A statement that is put together from constants. Values never stand in the text, they are bound.
+/// A statement composed of constants. Values are never part of the text; they are bound.
 pub(super) fn composed(text: String) -> Statement {
     Statement {
         text: text.into(),
@@ -33,7 +33,7 @@ pub(super) fn composed(text: String) -> Statement {
     }
 }
 
-/// A statement and the values of its parameters.
+/// A statement and its parameters.
 #[must_use = "a statement does nothing until it is run"]
 #[derive(Debug)]
 pub(super) struct Statement {
@@ -41,7 +41,7 @@ pub(super) struct Statement {
     values: Vec<Value>,
 }
 
-/// The value of a parameter. A null has a type as well, because some engines ask for it.
+/// The value of a parameter. Nulls are typed too, because some engines require it.
 #[derive(Debug)]
 pub(super) enum Value {
     Int(Option<i64>),
@@ -56,7 +56,7 @@ impl Statement {
         self
     }
 
-    /// Runs it. Returns the number of rows that it added, changed or removed.
+    /// Runs the statement. Returns the number of rows that it added, changed or removed.
     pub(super) async fn run<'a>(self, on: impl Into<On<'a>>) -> Result<u64> {
         let done = match on.into() {
             On::Pool(Pool::Sqlite(pool)) => self.for_sqlite().execute(pool).await,
@@ -65,7 +65,7 @@ impl Statement {
         done.map(|done| done.rows_affected()).map_err(repo_error)
     }
 
-    /// All rows that it finds or returns.
+    /// Runs the statement and returns all rows.
     pub(super) async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>> {
         let rows = match on.into() {
             On::Pool(Pool::Sqlite(pool)) => self.for_sqlite().fetch_all(pool).await,
@@ -75,18 +75,18 @@ impl Statement {
         Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
-    /// The first row, of a statement that finds one at most.
+    /// The first row, for a statement that returns at most one.
     pub(super) async fn optional<'a>(self, on: impl Into<On<'a>>) -> Result<Option<Row>> {
         Ok(self.all(on).await?.into_iter().next())
     }
 
-    /// The row of a statement that always has one, such as a count.
+    /// The row, for a statement that always returns one, such as a count.
     pub(super) async fn one<'a>(self, on: impl Into<On<'a>>) -> Result<Row> {
         let row = self.optional(on).await?;
         row.ok_or_else(|| repo_error("a statement that has one row had none"))
     }
 
-    /// Whether it finds any row.
+    /// Whether it returns any row.
     pub(super) async fn any<'a>(self, on: impl Into<On<'a>>) -> Result<bool> {
         Ok(self.optional(on).await?.is_some())
     }
@@ -104,8 +104,8 @@ impl Statement {
     }
 }
 
-/// SQLite has no locks on rows and needs none: a transaction that writes begins with
-/// `BEGIN IMMEDIATE` and is the only one.
+/// SQLite has no row locks and needs none: a writing transaction begins with `BEGIN IMMEDIATE` and
+/// is the only one.
 pub(super) fn sqlite_text(text: Cow<'static, str>) -> Cow<'static, str> {
     match text.contains(" FOR UPDATE") {
         true => text
@@ -116,7 +116,7 @@ pub(super) fn sqlite_text(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// What a statement runs on: any connection, or the one that has the transaction.
+/// What a statement runs on: any connection, or that of a transaction.
 pub(super) enum On<'a> {
     Pool(&'a Pool),
     Tx(&'a mut Tx),
@@ -141,7 +141,7 @@ pub(super) enum Pool {
 }
 
 impl Pool {
-    /// Begins a change of several statements: all of them or none.
+    /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
@@ -149,7 +149,7 @@ impl Pool {
         .map_err(repo_error)
     }
 
-    /// Begins to read everything as of one moment.
+    /// Begins a read transaction, for a consistent view.
     pub(super) async fn begin_read(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(Tx::Sqlite),
@@ -157,7 +157,7 @@ impl Pool {
         .map_err(repo_error)
     }
 
-    /// Gives disk space back that the engine can do without for the moment.
+    /// Frees disk space that the engine does not need at the moment.
     pub(super) async fn shrink_log(&self) -> Result<()> {
         match self {
             Self::Sqlite(_) => sql("PRAGMA wal_checkpoint(TRUNCATE)").run(self).await?,
@@ -165,7 +165,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Writes a copy of the whole database to `file`, which must not exist. Not flushed.
+    /// Writes a copy of the whole database to `file`, which must not exist. The copy is not
+    /// flushed.
     pub(super) async fn copy_to(&self, file: &Path) -> Result<()> {
         let Self::Sqlite(pool) = self;
         let path = file.to_str().ok_or_else(|| Error::Internal {
@@ -173,7 +174,7 @@ impl Pool {
             message: format!("SQLite cannot write to {}: not UTF-8", file.display()),
             source: None,
         })?;
-        // A connection of its own, as the others have requests to answer.
+        // On its own connection, because the others serve requests.
         let mut connection = SqliteConnection::connect_with(&pool.connect_options())
             .await
             .map_err(repo_error)?;
@@ -183,7 +184,7 @@ impl Pool {
         copied.map(drop)
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
@@ -191,14 +192,14 @@ impl Pool {
     }
 }
 
-/// A transaction. Rolled back when it is dropped.
+/// A transaction. Rolled back when dropped.
 #[derive(Debug)]
 pub(super) enum Tx {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
 }
 
 impl Tx {
-    /// Makes the change durable.
+    /// Commits the change durably.
     pub(super) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
@@ -207,7 +208,7 @@ impl Tx {
     }
 }
 
-/// A row that a statement found.
+/// A row of a result.
 #[derive(Debug)]
 pub(super) enum Row {
     Sqlite(SqliteRow),
@@ -219,7 +220,7 @@ impl Row {
         self.int_or_null(column)?.ok_or_else(|| broken(column))
     }
 
-    /// A number that may be missing.
+    /// A number or null.
     pub(super) fn int_or_null(&self, column: &str) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -227,7 +228,7 @@ impl Row {
         .map_err(repo_error)
     }
 
-    /// A number in a narrower type.
+    /// A number, converted to a narrower type.
     pub(super) fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T> {
         T::try_from(self.int(column)?).map_err(|_| broken(column))
     }
@@ -237,7 +238,7 @@ impl Row {
         self.text_or_null(column)?.ok_or_else(|| broken(column))
     }
 
-    /// A text that may be missing.
+    /// A text or null.
     pub(super) fn text_or_null(&self, column: &str) -> Result<Option<String>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -250,7 +251,7 @@ impl Row {
         self.blob_or_null(column)?.ok_or_else(|| broken(column))
     }
 
-    /// Bytes that may be missing.
+    /// Bytes or null.
     pub(super) fn blob_or_null(&self, column: &str) -> Result<Option<&[u8]>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
@@ -263,23 +264,23 @@ impl Row {
         ContentKey::from_bytes(self.blob(column)?).ok_or_else(|| broken(column))
     }
 
-    /// The name of an object in the store.
+    /// The key of an object in the store.
     pub(super) fn object(&self, column: &str) -> Result<ObjectKey> {
         self.text(column).map(ObjectKey::new)
     }
 
-    /// The name of an upload.
+    /// An alias.
     pub(super) fn alias(&self, column: &str) -> Result<Alias> {
         Alias::parse(self.text(column)?).map_err(|_| broken(column))
     }
 }
 
-/// The objects that rows name.
+/// The object keys in these rows.
 pub(super) fn objects(rows: &[Row]) -> Result<Vec<ObjectKey>> {
     rows.iter().map(|row| row.object("object")).collect()
 }
 
-/// The aliases that rows name.
+/// The aliases in these rows.
 pub(super) fn aliases(rows: &[Row]) -> Result<Vec<Alias>> {
     rows.iter().map(|row| row.alias("alias")).collect()
 }
@@ -314,7 +315,7 @@ impl From<&Option<String>> for Value {
     }
 }
 
-/// A column holds what this program never writes there.
+/// The error for a column with a value that this program never writes.
 pub(super) fn broken(column: &str) -> Error {
     Error::Internal {
         code: ErrorCode::RepoError,
@@ -323,11 +324,11 @@ pub(super) fn broken(column: &str) -> Error {
     }
 }
 
-/// What callers get to know of a failure.
+/// The error that callers get.
 pub(super) fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
     if let Some(sqlx::Error::PoolTimedOut) = error.downcast_ref() {
-        // A disk that hangs, or too many at once: it passes, so clients may come again.
+        // The disk hangs or there are too many requests. That passes, so clients may retry.
         tracing::warn!("the database did not get to a request in time");
         return Error::user(
             ErrorCode::TooBusy,
@@ -344,8 +345,8 @@ pub(super) fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Syn
     Error::internal(ErrorCode::RepoError, "the database failed", error)
 }
 
-/// Whether SQLite says that the disk is full: for its own files, or for the memory that its
-/// connections share, which is a file as well.
+/// Whether SQLite reports a full disk: for its own files, or for the shared memory of its
+/// connections, which is also a file.
 fn is_disk_full(error: Option<&sqlx::Error>) -> bool {
     const FULL: [&str; 2] = ["13", "4874"];
     let code = error.and_then(sqlx::Error::as_database_error);

@@ -1,5 +1,5 @@
-//! Backgrounded uploads between their acknowledgement and their claim. The outcome is committed
-//! together with the end of the job, so there is exactly one, and never an alias without it.
+//! Backgrounded uploads between acknowledgement and claim. The outcome is committed together with
+//! the end of the job, so each upload has exactly one, and no alias exists without it.
 
 use super::audit::{Action, Cause};
 use super::job::{self, Job, Work};
@@ -7,57 +7,57 @@ use super::sql::{Row, broken, sql};
 use super::{Added, NewUpload, Removal, Repo, hash, removal};
 use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
 
-/// How far an upload is.
+/// The state of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nobody knows it: claimed, expired, or never there.
+    /// It does not exist: it was claimed, it expired, or it never existed.
     Unknown,
-    /// Its job is queued or being done.
+    /// Its job is queued or running.
     Waiting,
     /// It can be claimed.
     Finished,
 }
 
-/// Why an upload was not taken in.
+/// Why an upload failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
-    /// For the client; `None` when the fault was ours.
+    /// For the client; `None` for an internal error.
     pub message: Option<UserMessage>,
 }
 
 impl Failure {
-    /// As it stands in the database.
+    /// As stored in the database.
     fn to_text(&self) -> Result<Option<String>> {
         let text = |message| serde_json::to_string(message).map_err(|_| broken("message"));
         self.message.as_ref().map(text).transpose()
     }
 }
 
-/// What became of an upload.
+/// The outcome of an upload.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It was taken in.
+    /// It was ingested.
     Taken(Box<NewUpload>),
-    /// It was taken in, and removed before anybody claimed it.
+    /// It was ingested, and removed before it was claimed.
     Removed(Alias),
-    /// It was not taken in.
+    /// It failed.
     Failed(Failure),
 }
 
-/// An outcome that was taken off the database for the one who claims it.
+/// An outcome that was taken out of the database for a claim.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// What became of the upload.
+    /// The outcome.
     pub outcome: Outcome,
     /// Unix time in milliseconds.
     pub finished_at: i64,
 }
 
 impl Repo {
-    /// Adds uploads whose bytes are durable, each with its job; all of them, or none when more
-    /// than `limit` jobs would wait. Returns whether they were added.
+    /// Adds uploads whose bytes are durable, each with its job; none of them when more than `limit`
+    /// jobs would wait. Returns whether they were added.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -96,7 +96,7 @@ impl Repo {
         row.map(|row| row.text("query")).transpose()
     }
 
-    /// How far an upload is.
+    /// The state of an upload.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -114,8 +114,8 @@ impl Repo {
         })
     }
 
-    /// As [`Repo::add_upload`], and in the same transaction the outcome of the upload and the
-    /// end of its job. `None`, and nothing changed, when the lease was lost.
+    /// As [`Repo::add_upload`]; the same transaction records the outcome and removes the job.
+    /// Returns `None`, and changes nothing, when the lease was lost.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -141,7 +141,7 @@ impl Repo {
         Ok(Some(added))
     }
 
-    /// Gives an upload up. False, and nothing changed, when the lease was lost.
+    /// Records that an upload failed. Returns false, and changes nothing, when the lease was lost.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -167,7 +167,7 @@ impl Repo {
         Ok(true)
     }
 
-    /// Takes an outcome off the database; of many who ask, one gets it.
+    /// Takes an outcome out of the database; of several concurrent callers, one gets it.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -196,7 +196,7 @@ impl Repo {
         }))
     }
 
-    /// Undoes [`Repo::take_outcome`], because whoever claimed it could not be answered.
+    /// Undoes [`Repo::take_outcome`], because the claiming client could not be answered.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -221,8 +221,8 @@ impl Repo {
         Ok(())
     }
 
-    /// Removes up to `limit` outcomes that nobody claimed since `before`, with the aliases that
-    /// nobody has heard of. Returns how many outcomes, and what went with them.
+    /// Removes up to `limit` outcomes that were not claimed since `before`, with their aliases,
+    /// which no client knows. Returns the number of outcomes, and what was removed.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -259,7 +259,7 @@ impl Repo {
         Ok((rows.len(), removal))
     }
 
-    /// When the oldest outcome was finished that nobody has claimed yet.
+    /// When the oldest unclaimed outcome was finished.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
@@ -282,7 +282,7 @@ fn failure(row: &Row) -> Result<Failure> {
     Ok(Failure {
         // A code of a newer version, read after a downgrade.
         code: ErrorCode::from_text(&code).unwrap_or(ErrorCode::UnknownError),
-        // Versions before 0.7 kept the sentence alone.
+        // Versions before 0.7 stored only the sentence.
         message: message.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| text.into())),
     })
 }

@@ -1,6 +1,6 @@
-//! How much there is. Nothing is counted here that grows with the number of media: each transaction
-//! writes down what it adds to the sums and takes from them, and [`Repo::fold_usage`] adds that up
-//! from time to time, so that transactions at the same time do not wait for one row.
+//! Usage sums. Nothing is counted here whose cost grows with the number of media: each transaction
+//! records what it adds to the sums and subtracts from them, and [`Repo::fold_usage`] adds these
+//! records to the sums from time to time, so that concurrent transactions do not wait for one row.
 
 use std::ops::{AddAssign, Neg};
 
@@ -8,34 +8,34 @@ use super::sql::{On, Row, Tx, sql};
 use super::{Repo, bigint};
 use crate::Result;
 
-/// Changes that are added to the sums in one transaction.
+/// Records that are folded in one transaction.
 const FOLDED: u32 = 4096;
 
-/// How many, and how much they take in the store.
+/// The number of files, and the space they take in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total {
     /// Number of them.
     pub count: u64,
-    /// Of stored files.
+    /// Bytes of the stored files.
     pub bytes: u64,
-    /// What these take on the disk, in whole blocks and with what belongs to each file.
+    /// The space they take on disk, in whole blocks and with the overhead of each file.
     pub allocated: u64,
 }
 
-/// What there is.
+/// The sums of everything stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Public names.
+    /// Number of aliases.
     pub aliases: u64,
     /// Contents.
     pub originals: Total,
     /// Pictures made from them.
     pub variants: Total,
-    /// When the variant that was not used for longest was used, in unix milliseconds.
+    /// When the least recently used variant was last used, in unix milliseconds.
     pub oldest_variant: Option<i64>,
-    /// Proxied URLs. Their bytes are of contents that no upload shares, without variants.
+    /// Proxied URLs. Their bytes are those of contents that no upload shares, without variants.
     pub proxied: Total,
-    /// When the proxied medium that was not used for longest was used, in unix milliseconds.
+    /// When the least recently used proxied medium was last used, in unix milliseconds.
     pub oldest_proxied: Option<i64>,
     /// Objects that are still to be removed from the store.
     pub garbage: u64,
@@ -46,7 +46,7 @@ pub struct Usage {
 }
 
 impl Repo {
-    /// What there is.
+    /// The current sums.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -89,8 +89,8 @@ impl Repo {
         Ok(usage)
     }
 
-    /// Adds the changes of the sums to them, so that asking for these stays cheap. Does nothing on
-    /// a full disk, where the sums are as right without it.
+    /// Folds the recorded changes into the sums, so that reading them stays cheap. Does nothing on
+    /// a full disk, where the sums are correct without it.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -99,7 +99,7 @@ impl Repo {
         Ok(())
     }
 
-    /// Adds up to `limit` changes. Returns how many.
+    /// Folds up to `limit` records. Returns how many.
     pub(super) async fn fold_some(&self, limit: u32) -> Result<usize> {
         let is_any = sql("SELECT 1 FROM usage_deltas LIMIT 1").any(&self.read);
         if !is_any.await? || !self.has_room().await {
@@ -114,7 +114,7 @@ impl Repo {
         .await?;
         let mut deltas = Deltas::default();
         for row in &rows {
-            // A class that only a newer version knows is not counted by this one.
+            // Classes of a newer version are ignored.
             if let Some(class) = Class::of(row)? {
                 deltas.add(class, Delta::of(row)?);
             }
@@ -136,7 +136,7 @@ impl Repo {
     }
 }
 
-/// What all of a class take on the disk.
+/// The space that all files of a class take on disk.
 pub(super) async fn allocated<'a>(on: impl Into<On<'a>>, class: Class) -> Result<u64> {
     let row = sql("SELECT CAST(SUM(allocated) AS BIGINT) AS allocated FROM (\
          SELECT allocated FROM usage WHERE class = $1 \
@@ -147,16 +147,16 @@ pub(super) async fn allocated<'a>(on: impl Into<On<'a>>, class: Class) -> Result
     Ok(unsigned(row.int("allocated")?))
 }
 
-/// What is counted apart.
+/// What is counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Public names.
+    /// Aliases.
     Aliases,
     /// Contents.
     Originals,
     /// Pictures made from them.
     Variants,
-    /// Proxied URLs, and the contents that only these name.
+    /// Proxied URLs, and the contents that only they name.
     Proxied,
 }
 
@@ -177,26 +177,26 @@ impl Class {
         }
     }
 
-    /// `None` for one of a newer version.
+    /// `None` for a class of a newer version.
     fn of(row: &Row) -> Result<Option<Self>> {
         let name = row.text("class")?;
         Ok(Self::ALL.into_iter().find(|class| class.as_str() == name))
     }
 }
 
-/// What a transaction adds to the sums of a class, or takes from them.
+/// The change of the sums of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Delta {
-    /// Number of them.
+    /// Number of files.
     pub(super) count: i64,
-    /// Of stored files.
+    /// Bytes of the stored files.
     pub(super) bytes: i64,
-    /// What these take on the disk.
+    /// The space they take on disk.
     pub(super) allocated: i64,
 }
 
 impl Delta {
-    /// One file more. That it is counted is said apart.
+    /// The size of one added file. The count is added separately.
     pub(super) fn of_file(size: u64) -> Self {
         Self {
             count: 0,
@@ -242,29 +242,29 @@ impl Neg for Delta {
     }
 }
 
-/// What a transaction does to all sums.
+/// The changes of all sums in a transaction.
 #[derive(Debug, Default)]
 pub(super) struct Deltas([Delta; Class::ALL.len()]);
 
 impl Deltas {
-    /// Adds to one of them.
+    /// Adds to the change of a class.
     pub(super) fn add(&mut self, class: Class, delta: Delta) {
         self.0[class as usize] += delta;
     }
 
-    /// One of them.
+    /// The change of a class.
     pub(super) fn of(&self, class: Class) -> Delta {
         self.0[class as usize]
     }
 
-    /// Those that change anything.
+    /// The classes that change.
     fn each(&self) -> impl Iterator<Item = (Class, Delta)> {
         let each = Class::ALL.map(|class| (class, self.of(class)));
         each.into_iter()
             .filter(|(_, delta)| *delta != Delta::default())
     }
 
-    /// Writes them down, for [`Repo::fold_usage`].
+    /// Records the changes, for [`Repo::fold_usage`].
     pub(super) async fn write_in(&self, tx: &mut Tx) -> Result<()> {
         for (class, delta) in self.each() {
             sql(
@@ -281,8 +281,8 @@ impl Deltas {
     }
 }
 
-/// What a file takes on the disk: whole blocks of 4 KiB, and 512 bytes for the inode, the entry in
-/// its folder and the row here. Bounds by size count these; the public sums of bytes do not.
+/// The space that a file takes on disk: whole blocks of 4 KiB, and 512 bytes for the inode, the
+/// directory entry and the row here. Size limits use this; the public sums of bytes do not.
 pub(super) fn on_disk(size: u64) -> u64 {
     size.div_ceil(4096).saturating_mul(4096).saturating_add(512)
 }

@@ -8,7 +8,7 @@ use super::{Removal, Repo, Representation, bigint, content};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
-    /// A variant that was made before.
+    /// The row of a variant, if it exists.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -20,8 +20,8 @@ impl Repo {
         find_in(&self.read, hash, variant).await
     }
 
-    /// Remembers a variant. Returns the one to serve: an earlier one if there is one already,
-    /// `None` if the content was removed meanwhile.
+    /// Adds a variant. Returns the one to serve: an earlier one if it exists, `None` if the content
+    /// was removed meanwhile.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -61,8 +61,8 @@ impl Repo {
         Ok(Some(made.clone()))
     }
 
-    /// Forgets a variant whose object was lost or damaged, so that it can be made again. What may
-    /// be left of the object is garbage. The removal is empty if it was forgotten before.
+    /// Removes a variant whose object was lost or damaged, so that it can be made again. Remains of
+    /// the object become garbage. The removal is empty if the variant was removed before.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -84,7 +84,7 @@ impl Repo {
     }
 }
 
-/// Removes a variant by its object. Returns its size in bytes; `None` when it has gone already.
+/// Removes a variant by its object. Returns its size in bytes; `None` when it does not exist.
 pub(super) async fn drop_in(tx: &mut Change, object: &ObjectKey) -> Result<Option<u64>> {
     let row = sql("DELETE FROM variants WHERE object = $1 RETURNING size")
         .bind(object.as_str())
@@ -96,7 +96,7 @@ pub(super) async fn drop_in(tx: &mut Change, object: &ObjectKey) -> Result<Optio
     Ok(Some(size))
 }
 
-/// Takes variants from the sums whose rows were removed.
+/// Subtracts removed variants from the sums.
 pub(super) fn discount(tx: &mut Change, rows: &[Row]) -> Result<()> {
     for row in rows {
         tx.count(Class::Variants, -1);

@@ -1,5 +1,5 @@
-//! The best format for a client, and an answer in time: what is slow to make is answered in
-//! another format meanwhile, and is there for the next request.
+//! `process.auto`: the best format for a client, answered in time. If that format is slow to make,
+//! the answer is another format, and the best one is ready for the next request.
 
 mod choice;
 
@@ -19,28 +19,27 @@ use crate::state::auto::Key;
 use crate::{Alias, Context, Result};
 use choice::{Source, Weights, ranked, rivals};
 
-/// A variant in the format that was chosen.
+/// A variant in the chosen format.
 #[derive(Debug)]
 pub struct Answer {
     /// The content and the variant.
     pub found: Found,
-    /// Whether a better one is on its way.
+    /// Whether a better one is being made.
     pub is_fallback: bool,
 }
 
 /// What to make, and what to answer with if that takes too long.
 struct Plan {
     best: ProcessRequest,
-    /// Those of which the smallest is the best, if no rule names one.
+    /// Candidates of which the smallest is chosen, if no rule decides.
     rivals: Vec<ProcessRequest>,
-    /// What sizes of rivals are worth.
+    /// Weights for comparing the sizes of rivals.
     weights: Weights,
     /// `None` when the best is not slow, or when the client can show nothing else.
     fallback: Option<ProcessRequest>,
 }
 
-/// The variant in the best format for `accept`, made now if need be. `request` is what is wanted
-/// in any format.
+/// The variant in the best format for `accept`, made now if needed. `request` may be in any format.
 ///
 /// # Errors
 /// As [`variant::get_or_make`].
@@ -74,17 +73,17 @@ pub async fn variant(
     let mut making = Box::pin(noted(ctx, alias, &plan.best, key));
     match tokio::time::timeout(budget, &mut making).await {
         Ok(Ok(found)) => Ok(best(found)),
-        // Another format may still be had, and says best what is wrong if not.
+        // Another format may still work, and if it does not, its error is the best explanation.
         Ok(Err(_)) => meanwhile(ctx, alias, fallback).await,
         Err(_) => late(ctx, alias, (original, plan.best), making, fallback).await,
     }
 }
 
-/// The best variant that was made before; never makes one.
+/// The best variant that already exists; never makes one.
 ///
 /// # Errors
-/// [`crate::ErrorCode::AliasNotFound`], and [`crate::ErrorCode::TooBusy`] when the original has to
-/// be looked at to choose.
+/// [`crate::ErrorCode::AliasNotFound`], and [`crate::ErrorCode::TooBusy`] when choosing requires
+/// reading the original.
 pub async fn existing(
     ctx: &Context,
     alias: &Alias,
@@ -114,7 +113,7 @@ pub async fn existing(
     }))
 }
 
-/// Has the best variant made some time, as [`background::process`] does.
+/// Queues the best variant, as [`background::process`] does.
 ///
 /// # Errors
 /// As [`background::process`].
@@ -136,9 +135,9 @@ pub async fn in_background(
     background::process(ctx, alias, &plan.best).await
 }
 
-/// Makes all rivals and answers with the one of the fewest bytes. What is slow has the usual time;
-/// if it needs more, the best of the others is the answer meanwhile. `None` when there are no rivals,
-/// or none of them is there in time.
+/// Makes all rivals and returns the smallest. Slow ones get the usual budget; if they need more,
+/// the best of the others is returned meanwhile. `None` when there are no rivals, or none of them
+/// is ready in time.
 async fn smallest(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -153,7 +152,7 @@ async fn smallest(
     let mut made = Vec::with_capacity(rivals.len());
     let mut is_fallback = false;
     for rival in quick {
-        // Another one may still be had, and the plain way says best what is wrong if none can.
+        // Another rival may still work; if none does, the plain way gives the best error.
         made.extend(variant::get_or_make(ctx, alias, rival).await.ok());
     }
     let deadline = Instant::now() + Duration::from_millis(settings.budget);
@@ -184,13 +183,13 @@ async fn smallest(
     Ok(of_fewest_bytes(made, plan.weights).map(|found| Answer { found, is_fallback }))
 }
 
-/// The smallest at equal quality. Of those of the same size the first.
+/// The smallest at equal quality; the first of those of equal size.
 fn of_fewest_bytes(made: Vec<Found>, weights: Weights) -> Option<Found> {
     made.into_iter()
         .min_by_key(|(_, variant)| weights.counted(variant.key.format(), variant.key.size()))
 }
 
-/// Makes a variant, and notes if it is likely to fail again.
+/// Makes a variant, and records if it is likely to fail again.
 fn noted(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -207,7 +206,7 @@ fn noted(
     }
 }
 
-/// Lets work go on whose client gets another answer.
+/// Lets work continue after its client got another answer.
 async fn leave_behind(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -243,8 +242,8 @@ async fn meanwhile(ctx: &Arc<Context>, alias: &Alias, request: ProcessRequest) -
     })
 }
 
-/// The budget is spent. Whatever is ready first is the answer, for on a machine with one
-/// processor the fallback has to wait for the other; and the best is made to its end.
+/// The budget is spent. The first result that is ready is the answer, because with one processor
+/// the fallback has to wait for the other work; and the best variant is finished in any case.
 async fn late(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -275,7 +274,7 @@ async fn late(
     }
 }
 
-/// Whichever is there first. When both fail, the fallback says best what is wrong.
+/// Whichever succeeds first. When both fail, the error of the fallback explains it best.
 async fn first_success<T>(
     making: impl Future<Output = Option<T>>,
     fallback: impl Future<Output = Result<T>>,
@@ -293,24 +292,24 @@ async fn first_success<T>(
     }
 }
 
-/// As a job of the background. If that is full, a later request tries again.
+/// Queues the work as a background job. If the queue is full, a later request tries again.
 async fn queue(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) {
     if let Err(error) = background::process(ctx, alias, request).await {
         tracing::debug!(%error, %alias, "a better format is not made now");
     }
 }
 
-/// What to do with work whose client gets another answer.
+/// What to do with work whose client got another answer.
 enum Leave {
-    /// It goes on by itself.
+    /// It continues by itself.
     Held(LeftBehind),
-    /// Somebody else has seen to it.
+    /// It is already taken care of.
     Known,
-    /// Too much goes on by itself already.
+    /// Too much work already continues by itself.
     Full,
 }
 
-/// Work that goes on by itself. There is no more of it than of background work.
+/// Work that continues by itself. It is limited like background work.
 struct LeftBehind {
     ctx: Arc<Context>,
     key: Key,
@@ -361,7 +360,7 @@ async fn plan(
         (best, fallback, rivals)
     };
     let mut chosen = choose(source);
-    // Only then it matters, and the file has to be looked at.
+    // Only then does it matter; the file must be read for it.
     if (chosen.0 == OutputFormat::Jpeg || chosen.1 == Some(OutputFormat::Jpeg))
         && is_transparent(ctx, original).await?
     {
@@ -383,7 +382,7 @@ async fn plan(
     })
 }
 
-/// Reads the whole file, so it waits for its turn like any other work.
+/// Reads the whole file, so it waits for a permit like any other work.
 async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     let stored = &original.representation;
     if ctx.config.server.danger_dummy_mode

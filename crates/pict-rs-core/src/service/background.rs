@@ -1,7 +1,7 @@
-//! Work that nobody waits for on the line: taking it on, and doing it when a worker comes.
+//! Background work: accepting it, and doing it when a worker takes it.
 //!
-//! Taking on ends with a committed job; from then on the work is done, or is given up with an
-//! outcome, whatever happens to the server. The worker (`crate::worker`) decides when.
+//! Accepting ends with a committed job; from then on the work is done, or fails with an outcome,
+//! even if the server crashes. The worker (`crate::worker`) decides when.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::store::StoredObject;
 use crate::task::run_to_completion;
 use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result, UploadId};
 
-/// Refuses early what could not be taken on anyway, before its bytes are read.
+/// Refuses requests that could not be accepted, before their bytes are read.
 ///
 /// # Errors
 /// [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`].
@@ -28,11 +28,11 @@ pub async fn admit(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Takes the files of one request on; each has an outcome of its own. When this returns they
-/// survive anything. `query` is the request's, known to be valid.
+/// Accepts the files of one request; each gets its own outcome. Once this returns, they survive a
+/// crash. `query` is the request's, already validated.
 ///
 /// # Errors
-/// [`ErrorCode::TooBusy`] when not all of them find room; then none is taken.
+/// [`ErrorCode::TooBusy`] when there is not enough room for all of them; then none is accepted.
 pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Result<Vec<UploadId>> {
     let (ctx, query) = (ctx.clone(), query.to_owned());
     run_to_completion(async move {
@@ -56,8 +56,8 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
             }
             Err(error) => {
                 for (id, file) in ids.iter().zip(stored) {
-                    // Only if the database can say that no row names it, it goes now; else the
-                    // next start decides.
+                    // The file is deleted now only if the database confirms that no row names it;
+                    // otherwise the next start decides.
                     if let Ok(None) = ctx.repo.waiting(id).await {
                         file.discard().await;
                     }
@@ -69,11 +69,11 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
     .await
 }
 
-/// Has a variant made some time, unless it is made or queued already.
+/// Queues the making of a variant, unless it exists or is queued already.
 ///
 /// # Errors
-/// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
-/// have to be made.
+/// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would have
+/// to be made.
 pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest) -> Result<()> {
     if variant::existing(ctx, alias, request).await?.is_some() {
         return Ok(());
@@ -97,15 +97,15 @@ pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
     Ok(())
 }
 
-/// Does a job. When this returns without an error, the job is off the queue.
+/// Does a job. When this returns without an error, the job is no longer in the queue.
 ///
 /// # Errors
-/// Whatever the work fails with; the job is still held then.
+/// The errors of the work; the job is still held then.
 pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
     match &job.work {
         Work::Ingest(id) => {
             let Some(query) = ctx.repo.waiting(id).await? else {
-                // It has its outcome, so this job should not be here.
+                // The upload already has its outcome, so this job should not exist.
                 return ctx.repo.finish_job(job).await.map(drop);
             };
             let query = UploadQuery::parse(&query)?;
@@ -123,7 +123,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Takes a job off the queue that cannot be done; the outcome of an upload is `error`.
+/// Removes a job that cannot be done from the queue; the outcome of an upload is `error`.
 ///
 /// # Errors
 /// When the database fails.
@@ -145,7 +145,7 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
     .await
 }
 
-/// The outcome of an upload is committed: its file goes, and whoever waits hears of it.
+/// Deletes the file of an upload whose outcome is committed, and wakes waiting clients.
 async fn over(ctx: &Context, id: &UploadId) {
     ctx.notifier.ring(id);
     let file = vec![ObjectKey::of_upload(id)];

@@ -1,10 +1,10 @@
-//! Handing out the outcome of a backgrounded upload, once; and dropping what nobody claims.
+//! Returns the outcome of a backgrounded upload, once; and expires unclaimed outcomes.
 //!
-//! An outcome is off the database, durably, before its answer begins: nobody gets it twice, not
-//! even if the server dies. If the answer cannot begin, because the client went away, it is put
-//! back. While one claim is being decided, others of the same upload wait for the decision.
-//! What remains is a death of server or connection after the outcome was taken off and before
-//! the client has read it: no answer over HTTP can exclude that.
+//! An outcome is durably removed from the database before its answer begins: it is never sent
+//! twice, even if the server dies. If the answer cannot begin, because the client went away, it is
+//! put back. While one claim is being decided, others of the same upload wait for the decision. The
+//! remaining case is that server or connection die after the outcome was removed and before the
+//! client has read it: no protocol over HTTP can exclude that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,27 +21,27 @@ use crate::service::remove;
 use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 
-/// How long a client is kept waiting for an outcome.
+/// How long a client waits for an outcome.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Outcomes that expire in one transaction.
 const BATCH: u32 = 64;
-/// When to look again while the clock is doubted, in milliseconds.
+/// When to check again while the clock is doubted, in milliseconds.
 const RECHECK_DELAY: i64 = 60_000;
 
-/// An outcome that was taken off the database. Dropping it puts it back; [`Claim::deliver`] is
-/// for the moment when its answer begins.
+/// An outcome that was taken out of the database. Dropping it puts it back; call [`Claim::deliver`]
+/// when the answer begins.
 #[derive(Debug)]
 pub struct Claim {
     finished: Option<Finished>,
     hold: Option<Hold>,
 }
 
-/// The right to claim one upload, until it is dropped.
+/// The exclusive right to claim one upload, until dropped.
 #[derive(Debug)]
 struct Hold {
     ctx: Arc<Context>,
     id: UploadId,
-    /// Whether the others must look again when it is over.
+    /// Whether waiters must check again when it is released.
     rings: bool,
 }
 
@@ -55,7 +55,7 @@ pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
     let deadline = Instant::now() + WAIT_TIMEOUT;
     let bell = ctx.notifier.listen(id);
     loop {
-        // From here on no ring is missed.
+        // No notification is missed from here on.
         let rung = bell.next();
         if ctx.notifier.hold(id) {
             let mut hold = Hold {
@@ -70,26 +70,26 @@ pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
                     return Ok(Some(claim));
                 }
                 Progress::Unknown => return Err(already_claimed()),
-                // Nothing has changed; ringing would have two who wait wake each other for ever.
+                // Nothing has changed; otherwise two waiters would keep waking each other.
                 Progress::Waiting => hold.rings = false,
             }
         }
         tokio::select! {
             () = rung => {}
             () = tokio::time::sleep_until(deadline) => return Ok(None),
-            // The client may come again to the next server.
+            // The client may ask again after the restart.
             _ = ctx.notifier.stopped() => return Ok(None),
         }
     }
 }
 
-/// To its end: if the client goes away meanwhile, the claim is dropped, which puts it back.
+/// Runs to completion: if the client goes away meanwhile, the claim is dropped, which puts it back.
 async fn take(hold: Hold) -> Result<Claim> {
     let runtime = hold.ctx.runtime.clone();
     let taken = runtime.spawn(async move {
         let finished = hold.ctx.repo.take_outcome(&hold.id).await?;
         Ok(Claim {
-            // Expired just now.
+            // It has just expired.
             finished: Some(finished.ok_or_else(already_claimed)?),
             hold: Some(hold),
         })
@@ -107,10 +107,10 @@ fn already_claimed() -> Error {
 }
 
 impl Claim {
-    /// Its answer begins now.
+    /// Marks the outcome as delivered; call this when the answer begins.
     ///
     /// # Errors
-    /// Why the upload failed.
+    /// The error of the upload, if it failed.
     pub fn deliver(mut self) -> Result<Uploaded> {
         metrics::background_claim();
         match self.finished.take().map(|finished| finished.outcome) {
@@ -172,9 +172,8 @@ impl Drop for Hold {
     }
 }
 
-/// Drops outcomes that nobody has claimed for `media.retention.claims`, and with them the
-/// aliases that nobody heard of, as their delete tokens would. Returns when to look again, in
-/// unix milliseconds.
+/// Drops outcomes that were not claimed for `media.retention.claims`, with their aliases, which no
+/// client knows, as if by their delete tokens. Returns when to check again, in unix milliseconds.
 ///
 /// # Errors
 /// When the database fails.
@@ -184,10 +183,10 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
         let before = ctx.retention_clock.time().saturating_sub(retention);
         match ctx.repo.oldest_unclaimed().await? {
             Some(oldest) if oldest <= before => {}
-            // Whatever is finished from now on expires no sooner than that.
+            // Uploads that finish from now on do not expire before that.
             oldest => {
                 let next = oldest.unwrap_or_else(now).saturating_add(retention);
-                // By the system's clock it may be due long since.
+                // By the system clock it may already be overdue.
                 return Ok(if next > now() {
                     next
                 } else {

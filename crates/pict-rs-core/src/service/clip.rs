@@ -1,4 +1,4 @@
-//! Clips: what ffmpeg makes of them, and a picture of them for everything that wants one.
+//! Clips: rewriting them with ffmpeg, and extracting a frame for previews and variants.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,22 +14,22 @@ use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
 use crate::media;
 use crate::{Context, Error, ErrorCode, Result};
 
-/// A clip that was written anew.
+/// A rewritten clip.
 pub(crate) struct Written {
     pub(crate) bytes: Vec<u8>,
     pub(crate) facts: Facts,
     pub(crate) blurhash: String,
 }
 
-/// An upper estimate, in bytes, of the memory that work on a clip takes, its file included: once
-/// as it came, once as it was written.
+/// An upper estimate, in bytes, of the memory that work on a clip takes, including the file twice:
+/// as received and as rewritten.
 pub(crate) fn memory(facts: &Facts, file_size: u64) -> u64 {
     ffmpeg::memory(facts)
         .saturating_add(pict_rs_media::preview_memory(&frame_facts(facts)))
         .saturating_add(file_size.saturating_mul(2))
 }
 
-/// What a frame of the clip will be, before there is one.
+/// The facts of a frame of the clip, before it is extracted.
 pub(crate) fn frame_facts(facts: &Facts) -> Facts {
     Facts {
         format: Format::Png,
@@ -45,8 +45,8 @@ pub(crate) fn frame_facts(facts: &Facts) -> Facts {
     }
 }
 
-/// Writes a clip without its metadata, and without its sound unless that is allowed; coded anew
-/// if the settings want another coding. Blocks.
+/// Rewrites a clip without its metadata, and without sound unless that is allowed; re-encoded if
+/// the settings require another codec. Blocks.
 ///
 /// # Errors
 /// [`ErrorCode::ProgramMissing`], [`ErrorCode::MediaDamaged`], the limits.
@@ -60,7 +60,7 @@ pub(crate) fn write(
     let work = Work::new(ctx, source, &pieces)?;
     let video = &ctx.config.media.video;
     let bytes = work.ffmpeg().write(&clip, video, control)?;
-    // What was written is asked, not guessed.
+    // The facts are read from what was written.
     let written = media::run(&Job::Clip, &bytes, control)?.clip()?.clip;
     if !video.allow_audio && written.audio.is_some() {
         return Err(Error::Internal {
@@ -69,8 +69,8 @@ pub(crate) fn write(
             source: None,
         });
     }
-    // The container may have lied about its pictures. Only they count: another coding may need
-    // more bytes.
+    // The container may have lied about its pictures. Only they are checked again: another codec
+    // may need more bytes.
     let limits = Limits {
         max_file_size: u64::MAX,
         ..*limits
@@ -87,7 +87,7 @@ pub(crate) fn write(
     })
 }
 
-/// A frame of a clip: the one at `at` milliseconds, or the one that stands for it. Blocks.
+/// A frame of a clip: the one at `at` milliseconds, or a representative one. Blocks.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidProcessPath`] for a time beyond its end, [`ErrorCode::ProgramMissing`],
@@ -114,7 +114,7 @@ pub(crate) fn frame(
     Work::new(ctx, source, &pieces)?.frame(&clip, at, control)
 }
 
-/// Writes the clip without what ffmpeg would copy although it is not part of a picture.
+/// Writes the clip without parts that ffmpeg would copy although they are not pictures.
 fn hand_over(path: &Path, source: &[u8], pieces: &[Piece]) -> Result<()> {
     let failed = |e| Error::io("cannot hand a clip to ffmpeg", e);
     let mut file = fs::File::create(path).map_err(failed)?;
@@ -124,7 +124,7 @@ fn hand_over(path: &Path, source: &[u8], pieces: &[Piece]) -> Result<()> {
     Ok(())
 }
 
-/// A folder with a clip in it, and who works on it.
+/// A working folder that holds a clip, and the program that processes it.
 struct Work<'a> {
     program: &'a Path,
     folder: TempDir,
@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// What ffmpeg has written is the clip from now on.
+    /// Uses the rewritten clip from now on.
     fn goes_on_with_written(&self) -> Result<()> {
         let folder = self.folder.path();
         fs::rename(folder.join(ffmpeg::WRITTEN), folder.join(ffmpeg::CLIP))

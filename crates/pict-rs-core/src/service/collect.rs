@@ -1,6 +1,6 @@
-//! What lies in the store, and what of it nobody needs: sums for whoever pays for the disk, and a
-//! search for files that no row names. Such files should not exist; a power cut on a file system
-//! that reorders its changes, or a restored backup, can leave them.
+//! Disk usage totals, and a search for orphaned files. Orphans, which no row names, should not
+//! exist; a power cut on a file system that reorders its changes, or a restored backup, can leave
+//! them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,33 +11,33 @@ use crate::store::{Look, Store};
 use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
-/// Names that are looked up in the database at a time.
+/// Object keys that are looked up in the database at a time.
 const BATCH: usize = 512;
-/// Names that a report lists.
+/// Orphans that a report lists.
 const LISTED: usize = 100;
 
-/// What a search for orphans found.
+/// The result of a search for orphans.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Files that were looked at.
+    /// Files that were examined.
     pub files: u64,
     /// Files that no row names.
     pub orphans: u64,
-    /// What these take.
+    /// The bytes of these files.
     pub bytes: u64,
-    /// Of these, how many were removed.
+    /// How many of them were removed.
     pub removed: u64,
-    /// Files that no row names and that were written too short a while ago to be judged.
+    /// Files that no row names but that are too young to be judged.
     pub young: u64,
-    /// Files that are not ours, which are never removed.
+    /// Files that are not ours; they are never removed.
     pub strangers: u64,
     /// The first orphans.
     pub listed: Vec<ObjectKey>,
-    /// Whether everything was looked at; not so if the server stopped meanwhile.
+    /// Whether all files were examined; false if the server stopped meanwhile.
     pub is_complete: bool,
 }
 
-/// What there is. Costs a few look-ups, however much that is.
+/// The usage sums. The cost does not depend on how much is stored.
 ///
 /// # Errors
 /// When the database fails.
@@ -45,26 +45,26 @@ pub async fn usage(ctx: &Context) -> Result<Usage> {
     ctx.repo.usage().await
 }
 
-/// What is to become of orphans.
+/// What to do with orphans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// They stay.
+    /// Only report them.
     Report,
-    /// They go, unless they are suspiciously many.
+    /// Remove them, unless there are suspiciously many.
     Remove,
-    /// They go, however many they are.
+    /// Remove them, however many there are.
     Force,
 }
 
-/// Looks at every file in the store and reports those that no row names and that were written at
-/// least `age` ago; then removes them if it is to. Costs a look at every folder and a look-up for
-/// each file; memory grows with what may be removed at once only. Goes on when the client goes
+/// Checks every file in the store, and reports those that no row names and that were written at
+/// least `age` ago; then removes them if `fate` says so. Lists every folder and looks up each file;
+/// memory grows only with the number that may be removed at once. Continues if the client goes
 /// away.
 ///
 /// # Errors
 /// [`ErrorCode::MassRemoval`] when nothing was removed because there are too many,
 /// [`ErrorCode::StoreMismatch`], [`ErrorCode::TooBusy`] while another search runs,
-/// [`ErrorCode::ReadOnly`] unless they stay, and when database or store fail.
+/// [`ErrorCode::ReadOnly`] unless they are only reported, and when database or store fail.
 pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report> {
     if fate != Fate::Report {
         writable(ctx)?;
@@ -131,8 +131,8 @@ async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report>
     Ok(report)
 }
 
-/// How many orphans may be removed at once. A database that names nothing is most likely not the
-/// one that knows these files.
+/// How many orphans may be removed at once. A database that names no file is most likely not the
+/// one that belongs to these files.
 async fn allowance(ctx: &Context) -> Result<u64> {
     if ctx.repo.names_nothing().await? {
         return Ok(0);
@@ -162,14 +162,14 @@ async fn refusal(ctx: &Context, report: &Report, allowed: u64) -> Result<Error> 
     ))
 }
 
-/// Removes orphans, but for those that a row has come to name.
+/// Removes orphans, except those that a row names by now.
 async fn remove(ctx: &Context, orphans: &[ObjectKey]) -> Result<u64> {
     guard::check(ctx).await?;
     let orphans = ctx.repo.unnamed(orphans).await?;
     Ok(ctx.store.remove(orphans).await?.len() as u64)
 }
 
-/// Returns the orphans among these.
+/// The orphans among these files.
 async fn judge(
     ctx: &Context,
     unnamed: Vec<ObjectKey>,
@@ -184,7 +184,7 @@ async fn judge(
             Look::Lies(bytes) => lying.push((object, bytes)),
         }
     }
-    // Once more, now that no marker says that a row may come.
+    // Checked again after the markers are gone: a row may have been added meanwhile.
     let objects: Vec<_> = lying.iter().map(|(object, _)| object.clone()).collect();
     let orphans = ctx.repo.unnamed(&objects).await?;
     report.orphans += orphans.len() as u64;

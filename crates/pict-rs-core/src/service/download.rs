@@ -1,4 +1,4 @@
-//! Taking in what another server has.
+//! Downloads a file from another server.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::service::upload;
 use crate::service::{background, remove};
 use crate::{Context, Error, ErrorCode, Result, UploadId};
 
-/// Fetches a file and takes it in like an upload.
+/// Fetches a file and ingests it like an upload.
 ///
 /// # Errors
 /// Those of [`crate::fetch::Fetcher::get`] and of [`upload::ingest`].
@@ -20,12 +20,12 @@ pub async fn now(ctx: &Arc<Context>, wanted: &Download) -> Result<Uploaded> {
     let mut spool = Spool::start(ctx, &wanted.query).await?;
     fill(&mut spool, body).await?;
     let uploaded = upload::ingest(ctx, spool.finish().await?, &wanted.query).await?;
-    // Nothing is awaited from here on: the answer begins.
+    // Nothing is awaited after this, so the answer begins.
     Ok(uploaded.deliver())
 }
 
-/// Fetches a file and takes it on like a backgrounded upload: when this returns, the file is on
-/// disk, and only its work is left for later.
+/// Fetches a file and accepts it like a backgrounded upload: when this returns, the file is on
+/// disk, and only the media work is left.
 ///
 /// # Errors
 /// Those of [`crate::fetch::Fetcher::get`] and of [`background::accept`].
@@ -41,7 +41,7 @@ async fn get(ctx: &Context, wanted: &Download) -> Result<Body> {
     let limit = spool::limit(ctx, &wanted.query);
     match ctx.fetcher.get(&wanted.url, None, limit).await? {
         Fetched::Body(body) => Ok(*body),
-        // Only whoever asks with validators is answered so.
+        // Only requests with validators can get this answer.
         Fetched::NotModified(_) => Err(Error::user(
             ErrorCode::UpstreamError,
             "The upstream answered 304 Not Modified without being asked",
@@ -49,7 +49,7 @@ async fn get(ctx: &Context, wanted: &Download) -> Result<Body> {
     }
 }
 
-/// Lets the spool take the whole body. The right to fetch ends with this.
+/// Spools the whole body. This releases the permit to fetch.
 ///
 /// # Errors
 /// Those of [`Body::next`] and [`Spool::write`].
@@ -60,7 +60,7 @@ pub(super) async fn fill(spool: &mut Spool, mut body: Body) -> Result<()> {
     Ok(())
 }
 
-/// As for an upload without a query.
+/// The size limit of an upload without a query.
 pub(super) fn limit(ctx: &Context) -> u64 {
     spool::limit(ctx, &UploadQuery::default())
 }

@@ -1,12 +1,12 @@
-//! `server.danger_dummy_mode`: any bytes are a picture. For the tests of other projects, which
-//! upload text and want it back.
+//! `server.danger_dummy_mode`: accepts any bytes as a picture, for the tests of other projects,
+//! which upload text and expect to read it back.
 
 use pict_rs_media::{ColourModel, Facts, Format, Orientation};
 
-/// What every upload looks like.
+/// The blurhash of every upload.
 pub(crate) const BLURHASH: &str = "LGF5?xYk^6AAAAAAAAAAAAAAAAAA";
 
-/// A picture of which nothing is known.
+/// The facts of every upload.
 pub(crate) fn facts() -> Facts {
     Facts {
         format: Format::Png,

@@ -1,4 +1,4 @@
-//! Writing a copy of the database beside it, for backups.
+//! Exports a copy of the database, for backups.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,24 +10,25 @@ use time::format_description::well_known::Rfc3339;
 use crate::task::{blocking, run_to_completion};
 use crate::{Context, Error, ErrorCode, Result};
 
-/// Begins the name of an export; its time follows.
+/// Prefix of the name of an export; its time follows.
 const PREFIX: &str = "pict-rs-";
-/// Ends the name of an export that is still being written.
+/// Suffix of an export that is still being written.
 const PARTIAL: &str = ".partial";
 
 /// A complete export.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// Writes a copy of the database to the folder for exports, durably. One at a time.
+/// Writes a copy of the database to the folder for exports, durably. Only one export runs at a
+/// time.
 ///
 /// # Errors
-/// [`ErrorCode::TooBusy`] while another is written, [`ErrorCode::FileIoError`],
+/// [`ErrorCode::TooBusy`] while another export runs, [`ErrorCode::FileIoError`],
 /// [`ErrorCode::RepoError`].
 pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
     let ctx = ctx.clone();
@@ -48,7 +49,7 @@ pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
         blocking(move || match copied {
             Ok(()) => finish(&partial, path).map_err(io_error),
             Err(error) => {
-                // The next export tries again.
+                // If this fails, the next export tries again.
                 let _ = fs::remove_file(&partial);
                 Err(error)
             }
@@ -64,7 +65,7 @@ fn name() -> String {
     format!("{PREFIX}{time}.sqlite3")
 }
 
-/// Makes the folder, and removes what a crash may have left of exports.
+/// Creates the folder, and deletes partial exports that a crash left.
 fn make_room(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(folder)? {

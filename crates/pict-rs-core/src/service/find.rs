@@ -1,4 +1,4 @@
-//! From an alias to facts and bytes.
+//! Finds the facts and bytes of an alias.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
     ctx.repo.aliases(&content).await
 }
 
-/// Which content `alias` names, whether or not its file was lost.
+/// The key of the content that `alias` names, whether or not its file was lost.
 ///
 /// # Errors
 /// [`crate::ErrorCode::AliasNotFound`].
@@ -43,7 +43,7 @@ pub async fn content(ctx: &Context, alias: &Alias) -> Result<ContentKey> {
     content.ok_or_else(Error::alias_not_found)
 }
 
-/// Bytes of a representation; an empty range only proves that they are there.
+/// The bytes of a representation; an empty range only checks that they exist.
 ///
 /// # Errors
 /// [`crate::ErrorCode::LostFile`] when the store has lost them.
@@ -77,8 +77,8 @@ pub(crate) async fn whole(ctx: &Context, representation: &Representation) -> Res
     timed(Stage::Store, read).await
 }
 
-/// What to say when looking for bytes of `alias` ended with `error`: bytes that are not there are
-/// no fault of ours if the alias went with them just now.
+/// The error to return when reading the bytes of `alias` failed with `error`: missing bytes are not
+/// an internal error if the alias was removed meanwhile.
 pub(crate) async fn lost_or_removed(ctx: &Context, alias: &Alias, error: Error) -> Error {
     if error.code() == ErrorCode::LostFile
         && let Ok(None) = ctx.repo.original(alias).await

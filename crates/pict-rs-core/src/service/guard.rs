@@ -1,6 +1,6 @@
-//! Keeps database and files together, so that a disk that is not mounted is not taken for media
-//! that are gone: both sides know the id of the store, which is compared at start and before
-//! anything is removed that no request named.
+//! Checks that database and files belong together, so that files on a disk that is not mounted are
+//! not mistaken for lost ones. Both contain the id of the store, which is compared at start and
+//! before anything is removed that no request named.
 
 use std::path::Path;
 
@@ -12,18 +12,19 @@ use crate::state::store_id::{sample, tie};
 use crate::store::Store;
 use crate::{Context, Error, ErrorCode, Result};
 
-/// What [`accept`] has tied together.
+/// The result of [`accept`].
 #[derive(Clone, Debug)]
 pub struct Accepted {
-    /// Contents that the database has.
+    /// Contents in the database.
     pub contents: u64,
-    /// Of some of them, how many files were looked for.
+    /// How many of them were sampled.
     pub sampled: usize,
-    /// Of these, how many are there.
+    /// How many files of the sample exist.
     pub present: usize,
 }
 
-/// Ties database and files together whatever they hold; for an administrator who has looked.
+/// Ties database and files together, whatever they contain; for an administrator who has checked
+/// them.
 ///
 /// # Errors
 /// When a folder cannot be used, or a server runs on it.
@@ -41,8 +42,8 @@ pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
     })
 }
 
-/// Whether the folder of files still is the one that belongs to the database. To be asked before
-/// anything is removed that was not asked for by name.
+/// Checks that the folder of files still belongs to the database. Must be called before anything is
+/// removed that no request named.
 ///
 /// # Errors
 /// [`ErrorCode::StoreMismatch`].
@@ -61,7 +62,7 @@ pub(crate) fn allowance(config: &ServerConfig, total: u64) -> u64 {
     share.max(config.max_removal_count)
 }
 
-/// Refuses to remove more than that. `what` is counted.
+/// The error when more would be removed than that. `what` is the noun.
 pub(crate) fn too_many(config: &ServerConfig, what: &str, total: u64, allowed: u64) -> Error {
     Error::user(
         ErrorCode::MassRemoval,

@@ -1,15 +1,15 @@
-//! Looking through everything there is.
+//! Lists all contents.
 
 use crate::repo::Page;
 use crate::{ContentKey, Context, Result};
 
-/// Contents of a page unless asked otherwise.
+/// Contents in a page by default.
 pub const DEFAULT: u32 = 20;
-/// Contents of a page at most, so that an answer stays small.
+/// Contents in a page at most, so that an answer stays small.
 pub const MOST: u32 = 1000;
 
-/// A page of contents, newest first; see [`crate::repo::Repo::page`]. Returns the number of
-/// contents that it may have as well, which is at most [`MOST`].
+/// A page of contents, newest first; see [`crate::repo::Repo::page`]. Also returns the page size
+/// that was used, at most [`MOST`].
 ///
 /// # Errors
 /// When the database fails.

@@ -1,8 +1,8 @@
-//! How the server is: whether it can serve what is stored, whether it can store more, and in
-//! detail.
+//! The health of the server: whether it can serve what is stored, whether it can store more, and
+//! details.
 //!
-//! What is asked for takes the same way as the work does: a transaction from its beginning to its
-//! end, and the calls by which an upload is stored.
+//! The checks use the same calls as real work: a complete transaction, and the calls that store an
+//! upload.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,51 +13,51 @@ use crate::repo::Usage;
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
-/// Whatever takes longer is broken.
+/// A check that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a proof that writes work counts.
+/// How long a successful check of writes is valid.
 const PROOF_LIFETIME: Duration = Duration::from_secs(1);
 const MIB: u64 = 1024 * 1024;
-/// With less room than this a warning is given, or with less than this part of a smaller disk.
+/// Below this much free space a warning is logged, or below a part of a smaller disk.
 const LEAST: u64 = 1024 * MIB;
 const LEAST_PART: u64 = 10;
-/// With less room than this, each question is a new one.
+/// Below this much free space, results are not cached.
 const SPARE: u64 = 4 * MIB;
 
-/// How the server is.
+/// The health of the server.
 #[derive(Debug)]
 pub struct Health {
     /// The database.
     pub repo: Part,
     /// The files.
     pub store: Part,
-    /// Jobs that wait or are being done; unknown when the database fails.
+    /// Jobs that wait or run; unknown when the database fails.
     pub jobs: Option<u64>,
-    /// How busy the media engine is.
+    /// The load of the media engine.
     pub media: Load,
 }
 
-/// How one part of it is.
+/// The health of database or store.
 #[derive(Debug)]
 pub struct Part {
-    /// What writing to it ended with.
+    /// The result of writing to it.
     pub written: Result<()>,
-    /// How long that took.
+    /// How long the write took.
     pub took: Duration,
-    /// Of its file system.
+    /// The space on its file system.
     pub space: Option<Space>,
 }
 
-/// What is true of this moment, as counts. What takes too long to find out is not known.
+/// Gauges of the current state. Values that take too long to determine are `None`.
 #[derive(Debug)]
 pub struct Figures {
-    /// How busy the media engine is.
+    /// The load of the media engine.
     pub media: Load,
     /// The database.
     pub repo: Part,
     /// The files.
     pub store: Part,
-    /// Jobs that wait or are being done.
+    /// Jobs that wait or run.
     pub jobs: Option<u64>,
     /// What is stored.
     pub usage: Option<Usage>,
@@ -66,16 +66,16 @@ pub struct Figures {
 /// Bytes of a file system.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {
-    /// That we may still use.
+    /// Bytes that this process may still use.
     pub free: u64,
-    /// In all.
+    /// Bytes in total.
     pub total: u64,
 }
 
-/// Proves that what is stored can be served.
+/// Checks that stored media can be served.
 ///
 /// # Errors
-/// What is broken.
+/// The part that fails.
 pub async fn serves(ctx: &Context) -> Result<()> {
     let (repo, store) = tokio::join!(
         in_time(ctx.repo.ping(), ErrorCode::RepoError),
@@ -84,11 +84,11 @@ pub async fn serves(ctx: &Context) -> Result<()> {
     repo.and(store)
 }
 
-/// Proves that more can be stored, or in read-only mode, that what is stored can be served. A
-/// proof counts for a second, unless the disk is nearly full.
+/// Checks that more can be stored; in read-only mode, that stored media can be served. A success is
+/// cached for a second, unless the disk is nearly full.
 ///
 /// # Errors
-/// What is broken.
+/// The part that fails.
 pub async fn stores(ctx: &Context) -> Result<()> {
     if ctx.config.server.read_only {
         return serves(ctx).await;
@@ -107,8 +107,8 @@ pub async fn stores(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Writes to the database and to the store, which are returned in this order. In read-only mode the
-/// database is only read.
+/// Writes to the database and to the store, and returns the results in this order. In read-only
+/// mode the database is only read.
 async fn prove(ctx: &Context) -> (Part, Part) {
     let repo = async {
         if ctx.config.server.read_only {
@@ -122,7 +122,7 @@ async fn prove(ctx: &Context) -> (Part, Part) {
     )
 }
 
-/// Writes to database and store, and looks at the rest. In read-only mode the database is only
+/// Writes to database and store, and collects the details. In read-only mode the database is only
 /// read.
 pub async fn deep(ctx: &Context) -> Health {
     let (repo, store) = prove(ctx).await;
@@ -137,7 +137,7 @@ pub async fn deep(ctx: &Context) -> Health {
     }
 }
 
-/// What a monitor wants to know; answers although database or disk do not.
+/// Collects the values for monitoring; answers even if database or disk do not.
 pub async fn figures(ctx: &Context) -> Figures {
     let media = ctx.media.load();
     let ((repo, store), jobs, usage) = tokio::join!(
@@ -173,20 +173,20 @@ async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: Erro
     }
 }
 
-/// What can be said of a folder without using it.
+/// What can be determined about a folder without using it.
 #[derive(Debug)]
 pub struct Look {
-    /// Whether it is there already; why it cannot be used.
+    /// Whether it exists, or why it cannot be used.
     pub usable: std::io::Result<bool>,
-    /// Of its file system.
+    /// The space on its file system.
     pub space: Option<Space>,
 }
 
-/// Looks whether a folder can be used for database or files, by writing a nameless file to it or,
-/// as long as it is not there, to the nearest folder above. Blocks.
+/// Checks whether a folder can be used for database or files, by writing a nameless file to it or,
+/// if it does not exist, to its nearest existing ancestor. Blocks.
 pub fn look_at(folder: &Path) -> Look {
     let above = folder.ancestors().find(|above| above.exists());
-    // A relative path begins where we are.
+    // A relative path starts at the working directory.
     let above = above.filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
     Look {
@@ -195,7 +195,7 @@ pub fn look_at(folder: &Path) -> Look {
     }
 }
 
-/// Of the file system that a folder lies on, as long as that can be asked. Blocks.
+/// The space on a folder's file system, if it can be determined. Blocks.
 pub fn space(folder: &Path) -> Option<Space> {
     let found = rustix::fs::statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
@@ -205,11 +205,11 @@ pub fn space(folder: &Path) -> Option<Space> {
     })
 }
 
-/// Watches the room on the disks of database and files, and warns when there is little.
+/// Monitors free space on the disks of database and files, and warns when it is low.
 #[derive(Debug)]
 pub(crate) struct SpaceWatch {
     folders: [(&'static str, PathBuf, bool); 2],
-    /// In bytes, if the settings say it.
+    /// The configured threshold, in bytes.
     least: Option<u64>,
 }
 
@@ -225,7 +225,7 @@ impl SpaceWatch {
         }
     }
 
-    /// Looks, and says what has changed.
+    /// Checks the free space, and logs changes.
     pub(crate) async fn look(&mut self) {
         for (part, folder, is_low) in &mut self.folders {
             let place = folder.clone();
@@ -234,7 +234,7 @@ impl SpaceWatch {
             };
             let Space { free, total } = space;
             let least = self.least.unwrap_or(LEAST.min(total / LEAST_PART));
-            // A little more, so that a warning is not given again and again.
+            // A little more, so that the warning does not flap.
             let enough = if *is_low { least + least / 10 } else { least };
             if (free < enough) == *is_low {
                 continue;

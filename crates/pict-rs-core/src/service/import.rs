@@ -1,4 +1,4 @@
-//! Taking files in under names that an admin chooses, e.g. those they had elsewhere.
+//! Imports files under names that an admin chooses, for example their old names.
 
 use crate::repo::hash::duplicate;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -7,7 +7,7 @@ use crate::{Alias, Context, Error, ErrorCode, Result};
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`] when that cannot be an alias, [`ErrorCode::DuplicateAlias`]
-/// when it is taken already. Whoever takes it meanwhile is found out at the end.
+/// when it is taken. If another request takes the name first, that is detected at commit.
 pub async fn name(ctx: &Context, filename: &str) -> Result<Alias> {
     let alias = parse(filename)?;
     if ctx.repo.has_alias(&alias).await? {
@@ -18,7 +18,7 @@ pub async fn name(ctx: &Context, filename: &str) -> Result<Alias> {
 
 fn parse(filename: &str) -> Result<Alias> {
     let name = filename.rsplit('/').find(|part| !part.is_empty());
-    // Dots alone mean folders in URLs, so nobody could ask for such an alias.
+    // In URLs, `.` and `..` are folders, so such an alias could not be requested.
     let name = name.filter(|name| !matches!(*name, "." | ".."));
     name.and_then(|name| Alias::parse(name).ok())
         .ok_or_else(|| {

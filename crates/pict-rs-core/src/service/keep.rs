@@ -1,4 +1,4 @@
-//! What becomes of stored objects: one meets its row, takes the place of a lost one, or goes.
+//! Decides about stored objects: keep one for its row, replace a lost one, or discard it.
 
 use crate::clock::now;
 use crate::repo::Original;
@@ -6,9 +6,10 @@ use crate::service::forget::forget;
 use crate::store::StoredObject;
 use crate::{Alias, Context, Result};
 
-/// The content was known. If its object was lost, ours takes its place; else ours is dropped. With
-/// `only`, a file that has gone stays lost to all other aliases: it may have been taken away on
-/// purpose. One that is damaged is a fault of the disk, and all of them get it back.
+/// Handles an object whose content exists already. If the older object was lost, ours replaces it;
+/// otherwise ours is discarded. With `only`, a missing file stays lost for all other aliases,
+/// because it may have been deleted on purpose. A damaged file is a fault of the disk, and is
+/// restored for all of them.
 pub(crate) async fn replace_lost_object(
     ctx: &Context,
     stored: StoredObject,
@@ -43,8 +44,8 @@ pub(crate) async fn replace_lost_object(
     Ok(original)
 }
 
-/// The database failed. Only if it can say that no row names the object, the object goes now;
-/// else the next start decides.
+/// Called after the database failed. The object is deleted now only if the database confirms that
+/// no row names it; otherwise the next start decides.
 pub(crate) async fn discard_if_unreferenced(ctx: &Context, stored: StoredObject) {
     if let Ok(false) = ctx.repo.knows_object(stored.object()).await {
         stored.discard().await;

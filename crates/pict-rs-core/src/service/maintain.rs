@@ -1,5 +1,5 @@
-//! Long work over everything: asked for here, done by a task of the worker in small steps, each
-//! durable. A death of the server costs the step that was being done.
+//! Long runs over all media: requested here, done by a task of the worker in small, durable steps.
+//! A crash of the server loses at most the current step.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use crate::{Context, Result};
 
 /// Variants removed in one step.
 const VARIANTS: u32 = 200;
-/// Contents looked at in one step.
+/// Contents checked in one step.
 const CONTENTS: u32 = 500;
-/// Entries of the audit log forgotten in one step.
+/// Entries of the audit log removed in one step.
 const ENTRIES: u32 = 1000;
 
-/// Has every variant removed that there is now. They are made again when they are asked for.
+/// Requests the removal of all variants that exist now. They are made again on request.
 ///
 /// # Errors
 /// [`crate::ErrorCode::ReadOnly`].
@@ -27,16 +27,16 @@ pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
     let plan = Plan {
         task: Task::Variants,
         total: ctx.repo.count_for(Task::Variants).await?,
-        // They were all asked for, and are made again.
+        // All of them are requested, and can be made again.
         allowed: None,
         block: false,
     };
     begin(ctx, plan, cause).await.map(drop)
 }
 
-/// Has everything looked at, and what has lost its file purged, unless that was asked for
-/// before. With `force` it begins again, and however much is lost is purged. With `block` it does
-/// not come again. Returns how far it is.
+/// Requests a check of all contents and the purge of those that have lost their file, unless a run
+/// is already requested. `force` starts over, and purges however much is lost. With `block`, purged
+/// content cannot be uploaded again. Returns the progress.
 ///
 /// # Errors
 /// [`crate::ErrorCode::MassRemoval`] when a run was stopped because too much is lost,
@@ -78,10 +78,10 @@ async fn begin(ctx: &Context, plan: Plan, cause: &Cause) -> Result<Run> {
     Ok(run)
 }
 
-/// Does a little of what is due. Returns whether there is more.
+/// Does one step of what is due. Returns whether there is more.
 ///
 /// # Errors
-/// When database or store fail; the step is to be tried again later.
+/// When database or store fail; the step must be tried again later.
 pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
     let Some(run) = ctx.repo.unfinished_run().await? else {
         return forget_audit(ctx).await;
@@ -105,8 +105,8 @@ async fn variants(ctx: &Context, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// First everything is counted, then what is lost is removed: a run that would remove too much
-/// stops before it has removed anything.
+/// First counts everything, then removes what is lost, so that a run that would remove too much
+/// stops before it removes anything.
 async fn prune(ctx: &Context, run: &Run) -> Result<()> {
     let contents = ctx
         .repo
@@ -118,11 +118,11 @@ async fn prune(ctx: &Context, run: &Run) -> Result<()> {
     let is_lost = contents.into_iter().zip(sizes);
     let lost = is_lost.filter_map(|(content, size)| size.is_none().then_some(content));
     let lost: Vec<_> = lost.collect();
-    // A disk that is not there must not look like files that are not there.
+    // Files on a disk that is not mounted must not be mistaken for lost ones.
     if !lost.is_empty() {
         ctx.store.ping().await?;
     }
-    // Asked last, as what was looked at may have gone away just before.
+    // Checked last, because the disk may have been unmounted during the check of files.
     guard::check(ctx).await?;
     let so_far = if run.is_counted {
         run.progress

@@ -1,5 +1,5 @@
-//! Taking over what the existing pict-rs has: the same aliases, tokens and bytes, with the times
-//! that they had. Can be done again where it was interrupted; what is here already stays.
+//! Migrates the data of the existing pict-rs: the same aliases, tokens and bytes, with their
+//! original times. An interrupted migration can be repeated; existing data is kept.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -20,30 +20,30 @@ use crate::store::{Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
-/// Contents between two times that their sums are added up, since no worker runs here.
+/// Contents between two folds of the usage sums, because no worker runs here.
 const FOLD_EVERY: u64 = 1000;
 
-/// What was taken over, and what was not.
+/// The result of a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Contents that are here now and were not before.
+    /// Contents that were added.
     pub contents: u64,
-    /// Aliases that are here now and were not before.
+    /// Aliases that were added.
     pub aliases: u64,
-    /// Aliases that were here already.
+    /// Aliases that existed already.
     pub known: u64,
     /// Files of contents that are not where the database says, with the aliases of these contents.
     pub missing: Vec<(PathBuf, Vec<Alias>)>,
-    /// Files that the database does not name, and contents that nothing names.
+    /// Files that the database does not name, and contents without an alias.
     pub unnamed: Vec<String>,
-    /// Everything else that was not taken over, with the reason.
+    /// Everything else that was not migrated, with the reason.
     pub failed: Vec<String>,
-    /// Files whose bytes are not those that were stored once; taken over as they are.
+    /// Files that do not have the bytes they were stored with; they are migrated as they are.
     pub altered: Vec<PathBuf>,
 }
 
 impl Report {
-    /// Whether everything is here now.
+    /// Whether everything was migrated.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.failed.is_empty() && self.unnamed.is_empty()
     }
@@ -63,13 +63,13 @@ impl Report {
     }
 }
 
-/// Takes over everything in `existing`, whose files lie in the folder `files`. They are copied, but
-/// if the folder is our own they become our objects where they are. `progress` is told how many
-/// contents were looked at.
+/// Migrates everything in `existing`, whose files are in the folder `files`. Files are copied,
+/// unless that folder is our own: then they become our objects in place. `progress` is called with
+/// the number of contents processed.
 ///
 /// # Errors
-/// [`ErrorCode::RepoError`] and [`ErrorCode::FileIoError`] for what concerns all contents; what
-/// concerns one is in the report.
+/// [`ErrorCode::RepoError`] and [`ErrorCode::FileIoError`] for problems with all contents; problems
+/// with one are in the report.
 pub async fn migrate(
     ctx: &Arc<Context>,
     existing: &Existing,
@@ -134,8 +134,8 @@ pub async fn migrate(
     Ok(report)
 }
 
-/// The files in the folder that the database does not name. A database that lost its end in an
-/// accident opens as if nothing had happened; these are what tells.
+/// The files in the folder that the database does not name. A truncated sled database opens without
+/// an error; files it does not name are the only sign.
 fn unnamed(files: &Path, named: &Files) -> Result<Vec<String>> {
     let failed = |e| Error::internal(ErrorCode::FileIoError, "cannot list the files", e);
     let mut found = Vec::new();
@@ -150,7 +150,7 @@ fn unnamed(files: &Path, named: &Files) -> Result<Vec<String>> {
                 }
                 continue;
             }
-            // Objects of ours lie here when the folder is our own.
+            // If the folder is our own, it contains our objects too.
             let is_ours = name
                 .to_str()
                 .is_some_and(|name| Store::is_ours(&ObjectKey::new(name)));
@@ -177,12 +177,12 @@ async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> R
     Ok(())
 }
 
-/// Where the files lie.
+/// The folder of the files.
 #[derive(Clone)]
 enum Place {
-    /// Where ours do.
+    /// Our own folder of objects.
     Own,
-    /// In this folder.
+    /// Another folder.
     Other(Arc<Path>),
 }
 
@@ -238,8 +238,8 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     Ok(report)
 }
 
-/// Stores a copy if there has to be one, and finds out what it is. Where the engine cannot read a
-/// file, what the existing pict-rs found out stands.
+/// Copies the file if needed, and determines its facts. If the engine cannot read the file, the
+/// details of the existing pict-rs are used.
 async fn store(
     ctx: &Arc<Context>,
     content: &Content,
@@ -251,7 +251,7 @@ async fn store(
     let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
-    // Only for a blurhash pixels are looked at, and no file is too large to be taken over.
+    // Pixels are only needed for a blurhash, and no file is too large to be migrated.
     let decoded = match &facts {
         _ if content.blurhash.is_some() => None,
         Ok(facts) if facts.kind() == Kind::Video => Some(clip::memory(facts, size)),
@@ -330,8 +330,8 @@ async fn discard(stored: Option<StoredObject>) {
     }
 }
 
-/// That of a clip, if there is ffmpeg, is of a frame. One that cannot be found out is no reason to
-/// lose a file.
+/// The blurhash; for a clip, that of a frame, which needs ffmpeg. A missing blurhash is no reason
+/// to lose a file.
 fn blurhash(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> String {
     let preview = |source: &[u8], facts: Facts| {
         let done = media::run(&Job::Preview(facts), source, control);
@@ -364,7 +364,7 @@ async fn remember(
             Ok(added) => {
                 report.aliases += 1;
                 report.contents += u64::from(added.is_new);
-                // The first one settles what becomes of the copy.
+                // The first alias decides what happens to the copy.
                 match stored.take() {
                     Some(stored) if added.is_new => stored.keep().await,
                     Some(stored) => {
@@ -398,14 +398,14 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
             url: url.clone(),
             etag: None,
             last_modified: None,
-            // The upstream is asked when somebody asks for it.
+            // The upstream is asked on the first request.
             fresh_until: 0,
             replaces: None,
         };
         if let Some(proxied) = ctx.repo.add_proxied(&upload, &proxy, now()).await? {
             return Ok(proxied.added);
         }
-        // It was fetched anew meanwhile; the old alias has the old bytes.
+        // It was fetched again meanwhile; the old alias keeps the old bytes.
     }
     ctx.repo.add_upload(&upload).await
 }

@@ -1,4 +1,4 @@
-//! What is not taken in again, and what was removed.
+//! The blocklist and the audit log.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::repo::audit::{Cause, Entry};
 use crate::service::{find, remove};
 use crate::{Alias, Context, Digest, Error, ErrorCode, Result};
 
-/// Entries of a page unless asked otherwise.
+/// Entries in a page by default.
 const DEFAULT: u32 = 20;
-/// Entries of a page at most.
+/// Entries in a page at most.
 const MOST: u32 = 1000;
 
-/// What is to be blocked.
+/// What to block.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// These bytes, known or not.
+    /// These bytes, whether or not they are stored here.
     Digest(Digest),
-    /// The content that this names, and the files that it was made from.
+    /// The content of this alias, and the files that it was made from.
     Alias(Alias),
 }
 
-/// Lets bytes not be taken in again. What is there stays. Returns every digest that is blocked.
+/// Blocks bytes. Existing media stay. Returns every digest that was blocked.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
@@ -40,7 +40,7 @@ pub async fn block(ctx: &Arc<Context>, subject: &Subject, cause: &Cause) -> Resu
     }
 }
 
-/// Lets bytes be taken in again.
+/// Unblocks bytes.
 ///
 /// # Errors
 /// [`ErrorCode::HashNotFound`], [`ErrorCode::ReadOnly`].
@@ -55,8 +55,8 @@ pub async fn unblock(ctx: &Arc<Context>, digest: &Digest, cause: &Cause) -> Resu
     ))
 }
 
-/// A page of the blocklist, newest first, behind the entry `after`. Returns what the last one of
-/// the page was if there are more.
+/// A page of the blocklist, newest first, after the entry `after`. Also returns the cursor of the
+/// next page, if there are more.
 ///
 /// # Errors
 /// When the database fails.
@@ -73,8 +73,8 @@ pub async fn blocklist(
     Ok((entries, last.filter(|_| has_more)))
 }
 
-/// A page of the audit log, newest first, of entries with smaller numbers than `before`. Returns
-/// the number of the last one of the page if there are more.
+/// A page of the audit log, newest first, with numbers below `before`. Also returns the cursor of
+/// the next page, if there are more.
 ///
 /// # Errors
 /// When the database fails.

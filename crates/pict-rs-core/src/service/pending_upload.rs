@@ -1,5 +1,5 @@
-//! Uploads between their row and the beginning of their answer. A client that goes away meanwhile,
-//! or whose deadline passes, never hears of alias and token; so what it sent is taken back.
+//! Uploads that are committed but not yet answered. If the client goes away or its deadline passes,
+//! it never learns alias and token, so the upload is undone.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ pub struct Uploaded {
     pub alias: Alias,
     /// The secret that deletes it.
     pub token: DeleteToken,
-    /// What it names, maybe an earlier upload's content.
+    /// Its content, which may be that of an earlier upload.
     pub original: Original,
 }
 
-/// A finished upload that nobody has heard of. Dropping it takes it back;
-/// [`PendingUpload::deliver`] is for the moment when its answer begins.
+/// A finished upload that is not yet answered. Dropping it undoes the upload; call
+/// [`PendingUpload::deliver`] when the answer begins.
 #[derive(Debug)]
 pub struct PendingUpload {
     ctx: Arc<Context>,
@@ -36,13 +36,13 @@ impl PendingUpload {
         }
     }
 
-    /// Its answer begins now.
+    /// Marks the upload as delivered; call this when the answer begins.
     pub fn deliver(mut self) -> Uploaded {
         self.is_over = true;
         self.uploaded.clone()
     }
 
-    /// Takes it back, because its request failed as a whole.
+    /// Undoes the upload, because its request failed as a whole.
     ///
     /// # Errors
     /// When the database fails.

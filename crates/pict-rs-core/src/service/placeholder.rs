@@ -1,4 +1,4 @@
-//! The file that stands in for missing ones.
+//! The placeholder: a file that is served instead of missing ones.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::repo::Original;
 use crate::service::{find, remove};
 use crate::{Alias, Context, ErrorCode, Result};
 
-/// Lets the file of an alias stand in for missing ones from now on, or none.
+/// Sets the alias of the placeholder, or removes the placeholder.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
@@ -18,7 +18,7 @@ pub async fn set(ctx: &Context, alias: Option<&Alias>) -> Result<()> {
     ctx.repo.set_not_found_alias(alias).await
 }
 
-/// What stands in for missing ones, as long as its alias exists.
+/// The placeholder, if its alias exists.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,4 +1,4 @@
-//! Makes of a file what is to be stored: held to the limits, converted, cleaned, repaired.
+//! Turns an incoming file into what is stored: checks limits, converts, cleans, repairs.
 
 use std::sync::Arc;
 
@@ -25,16 +25,16 @@ fn svg_disabled() -> Error {
     )
 }
 
-/// A file that is stored, and that no row names yet.
+/// A stored file that no row names yet.
 pub(super) struct Ready {
     pub(super) stored: StoredObject,
     pub(super) facts: Facts,
     pub(super) blurhash: String,
-    /// Of the file as it was sent.
+    /// The digest of the file as it was sent.
     pub(super) source: Digest,
 }
 
-/// Reads a file and stores what is made of it.
+/// Reads a file, prepares it and stores the result.
 ///
 /// # Errors
 /// As [`super::upload::ingest`].
@@ -65,7 +65,7 @@ pub(super) async fn prepare(
     if kinds.svg && !ctx.config.media.svg.enable {
         return Err(svg_disabled());
     }
-    // No program is started for what is not taken in anyway.
+    // No program is started for a blocked file.
     ctx.repo.refuse_blocked(&sent.digest()).await?;
     let (permit, source, foreign) = converted(ctx, permit, source, kinds, query).await?;
     let bounds = bounds(ctx, query, foreign);
@@ -79,14 +79,14 @@ pub(super) async fn prepare(
                 query.check_size(size, bounds.image.max_file_size)?;
                 let (permit, repaired) =
                     repaired(ctx, permit, source, bounds, refusal, damaged).await?;
-                // A still that was cut may become a PNG, which has more bytes than what was sent.
+                // A truncated still may become a PNG, which is larger than the file that was sent.
                 let mut bounds = bounds;
                 bounds.image.max_file_size = u64::MAX;
                 attempt(ctx, permit, repaired, query, None, bounds, false)
                     .await?
                     .2
             }
-            // What of its kind cannot be read was found out only while it was decoded.
+            // Only decoding revealed that this variety of the format is unsupported.
             ErrorCode::DiscoverError => {
                 let what = kinds.rare.filter(|what| can_be_converted(ctx, *what));
                 let what = what.ok_or(refusal)?;
@@ -103,17 +103,18 @@ pub(super) async fn prepare(
     keep(ctx, made?, sent).await
 }
 
-/// What becomes of a file of which pixels or frames are missing.
+/// What to do with a file that lacks pixels or frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damaged {
-    /// The client is told how much is there. The default for uploads, whose sender can try again.
+    /// Refuse it, and tell the client how much is there. The default for uploads, because the
+    /// sender can try again.
     Refused,
-    /// It is taken in with what is there.
+    /// Accept what is there.
     Accepted,
 }
 
 impl Damaged {
-    /// As the settings say.
+    /// As configured.
     pub(super) fn of_uploads(ctx: &Context) -> Self {
         if ctx.config.media.image.accept_damaged {
             Self::Accepted
@@ -123,9 +124,9 @@ impl Damaged {
     }
 }
 
-/// Makes what is to be stored of a file. The file comes back with its permit, for when it turns out to
-/// be damaged. `is_sent`: whether it is the file as it was sent, so that it is stored already if
-/// nothing is changed.
+/// Prepares a file. Returns the file and its permit too, in case it turns out to be damaged.
+/// `is_sent`: whether this is the file as it was sent, so that it need not be written again if
+/// nothing changes.
 async fn attempt(
     ctx: &Arc<Context>,
     permit: Permit,
@@ -158,7 +159,7 @@ async fn attempt(
     Ok((worked.permit, worked.source, worked.result))
 }
 
-/// Writes what a job has made of `source`, unless it is the file that was sent, byte for byte.
+/// Writes the result of a job on `source`, unless it equals the file that was sent.
 fn write(scratch: &Scratch, source: &[u8], done: Outcome, is_sent: bool) -> Result<Made> {
     let made = done.and_then(Done::made)?;
     let pieces = made.pieces.iter().map(|piece| piece.bytes(source));
@@ -176,7 +177,7 @@ fn write(scratch: &Scratch, source: &[u8], done: Outcome, is_sent: bool) -> Resu
     })
 }
 
-/// A damaged file as browsers show it. `refusal` is what the engine said of it.
+/// Repairs a damaged file, to what browsers show of it. `refusal` is the engine's error.
 async fn repaired(
     ctx: &Context,
     permit: Permit,
@@ -208,8 +209,8 @@ async fn repaired(
     }
 }
 
-/// What an upload is held to. A picture that another program has converted may have more bytes than
-/// the file that was sent, whose size was checked before.
+/// The limits of an upload. A picture that another program has converted may be larger than the
+/// file that was sent, whose size was checked before.
 fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bounds {
     let media = &ctx.config.media;
     let mut image = query.tighten(media.image.limits());
@@ -219,7 +220,8 @@ fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bound
     Bounds {
         image,
         animation: query.tighten(media.animation.limits()),
-        // Without videos the answer says so, however large they are.
+        // Without videos there are no limits for them, because the answer says that they are
+        // disabled.
         video: if media.video.enable {
             query.tighten(media.video.limits())
         } else {
@@ -229,7 +231,7 @@ fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bound
     }
 }
 
-/// Stores what was made.
+/// Stores the result.
 async fn keep(ctx: &Arc<Context>, made: Made, sent: Sent) -> Result<Ready> {
     let Made {
         bytes,
@@ -246,7 +248,7 @@ async fn keep(ctx: &Arc<Context>, made: Made, sent: Sent) -> Result<Ready> {
         }
     };
     let object = ObjectKey::generate(facts.format);
-    // Waiting for the disk needs no processor, so the permit was given back.
+    // Waiting for the disk needs no processor, so the permit has been released.
     let put = ctx.store.put(object, facts.format, source);
     let stored = timed(Stage::Store, put).await?;
     Ok(Ready {
@@ -262,7 +264,7 @@ fn disabled() -> Error {
         .detail("This server does not take videos: media.video.enable is false")
 }
 
-/// What only ImageMagick can read becomes a PNG; everything else stays what it is.
+/// Converts files that only ImageMagick can read to PNG; leaves others unchanged.
 async fn converted(
     ctx: &Arc<Context>,
     permit: Permit,
@@ -274,19 +276,19 @@ async fn converted(
         return Ok((permit, source, None));
     };
     if what.is_rare() && !can_be_converted(ctx, what) {
-        // The engine's reason tells more than the name of a program.
+        // The engine's reason is more helpful than the name of a program.
         return Ok((permit, source, None));
     }
     let (permit, png) = convert(ctx, permit, source, what, query).await?;
     Ok((permit, png, Some(what)))
 }
 
-/// Whether the settings and the machine let ImageMagick read files of this kind.
+/// Whether ImageMagick is installed and may read files of this kind.
 fn can_be_converted(ctx: &Context, what: Foreign) -> bool {
     ctx.config.media.magick.takes(what) && ctx.helpers.path(Helper::Magick).is_some()
 }
 
-/// The PNG that ImageMagick makes of a file.
+/// Converts a file to PNG with ImageMagick.
 async fn convert(
     ctx: &Arc<Context>,
     permit: Permit,
@@ -318,11 +320,12 @@ async fn convert(
             magick::convert(&program, folder.path(), &source, how, control)
         }
     };
-    // The permit stays with the picture, so that no picture is held while it waits for another permit.
+    // The permit stays with the picture, so that no picture is in memory while waiting for another
+    // permit.
     ctx.media.run_on(permit, memory, work).await
 }
 
-/// Takes a clip in.
+/// Ingests a clip.
 async fn ingest_clip(
     ctx: &Arc<Context>,
     permit: Permit,
@@ -355,11 +358,11 @@ struct Made {
     blurhash: String,
 }
 
-/// The bytes of what is to be stored.
+/// The bytes to store.
 enum MadeBytes {
-    /// Those of the file that it was made from.
+    /// Those of the source, unchanged.
     OfSource,
-    /// Others.
+    /// Newly written ones.
     Written(ScratchFile),
 }
 
@@ -373,7 +376,7 @@ impl MadeBytes {
     }
 }
 
-/// Whether the pieces are `source`, whole and in order.
+/// Whether the pieces, in order, equal `source`.
 fn is_all_of(source: &[u8], pieces: &[&[u8]]) -> bool {
     let mut rest = Some(source);
     for piece in pieces {
@@ -382,8 +385,8 @@ fn is_all_of(source: &[u8], pieces: &[&[u8]]) -> bool {
     rest.is_some_and(<[u8]>::is_empty)
 }
 
-/// What to do with one file: its bytes are kept, cleaned, unless the client, the settings or the
-/// format say otherwise.
+/// Which job to do on a file: it is cleaned and kept, unless the client, the settings or the format
+/// require a conversion.
 fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign>) -> Job {
     let media = &ctx.config.media;
     let operations = query.operations.as_ref().unwrap_or(&ctx.preprocess_steps);
@@ -413,7 +416,7 @@ fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign
     let mut output = output(media, format, facts.is_animated());
     if !is_kept && wanted.is_none() {
         output.lossless = facts.lossless && !foreign.is_some_and(Foreign::is_lossy);
-        // The conversion was not asked for, so it should not be visible.
+        // The client did not ask for the conversion, so it should not be visible.
         output.quality = output.quality.or(Some(CONVERTED_QUALITY));
     }
     Job::Convert {
@@ -425,19 +428,19 @@ fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign
     }
 }
 
-/// Of what replaces an original that cannot be kept, unless the settings name one. Photographs
-/// of phones become JPEGs of 0.8 to 1.2 times the size of their HEIC.
+/// The quality for originals that cannot be kept, unless the settings name one. Photographs from
+/// phones become JPEGs of 0.8 to 1.2 times the size of their HEIC.
 const CONVERTED_QUALITY: u8 = 90;
 
-/// The output format that keeps a file what it is, or the nearest one that browsers show.
+/// The output format that preserves a file, or the nearest one that browsers show.
 fn own_format(facts: &Facts) -> OutputFormat {
-    // It is kept as it is, but what is made of it would be a still.
+    // It is kept as it is, but converting it would give a still.
     if facts.format == Format::Jxl && facts.is_animated() {
         return OutputFormat::Webp;
     }
     // Every kept format has an output of the same extension.
     OutputFormat::from_extension(facts.format.extension()).unwrap_or(match facts {
-        // WebP has 8 bits.
+        // WebP has only 8 bits.
         Facts {
             lossless: true,
             bits: 9..,
@@ -451,7 +454,8 @@ fn own_format(facts: &Facts) -> OutputFormat {
     })
 }
 
-/// A photograph that is within `resize=1024` already need not lose quality to it.
+/// Whether the operations change the file: a photograph that already fits `resize=1024` need not be
+/// re-encoded.
 fn changes_anything(operations: &[Operation], facts: &Facts) -> bool {
     let (width, height) = (facts.width(), facts.height());
     operations.iter().any(|operation| match *operation {

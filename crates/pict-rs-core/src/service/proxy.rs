@@ -1,9 +1,9 @@
-//! Media of other servers, kept under their URL: fetched when they are first asked for, served
-//! from the store ever after.
+//! Media of other servers, stored under their URL: fetched on the first request, served from the
+//! store afterwards.
 //!
-//! A copy is fresh for a while. After that it is still served at once, and the upstream is asked
-//! beside it whether something has changed; whatever goes wrong then, the copy stays. A fetch
-//! runs to its end although its client has gone: the client will come again.
+//! A copy is fresh for a while. After that it is still served at once, while the upstream is asked
+//! in the background whether it has changed; if that fails, the copy stays. A fetch runs to
+//! completion even if its client has gone, because the client will come back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::service::spool::Spool;
 use crate::service::{download, remove, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
 
-/// How long an upstream is left alone after a fetch that failed or brought nothing of use.
+/// How long an upstream is not asked again after a failed fetch.
 const RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The alias of what was fetched from `url` before. Fetches nothing.
+/// The alias of an already fetched URL. Fetches nothing.
 ///
 /// # Errors
 /// [`ErrorCode::ProxyNotFound`].
@@ -32,8 +32,8 @@ pub async fn known(ctx: &Context, url: &SourceUrl) -> Result<Alias> {
     proxy.map(|proxy| proxy.alias).ok_or_else(not_proxied)
 }
 
-/// The alias of what `url` leads to, fetched now if need be. Concurrent requests for a new URL
-/// fetch once.
+/// The alias of the copy of `url`, which is fetched now if needed. Concurrent requests for a new
+/// URL share one fetch.
 ///
 /// # Errors
 /// Those of [`crate::fetch::Fetcher::get`] and of [`upload::ingest`], [`ErrorCode::ReadOnly`]
@@ -55,7 +55,7 @@ pub async fn obtain(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
     Ok(proxy.alias)
 }
 
-/// The copy's bytes are lost: fetches them again, whatever the upstream thinks of the copy.
+/// Fetches a copy whose bytes are lost again, without validators.
 ///
 /// # Errors
 /// As [`obtain`].
@@ -69,7 +69,7 @@ pub async fn renew(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
     fly(ctx, url, copy).await.map_err(Error::shared)
 }
 
-/// What is remembered of `url` turned out to be wrong; the database will tell.
+/// Drops what is remembered of `url`, because it turned out to be outdated.
 pub fn forget(ctx: &Context, url: &SourceUrl) {
     ctx.proxies.forget(url);
 }
@@ -80,13 +80,13 @@ async fn find(ctx: &Context, url: &SourceUrl) -> Result<Option<Proxy>> {
     }
     let proxy = ctx.repo.proxy(url.as_str()).await?;
     if let Some(proxy) = &proxy {
-        // Should its alias be removed just now: a removed alias is noticed when it is used.
+        // If the alias is removed right now, that is noticed when it is used.
         ctx.proxies.remember(url, proxy.clone());
     }
     Ok(proxy)
 }
 
-/// Joins the fetch of `url`, or starts it. Dropping what this returns stops nothing.
+/// Joins the fetch of `url`, or starts it. Dropping the result does not stop the fetch.
 fn fly(
     ctx: &Arc<Context>,
     url: &SourceUrl,
@@ -105,7 +105,7 @@ fn fly(
         }
     });
     if is_first {
-        // Somebody has to wait for it, so that others can join as long as it lasts.
+        // A task must await it, so that others can join until it ends.
         ctx.runtime.spawn(flight.clone().map(drop));
     }
     flight.boxed()
@@ -135,7 +135,7 @@ async fn attempt(ctx: Arc<Context>, url: SourceUrl, stale: Option<Proxy>) -> Res
     result
 }
 
-/// Whether another fetch a moment later would only cost the same and end the same.
+/// Whether trying again shortly would fail in the same way.
 fn is_lasting(code: ErrorCode) -> bool {
     use ErrorCode as Code;
     matches!(
@@ -147,7 +147,7 @@ fn is_lasting(code: ErrorCode) -> bool {
             | Code::FailedExternalValidation
             | Code::MediaDamaged
             | Code::MediaDisallowed
-            // No fault of the upstream, but the whole file would be fetched to fail once more.
+            // Not the upstream's fault, but the whole file would be fetched only to fail again.
             | Code::ProcessTimeout
             | Code::ProgramMissing
             | Code::SvgDisabled
@@ -166,7 +166,7 @@ async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Re
     if stale.is_none()
         && let Some(proxy) = ctx.repo.proxy(url.as_str()).await?
     {
-        // A flight that landed a moment ago has brought it.
+        // A flight that has just ended has fetched it.
         return Ok(proxy.alias);
     }
     let validators = stale.map(|stale| Validators {
@@ -225,7 +225,7 @@ fn not_proxied() -> Error {
     Error::user(ErrorCode::ProxyNotFound, "Media has not been proxied")
 }
 
-/// Notes a use of the copy. The database hears of it later, and not each time.
+/// Records a use of the copy in memory. The database is updated later, and not every time.
 fn touch(ctx: &Arc<Context>, url: &SourceUrl, proxy: &Proxy) {
     let Some(pause) = ctx.proxies.touch(url, proxy) else {
         return;

@@ -1,4 +1,4 @@
-//! The start: opens everything, and finishes what the last run left.
+//! Startup: opens everything, and finishes what the last run left.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::service::forget;
 use crate::task::blocking;
 use crate::{Context, ErrorCode, ObjectKey, Result, repo};
 
-/// Other jobs go first after a death, and a server that is killed at once does not begin the job.
+/// After a crash other jobs go first, and a server that is killed at once does not start the job.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
-/// Until a variant whose making killed the server is tried again.
+/// How long until a variant that killed the server is tried again.
 pub(crate) const VARIANT_RETRY_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Opens database and store, then removes what a crash may have left. `data` is the folder for
-/// everything that has no path of its own, `helpers` are the programs that are there.
+/// Opens database and store, then cleans up after a crash. `data` is the default folder for
+/// everything without a configured path; `helpers` are the installed programs.
 ///
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`] for settings that cannot work, [`ErrorCode::RepoError`] and
@@ -28,15 +28,14 @@ pub async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<C
     open_beside(config, data, helpers).await
 }
 
-/// As [`open`], but does not mind a database of the existing pict-rs in the same folder or beside
-/// it.
+/// As [`open`], but accepts a database of the existing pict-rs in the same folder or next to it.
 ///
 /// # Errors
 /// As [`open`].
 pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Context>> {
     let ctx = Arc::new(Context::open(config, data, helpers).await?);
     match recover(&ctx).await {
-        // What is stored can be served, and room can be made.
+        // On a full disk, stored media can still be served and space be freed.
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {
             tracing::warn!(%error, "what the last run left is finished when there is room");
         }
@@ -71,8 +70,7 @@ async fn recover(ctx: &Context) -> Result<()> {
     forget::collect(ctx, garbage).await
 }
 
-/// Lets jobs that were held by the last run be done again. One during which the server died is put
-/// off.
+/// Releases jobs that the last run held. Those during which the server died are delayed.
 async fn free_jobs(ctx: &Context) -> Result<u64> {
     let after = |time: Duration| now().saturating_add(millis(time));
     let repo = &ctx.repo;

@@ -1,8 +1,8 @@
-//! Taking media away: one alias by its owner or an admin, or a whole content.
+//! Removes media: one alias by its owner or an admin, or a whole content.
 //!
-//! The database forgets first, caches and store follow ([`super::forget`]), then comes the answer.
-//! A client that goes away interrupts none of this. Who removes and why is recorded with it
-//! ([`Cause`]).
+//! The row is removed first, then caches and store are updated ([`super::forget`]), then the answer
+//! begins. A client that goes away interrupts none of this. The removal is recorded with its actor
+//! and reason ([`Cause`]).
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::service::forget::forget;
 use crate::task::run_to_completion;
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result};
 
-/// The owner's way: needs the alias's token. An alias that is gone already is fine.
+/// Removes an alias with its delete token. An alias that is already gone is not an error.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidDeleteToken`], [`ErrorCode::ReadOnly`].
@@ -25,7 +25,7 @@ pub async fn by_token(
 ) -> Result<()> {
     writable(ctx)?;
     let Some(expected) = ctx.repo.delete_token(alias).await? else {
-        // Another request may have removed it, and may not have come to this yet.
+        // Another request may have removed it, but not yet updated the cache.
         ctx.fact_cache.forget([alias]);
         return Ok(());
     };
@@ -38,7 +38,7 @@ pub async fn by_token(
     one_alias(ctx, alias, Some(cause)).await.map(drop)
 }
 
-/// The admin's way.
+/// Removes an alias for an admin.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
@@ -50,7 +50,7 @@ pub async fn alias(ctx: &Arc<Context>, alias: &Alias, cause: Cause) -> Result<()
     }
 }
 
-/// Takes back what a request has added that failed as a whole; nobody has heard of it.
+/// Undoes what a failed request has added; no client knows the alias.
 ///
 /// # Errors
 /// When the database fails.
@@ -58,17 +58,17 @@ pub(crate) async fn take_back(ctx: &Arc<Context>, alias: &Alias) -> Result<()> {
     one_alias(ctx, alias, None).await.map(drop)
 }
 
-/// What the removal of a whole content did.
+/// The result of purging a content.
 #[derive(Clone, Debug)]
 pub struct Purged {
-    /// Every alias that the content had, sorted.
+    /// All aliases of the content, sorted.
     pub aliases: Vec<Alias>,
-    /// What must not come again, if that was asked for.
+    /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
 }
 
-/// Removes the content that `alias` names with all its aliases. With `block` neither it nor any file
-/// that it was made from is taken in again.
+/// Removes the content of `alias` with all its aliases. `block` blocks it and every file that it
+/// was made from.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
@@ -100,14 +100,14 @@ pub fn writable(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the alias was there.
+/// Returns whether the alias existed.
 async fn one_alias(ctx: &Arc<Context>, alias: &Alias, cause: Option<Cause>) -> Result<bool> {
     let (ctx, alias) = (ctx.clone(), alias.clone());
     run_to_completion(async move {
         let removal = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
         let existed = !removal.aliases.is_empty();
         if !existed {
-            // Another request may have removed it, and may not have come to this yet.
+            // Another request may have removed it, but not yet updated the cache.
             ctx.fact_cache.forget([&alias]);
         }
         forget(&ctx, removal).await;

@@ -1,5 +1,4 @@
-//! A variant as it is asked for: in a format that is named, or in the best that the client can
-//! show.
+//! A requested variant: in a named format, or in the best one that the client can show.
 
 use std::sync::Arc;
 
@@ -10,26 +9,26 @@ use crate::service::variant::Found;
 use crate::service::{auto, background, variant};
 use crate::{Alias, Context, Result};
 
-/// What is asked for.
+/// The requested variant.
 #[derive(Clone, Debug)]
 pub enum Requested {
     /// In this format.
     Named(ProcessRequest),
-    /// In any, of which this client can show some.
+    /// In the best format that this client accepts.
     Best(ProcessRequest, Accept),
 }
 
-/// What there is for it.
+/// The variant found for a request.
 #[derive(Debug)]
 pub struct Chosen {
     /// The content and the variant.
     pub found: Found,
-    /// Set if the format was chosen for the client: whether a better one is on its way.
+    /// Set if the format was chosen for the client: whether a better one is being made.
     pub fallback: Option<bool>,
 }
 
 impl Requested {
-    /// The variant, made now if need be.
+    /// The variant, made now if needed.
     ///
     /// # Errors
     /// As [`variant::get_or_make`].
@@ -40,7 +39,7 @@ impl Requested {
         })
     }
 
-    /// The variant, if it was made before.
+    /// The variant, if it exists.
     ///
     /// # Errors
     /// As [`variant::existing`] or [`auto::existing`].
@@ -57,7 +56,7 @@ impl Requested {
         })
     }
 
-    /// Has it made some time.
+    /// Queues the variant.
     ///
     /// # Errors
     /// As [`background::process`].
@@ -88,7 +87,7 @@ impl From<auto::Answer> for Chosen {
 }
 
 impl Chosen {
-    /// The variant itself.
+    /// The variant.
     pub fn variant(&self) -> &Representation {
         &self.found.1
     }

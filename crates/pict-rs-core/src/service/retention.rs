@@ -1,8 +1,8 @@
-//! Dropping what can be had again: variants and proxied media that nobody used for a while, and
-//! the ones least recently used when they take more room than they may. Run by the worker.
+//! Drops what can be recreated: variants and proxied media that were not used for a while, and the
+//! least recently used when they exceed their size limit. Run by the worker.
 //!
-//! A client that is just reading a file keeps it open, so nothing is cut short. Uploads are never
-//! touched here: a proxied alias whose bytes an upload shares goes alone.
+//! A client that is reading a file keeps it open, so no answer is cut short. Uploads are never
+//! touched: if a proxied alias shares its bytes with an upload, only the alias is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::service::guard;
 use crate::task::run_to_completion;
 use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
-/// Rows that change in one transaction, so that no upload waits long for the database.
+/// Rows changed in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
-/// The longest time between two sweeps.
+/// The longest interval between two sweeps.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
-/// The shortest one, whatever happens.
+/// The shortest interval between two sweeps.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// No note of a use is older than the use by more than this, or a tenth of the retention.
+/// The recorded time of a use is at most this much too old, or a tenth of the retention.
 const PRECISION: Duration = Duration::from_secs(5 * 60);
 const MIB: u64 = 1024 * 1024;
 
-/// The shortest and the longest time from one sweep to the next.
+/// The shortest and the longest interval between sweeps.
 pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
     let retention = &ctx.config.media.retention;
     let shortest = retention
@@ -40,8 +40,8 @@ pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
     )
 }
 
-/// A variant was made, or a medium was proxied: if that may be one too many, the sweep comes
-/// before its time.
+/// Called after a variant was made or a medium was proxied: if a limit may be exceeded, the next
+/// sweep is brought forward.
 pub(crate) fn grown(ctx: &Context) {
     let retention = &ctx.config.media.retention;
     if retention.variants_size.is_some() || retention.proxy_size.is_some() {
@@ -49,13 +49,13 @@ pub(crate) fn grown(ctx: &Context) {
     }
 }
 
-/// Writes down what was used since the last time.
+/// Writes the uses since the last flush to the database.
 ///
 /// # Errors
-/// When the database fails; then it is tried again with the next sweep.
+/// When the database fails; the next sweep tries again.
 pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
     if !ctx.repo.has_room().await {
-        // What is known in memory is worth less than the room.
+        // On a full disk, free space is worth more than these times.
         return Ok(());
     }
     let ctx = ctx.clone();
@@ -73,14 +73,13 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
     .await
 }
 
-/// Writes down what was used, then drops what is too old or too much. Ends early when the server
-/// stops.
+/// Records uses, then drops what is too old or exceeds a limit. Ends early when the server stops.
 ///
 /// # Errors
-/// When the database fails, or the folder of files is not ours.
+/// When the database fails, or the folder of files does not belong to it.
 pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
     match flush(ctx).await {
-        // Dropping media makes room.
+        // Dropping media frees space.
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {}
         flushed => flushed?,
     }
@@ -93,7 +92,7 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
     let retention = &ctx.config.media.retention;
     evict_all(ctx, Class::Proxies, Reason::Age(retention.proxy)).await?;
     evict_all(ctx, Class::Variants, Reason::Age(retention.variants)).await?;
-    // Proxied media first: their variants go with them.
+    // Proxied media first, because their variants are dropped with them.
     for (class, budget) in [
         (Class::Proxies, retention.proxy_size),
         (Class::Variants, retention.variants_size),
@@ -111,7 +110,7 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
             evict_all(ctx, class, Reason::Size(budget - budget / 20)).await?;
         }
     }
-    // What a disk refused to remove earlier.
+    // Files that could not be deleted earlier.
     let garbage = ctx.repo.some_garbage(BATCH).await?;
     if let Err(error) = collect(ctx, garbage).await {
         tracing::warn!(%error, "removed objects stay on disk for now");
@@ -119,13 +118,12 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
     Ok(())
 }
 
-/// The bytes that the variants of one original may take: the more, the larger it is, so that a small
-/// file cannot fill a disk.
+/// Bytes of variants allowed per byte of the original, so that a small file cannot fill a disk.
 const VARIANTS_PER_BYTE: u64 = 32;
-/// What the smallest one may have.
+/// Bytes of variants that any original may have.
 const LEAST_VARIANTS: u64 = 32 * MIB;
 
-/// A variant of a content was made. Drops those of the same content that are one too many.
+/// Called after a variant was made: drops variants of the same content that exceed the limits.
 ///
 /// # Errors
 /// When the database fails.
@@ -157,7 +155,7 @@ enum Class {
 }
 
 impl Class {
-    /// As metrics call it.
+    /// The label in metrics.
     fn name(self) -> &'static str {
         match self {
             Self::Proxies => "proxied",
@@ -170,12 +168,12 @@ impl Class {
 enum Reason {
     /// Not used for this long.
     Age(Span),
-    /// More bytes in all than this.
+    /// All together exceed this many bytes.
     Size(u64),
 }
 
 impl Reason {
-    /// As metrics call it.
+    /// The label in metrics.
     fn name(self) -> &'static str {
         match self {
             Self::Age(_) => "age",
@@ -197,7 +195,7 @@ async fn evict_all(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<(
         if dropped.count < BATCH as usize || ctx.notifier.is_stopping() {
             break;
         }
-        // As much time for everybody else.
+        // Leaves as much time for other work.
         sleep(began.elapsed()).await;
     }
     if count > 0 {
@@ -206,12 +204,12 @@ async fn evict_all(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<(
     Ok(())
 }
 
-/// One batch, from the database to the disk.
+/// Drops one batch, from database and disk.
 async fn evict_some(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<Dropped> {
     let ctx = ctx.clone();
     run_to_completion(async move {
         let before = |age: Span| {
-            // Uses are noted coarsely, and nothing is to be dropped too early.
+            // Uses are recorded coarsely, but nothing may be dropped too early.
             let age = age.duration();
             let time = ctx.retention_clock.time();
             time.saturating_sub(millis(age.saturating_add(PRECISION.min(age / 10))))

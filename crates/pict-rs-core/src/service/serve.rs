@@ -1,5 +1,5 @@
-//! Media on their way to a client. The caller answers with a representation; if that shows that the
-//! bytes are lost, they are made or fetched again where that can be, and answered with once more.
+//! Serves media. The caller answers with a representation; if its bytes turn out to be lost, they
+//! are made or fetched again where possible, and the caller answers once more.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::service::target::{Target, Unknown};
 use crate::service::variant;
 use crate::{Context, Error, ErrorCode, Result};
 
-/// Answers with the original that `target` names.
+/// Answers with the original of `target`.
 ///
 /// # Errors
 /// Those of [`Target::with_alias`] and of `answer`.
@@ -30,8 +30,8 @@ pub async fn original<T>(
     target.with_alias(ctx, unknown, with_original).await
 }
 
-/// Answers with a variant of what `target` names, which is made now if need be, and once more if
-/// its bytes are lost.
+/// Answers with a variant of `target`, which is made now if needed, and again if its bytes are
+/// lost.
 ///
 /// # Errors
 /// Those of [`Target::with_alias`], of [`Requested::variant`] and of `answer`.
@@ -58,10 +58,11 @@ pub async fn variant<T>(
     target.with_alias(ctx, Unknown::Fetch, with_variant).await
 }
 
-/// Answers with a variant that was made before; never makes or fetches anything.
+/// Answers with an existing variant; never makes or fetches anything.
 ///
 /// # Errors
-/// [`ErrorCode::AliasNotFound`] when it was not made or its bytes are lost, and those of `answer`.
+/// [`ErrorCode::AliasNotFound`] when it does not exist or its bytes are lost, and those of
+/// `answer`.
 pub async fn existing_variant<T>(
     ctx: &Arc<Context>,
     target: &Target,
@@ -72,7 +73,7 @@ pub async fn existing_variant<T>(
         let chosen = requested.existing(ctx, alias).await?;
         let chosen = chosen.ok_or_else(not_made)?;
         match answer(&chosen).await {
-            // Dropped in this moment, or lost: either way it is not there.
+            // It was just dropped, or is lost: either way it does not exist.
             Err(error) if error.code() == ErrorCode::LostFile => {
                 variant::forget_lost(ctx, alias, chosen.variant()).await?;
                 Err(not_made())

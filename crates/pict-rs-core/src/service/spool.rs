@@ -1,4 +1,4 @@
-//! Where an upload waits until it is complete: in a scratch file, which goes with its request
+//! Spools uploads until they are complete: in a scratch file, which is deleted with its request
 //! unless it becomes an object.
 
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use crate::store::{Source, StoredObject};
 use crate::task::blocking;
 use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
 
-/// Bytes gathered before they are handed to a thread that may wait for the disk.
+/// Bytes buffered before they are passed to a blocking thread.
 const BATCH: usize = 256 * 1024;
 
-/// An upload on its way in.
+/// An upload that is being received.
 #[derive(Debug)]
 pub struct Spool {
     file: Option<ScratchWriter>,
@@ -28,7 +28,7 @@ pub struct Spool {
 pub struct Spooled(ScratchFile);
 
 impl Spool {
-    /// Starts an empty one that takes as many bytes as the server and the query allow.
+    /// Starts an empty file, with the size limit of server and query.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
@@ -36,8 +36,8 @@ impl Spool {
         Self::start_with(ctx, query, Scratch::create_upload).await
     }
 
-    /// As [`Spool::start`], for an upload that is worked on later. It lies beside the objects, as it
-    /// becomes one.
+    /// As [`Spool::start`], for an upload that is processed later. The file is created next to the
+    /// objects, because it becomes one.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
@@ -62,10 +62,10 @@ impl Spool {
         })
     }
 
-    /// Takes the next bytes.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// [`ErrorCode::ValidateFileSize`] with the first byte over the limit,
+    /// [`ErrorCode::ValidateFileSize`] on the first byte over the limit,
     /// [`ErrorCode::FileIoError`].
     pub async fn write(&mut self, bytes: &Bytes) -> Result<()> {
         self.size += bytes.len() as u64;
@@ -77,7 +77,7 @@ impl Spool {
         Ok(())
     }
 
-    /// All bytes are in.
+    /// Completes the upload.
     ///
     /// # Errors
     /// [`ErrorCode::ValidateFileEmpty`], [`ErrorCode::FileIoError`].
@@ -113,26 +113,26 @@ impl Spooled {
         self.0.size()
     }
 
-    /// Makes it the object of a backgrounded upload, durably.
+    /// Durably makes it the object of a backgrounded upload.
     pub(super) async fn wait(self, ctx: &Context, id: &UploadId) -> Result<StoredObject> {
         let key = ObjectKey::of_upload(id);
-        // Nothing is known of its format yet, and no row tells it.
+        // The format is not known yet, and no row records it.
         ctx.store
             .put(key, Format::Png, Source::Scratch(self.0))
             .await
     }
 }
 
-/// A file that is to be taken in.
+/// A file to ingest.
 pub(super) enum Incoming {
-    /// From a request that waits for it.
+    /// From a request that is waiting.
     Spooled(Spooled),
-    /// Of a backgrounded upload.
+    /// From a backgrounded upload.
     Waiting(UploadId),
 }
 
 impl Incoming {
-    /// Its bytes in memory, and what they are stored from if nothing is changed.
+    /// Reads the bytes into memory; also returns the source to store if they stay unchanged.
     pub(super) async fn read(self, ctx: &Context) -> Result<(Vec<u8>, Sent)> {
         match self {
             Self::Spooled(Spooled(file)) => {
@@ -160,7 +160,7 @@ pub(super) enum Sent {
 }
 
 impl Sent {
-    /// Of its bytes.
+    /// The digest of its bytes.
     pub(super) fn digest(&self) -> Digest {
         match self {
             Self::Scratch(file) => file.digest(),
@@ -168,7 +168,7 @@ impl Sent {
         }
     }
 
-    /// To be stored without a change. Nothing is written again.
+    /// The source to store it unchanged, without writing the bytes again.
     pub(super) fn source(self) -> Source {
         match self {
             Self::Scratch(file) => Source::Scratch(file),
@@ -177,7 +177,7 @@ impl Sent {
     }
 }
 
-/// Bytes that a file may have before its kind is known.
+/// The size limit of a file before its kind is known.
 pub(crate) fn limit(ctx: &Context, query: &UploadQuery) -> u64 {
     query.tighten_size(ctx.config.media.max_file_size.saturating_mul(1024 * 1024))
 }

@@ -1,22 +1,22 @@
-//! What a request is about: an alias, or a URL whose copy we keep under one. The alias of a URL
-//! changes when its upstream has newer bytes and ends when the copy is removed, so work that finds
-//! it gone is done once more for the alias of now.
+//! The target of a request: an alias, or a URL whose copy has an alias. The alias of a URL changes
+//! when its upstream has new bytes, and ends when the copy is removed, so work that no longer finds
+//! it is retried with the current alias.
 
 use std::sync::Arc;
 
 use crate::service::proxy;
 use crate::{Alias, Context, ErrorCode, Result, SourceUrl};
 
-/// What a request is about.
+/// The target of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Something that was uploaded, or a copy by its name.
+    /// An upload, or a copy by its alias.
     Alias(Alias),
-    /// The copy of what another server has.
+    /// The copy of a remote file.
     Proxy(SourceUrl),
 }
 
-/// What to do about a URL that was not proxied yet.
+/// What to do for a URL that was not proxied yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
     /// Fetch it.
@@ -26,9 +26,9 @@ pub enum Unknown {
 }
 
 impl Target {
-    /// Does `work` for the alias that is meant. Work that ends with [`ErrorCode::AliasNotFound`] is
-    /// repeated if the URL has got another alias meanwhile; work that ends with
-    /// [`ErrorCode::LostFile`] is repeated after the copy was fetched again, if it may be fetched.
+    /// Runs `work` with the alias of the target. If it fails with [`ErrorCode::AliasNotFound`], it
+    /// is retried if the URL has another alias by now; if it fails with [`ErrorCode::LostFile`], it
+    /// is retried after the copy was fetched again, if fetching is allowed.
     ///
     /// # Errors
     /// Those of [`proxy::obtain`] or [`proxy::known`], and of `work`.
@@ -48,7 +48,7 @@ impl Target {
         };
         let alias = find().await?;
         match work(&alias).await {
-            // It was removed, or a newer copy has taken its place just now.
+            // It was removed, or a newer copy has just replaced it.
             Err(error) if error.code() == ErrorCode::AliasNotFound => {
                 proxy::forget(ctx, url);
                 let found = find().await?;

@@ -1,4 +1,4 @@
-//! Taking media in: what [`prepare`](mod@super::prepare) has stored is remembered, once.
+//! Ingests media: records what [`prepare`](mod@super::prepare) has stored.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::task::run_to_completion;
 use crate::timing::{Stage, timed};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
 
-/// Takes one spooled file in. When this returns, bytes and rows are on disk; they stay once the
-/// answer begins.
+/// Ingests one spooled file. When this returns, bytes and rows are on disk; they are undone unless
+/// the answer begins.
 ///
 /// # Errors
 /// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
@@ -33,8 +33,8 @@ pub(crate) async fn ingest(
     ingest_as(ctx, spooled, query, None).await
 }
 
-/// Takes the files of one request in: all or none, each under the name that was chosen for it, if
-/// one was. The answer begins when this returns.
+/// Ingests the files of one request, all or none, each under its chosen alias if there is one. When
+/// this returns, the answer begins.
 ///
 /// # Errors
 /// As [`ingest`], and [`ErrorCode::DuplicateAlias`].
@@ -80,8 +80,8 @@ async fn ingest_as(
     Ok(uploaded)
 }
 
-/// Takes in what was fetched for the proxy. `None`, and nothing is left of it, when the alias
-/// that it should replace was removed meanwhile.
+/// Ingests a file fetched for the proxy. Returns `None`, and keeps nothing, when the alias that it
+/// should replace was removed meanwhile.
 ///
 /// # Errors
 /// As [`ingest`].
@@ -108,7 +108,7 @@ pub(crate) async fn ingest_proxied(
     Ok(alias)
 }
 
-/// Takes the file of a waiting upload in, together with the end of its job.
+/// Ingests the file of a waiting upload and ends its job.
 ///
 /// # Errors
 /// As [`ingest`], without [`crate::ErrorCode::TooBusy`].
@@ -133,7 +133,7 @@ pub(crate) async fn ingest_waiting(
     Ok(())
 }
 
-/// Another worker has the job by now, and nothing of this attempt was kept.
+/// Another worker has taken the job, and nothing of this attempt was kept.
 fn lease_lost() -> Error {
     Error::Internal {
         code: ErrorCode::UnknownError,
@@ -142,7 +142,7 @@ fn lease_lost() -> Error {
     }
 }
 
-/// What an upload is remembered together with.
+/// What is committed together with an upload.
 enum Destination<'a> {
     /// Nothing.
     Upload,
@@ -152,8 +152,8 @@ enum Destination<'a> {
     Proxy(&'a NewProxy),
 }
 
-/// `None` when its job, or the alias that it replaces, is not there any more. `alias` is one that
-/// the caller has chosen.
+/// Returns `None` when its job, or the alias that it replaces, no longer exists. `alias` is chosen
+/// by the caller.
 async fn remember(
     ctx: &Context,
     ready: Ready,

@@ -1,8 +1,8 @@
 //! Asks another program whether a file may be kept (`media.external_validation`).
 //!
-//! The file is stored already, and no row names it yet, so it cannot be seen. What is asked about is
+//! The file is stored already, but no row names it yet, so it is not visible. The validator gets
 //! what would be served: the cleaned or converted bytes, or JPEGs of them (`shown`). A validator
-//! that does not answer, or says that it cannot, is not the client's fault.
+//! that does not answer, or is unavailable, is not the client's fault.
 
 mod shown;
 
@@ -15,7 +15,7 @@ use crate::store::StoredObject;
 use crate::timing::{Stage, timed};
 use crate::{Context, Error, ErrorCode, Result};
 
-/// Asks about a stored file, which is gone if the answer is no.
+/// Asks about a stored file, which is deleted if it is refused.
 ///
 /// # Errors
 /// [`ErrorCode::FailedExternalValidation`], [`ErrorCode::ExternalValidationUnavailable`].

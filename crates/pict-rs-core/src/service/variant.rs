@@ -1,4 +1,4 @@
-//! Making and finding variants.
+//! Makes and finds variants.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
 use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result};
 
-/// A content and the variant of it that was asked for.
+/// A content and the requested variant of it.
 pub type Found = (Arc<Original>, Arc<Representation>);
 
-/// The variant if it was made before; never makes it.
+/// The variant if it exists; never makes it.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`].
@@ -32,7 +32,7 @@ pub async fn existing(
     request: &ProcessRequest,
 ) -> Result<Option<Found>> {
     if ctx.config.server.danger_dummy_mode {
-        // Nothing is known to be a picture, so nothing can be made of it.
+        // In dummy mode, files need not be pictures, so no variants can be made.
         let original = find::original(ctx, alias).await?;
         let variant = Arc::new(original.representation.clone());
         return Ok(Some((original, variant)));
@@ -48,15 +48,14 @@ pub async fn existing(
         return Ok(None);
     };
     let variant = Arc::new(variant);
-    // When it was last noted only the database knows, which compares.
+    // Only the database knows the last recorded use, so it does the comparison.
     let noted_at = ctx.last_used.variant(&variant.object, 0);
     ctx.fact_cache
         .remember_variant(generation, alias, &request.key, &variant, noted_at);
     Ok(Some((original, variant)))
 }
 
-/// `request` as it is kept. Asks for facts only where a frame is named, so the usual request does
-/// not.
+/// `request` in its normalised form. Reads facts only if a frame is named, which is rare.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`].
@@ -73,7 +72,7 @@ pub(super) async fn normalized<'a>(
     request.normalized(stored.kind(), stored.frames)
 }
 
-/// The variant, made now if need be. Concurrent requests for a new one convert once.
+/// The variant, made now if needed. Concurrent requests for a new variant share one conversion.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::TooBusy`], [`ErrorCode::ReadOnly`] when it would
@@ -86,7 +85,7 @@ pub async fn get_or_make(
     at_rank(ctx, alias, request, Rank::Foreground).await
 }
 
-/// As [`get_or_make`], for a worker: nobody is kept waiting, so no queue is too long.
+/// As [`get_or_make`], for a worker: no client waits, so there is no limit on the queue.
 ///
 /// # Errors
 /// As [`get_or_make`].
@@ -100,7 +99,7 @@ pub(crate) async fn in_background(
         .map(drop)
 }
 
-/// Who asks for media work.
+/// Whether a client or the worker asks.
 #[derive(Clone, Copy)]
 enum Rank {
     Foreground,
@@ -132,7 +131,7 @@ async fn at_rank(
     Ok((original, variant))
 }
 
-/// The variant's object is lost: forgets it, so that the next [`get_or_make`] makes it again. In
+/// Forgets a variant whose object is lost, so that the next [`get_or_make`] makes it again. In
 /// read-only mode it stays lost.
 ///
 /// # Errors
@@ -149,7 +148,7 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
     let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
     run_to_completion(async move {
         let removal = ctx.repo.forget_variant(&object).await?;
-        // Another request may have come first, before which this name was remembered.
+        // Another request may have removed it before this alias was cached.
         ctx.fact_cache.forget([&alias]);
         forget(&ctx, removal).await;
         Ok(())
@@ -163,7 +162,7 @@ async fn make(
     request: ProcessRequest,
     rank: Rank,
 ) -> Result<Arc<Representation>> {
-    // A flight that landed a moment ago may have made it.
+    // A flight that has just ended may have made it.
     if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
         return Ok(Arc::new(variant));
     }
@@ -236,7 +235,7 @@ async fn make(
         }
     };
     let variant = match kept.await {
-        // It is there now, so a client that waits for it need not be refused.
+        // The variant exists now, so a client that waits for it need not be refused.
         Err(error)
             if error.code() == ErrorCode::InsufficientStorage
                 && matches!(rank, Rank::Foreground) =>
@@ -250,14 +249,14 @@ async fn make(
     Ok(variant)
 }
 
-/// The file that a job made, in one piece, and its facts.
+/// The file that a job made, as one piece, and its facts.
 fn whole(source: &[u8], outcome: Outcome) -> pict_rs_media::Result<(Vec<u8>, Facts)> {
     let made = outcome.and_then(Done::made)?;
     let facts = made.facts.clone();
     Ok((made.into_bytes(source)?, facts))
 }
 
-/// A variant that the disk has no room for.
+/// A variant that does not fit on the disk.
 async fn unstored(
     ctx: &Context,
     bytes: Arc<Vec<u8>>,
@@ -292,14 +291,14 @@ async fn remember(
                 true => stored.keep().await,
                 false => stored.discard().await,
             }
-            // The variant is there all the same; the next one tries again.
+            // The variant exists anyway; the next one tries again.
             if let Err(error) = retention::bound(ctx, original.hash(), &kept.object).await {
                 tracing::warn!(%error, "variants beyond their number could not be dropped");
             }
             retention::grown(ctx);
             Ok(Arc::new(kept))
         }
-        // The content was removed while we worked.
+        // The content was removed meanwhile.
         None => {
             stored.discard().await;
             Err(Error::alias_not_found())
@@ -326,7 +325,7 @@ fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
     }
 }
 
-/// What we stored we had checked, so damage is our fault now and worth the log.
+/// Stored files were checked before, so damage is an internal error and must be logged.
 pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
     match error {
         pict_rs_media::Error::Corrupt { .. }
@@ -340,7 +339,7 @@ pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
     }
 }
 
-/// As [`stored_is_broken`], of what a program says of a clip.
+/// As [`stored_is_broken`], for the error of a program that reads a clip.
 fn stored_clip_is_broken(error: Error) -> Error {
     match error.code() {
         ErrorCode::MediaDamaged | ErrorCode::DiscoverError | ErrorCode::ValidateFileEmpty => {

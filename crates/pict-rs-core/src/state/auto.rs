@@ -1,4 +1,4 @@
-//! What `process.auto` remembers between requests.
+//! State of `process.auto` between requests.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -9,22 +9,22 @@ use lru::LruCache;
 
 use crate::{ContentKey, Error, ErrorCode, VariantKey};
 
-/// Contents and variants remembered; each takes about a tenth of a kilobyte.
+/// Contents and variants remembered; each takes about 100 bytes.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
-/// How long a format is not tried again for a picture that it failed for.
+/// How long a format is not tried again for a picture after it failed.
 const RETRY_DELAY: Duration = Duration::from_secs(10 * 60);
 
 /// A content and a variant of it.
 pub(crate) type Key = (ContentKey, VariantKey);
 
-/// What `process.auto` remembers.
+/// State of `process.auto`.
 #[derive(Debug)]
 pub(crate) struct Auto(Mutex<Inner>);
 
-/// What is behind the lock.
+/// The state behind the lock.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    /// Variants that are being made although their clients have their answers.
+    /// Variants that are still being made although their clients were answered.
     pub(crate) left_behind: HashSet<Key>,
     /// When a variant could not be made.
     failed: LruCache<Key, Instant>,
@@ -47,14 +47,14 @@ impl Auto {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a variant could not be made a short time ago.
+    /// Whether making the variant failed recently.
     pub(crate) fn has_failed(&self, key: &Key) -> bool {
         let mut inner = self.lock();
         let failed = inner.failed.get(key);
         failed.is_some_and(|failed| failed.elapsed() < RETRY_DELAY)
     }
 
-    /// Notes what is likely to happen again.
+    /// Records an error that is likely to happen again.
     pub(crate) fn note(&self, key: Key, error: &Error) {
         if matches!(
             error.code(),

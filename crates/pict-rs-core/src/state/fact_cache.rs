@@ -1,5 +1,5 @@
-//! A small fact cache in front of the database, so that serving a known picture asks
-//! nobody. A removal empties its entries before it answers.
+//! A small cache of facts in front of the database, so that serving known media needs no query. A
+//! removal drops its entries before it is answered.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use crate::repo::{Original, Representation};
 use crate::state::last_used::LastUsed;
 use crate::{Alias, ContentKey, VariantKey};
 
-/// Aliases remembered; an entry takes about half a kilobyte and each variant as much again.
+/// Aliases remembered; an entry takes about half a kilobyte, plus as much for each variant.
 const ALIASES: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Variants remembered per alias.
 const VARIANTS: usize = 16;
@@ -27,7 +27,7 @@ pub(crate) struct FactCache {
 #[derive(Debug)]
 struct Inner {
     entries: LruCache<Alias, Entry>,
-    /// Counts removals. Facts that were read before a removal are not remembered after it.
+    /// Counts removals. Facts that were read before a removal are not cached after it.
     generation: u64,
 }
 
@@ -41,11 +41,11 @@ struct Entry {
 struct Variant {
     key: VariantKey,
     facts: Arc<Representation>,
-    /// When its use was last noted, in unix milliseconds.
+    /// When its use was last recorded, in unix milliseconds.
     noted_at: i64,
 }
 
-/// Taken before facts are read from the database, given back with them.
+/// Taken before facts are read from the database, and passed back with them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Generation(u64);
 
@@ -71,7 +71,7 @@ impl FactCache {
         self.lookups.count(found)
     }
 
-    /// A variant that is about to be used, which is noted.
+    /// Returns a variant that is about to be used, and records the use.
     pub(crate) fn variant(
         &self,
         alias: &Alias,
@@ -101,7 +101,7 @@ impl FactCache {
         }
     }
 
-    /// `noted_at` is when a use of it was noted, in unix milliseconds.
+    /// `noted_at` is when its use was last recorded, in unix milliseconds.
     pub(crate) fn remember_variant(
         &self,
         generation: Generation,
@@ -128,7 +128,7 @@ impl FactCache {
         });
     }
 
-    /// To be called after the database has committed the removal and before it is answered.
+    /// Must be called after the database has committed the removal and before it is answered.
     pub(crate) fn forget<'a>(&self, aliases: impl IntoIterator<Item = &'a Alias>) {
         let mut inner = self.lock();
         inner.generation += 1;
@@ -137,7 +137,7 @@ impl FactCache {
         }
     }
 
-    /// As [`FactCache::forget`], for whatever is known of these contents. Looks at all entries.
+    /// As [`FactCache::forget`], for all aliases of these contents. Scans all entries.
     pub(crate) fn forget_contents(&self, contents: &HashSet<ContentKey>) {
         let mut inner = self.lock();
         inner.generation += 1;
@@ -153,7 +153,7 @@ impl FactCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic while holding the lock leaves valid, at worst incomplete, facts.
+        // A panic while holding the lock leaves valid, possibly incomplete, facts.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

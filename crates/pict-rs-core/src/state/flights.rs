@@ -1,6 +1,5 @@
-//! Single flight: whoever asks for a variant that is being made, or for a URL that is being
-//! fetched, waits for it instead of doing it again. When the last of them goes away, the work is
-//! dropped.
+//! Single flight: concurrent requests for the same variant or URL share one piece of work. When the
+//! last of them goes away, the work is dropped.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +13,7 @@ use crate::{Error, Result};
 
 type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 
-/// What is being done right now.
+/// The work that is currently running.
 #[derive(Debug)]
 pub(crate) struct Flights<K, T>(Arc<Mutex<Inner<K, T>>>);
 
@@ -73,7 +72,7 @@ where
     }
 }
 
-/// Takes its flight off the list, whether it landed or was given up.
+/// Removes its flight from the list, whether it ended or was dropped.
 struct Landing<K: Eq + Hash, T> {
     flights: Arc<Mutex<Inner<K, T>>>,
     key: K,
@@ -83,7 +82,7 @@ struct Landing<K: Eq + Hash, T> {
 impl<K: Eq + Hash, T> Drop for Landing<K, T> {
     fn drop(&mut self) {
         let mut inner = lock(&self.flights);
-        // A given-up flight may have been replaced already.
+        // A dropped flight may have been replaced already.
         if inner
             .flights
             .get(&self.key)

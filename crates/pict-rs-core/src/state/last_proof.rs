@@ -1,16 +1,16 @@
-//! When writes were last known to work.
+//! When a write was last known to succeed.
 
 use std::time::Instant;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Until when writes are known to work, so that the disk is asked once a second, however often
-/// health is.
+/// Until when writes count as working, so that the disk is checked at most once a second, however
+/// often health is requested.
 #[derive(Debug, Default)]
 pub(crate) struct LastProof(Mutex<Option<Instant>>);
 
 impl LastProof {
-    /// Waits for the one question that may be running.
+    /// Waits for a check that is already running.
     pub(crate) async fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
         self.0.lock().await
     }

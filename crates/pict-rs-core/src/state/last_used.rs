@@ -1,5 +1,5 @@
-//! When variants were last used, as coarsely as retention needs to know it. Serving only notes it
-//! in memory, and that seldom; the worker writes what was noted to the database.
+//! When variants were last used, as coarsely as retention needs. Serving records uses only in
+//! memory, and rarely; the worker writes them to the database.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,19 @@ use crate::ObjectKey;
 use crate::clock::{millis, now};
 use crate::config::Config;
 
-/// Uses noted between two flushes; each takes about a tenth of a kilobyte.
+/// Uses recorded between two flushes; each takes about 100 bytes.
 const PENDING: usize = 32 * 1024;
-/// Nothing needs to know it more precisely.
+/// Nothing needs better precision.
 const COARSE: Duration = Duration::from_secs(5 * 60);
-/// How many times within the retention a use is noted, if that is more often.
+/// Minimum number of times that a use is recorded within the retention.
 const STEPS: u32 = 20;
 
-/// Uses that the database does not know of yet.
+/// Uses that are not yet in the database.
 #[derive(Debug)]
 pub(crate) struct LastUsed {
     noted: Mutex<HashMap<ObjectKey, i64>>,
-    /// Uses closer together than this are one, in milliseconds. `None`: nobody writes them down.
+    /// Uses closer together than this count as one, in milliseconds. `None` when they are not
+    /// recorded.
     coarse: Option<i64>,
     due: Notify,
 }
@@ -39,13 +40,13 @@ impl LastUsed {
         }
     }
 
-    /// Uses closer together than this are one, in milliseconds.
+    /// Uses closer together than this count as one, in milliseconds.
     pub(crate) fn coarse(&self) -> i64 {
         self.coarse.unwrap_or(i64::MAX)
     }
 
-    /// Notes the use of a variant whose use was last noted `noted_at`. Returns the time to
-    /// remember for that. Never waits long: this is where media are served.
+    /// Records the use of a variant whose use was last recorded at `noted_at`. Returns the time to
+    /// remember instead. Never waits long, because it is called while serving.
     pub(crate) fn variant(&self, object: &ObjectKey, noted_at: i64) -> i64 {
         let Some(coarse) = self.coarse else {
             return noted_at;
@@ -56,7 +57,7 @@ impl LastUsed {
         }
         let mut noted = self.lock();
         if noted.len() >= PENDING && !noted.contains_key(object) {
-            // The worker writes them down now, and the next use is noted.
+            // The worker flushes now, and the next use is recorded.
             self.ring();
             return noted_at;
         }
@@ -64,12 +65,12 @@ impl LastUsed {
         now
     }
 
-    /// All that was noted; nothing is left.
+    /// Takes all recorded uses.
     pub(crate) fn take(&self) -> Vec<(ObjectKey, i64)> {
         std::mem::take(&mut *self.lock()).into_iter().collect()
     }
 
-    /// Puts back what could not be written down.
+    /// Puts back uses that could not be written.
     pub(crate) fn put_back(&self, taken: &[(ObjectKey, i64)]) {
         let mut noted = self.lock();
         for (object, at) in taken {
@@ -77,12 +78,12 @@ impl LastUsed {
         }
     }
 
-    /// There is work for the sweep before its time.
+    /// Brings the next sweep forward.
     pub(crate) fn ring(&self) {
         self.due.notify_one();
     }
 
-    /// Ends with the next [`LastUsed::ring`], or at once if it was called since the last wait.
+    /// Completes on the next [`LastUsed::ring`], or at once if it was called since the last wait.
     pub(crate) fn rung(&self) -> Notified<'_> {
         self.due.notified()
     }

@@ -1,5 +1,5 @@
-//! Who waits for what in the background: workers for jobs, clients for the outcome of their
-//! upload, everybody for the end. Waking is by notification; the database is asked only then.
+//! Wakes tasks that wait for background work: workers for jobs, clients for the outcome of their
+//! upload, all of them for shutdown. The database is queried only after a notification.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use crate::UploadId;
 
-/// All bells.
+/// All notifications.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     jobs: Notify,
     maintenance: Notify,
     uploads: Mutex<Uploads>,
-    /// Rings when a claim is over.
+    /// Notified when a claim has ended.
     claims: Notify,
     /// When the server was told to stop.
     stop: watch::Sender<Option<Instant>>,
@@ -26,7 +26,7 @@ pub(crate) struct Notifier {
 #[derive(Debug, Default)]
 struct Uploads {
     bells: HashMap<UploadId, Bell>,
-    /// Uploads whose outcome somebody is looking at, to claim it.
+    /// Uploads whose outcome is being claimed.
     held: HashSet<UploadId>,
 }
 
@@ -49,34 +49,34 @@ impl Default for Notifier {
 }
 
 impl Notifier {
-    /// A job was queued.
+    /// Called after a job was queued.
     pub(crate) fn job_queued(&self) {
         self.jobs.notify_one();
     }
 
-    /// Ends with the next queued job, or at once if one was queued while nobody waited.
+    /// Completes with the next queued job, or at once if one was queued since the last wait.
     pub(crate) fn next_job(&self) -> Notified<'_> {
         self.jobs.notified()
     }
 
-    /// Long work was asked for.
+    /// Called after a long run was requested.
     pub(crate) fn maintenance_due(&self) {
         self.maintenance.notify_one();
     }
 
-    /// Ends when long work is asked for, or at once if it was while nobody waited.
+    /// Completes when a long run is requested, or at once if one was since the last wait.
     pub(crate) fn next_maintenance(&self) -> Notified<'_> {
         self.maintenance.notified()
     }
 
-    /// Something about this upload may have changed.
+    /// Called when the state of this upload may have changed.
     pub(crate) fn ring(&self, id: &UploadId) {
         if let Some(bell) = self.lock().bells.get(id) {
             bell.notify.notify_waiters();
         }
     }
 
-    /// Hears the bell of an upload until it is dropped.
+    /// Listens for changes of an upload until dropped.
     pub(crate) fn listen(&self, id: UploadId) -> Listener<'_> {
         let mut uploads = self.lock();
         let bell = uploads.bells.entry(id).or_default();
@@ -88,18 +88,19 @@ impl Notifier {
         }
     }
 
-    /// The right to claim an upload, unless another client has it. Given back with [`Notifier::release`].
+    /// Takes the right to claim an upload, unless another client has it. Released with
+    /// [`Notifier::release`].
     pub(crate) fn hold(&self, id: UploadId) -> bool {
         self.lock().held.insert(id)
     }
 
-    /// The right to claim is free again.
+    /// Releases the right to claim.
     pub(crate) fn release(&self, id: &UploadId) {
         self.lock().held.remove(id);
         self.claims.notify_waiters();
     }
 
-    /// Ends when no claim is being answered or put back.
+    /// Completes when no claim is being answered or put back.
     pub(crate) async fn claims_settled(&self) {
         loop {
             let over = self.claims.notified();
@@ -110,7 +111,7 @@ impl Notifier {
         }
     }
 
-    /// Asks everybody to stop.
+    /// Requests shutdown.
     pub(crate) fn stop(&self) {
         self.stop.send_if_modified(|stop| {
             let is_first = stop.is_none();
@@ -123,12 +124,12 @@ impl Notifier {
         self.stop.borrow().is_some()
     }
 
-    /// Ends when everybody is asked to stop; tells since when.
+    /// Completes when shutdown is requested; returns when that was.
     pub(crate) async fn stopped(&self) -> Instant {
         let mut stop = self.stop.subscribe();
         match stop.wait_for(Option::is_some).await.map(|since| *since) {
             Ok(Some(since)) => since,
-            // The sender is ours and lives as long as we are borrowed.
+            // We own the sender, so it outlives this call.
             _ => std::future::pending().await,
         }
     }
@@ -139,7 +140,7 @@ impl Notifier {
     }
 }
 
-/// Hears the bell of one upload.
+/// Listens for changes of one upload.
 pub(crate) struct Listener<'a> {
     wake: &'a Notifier,
     notify: Arc<Notify>,
@@ -147,7 +148,7 @@ pub(crate) struct Listener<'a> {
 }
 
 impl Listener<'_> {
-    /// Ends with the next ring after this call, even one before it is awaited.
+    /// Completes with the next notification after this call, even one before it is awaited.
     pub(crate) fn next(&self) -> Notified<'_> {
         self.notify.notified()
     }

@@ -1,8 +1,8 @@
-//! What is remembered of proxied URLs between requests: recently served ones, dead upstreams,
-//! running fetches, and accesses that the database has still to be told.
+//! State of proxied URLs between requests: recently served ones, dead upstreams, running fetches,
+//! and accesses that are not yet in the database.
 //!
-//! Nothing here has to be emptied by a removal: an alias is never given twice, so whoever finds
-//! that a remembered one is gone forgets it and asks the database.
+//! A removal need not clear this state: aliases are never reused, so a request that finds that a
+//! remembered alias is gone drops it and asks the database.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -17,18 +17,18 @@ use crate::repo::Proxy;
 use crate::state::flights::Flights;
 use crate::{Alias, Error, SourceUrl};
 
-/// URLs remembered. One takes about half a kilobyte, and 5 at worst.
+/// URLs remembered; each takes about half a kilobyte, 5 kB at worst.
 const URLS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 /// Dead URLs remembered.
 const FAILURES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 /// Accesses that can wait to be written.
 const ACCESSES: usize = 4096;
-/// An access is written if the last one that was is older than this.
+/// An access is written if the last written one is older than this.
 const COARSE: Duration = Duration::from_secs(5 * 60);
-/// Accesses are gathered for this long, so that one write records many.
+/// Accesses are collected for this long, so that one write records many.
 const GATHER: Duration = Duration::from_secs(5);
 
-/// A URL, and whether a copy of it is there already.
+/// A URL, and whether a copy of it exists.
 type Key = (SourceUrl, bool);
 
 /// Everything that is remembered.
@@ -47,9 +47,9 @@ struct Memory {
 }
 
 impl Proxies {
-    /// Nothing is known yet.
+    /// Starts empty.
     pub(crate) fn new(config: &Config) -> Self {
-        // Short times are for tests, and must not be drowned in ours.
+        // Short retention times are for tests, and need a precision to match.
         let coarse = COARSE.min(config.media.retention.proxy.duration() / 10);
         Self {
             memory: Mutex::new(Memory {
@@ -78,14 +78,14 @@ impl Proxies {
         self.lock().known.pop(url);
     }
 
-    /// The upstream is not asked again before `time`, Unix milliseconds.
+    /// Records that the upstream is not to be asked again before `time`, in Unix milliseconds.
     pub(crate) fn postpone(&self, url: &SourceUrl, time: i64) {
         if let Some(proxy) = self.lock().known.peek_mut(url) {
             proxy.fresh_until = time;
         }
     }
 
-    /// Why the last fetch failed, if that is not long ago.
+    /// Why the last fetch failed, if it failed recently.
     pub(crate) fn failure(&self, url: &SourceUrl) -> Option<Arc<Error>> {
         let mut memory = self.lock();
         let (until, error) = memory.failures.get(url)?;
@@ -96,14 +96,14 @@ impl Proxies {
         None
     }
 
-    /// Remembers for a while why a fetch failed.
+    /// Remembers for `pause` why a fetch failed.
     pub(crate) fn fail(&self, url: &SourceUrl, pause: Duration, error: Arc<Error>) {
         let until = Instant::now() + pause;
         self.lock().failures.push(url.clone(), (until, error));
     }
 
-    /// Notes a use of the copy. Returns how long to wait until the notes are written down, when
-    /// this is the first of them.
+    /// Records an access to the copy. For the first access in memory, returns how long to wait
+    /// before writing them to the database.
     pub(crate) fn touch(&self, url: &SourceUrl, proxy: &Proxy) -> Option<Duration> {
         let at = now();
         if millis(at.saturating_sub(proxy.accessed_at)) < self.coarse {
@@ -121,7 +121,7 @@ impl Proxies {
         is_first.then(|| GATHER.min(self.coarse))
     }
 
-    /// All uses that were noted; nothing is left.
+    /// Takes all recorded accesses.
     pub(crate) fn take_touched(&self) -> Vec<(String, i64)> {
         let accesses = std::mem::take(&mut self.lock().accesses);
         let accesses = accesses.into_iter();

@@ -1,10 +1,10 @@
-//! The time by which things are too old. It is the time of the system, unless that has jumped
-//! ahead: a clock that is wrong by years must not make everything old at once.
+//! The clock for removals by age. It follows the system clock, unless that has jumped ahead: a
+//! clock that is wrong by years must not make everything expire at once.
 //!
-//! How far time had come is noted in the database. When the clock is more than a day beyond that,
-//! removals by age go by a time of our own, which goes on from where it was, until the server has
-//! run long enough with the new one: a tenth of the jump, a week at most. A server that was off
-//! over a weekend so waits for a few hours.
+//! The latest time is stored in the database. When the system clock is more than a day ahead of it,
+//! removals by age use a clock of our own, which continues from the stored time, until the server
+//! has run long enough with the new time: for a tenth of the jump, at most a week. So a server that
+//! was off over a weekend waits for a few hours.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use crate::Result;
 use crate::clock::{millis, now};
 use crate::repo::Repo;
 
-/// A clock may be ahead by this without being doubted.
+/// The system clock may be ahead by this without being doubted.
 const SLACK: i64 = 24 * 60 * 60 * 1000;
-/// The longest time for which it is doubted.
+/// The longest time for which the clock is doubted.
 const DOUBT: i64 = 7 * 24 * 60 * 60 * 1000;
-/// Time is noted this often. What a death of the server loses of it is far below the slack.
+/// How often the time is stored. What a crash loses is far below the slack.
 const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Tells the time for removals by age.
+/// The clock for removals by age.
 #[derive(Debug)]
 pub(crate) struct RetentionClock {
     state: Mutex<State>,
@@ -28,17 +28,17 @@ pub(crate) struct RetentionClock {
 
 #[derive(Clone, Copy, Debug)]
 struct State {
-    /// How far time has come, in unix milliseconds.
+    /// The latest time seen, in unix milliseconds.
     seen: i64,
     /// How long the server has run while the clock was ahead, in milliseconds.
     doubted: i64,
-    /// When that was.
+    /// When these were updated.
     at: Instant,
     noted: Option<Instant>,
 }
 
 impl RetentionClock {
-    /// Goes on from what the database has.
+    /// Continues from the time in the database.
     pub(crate) async fn open(repo: &Repo) -> Result<Self> {
         let (seen, doubted) = repo.last_seen().await?.unwrap_or((now(), 0));
         Ok(Self::new(seen, doubted, Instant::now()))
@@ -56,7 +56,7 @@ impl RetentionClock {
         }
     }
 
-    /// In unix milliseconds; never later than what the system says.
+    /// In unix milliseconds; never later than the system clock.
     pub(crate) fn time(&self) -> i64 {
         self.time_at(now(), Instant::now())
     }
@@ -68,7 +68,7 @@ impl RetentionClock {
         let ahead = wall.saturating_sub(state.seen.saturating_add(elapsed));
         if ahead <= SLACK {
             state.doubted = 0;
-            // A clock that was set back does not take back how far time has come.
+            // Setting the clock back does not change the latest time seen.
             state.seen = state.seen.max(wall);
             return wall;
         }
@@ -93,7 +93,7 @@ impl RetentionClock {
         state.seen
     }
 
-    /// Notes in the database how far time has come, once in a while or with `is_last`.
+    /// Stores the time in the database, every [`PERIOD`] or with `is_last`.
     ///
     /// # Errors
     /// When the database fails.
@@ -117,7 +117,7 @@ mod tests {
     const HOUR: i64 = 60 * 60 * 1000;
     const YEAR: i64 = 365 * 24 * HOUR;
 
-    /// Steps of hours that pass and of what the clock says then; returns what is told.
+    /// Steps of hours that pass and of what the clock shows then; returns the times used.
     fn told(steps: &[(i64, i64)]) -> Vec<i64> {
         let start = Instant::now();
         let clock = RetentionClock::new(0, 0, start);
@@ -163,7 +163,7 @@ mod tests {
             ]),
             [HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR]
         );
-        // A machine that starts without knowing the time.
+        // A machine that boots without knowing the time.
         assert_eq!(
             told(&[(1, HOUR), (1, -50 * YEAR), (1, 3 * HOUR)]),
             [HOUR, -50 * YEAR, 3 * HOUR]

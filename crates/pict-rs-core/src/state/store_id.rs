@@ -1,5 +1,5 @@
-//! The id that database and files share, so that a disk that is not mounted is not taken for media
-//! that are gone.
+//! The id that database and files share, so that files on a disk that is not mounted are not
+//! mistaken for lost ones.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::repo::Repo;
 use crate::store::Store;
 use crate::{Error, ErrorCode, Result};
 
-/// Files that are looked for where no id says whether the folder is the right one.
+/// Files that are checked when there is no id.
 const SAMPLE: u32 = 32;
 
-/// The id that database and files share. They get one where it is clear that they belong
-/// together: both are new, or the files are there that the database names.
+/// The id that database and files share. It is created where they clearly belong together: both are
+/// new, or the files exist that the database names.
 ///
 /// # Errors
 /// [`ErrorCode::StoreMismatch`], which says what to check.
@@ -26,7 +26,7 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
         return Ok(known);
     }
     let names_nothing = repo.names_nothing().await?;
-    // This can take a while, and is needed for an empty database only.
+    // Slow, and only needed for an empty database.
     let has_objects = names_nothing && store.has_objects().await?;
     let id = match (known, found) {
         _ if has_objects => {
@@ -43,13 +43,13 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
                 "they have different ids",
             ));
         }
-        // At least one of them is empty, or neither has an id that says otherwise.
+        // At least one of them is empty, or at most one has an id.
         (Some(id), _) | (None, Some(id)) => id,
         (None, None) => Uuid::new_v4(),
     };
     if !names_nothing {
         let (sampled, present) = sample(repo, store).await?;
-        // Some may be lost for good reasons, not most of them.
+        // A few files may be lost for good reasons, but not most of them.
         if present * 2 < sampled {
             let found = format!("of {sampled} files that the database names, {present} are there");
             return Err(mismatch(repo.folder(), store.root(), &found));
@@ -59,7 +59,7 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
     Ok(id)
 }
 
-/// How many of some files were looked for, and how many of them are there.
+/// How many files were sampled, and how many of them exist.
 pub(crate) async fn sample(repo: &Repo, store: &Store) -> Result<(usize, usize)> {
     let objects = repo.some_objects(SAMPLE).await?;
     let sizes = store.sizes(objects).await?;

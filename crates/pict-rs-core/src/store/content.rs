@@ -1,4 +1,4 @@
-//! Bytes of an object, as they come out of the store.
+//! The bytes of an object, as read from the store.
 
 use std::fs::File;
 use std::ops::Range;
@@ -11,17 +11,17 @@ use tokio::task::JoinHandle;
 use crate::task::blocking;
 use crate::{Error, ErrorCode, Result};
 
-/// Up to so many bytes an object is read in one piece.
+/// Objects of at most this many bytes are read in one piece.
 pub const SMALL: u64 = 256 * 1024;
-/// Bytes read at a time of larger ones.
+/// Bytes of larger objects that are read at a time.
 const PIECE: u64 = 256 * 1024;
 
-/// The part of an object that was asked for.
+/// The requested part of an object.
 #[derive(Debug)]
 pub enum Content {
     /// All of it.
     Bytes(Bytes),
-    /// Bytes that are read when they are needed.
+    /// Bytes that are read on demand.
     Stream(Pieces),
 }
 
@@ -37,7 +37,7 @@ impl Content {
         Self::Stream(Pieces { file, range })
     }
 
-    /// All of them in memory.
+    /// All bytes in memory.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
@@ -50,7 +50,7 @@ impl Content {
 }
 
 impl Pieces {
-    /// While one piece is used the next is read.
+    /// Reads the next piece while the current one is used.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         let Range { start, end } = self.range;
         let first = (start < end).then(|| (ahead(self.file, start, end), start));

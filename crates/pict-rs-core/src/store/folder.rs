@@ -1,10 +1,9 @@
-//! A folder of objects. All of it blocks, but for small reads.
+//! A folder of objects. All functions block, except small reads.
 //!
-//! A scratch file is flushed to disk, named as it is to be found and the folder of that flushed; only
-//! then [`Folder::put`] returns. Before that a small marker in `.incoming` remembers the object, and
-//! stays until its fate is known. Uploads that wait for their work lie there too, under
-//! the id of the upload, whose row decides; they are not in `server.temporary_directory`, which may
-//! be memory.
+//! A scratch file is fsynced, linked to its final path, then that folder is fsynced; only then
+//! [`Folder::put`] returns. Before that a small marker for the object is created in `.incoming`,
+//! and stays until its fate is known. Waiting uploads are stored there too, named by the id of the
+//! upload, whose row decides; they are not in `server.temporary_directory`, which may be in memory.
 
 mod identity;
 mod walk;
@@ -27,10 +26,10 @@ use crate::{Error, ErrorCode, ObjectKey, Result, UploadId};
 
 pub use walk::Look;
 
-/// The folder inside the root for everything that is not an object yet. Object keys start
-/// with two hexadecimal digits, so they cannot meet it.
+/// The folder inside the root for everything that is not an object yet. Object keys start with two
+/// hexadecimal digits, so they cannot collide with it.
 const INCOMING: &str = ".incoming";
-/// Ends the name of the file of an upload that waits for its work.
+/// Suffix of the file of a waiting upload.
 const WAITING: &str = ".waiting";
 
 /// A folder of objects.
@@ -82,7 +81,7 @@ impl Folder {
     fn place(&self, object: &ObjectKey, mut file: ScratchFile) -> io::Result<()> {
         file.sync()?;
         self.name_durably(object, |path| match file.place(path) {
-            // It is spooled on another disk.
+            // It was spooled on another disk.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 file = file.copy_to(&self.scratch)?;
                 file.sync()?;
@@ -92,12 +91,12 @@ impl Folder {
         })
     }
 
-    /// A second name, so that nothing is written.
+    /// Adds a hard link, so that nothing is written.
     fn copy(&self, from: &ObjectKey, to: &ObjectKey) -> io::Result<()> {
         let from = self.path(from);
         self.name_durably(to, |path| match fs::hard_link(&from, path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                // Some file systems have no such names.
+                // Some file systems do not support hard links.
                 let partial = self.incoming.join(format!("{}{PARTIAL}", file_name(to)));
                 fs::copy(&from, &partial)?;
                 File::open(&partial)?.sync_all()?;
@@ -107,7 +106,7 @@ impl Folder {
         })
     }
 
-    /// Lets `name` give a file the path of an object, durably, with a marker before.
+    /// Durably places a file with `name` at the path of an object, after creating its marker.
     fn name_durably(
         &self,
         object: &ObjectKey,
@@ -117,36 +116,36 @@ impl Folder {
         let folder = path.parent().unwrap_or(&self.root);
         let marker = self.marker(object);
         marker.as_ref().map(File::create_new).transpose()?;
-        // A concurrent removal can take an empty folder away between making and using it.
+        // A concurrent removal can delete an empty folder between its creation and its use.
         for attempt in 0.. {
             let named = self.make_folders(folder).and_then(|()| name(&path));
             match named {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && attempt < 8 => {}
                 Err(error) => {
-                    // Nothing was placed; the marker has nothing to remember.
+                    // Nothing was placed, so the marker is not needed.
                     self.unmark(object);
                     return Err(error);
                 }
             }
         }
         let flushed = sync_folder(folder);
-        // An object without its marker would stay for ever.
+        // Without its marker the object would stay for ever.
         if flushed.is_err() && fs::remove_file(&path).is_ok() {
             self.unmark(object);
         }
         flushed
     }
 
-    /// Its fate is known.
+    /// Removes the marker, because the fate of the object is known.
     pub(super) fn unmark(&self, object: &ObjectKey) {
         if let Some(marker) = self.marker(object) {
-            // Nothing better can be done here; the next start removes it.
+            // Nothing else can be done here; the next start removes it.
             let _ = fs::remove_file(marker);
         }
     }
 
-    /// Opens an object, and looks whether it has this size.
+    /// Opens an object and checks its size.
     fn open_object(&self, object: &ObjectKey, size: u64) -> Result<File> {
         let file = self.open_any(object)?;
         let found = file.metadata();
@@ -190,11 +189,11 @@ impl Folder {
         .await
     }
 
-    /// All bytes of a small object if the system has them in memory. Fast enough to be called where
-    /// nothing may block.
+    /// All bytes of a small object if the system has them cached. Fast enough to be called where
+    /// blocking is not allowed.
     fn read_cached(&self, object: &ObjectKey, size: u64) -> Result<Option<Vec<u8>>> {
         let file = self.open_any(object)?;
-        // Room for one more, as a file that is too long is no better than one that is cut short.
+        // One byte more, because a file that is too long is as wrong as a truncated one.
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut bytes = vec![0; size + 1];
         let buffer = &mut [io::IoSliceMut::new(&mut bytes)];
@@ -203,7 +202,7 @@ impl Folder {
                 bytes.truncate(size);
                 Ok(Some(bytes))
             }
-            // Not in memory, of another size, or a system without this call: the patient way.
+            // Not cached, of another size, or no support for the call: use the blocking read.
             _ => Ok(None),
         }
     }
@@ -216,7 +215,7 @@ impl Folder {
         }
     }
 
-    /// Removes an object and the folders that it leaves empty. One that is gone is fine.
+    /// Removes an object and the folders that this leaves empty. A missing object is not an error.
     pub(super) fn remove(&self, object: &ObjectKey) -> Result<()> {
         let path = self.path(object);
         match fs::remove_file(&path) {
@@ -229,7 +228,7 @@ impl Folder {
         while let Some(path) =
             folder.filter(|path| **path != *self.root && **path != *self.incoming)
         {
-            // Fails when the folder is not empty, which is the usual case and right.
+            // Fails when the folder is not empty, which is the usual case.
             if fs::remove_dir(path).is_err() {
                 break;
             }
@@ -280,14 +279,14 @@ impl Folder {
         }
     }
 
-    /// What remembers that no row names the object yet. The file of an upload needs none: its own
-    /// name says so.
+    /// The marker of an object that no row names yet. The file of an upload needs none, because its
+    /// own name says so.
     fn marker(&self, object: &ObjectKey) -> Option<PathBuf> {
         let is_upload = object.upload_id().is_some();
         (!is_upload).then(|| self.incoming.join(file_name(object)))
     }
 
-    /// Makes the folders of `path` below the root; whatever was made is flushed into its parent.
+    /// Creates the folders of `path` below the root; each new folder is fsynced into its parent.
     fn make_folders(&self, folder: &Path) -> io::Result<()> {
         match fs::create_dir(folder) {
             Ok(()) => sync_folder(folder.parent().unwrap_or(&self.root)),
@@ -301,8 +300,8 @@ impl Folder {
     }
 }
 
-/// Makes and locks the folder of unfinished files: a second server's [`Folder::recover`] would
-/// take away what the first is about to finish.
+/// Creates and locks the folder of unfinished files: the [`Folder::recover`] of a second server
+/// would remove what the first is about to finish.
 fn lock(root: &Path, incoming: &Path) -> Result<File> {
     let folder = fs::create_dir_all(incoming)
         .and_then(|()| File::open(incoming))
@@ -315,7 +314,7 @@ fn lock(root: &Path, incoming: &Path) -> Result<File> {
                 root.display()
             ),
         )),
-        // Some network file systems know no locks.
+        // Some network file systems do not support locks.
         _ => Ok(folder),
     }
 }
@@ -324,7 +323,7 @@ fn file_name(object: &ObjectKey) -> &str {
     object.as_str().rsplit('/').next().unwrap_or_default()
 }
 
-/// `0a1b….png` marks `0a/1b/0a1b….png`, or `0a/0a1b….png` if that is a variant.
+/// `0a1b….png` marks `0a/1b/0a1b….png`, or `0a/0a1b….png` for a variant.
 fn objects_of_marker(name: &str) -> Vec<ObjectKey> {
     if name.ends_with(PARTIAL) || !name.is_ascii() || name.len() < 32 {
         return Vec::new();
@@ -347,7 +346,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Part of a small object.
+/// A range of a small object.
 fn part(bytes: Vec<u8>, range: Range<u64>) -> Bytes {
     let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
     let (start, end) = (at(range.start), at(range.end));

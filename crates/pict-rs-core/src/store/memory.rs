@@ -1,5 +1,5 @@
-//! Objects that the disk has no room for. What was computed for a client is served although it
-//! cannot be stored: for a short time, and within a bound, it lies in memory.
+//! Objects that do not fit on the disk. A result that was computed for a client is served even if
+//! it cannot be stored: it is kept in memory for a short time, within a limit.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,11 +14,11 @@ use sha2::{Digest as _, Sha256};
 use super::Store;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
-/// Begins the names of such objects. Others begin with two hexadecimal digits.
+/// Prefix of the keys of such objects. Other keys begin with two hexadecimal digits.
 const PREFIX: &str = "memory/";
-/// Bytes of all of them; the oldest go first.
+/// Bytes of all of them; the oldest are dropped first.
 pub(super) const CAPACITY: u64 = 64 * 1024 * 1024;
-/// Then it is worth asking the disk again.
+/// After this time the disk is tried again.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
@@ -27,17 +27,17 @@ pub(super) struct Memory(Mutex<VecDeque<Entry>>);
 #[derive(Debug)]
 struct Entry {
     object: ObjectKey,
-    /// Without a name, in memory.
+    /// A nameless file in memory.
     file: File,
     size: u64,
     since: Instant,
 }
 
 impl Store {
-    /// Keeps an object in memory, because the disk has no room for it. Blocks.
+    /// Keeps an object in memory, because it does not fit on the disk. Blocks.
     ///
     /// # Errors
-    /// [`ErrorCode::InsufficientStorage`] when it is too large for that as well.
+    /// [`ErrorCode::InsufficientStorage`] when it is too large for memory too.
     pub fn keep_in_memory(&self, format: Format, bytes: &[u8]) -> Result<(ObjectKey, ContentKey)> {
         let size = bytes.len() as u64;
         if size > CAPACITY / 2 {
@@ -70,14 +70,15 @@ impl Store {
         Ok((object, key))
     }
 
-    /// Whether the object was only ever kept in memory.
+    /// Whether the object was only kept in memory.
     pub fn is_in_memory(object: &ObjectKey) -> bool {
         object.as_str().starts_with(PREFIX)
     }
 }
 
 impl Memory {
-    /// The file of an object that is still kept. To be read at positions, as its readers share one.
+    /// The file of an object that is still kept. Must be read at explicit positions, because its
+    /// readers share one offset.
     pub(super) fn open(&self, object: &ObjectKey) -> std::io::Result<File> {
         let mut entries = self.lock();
         entries.retain(|entry| entry.since.elapsed() < LIFETIME);

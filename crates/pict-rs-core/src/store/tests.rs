@@ -1,4 +1,4 @@
-//! Tests of the store. `tests/store.rs` has those of what it shows to everybody.
+//! Unit tests of the store. `tests/store.rs` tests its public interface.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use super::*;
 use crate::UploadId;
 use crate::scratch::ScratchWriter;
 
-/// What ties the folder to its database.
+/// The file that ties the folder to its database.
 const ID: &str = ".pict-rs-store";
 
 fn open() -> (Store, tempfile::TempDir) {
@@ -46,7 +46,7 @@ async fn write(store: &Store, bytes: &[u8]) -> StoredObject {
     stored.expect("stored")
 }
 
-/// The file of an upload that waits.
+/// Stores the file of a waiting upload.
 async fn wait(store: &Store, bytes: &[u8]) -> (UploadId, StoredObject) {
     let id = UploadId::generate();
     let object = ObjectKey::of_upload(&id);
@@ -113,7 +113,7 @@ async fn the_bytes_of_a_scratch_file_are_written_once() {
     let stored = store.put(object.clone(), Format::Png, source).await;
     stored.expect("stored").keep().await;
     assert_eq!(inode(&folder.path().join(object.as_str())), before);
-    // And so are those of another object, which stays.
+    // So are those of another object, which stays.
     let copy = ObjectKey::generate(Format::Png);
     let source = Source::Object {
         key: object.clone(),

@@ -6,21 +6,22 @@ use pict_rs_media::{Format, Kind, OutputFormat};
 use crate::accept::Accept;
 use crate::repo::Representation;
 
-/// Pictures of up to so many pixels count as drawings when they are stored without loss.
+/// Pictures of at most this many pixels count as drawings when stored losslessly.
 const ICON: u64 = 128 * 128;
-/// Larger ones do when they take no more than one bit for so many pixels, as no photograph does.
+/// Larger ones count as drawings when they take at most one bit per this many pixels, which no
+/// photograph does.
 const PIXELS_PER_BIT: u64 = 2;
-/// Results of up to so many pixels are made in each format that the client likes best. Which one is
-/// the smallest depends on the picture there, and all of them are made in an instant.
+/// Results of at most this many pixels are made in each format that the client likes best. Which
+/// one is smallest depends on the picture, and making all of them takes an instant.
 const SMALL: u64 = 640 * 640;
-/// The same of drawings, whose best format is never sure.
+/// The same for drawings, whose best format cannot be predicted.
 const SMALL_DRAWING: u64 = 1_500_000;
-/// Bytes that a small picture without loss is worth. No client notices them.
+/// Bytes by which a small lossless picture may be larger. No client notices them.
 const SHARPNESS: u64 = 64;
-/// Bits a pixel that a PNG or GIF of a drawing takes at most; photographs take twice as many.
+/// Maximum bits per pixel of a PNG or GIF of a drawing; photographs take twice as many.
 const DRAWING_BITS: u64 = 5;
 
-/// What is known of a picture, as far as it matters here.
+/// The facts of a picture that matter for the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Source {
     /// Whether there is more than one frame.
@@ -29,15 +30,14 @@ pub(super) struct Source {
     pub transparent: bool,
     /// An icon or a screenshot, which a PNG keeps sharp in few bytes.
     pub drawing: bool,
-    /// Whether the original looks drawn, whatever becomes of it.
+    /// Whether the original looks like a drawing, regardless of the operations.
     pub drawn: bool,
     /// Pixels of the result.
     pub area: u64,
 }
 
 impl Source {
-    /// From what the database knows, which is all but `transparent`; of one frame of it, if
-    /// `is_frame`.
+    /// From the database, which has all but `transparent`; for one frame if `is_frame`.
     pub fn new(stored: &Representation, operations: &[Operation], is_frame: bool) -> Self {
         let format = stored.key.format();
         let area = u64::from(stored.width) * u64::from(stored.height);
@@ -46,7 +46,7 @@ impl Source {
             .size()
             .saturating_mul(8)
             .saturating_mul(PIXELS_PER_BIT);
-        // Shrinking and blurring make many colours of few.
+        // Shrinking and blurring turn few colours into many.
         let untouched = operations
             .iter()
             .all(|operation| matches!(operation, Operation::Crop { .. }));
@@ -66,7 +66,7 @@ impl Source {
     }
 }
 
-/// Pixels that operations leave of a picture.
+/// Pixels that remain after the operations.
 fn result_area(size: (u32, u32), operations: &[Operation]) -> u64 {
     let (width, height) =
         operations
@@ -86,8 +86,8 @@ fn result_area(size: (u32, u32), operations: &[Operation]) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-/// Those of `ranked` that are worth a try, because no rule says which of them makes the smallest
-/// file; empty when a rule does. All are ones that the client likes as much as the first.
+/// The formats of `ranked` that are worth trying, because no rule tells which gives the smallest
+/// file; empty when a rule does. The client likes all of them as much as the first.
 pub(super) fn rivals(
     source: Source,
     accept: &Accept,
@@ -116,17 +116,17 @@ pub(super) fn rivals(
     rivals
 }
 
-/// What the bytes of formats are multiplied with, in hundredths, before they are compared: the
-/// qualities that formats have by default do not give the same score, least of all in small pictures,
-/// and the smallest file would often be the worst picture.
+/// Factors for file sizes, in hundredths, before they are compared: the default qualities of
+/// formats do not give the same score, least of all in small pictures, and the smallest file would
+/// often be the worst picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Weights {
     avif: u64,
     jxl: u64,
 }
 
-/// For results of up to so many pixels, the last one for all others. `cargo xtask bench --only weights`
-/// measures 32 pictures at six sizes for it.
+/// For results of at most this many pixels; the last row applies to all others. Measured by `cargo
+/// xtask bench --only weights`, with 32 pictures at six sizes.
 type Table = [(u64, Weights); 4];
 
 const PHOTOGRAPHS: Table = [
@@ -135,7 +135,7 @@ const PHOTOGRAPHS: Table = [
     (204_800, Weights::new(106, 103)),
     (u64::MAX, Weights::new(95, 96)),
 ];
-/// Drawings differ too much for a weight from 32,768 pixels on.
+/// Drawings differ too much for a weight above 32,768 pixels.
 const DRAWINGS: Table = [
     (8_192, Weights::new(101, 110)),
     (32_768, Weights::new(112, 114)),
@@ -148,14 +148,14 @@ impl Weights {
         Self { avif, jxl }
     }
 
-    /// For what is made from `source`.
+    /// The factors for variants of `source`.
     pub(super) fn of(source: Source) -> Self {
         let table = if source.drawn { DRAWINGS } else { PHOTOGRAPHS };
         let row = table.into_iter().find(|(most, _)| source.area <= *most);
         row.map_or(Self::new(100, 100), |(_, weights)| weights)
     }
 
-    /// Bytes as they are compared, times 100. A picture that has lost nothing may be a little larger.
+    /// The size to compare, times 100. A lossless picture may be a little larger.
     pub(super) fn counted(self, format: Format, bytes: u64) -> u64 {
         match format {
             Format::Avif => bytes.saturating_mul(self.avif),
@@ -168,8 +168,8 @@ impl Weights {
     }
 }
 
-/// Those of `formats` that `source` can be answered in, best first. What the client likes most
-/// stands first, then the order of `formats` counts. Never empty if `formats` has JPEG.
+/// The formats of `formats` that `source` can be answered in, best first: by the client's
+/// preference, then by the order of `formats`. Never empty if `formats` contains JPEG.
 pub(super) fn ranked(
     source: Source,
     accept: &Accept,
@@ -177,7 +177,7 @@ pub(super) fn ranked(
 ) -> Vec<OutputFormat> {
     let mut ranked = acceptable(accept, formats);
     if ranked.is_empty() {
-        // A picture that the client did not ask for helps it more than a refusal.
+        // A picture that the client did not ask for helps it more than an error.
         ranked = acceptable(&Accept::anything(), formats);
     }
     prefer(&mut ranked, |format| {
@@ -187,7 +187,7 @@ pub(super) fn ranked(
         !source.transparent || format != OutputFormat::Jpeg
     });
     let suits = |format| source.drawing && !source.animated && format == OutputFormat::Png;
-    // Stable, so the order of the list stays.
+    // The sort is stable, so the order of the list is kept.
     ranked.sort_by_key(|&format| (std::cmp::Reverse(accept.weight(format)), !suits(format)));
     ranked
 }
@@ -197,7 +197,7 @@ fn acceptable(accept: &Accept, formats: &[OutputFormat]) -> Vec<OutputFormat> {
     formats.filter(|&f| accept.weight(f) > 0).collect()
 }
 
-/// Keeps what `is_better`, if anything is.
+/// Keeps only formats that satisfy `is_better`, if there are any.
 fn prefer(formats: &mut Vec<OutputFormat>, is_better: impl Fn(OutputFormat) -> bool) {
     if formats.iter().any(|&format| is_better(format)) {
         formats.retain(|&format| is_better(format));
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(best(FILM, "image/webp,*/*"), Webp);
         assert_eq!(best(FILM, "image/jpeg,image/gif;q=0.1"), Gif);
         assert_eq!(best(LOGO, "image/jpeg,image/png;q=0.1"), Png);
-        // There is nothing else that the client can show.
+        // The client can show nothing else.
         assert_eq!(best(FILM, "image/jpeg"), Jpeg);
         assert_eq!(best(LOGO, "image/jpeg"), Jpeg);
     }
@@ -305,7 +305,7 @@ mod tests {
             ..PHOTO
         };
         assert_eq!(tried(drawn, FIREFOX), [Avif, Webp, Png]);
-        // Only what is liked as much as the best, and nothing without an alternative.
+        // Only formats that are liked as much as the best, and none without an alternative.
         assert_eq!(tried(thumbnail, "image/webp,image/avif;q=0.9"), []);
         assert_eq!(tried(thumbnail, "image/webp,*/*;q=0.8"), []);
         assert_eq!(tried(thumbnail, "*/*"), []);

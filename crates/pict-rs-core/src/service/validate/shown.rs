@@ -1,4 +1,4 @@
-//! What the external validation is shown instead of a file that it could not open: JPEGs of it
+//! JPEGs that are sent to the external validation instead of a file that it may not be able to open
 //! (`media.external_validation_as`).
 
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::service::clip;
 use crate::store::StoredObject;
 use crate::{Context, Result};
 
-/// Pictures of a moving one.
+/// Frames sent of an animation or clip.
 const FRAMES: u32 = 4;
-/// Of the JPEGs; programs look at them and do not keep them.
+/// The quality of the JPEGs, which are analysed but not kept.
 const QUALITY: u8 = 90;
 
-/// Pictures of a stored file, in the order of time; `None` when the file itself is to be shown.
+/// JPEGs of a stored file, in the order of time; `None` when the file itself is to be sent.
 ///
 /// # Errors
 /// [`crate::ErrorCode::TooBusy`], [`crate::ErrorCode::ProcessTimeout`], [`crate::ErrorCode::ValidateMemory`].
@@ -29,7 +29,7 @@ pub(super) async fn pictures(
     let media = &ctx.config.media;
     if media.external_validation_as == ValidationAs::Original
         || stored.key().format() == Format::Jpeg
-        // There need not be a picture in it.
+        // In this mode the file need not be a picture.
         || ctx.config.server.danger_dummy_mode
     {
         return Ok(None);
@@ -81,7 +81,7 @@ const OUTPUT: Output = Output {
     speed: Speed::Fast,
 };
 
-/// The first one, the last one and some between them, counted from 1.
+/// The first frame, the last one and some in between, counted from 1.
 fn frames(count: u32) -> Vec<u32> {
     let last = u64::from(count.max(1) - 1);
     let steps = u64::from(FRAMES - 1);

@@ -1,5 +1,5 @@
-//! Which database the files belong to. A small file in the root says so: a folder without it, or
-//! with another one's, is most likely a disk that is not mounted.
+//! Which database the files belong to: a small file in the root contains the id. A folder without
+//! it, or with another id, is most likely a disk that is not mounted.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -13,12 +13,12 @@ use crate::{Error, Result};
 
 /// The name of the file inside the root.
 pub(super) const FILE: &str = ".pict-rs-store";
-/// For people who find it.
+/// A note for people who find the file.
 const NOTE: &str =
     "This file ties the folder to the database of its pict-rs. Keep it with the files.";
 
 impl Folder {
-    /// The id of the folder. `None` when there is none, or when what is there is not an id.
+    /// The id of the folder. `None` when there is none, or the file does not contain an id.
     pub(in crate::store) fn id(&self) -> Result<Option<Uuid>> {
         match fs::read_to_string(self.root.join(FILE)) {
             Ok(text) => Ok(text
@@ -34,12 +34,12 @@ impl Folder {
         }
     }
 
-    /// Whether a path from the root on is of our own housekeeping.
+    /// Whether a path, relative to the root, belongs to our own housekeeping.
     pub(in crate::store) fn is_reserved(path: &Path) -> bool {
         path == Path::new(FILE) || path == Path::new(INCOMING)
     }
 
-    /// Gives the folder an id, durably.
+    /// Durably gives the folder an id.
     pub(in crate::store) fn set_id(&self, id: Uuid) -> Result<()> {
         let path = self.root.join(FILE);
         let partial = self.incoming.join(format!("{FILE}{PARTIAL}"));

@@ -1,5 +1,4 @@
-//! Looking through everything that lies in the store, a bit at a time: memory does not grow with
-//! the number of files.
+//! Walks through all files of the store in batches: memory does not grow with the number of files.
 
 use std::fs::{self, ReadDir};
 use std::io;
@@ -9,20 +8,20 @@ use std::time::SystemTime;
 use super::{Folder, identity};
 use crate::{Error, ObjectKey, Result};
 
-/// What a look at an object said that no row seems to name.
+/// The result of checking an object that no row seems to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// It has gone, or is on its way to getting a row.
+    /// It is gone, or about to get a row.
     Moving,
-    /// It was written too short a while ago to be judged.
+    /// It is too young to be judged.
     Young,
-    /// It lies there and takes this many bytes.
+    /// It exists and takes this many bytes.
     Lies(u64),
 }
 
 impl Folder {
-    /// Hands on the names of all files that are not unfinished, `batch` at a time, until `each`
-    /// returns false. Files that come or go meanwhile are seen or not.
+    /// Passes the names of all files except unfinished ones to `each`, `batch` at a time, until it
+    /// returns false. Files that appear or disappear meanwhile may be missed.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`] when a folder cannot be read.
@@ -50,7 +49,7 @@ impl Folder {
                 }
                 continue;
             }
-            // A name that is not UTF-8 is not one of ours.
+            // A name that is not UTF-8 is not ours.
             names.extend(
                 self.name(&path)
                     .filter(|name| name.as_str() != identity::FILE),
@@ -65,8 +64,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Looks at an object that the database did not know. To be asked once more afterwards: a row
-    /// may have come before the marker went.
+    /// Checks an object that the database did not know. The database must be asked again
+    /// afterwards: a row may have been committed before the marker was removed.
     pub(in crate::store) fn look(&self, object: &ObjectKey, written_before: SystemTime) -> Look {
         if self.marker(object).is_some_and(|marker| marker.exists()) {
             return Look::Moving;
@@ -80,8 +79,8 @@ impl Folder {
         }
     }
 
-    /// Whether a file with this name would be one of ours: `0a/1b/0a1b….png`, or `0a/0a1b….png` for a
-    /// variant.
+    /// Whether a file with this name could be one of ours: `0a/1b/0a1b….png`, or `0a/0a1b….png` for
+    /// a variant.
     pub(in crate::store) fn is_ours(object: &ObjectKey) -> bool {
         let parts: Vec<_> = object.as_str().split('/').collect();
         let (first, second, name) = match parts[..] {
@@ -105,7 +104,7 @@ impl Folder {
     }
 }
 
-/// `None` when it has gone meanwhile.
+/// `None` when it is gone.
 fn open_folder(path: &Path) -> io::Result<Option<ReadDir>> {
     match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
