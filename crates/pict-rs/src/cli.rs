@@ -1,5 +1,5 @@
-//! The command line, word for word that of the existing pict-rs where it has one. Every flag
-//! is another spelling of a configuration key: see [`Cli::overrides`].
+//! The command line, compatible with that of the existing pict-rs. Every flag sets a configuration
+//! key: see [`Cli::overrides`].
 
 #[cfg(test)]
 mod manual;
@@ -450,7 +450,7 @@ enum RepoCommand {
     },
 }
 
-/// Configuration keys and the values that the command line gives them.
+/// Configuration keys, and their values from the command line.
 #[derive(Debug, Default)]
 pub struct Overrides(pub Vec<(&'static str, String)>);
 
@@ -473,7 +473,7 @@ impl Overrides {
 }
 
 impl Cli {
-    /// Everything the command line says about the configuration.
+    /// The configuration that the command line sets.
     pub fn overrides(&self) -> Overrides {
         let mut set = Overrides::default();
         set.option("tracing.logging.format", self.log_format.as_ref());

@@ -1,5 +1,5 @@
-//! `pict-rs doctor`: what this installation can and cannot do, and why. It looks and changes
-//! nothing, and may be asked while a server runs on the same data.
+//! `pict-rs doctor`: what this installation can and cannot do, and why. It changes nothing, and can
+//! run while a server uses the same data.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,16 +12,16 @@ use serde::Serialize;
 
 use crate::http::tls::Certificate;
 
-/// Everything there is to know.
+/// The result of all checks.
 #[derive(Debug, Serialize)]
 pub struct Report {
     version: &'static str,
-    /// What is wrong: the server cannot do its work with it.
+    /// Problems that keep the server from working.
     problems: Vec<String>,
-    /// What is probably not meant.
+    /// Things that are probably unintended.
     warnings: Vec<String>,
     formats: Vec<Line>,
-    /// By their extensions.
+    /// File extensions.
     outputs: [&'static str; OutputFormat::ALL.len()],
     engine: Vec<Line>,
     programs: Vec<Program>,
@@ -56,8 +56,8 @@ struct Folder {
 }
 
 impl Report {
-    /// Looks at everything. `unknown` are names of settings that mean nothing, `warnings` what else
-    /// is to be said of settings.
+    /// Runs all checks. `unknown` are names of settings that do not exist, `warnings` are other
+    /// warnings about settings.
     pub fn new<'a>(
         config: &Config,
         data: &Path,
@@ -92,7 +92,7 @@ impl Report {
         report
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }
@@ -175,7 +175,7 @@ impl Report {
         }
     }
 
-    /// For people.
+    /// Prints the result for people.
     ///
     /// # Errors
     /// When `out` cannot be written to.

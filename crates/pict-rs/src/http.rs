@@ -1,5 +1,5 @@
-//! The HTTP side: the route table, and what all routes share. Everything a route does beyond
-//! HTTP is a function of `pict_rs_core::service`.
+//! The HTTP side: the route table, and what all routes share. The work behind a route is a function
+//! of `pict_rs_core::service`.
 
 mod about;
 mod admin;
@@ -46,10 +46,10 @@ use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The route table. Methods that a path does not have are answered with 405 and `Allow`.
+/// The route table. Unsupported methods of a path are answered with 405 and `Allow`.
 fn routes(app: &mut web::ServiceConfig) {
     let get_or_head = "GET, HEAD";
-    // Before the scope, which would take the path for itself.
+    // Before the scope, which would also match the path.
     app.service(resource("/image", "POST", [web::post().to(image::upload)]));
     app.service(
         web::scope("/image")
@@ -119,7 +119,7 @@ fn routes(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(background::upload)],
             ))
-            // These three change something, so HEAD is refused.
+            // These three change data, so HEAD is refused.
             .service(resource("/download", "GET", [web::get().to(download::get)]))
             .service(resource(
                 "/backgrounded/claim",
@@ -276,7 +276,7 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
 /// Serves until SIGTERM or SIGINT, then lets running requests and jobs end.
 ///
 /// # Errors
-/// When the socket cannot be had.
+/// When the socket cannot be opened.
 pub async fn serve(
     context: Arc<Context>,
     data: &Path,
@@ -299,7 +299,8 @@ pub async fn serve(
     .workers(std::thread::available_parallelism().map_or(1, usize::from))
     .tcp_nodelay(true)
     .keep_alive(Duration::from_secs(75))
-    // Whoever closes its side has gone, as for nginx; so work that nobody waits for is dropped.
+    // A client that closes its side counts as gone, as in nginx, so that work is dropped when no
+    // client waits for it.
     .h1_allow_half_closed(false)
     .disable_signals()
     .shutdown_timeout(server.shutdown_timeout.duration().as_secs());
@@ -314,17 +315,18 @@ pub async fn serve(
     let http =
         http.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
     let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
-    // Before anybody can know that we run: a signal right after the line below ends us well.
+    // Before the log line below announces the server: a signal right after it must stop the server
+    // cleanly.
     let signals = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    // Also without TLS: there is nothing to reload then, and it must not end the server.
+    // Also without TLS: there is nothing to reload then, but the signal must not end the server.
     let hangup = signal(SignalKind::hangup())?;
     for address in http.addrs() {
         tracing::info!("listening on {scheme}://{address}");
     }
-    // Installers wait for this line of the existing pict-rs.
+    // Installers wait for this line, which the existing pict-rs logs.
     tracing::info!("starting in existing Tokio runtime");
     tracing::info!(
         database = %context.config.database_folder(data).display(),
@@ -346,7 +348,7 @@ pub async fn serve(
             worker.ended().await;
             anyhow::Ok(())
         } => ended?,
-        // What still runs then is cut off as by a crash, and the next start tidies up.
+        // Work that still runs then is aborted as by a crash, and the next start cleans up.
         () = stop_on_signal(signals, stopper, &context) => {}
     }
     context.repo.close().await;
@@ -354,7 +356,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// The first signal stops gracefully; returns with the second.
+/// The first signal stops gracefully; returns on the second.
 async fn stop_on_signal(
     (mut terminate, mut interrupt): (Signal, Signal),
     server: ServerHandle,
@@ -368,7 +370,8 @@ async fn stop_on_signal(
         tracing::info!(graceful = is_first, "stopping");
         if is_first {
             context.stop();
-            // Not awaited: it ends when the server has stopped, and hears no second call.
+            // Not awaited: it completes when the server has stopped, and a second call would have
+            // no effect.
             drop(server.stop(true));
         }
     }

@@ -1,5 +1,6 @@
-//! Four layers, later wins: defaults, file, environment, flags. `RUST_LOG` stands between
-//! file and environment. The environment is an argument, so that tests need not change ours.
+//! Loads the configuration from four layers; later ones win: defaults, file, environment, flags.
+//! `RUST_LOG` comes between file and environment. The environment is an argument, so that tests
+//! need not change their own.
 
 mod address;
 mod names;
@@ -22,21 +23,21 @@ pub use secrets::without_password;
 
 /// The merged configuration.
 pub struct Loaded {
-    /// What counts.
+    /// The effective configuration.
     pub config: Config,
-    /// The same as it was written: secrets that lie in files of their own are still there.
+    /// The configuration as written: with the names of files that contain secrets.
     pub written: Config,
-    /// Names in file and environment that mean nothing to us, with the names that they have
-    /// now; to be warned of once.
+    /// Unknown names in file and environment, with their current names if renamed; each causes one
+    /// warning.
     pub unknown: BTreeSet<String>,
-    /// Old names that still count, in sentences to be warned of.
+    /// Warnings about old names that are still accepted.
     pub renamed: Vec<String>,
 }
 
 /// Merges all layers.
 ///
 /// # Errors
-/// A file that cannot be read or parsed, or a value of the wrong type; names file and key.
+/// When a file cannot be read or parsed, or a value has the wrong type; names file and key.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -92,12 +93,12 @@ pub fn load(
     })
 }
 
-/// One key, to be put over the layers before.
+/// One key as a layer of its own.
 fn layer(key: &str, value: impl Into<Value>) -> Result<config::Config, ConfigError> {
     config::Config::builder().set_override(key, value)?.build()
 }
 
-/// Who has given which key.
+/// Which source set which key.
 struct Origins<'a> {
     file: Option<&'a Path>,
     environment: BTreeSet<String>,
@@ -105,7 +106,7 @@ struct Origins<'a> {
 }
 
 impl Origins<'_> {
-    /// For people. A key in a list counts as the list.
+    /// A description for people. A key in a list counts as the list.
     fn of(&self, key: &str) -> String {
         let key = key.split('[').next().unwrap_or(key);
         match self.file {
@@ -116,13 +117,13 @@ impl Origins<'_> {
     }
 }
 
-/// The key that a variable stands for.
+/// The key that a variable sets.
 fn key_of(variable: &str) -> Option<String> {
     let variable = variable.to_ascii_lowercase();
     Some(variable.strip_prefix("pictrs__")?.replace("__", "."))
 }
 
-/// The format in which the log was to be written, as far as that can be told when [`load`] fails.
+/// The configured log format, as far as it can be determined when [`load`] fails.
 pub fn log_format(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -151,8 +152,8 @@ pub fn log_format(
     serde_json::from_value(chosen.to_lowercase().into()).ok()
 }
 
-/// The variables that can be settings, and the names of those that only look like it: spelt with
-/// one underscore, or a single value where a whole section belongs (0.3 had `PICTRS__REPO`).
+/// The variables that can be settings, and the names that only look like settings: those with a
+/// single underscore, or with a value for a whole section (0.3 had `PICTRS__REPO`).
 fn ours(environment: Map<String, String>) -> anyhow::Result<(Map<String, String>, Vec<String>)> {
     let default = toml::Value::try_from(Config::default())?;
     let (mut settings, mut unknown) = (Map::default(), Vec::new());
@@ -179,7 +180,7 @@ fn ours(environment: Map<String, String>) -> anyhow::Result<(Map<String, String>
     Ok((settings, unknown))
 }
 
-/// Reads a configuration and tells `unknown` of each name that is none, with its value.
+/// Parses a configuration and passes each unknown name and its value to `unknown`.
 fn parse(
     merged: &config::Config,
     mut unknown: impl FnMut(&str, Option<Value>),
@@ -190,8 +191,8 @@ fn parse(
     })
 }
 
-/// The names of all values in an unknown one: of a whole section each key, since each may have
-/// a new name.
+/// The names of all values in an unknown value: each key of a whole section, because each may have
+/// been renamed.
 fn leaves(name: &str, value: Option<Value>, found: &mut BTreeSet<String>) {
     match value.map(Value::into_table) {
         Some(Ok(table)) if !table.is_empty() => {
@@ -205,7 +206,7 @@ fn leaves(name: &str, value: Option<Value>, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Says which key has which value, where it comes from, and what it should be.
+/// Explains which key has which value, where it was set, and what it should be.
 fn explain(error: ConfigError, merged: &config::Config, origins: &Origins) -> anyhow::Error {
     let (key, expected) = match &error {
         ConfigError::Type {
@@ -220,7 +221,7 @@ fn explain(error: ConfigError, merged: &config::Config, origins: &Origins) -> an
         } => (key, error.to_string()),
         _ => return anyhow!(error).context("the configuration is not valid"),
     };
-    // What the standard library says of an address does not tell what one looks like.
+    // The error of the standard library does not say what an address looks like.
     let expected = match expected.as_str() {
         "invalid socket address syntax" => "expected an address and port such as 0.0.0.0:8080",
         expected => expected,
@@ -248,7 +249,7 @@ fn format_of(file: &Path) -> anyhow::Result<FileFormat> {
     }
 }
 
-/// Writes the configuration as TOML, with all its secrets, for its owner's eyes only.
+/// Writes the configuration as TOML, with all secrets, readable only by its owner.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -261,7 +262,7 @@ pub fn save(config: &Config, path: &Path) -> anyhow::Result<()> {
             .truncate(true)
             .mode(0o600)
             .open(path)?;
-        // An older file keeps its mode when it is opened; a device has none of ours.
+        // An existing file keeps its mode when it is opened; the mode of a device must not change.
         if file.metadata()?.is_file() {
             file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         }
@@ -270,8 +271,8 @@ pub fn save(config: &Config, path: &Path) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Where everything goes that has no path of its own: the state directory of a systemd unit,
-/// else `./data`.
+/// The folder for everything without a configured path: the state directory of a systemd unit, else
+/// `./data`.
 pub fn data_folder(state_directory: Option<String>) -> PathBuf {
     // Several directories are separated by colons; the first is the main one.
     let first = state_directory
@@ -283,7 +284,7 @@ pub fn data_folder(state_directory: Option<String>) -> PathBuf {
         .into()
 }
 
-/// The configuration as TOML for people to look at, secrets masked.
+/// The configuration as TOML for people, with secrets masked.
 ///
 /// # Errors
 /// Never in practice: every setting can be written as TOML.
@@ -303,7 +304,7 @@ pub fn printable(config: &Config) -> anyhow::Result<String> {
     Ok(toml::to_string(&table)?)
 }
 
-/// Any URL may have one.
+/// Any URL may contain a password.
 fn mask_passwords(value: &mut toml::Value) {
     match value {
         toml::Value::String(text) => *text = without_password(text),

@@ -1,4 +1,4 @@
-//! Log lines on standard output, and spans to a collector.
+//! Logs to standard output, and exports spans to a collector.
 
 mod console;
 
@@ -13,18 +13,18 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
-/// Lives as long as the program; see [`start`].
+/// Kept until the program ends; see [`start`].
 #[cfg(feature = "otlp")]
 pub type Traces = Option<crate::otlp::Exporter>;
-/// This build sends none.
+/// This build exports no spans.
 #[cfg(not(feature = "otlp"))]
 pub struct Traces;
 
-/// Starts logging and tracing. What is returned must live as long as the server, and sends the
-/// last spans when it is dropped.
+/// Starts logging and tracing. The result must be kept as long as the server runs; dropping it
+/// sends the last spans.
 ///
 /// # Errors
-/// A filter or an address that cannot work.
+/// When a filter or an address is invalid.
 pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
     let logging = &config.logging;
     let spans = if logging.log_spans {
@@ -50,15 +50,15 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
     if traces.is_none() && tasks.is_none() {
         registry().with(lines).with(filter).init();
     } else {
-        // Each has a filter of its own, which costs a little for every span.
+        // Each layer has its own filter, which costs a little for every span.
         let lines = lines.with_filter(filter);
         registry().with(lines).with(traces).with(tasks).init();
     }
     Ok(exporter)
 }
 
-/// From now on a panic is one line in the log: a warning for a decoder that panics on a damaged
-/// file, which is caught, and an error for any other. A release knows no names for a stack.
+/// Logs panics as single lines: as a warning for a decoder that panics on a damaged file, which is
+/// caught, and as an error otherwise. Release builds have no symbols for a backtrace.
 pub fn take_panics() {
     let cry = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -75,8 +75,8 @@ pub fn take_panics() {
     }));
 }
 
-/// Says on standard error why the program ends: as a line of the log where a format was chosen,
-/// which no filter holds back, else for a person.
+/// Prints to standard error why the program ends: as a log line if a format was chosen, regardless
+/// of filters, otherwise as text.
 pub fn fatal(error: &anyhow::Error, format: Option<LogFormat>) {
     let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
     let Some(format) = format else {
@@ -85,7 +85,7 @@ pub fn fatal(error: &anyhow::Error, format: Option<LogFormat>) {
             let head = if number == 0 { "\nCaused by:\n" } else { "" };
             text.push_str(&format!("{head}    {cause}\n"));
         }
-        // There is no other place to say that this place is gone.
+        // There is no other place to report this failure.
         let _ = std::io::stderr().write_all(text.as_bytes());
         return;
     };
@@ -102,10 +102,10 @@ pub fn fatal(error: &anyhow::Error, format: Option<LogFormat>) {
     });
 }
 
-/// Refuses what [`start`] would refuse, without starting anything.
+/// Checks what [`start`] would refuse, without starting anything.
 ///
 /// # Errors
-/// A filter or an address that cannot work; names the setting.
+/// When a filter or an address is invalid; names the setting.
 pub fn check(config: &TracingConfig) -> anyhow::Result<()> {
     filter(&config.logging)?;
     #[cfg(feature = "otlp")]
@@ -113,8 +113,8 @@ pub fn check(config: &TracingConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Settings that this build cannot do. Pictures are served without them, so they do not end the
-/// start.
+/// Settings that this build does not support. They do not prevent the start, because media can be
+/// served without them.
 pub fn warnings(config: &TracingConfig) -> Vec<&'static str> {
     let mut found = Vec::new();
     found.extend(console::warning(&config.console));
@@ -146,7 +146,7 @@ fn filter(config: &LoggingConfig) -> anyhow::Result<EnvFilter> {
             config.targets
         )
     })?;
-    // What a stranger sends that is no HTTP would stand there as an error of ours.
+    // Invalid HTTP from clients would be logged as an internal error.
     Ok(if config.targets.contains("actix_http") {
         filter
     } else {

@@ -1,4 +1,4 @@
-//! The server. Reads command line, environment and configuration file; everything else is in
+//! The server. Reads the command line, environment and configuration file; everything else is in
 //! `pict-rs-core` (services) and `http` (their HTTP side).
 
 #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
@@ -38,26 +38,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// The exit code for a configuration that cannot work, `EX_CONFIG` of `sysexits.h`. Units do not start
-/// the server again after it: it would end in the same way.
+/// The exit code for an invalid configuration, `EX_CONFIG` of `sysexits.h`. Units do not restart
+/// the server after it, because it would fail again.
 const CANNOT_WORK: u8 = 78;
 
 fn failed(cli: &Cli, error: &anyhow::Error, code: ExitCode) -> ExitCode {
     let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
-    // The reason for the end belongs into the log.
+    // The reason why the server ends must be in the log.
     let format = is_server
         .then(|| load::log_format(cli.config_file.as_deref(), environment(), cli.overrides()));
     log::fatal(error, format.flatten());
     code
 }
 
-/// A variable that is not UTF-8 cannot be one of ours.
+/// The environment as UTF-8; other variables cannot be ours.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// The configuration, checked as far as it can be without a look at folders.
+/// The configuration, checked as far as possible without accessing folders.
 fn configure(cli: &Cli) -> anyhow::Result<load::Loaded> {
     let loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
     loaded.config.validate()?;
@@ -129,7 +129,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
     }
     let _traces = log::start(&config.tracing)?;
     log::take_panics();
-    // Nothing else has chosen one in this process.
+    // Fails only if a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {
         let names: Vec<_> = loaded.unknown.into_iter().collect();

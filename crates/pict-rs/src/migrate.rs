@@ -1,5 +1,4 @@
-//! `pict-rs migrate`: asks the core to take over what the existing pict-rs has, and tells how it
-//! went.
+//! `pict-rs migrate`: calls the migration of the core, and reports the result.
 
 mod unit;
 
@@ -14,23 +13,23 @@ use pict_rs_core::{Config, service};
 use crate::{cli, load, programs};
 use unit::{Owner, Unit};
 
-/// Contents between two lines that tell how far it is.
+/// Contents between two progress lines.
 const STEP: u64 = 1000;
 
-/// Where it writes.
+/// The destination.
 #[derive(Debug)]
 pub struct Target {
     data: PathBuf,
-    /// Who has to be able to read and write it, if that is not who runs this.
+    /// The user that must own the data, if it is not the current one.
     owner: Option<Owner>,
 }
 
 impl Target {
-    /// The data folder of the server. On a machine where a unit of systemd runs it, that is the state
-    /// directory of the unit, which a shell does not know.
+    /// The data folder of the server. If a systemd unit runs it, that is the state directory of the
+    /// unit, which a shell does not know.
     ///
     /// # Errors
-    /// When the unit says that this is not how the server would find its data.
+    /// When the unit shows that the server would look for its data elsewhere.
     pub fn find(
         config: &Config,
         has_config_file: bool,
@@ -74,7 +73,7 @@ impl Target {
     }
 }
 
-/// Returns whether everything is here now that had to be taken over.
+/// Returns whether everything was migrated.
 ///
 /// # Errors
 /// When a database cannot be opened or written to, or the disk fails.
@@ -87,7 +86,7 @@ pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Resu
         writeln!(out, "writing the {name} to {}", folder.display())?;
     }
     let taken = take_over(config, data, from);
-    // Also what was taken over before it failed.
+    // Also for what was migrated before an error.
     if let Some(owner) = &target.owner {
         owner.take(data, &written)?;
     }

@@ -1,5 +1,6 @@
-//! Traces over OTLP: spans leave in batches, by threads of their own. A collector that is slow
-//! or down costs spans, never a request: what finds no place in the queue is dropped.
+//! Traces over OTLP: spans are sent in batches, by separate threads. A slow or unreachable
+//! collector loses spans, but never delays a request: spans that do not fit into the queue are
+//! dropped.
 
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ use tracing_subscriber::{Layer, filter::LevelFilter};
 
 use crate::load::without_password;
 
-/// For one batch on its way.
+/// Timeout for sending a batch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// For the last batch, when the server stops.
+/// Timeout for the last batch, when the server stops.
 const FLUSH: Duration = Duration::from_secs(3);
-/// Sending spans must not make spans.
+/// Targets of the exporter itself: sending spans must not create spans.
 const SENDERS: [&str; 6] = [
     "h2",
     "hyper",
@@ -33,18 +34,19 @@ const SENDERS: [&str; 6] = [
     "opentelemetry",
 ];
 
-/// The way to the collector. Dropping it sends what is left, for a short while.
+/// The connection to the collector. Dropping it sends the remaining spans, with a short timeout.
 pub struct Exporter {
     provider: SdkTracerProvider,
-    /// Taken when this is dropped. The servers' own runtimes have other work, and end earlier.
+    /// Taken on drop. Separate from the runtimes of the server, which have other work and end
+    /// earlier.
     runtime: Option<Runtime>,
 }
 
 impl Exporter {
-    /// Starts it; `None` when no traces are wanted. The collector need not be there yet.
+    /// Starts the exporter; `None` without traces. The collector need not be reachable yet.
     ///
     /// # Errors
-    /// A URL or filter that cannot work; names the setting.
+    /// When a URL or filter is invalid; names the setting.
     pub fn start<S>(
         config: &OpentelemetryConfig,
     ) -> anyhow::Result<Option<(Self, impl Layer<S> + Send + Sync + use<S>)>>
@@ -91,10 +93,10 @@ impl Exporter {
     }
 }
 
-/// Where to send which spans; `None` when no traces are wanted.
+/// The collector's URL and the filter; `None` without traces.
 ///
 /// # Errors
-/// A URL or filter that cannot work; names the setting.
+/// When a URL or filter is invalid; names the setting.
 pub fn check(config: &OpentelemetryConfig) -> anyhow::Result<Option<(&str, EnvFilter)>> {
     let url = config.url.as_deref();
     let Some(url) = url.filter(|url| !url.is_empty() && !is_https(url)) else {
@@ -109,7 +111,7 @@ pub fn check(config: &OpentelemetryConfig) -> anyhow::Result<Option<(&str, EnvFi
     Ok(Some((url, filter(config)?)))
 }
 
-/// What to say of a collector that this build cannot send to.
+/// A warning when a collector is configured that this build does not support.
 pub fn warning(config: &OpentelemetryConfig) -> Option<&'static str> {
     config.url.as_deref().is_some_and(is_https).then_some(
         "tracing.opentelemetry.url begins with https://, and traces are sent without TLS only: none \
@@ -138,7 +140,7 @@ impl Drop for Exporter {
             tracing::warn!(%error, "the last spans could not be sent");
         }
         if let Some(runtime) = self.runtime.take() {
-            // It may be looking up a name, which nothing can interrupt.
+            // A name lookup may be running, which cannot be interrupted.
             runtime.shutdown_background();
         }
     }

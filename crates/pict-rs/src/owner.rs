@@ -1,5 +1,5 @@
-//! Whose folders these are: a database that root makes among another user's files is one that this
-//! user's server cannot open.
+//! Checks the owners of folders: if root creates a database among another user's files, that user's
+//! server cannot open it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,11 +7,12 @@ use std::path::Path;
 
 use pict_rs_core::Config;
 
-/// Refuses to make a database as root where a folder of the server belongs to another user. One that
-/// is there may be used: SQLite gives what it makes beside it to its owner.
+/// Refuses to create a database as root if a folder of the server belongs to another user. An
+/// existing database may be used: SQLite gives the files that it creates to the owner of the
+/// database.
 ///
 /// # Errors
-/// Names the folder and its owner.
+/// When a folder belongs to another user; names both.
 pub fn refuse_to_intrude(config: &Config, data: &Path) -> anyhow::Result<()> {
     let database = config.database_folder(data);
     if !rustix::process::geteuid().is_root() || !is_empty(&database) {
@@ -34,11 +35,11 @@ pub fn refuse_to_intrude(config: &Config, data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses to tie together folders that are both not there, and to make them: then this looks at
-/// other folders than the server.
+/// Refuses to create and tie folders of which neither exists: then this command uses other folders
+/// than the server.
 ///
 /// # Errors
-/// Names the folders.
+/// When neither exists; names the folders.
 pub fn refuse_to_begin(config: &Config, data: &Path) -> anyhow::Result<()> {
     let folders = [config.database_folder(data), config.files_folder(data)];
     if folders.iter().any(|folder| folder.exists()) {
@@ -53,7 +54,7 @@ pub fn refuse_to_begin(config: &Config, data: &Path) -> anyhow::Result<()> {
     )
 }
 
-/// Whether nothing lies there, not even the folder.
+/// Whether the folder is empty or does not exist.
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }

@@ -1,5 +1,5 @@
-//! Optional helper programs: looked for once at start, so that nobody learns from a failing
-//! request that one is missing.
+//! Optional helper programs: found once at start, so that missing ones are reported before a
+//! request fails.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pict_rs_core::config::MediaConfig;
 use pict_rs_core::helper::{Helper, Helpers};
 
-/// Logs which optional programs there are.
+/// Logs which optional programs were found.
 pub fn announce(helpers: &Helpers) {
     let (found, missing) = look(helpers);
     let list = |names: Vec<&str>| {
@@ -30,7 +30,7 @@ pub fn announce(helpers: &Helpers) {
     }
 }
 
-/// Which optional programs there are, and which there are not.
+/// The optional programs that were found, and those that were not.
 pub fn look(helpers: &Helpers) -> (Vec<&'static str>, Vec<&'static str>) {
     Helper::ALL
         .map(|helper| (helper.name(), helpers.path(helper).is_some()))
@@ -44,8 +44,8 @@ pub fn look(helpers: &Helpers) -> (Vec<&'static str>, Vec<&'static str>) {
         )
 }
 
-/// What to say to those who look at folders of their shell where a package runs the server as a
-/// service: it has its own.
+/// A note for users who run the command in a shell although a package runs the server as a service,
+/// which has its own folders.
 pub fn of_the_service(path: Option<&OsStr>) -> Option<String> {
     const ADMIN: &str = "pict-rs-admin";
     let is_service = std::env::var_os("STATE_DIRECTORY").is_some();
@@ -56,7 +56,7 @@ pub fn of_the_service(path: Option<&OsStr>) -> Option<String> {
     })
 }
 
-/// Where they are, by PATH.
+/// Finds the programs by PATH.
 pub fn find_all(config: &MediaConfig, path: Option<&OsStr>) -> Helpers {
     Helpers::find(config, |name| find(path, name))
 }

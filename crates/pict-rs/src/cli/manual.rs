@@ -1,7 +1,7 @@
-//! Manual pages and completions, which packages install as they lie in `contrib`. They are made from
-//! the command line here and not by the binary, which would have to carry what makes them.
+//! Manual pages and completions, which packages install from `contrib`. They are generated from the
+//! command line by this test and not by the binary, which would have to include the generator.
 //!
-//! `UPDATE_EXPECT=1` writes them.
+//! `UPDATE_EXPECT=1` writes the files.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! What a request was about, for its line in the log: an alias, the source of something fetched,
-//! operations. Never a token, a key, or the query of a URL.
+//! The subject of a request for its log line: an alias, a source URL, operations. Never a token, a
+//! key, or the query of a URL.
 
 use std::borrow::Cow;
 
@@ -8,22 +8,22 @@ use pict_rs_core::{SourceUrl, query};
 
 use super::target::find;
 
-/// Longer words are cut.
+/// Longer values are truncated.
 const LONGEST: usize = 200;
 
-/// The fields of a line; a request may have none of them.
+/// The fields of a log line; a request may have none of them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct About {
-    /// The name that was asked for, as it was given.
+    /// The alias as requested.
     pub alias: Option<String>,
-    /// Where something was to be fetched from, without its query.
+    /// The URL to fetch from, without its query.
     pub source: Option<String>,
-    /// What was to be made of it: `thumbnail=256`.
+    /// The requested operations, such as `thumbnail=256`.
     pub operations: Option<String>,
 }
 
 impl About {
-    /// Reads path and query; nothing here has to be valid.
+    /// Parses path and query; neither has to be valid.
     pub fn of(request: &HttpRequest) -> Self {
         let named = request.match_info().get("alias");
         Self::new(request.path(), named, request.query_string())
@@ -49,7 +49,7 @@ impl About {
             alias: alias.map(|alias| short(&alias)),
             source: url.map(|url| match SourceUrl::parse(&url) {
                 Ok(url) => short(&url.loggable()),
-                // It may be anything, a password too.
+                // It may be anything, even a password.
                 Err(_) => "(not a URL)".to_owned(),
             }),
             operations: operations
@@ -67,7 +67,8 @@ fn short(text: &str) -> String {
     }
 }
 
-/// A message can hold what a client sent, which must not look like lines of ours.
+/// Escapes control characters: a message can contain client input, which must not look like log
+/// lines.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();

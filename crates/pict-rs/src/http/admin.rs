@@ -1,4 +1,4 @@
-//! Maintenance and moderation, for the holder of an API key.
+//! Maintenance and moderation, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::moderate::Subject;
@@ -36,7 +36,7 @@ pub async fn export(ctx: web::Data<Context>) -> Result<HttpResponse> {
     Ok(HttpResponse::Created().json(json!({ "msg": "ok", "path": path, "size": exported.size })))
 }
 
-/// `POST /internal/set_not_found` with `{"alias":"…"}`, or `{"alias":null}` to undo it.
+/// `POST /internal/set_not_found` with `{"alias":"…"}`, or `{"alias":null}` to clear it.
 pub async fn set_not_found(
     ctx: web::Data<Context>,
     request: HttpRequest,
@@ -93,7 +93,7 @@ pub async fn unblock(ctx: web::Data<Context>, request: HttpRequest) -> Result<Ht
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /internal/prepare_upgrade`, which prepared 0.4 for 0.5.
+/// `POST /internal/prepare_upgrade`, which prepared 0.4 for an upgrade to 0.5.
 pub async fn prepare_upgrade() -> Result<HttpResponse> {
     Err(ApiError::user(
         ErrorCode::Gone,

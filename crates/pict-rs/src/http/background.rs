@@ -1,5 +1,5 @@
-//! Uploads and variants that are answered before they are made, and the claim of what became of
-//! an upload.
+//! Uploads and variants that are answered before they are made, and claims of the outcome of an
+//! upload.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -33,9 +33,9 @@ pub async fn upload(
 pub async fn claim(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let id = UploadId::parse(&target::upload_id(request.query_string())?)?;
     let claim = claim::claim(&ctx, id).await?;
-    // The answer changes with every request, and holds secrets.
+    // The answer changes with every request, and contains secrets.
     let uncached = (CACHE_CONTROL, "no-store");
-    // Nothing may be awaited from `deliver` on: the answer begins.
+    // Nothing may be awaited after `deliver`, because the answer begins.
     Ok(match claim.map(claim::Claim::deliver) {
         None => HttpResponse::NoContent().insert_header(uncached).finish(),
         Some(Ok(uploaded)) => HttpResponse::Ok()

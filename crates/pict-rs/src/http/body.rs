@@ -1,6 +1,6 @@
-//! From a representation to a response: headers, conditions, ranges, and bytes.
+//! Turns a representation into a response: headers, conditions, ranges, and bytes.
 //!
-//! Small bodies leave in one piece, together with the head.
+//! Small bodies are sent in one piece, together with the head.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -38,9 +38,9 @@ pub async fn respond(
     answer(ctx, settings, request, representation, response, decision).await
 }
 
-/// Answers a GET of something that is missing with `representation`, as 404. Conditions and ranges
-/// are ignored, as they are for every answer but a success (RFC 9110, sections 13.2.1 and 14.2): a
-/// cache that asks in pieces would take a 206 for the picture that is missing.
+/// Answers a GET of missing media with `representation`, as 404. Conditions and ranges are ignored,
+/// as in every answer but a success (RFC 9110, sections 13.2.1 and 14.2): a cache that requests
+/// slices would take a 206 for the missing picture.
 ///
 /// # Errors
 /// [`ErrorCode::LostFile`].
@@ -91,7 +91,7 @@ async fn answer(
         .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     if request.method() == Method::HEAD {
-        // Fails as GET would.
+        // Fails in the same cases as GET.
         find::bytes(ctx, representation, 0..0).await?;
         return Ok(response.body(NoBody(length)));
     }
@@ -109,7 +109,7 @@ async fn answer(
     })
 }
 
-/// The JSON body that every error has, and the header that tells the real size.
+/// The JSON body that every error has, with a header for the real size.
 fn unsatisfiable(size: u64) -> HttpResponse {
     use actix_web::ResponseError as _;
     let error = ApiError::user(
@@ -123,7 +123,7 @@ fn unsatisfiable(size: u64) -> HttpResponse {
     response
 }
 
-/// These pieces, counted as they leave: not every client takes all of them.
+/// Counts these pieces as they are sent, because some clients disconnect early.
 fn counted(
     served: Counter,
     pieces: impl stream::Stream<Item = Result<Bytes>>,
@@ -131,8 +131,8 @@ fn counted(
     pieces.inspect_ok(move |bytes| served.increment(bytes.len() as u64))
 }
 
-/// The same, and a failure is logged and counted: the head of the answer has left by then, so that
-/// the client only sees a body that breaks off.
+/// Logs and counts a failure of the stream: the head has already been sent, so the client only sees
+/// a truncated body.
 fn told(
     pieces: impl stream::Stream<Item = Result<Bytes>>,
     object: ObjectKey,
@@ -144,7 +144,7 @@ fn told(
     })
 }
 
-/// The body of an answer to HEAD: has a size, but no bytes.
+/// The body of an answer to HEAD: it has a size, but no bytes.
 struct NoBody(u64);
 
 impl MessageBody for NoBody {

@@ -1,4 +1,4 @@
-//! Who asks for a removal, and why: what the audit log gets to know of a request.
+//! Who requests a removal, and why: the part of a request that the audit log records.
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use pict_rs_core::repo::audit::{Actor, Cause};
@@ -7,10 +7,10 @@ use pict_rs_core::{Error, ErrorCode, query};
 use super::error::Result;
 use super::request_id::RequestId;
 
-/// Bytes of a reason.
+/// Maximum length of a reason in bytes.
 const REASON: usize = 1000;
 
-/// Whoever has the delete token of an alias.
+/// A client with the delete token of an alias.
 pub fn token(request: &HttpRequest) -> Cause {
     Cause {
         actor: Actor::Token,
@@ -19,10 +19,10 @@ pub fn token(request: &HttpRequest) -> Cause {
     }
 }
 
-/// Whoever has an API key; may give a `reason=`.
+/// A client with an API key, which may give a `reason=`.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] when that is too long.
+/// [`ErrorCode::InvalidQuery`] when the reason is too long.
 pub fn admin(request: &HttpRequest) -> Result<Cause> {
     let reason = query::pairs(request.query_string())
         .find(|(key, value)| key == "reason" && !value.is_empty())

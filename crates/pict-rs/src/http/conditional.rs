@@ -1,4 +1,4 @@
-//! Conditional requests and ranges (RFC 9110, sections 13 and 14): pure decisions.
+//! Conditional requests and ranges (RFC 9110, sections 13 and 14) as pure functions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,9 +11,9 @@ use actix_web::http::header::{
 /// What identifies a representation to caches.
 #[derive(Clone, Debug)]
 pub struct Validators {
-    /// Strong.
+    /// A strong validator.
     pub etag: EntityTag,
-    /// Whole seconds, as HTTP dates are.
+    /// In whole seconds, like HTTP dates.
     pub last_modified: SystemTime,
 }
 
@@ -21,7 +21,7 @@ impl Validators {
     /// `created_at` is Unix time in milliseconds.
     pub fn new(etag: String, created_at: i64) -> Self {
         let created_at = Duration::from_millis(u64::try_from(created_at).unwrap_or(0));
-        // Never later than the answer itself (RFC 9110, section 8.8.2.1): clocks are set back.
+        // Never later than the answer itself (RFC 9110, section 8.8.2.1): clocks can be set back.
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let modified = created_at.min(now.unwrap_or_default());
         Self {
@@ -30,7 +30,7 @@ impl Validators {
         }
     }
 
-    /// The two headers.
+    /// The two validators as headers.
     pub fn headers(&self) -> (ETag, header::LastModified) {
         (
             ETag(self.etag.clone()),
@@ -42,7 +42,7 @@ impl Validators {
 /// How to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// 200 with everything.
+    /// 200 with the whole file.
     Whole,
     /// 206 with `length` bytes from `start`.
     Part {
@@ -86,7 +86,7 @@ pub fn decide(request: &HttpRequest, validators: &Validators, size: u64) -> Deci
     range(request, validators, size)
 }
 
-/// Decides by the range alone.
+/// Decides by the range only.
 fn range(request: &HttpRequest, validators: &Validators, size: u64) -> Decision {
     let headers = request.headers();
     match headers.get(header::RANGE) {
@@ -123,8 +123,8 @@ fn if_range(request: &HttpRequest, validators: &Validators) -> bool {
     }
 }
 
-/// One range of bytes is served; other units, and what is not a range header at all, are ignored;
-/// several ranges are refused, as the existing pict-rs does.
+/// A single range of bytes is served. Other units and invalid headers are ignored; several ranges
+/// are refused, as in the existing pict-rs.
 fn part(range: &str, size: u64) -> Decision {
     let Some((unit, ranges)) = range.split_once('=') else {
         return Decision::Whole;
@@ -142,7 +142,7 @@ fn part(range: &str, size: u64) -> Decision {
         if text.is_empty() {
             return Some(None);
         }
-        // A number too large for us is beyond the end of any file.
+        // A number that does not fit is beyond the end of any file.
         text.bytes()
             .all(|byte| byte.is_ascii_digit())
             .then(|| Some(text.parse().unwrap_or(u64::MAX)))
@@ -237,7 +237,7 @@ mod tests {
         check(&[("If-None-Match", "garbage")], Decision::Whole);
         check(&[("If-Match", "\"tag\"")], Decision::Whole);
         check(&[("If-Match", "\"other\"")], Decision::PreconditionFailed);
-        // The stored time has 900 ms more than the header can say.
+        // The stored time has 900 ms more than the header can express.
         check(
             &[("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")],
             Decision::NotModified,

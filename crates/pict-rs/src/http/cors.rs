@@ -1,13 +1,13 @@
-//! Which pages of other sites may use the API (CORS), by `server.cors_origins`.
+//! Which pages of other origins may use the API (CORS), by `server.cors_origins`.
 
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
 use pict_rs_core::config::ServerConfig;
 
-/// How long a browser may remember the answer to a preflight request, in seconds.
+/// How long a browser may cache the answer to a preflight request, in seconds.
 const MAX_AGE: usize = 3600;
 
-/// Answers preflight requests, and marks answers, if any page is allowed.
+/// Answers preflight requests and adds CORS headers, if any origin is allowed.
 pub fn layer(config: &ServerConfig) -> Condition<Cors> {
     let origins = &config.cors_origins.0;
     let cors = Cors::default()

@@ -1,4 +1,4 @@
-//! `X-Request-Deadline`: when the client will not wait any longer. Unix time in nanoseconds.
+//! `X-Request-Deadline`: how long the client waits, as Unix time in nanoseconds.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,17 +42,17 @@ fn parse(value: &HeaderValue, now: SystemTime) -> Result<Option<Instant>> {
     if left <= 0 {
         return Err(passed());
     }
-    // One that is too far away to be told is none.
+    // A deadline that is too far away to be represented is ignored.
     let left = u64::try_from(left).ok().map(Duration::from_nanos);
     Ok(left.and_then(|left| Instant::now().checked_add(left)))
 }
 
-/// The deadline passed, before or during the work.
+/// The error when the deadline passed, before or during the work.
 pub fn passed() -> ApiError {
     ApiError::user(ErrorCode::RequestTimeout, "Deadline exceeded")
 }
 
-/// The answer to a request whose work was dropped, and the request with it.
+/// The answer to a request whose work was dropped together with the request.
 #[derive(Debug)]
 pub struct CutShort {
     error: ApiError,
@@ -60,7 +60,7 @@ pub struct CutShort {
 }
 
 impl CutShort {
-    /// The deadline of the request with this id has passed.
+    /// The answer to the request with this id.
     pub fn new(id: HeaderValue) -> Self {
         Self {
             error: passed(),

@@ -1,4 +1,4 @@
-//! What is known of media, as JSON.
+//! Details of media, as JSON.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::repo::Original;

@@ -1,4 +1,4 @@
-//! Media that are fetched from elsewhere and stay.
+//! Downloads media from other servers, which are then kept.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,7 +12,7 @@ use super::view;
 /// `GET /image/download?url=…&backgrounded=…&{limit or operation}=…`
 pub async fn get(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Download::parse(request.query_string())?;
-    // Each request makes something new, and the answer holds a secret.
+    // Each request creates something, and the answer contains a secret.
     let uncached = (CACHE_CONTROL, "no-store");
     if wanted.is_backgrounded {
         let ids = download::for_later(&ctx, &wanted).await?;

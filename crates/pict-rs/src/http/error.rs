@@ -1,4 +1,4 @@
-//! From an error to an answer: the one table of codes and statuses.
+//! Turns errors into answers: the only table of codes and statuses.
 
 use std::error::Error as _;
 use std::fmt;
@@ -11,7 +11,7 @@ use pict_rs_core::{Error, ErrorCode, UserMessage};
 /// The result of every handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// An error on its way to a client.
+/// An error that is sent to a client.
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
@@ -39,19 +39,20 @@ impl ResponseError for ApiError {
             response.insert_header((RETRY_AFTER, "2"));
         }
         if code == ErrorCode::UnsupportedEncoding {
-            // Says of request bodies what can be taken (RFC 9110, section 12.5.3).
+            // Tells the client which codings are supported in request bodies (RFC 9110, section
+            // 12.5.3).
             response.insert_header((ACCEPT_ENCODING, "identity"));
         }
         response.json(body(&self.0))
     }
 }
 
-/// The JSON of every error.
+/// The JSON body of every error.
 pub fn body(error: &Error) -> serde_json::Value {
     let code = error.code();
     let told = match error.user_message() {
         Some(message) => message.clone(),
-        // What failed inside is for the log only.
+        // Internal errors are only for the log.
         None => UserMessage::from(fault(code).to_owned()),
     };
     serde_json::json!(ErrorBody {
@@ -67,20 +68,20 @@ struct ErrorBody {
     code: &'static str,
 }
 
-/// What is behind an answer, if a handler of ours gave it.
+/// The error behind an answer, if one of our handlers returned it.
 pub fn cause(error: &actix_web::Error) -> Option<&Error> {
     let api = error.as_error::<ApiError>().map(|ApiError(error)| error);
     api.or_else(|| error.as_error::<Unhealthy>().map(|Unhealthy(error)| error))
 }
 
 impl ApiError {
-    /// A mistake of the client that only HTTP knows of.
+    /// A client's mistake that only the HTTP side detects.
     pub fn user(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(Error::user(code, message))
     }
 }
 
-/// Why the server cannot do its work: 503, whatever status the error has elsewhere.
+/// Why the server cannot do its work: 503, whatever status the error usually has.
 #[derive(Debug)]
 pub struct Unhealthy(pub Error);
 
@@ -102,7 +103,7 @@ impl ResponseError for Unhealthy {
     }
 }
 
-/// An error with what is behind it, for those who may read the log as well.
+/// An error with its causes, for clients that may also read the log.
 pub fn with_cause(fault: &Error) -> String {
     match fault.source() {
         Some(source) => format!("{fault}: {source}"),
@@ -110,7 +111,7 @@ pub fn with_cause(fault: &Error) -> String {
     }
 }
 
-/// Which status each code has.
+/// The status of each code.
 pub fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as Code;
     match code {
@@ -169,7 +170,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
     }
 }
 
-/// What a client hears of a fault of ours.
+/// The message of an internal error for clients.
 fn fault(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::LostFile => "The server has lost this file",
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn the_table_in_the_docs_is_complete() {
         let docs = include_str!("../../../../docs/errors.md");
-        // What comes behind is about the codes of another program.
+        // The part after it lists the codes of another program.
         let (docs, _) = docs.split_once("\n## ").expect("a second part");
         for code in ErrorCode::ALL {
             let row = format!("| `{}` | {} |", code.as_str(), status(*code).as_u16());

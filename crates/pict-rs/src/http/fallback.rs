@@ -1,5 +1,5 @@
-//! What no handler of ours answered: paths that lead nowhere, wrong methods, and requests that
-//! actix itself refuses. All of it has the JSON body that every error has.
+//! Requests that no handler of ours answers: unknown paths, wrong methods, and requests that actix
+//! itself refuses. Their answers have the same JSON body as other errors.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -11,7 +11,7 @@ use pict_rs_core::ErrorCode;
 
 use super::error::{self, ApiError, Result};
 
-/// For every path that is not in the route table.
+/// Answers every path that is not in the route table.
 pub async fn not_found() -> Result<HttpResponse> {
     Err(ApiError::user(
         ErrorCode::NotFound,
@@ -19,7 +19,7 @@ pub async fn not_found() -> Result<HttpResponse> {
     ))
 }
 
-/// For a path that has other methods, named in `allow`.
+/// Answers a path that only has other methods, which `allow` lists.
 pub fn method_not_allowed(request: &HttpRequest, allow: &'static str) -> HttpResponse {
     let message = format!("{} is not possible here; {allow} is", request.method());
     let error = ApiError::user(ErrorCode::MethodNotAllowed, message);
@@ -29,10 +29,10 @@ pub fn method_not_allowed(request: &HttpRequest, allow: &'static str) -> HttpRes
     response
 }
 
-/// Puts errors of actix into the shape of ours.
+/// Converts errors of actix to our format.
 ///
 /// # Errors
-/// As whatever comes behind.
+/// Those of the inner service.
 pub async fn in_json<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

@@ -1,4 +1,4 @@
-//! The multipart form of uploads: which parts it may have, and how long it may take.
+//! The multipart form of uploads: which parts it may contain, and how long it may take.
 
 mod heads;
 
@@ -21,17 +21,17 @@ use pict_rs_core::{Context, Error, ErrorCode};
 use self::heads::Heads;
 use super::error::{ApiError, Result};
 
-/// The one form field that is taken.
+/// The name of the only accepted field.
 const FIELD: &str = "images[]";
-/// For reading what a refused client still sends, so that it hears the answer.
+/// For reading what a refused client still sends, so that it can read the answer.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Reads a whole form, giving each file to `take` as it comes.
+/// Reads a whole form, and passes each file to `take` as it arrives.
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`], [`ErrorCode::StreamTooSlow`],
-/// [`ErrorCode::UnsupportedEncoding`], [`ErrorCode::ValidateNoFiles`], a bad query, and whatever
-/// `take` fails with.
+/// [`ErrorCode::UnsupportedEncoding`], [`ErrorCode::ValidateNoFiles`], a bad query, and the errors
+/// of `take`.
 pub async fn receive<T>(
     ctx: &Context,
     request: &HttpRequest,
@@ -65,8 +65,8 @@ pub async fn receive<T>(
     received
 }
 
-/// Bodies are media, which are compressed already: a body that is compressed once more would have
-/// to be unfolded within all limits.
+/// Refuses compressed bodies: media are already compressed, and decompression would have to respect
+/// all limits.
 ///
 /// # Errors
 /// [`ErrorCode::UnsupportedEncoding`].
@@ -128,7 +128,7 @@ fn check_field(field: &Field) -> Result<()> {
     Ok(())
 }
 
-/// The name that the client gives a file.
+/// The file name that the client sends.
 pub fn filename(field: &Field) -> Option<String> {
     let disposition = field.content_disposition()?;
     let extended = disposition.get_filename_ext();
@@ -136,7 +136,7 @@ pub fn filename(field: &Field) -> Option<String> {
     extended.or_else(|| disposition.get_filename().map(str::to_owned))
 }
 
-/// Hands the bytes of one file on.
+/// Spools the bytes of one file.
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`], and those of [`Spool::write`].
@@ -154,7 +154,8 @@ fn bad_form(error: actix_multipart::MultipartError) -> ApiError {
     ))
 }
 
-/// What a client sends. Shared, because a form that found a mistake cannot be read any further.
+/// The body of a request. Shared, because a form in which an error was found cannot be read
+/// further.
 #[derive(Clone)]
 struct Body(Rc<RefCell<web::Payload>>);
 
@@ -166,9 +167,10 @@ impl Stream for Body {
     }
 }
 
-/// A client that is still sending would see a broken connection instead of the answer.
+/// Reads the rest of a refused body: a client that is still sending would see a broken connection
+/// instead of the answer.
 async fn drain(mut body: Body) {
     let rest = async { while let Some(Ok(_)) = body.next().await {} };
-    // Whether it ended or not, the answer goes out now.
+    // The answer is sent in any case.
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }

@@ -1,4 +1,4 @@
-//! Is the server able to do its work?
+//! Health checks.
 
 use actix_web::{HttpResponse, web};
 use pict_rs_core::Context;
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use super::error::{Unhealthy, with_cause};
 use crate::programs;
 
-/// `GET /healthz`, for a supervisor that restarts a broken server: 200 as long as what is stored
-/// can be served.
+/// `GET /healthz`, for a supervisor that restarts a broken server: 200 as long as stored media can
+/// be served.
 pub async fn live(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
     health::serves(&ctx).await.map_err(Unhealthy)?;
     Ok(HttpResponse::Ok().finish())
 }
 
-/// `GET /readyz`, for a load balancer that can send uploads elsewhere: 200 when more can be stored.
+/// `GET /readyz`, for a load balancer that can send uploads elsewhere: 200 if more can be stored.
 pub async fn ready(ctx: web::Data<Context>) -> Result<HttpResponse, Unhealthy> {
     health::stores(&ctx).await.map_err(Unhealthy)?;
     Ok(HttpResponse::Ok().finish())
 }
 
-/// `GET /internal/health`: 200 or 503, and in both cases what there is to know. Here even faults
-/// of ours are told with their cause, as the holder of a key may read the log as well.
+/// `GET /internal/health`: 200 or 503, with details in both cases. Internal errors are shown with
+/// their causes, because the holder of a key may read the log too.
 pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
     let health = health::deep(&ctx).await;
     let parts = [("repo", &health.repo), ("store", &health.store)];

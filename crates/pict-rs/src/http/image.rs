@@ -1,4 +1,4 @@
-//! Originals: in, out, away.
+//! Originals: upload, serve, delete.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub async fn by_query(
     serve(&ctx, &settings, &request, target).await
 }
 
-/// Only GET fetches.
+/// Only GET fetches unknown URLs.
 pub fn on_get(request: &HttpRequest) -> Unknown {
     if request.method() == Method::GET {
         Unknown::Fetch

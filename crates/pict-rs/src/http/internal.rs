@@ -1,4 +1,4 @@
-//! For the holder of the API key.
+//! Routes that need an API key.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +13,7 @@ use pict_rs_core::{Alias, Context, Error, ErrorCode};
 use super::error::{ApiError, Result};
 use super::{cause, form, target, view};
 
-/// Refuses everything without the right key, before path and method are looked at.
+/// Refuses requests without a valid key, before path and method are checked.
 pub async fn require_api_key(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -26,7 +26,7 @@ pub async fn require_api_key(
     let is_right = match (given, ctx) {
         (Some(given), Some(ctx)) => {
             let keys = ctx.config.server.api_keys();
-            // All of them are looked at, so that time does not tell which one it was.
+            // All keys are compared, so that the time does not reveal which one matches.
             keys.fold(false, |found, key| found | key.matches(given))
         }
         _ => false,
@@ -59,7 +59,7 @@ pub async fn import(
     Ok(HttpResponse::Created().json(view::uploads(&imported)))
 }
 
-/// `POST /internal/purge?alias=` or `?proxy=`, with `block=true` for ever.
+/// `POST /internal/purge?alias=` or `?proxy=`; `block=true` also blocks the content.
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let target = target::plain(request.query_string())?;
     let block = target::switch(request.query_string(), "block")?;

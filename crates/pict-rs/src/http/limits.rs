@@ -1,4 +1,4 @@
-//! What is accepted: for admins as the settings have it, for everybody in the numbers that a
+//! The limits of uploads: for admins as in the settings, for everyone else as the numbers that a
 //! client needs before it uploads.
 
 use actix_web::{HttpResponse, web};
@@ -15,11 +15,11 @@ use crate::load::without_password;
 /// Bytes in a MiB, which the settings call MB.
 const MIB: u64 = 1024 * 1024;
 
-/// `GET /internal/limits`: the section `media` of the settings that count.
+/// `GET /internal/limits`: the section `media` of the effective settings.
 pub async fn internal(ctx: web::Data<Context>) -> HttpResponse {
     let mut media = json!(ctx.config.media);
     leave_unset_out(&mut media);
-    // The one that clients look for although it is not set.
+    // Clients expect this key even if it is not set.
     let validation = ctx.config.media.external_validation.as_deref();
     media["external_validation"] = validation.map(without_password).into();
     HttpResponse::Ok().json(media)
@@ -63,20 +63,20 @@ fn for_clients(config: &Config, has: impl Fn(Helper) -> bool) -> Value {
     })
 }
 
-/// Each one once: a still and an animation may share it.
+/// Each type once, because a still and an animation may share it.
 fn content_types(kind: Kind, media: &MediaConfig, with_magick: bool) -> Vec<&'static str> {
     let own = Format::all()
         .filter(|format| format.is_readable() && format.kind() == kind)
         .filter(|format| media.svg.enable || *format != Format::Svg)
         .map(Format::mime);
     let mut types: Vec<_> = own.collect();
-    // ImageMagick is asked for one picture alone.
+    // ImageMagick only converts single pictures.
     if with_magick && kind == Kind::Image {
         let taken = Foreign::ALL
             .into_iter()
             .filter(|what| media.magick.takes(*what));
         for foreign in taken.map(content_type) {
-            // Of some formats there are kinds that only it reads.
+            // Some formats have varieties that only ImageMagick reads.
             if !types.contains(&foreign) {
                 types.push(foreign);
             }
@@ -85,7 +85,7 @@ fn content_types(kind: Kind, media: &MediaConfig, with_magick: bool) -> Vec<&'st
     types
 }
 
-/// What browsers and file managers call it.
+/// The media type used by browsers and file managers.
 fn content_type(what: Foreign) -> &'static str {
     match what {
         Foreign::Psd => "image/vnd.adobe.photoshop",

@@ -1,5 +1,4 @@
-//! What Prometheus reads: a recorder for everything that is counted, a listener of its own, and
-//! what is counted of each request.
+//! Prometheus metrics: the recorder, a separate listener, and the metrics of each request.
 
 mod names;
 mod process;
@@ -21,15 +20,15 @@ use pict_rs_core::service::health::{self, Figures};
 const BUCKETS: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
-/// Recorded durations take memory until they are sorted into their buckets.
+/// Recorded durations use memory until they are sorted into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// The label of requests that lead to no route.
+/// The route label of requests without a route.
 const NO_ROUTE: &str = "unknown";
 
-/// Starts to count. To be called before anything that counts is made.
+/// Installs the recorder. Must be called before any counter is created.
 ///
 /// # Errors
-/// When something else counts in this process already.
+/// When this process already has a recorder.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&BUCKETS)?
@@ -41,10 +40,10 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Serves what was counted, on any path.
+/// Serves the metrics, on any path.
 ///
 /// # Errors
-/// When the socket cannot be had.
+/// When the socket cannot be opened.
 pub fn listen(context: &Arc<Context>, handle: PrometheusHandle) -> anyhow::Result<Option<Server>> {
     let Some(address) = context.config.metrics.prometheus_address else {
         return Ok(None);
@@ -84,7 +83,7 @@ async fn scrape(ctx: web::Data<Context>, handle: web::Data<PrometheusHandle>) ->
         .body(text)
 }
 
-/// Sets what is true of this moment, and need not be known before somebody asks.
+/// Sets the gauges, which are only needed when metrics are requested.
 fn set(figures: &Figures) {
     let load = figures.media;
     for (name, value) in [
@@ -99,7 +98,7 @@ fn set(figures: &Figures) {
     for (name, part) in [("repo", &figures.repo), ("store", &figures.store)] {
         let is_healthy = f64::from(u8::from(part.written.is_ok()));
         gauge!("pict_rs_healthy", "part" => name).set(is_healthy);
-        // A figure that is not known any more must not look like one.
+        // An unknown value must not look like a known one.
         let free = part.space.map_or(f64::NAN, |space| space.free as f64);
         gauge!("pict_rs_free_bytes", "part" => name).set(free);
     }
@@ -118,17 +117,17 @@ fn set(figures: &Figures) {
     }
 }
 
-/// What is counted of all requests. Looked up once, for all workers.
+/// Metrics of all requests. Looked up once, for all workers.
 pub struct Requests {
     is_on: bool,
     start: Counter,
     dropped: Counter,
-    /// Bytes of media.
+    /// Bytes of media sent.
     pub bytes: Counter,
 }
 
 impl Requests {
-    /// Counts if `is_on`; else all of this costs nothing.
+    /// Counts if `is_on`; otherwise all methods do nothing.
     pub fn new(is_on: bool) -> Self {
         Self {
             is_on,
@@ -138,7 +137,7 @@ impl Requests {
         }
     }
 
-    /// A request came in.
+    /// Counts a new request.
     pub fn begin(&self) -> Pending<'_> {
         self.start.increment(1);
         Pending(Some(self))
@@ -149,7 +148,7 @@ impl Requests {
 pub struct Pending<'a>(Option<&'a Requests>);
 
 impl Pending<'_> {
-    /// It is answered.
+    /// Counts the answer.
     pub fn end<B>(mut self, response: &ServiceResponse<B>, since: Instant) {
         if !self.0.take().is_some_and(|requests| requests.is_on) {
             return;
@@ -161,7 +160,7 @@ impl Pending<'_> {
         }
     }
 
-    /// It is answered although its work was dropped.
+    /// Counts an answer to a request whose work was dropped.
     pub fn cut_short(mut self, status: u16) {
         if self.0.take().is_some_and(|requests| requests.is_on) {
             count(NO_ROUTE, status);
@@ -185,8 +184,8 @@ fn end(path: String, status: u16) -> Counter {
     counter!("pict_rs_request_end", "path" => path, "status" => status.to_string())
 }
 
-/// What is counted of one route: data of its resource, in each worker. The handles are looked
-/// up when they are first needed, so a request that is like an earlier one allocates nothing.
+/// Metrics of one route, stored with its resource in each worker. The handles are looked up when
+/// first needed, so a request like an earlier one allocates nothing.
 #[derive(Default)]
 pub struct Route {
     path: OnceLock<(String, Histogram)>,
@@ -194,7 +193,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// For requests that are answered before a route is looked for.
+    /// For requests that are answered before routing.
     pub fn named(path: &str) -> Self {
         let timings = histogram!("pict_rs_request_timings", "path" => path.to_owned());
         Self {
@@ -222,7 +221,7 @@ impl Route {
     }
 }
 
-/// `/image/original/{alias:.+}` is `/image/original/{alias}` for people.
+/// Simplifies a pattern for people: `/image/original/{alias:.+}` becomes `/image/original/{alias}`.
 pub fn clean(pattern: &str) -> String {
     pattern.replace(":.+}", "}")
 }

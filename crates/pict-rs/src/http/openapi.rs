@@ -1,8 +1,8 @@
-//! `GET /openapi.json`: what this server can be asked, for programs to read.
+//! `GET /openapi.json`: a machine-readable description of the API.
 //!
-//! A path is a line in [`paths`], a shape of JSON one in [`schemas`]; both of the internal API are
-//! in [`internal`]. A test compares the lines
-//! with the route table in both directions. The codes of errors are those of the program.
+//! Paths are described in [`paths`], JSON schemas in [`schemas`]; both for the internal API are in
+//! [`internal`]. A test compares the paths with the route table in both directions. The error codes
+//! are taken from the program.
 
 mod internal;
 mod paths;
@@ -58,14 +58,14 @@ fn document() -> Value {
     })
 }
 
-/// What any request can be answered with.
+/// Answers that any request can get.
 const OF_ALL: [(&str, &str); 3] = [
     ("400", "The request is not valid"),
     ("408", "The deadline that the client has set has passed"),
     ("5XX", "A fault of the server, or too busy"),
 ];
 
-/// What one or more methods of a path do.
+/// The description of one or more methods of a path.
 struct Operation {
     methods: &'static [&'static str],
     id: &'static str,
@@ -122,7 +122,7 @@ impl Operation {
         self
     }
 
-    /// An error, or the bytes of a file that stands in for what is missing.
+    /// An error, or the bytes of the placeholder.
     fn media_or_refusal(mut self, status: u16, description: &str) -> Self {
         let mut answer = schemas::error(description);
         answer["content"]["image/*"] = schemas::bytes();
@@ -131,7 +131,7 @@ impl Operation {
         self
     }
 
-    /// Mistakes that can be made.
+    /// Possible errors.
     fn refusals(mut self, statuses: impl IntoIterator<Item = (u16, &'static str)>) -> Self {
         for (status, description) in statuses {
             self.answers.push((status, schemas::error(description)));
@@ -139,7 +139,7 @@ impl Operation {
         self
     }
 
-    /// Only for the holder of the API key.
+    /// Requires an API key.
     fn with_key(mut self) -> Self {
         self.needs_key = true;
         self.refusals([(401, "The API key is missing or wrong")])
@@ -159,7 +159,7 @@ impl Operation {
                 responses.entry(status).or_insert_with(answer);
             }
             if is_head {
-                // It has the headers of GET and never a body.
+                // HEAD has the headers of GET and never a body.
                 for answer in responses.values_mut().filter_map(Value::as_object_mut) {
                     answer.remove("content");
                 }

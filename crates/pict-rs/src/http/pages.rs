@@ -1,4 +1,4 @@
-//! Long lists, page by page, for the holder of an API key.
+//! Paged lists, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::{hashes, moderate};
@@ -13,7 +13,7 @@ use super::view;
 /// `GET /internal/hashes?slug=&timestamp=&limit=`
 pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
-    // A slug that says nothing is as none, as in the existing pict-rs.
+    // An invalid slug is ignored, as in the existing pict-rs.
     let first = query
         .find("slug")
         .and_then(|slug| ContentKey::from_slug(&slug));
@@ -71,7 +71,7 @@ pub async fn blocklist(ctx: web::Data<Context>, request: HttpRequest) -> Result<
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "blocklist": entries, "next": next })))
 }
 
-/// The place of an entry in the list, `<unix milliseconds>.<digest>`.
+/// The cursor of an entry in the list, `<unix milliseconds>.<digest>`.
 fn place(text: &str) -> Option<(i64, Digest)> {
     let (time, digest) = text.split_once('.')?;
     Some((time.parse().ok()?, Digest::parse(digest).ok()?))
@@ -107,11 +107,11 @@ pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "audit": entries, "next": next })))
 }
 
-/// A query string whose values mean something.
+/// A parsed query string.
 struct Query<'a>(&'a str);
 
 impl Query<'_> {
-    /// An empty value is as none.
+    /// An empty value counts as missing.
     fn find(&self, name: &str) -> Option<String> {
         query::pairs(self.0)
             .find(|(key, value)| key == name && !value.is_empty())
@@ -122,14 +122,14 @@ impl Query<'_> {
         let Some(text) = self.find(name) else {
             return Ok(None);
         };
-        // More than fits is more than we give anyway.
+        // A number that does not fit exceeds our maximum anyway.
         let number: u64 = text
             .parse()
             .map_err(|_| bad(format!("{name}={text} is no number of 0 or more")))?;
         Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
     }
 
-    /// Unix milliseconds.
+    /// Unix time in milliseconds.
     fn time(&self, name: &str) -> Result<Option<i64>> {
         let Some(text) = self.find(name) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What is sent for missing media: an error, or the bytes of the file that stands in for them.
+//! The answer for missing media: an error, or the bytes of the placeholder.
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,8 +9,8 @@ use super::body;
 use super::error::Result;
 use super::request::Settings;
 
-/// Replaces the answer to a GET that found no such alias, if something stands in for it. HEAD
-/// tells the truth.
+/// Replaces the answer to a GET whose alias was not found by the placeholder, if there is one. HEAD
+/// keeps the real answer.
 ///
 /// # Errors
 /// Those of `answer`, and when the database fails.
@@ -32,6 +32,6 @@ pub async fn or_placeholder(
         return Err(error.into());
     };
     let stand_in = body::stand_in(ctx, settings, request, &original.representation).await;
-    // A placeholder that is lost itself is no reason to say anything else than 404.
+    // If the placeholder itself is lost, the answer is still 404.
     stand_in.map_err(|_| error.into())
 }

@@ -1,4 +1,4 @@
-//! What every request gets: an id, and a log line where one is due.
+//! Middleware for every request: an id, and a log line if needed.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -23,21 +23,21 @@ use super::timing;
 #[cfg(feature = "otlp")]
 use super::trace;
 
-/// What is missing may be there a moment later, so no cache answers that for long.
+/// Missing media may exist a moment later, so caches may keep that answer only briefly.
 const MISSING_MAX_AGE: Duration = Duration::from_secs(5);
 
-/// What handlers need of the configuration, ready to use.
+/// Settings that handlers need, prepared.
 pub struct Settings {
     /// `Cache-Control` of served media.
     pub cache_control: HeaderValue,
-    /// The same for an answer that a better one will follow.
+    /// `Cache-Control` of an answer that a better one will replace.
     pub fallback_cache_control: HeaderValue,
-    /// The same for an answer that says that something is missing.
+    /// `Cache-Control` of answers for missing media.
     pub missing_cache_control: HeaderValue,
-    /// What is counted.
+    /// The metrics of requests.
     pub requests: Requests,
     log_requests: bool,
-    /// Whether somebody collects spans.
+    /// Whether spans are exported.
     #[cfg_attr(
         not(feature = "otlp"),
         expect(dead_code, reason = "this build sends none")
@@ -47,7 +47,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Prepares them.
+    /// Prepares the settings.
     pub fn new(config: &Config) -> Self {
         Self {
             cache_control: cache_control(config),
@@ -85,8 +85,8 @@ fn fallback_cache_control(config: &Config) -> HeaderValue {
     header(vec![CacheDirective::Public, max_age(fallback)])
 }
 
-/// A cache has to store what is missing for a moment: only then it drops the copy of what was
-/// removed. With a lifetime of zero nginx keeps that copy, and goes on answering with it.
+/// A cache must store the answer for missing media briefly, because only then it drops its copy of
+/// removed media. With a lifetime of zero nginx would keep that copy, and continue to serve it.
 fn missing_cache_control(config: &Config) -> HeaderValue {
     let lifetime = config.cache_max_age().min(MISSING_MAX_AGE);
     if lifetime.is_zero() {
@@ -104,8 +104,8 @@ fn header(directives: Vec<CacheDirective>) -> HeaderValue {
         .expect("directives are made of words, digits and commas")
 }
 
-/// Gives each request an id, answers with it, and logs under it: faults of ours with their
-/// whole chain, mistakes of clients in one line, the rest when asked for.
+/// Gives each request an id, which is sent in the answer and logged: internal errors with all their
+/// causes, clients' mistakes in one line, other requests only if configured.
 pub async fn identify<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -175,7 +175,7 @@ pub async fn identify<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// An answer without a lifetime may be kept by caches for as long as they think fit.
+/// Without an explicit lifetime, caches may keep an answer for as long as they like.
 fn mark_missing<B>(settings: &Settings, response: &mut ServiceResponse<B>) {
     if !matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::GONE) {
         return;
@@ -192,8 +192,8 @@ fn mark_missing<B>(settings: &Settings, response: &mut ServiceResponse<B>) {
     response.headers_mut().insert(CACHE_CONTROL, lifetime);
 }
 
-/// A fault of ours is an error, with all that caused it; a mistake of the client, and a fault of
-/// another server that we asked for it, is not.
+/// An internal error is logged as an error, with all its causes; a client's mistake, and an error
+/// of another server that we asked, is not.
 fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
     let request = response.request();
     let (method, status) = (request.method(), response.status().as_u16());
@@ -224,7 +224,7 @@ fn log<B>(response: &ServiceResponse<B>, started: Instant, log_all: bool) {
     }
 }
 
-/// Of 5xx all but what another server did wrong (`docs/errors.md`).
+/// Every 5xx except errors of another server (`docs/errors.md`).
 fn is_our_fault(status: StatusCode) -> bool {
     let is_of_another = matches!(
         status,
@@ -233,12 +233,12 @@ fn is_our_fault(status: StatusCode) -> bool {
     status.is_server_error() && !is_of_another
 }
 
-/// Since then, to hundredths.
+/// The time since then, rounded to hundredths.
 fn millis(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-/// Delete tokens are secrets and stand in a path, which may be spelled in many ways.
+/// Masks delete tokens: they are secrets in the path, which may be encoded in many ways.
 fn loggable_path(path: &str) -> Cow<'_, str> {
     let spelled = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     if spelled.starts_with("/image/delete/") {

@@ -1,26 +1,26 @@
-//! The id of a request: given by a proxy in front, or made here. Answers, log lines and the audit
-//! log name it.
+//! The id of a request: set by a proxy in front, or generated here. It appears in answers, log
+//! lines and the audit log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-/// Where the id comes from, when a proxy in front has given one, and where it goes to.
+/// The header of the id, in requests from a proxy and in answers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request, for those who write it down elsewhere than in the log.
+/// The id of a request, for uses outside the log.
 pub struct RequestId(pub String);
 
-/// Makes ids that are unique to this process.
+/// Generates ids that are unique to this process.
 pub struct RequestIds {
-    /// Begins every id of this process.
+    /// The prefix of every id of this process.
     instance: u32,
     count: AtomicU64,
 }
 
 impl RequestIds {
-    /// Starts to count.
+    /// Starts counting.
     pub fn new() -> Self {
         Self {
             instance: Uuid::new_v4().as_fields().0,
@@ -28,7 +28,7 @@ impl RequestIds {
         }
     }
 
-    /// The id that a request came with, or a new one.
+    /// The id from the request, or a new one.
     pub fn of(&self, headers: &HeaderMap) -> HeaderValue {
         let given = headers.get(&REQUEST_ID).filter(|id| is_sane(id)).cloned();
         given.unwrap_or_else(|| self.next())
@@ -41,7 +41,7 @@ impl RequestIds {
     }
 }
 
-/// Anything longer or stranger would let clients write into our logs.
+/// Longer or unusual values would let clients write into our logs.
 fn is_sane(id: &HeaderValue) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)

@@ -1,5 +1,5 @@
-//! The variant that a process URL asks for: in the format that it names, or with `process.auto` in
-//! the best that its client can show.
+//! The variant that a process URL requests: in the format that it names, or with `process.auto` in
+//! the best format that its client can show.
 
 use actix_web::http::header::{self, CACHE_CONTROL, HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,10 +11,10 @@ use pict_rs_media::OutputFormat;
 
 use super::request::Settings;
 
-/// The extension that stands for the best format.
+/// The extension that requests the best format.
 pub const AUTO: &str = "auto";
 
-/// From the extension and the query without its target.
+/// Parses the extension, and the query without its target.
 ///
 /// # Errors
 /// As [`ProcessRequest::parse`].
@@ -31,7 +31,7 @@ pub fn parse(
     if extension != AUTO {
         return ProcessRequest::parse(extension, query, filters).map(Requested::Named);
     }
-    // Stands for any, and the choice comes later.
+    // A placeholder; the format is chosen later.
     let any = OutputFormat::Jpeg.extension();
     let values = request.headers().get_all(header::ACCEPT);
     let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -42,7 +42,7 @@ pub fn parse(
     ))
 }
 
-/// Tells caches on which header the choice depends, if there was one.
+/// Adds `Vary` if the format was chosen by a header.
 pub fn mark_choice(chosen: &Chosen, response: &mut HttpResponse) {
     if chosen.fallback.is_some() {
         let accept = HeaderValue::from_static("Accept");
@@ -50,7 +50,7 @@ pub fn mark_choice(chosen: &Chosen, response: &mut HttpResponse) {
     }
 }
 
-/// As [`mark_choice`], and for how long the choice holds.
+/// As [`mark_choice`], and sets how long the choice may be cached.
 pub fn mark(chosen: &Chosen, settings: &Settings, response: &mut HttpResponse) {
     mark_choice(chosen, response);
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! How much is stored, and what of it nobody needs; for the holder of the API key.
+//! Disk usage and orphaned files, with an API key.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::error::{ApiError, Result};
 use super::target;
 use super::view::rfc3339;
 
-/// A file that no row names is not judged before it is this old.
+/// Files that no row names are not judged before this age.
 const AGE: Duration = Duration::from_secs(6 * 60 * 60);
 const MIB: u64 = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-//! What a query string is about.
+//! Parses the target of a query string.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use pict_rs_core::{Alias, Error, ErrorCode, Result, SourceUrl, query};
 /// `alias=` or `proxy=`; with both, `proxy` wins. Unknown keys are ignored.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] when neither is there, or the URL is none.
+/// [`ErrorCode::InvalidQuery`] when both are missing, or the URL is invalid.
 pub fn plain(query: &str) -> Result<Target> {
     let (url, rest) = query::take_url(query, "proxy", |_, _| false);
     match (url, find(&rest, "alias")) {
@@ -18,7 +18,7 @@ pub fn plain(query: &str) -> Result<Target> {
     }
 }
 
-/// `src=`, else `alias=`, else `proxy=`; and the query that is left for operations.
+/// `src=`, else `alias=`, else `proxy=`; also returns the rest of the query, for the operations.
 ///
 /// # Errors
 /// As [`plain`].
@@ -33,15 +33,15 @@ pub fn of_process(query: &str) -> Result<(Target, Cow<'_, str>)> {
     Ok((target, rest))
 }
 
-/// `upload_id=`, not yet looked at.
+/// `upload_id=`, not yet parsed.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] when it is not there.
+/// [`ErrorCode::InvalidQuery`] when it is missing.
 pub fn upload_id(query: &str) -> Result<String> {
     find(query, "upload_id").ok_or_else(|| missing("upload_id"))
 }
 
-/// A key that is `true` or `false`; false when it is not there.
+/// A key that is `true` or `false`; false when it is missing.
 ///
 /// # Errors
 /// [`ErrorCode::InvalidQuery`] for any other value.

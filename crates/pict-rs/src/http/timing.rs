@@ -1,5 +1,5 @@
-//! `Server-Timing`: where the time of a request went, for a client that asks by a header.
-//! A header and not a query, because caches and variants are named by their URL.
+//! `Server-Timing`: how a request spent its time, for a client that asks by a header. A query would
+//! not do, because URLs name variants and cache entries.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use pict_rs_core::timing::Timings;
 const ASK: HeaderName = HeaderName::from_static("x-server-timing");
 const ANSWER: HeaderName = HeaderName::from_static("server-timing");
 
-/// Where to note the stages, if the client wants to know them.
+/// Timings to collect, if the client asks for them.
 pub fn asked_by(request: &ServiceRequest) -> Option<Arc<Timings>> {
     let asked = request.headers().get(&ASK)?;
     (asked == "1").then(Arc::default)
 }
 
-/// Tells the stages, in milliseconds.
+/// Adds the stages to the answer, in milliseconds.
 pub fn answer(headers: &mut HeaderMap, timings: &Timings, total: Duration) {
     let mut text = String::new();
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;

@@ -13,10 +13,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::signal::unix::Signal;
 
-/// How often the files are looked at. Also at once on SIGHUP.
+/// How often the files are checked. SIGHUP checks them at once.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// The pair of files, and what was last read from them.
+/// The pair of files, and their last contents.
 #[derive(Debug)]
 pub struct Certificate {
     chain: PathBuf,
@@ -25,13 +25,13 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads the files that the settings name; `None` without TLS.
+    /// Reads the configured files; `None` without TLS.
     ///
     /// # Errors
-    /// Files that cannot be read, hold nothing useful, or do not belong together.
+    /// When a file cannot be read or parsed, or the two do not belong together.
     pub fn open(config: &ServerConfig) -> anyhow::Result<Option<Arc<Self>>> {
         let (Some(chain), Some(key)) = (&config.certificate, &config.private_key) else {
-            // Only one of them was refused with the configuration.
+            // The configuration with only one of them has already been refused.
             return Ok(None);
         };
         let current = read(chain, key)?;
@@ -42,10 +42,10 @@ impl Certificate {
         })))
     }
 
-    /// What the server needs. HTTP/2 or 1.1 is agreed upon by ALPN.
+    /// The TLS configuration of the server. ALPN selects HTTP/2 or 1.1.
     ///
     /// # Errors
-    /// Never in practice: the versions of TLS are the provider's own.
+    /// Never in practice: the provider supports its default versions of TLS.
     pub fn acceptor(self: &Arc<Self>) -> anyhow::Result<rustls::ServerConfig> {
         let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?
@@ -54,7 +54,7 @@ impl Certificate {
         Ok(config)
     }
 
-    /// Follows the files for ever.
+    /// Checks the files for ever.
     pub async fn follow(self: Arc<Self>, mut hangup: Signal) {
         loop {
             tokio::select! {
@@ -62,12 +62,12 @@ impl Certificate {
                 () = tokio::time::sleep(PERIOD) => {}
             }
             let this = self.clone();
-            // A panic there leaves what is in use in use.
+            // If it panics, the current certificate stays in use.
             let _ = tokio::task::spawn_blocking(move || this.renew()).await;
         }
     }
 
-    /// Takes new files into use; bad ones are logged, and what was in use stays in use.
+    /// Loads new files; invalid ones are logged, and the current ones stay in use.
     fn renew(&self) {
         let new = match read(&self.chain, &self.key) {
             Ok(new) => new,
@@ -114,7 +114,7 @@ fn read(chain: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     })
 }
 
-/// A key behind a passphrase is a mistake that the parser would only call a file without a key.
+/// Reports a key with a passphrase, which the parser would only call a file without a key.
 fn refuse_encrypted(key: &Path) -> anyhow::Result<()> {
     let named = || format!("server.private_key = \"{}\"", key.display());
     let text = std::fs::read(key).with_context(named)?;

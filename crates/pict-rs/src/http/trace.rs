@@ -1,4 +1,4 @@
-//! What traces want to know of a request, beyond what logs do.
+//! Details of a request for traces, beyond those in logs.
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::HeaderMap;
@@ -8,10 +8,10 @@ use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Makes the span a part of the trace that the client is in (`traceparent`), if it is in one.
+/// Makes the span part of the client's trace, if it sends one (`traceparent`).
 pub fn adopt(span: &Span, headers: &HeaderMap) {
     let parent = global::get_text_map_propagator(|known| known.extract(&Headers(headers)));
-    // Only a span that nobody collects refuses this.
+    // Only fails if the span is not exported.
     let _ = span.set_parent(parent);
 }
 

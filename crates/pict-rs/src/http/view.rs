@@ -1,4 +1,4 @@
-//! The JSON that clients read.
+//! The JSON in answers.
 
 use pict_rs_core::repo::{Original, Representation};
 use pict_rs_core::service::pending_upload::Uploaded;
@@ -18,13 +18,13 @@ pub struct Details {
     created_at: String,
     blurhash: String,
     format: &'static str,
-    /// Seconds that one run of an animation takes.
+    /// Duration of one run of an animation, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
 }
 
 impl Details {
-    /// Of `shown`, which is `original` itself or a variant of it.
+    /// Details of `shown`, which is `original` itself or a variant of it.
     pub fn new(original: &Original, shown: &Representation) -> Self {
         let format = shown.key.format();
         let kind = kind(original, shown);
@@ -44,8 +44,8 @@ impl Details {
     }
 }
 
-/// A GIF or an APNG is an animation even with one frame, unless we made it: of a still, or of
-/// one frame of an animation.
+/// A GIF or an APNG counts as an animation even with one frame, unless we made it from a still or
+/// from one frame of an animation.
 fn kind(original: &Original, shown: &Representation) -> Kind {
     let source = &original.representation;
     let is_still = source.key.format().kind_of(source.frames) == Kind::Image || source.frames > 1;
@@ -56,7 +56,7 @@ fn kind(original: &Original, shown: &Representation) -> Kind {
     }
 }
 
-/// A details answer of its own.
+/// The details as an answer.
 #[derive(Debug, Serialize)]
 pub struct DetailsAnswer {
     msg: &'static str,
@@ -109,7 +109,7 @@ pub fn digests(digests: &[Digest]) -> serde_json::Value {
 /// Unix milliseconds as RFC 3339.
 pub fn rfc3339(unix_ms: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000);
-    // Only years beyond 9999 cannot be written, and no clock of ours shows one.
+    // Only years beyond 9999 cannot be formatted, and no clock shows one.
     time.ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())

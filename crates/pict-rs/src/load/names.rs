@@ -1,7 +1,7 @@
-//! Names that older versions had, and what became of them. Deployments still set them, so they
-//! must stay harmless; who reads the warning should learn the new name from it.
+//! Names of older versions. Deployments still set them, so they must stay harmless, and the warning
+//! tells the new name.
 
-/// Sections whose keys moved as they are.
+/// Sections whose keys moved unchanged.
 const SECTIONS: [(&str, &str); 2] = [("media.gif.", "media.animation."), ("sled.", "repo.")];
 
 /// Single keys of 0.3 (without a section) and 0.4.
@@ -40,7 +40,7 @@ const KEYS: [(&str, &str); 32] = [
     ("store.signature_duration", ""),
 ];
 
-/// The name for the warning: with the new one where it was renamed.
+/// A description for the warning, with the new name if it was renamed.
 pub fn explained(name: &str) -> String {
     let known = KEYS.iter().find(|(old, _)| *old == name);
     match known {

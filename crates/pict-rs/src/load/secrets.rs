@@ -1,5 +1,5 @@
-//! Secrets that lie in files of their own: for each secret key there is one with `_file` behind
-//! it. What is in such a file is never printed, not even by an error.
+//! Secrets in separate files: each secret key has a companion with the suffix `_file`. The contents
+//! of such a file are never printed, not even in an error.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,16 +9,16 @@ use anyhow::{Context as _, bail, ensure};
 use config::builder::DefaultState;
 use config::{ConfigBuilder, Value};
 
-/// How a file holds its key's value.
+/// How a file contains the value of its key.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// The whole file, without the newline at its end.
+    /// The whole file, without the final newline.
     Whole,
-    /// One value a line.
+    /// One value per line.
     Lines,
 }
 
-/// Every key with a secret.
+/// Every secret key.
 const SECRETS: [(&str, Shape); 6] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
@@ -28,10 +28,10 @@ const SECRETS: [(&str, Shape); 6] = [
     ("store.session_token", Shape::Whole),
 ];
 
-/// Far more than any secret has; keeps us from reading a disk by mistake.
+/// Far more than any secret needs; prevents reading a whole disk by mistake.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Whether the key's value must not be shown. A key in a list counts as the list.
+/// Whether the value of the key must be masked. A key in a list counts as the list.
 pub fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|(secret, _)| {
         key.strip_prefix(secret)
@@ -44,7 +44,7 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     SECRETS.iter().filter_map(|(key, _)| key.split_once('.'))
 }
 
-/// A URL without the password that it may have.
+/// A URL with its password masked, if it has one.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -56,10 +56,10 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// Adds the content of every file that `merged` names.
+/// Adds the contents of every file that `merged` names.
 ///
 /// # Errors
-/// A file that cannot be read or is empty, and a secret that is given twice; names keys and path.
+/// When a file cannot be read or is empty, or a secret is given twice; names keys and path.
 pub fn read(
     merged: &config::Config,
     mut builder: ConfigBuilder<DefaultState>,
@@ -69,7 +69,7 @@ pub fn read(
         let Ok(path) = merged.get_string(&file_key) else {
             continue;
         };
-        // A variable that a deployment left empty is none.
+        // A variable that a deployment left empty does not count.
         if path.is_empty() {
             continue;
         }
@@ -97,7 +97,7 @@ fn content(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let file = File::open(path).context("the file cannot be read")?;
     let read = file.take(MOST_BYTES + 1).read_to_string(&mut text);
-    // An error of the conversion would be harmless, but says nothing either.
+    // The conversion error would reveal nothing, but is not helpful either.
     let size = read.context("the file cannot be read as text")?;
     ensure!(
         size as u64 <= MOST_BYTES,

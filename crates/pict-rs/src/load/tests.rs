@@ -1,4 +1,4 @@
-//! Layers, names, spellings and secrets.
+//! Tests of layers, names, spellings and secrets.
 
 use super::*;
 use pict_rs_core::config::{RepoType, Secret, VideoCodec};
@@ -42,7 +42,7 @@ fn later_layers_win() {
     assert!(loaded.unknown.is_empty(), "{:?}", loaded.unknown);
 }
 
-/// What a deployment sets is taken, and nothing else is said of it than `unknown`.
+/// Loads what a deployment sets, and expects no warnings except about `unknown`.
 fn starts(environment: &[(&str, &str)], unknown: &[&str]) -> Config {
     let loaded = load(None, env(environment), Overrides::default()).expect("loaded");
     let found: Vec<_> = loaded.unknown.iter().map(String::as_str).collect();
@@ -136,7 +136,7 @@ fn an_old_name_of_the_address_counts_unless_its_layer_has_the_new_one() {
             ("PICTRS__SERVER__ADDRESS", "127.0.0.1:2"),
         ];
         check("", &both, "127.0.0.1:2", &[]);
-        // The environment stands above the file, under whatever name.
+        // The environment overrides the file, under every name.
         let file = "[server]\naddress = '0.0.0.0:3'\n";
         check(file, &[(old, "127.0.0.1:1")], "127.0.0.1:1", &[old]);
     }
@@ -151,7 +151,7 @@ fn an_old_name_of_the_address_counts_unless_its_layer_has_the_new_one() {
     }
     let both = "[server]\naddr = '127.0.0.1:4'\naddress = '127.0.0.1:5'\n";
     check(both, &[], "127.0.0.1:5", &[]);
-    // What is no address ends the start, and is called by the name that counts.
+    // An invalid address is an error that uses the current name.
     let text = refusal(&[("PICTRS__ADDR", "nowhere")]);
     assert!(text.contains("server.address = \"nowhere\""), "{text}");
 }
@@ -257,7 +257,7 @@ fn each_kind_of_file_says_the_same() {
     }
 }
 
-/// The message of a configuration that is refused.
+/// The error of a configuration that is refused.
 fn refusal(environment: &[(&str, &str)]) -> String {
     let refused = load(None, env(environment), Overrides::default());
     format!("{:#}", refused.err().expect("refused"))
@@ -356,7 +356,7 @@ fn a_wrong_value_is_said_to_come_from_where_it_stands() {
     ] {
         let file = folder.path().join(file);
         std::fs::write(&file, text).expect("written");
-        // Other keys in the environment do not make it come from there.
+        // Other keys in the environment must not make it the source.
         let environment = env(&[("PICTRS__CLIENT__TIMEOUT", "9")]);
         let refused = load(Some(&file), environment, Overrides::default());
         let text = format!("{:#}", refused.err().expect("refused"));
@@ -428,7 +428,7 @@ fn secrets_come_from_files() {
     assert_eq!(secret(&store.access_key).as_deref(), Some("access"));
     assert_eq!(secret(&store.secret_key).as_deref(), Some(" se cret"));
     assert_eq!(secret(&store.session_token), None);
-    // What is saved names the file, so that it can be loaded again.
+    // The saved configuration names the file, so that it can be loaded again.
     let saved = folder.path().join("saved.toml");
     save(&loaded.written, &saved).expect("saved");
     let text = std::fs::read_to_string(&saved).expect("readable");
@@ -494,7 +494,7 @@ fn a_secret_that_is_given_twice_or_cannot_be_read_is_refused_and_not_shown() {
 #[test]
 fn every_flag_is_a_key_that_exists_and_media_have_one_for_each_key() {
     use clap::CommandFactory as _;
-    // Each flag of `run` with a value that any type takes.
+    // Each flag of `run`, with a value that is valid for every type.
     let command = crate::cli::Cli::command();
     let run = command.find_subcommand("run").expect("there is a command");
     let mut keys = std::collections::BTreeSet::new();

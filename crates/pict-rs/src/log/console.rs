@@ -1,12 +1,12 @@
-//! What tokio-console shows: the tasks of the runtime. Only in builds that ask for the unstable
-//! parts of the runtime, because watching every task costs all of them.
+//! Support for tokio-console, which shows the tasks of the runtime. Only in builds with the
+//! unstable features of the runtime, because instrumenting every task slows all of them down.
 
 use pict_rs_core::config::ConsoleConfig;
 
-/// Whether this build can do it.
+/// Whether this build supports it.
 const IS_BUILT_IN: bool = cfg!(all(feature = "tokio-console", tokio_unstable));
 
-/// What to say when it is asked for and this build cannot do it.
+/// A warning when it is configured and this build does not support it.
 pub fn warning(config: &ConsoleConfig) -> Option<&'static str> {
     (!IS_BUILT_IN && config.address.is_some()).then_some(
         "tracing.console.address has no effect: this program was built without tokio-console, which \
@@ -14,7 +14,7 @@ pub fn warning(config: &ConsoleConfig) -> Option<&'static str> {
     )
 }
 
-/// Starts it, if it is wanted.
+/// Starts it, if it is configured.
 #[cfg(all(feature = "tokio-console", tokio_unstable))]
 pub fn layer<S>(config: &ConsoleConfig) -> Option<impl tracing_subscriber::Layer<S> + use<S>>
 where
@@ -28,7 +28,7 @@ where
     })
 }
 
-/// This build has none.
+/// Not supported by this build.
 #[cfg(not(all(feature = "tokio-console", tokio_unstable)))]
 pub fn layer(_: &ConsoleConfig) -> Option<tracing_subscriber::layer::Identity> {
     None

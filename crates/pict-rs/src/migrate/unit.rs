@@ -1,4 +1,4 @@
-//! The unit of systemd that runs the server, and the user who owns its data.
+//! The systemd unit that runs the server, and the owner of its data.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt as _, lchown};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Where systemd looks for units, the most important first.
+/// Where systemd looks for units, in order of precedence.
 const FOLDERS: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -14,23 +14,23 @@ const FOLDERS: [&str; 5] = [
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
-/// What our packages call it.
+/// The name in our packages.
 const NAME: &str = "pict-rs.service";
-/// What state directories are relative to.
+/// State directories are relative to this folder.
 const STATE: &str = "/var/lib";
 
-/// What a unit says about the data of its server.
+/// The settings of a unit that concern the data of its server.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unit {
     pub file: PathBuf,
     pub state: Option<PathBuf>,
     pub user: Option<String>,
-    /// The configuration that it hands over as a credential, or names on its command line.
+    /// The configuration file that it passes as a credential or on the command line.
     pub config: Option<PathBuf>,
 }
 
 impl Unit {
-    /// The one that is installed.
+    /// The installed unit.
     pub fn find() -> Option<Self> {
         let files = FOLDERS.map(|folder| Path::new(folder).join(NAME));
         files.iter().find_map(|file| Self::read(file).ok())
@@ -58,7 +58,7 @@ impl Unit {
                 "User" if !value.is_empty() => unit.user = Some(value.to_owned()),
                 "StateDirectory" => {
                     let first = value.split_whitespace().next();
-                    // A second name behind a colon is a link to the first.
+                    // The part after a colon is the name of a link to the first.
                     let first = first.and_then(|first| first.split(':').next());
                     unit.state = first.map(|first| Path::new(STATE).join(first));
                 }
@@ -77,7 +77,7 @@ impl Unit {
     }
 }
 
-/// Who data belong to.
+/// The owner of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     uid: u32,
@@ -85,8 +85,8 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Of a folder, or of the nearest one above it that is there. `None` where nothing has to be
-    /// given away: to root, or by a user who is not root.
+    /// The owner of a folder, or of its nearest existing ancestor. `None` if ownership need not
+    /// change: for root, or for a user who is not root.
     pub fn of(folder: &Path) -> Option<Self> {
         let folder = std::path::absolute(folder).ok()?;
         let found = folder
@@ -96,10 +96,10 @@ impl Owner {
         (owner.uid != 0 && is_root()).then_some(owner)
     }
 
-    /// The user of a unit, for root; without a name, the owner of the state directory.
+    /// The user of a unit, when run as root; without a name, the owner of the state directory.
     ///
     /// # Errors
-    /// When there is no such user, or when we are another one and not root.
+    /// When the user does not exist, or we are neither that user nor root.
     pub fn for_user(name: Option<&str>, state: &Path) -> anyhow::Result<Option<Self>> {
         let Some(name) = name else {
             return Ok(Self::of(state));
@@ -127,7 +127,7 @@ impl Owner {
         })
     }
 
-    /// Takes over what root has made in these folders, and the folder that they are in.
+    /// Changes the owner of everything that root has created in these folders, and of their parent.
     ///
     /// # Errors
     /// When that fails.
@@ -179,7 +179,7 @@ fn is_root() -> bool {
     uid() == 0
 }
 
-/// Ours. A file that we make would have it as well.
+/// Our user id, which a new file would have.
 fn uid() -> u32 {
     fs::metadata("/proc/self").map_or(u32::MAX, |found| found.uid())
 }

@@ -1,6 +1,6 @@
-//! Heads of multipart bodies as some clients write them: file names in Latin-1, and blanks behind
-//! the boundary (RFC 2046 allows those). The parser behind this takes neither, so the bytes are
-//! put right on their way to it. What is inside of files passes unchanged.
+//! Fixes heads of multipart bodies that some clients send: file names in Latin-1, and whitespace
+//! after the boundary (which RFC 2046 allows). The parser accepts neither, so the bytes are
+//! corrected before it reads them. The contents of files are unchanged.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
-/// A head that is longer is left as it is; the parser refuses it.
+/// A longer head is passed on unchanged, and the parser refuses it.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// The same for blanks behind a boundary.
+/// The same for whitespace after a boundary.
 const MOST_PADDING: usize = 1024;
 
-/// A body with heads that the parser takes.
+/// A body with heads that the parser accepts.
 pub struct Heads<S> {
     body: S,
     text: Text,
@@ -56,28 +56,28 @@ where
     }
 }
 
-/// Where in the body we are.
+/// The position in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In front of the first boundary, or inside of a file.
+    /// Before the first boundary, or inside a file.
     Data,
-    /// Right behind a boundary.
+    /// Right after a boundary.
     Boundary,
     /// In the head of a part.
     Head,
-    /// Behind the last boundary, where nothing counts any more.
+    /// After the last boundary, where everything is ignored.
     End,
-    /// Nothing is to be changed.
+    /// The rest is passed on unchanged.
     Plain,
 }
 
 struct Text {
     place: Place,
-    /// What stands between parts: a line break, two hyphens and the boundary.
+    /// The delimiter of parts: a line break, two hyphens and the boundary.
     delimiter: Vec<u8>,
-    /// What cannot be judged yet.
+    /// Bytes that cannot be classified yet.
     held: Vec<u8>,
-    /// Bytes at the beginning that are ours.
+    /// Bytes at the start of `held` that we added.
     ours: usize,
 }
 
@@ -94,7 +94,7 @@ impl Text {
         Self {
             place: Place::Data,
             delimiter: format!("\r\n--{boundary}").into_bytes(),
-            // The first boundary has no line break in front of it.
+            // The first boundary has no line break before it.
             held: b"\r\n".to_vec(),
             ours: 2,
         }
@@ -122,7 +122,7 @@ impl Text {
         out.into()
     }
 
-    /// Moves what can be judged into `out`; false when more bytes are needed.
+    /// Moves bytes that can be classified to `out`; returns false when more bytes are needed.
     fn step(&mut self, out: &mut Vec<u8>) -> bool {
         match self.place {
             Place::Data => self.data(out),
@@ -142,7 +142,7 @@ impl Text {
             self.place = Place::Boundary;
             return true;
         }
-        // The end may be the beginning of a boundary.
+        // The end may be the start of a boundary.
         let certain = self.held.len().saturating_sub(self.delimiter.len() - 1);
         out.extend(self.held.drain(..certain));
         false
@@ -166,21 +166,21 @@ impl Text {
                 out.extend_from_slice(b"--\r\n");
                 self.place = Place::End;
             }
-            // It only looked like a boundary.
+            // It is not a boundary after all.
             _ => self.place = Place::Data,
         }
         true
     }
 
     fn head(&mut self, out: &mut Vec<u8>) -> bool {
-        // Begins with the line break behind the boundary.
+        // Begins with the line break after the boundary.
         match memchr::memmem::find(&self.held, b"\r\n\r\n") {
             Some(at) => {
                 for line in self.held[..at].split_inclusive(|byte| *byte == b'\n') {
                     recode(line, out);
                 }
                 self.held.drain(..at);
-                // The blank line may belong to a boundary that follows at once.
+                // The empty line may belong to a boundary that follows immediately.
                 out.extend(self.held.drain(..2));
                 self.place = Place::Data;
                 true
@@ -194,7 +194,7 @@ impl Text {
     }
 }
 
-/// Latin-1 becomes UTF-8; what is UTF-8 stays.
+/// Converts Latin-1 to UTF-8; UTF-8 is unchanged.
 fn recode(line: &[u8], out: &mut Vec<u8>) {
     if std::str::from_utf8(line).is_ok() {
         return out.extend_from_slice(line);
@@ -207,7 +207,7 @@ fn recode(line: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    /// However the network cuts it.
+    /// The result must not depend on how the network splits the bytes.
     fn check(body: &[u8], expected: &[u8]) {
         for size in (1..40).chain([body.len().max(1)]) {
             let mut text = Text::new(Some("xx"));
@@ -234,7 +234,7 @@ mod tests {
         let data = b"\xff\r\n--xy \r\n--\r\n--x\r\n--xxx \xe9\r\n\r\n--xx- \r\n\xfe";
         let body = [b"--xx\r\nA: b\r\n\r\n", &data[..], b"\r\n--xx--\r\n"].concat();
         check(&body, &body);
-        // Something in front of the first boundary, and a body that breaks off.
+        // Data before the first boundary, and a truncated body.
         check(b"\xe9 \r\n--xx\r\nA: b", b"\xe9 \r\n--xx\r\nA: b");
         check(b"no boundary at all \xe9", b"no boundary at all \xe9");
         check(b"--xx", b"--xx");

@@ -1,9 +1,9 @@
-//! What is counted and measured, by its name, with a sentence for those who see the name in a
-//! dashboard. A name that no table has would be exposed without help.
+//! The names of all metrics, each with a help text for dashboards. A name that is missing here
+//! would be exposed without help.
 
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
-/// They only grow.
+/// Values that only grow.
 pub const COUNTERS: [(&str, &str); 28] = [
     ("pict_rs_request_start", "Requests that came in"),
     (
@@ -86,7 +86,7 @@ pub const COUNTERS: [(&str, &str); 28] = [
     ("pict_rs_evicted_bytes", "What these took on the disk"),
 ];
 
-/// True of this moment.
+/// Current values.
 pub const GAUGES: [(&str, &str); 11] = [
     ("pict_rs_build_info", "Always 1; the version is a label"),
     (
@@ -125,7 +125,7 @@ pub const GAUGES: [(&str, &str); 11] = [
     ),
 ];
 
-/// How long things take.
+/// Distributions of durations.
 pub const HISTOGRAMS: [(&str, &str); 7] = [
     ("pict_rs_request_timings", "Seconds until an answer began"),
     (
@@ -148,7 +148,7 @@ pub const HISTOGRAMS: [(&str, &str); 7] = [
     ("pict_rs_job_duration", "Seconds for one attempt at a job"),
 ];
 
-/// Tells the recorder all of them.
+/// Registers all help texts.
 pub fn describe() {
     for (name, text) in COUNTERS {
         describe_counter!(name, text);
@@ -161,8 +161,8 @@ pub fn describe() {
     }
 }
 
-/// Help and type of everything that `rendered` has no sample of yet: a dashboard, and whoever
-/// writes one, can see all there is.
+/// Help and type of every metric that `rendered` has no sample of yet, so that authors of
+/// dashboards can see all metrics.
 pub fn not_yet_seen(rendered: &str) -> String {
     let tables = [
         ("counter", &COUNTERS[..]),

@@ -1,4 +1,5 @@
-//! What Linux tells of this process, under the names that Prometheus' own client libraries use.
+//! Linux's statistics about this process, under the names that Prometheus' own client libraries
+//! use.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,7 +7,7 @@ use std::fs;
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 
-/// A figure, in the order of [`NAMES`]; `None` where `/proc` is not mounted.
+/// Values in the order of [`NAMES`]; `None` where `/proc` is not mounted.
 type Figures = [Option<f64>; NAMES.len()];
 
 /// Name, type and help text.
@@ -44,7 +45,7 @@ pub const NAMES: [(&str, &str, &str); 7] = [
     ("process_threads", "gauge", "Threads of this process"),
 ];
 
-/// All of them in the text format; what cannot be known is left out.
+/// All of them in the text format, without unknown values.
 pub fn render() -> String {
     let mut text = String::new();
     for ((name, kind, help), value) in NAMES.iter().zip(figures()) {
@@ -77,7 +78,7 @@ fn figures() -> Figures {
     ]
 }
 
-/// Of `/proc/self/stat`, in its own units: ticks, pages, bytes.
+/// From `/proc/self/stat`, in its own units: ticks, pages, bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     user: u64,
@@ -90,10 +91,11 @@ struct Stat {
 
 impl Stat {
     fn parse(text: &str) -> Option<Self> {
-        // The second field is the program's name in brackets, and may have spaces and brackets.
+        // The second field is the program's name in parentheses, which may contain spaces and
+        // parentheses.
         let (_, rest) = text.rsplit_once(')')?;
         let fields: Vec<_> = rest.split_whitespace().collect();
-        // The manual counts from one, and the third is the first after the name.
+        // The manual counts from one, and the first field after the name is the third.
         let field = |number: usize| fields.get(number - 3)?.parse().ok();
         Some(Self {
             user: field(14)?,
@@ -106,7 +108,7 @@ impl Stat {
     }
 }
 
-/// When the system was started, in Unix time.
+/// When the system was booted, in Unix time.
 fn booted(stat: &str) -> Option<f64> {
     stat.lines()
         .find_map(|line| line.strip_prefix("btime "))?
@@ -117,7 +119,7 @@ fn booted(stat: &str) -> Option<f64> {
 
 fn descriptors() -> Option<f64> {
     let files = fs::read_dir("/proc/self/fd").ok()?;
-    // Reading the folder opens it.
+    // Listing the folder opens it.
     Some(files.count().saturating_sub(1) as f64)
 }
 

@@ -1,4 +1,4 @@
-//! The part for the holder of the API key: paths, and shapes of JSON that only they have.
+//! The internal API: paths and JSON schemas that require an API key.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ fn call(methods: &'static [&'static str], id: &'static str, summary: &'static st
         .with_key()
 }
 
-/// For the audit log.
+/// The reason for the audit log.
 fn reason() -> Value {
     text("reason", "Why, for the audit log: up to 1000 bytes")
 }
@@ -236,7 +236,7 @@ fn moderation() -> Vec<(&'static str, Vec<Operation>)> {
     ]
 }
 
-/// For `components.schemas`.
+/// The entries for `components.schemas`.
 pub(super) fn schemas() -> Map<String, Value> {
     let number = json!({ "type": "integer", "minimum": 0 });
     let truth = json!({ "type": "boolean" });

@@ -1,11 +1,11 @@
-//! One entry for each path of the route table.
+//! The description of each path of the route table.
 
 use super::schemas::{
     form, formatted, in_path, needed, process, subject, switch, text, upload_query,
 };
 use super::{GET, GET_OR_HEAD, Operation, POST, internal};
 
-/// Every path with what its methods do.
+/// Every path with its methods.
 pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
     let mut all = images();
     all.extend(details());
@@ -176,7 +176,7 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
     ]
 }
 
-/// What can go wrong where something is fetched from another server.
+/// Errors of fetching from another server.
 fn of_fetch() -> [(u16, &'static str); 3] {
     [
         (413, "The other server's file has too many bytes"),

@@ -1,4 +1,4 @@
-//! Shapes of JSON, and parameters that several paths have.
+//! JSON schemas, and parameters that several paths share.
 
 use pict_rs_core::ErrorCode;
 use pict_rs_media::OutputFormat;
@@ -92,18 +92,18 @@ pub fn all() -> Value {
     })
 }
 
-/// An answer that says what went wrong.
+/// An error answer.
 pub fn error(description: &str) -> Value {
     let content = json!({ "application/json": { "schema": reference("Error") } });
     json!({ "description": description, "content": content })
 }
 
-/// A body of JSON.
+/// A JSON body.
 pub fn json_body(schema: &str) -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } })
 }
 
-/// The form of uploads.
+/// The multipart form of uploads.
 pub fn form() -> Value {
     let file = json!({
         "type": "string",
@@ -125,7 +125,7 @@ pub fn bytes() -> Value {
     json!({ "schema": { "type": "string", "format": "binary" } })
 }
 
-/// A part of the path.
+/// A path parameter.
 pub fn in_path(name: &str, description: &str) -> Value {
     parameter(
         name,
@@ -135,18 +135,18 @@ pub fn in_path(name: &str, description: &str) -> Value {
     )
 }
 
-/// A text in the query.
+/// A text parameter in the query.
 pub fn text(name: &str, description: &str) -> Value {
     parameter(name, "query", json!({ "type": "string" }), description)
 }
 
-/// The same in a format that JSON Schema or OpenAPI knows.
+/// The parameter with a format that JSON Schema or OpenAPI defines.
 pub fn formatted(mut parameter: Value, format: &str) -> Value {
     parameter["schema"]["format"] = format.into();
     parameter
 }
 
-/// A parameter that has to be there.
+/// The parameter, but required.
 pub fn needed(mut parameter: Value) -> Value {
     parameter["required"] = true.into();
     parameter
@@ -158,12 +158,12 @@ pub fn number(name: &str, description: &str) -> Value {
     parameter(name, "query", schema, description)
 }
 
-/// True or false in the query.
+/// A boolean in the query.
 pub fn switch(name: &str, description: &str) -> Value {
     parameter(name, "query", json!({ "type": "boolean" }), description)
 }
 
-/// What a variant can be written as.
+/// The possible extensions of variants.
 fn extension() -> Value {
     let mut known = OutputFormat::ALL.map(OutputFormat::extension).to_vec();
     known.extend([AUTO, "jpg"]);
@@ -172,7 +172,7 @@ fn extension() -> Value {
     parameter("ext", "path", json!({ "enum": known }), description)
 }
 
-/// Which media a query is about.
+/// The parameters that select media.
 pub fn subject() -> [Value; 2] {
     [
         text("alias", "The alias; one of alias and proxy is needed"),
@@ -183,7 +183,7 @@ pub fn subject() -> [Value; 2] {
     ]
 }
 
-/// The same for variants, with the operations.
+/// The same for variants, including the operations.
 pub fn process() -> Vec<Value> {
     let mut all = vec![
         extension(),
@@ -199,7 +199,7 @@ pub fn process() -> Vec<Value> {
     all
 }
 
-/// Applied in the order of the query.
+/// Operations, which are applied in the order of the query.
 fn operations() -> [Value; 5] {
     [
         text("resize", "N, FILTER.N, .aN or FILTER.aN"),
@@ -210,7 +210,7 @@ fn operations() -> [Value; 5] {
     ]
 }
 
-/// Stricter limits and operations for one upload.
+/// The parameters of an upload: stricter limits, and operations.
 pub fn upload_query() -> Vec<Value> {
     let kind = |name| switch(name, "False refuses this kind of media");
     let mut all = vec![
@@ -243,17 +243,17 @@ pub fn ok() -> Value {
     json!({ "const": "ok" })
 }
 
-/// Texts.
+/// A list of strings.
 pub fn texts() -> Value {
     json!({ "type": "array", "items": { "type": "string" } })
 }
 
-/// Things of a schema.
+/// A list of objects of a schema.
 pub fn list(of: &str) -> Value {
     json!({ "type": "array", "items": reference(of) })
 }
 
-/// An object that may have more than this.
+/// An object that may have further properties.
 pub fn object(properties: Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
