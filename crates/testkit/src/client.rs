@@ -1,8 +1,8 @@
-//! Requests and answers: a blocking client that keeps its connections, multipart bodies written by
-//! hand, and a raw connection for when single bytes of a request or answer matter.
+//! An HTTP client: blocking, keeps its connections, and writes multipart bodies by hand; also raw
+//! connections for tests of single bytes.
 //!
-//! It is written here because chores measure with it: an answer costs it some microseconds, even in
-//! a build without optimisation.
+//! It is implemented here because chores use it for measurements: an answer costs it some
+//! microseconds, even in a build without optimisation.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
@@ -15,14 +15,14 @@ use serde_json::Value;
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const BOUNDARY: &str = "a-boundary-that-no-file-has";
-/// How many connections are kept for later requests.
+/// How many idle connections are kept.
 const IDLE: usize = 3;
-/// No body may have more bytes.
+/// Larger bodies are an error.
 const LARGEST: usize = 1 << 30;
-/// Bodies of up to so many bytes leave in one write with the head of the request.
+/// Bodies of at most this size are sent in one write with the head of the request.
 const SMALL: usize = 64 * 1024;
 
-/// Speaks to one server.
+/// A client of one server.
 pub struct Client {
     /// Where the server listens.
     pub address: SocketAddr,
@@ -31,14 +31,14 @@ pub struct Client {
     idle: Mutex<Vec<Connection>>,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// The number of the status line.
+    /// The status code.
     pub status: u16,
-    /// In their order, with names in lower case.
+    /// In the order received, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Without the framing of chunks.
+    /// Without chunk framing.
     pub body: Vec<u8>,
 }
 
@@ -46,14 +46,14 @@ pub struct Answer {
 pub struct File<'a> {
     /// The name of the form field.
     pub field: &'a str,
-    /// What the client calls it.
+    /// The file name that the client sends.
     pub filename: Option<&'a str>,
-    /// What it consists of.
+    /// Its contents.
     pub bytes: &'a [u8],
 }
 
 impl<'a> File<'a> {
-    /// As every client sends it.
+    /// A file as most clients send it.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             field: "images[]",
@@ -63,14 +63,14 @@ impl<'a> File<'a> {
     }
 }
 
-/// What a client keeps of an accepted file.
+/// The result of an upload.
 #[derive(Clone, Debug)]
 pub struct Uploaded {
     /// Its public name.
     pub alias: String,
-    /// What deletes it.
+    /// The delete token.
     pub token: String,
-    /// What the server found out about it.
+    /// The details from the server.
     pub details: Value,
 }
 
@@ -80,7 +80,7 @@ impl Client {
         Self::with_timeout(address, TIMEOUT)
     }
 
-    /// The same with another limit for an answer, from the request to its last byte.
+    /// The same with another timeout, from the request to the last byte of the answer.
     pub fn with_timeout(address: SocketAddr, timeout: Duration) -> Self {
         Self {
             address,
@@ -93,7 +93,7 @@ impl Client {
     /// A client of the server at `http://HOST:PORT`.
     ///
     /// # Errors
-    /// When it is not such a URL, or the name has no address.
+    /// When the URL is invalid, or the name has no address.
     pub fn at(url: &str) -> io::Result<Self> {
         let host = url.strip_prefix("http://").unwrap_or(url);
         let host = host.trim_end_matches('/');
@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// # Errors
-    /// When the connection breaks, or the answer is late or malformed.
+    /// When the connection breaks, or the answer is late or invalid.
     pub fn try_send(
         &self,
         method: &str,
@@ -168,7 +168,7 @@ impl Client {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to any request.
+    /// Sends a request and returns the answer.
     #[track_caller]
     pub fn send(
         &self,
@@ -181,7 +181,7 @@ impl Client {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// A GET without more headers.
+    /// A GET without extra headers.
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }
@@ -191,29 +191,29 @@ impl Client {
         self.send("GET", path, headers, None)
     }
 
-    /// A HEAD without more headers.
+    /// A HEAD without extra headers.
     pub fn head(&self, path: &str) -> Answer {
         self.send("HEAD", path, &[], None)
     }
 
-    /// A DELETE without more headers.
+    /// A DELETE without extra headers.
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, &[], None)
     }
 
-    /// The bytes of an original that must be there.
+    /// The bytes of an original; panics if it does not exist.
     pub fn original(&self, alias: &str) -> Vec<u8> {
         self.get(&format!("/image/original/{alias}")).ok().body
     }
 
-    /// A variant that must be made: `process("webp", alias, "thumbnail=64")`.
+    /// A variant; panics if it cannot be made: `process("webp", alias, "thumbnail=64")`.
     pub fn process(&self, extension: &str, alias: &str, operations: &str) -> Vec<u8> {
         self.get(&process_path(extension, alias, operations))
             .ok()
             .body
     }
 
-    /// Uploads whatever is given to `/image?{query}`.
+    /// Uploads files to `/image?{query}`.
     pub fn upload_form(&self, query: &str, files: &[File]) -> Answer {
         self.try_upload_form(query, files)
             .unwrap_or_else(|error| panic!("POST /image: {error}"))
@@ -246,31 +246,31 @@ impl Client {
         self.try_send("POST", &path, &[("content-type", &kind)], Some(&body))
     }
 
-    /// One file that is expected to be taken on; its id.
+    /// Uploads one file in the background; returns its id.
     pub fn background(&self, bytes: &[u8]) -> String {
         let mut ids = self.background_form("", &[File::new(bytes)]).upload_ids();
         assert_eq!(ids.len(), 1);
         ids.remove(0)
     }
 
-    /// Asks once; waits as long as the server wants to wait.
+    /// Claims once; the server may wait for the outcome.
     pub fn claim_once(&self, id: &str) -> Answer {
         self.get(&claim_path(id))
     }
 
-    /// Asks until there is an outcome.
+    /// Claims until there is an outcome.
     pub fn claim(&self, id: &str) -> Answer {
         crate::eventually("an outcome", || {
             Some(self.claim_once(id)).filter(|answer| answer.status != 204)
         })
     }
 
-    /// One file that is expected to be taken.
+    /// Uploads one file, which must be accepted.
     pub fn upload(&self, bytes: &[u8]) -> Uploaded {
         self.upload_with("", bytes)
     }
 
-    /// The same, with limits or operations.
+    /// The same with limits or operations.
     pub fn upload_with(&self, query: &str, bytes: &[u8]) -> Uploaded {
         let answer = self.upload_form(query, &[File::new(bytes)]);
         answer
@@ -279,7 +279,7 @@ impl Client {
             .unwrap_or_else(|| panic!("no file in {answer:?}"))
     }
 
-    /// One file that is expected to be refused with this status and code. Returns the message.
+    /// Uploads one file, which must be refused with this status and code. Returns the message.
     pub fn upload_refused(&self, query: &str, bytes: &[u8], status: u16, code: &str) -> String {
         self.upload_form(query, &[File::new(bytes)])
             .refused(status, code)
@@ -303,12 +303,12 @@ impl Client {
     }
 }
 
-/// One connection that stays open between requests.
+/// A connection that stays open between requests.
 struct Connection {
     stream: BufReader<Timed>,
 }
 
-/// A socket that is read from until a moment, however slowly the bytes come.
+/// A socket with a deadline for reading, however slowly the bytes arrive.
 struct Timed {
     socket: TcpStream,
     deadline: Instant,
@@ -336,7 +336,7 @@ impl Connection {
         })
     }
 
-    /// Whether it is still open, with nothing left to read.
+    /// Whether it is still open, without unread data.
     fn is_usable(&self) -> bool {
         let socket = &self.stream.get_ref().socket;
         let is_quiet = |socket: &TcpStream| {
@@ -358,11 +358,11 @@ impl Connection {
         socket.write_all(body)
     }
 
-    /// Reads an answer; whether another request may follow.
+    /// Reads an answer; also returns whether another request may follow.
     fn answer(&mut self, is_head: bool) -> io::Result<(Answer, bool)> {
         let (status, headers) = loop {
             let (status, headers) = self.read_head()?;
-            // An interim answer precedes the one that was asked for.
+            // An interim answer precedes the final one.
             if status >= 200 {
                 break (status, headers);
             }
@@ -435,7 +435,7 @@ impl Connection {
             let length = line.split(';').next().unwrap_or_default().trim();
             let length = usize::from_str_radix(length, 16).map_err(|_| broken(&line))?;
             body.extend(self.read_bytes(length)?);
-            // The end of the chunk; after the last one, of the whole body.
+            // The end of the chunk; after the last one, the end of the body.
             let end = self.read_line()?;
             if !end.is_empty() {
                 return Err(broken(end));
@@ -460,20 +460,20 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON, which it must be.
+    /// The body, which must be JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text()))
     }
 
-    /// The beginning of the body, for messages.
+    /// The start of the body, for messages.
     pub fn text(&self) -> String {
         let end = self.body.len().min(2000);
         String::from_utf8_lossy(&self.body[..end]).into_owned()
     }
 
-    /// Expects a status.
+    /// Expects this status.
     #[track_caller]
     pub fn status(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
@@ -486,8 +486,8 @@ impl Answer {
         self.status(200)
     }
 
-    /// Expects the JSON of an error, whose message and detail are returned. No error may say where
-    /// on the server's disk something lies.
+    /// Expects the JSON of an error, and returns its message and detail. No error may reveal paths
+    /// on the server's disk.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> String {
         assert_eq!(self.status, status, "{}", self.text());
@@ -518,7 +518,7 @@ impl Answer {
         self.files()
     }
 
-    /// Expects the outcome of a backgrounded upload that was taken in.
+    /// Expects the outcome of a successful backgrounded upload.
     #[track_caller]
     pub fn claimed(&self) -> Uploaded {
         assert_eq!(self.status, 200, "{}", self.text());
@@ -560,7 +560,7 @@ pub fn process_path(extension: &str, alias: &str, operations: &str) -> String {
     format!("/image/process.{extension}?src={alias}{and}{operations}")
 }
 
-/// Where the outcome of a backgrounded upload is asked for.
+/// The path to claim a backgrounded upload.
 pub fn claim_path(id: &str) -> String {
     format!("/image/backgrounded/claim?upload_id={id}")
 }
@@ -582,13 +582,13 @@ pub fn multipart(files: &[File]) -> Vec<u8> {
     body
 }
 
-/// What stands before the bytes of one file.
+/// The bytes before the contents of a file.
 pub fn part_head(field: &str, filename: Option<&str>) -> String {
     let filename = filename.map_or_else(String::new, |name| format!("; filename=\"{name}\""));
     format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"{filename}\r\n\r\n")
 }
 
-/// What stands after the last file.
+/// The bytes after the last file.
 pub fn form_end() -> String {
     format!("--{BOUNDARY}--\r\n")
 }

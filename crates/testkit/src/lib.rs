@@ -1,9 +1,9 @@
-//! What tests and chores share: a [`Server`] under test, a [`Client`] with its forms, an
-//! [`upstream`] to fetch from, [`nginx`] beside it, and [`pictures`] made in code. It knows the server by its command
-//! line and its API, and links nothing of it.
+//! Code that tests and chores share: a [`Server`] under test, a [`Client`] with its forms, an
+//! [`upstream`] to fetch from, [`nginx`], and [`pictures`] made in code. It uses the server through
+//! its command line and its API, and does not link it.
 //!
-//! Methods for tests panic with what they found; those that begin with `try_` return errors, which
-//! chores report.
+//! Methods for tests panic on failure; those that begin with `try_` return errors, which chores
+//! report.
 
 pub mod client;
 pub mod nginx;
@@ -17,11 +17,11 @@ pub use server::{Launch, Program, Server};
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until `look` has an answer, for up to 20 seconds: for what happens a moment
-/// after the event that a test can see.
+/// Repeats `look` until it returns a value, for up to 20 seconds: for effects that follow an event
+/// with a delay.
 ///
 /// # Panics
-/// When the time is over.
+/// When the time is up.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

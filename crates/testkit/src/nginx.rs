@@ -1,5 +1,5 @@
-//! Debian's nginx, in front of a server or beside it: in a folder of its own, on a port that the
-//! system chose.
+//! Debian's nginx, in front of a server or next to it: in its own folder, on a port that the system
+//! chose.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::programs;
 
-/// Where Debian keeps it; PATH need not lead there.
+/// Where Debian installs it; PATH need not include this folder.
 const PROGRAM: &str = "/usr/sbin/nginx";
 
-/// A running nginx, which is a client of its own. Dropping it ends it.
+/// A running nginx, with a client for it. Dropping it stops it.
 pub struct Nginx {
     client: Client,
     child: Child,
@@ -33,11 +33,11 @@ impl std::ops::Deref for Nginx {
 }
 
 impl Nginx {
-    /// As [`Nginx::start`], with one worker; or says what was not tested. With
-    /// `PICTRS_TEST_REQUIRE` naming programs that is a failure.
+    /// As [`Nginx::start`], with one worker; or reports that the test was skipped. If
+    /// `PICTRS_TEST_REQUIRE` names programs, a skip is a failure.
     ///
     /// # Panics
-    /// When nginx does not start, or warns of something.
+    /// When nginx does not start, or prints a warning.
     pub fn start_or_skip(test: &str, http: &str, server: &str) -> Option<Self> {
         programs::find_or_skip(PROGRAM, test)?;
         match Self::start("1", http, server) {
@@ -46,14 +46,14 @@ impl Nginx {
         }
     }
 
-    /// Starts it with so many workers, or `auto`, and with these lines in its `http` and `server`
-    /// sections. Relative paths lead into its folder.
+    /// Starts nginx with this number of workers, or `auto`, and with these lines in its `http` and
+    /// `server` sections. Relative paths are relative to its folder.
     ///
     /// # Errors
-    /// When it is not there, or finds something to say about the lines.
+    /// When it is not installed, or complains about the lines.
     pub fn start(workers: &str, http: &str, server: &str) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        // nginx takes over a socket that listens already, so no other program can take the port.
+        // nginx takes over a listening socket, so no other program can take the port.
         let listener = TcpListener::bind("127.0.0.1:0")?;
         rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
         let address = listener.local_addr()?;
@@ -84,14 +84,14 @@ impl Nginx {
         })
     }
 
-    /// Where relative paths lead.
+    /// The folder that relative paths refer to.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
 fn config(address: SocketAddr, workers: &str, http: &str, server: &str) -> String {
-    // Otherwise the workers of root are another user, who cannot write to the folder.
+    // Otherwise root's workers run as another user, who cannot write to the folder.
     let user = if geteuid().is_root() {
         "user root;"
     } else {
@@ -112,7 +112,7 @@ impl Drop for Nginx {
             let log = std::fs::read_to_string(self.folder.path().join("error.log"));
             eprintln!("nginx said:\n{}", log.unwrap_or_default());
         }
-        // The master ends its workers; killed, it would leave them behind.
+        // SIGTERM lets the master stop its workers; SIGKILL would leave them behind.
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }

@@ -1,4 +1,4 @@
-//! Pictures made in code: what they show is known, so what comes out can be compared.
+//! Pictures made in code: their content is known, so results can be compared with it.
 
 use std::f32::consts::PI;
 use std::io::Cursor;
@@ -11,7 +11,7 @@ use image::{
     ImageFormat, Rgb, RgbImage, Rgba, RgbaImage,
 };
 
-/// Smooth like a photograph: lossy formats keep it well, and every part differs.
+/// Smooth like a photograph, so that lossy formats keep it well; every part is different.
 pub fn photo(width: u32, height: u32) -> DynamicImage {
     RgbImage::from_fn(width, height, |x, y| {
         let (x, y) = (x as f32 / width as f32, y as f32 / height as f32);
@@ -21,12 +21,12 @@ pub fn photo(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
-/// Nothing to see, quickly made and small on disk.
+/// A uniform picture, fast to make and small on disk.
 pub fn plain(width: u32, height: u32) -> DynamicImage {
     DynamicImage::new_rgb8(width, height)
 }
 
-/// Like no other picture of another seed, and impossible to compress.
+/// Unique for each seed, and incompressible.
 pub fn noise(width: u32, height: u32, seed: u64) -> DynamicImage {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     RgbImage::from_fn(width, height, |_, _| {
@@ -39,16 +39,16 @@ pub fn noise(width: u32, height: u32, seed: u64) -> DynamicImage {
     .into()
 }
 
-/// Above, to the left.
+/// Top left.
 pub const RED: [u8; 3] = [220, 30, 30];
-/// Above, to the right.
+/// Top right.
 pub const GREEN: [u8; 3] = [30, 200, 40];
-/// Below, to the left.
+/// Bottom left.
 pub const BLUE: [u8; 3] = [40, 60, 220];
-/// Below, to the right.
+/// Bottom right.
 pub const WHITE: [u8; 3] = [240, 240, 240];
 
-/// Four colours: red and green above blue and white. Tells which way up it is.
+/// Four colours: red and green above blue and white. Shows the orientation.
 pub fn quarters(width: u32, height: u32) -> DynamicImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb(match (x < width / 2, y < height / 2) {
@@ -61,7 +61,7 @@ pub fn quarters(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
-/// Red, more and more transparent to the right; what lies under full transparency is green.
+/// Red, increasingly transparent to the right; fully transparent pixels are green.
 pub fn fading(width: u32, height: u32) -> DynamicImage {
     RgbaImage::from_fn(width, height, |x, _| {
         let opacity = 255 - (x * 255 / (width - 1)) as u8;
@@ -73,7 +73,7 @@ pub fn fading(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
-/// A dark 16-bit ramp of less than 1,000 levels, of which 8 bits keep only four.
+/// A dark 16-bit ramp of fewer than 1,000 levels, of which 8 bits keep only four.
 pub fn deep_ramp(width: u32, height: u32) -> DynamicImage {
     ImageBuffer::from_fn(width, height, |x, _| {
         let level = 8000 + (x * 1000 / width) as u16;
@@ -82,7 +82,7 @@ pub fn deep_ramp(width: u32, height: u32) -> DynamicImage {
     .into()
 }
 
-/// A PNG of it.
+/// Encodes it as PNG.
 pub fn png(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -91,7 +91,7 @@ pub fn png(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
-/// A JPEG of it, of quality 92.
+/// Encodes it as JPEG, with quality 92.
 pub fn jpeg(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -100,7 +100,7 @@ pub fn jpeg(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
-/// A lossless WebP of it.
+/// Encodes it as lossless WebP.
 pub fn webp(image: &DynamicImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     image
@@ -109,7 +109,7 @@ pub fn webp(image: &DynamicImage) -> Vec<u8> {
     bytes
 }
 
-/// A JPEG with one channel.
+/// Encodes it as JPEG with one channel.
 pub fn grey_jpeg(image: &GrayImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 92)
@@ -118,10 +118,10 @@ pub fn grey_jpeg(image: &GrayImage) -> Vec<u8> {
     bytes
 }
 
-/// Milliseconds that each frame of the animations here is shown.
+/// Duration of each frame of the animations, in milliseconds.
 pub const FRAME_MS: u32 = 80;
 
-/// A bright square that wanders over a dark ground.
+/// A bright square that moves over a dark background.
 pub fn film(width: u32, height: u32, frames: u32) -> Vec<RgbaImage> {
     (0..frames)
         .map(|number| {
@@ -138,7 +138,7 @@ pub fn film(width: u32, height: u32, frames: u32) -> Vec<RgbaImage> {
         .collect()
 }
 
-/// A GIF of these frames, shown forever.
+/// Encodes the frames as GIF, looping forever.
 pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);
@@ -153,7 +153,7 @@ pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
     bytes
 }
 
-/// Every frame a lossless picture of its own, shown forever.
+/// Encodes each frame as a separate lossless picture, looping forever.
 pub fn animated_webp(frames: &[RgbaImage]) -> Vec<u8> {
     let (width, height) = frames[0].dimensions();
     let size = [u24(width - 1), u24(height - 1)].concat();
@@ -169,10 +169,10 @@ pub fn animated_webp(frames: &[RgbaImage]) -> Vec<u8> {
     riff(&chunks)
 }
 
-/// Every frame a whole picture of its own, shown forever.
+/// Encodes each frame as a separate whole picture, looping forever.
 pub fn apng(frames: &[RgbaImage]) -> Vec<u8> {
     let stills: Vec<_> = frames.iter().map(|f| png(&f.clone().into())).collect();
-    // Signature and header, which are the same for all.
+    // Signature and header, which are the same for all frames.
     let mut file = stills[0][..33].to_vec();
     let count = u32::try_from(frames.len()).expect("few");
     file.extend(png_chunk(
@@ -202,7 +202,7 @@ pub fn apng(frames: &[RgbaImage]) -> Vec<u8> {
     file
 }
 
-/// What the data chunks of a PNG hold.
+/// The contents of the data chunks of a PNG.
 fn png_data(still: &[u8]) -> Vec<&[u8]> {
     let mut data = Vec::new();
     let mut rest = &still[8..];
@@ -216,7 +216,7 @@ fn png_data(still: &[u8]) -> Vec<&[u8]> {
     data
 }
 
-/// A whole WebP file of these chunks.
+/// A WebP file of these chunks.
 pub fn riff(chunks: &[u8]) -> Vec<u8> {
     let size = u32::try_from(chunks.len() + 4).expect("small");
     [b"RIFF", &size.to_le_bytes()[..], b"WEBP", chunks].concat()
@@ -253,7 +253,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !sum
 }
 
-/// Files of about 100 KB that claim this many pixels each way, where the format can.
+/// Files of about 100 KB that claim this many pixels on each side, if the format allows it.
 pub fn bombs(side: u16) -> [(&'static str, Vec<u8>); 4] {
     let side_be = side.to_be_bytes();
     let side_le = side.to_le_bytes();
@@ -288,7 +288,7 @@ pub fn bombs(side: u16) -> [(&'static str, Vec<u8>); 4] {
     }
     bomb_gif.push(0x3b);
 
-    // The picture of a still must be as large as its canvas; the frames of a film need not.
+    // The picture of a still must be as large as its canvas; the frames of an animation need not.
     let canvas = [u24(u32::from(side) - 1), u24(u32::from(side) - 1)].concat();
     let mut chunks = chunk(b"VP8X", &[&[0x02, 0, 0, 0][..], &canvas].concat());
     let film = animated_webp(&film(16, 16, 2));
@@ -303,7 +303,7 @@ pub fn bombs(side: u16) -> [(&'static str, Vec<u8>); 4] {
     ]
 }
 
-/// A zlib stream that is valid as far as it goes.
+/// A valid but incomplete zlib stream.
 fn stored_zeros(length: usize) -> Vec<u8> {
     let mut bytes = vec![0x78, 0x01];
     for block in vec![0; length].chunks(65_000) {
@@ -316,7 +316,7 @@ fn stored_zeros(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Where `needle` begins.
+/// The position of `needle`.
 #[track_caller]
 pub fn find(bytes: &[u8], needle: &[u8]) -> usize {
     bytes

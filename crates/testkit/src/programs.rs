@@ -1,5 +1,5 @@
-//! Programs that some tests can use. A test without its program says so and never passes in
-//! silence.
+//! Programs that some tests need. A test without its program reports that, and never passes
+//! silently.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The program, or a line that says what was not tested. With `PICTRS_TEST_REQUIRE` naming
-/// programs that is a failure.
+/// The program, or a line that says which test was skipped. If `PICTRS_TEST_REQUIRE` names
+/// programs, a skip is a failure.
 pub fn find_or_skip(name: &str, test: &str) -> Option<PathBuf> {
     let found = find(name);
     if found.is_none() {
@@ -22,13 +22,13 @@ pub fn find_or_skip(name: &str, test: &str) -> Option<PathBuf> {
     found
 }
 
-/// Says that a test cannot run here, or fails if `kind` is required.
+/// Reports that a test cannot run here, or fails if `kind` is required.
 pub fn skip(kind: &str, test: &str, reason: &str) {
     let required = std::env::var("PICTRS_TEST_REQUIRE").unwrap_or_default();
     let is_required = required
         .split(',')
         .any(|word| word == kind || word == "all");
     assert!(!is_required, "{test} is required and cannot run: {reason}");
-    // Past the harness's capture, so that it is seen.
+    // Bypasses the capture of the test harness, so that it is shown.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }

@@ -1,5 +1,5 @@
-//! The server under test, as its users start it: a process with its own folder, a cleared
-//! environment and a port of the system's choice.
+//! The server under test, started as by its users: a process with its own folder, a cleared
+//! environment and a port that the system chooses.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -20,10 +20,10 @@ use crate::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What the server says once it can be spoken to.
+/// What the server logs once it is ready.
 const LISTENING: [&str; 2] = ["listening on http://", "listening on https://"];
 
-/// A binary, and what runs it where this machine cannot.
+/// A binary, and the runner for it if this machine cannot run it directly.
 #[derive(Clone, Debug)]
 pub struct Program {
     binary: PathBuf,
@@ -31,16 +31,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// `runner` stands in front of the binary: an emulator, `chroot`, with their arguments.
+    /// `runner` is prepended to the command: an emulator or `chroot`, with arguments.
     pub fn new(binary: impl Into<PathBuf>, runner: Vec<PathBuf>) -> Self {
         let binary = binary.into();
         Self { binary, runner }
     }
 
-    /// What `PICTRS_TEST_BIN` and `PICTRS_TEST_RUNNER` name, else what cargo built for the tests.
+    /// The binary that `PICTRS_TEST_BIN` and `PICTRS_TEST_RUNNER` name, else what cargo built for
+    /// the tests.
     ///
     /// # Panics
-    /// When there is no such runner.
+    /// When the runner does not exist.
     pub fn under_test() -> Self {
         let binary = std::env::var_os("PICTRS_TEST_BIN").map_or_else(built, PathBuf::from);
         let runner = std::env::var("PICTRS_TEST_RUNNER").unwrap_or_default();
@@ -52,8 +53,8 @@ impl Program {
         Self { binary, runner }
     }
 
-    /// With nothing in its environment but an empty PATH, so that no helper program of this
-    /// machine can matter.
+    /// A command with nothing in its environment but an empty PATH, so that helper programs of this
+    /// machine have no effect.
     pub fn command(&self) -> Command {
         let mut words = self.runner.iter().chain([&self.binary]);
         let mut command = Command::new(words.next().expect("there is a binary"));
@@ -61,14 +62,14 @@ impl Program {
         command
     }
 
-    /// Whether it runs under an emulator, whose memory and time tell nothing.
+    /// Whether it runs under an emulator, where memory and time cannot be measured.
     pub fn is_emulated(&self) -> bool {
         !self.runner.is_empty()
     }
 }
 
-/// What cargo built: it says where; a test program that is started by hand lies in a folder beside
-/// it.
+/// The binary that cargo built: cargo sets its path; a test program that is started by hand is in a
+/// folder next to it.
 fn built() -> PathBuf {
     if let Some(told) = std::env::var_os("CARGO_BIN_EXE_pict-rs") {
         return told.into();
@@ -88,7 +89,7 @@ pub fn is_emulated() -> bool {
     Program::under_test().is_emulated()
 }
 
-/// A server to be started.
+/// A server to start.
 #[derive(Clone)]
 pub struct Launch {
     program: Program,
@@ -97,9 +98,9 @@ pub struct Launch {
     environment: BTreeMap<String, String>,
 }
 
-/// Where a server works.
+/// The working folder of a server.
 enum Folder {
-    /// Gone with the last that needs it.
+    /// Deleted when no longer used.
     Temporary(TempDir),
     Kept(PathBuf),
 }
@@ -128,7 +129,7 @@ impl Launch {
         Self::with_folder(program, Folder::Temporary(folder))
     }
 
-    /// Any program in a folder that is there and stays.
+    /// Any program in an existing folder, which is kept.
     pub fn in_folder(program: Program, folder: impl Into<PathBuf>) -> Self {
         Self::with_folder(program, Folder::Kept(folder.into()))
     }
@@ -143,25 +144,25 @@ impl Launch {
         .setting("server.address", "127.0.0.1:0")
     }
 
-    /// Sets a key of the configuration, as deployments do: by environment.
+    /// Sets a configuration key through the environment, as deployments do.
     pub fn setting(self, key: &str, value: impl ToString) -> Self {
         let name = format!("PICTRS__{}", key.to_uppercase().replace('.', "__"));
         self.environment(&name, value)
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     pub fn environment(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.insert(name.to_owned(), value.to_string());
         self
     }
 
-    /// Takes a variable away again.
+    /// Unsets an environment variable.
     pub fn without_environment(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
     }
 
-    /// More arguments of the command line.
+    /// Adds arguments to the command line.
     pub fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         self.arguments
             .extend(arguments.into_iter().map(str::to_owned));
@@ -176,7 +177,7 @@ impl Launch {
         }
     }
 
-    /// The command as it would be run.
+    /// The command that starts it.
     pub fn command(&self) -> Command {
         let mut command = self.program.command();
         command
@@ -194,7 +195,7 @@ impl Launch {
         }
     }
 
-    /// Runs a server that is expected not to come up.
+    /// Starts a server that is expected to fail.
     pub fn refused(self) -> Refusal {
         match self.try_start() {
             Ok(_) => panic!("the server started"),
@@ -205,10 +206,10 @@ impl Launch {
     /// Starts it and waits until it listens, for up to a minute.
     ///
     /// # Errors
-    /// When it ends instead, or says nothing.
+    /// When it exits instead, or does not log its address.
     ///
     /// # Panics
-    /// When there is no such program.
+    /// When the program does not exist.
     pub fn try_start(self) -> Result<Server, Refusal> {
         let started = Instant::now();
         let mut child = self
@@ -235,7 +236,7 @@ impl Launch {
             }
         };
         let Some(address) = address else {
-            // Ended, or silent for too long: then it is made to end.
+            // It has exited, or took too long: then it is stopped.
             let status = wait(&mut child, Duration::from_secs(2)).unwrap_or_else(|| {
                 let _ = child.kill();
                 child.wait().expect("a child can be waited for")
@@ -259,10 +260,10 @@ impl Launch {
     }
 }
 
-/// What a server that did not come up left behind.
+/// The result of a failed start.
 #[derive(Debug)]
 pub struct Refusal {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
     /// Both outputs.
     pub output: String,
@@ -276,7 +277,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A running server. Dropping it kills it; if the test failed, its output is shown.
+/// A running server. Dropping it kills it, and prints its output if the test failed.
 pub struct Server {
     client: Client,
     launch: Launch,
@@ -286,7 +287,7 @@ pub struct Server {
     start_time: Duration,
 }
 
-/// All requests are methods of the client.
+/// Requests are methods of the client.
 impl std::ops::Deref for Server {
     type Target = Client;
 
@@ -296,12 +297,12 @@ impl std::ops::Deref for Server {
 }
 
 impl Server {
-    /// With all defaults.
+    /// Starts a server with all defaults.
     pub fn start() -> Self {
         Launch::new().start()
     }
 
-    /// With some settings.
+    /// Starts a server with some settings.
     pub fn with<const N: usize>(settings: [(&str, &str); N]) -> Self {
         settings
             .into_iter()
@@ -311,7 +312,7 @@ impl Server {
             .start()
     }
 
-    /// From spawning the process to the line that says it listens.
+    /// The time from spawning the process until it was ready.
     pub fn start_time(&self) -> Duration {
         self.start_time
     }
@@ -321,37 +322,37 @@ impl Server {
         self.launch.folder().join("data")
     }
 
-    /// The folder with the stored files.
+    /// The folder of stored files.
     pub fn files(&self) -> PathBuf {
         self.data().join("files")
     }
 
-    /// All it has printed so far.
+    /// Its output so far.
     pub fn output(&self) -> String {
         self.output.text()
     }
 
-    /// Waits until it has printed this.
+    /// Waits until this was printed.
     #[track_caller]
     pub fn wait_for_output(&self, text: &str) {
         eventually(text, || self.output().contains(text).then_some(()));
     }
 
-    /// Makes the peak what it has now (proc(5), `clear_refs`).
+    /// Resets the peak memory to the current value (proc(5), `clear_refs`).
     pub fn forget_peak_memory(&self) {
         let path = format!("/proc/{}/clear_refs", self.child.id());
         std::fs::write(path, "5").expect("our own child's peak can be reset");
     }
 
-    /// The most memory it ever had, in KiB, or had since its peak was forgotten.
+    /// Its peak memory in KiB, since its start or the last reset.
     pub fn peak_memory_kib(&self) -> u64 {
         self.memory_kib("VmHWM")
     }
 
-    /// A line of `/proc/PID/status`, in KiB: `VmRSS` is the memory that it has now.
+    /// A line of `/proc/PID/status`, in KiB: `VmRSS` is its current memory.
     ///
     /// # Panics
-    /// When it does not run any more, or there is no such line.
+    /// When it is not running, or there is no such line.
     pub fn memory_kib(&self, line: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("a running process has a status");
@@ -368,7 +369,7 @@ impl Server {
         kill_process(process, signal).expect("a running child can be signalled");
     }
 
-    /// Waits for its end; returns its exit code and how to start it again on the same data.
+    /// Waits until it exits; returns its exit code, and how to start it again on the same data.
     pub fn ended(mut self) -> (Option<i32>, Launch) {
         let status = wait(&mut self.child, PATIENCE).unwrap_or_else(|| panic!("it never ended"));
         let launch = self.launch.clone();
@@ -376,7 +377,7 @@ impl Server {
         (status.code(), launch)
     }
 
-    /// The gentle way.
+    /// Stops it gracefully.
     pub fn stop(self) -> Launch {
         self.signal(Signal::TERM);
         let (code, launch) = self.ended();
@@ -384,7 +385,7 @@ impl Server {
         launch
     }
 
-    /// As a power cut, as far as one process goes.
+    /// Kills it, which for one process is like a power cut.
     pub fn kill(self) -> Launch {
         self.signal(Signal::KILL);
         self.ended().1
@@ -410,7 +411,7 @@ fn address_in(line: &str) -> Option<SocketAddr> {
         .find_map(|words| address_after(words, line))
 }
 
-/// The address that stands behind `words` in a line of output.
+/// The address after `words` in a line of output.
 pub fn address_after(words: &str, line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once(words)?;
     let end = rest
@@ -432,7 +433,7 @@ fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Everything printed, gathered by threads so that the server never blocks on a full pipe.
+/// All output, collected by threads so that the server never blocks on a full pipe.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<String>>);
 

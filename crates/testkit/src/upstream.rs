@@ -1,5 +1,5 @@
-//! Another server, from which media are fetched: real sockets, answers to the byte, and a record
-//! of who came.
+//! A test upstream from which media are fetched: real sockets, byte-exact answers, and a record of
+//! the requests.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,35 +10,36 @@ use std::time::Duration;
 
 use crate::eventually;
 
-/// One request, as it came.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// With the query.
+    /// Includes the query.
     pub path: String,
     headers: Vec<(String, String)>,
 }
 
 impl Asked {
-    /// The header of this name, in lower case.
+    /// The value of this header; the name is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// What is sent back; then the connection is closed.
+/// The answer; then the connection is closed.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// These bytes.
+    /// Sends these bytes.
     Raw(Vec<u8>),
-    /// These bytes, then silence until the other side goes away.
+    /// Sends these bytes, then nothing until the other side disconnects.
     Stall(Vec<u8>),
-    /// These bytes, then zeros until the other side goes away.
+    /// Sends these bytes, then zeros until the other side disconnects.
     Endless(Vec<u8>),
 }
 
 impl Reply {
-    /// 200 with these headers, lines that end in `\r\n`.
+    /// 200 with these headers, as lines that end in `\r
+    /// `.
     pub fn with(headers: &str, body: &[u8]) -> Self {
         Self::status("200 OK", headers, body)
     }
@@ -55,13 +56,13 @@ impl Reply {
         Self::Raw([head.as_bytes(), body].concat())
     }
 
-    /// A status such as `302 Found` that leads elsewhere.
+    /// A redirect with a status such as `302 Found`.
     pub fn redirect(status: &str, to: &str) -> Self {
         Self::status(status, &format!("Location: {to}\r\n"), b"")
     }
 }
 
-/// What is read from and written to: a socket, or what encrypts on it.
+/// A socket, or an encrypted stream over one.
 pub trait Stream: Read + Write {}
 
 impl<T: Read + Write> Stream for T {}
@@ -71,7 +72,7 @@ type Wrap = Box<dyn Fn(TcpStream) -> Box<dyn Stream> + Send + Sync>;
 
 struct State {
     answer: Answer,
-    /// What stands before `://` in its URLs.
+    /// The scheme of its URLs.
     scheme: &'static str,
     wrap: Wrap,
     connections: AtomicUsize,
@@ -80,16 +81,16 @@ struct State {
     stops: AtomicBool,
 }
 
-/// A running server. Dropping it ends it.
+/// A running upstream. Dropping it stops it.
 pub struct Upstream {
-    /// Where it listens, on this machine.
+    /// The address it listens on, on this machine.
     pub address: SocketAddr,
     state: Arc<State>,
     accept: Option<JoinHandle<()>>,
 }
 
 impl Upstream {
-    /// Answers each request with what this makes of it.
+    /// Answers each request with the result of this function.
     pub fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         Self::launch(
             Box::new(answer),
@@ -98,13 +99,13 @@ impl Upstream {
         )
     }
 
-    /// The same bytes whatever is asked for.
+    /// Answers every request with the same bytes.
     pub fn serving(bytes: &[u8]) -> Self {
         let reply = Reply::ok(bytes);
         Self::start(move |_| reply.clone())
     }
 
-    /// The same over TLS, which `wrap` speaks on each socket.
+    /// The same over TLS, which `wrap` adds to each socket.
     pub fn serving_tls(
         bytes: &[u8],
         wrap: impl Fn(TcpStream) -> Box<dyn Stream> + Send + Sync + 'static,
@@ -133,7 +134,7 @@ impl Upstream {
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (stream, state) = (stream.expect("accepted"), shared.clone());
-                // A client that breaks off is what some tests are about.
+                // Some tests are about clients that disconnect.
                 std::thread::spawn(move || drop(serve(&state, stream)));
             }
         });
@@ -149,24 +150,24 @@ impl Upstream {
         format!("{}://{}{path}", self.state.scheme, self.address)
     }
 
-    /// Everything that was asked for so far.
+    /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         let asked = self.state.asked.lock();
         asked.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The paths of everything that was asked for.
+    /// The paths of all requests so far.
     pub fn paths(&self) -> Vec<String> {
         self.asked().into_iter().map(|asked| asked.path).collect()
     }
 
-    /// How many went away while they were sent something or nothing.
+    /// How many clients disconnected while an answer was being sent or stalled.
     pub fn left(&self) -> usize {
         self.state.left.load(Ordering::SeqCst)
     }
 
-    /// Expects that nobody has ever connected. Connections are accepted in their order, so one of
-    /// ours shows that none is in front of it.
+    /// Expects that no client has ever connected. Connections are accepted in order, so one of our
+    /// own proves that there is none before it.
     #[track_caller]
     pub fn assert_untouched(&self) {
         let before = self.state.connections.load(Ordering::SeqCst);
@@ -184,7 +185,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.state.stops.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
         if let Some(accept) = self.accept.take() {
             let _ = accept.join();
@@ -212,7 +213,7 @@ fn exchange(state: &State, mut stream: Box<dyn Stream>, socket: &TcpStream) -> s
             stream.write_all(&bytes)?;
             stream.flush()?;
             socket.shutdown(Shutdown::Write)?;
-            // Until the other side has read it all.
+            // Waits until the other side has read everything.
             let _ = socket.try_clone()?.read(&mut [0; 64]);
         }
         Reply::Stall(bytes) => {
@@ -247,7 +248,7 @@ fn read_head(stream: &mut impl Read) -> std::io::Result<Option<Asked>> {
             return Ok(None);
         }
         head.push(byte[0]);
-        // The first byte of TLS, which this one does not speak here.
+        // The first byte of TLS, which this server does not support.
         if head == [0x16] {
             return Ok(None);
         }
