@@ -1,5 +1,5 @@
-//! `cargo xtask conform`: ours beside another server, by the list of `xtask::conform`. Starts ours
-//! when no address is given, in a folder that goes away.
+//! `cargo xtask conform`: compares our server with another one, using the list of `xtask::conform`.
+//! Unless an address is given, starts ours in a temporary folder.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub struct Args {
     key: String,
 }
 
-/// Prints the differences and fails if one of them is not expected.
+/// Prints the differences, and fails if one of them is not expected.
 ///
 /// # Errors
 /// When a server cannot be started or reached.
@@ -52,7 +52,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(unexpected > 0)))
 }
 
-/// Ours, as it is developed, on a port of the system's choice, with the programs of this machine.
+/// Starts ours as a development build, on a port that the system chooses, with the programs of this
+/// machine.
 fn start(key: &str) -> Result<Server> {
     println!("building and starting pict-rs");
     command::run(command::cargo().args(["build", "--quiet", "--locked", "-p", "pict-rs"]))?;

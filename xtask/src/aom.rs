@@ -1,9 +1,9 @@
-//! libaom, which encodes AVIF, as a static library: built once for each target from the sources
-//! that the crate `libaom-sys` carries, and handed to that crate's build script by the three
-//! variables it looks for.
+//! libaom, the AVIF encoder, as a static library: built once for each target from the sources in
+//! the crate `libaom-sys`, and passed to that crate's build script by the three variables that it
+//! reads.
 //!
-//! The script could build it too, but not for 32-bit ARM, not the same bytes in every folder,
-//! and in cargo's debug profile without optimisation and with assertions that end the process.
+//! The script could build it too, but not for 32-bit ARM, not reproducibly in every folder, and in
+//! cargo's debug profile without optimisation and with assertions that abort the process.
 
 use std::{
     fmt::Write as _,
@@ -19,21 +19,21 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{apt::Scratch, cache, command};
 
-/// The feature, by the name that also a command for the whole workspace understands.
+/// The feature, by a name that is also valid for the whole workspace.
 pub const FEATURE: &str = "pict-rs/libaom";
-/// The only crate with code behind the feature; others pass it on.
+/// The only crate with code for the feature; others pass it on.
 pub const CRATE: &str = "pict-rs-media";
 
 /// The library of one target.
 #[derive(Clone)]
 pub struct Library {
-    /// With `libaom.a`.
+    /// Contains `libaom.a`.
     folder: PathBuf,
-    /// With the header files.
+    /// Contains the header files.
     sources: PathBuf,
 }
 
-/// Who compiles it, and for what.
+/// The compiler and its target.
 pub enum Compiler<'a> {
     /// The machine's own compiler, for this machine.
     Host,
@@ -41,19 +41,20 @@ pub enum Compiler<'a> {
     Zig {
         /// The program.
         zig: &'a Path,
-        /// Which zig it is, as part of the library's name.
+        /// The version of zig, as part of the library's name.
         version: &'a str,
-        /// The system, as zig calls it.
+        /// The target, as zig names it.
         target: &'static str,
-        /// What of the processor may be used, as zig calls it.
+        /// The CPU features that may be used, as zig names them.
         cpu: Option<&'static str>,
-        /// The processor, as libaom calls it.
+        /// The processor, as libaom names it.
         aom_cpu: &'static str,
     },
 }
 
-/// What is left out: all that does not encode 4:2:0 pictures of 8 bits for us. Threads stay, although
-/// one encoder has only one: without, its tables are set up with no lock, and several may start at once.
+/// Disables everything that is not needed to encode 4:2:0 pictures of 8 bits. Threads stay enabled
+/// although each encoder uses only one: without them, tables are initialised without a lock, and
+/// several encoders may start at once.
 const SETTINGS: [&str; 12] = [
     "-DCMAKE_BUILD_TYPE=Release",
     "-DCONFIG_AV1_DECODER=0",
@@ -69,7 +70,7 @@ const SETTINGS: [&str; 12] = [
     "-DENABLE_NASM=1",
 ];
 
-/// The library for `compiler`, from the cache or made now.
+/// The library for `compiler`, from the cache or newly built.
 ///
 /// # Errors
 /// When cmake, a compiler or the sources are missing, or the build fails.
@@ -108,7 +109,7 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
     println!("building libaom into {}", library.folder.display());
     let scratch = Scratch::new(cache::folder("libaom")?.join(format!(".{name}.partial")))?;
     let build = scratch.path().join("build");
-    // Assertions and logs would name the folders of this machine.
+    // Assertions and logs would contain folder names of this machine.
     let flags = format!(
         "-g0 -ffile-prefix-map={}=/libaom -ffile-prefix-map={}=/libaom/build",
         vendor.display(),
@@ -124,8 +125,8 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
         .arg(format!("-DCMAKE_C_FLAGS={flags}"))
         .arg(format!("-DCMAKE_CXX_FLAGS={flags}"));
     if let Compiler::Zig { zig, .. } = compiler {
-        // cmake tries its C++ compiler, although none of what is left is C++: as "c++" zig would
-        // build a library of C++ for that, which takes minutes.
+        // cmake tests its C++ compiler although no C++ code is left: as "c++" zig would build a C++
+        // library for that, which takes minutes.
         configure.arg(format!(
             "-DCMAKE_CXX_COMPILER={}",
             scratch.path().join("cc").display()
@@ -157,7 +158,7 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
 }
 
 impl Compiler<'_> {
-    /// What the compiler is told of the target.
+    /// The compiler's arguments for the target.
     fn words(&self) -> Vec<String> {
         match self {
             Self::Host => Vec::new(),
@@ -170,12 +171,12 @@ impl Compiler<'_> {
 }
 
 impl Library {
-    /// With `libaom.a`.
+    /// Contains `libaom.a`.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Lets a command of cargo, given so far without `--`, build with the feature.
+    /// Adds the feature to a cargo command, which must not contain `--` yet.
     pub fn enable<'a>(&self, cargo: &'a mut Command) -> &'a mut Command {
         self.find(cargo.args(["--features", FEATURE]))
     }
@@ -190,7 +191,7 @@ impl Library {
         cargo
             .env("LIB_AOM_STATIC_LIB_PATH", &self.folder)
             .env("LIB_AOM_INCLUDE_PATH", &self.sources)
-            // Nobody asks for it, but the build script wants all three.
+            // Not used, but the build script requires all three.
             .env("LIB_AOM_PKG_CONFIG_PATH", &self.folder)
     }
 }
@@ -206,7 +207,7 @@ impl Sources {
     }
 }
 
-/// The crate's folder, wherever cargo keeps it.
+/// The crate's folder, wherever cargo stores it.
 fn sources() -> Result<Sources> {
     let metadata = command::output(command::cargo().args([
         "metadata",
@@ -233,14 +234,15 @@ fn sources() -> Result<Sources> {
     })
 }
 
-/// A program that is one of zig's with words before the caller's, because cmake wants a path.
+/// Writes a script that runs one of zig's tools with fixed arguments first, because cmake needs a
+/// path.
 fn wrap(program: &Path, zig: &Path, tool: &str, words: &[String]) -> Result<()> {
     let mut script = format!("#!/bin/sh\nexec '{}' {tool}", zig.display());
     if tool.starts_with('c') {
         for word in words {
             let _ = write!(script, " '{word}'");
         }
-        // zig would let undefined behaviour trap.
+        // By default zig traps on undefined behaviour.
         script.push_str(" -fno-sanitize=undefined");
     }
     script.push_str(" \"$@\"\n");
@@ -254,7 +256,7 @@ mod tests {
     use super::*;
     use crate::clone;
 
-    /// Lints and the tests of AVIF by rav1e leave the other crates out.
+    /// Lints and the AVIF tests with rav1e skip the other crates.
     #[test]
     fn only_one_crate_has_code_behind_the_feature() {
         let mut found = 0;

@@ -1,5 +1,5 @@
-//! Debian's packages as files, taken from any suite without touching the machine: apt with a
-//! configuration, lists and a cache of its own. Needs no root and installs nothing.
+//! Downloads Debian packages from any suite without changing the machine: apt with its own
+//! configuration, lists and cache. Needs no root and installs nothing.
 
 use std::{
     fs,
@@ -11,22 +11,22 @@ use anyhow::{Context as _, Result};
 
 use crate::command::{self, said};
 
-/// A folder that goes when it is no longer needed, so that an interrupted fetch leaves nothing
-/// that looks whole.
+/// A folder that is deleted when dropped, so that an interrupted fetch leaves nothing that looks
+/// complete.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Empty, whatever an earlier run left.
+    /// Creates an empty folder, whatever an earlier run left.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn new(path: PathBuf) -> Result<Self> {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -38,21 +38,21 @@ impl Drop for Scratch {
     }
 }
 
-/// Debian's package manager on lists of its own.
+/// Debian's package manager with its own lists.
 pub struct Apt {
     folder: PathBuf,
 }
 
 impl Apt {
-    /// Looks into `suites`, working in the folder `apt` of `scratch`.
+    /// Reads the lists of `suites`, in the folder `apt` of `scratch`.
     ///
     /// # Errors
-    /// When the machine's own apt knows no mirror of Debian.
+    /// When the machine's own apt has no mirror of Debian.
     pub fn new(scratch: &Path, suites: &[&str]) -> Result<Self> {
         Self::open(scratch, suites, &["deb"])
     }
 
-    /// As [`Apt::new`], and for sources, whose lists are as large again.
+    /// As [`Apt::new`], including the lists of sources, which are as large again.
     ///
     /// # Errors
     /// As [`Apt::new`].
@@ -76,7 +76,8 @@ impl Apt {
             .collect();
         fs::write(folder.join("sources.list"), sources)?;
         let apt = Self { folder };
-        // A suite that is gone must not hide the others; what is missing shows when it is wanted.
+        // A suite that no longer exists must not hide the others; missing packages are reported
+        // later.
         let _ = said(apt.command("apt-get").args(["--quiet", "update"]));
         Ok(apt)
     }
@@ -92,7 +93,7 @@ impl Apt {
             format!("Dir::State::lists={folder}/lists"),
             format!("Dir::State::status={folder}/status"),
             format!("Dir::Cache={folder}/cache"),
-            // The download is not handed to a user who may not write here.
+            // Otherwise the download runs as a user who may not write here.
             "APT::Sandbox::User=".to_owned(),
             "Acquire::Languages=none".to_owned(),
         ] {
@@ -101,10 +102,10 @@ impl Apt {
         command
     }
 
-    /// The newest Debian revision of exactly this upstream version, as a file.
+    /// Downloads the newest Debian revision of exactly this upstream version.
     ///
     /// # Errors
-    /// When no suite has it or the mirror is not reached.
+    /// When no suite has it, or the mirror cannot be reached.
     pub fn download(&self, package: &str, upstream: &str) -> Result<PathBuf> {
         let listing = said(self.command("apt-cache").args(["madison", package]))?;
         let version = revision(&listing, upstream)
@@ -119,10 +120,10 @@ impl Apt {
         found.pop().context("apt-get downloaded no package")
     }
 
-    /// The sources that a package is made of, as their authors packed them, as files.
+    /// Downloads the upstream sources of a package.
     ///
     /// # Errors
-    /// When no suite has it or the mirror is not reached.
+    /// When no suite has it, or the mirror cannot be reached.
     pub fn download_source(&self, package: &str) -> Result<Vec<PathBuf>> {
         let absent = || format!("Debian has no sources of {package}, or is not reached");
         let list = said(self.command("apt-get").args([
@@ -151,12 +152,12 @@ impl Apt {
         Ok(found)
     }
 
-    /// A package and all that it needs, the C library included, as files.
+    /// Downloads a package and all its dependencies, including the C library.
     ///
     /// # Errors
-    /// When no suite has it or the mirror is not reached.
+    /// When no suite has it, or the mirror cannot be reached.
     pub fn download_closure(&self, package: &str) -> Result<Vec<PathBuf>> {
-        // With an empty status file nothing counts as installed.
+        // With an empty status file no package counts as installed.
         said(self.command("apt-get").args([
             "--quiet",
             "install",
@@ -186,7 +187,7 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// Packed by the authors, not by Debian, and no signature.
+    /// Whether it is an upstream archive, not one of Debian's and not a signature.
     fn is_upstream(&self) -> bool {
         self.name.contains(".orig") && self.name.contains(".tar.") && !self.name.ends_with(".asc")
     }
@@ -203,8 +204,8 @@ fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The version column of `apt-cache madison` whose upstream part is `upstream`. Debian appends
-/// `+dfsg…` or `-1` to it.
+/// The version in `apt-cache madison` whose upstream part is `upstream`. Debian appends `+dfsg…` or
+/// `-1` to it.
 fn revision<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
     listing
         .lines()
@@ -220,7 +221,7 @@ fn revision<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
 /// The mirror that the machine's own apt uses.
 ///
 /// # Errors
-/// When it has none.
+/// When it has no mirror.
 pub fn mirror() -> Result<String> {
     let sites = said(command::new("apt-get").args([
         "indextargets",

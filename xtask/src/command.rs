@@ -1,5 +1,5 @@
-//! Starts other programs: from the root of the clone, without standard input, with their
-//! output passed on line by line.
+//! Runs other programs: in the root of the clone, without standard input, with their output passed
+//! on line by line.
 
 use std::{
     env,
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cache;
 
-/// A command that runs in the root of the clone and cannot ask questions.
+/// A command that runs in the root of the clone, without input.
 pub fn new(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
@@ -24,7 +24,7 @@ pub fn new(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that started this chore, with colours where a person looks on.
+/// The cargo that started this chore; with colours on a terminal.
 pub fn cargo() -> Command {
     let mut command = new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     if env::var_os("CARGO_TERM_COLOR").is_none() && std::io::stdout().is_terminal() {
@@ -33,10 +33,10 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Runs to the end with both outputs passed through.
+/// Runs the command, passing both outputs through.
 ///
 /// # Errors
-/// When it cannot be started or ends with anything but success.
+/// When it cannot be started or fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
@@ -44,10 +44,10 @@ pub fn run(command: &mut Command) -> Result<()> {
     expect_success(command, status)
 }
 
-/// Runs to the end and gives standard output; standard error is passed through.
+/// Runs the command and returns standard output; standard error is passed through.
 ///
 /// # Errors
-/// When it cannot be started, ends with anything but success, or prints no UTF-8.
+/// When it cannot be started, fails, or prints no UTF-8.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
@@ -57,10 +57,10 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{} printed no text", name(command)))
 }
 
-/// Runs to the end, prints both outputs as they come and shows each line to `look`.
+/// Runs the command, prints both outputs as they arrive and passes each line to `look`.
 ///
 /// # Errors
-/// When it cannot be started or ends with anything but success.
+/// When it cannot be started or fails.
 pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -83,11 +83,11 @@ pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
     expect_success(command, status)
 }
 
-/// Runs to the end in silence and gives standard output. An error has the end of both outputs,
-/// which is where causes stand.
+/// Runs the command silently and returns standard output. An error contains the end of both
+/// outputs, where the cause usually is.
 ///
 /// # Errors
-/// When it cannot be started or ends with anything but success.
+/// When it cannot be started or fails.
 pub fn said(command: &mut Command) -> Result<String> {
     let output = command
         .output()
@@ -102,10 +102,10 @@ pub fn said(command: &mut Command) -> Result<String> {
     bail!("{}", lines[end..].join("\n"))
 }
 
-/// Where cargo puts what it builds for this workspace.
+/// Cargo's target folder for this workspace.
 ///
 /// # Errors
-/// When cargo does not tell.
+/// When cargo does not report it.
 pub fn target_folder() -> Result<PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--locked", "--format-version=1"]);
@@ -146,7 +146,7 @@ fn expect_success(command: &Command, status: ExitStatus) -> Result<()> {
     Ok(())
 }
 
-/// The command as a person would type it.
+/// The command as typed in a shell.
 fn name(command: &Command) -> String {
     let program = command.get_program();
     let program = std::path::Path::new(program).file_name().unwrap_or(program);

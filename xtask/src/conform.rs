@@ -1,7 +1,7 @@
-//! Sends one list of requests to two servers and says where their answers differ.
+//! Sends the same requests to two servers and reports differences between their answers.
 //!
-//! The list is [`steps`]; what of an answer counts is in [`mod@observe`]; differences that are known
-//! and wanted are in [`expected`]. Start reading at [`compare`].
+//! The list is [`steps`]; [`mod@observe`] defines which parts of an answer are compared; known and
+//! wanted differences are in [`expected`]. Start reading at [`compare`].
 
 pub mod expected;
 mod observe;
@@ -17,18 +17,18 @@ use testkit::client::{Client, File, content_type, multipart};
 use observe::{find, observe};
 use steps::{STEPS, Step};
 
-/// Two servers did not answer alike.
+/// A difference between the answers of two servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Which request.
+    /// The request.
     pub step: &'static str,
-    /// What of the answer.
+    /// The part of the answer.
     pub aspect: String,
-    /// What the first server said; empty for nothing.
+    /// The value of the first server; empty if missing.
     pub ours: String,
-    /// What the second server said.
+    /// The value of the second server.
     pub theirs: String,
-    /// Why it is as it should be, if it is.
+    /// Why the difference is wanted, if it is.
     pub expected: Option<&'static str>,
 }
 
@@ -58,8 +58,8 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Asks both and compares. Both must be servers that may lose their data: the list uploads,
-/// deletes and purges. Both must be allowed to fetch from this machine.
+/// Sends the requests to both servers and compares. The servers must be allowed to lose their data,
+/// because the list uploads, deletes and purges. Both must be allowed to fetch from this machine.
 ///
 /// # Errors
 /// When a server cannot be reached.
@@ -89,7 +89,8 @@ pub fn compare(ours: &str, theirs: &str, key: &str) -> Result<Vec<Difference>> {
     Ok(differences)
 }
 
-/// Asks one server alone: the name of each request, and what counts of its answer.
+/// Sends the requests to one server: returns the name of each request, and the observed parts of
+/// its answer.
 ///
 /// # Errors
 /// As [`compare`].
@@ -105,11 +106,11 @@ pub fn count() -> usize {
     STEPS.len()
 }
 
-/// One server, and what it has answered so far.
+/// One server, and values from its answers.
 struct Side {
     url: String,
     client: Client,
-    /// Aliases, tokens and so on, which differ from server to server.
+    /// Aliases, tokens and so on, which differ between servers.
     kept: BTreeMap<String, String>,
 }
 
@@ -158,7 +159,7 @@ impl Side {
         Ok(observe(step.method(), &answer))
     }
 
-    /// Path, headers and JSON of a request; nothing if an answer is lacking for it.
+    /// Path, headers and JSON of a request; `None` if a value from an earlier answer is missing.
     fn filled<'a>(&self, step: &'a Step) -> Option<Filled<'a>> {
         let headers = step.headers();
         let headers = headers.map(|(name, value)| Some((name, self.fill(value)?)));
@@ -173,7 +174,7 @@ impl Side {
         ))
     }
 
-    /// Puts what the server has answered into `<name>`; nothing if it never did.
+    /// Replaces `<name>` with values from earlier answers; `None` if one is missing.
     fn fill(&self, text: &str) -> Option<String> {
         let mut filled = String::new();
         let mut rest = text;

@@ -1,6 +1,6 @@
-//! Files that others test their own programs with, real and broken: the test data in the sources
-//! of Debian's packages. They are fetched into the cache; nothing of them becomes part of this
-//! repository. `tests/corpus.rs` gives them to a server.
+//! Test files of other projects, valid and broken: the test data in the sources of Debian's
+//! packages. They are fetched into the cache and never become part of this repository.
+//! `tests/corpus.rs` sends them to a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::apt::{Apt, Scratch};
 use crate::{cache, command};
 
-/// Where the sources are taken from. A stable release, so that the files stay the same.
+/// A stable release, so that the files do not change.
 const SUITE: &str = "trixie";
 
 /// Sources with many pictures, 170 MB in all.
@@ -33,7 +33,7 @@ const SOURCES: [&str; 15] = [
     "vips",
 ];
 
-/// What counts as media, by the end of its name; the rest of the sources is not kept.
+/// File name suffixes that count as media; the rest of the sources is deleted.
 const EXTENSIONS: [&str; 42] = [
     "apng", "arw", "avif", "avifs", "bmp", "cr2", "cur", "dng", "eps", "gif", "heic", "heif",
     "hif", "ico", "j2k", "jfif", "jp2", "jpe", "jpeg", "jpg", "jpx", "jxl", "mng", "mov", "mp4",
@@ -41,10 +41,10 @@ const EXTENSIONS: [&str; 42] = [
     "tiff", "webm", "webp", "xmp",
 ];
 
-/// Larger ones say nothing new and take long.
+/// Larger files take long and add nothing.
 const MAX_SIZE: u64 = 8 << 20;
 
-/// Fetches all and prints where they lie.
+/// Fetches everything and prints the folder.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -53,14 +53,14 @@ pub fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folder with the files, fetched if it is not there: a folder for each source.
+/// The folder with the files, which are fetched if missing: a folder for each source.
 ///
 /// # Errors
-/// When apt is missing or reaches no mirror.
+/// When apt is missing, or no mirror can be reached.
 pub fn prepare() -> Result<PathBuf> {
     let folder = cache::folder("corpus")?;
     let mut apt = None;
-    // Lists and archives go when everything is unpacked.
+    // Lists and archives are deleted after everything is unpacked.
     let scratch = Scratch::new(folder.join("fetching"))?;
     for source in SOURCES {
         let place = folder.join(format!("{SUITE}-{source}"));
@@ -92,7 +92,7 @@ pub fn prepare() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Moves the media below `from` to `to`, flat, each under its path; how many they are.
+/// Moves the media below `from` to `to`, flat, named by their path; returns their number.
 fn keep(from: &Path, to: &Path) -> Result<usize> {
     let mut count = 0;
     let mut waiting = vec![from.to_owned()];
@@ -100,7 +100,7 @@ fn keep(from: &Path, to: &Path) -> Result<usize> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let path = entry.path();
-            // A link's file is met under its own name, if it is there at all.
+            // The target of a link is visited under its own name, if it exists.
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 waiting.push(path);

@@ -1,5 +1,5 @@
-//! Licences, banned crates, sources and known vulnerabilities, judged by cargo-deny after the
-//! rules of `deny.toml`.
+//! Licences, banned crates, sources and known vulnerabilities, checked by cargo-deny with the rules
+//! of `deny.toml`.
 
 use std::{path::Path, process::Command, process::Stdio};
 
@@ -7,24 +7,24 @@ use anyhow::{Context as _, Result};
 
 use crate::{command, tool};
 
-/// Whether the advisory part was done.
+/// Whether advisories were checked.
 pub enum Advisories {
-    /// Checked, nothing found.
+    /// Checked, without findings.
     Checked,
-    /// The database could not be had.
+    /// The database could not be fetched.
     NotChecked,
 }
 
-/// Everything that needs no network, then the advisories when their database can be fetched.
+/// Checks everything that needs no network, then the advisories if their database can be fetched.
 ///
 /// # Errors
-/// When a rule is broken or cargo-deny cannot be installed.
+/// When a rule is violated or cargo-deny cannot be installed.
 pub fn check() -> Result<Advisories> {
     let deny = tool::DENY.installed()?;
     command::run(deny_command(&deny).args(["check", "licenses", "bans", "sources"]))?;
 
-    // The database is a git repository and no package registry carries a copy of it. Fetching
-    // is a step of its own so that "no network" cannot be mistaken for "nothing found".
+    // The database is a git repository that no package registry mirrors. Fetching is a separate
+    // step so that "no network" cannot be mistaken for "no findings".
     let fetched = deny_command(&deny)
         .args(["fetch", "db"])
         .stdout(Stdio::null())

@@ -1,5 +1,5 @@
-//! The direction of dependencies: pict-rs -> pict-rs-core -> pict-rs-media, and what each of
-//! the libraries must never link. Asks cargo, so it also sees what comes in by another crate.
+//! The direction of dependencies: pict-rs -> pict-rs-core -> pict-rs-media, and crates that the
+//! libraries must never link. Asks cargo, so indirect dependencies are found too.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::command;
 
-/// A crate and what must not be in its normal dependency tree, on any target.
+/// A crate, and crates that must not be in its normal dependency tree, on any target.
 const RULES: [(&str, &[&str]); 2] = [
     (
         "pict-rs-core",
@@ -28,7 +28,7 @@ const RULES: [(&str, &[&str]); 2] = [
 ];
 
 /// # Errors
-/// Names every arrow that points the wrong way.
+/// When a dependency points the wrong way; names all of them.
 pub fn check() -> Result<()> {
     let mut wrong = Vec::new();
     for (package, banned) in RULES {

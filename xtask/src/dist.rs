@@ -1,7 +1,7 @@
-//! `cargo xtask dist`: static musl binaries for every target, with their bill of materials,
-//! checksums and packages, the same bytes wherever they are made.
+//! `cargo xtask dist`: reproducible static musl binaries for every target, with their bill of
+//! materials, checksums and packages.
 //!
-//! A target's folder appears in the output only when all of it is done.
+//! The folder of a target appears in the output only when it is complete.
 
 mod build;
 mod bundle;
@@ -53,8 +53,8 @@ pub struct Args {
 /// Builds, bundles, and prints sizes, checksums and seconds.
 ///
 /// # Errors
-/// One line that names the cause and, where there is one, the command that mends it. What was
-/// not finished is not in the output folder.
+/// One line that names the cause and, if there is one, the command that fixes it. Unfinished
+/// results are not in the output folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let dist = Dist::prepare(&target::named(&args.target), !args.no_install)?;
     dist.build(&dist.targets)?;
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that a build needs is there.
+/// Everything that a build needs.
 pub struct Dist {
     targets: Vec<&'static Target>,
     toolchain: Toolchain,
@@ -74,7 +74,7 @@ pub struct Dist {
 }
 
 impl Dist {
-    /// For every target there is.
+    /// Prepares all targets.
     ///
     /// # Errors
     /// As [`Dist::prepare`].
@@ -82,10 +82,10 @@ impl Dist {
         Self::prepare(&target::ALL.iter().collect::<Vec<_>>(), install)
     }
 
-    /// Provisions what is missing.
+    /// Provides what is missing.
     ///
     /// # Errors
-    /// One line that names what cannot be had, with the command that mends it.
+    /// One line that names what cannot be obtained, with the command that fixes it.
     fn prepare(targets: &[&'static Target], install: bool) -> Result<Self> {
         let started = Instant::now();
         let missing = provision::ensure(&provision::FOR_DIST, install)?;
@@ -105,7 +105,7 @@ impl Dist {
         Ok(dist)
     }
 
-    /// Compiles, whatever the cache holds.
+    /// Compiles, ignoring the cache.
     ///
     /// # Errors
     /// When cargo fails.
@@ -115,10 +115,10 @@ impl Dist {
         Ok(())
     }
 
-    /// Compiles what is not in the cache as it would be made now; with `fresh`, all of it.
+    /// Compiles what is not in the cache in its current state; with `fresh`, everything.
     ///
     /// # Errors
-    /// When cargo fails, or a binary is made of a file that its digest leaves out.
+    /// When cargo fails, or a binary was made from a file that its digest does not include.
     pub fn build_changed(&self, fresh: bool) -> Result<()> {
         let shelf = Shelf::of("static")?;
         for target in &self.targets {
@@ -140,7 +140,7 @@ impl Dist {
         Ok(())
     }
 
-    /// The C library that the first target's binary has.
+    /// The C library of the first target's binary.
     ///
     /// # Errors
     /// When it is not in the cache and cannot be built.
@@ -162,7 +162,8 @@ impl Dist {
         Ok(())
     }
 
-    /// Builds a copy of the sources in another folder, with another target folder, and compares.
+    /// Builds a copy of the sources in another folder, with another target folder, and compares the
+    /// results.
     ///
     /// # Errors
     /// When the bytes differ.
@@ -195,7 +196,7 @@ impl Dist {
     }
 }
 
-/// Replaces a file by a copy, not what other names of the old one lead to.
+/// Replaces a file with a copy, without changing other hard links to the old one.
 fn put(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to.parent().context("a file has a folder")?)?;
     let _ = fs::remove_file(to);
@@ -203,7 +204,7 @@ fn put(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds what [`static_rust`] gives to the ingredients of a result.
+/// Adds the result of [`static_rust`] to the ingredients.
 ///
 /// # Errors
 /// As [`static_rust`], and when a file of it cannot be read.
@@ -216,8 +217,8 @@ pub fn static_rust_of(all: &mut Ingredients) -> Result<()> {
     Ok(())
 }
 
-/// What Nix's stand-in for nixpkgs builds static packages with: the standard library's sources,
-/// and the Python environment with zig.
+/// What Nix's replacement for nixpkgs needs to build static packages: the standard library's
+/// sources, and the Python environment with zig.
 ///
 /// # Errors
 /// As [`Dist::prepare`].
@@ -229,7 +230,7 @@ pub fn static_rust() -> Result<(PathBuf, PathBuf)> {
     Ok((library, toolchain.venv))
 }
 
-/// What a full build of one target leaves in the target folder, with some room to spare.
+/// The size of a full build of one target in the target folder, rounded up.
 const BYTES_PER_TARGET: u64 = 1 << 30;
 
 fn enough_room(folder: &Path, targets: usize) -> Result<()> {

@@ -1,10 +1,10 @@
-//! `cargo xtask flake`: the flake without a network. No package registry carries nixpkgs, so a
-//! small package set of our own (`nix/offline`) stands in for it: it answers to the same names,
-//! refuses what a static set cannot have, records which file made what, and really builds with
-//! the tools of this machine. `nix flake check` remains the check where nixpkgs can be had.
+//! `cargo xtask flake`: checks the flake without a network. No package registry carries nixpkgs, so
+//! a small package set of our own (`nix/offline`) replaces it: it has the same names, refuses what
+//! a static set cannot have, records which file made what, and really builds with the tools of this
+//! machine. `nix flake check` remains the check where nixpkgs is available.
 //!
-//! Start at [`run`]; [`nix`] provides Nix itself, [`offline`] the package set, and the rest are
-//! the questions that are asked.
+//! Start at [`run`]; [`nix`] provides Nix itself, [`offline`] the package set, and the other
+//! modules are the checks.
 
 mod boot;
 mod evaluate;
@@ -48,11 +48,11 @@ pub struct Args {
     no_install: bool,
 }
 
-/// Asks every question and prints the answers.
+/// Runs all checks and prints the results.
 ///
 /// # Errors
-/// When the questions cannot be asked: no Nix, no crates, no room. A wrong answer is no error
-/// but a failing exit code.
+/// When the checks cannot run: no Nix, no crates, no disk space. A failed check is not an error but
+/// a failing exit code.
 pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(match ask(args)? {
         true => ExitCode::SUCCESS,
@@ -60,9 +60,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// The part for every change: all that costs seconds, and one static package for a processor
-/// that is not this machine's. Whether all answers were right. What was right once is not asked
-/// again about the same files and tools, unless `fresh` is set.
+/// The part for every change: everything that takes seconds, and one static package for a processor
+/// other than this machine's. Returns whether all checks passed. Passed checks are not repeated for
+/// the same files and tools, unless `fresh` is set.
 ///
 /// # Errors
 /// As [`run`].
@@ -87,7 +87,8 @@ pub fn gate(install: bool, fresh: bool) -> Result<bool> {
     Ok(is_good)
 }
 
-/// All that the answers of [`gate`] come from. Of the documentation the recipe takes one file.
+/// Everything that the results of [`gate`] depend on. The recipe uses only one file of the
+/// documentation.
 fn ingredients(nix: &nix::Nix) -> Result<Ingredients> {
     let mut files = clone::files()?;
     files.retain(|file| counts(file));
@@ -132,7 +133,7 @@ fn ask(args: &Args) -> Result<bool> {
         provision::ensure(&provision::FOR_BOOT, install)?;
     }
     let folder = cache::folder("nix")?;
-    // Only one run at a time: all share the folder.
+    // Only one run at a time, because all share the folder.
     let lock = fs::File::create(folder.join("lock"))?;
     lock.lock().context("cannot lock the folder of Nix")?;
     if !args.quick {
@@ -164,7 +165,7 @@ fn ask(args: &Args) -> Result<bool> {
     Ok(report.is_good())
 }
 
-/// The static targets that were asked for, each once.
+/// The requested static targets, each once.
 fn chosen(words: &[String]) -> Result<Vec<&'static str>> {
     let names = evaluate::TARGETS.map(|(name, _)| name);
     if let Some(word) = words
@@ -177,7 +178,7 @@ fn chosen(words: &[String]) -> Result<Vec<&'static str>> {
     Ok(names.into_iter().filter(asked).collect())
 }
 
-/// A full disk would show itself as a failed build with a misleading message.
+/// Checks the disk space: a full disk would make a build fail with a misleading message.
 fn enough_room(folder: &std::path::Path, gigabytes: u64) -> Result<()> {
     let mut df = command::new("df");
     df.args(["--output=avail", "--block-size=1000000000"])

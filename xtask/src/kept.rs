@@ -1,6 +1,6 @@
-//! Results that take minutes to make and are kept in the cache, each under a digest of all that it
-//! is made from: [`Ingredients`]. A changed ingredient is another digest, so nothing is ever
-//! updated, and a run with an empty cache makes everything.
+//! Cached results that take minutes to make, each stored under a digest of everything it is made
+//! from: [`Ingredients`]. A changed ingredient gives another digest, so results are never updated,
+//! and a run with an empty cache makes everything.
 
 use std::{
     fmt,
@@ -16,17 +16,17 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{apt::Scratch, cache};
 
-/// Results of one kind that stay in the cache; older ones make room.
+/// Results of one kind that are kept in the cache; the oldest are deleted.
 const KEPT: usize = 6;
 
-/// What a result is made from, in the order in which it was named.
+/// What a result is made from, in the order added.
 #[derive(Clone, Default)]
 pub struct Ingredients(Sha256);
 
 impl Ingredients {
-    /// A fact: the version of a tool, a flag, the name of a target.
+    /// Adds a fact: the version of a tool, a flag, the name of a target.
     pub fn fact(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        // Lengths keep neighbours apart: "ab" and "c" are not "a" and "bc".
+        // Lengths separate the parts: "ab" and "c" must differ from "a" and "bc".
         for part in [name.as_bytes(), value.as_ref()] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
@@ -34,10 +34,10 @@ impl Ingredients {
         self
     }
 
-    /// Files below `root`: their names, contents, and whether they can be executed.
+    /// Adds files below `root`: their names, contents, and whether they are executable.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When a file cannot be read.
     pub fn files(&mut self, root: &Path, names: &[String]) -> Result<&mut Self> {
         for name in names {
             let path = root.join(name);
@@ -50,10 +50,10 @@ impl Ingredients {
         Ok(self)
     }
 
-    /// Every file below `folder`.
+    /// Adds every file below `folder`.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When a file cannot be read.
     pub fn folder(&mut self, folder: &Path) -> Result<&mut Self> {
         let mut names = Vec::new();
         let mut waiting = vec![folder.to_owned()];
@@ -75,7 +75,7 @@ impl Ingredients {
         self.files(folder, &names)
     }
 
-    /// The name of what is made from all of this.
+    /// The digest of all ingredients, under which the result is stored.
     pub fn digest(&self) -> String {
         hex::encode(&self.0.clone().finalize()[..12])
     }
@@ -96,14 +96,14 @@ impl Shelf {
     /// In the user's cache.
     ///
     /// # Errors
-    /// When there can be no folder.
+    /// When the folder cannot be created.
     pub fn of(kind: &str) -> Result<Self> {
         Ok(Self {
             folder: cache::folder("kept")?.join(kind),
         })
     }
 
-    /// The folder of a result that was made earlier, from the same ingredients, and is whole.
+    /// The folder of an earlier result from the same ingredients, if it is intact.
     pub fn find(&self, digest: &str) -> Option<PathBuf> {
         let folder = self.folder.join(digest);
         let sums = fs::read_to_string(folder.join(SUMS)).ok()?;
@@ -116,17 +116,17 @@ impl Shelf {
             let _ = fs::remove_dir_all(&folder);
             return None;
         }
-        // What is used stays longest.
+        // The time of use decides which results are deleted.
         if let Ok(file) = fs::File::open(&folder) {
             let _ = file.set_modified(SystemTime::now());
         }
         Some(folder)
     }
 
-    /// Keeps files under a digest; appears only when all of it is there.
+    /// Stores files under a digest; the result appears only when it is complete.
     ///
     /// # Errors
-    /// When one cannot be copied.
+    /// When a file cannot be copied.
     pub fn keep(&self, digest: &str, files: &[(&str, &Path)]) -> Result<()> {
         fs::create_dir_all(&self.folder)?;
         let partial = Scratch::new(self.folder.join(format!(".{digest}.partial")))?;
@@ -162,7 +162,7 @@ impl Shelf {
     }
 }
 
-/// Beside the files of a result, in the format of `sha256sum`.
+/// Next to the files of a result, in the format of `sha256sum`.
 const SUMS: &str = "SHA256SUMS";
 
 #[cfg(test)]

@@ -1,3 +1,3 @@
-//! What chores share with tests: the differential driver, which must be able to fail.
+//! Code that chores share with tests: the differential driver, which must be able to fail.
 
 pub mod conform;

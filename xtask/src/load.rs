@@ -1,6 +1,6 @@
-//! `cargo xtask load`: many clients that upload and ask for variants, all at once, for minutes.
-//! Prints what was answered, how fast, and the memory that the server took; fails when an answer
-//! is a fault, or memory passes its bound.
+//! `cargo xtask load`: many concurrent clients that upload and request variants, for minutes.
+//! Prints the number of answers, their times, and the memory of the server; fails on a wrong
+//! answer, or when memory exceeds its limit.
 
 use std::{
     collections::BTreeMap,
@@ -44,14 +44,14 @@ pub struct Args {
     program: Option<PathBuf>,
 }
 
-/// What the clients have seen.
+/// The clients' observations.
 #[derive(Default)]
 struct Seen {
-    /// Milliseconds by kind of request.
+    /// Times in milliseconds by kind of request.
     times: BTreeMap<&'static str, Vec<f64>>,
     /// Answers by kind and status.
     answers: BTreeMap<(&'static str, u16), u64>,
-    /// What should not have happened.
+    /// Unexpected answers.
     faults: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ fn verdict(seen: Seen, peak: u64, args: &Args) -> ExitCode {
     }
 }
 
-/// One client, until the time is over.
+/// One client, until the time is up.
 fn work(
     server: &Server,
     uploads: u64,
@@ -134,7 +134,7 @@ fn work(
     while Instant::now() < end {
         if let Err(error) = step(&client, uploads, &mut dice, aliases, &mut seen) {
             seen.faults.push(format!("{error:#}"));
-            // Not a storm of connections, should nobody answer.
+            // Avoids a storm of connections if the server does not answer.
             thread::sleep(Duration::from_millis(100));
         }
     }
@@ -177,7 +177,7 @@ fn step(
                 client.try_send("GET", &path, &[], None)?,
             )
         }
-        // A file is made whenever nothing is known.
+        // Without a known file, one is uploaded.
         (None, None) => return Ok(()),
     };
     let time = started.elapsed().as_secs_f64() * 1e3;
@@ -185,13 +185,14 @@ fn step(
     *seen.answers.entry((kind, answer.status)).or_default() += 1;
     check(kind, &answer)?;
     if answer.status == 503 {
-        // As it was asked to, but not as long, so that the server stays busy.
+        // As the server asked, but shorter, so that it stays busy.
         thread::sleep(Duration::from_millis(50 + dice.roll(200)));
     }
     Ok(())
 }
 
-/// Busy is fine if it says when to come again; anything else but success is a fault.
+/// An answer that the server is busy is fine if it says when to retry; anything else but success is
+/// a fault.
 fn check(kind: &str, answer: &Answer) -> Result<()> {
     let is_fine = match answer.status {
         200 | 201 => true,
@@ -214,8 +215,8 @@ impl Seen {
     }
 }
 
-/// A PNG like no other: coarse noise of 64 to 319 pixels a side, not compressed, because only
-/// the server's work is to be measured.
+/// A unique PNG: coarse noise of 64 to 319 pixels a side, uncompressed, because only the server's
+/// work is to be measured.
 fn picture(dice: &mut Dice) -> Vec<u8> {
     let (width, height) = (64 + dice.roll(256), 64 + dice.roll(256));
     let colours: Vec<[u8; 8]> = (0..64).map(|_| dice.roll(u64::MAX).to_le_bytes()).collect();

@@ -1,9 +1,8 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
 //! bench | load | clients | conform | corpus`.
 //!
-//! It starts other programs and prints what they did. It never becomes part of the server and
-//! nothing here is linked into it. Start reading at the chore: [`mod@test`], [`mod@dist`],
-//! [`mod@flake`], [`mod@bench`] or [`mod@load`].
+//! It runs other programs and prints what they did. It never becomes part of the server. Start
+//! reading at the chore: [`mod@test`], [`mod@dist`], [`mod@flake`], [`mod@bench`] or [`mod@load`].
 #![expect(
     clippy::print_stdout,
     reason = "a command-line tool whose output is its purpose"

@@ -1,19 +1,19 @@
-//! What measuring takes: a server with room for long answers, percentiles, and dice.
+//! Tools for measurements: a server with time for long answers, percentiles, and random numbers.
 
 use std::{env, fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use testkit::{Answer, Client, Launch, Program, Server};
 
-/// The API key of servers under measurement.
+/// The API key of measured servers.
 const API_KEY: &str = "bench";
-/// No answer may take longer.
+/// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A server with its data in `folder`, which stay, and the programs of this machine.
+/// Starts a server with its data in `folder`, which are kept, and the programs of this machine.
 ///
 /// # Errors
-/// When the folder cannot be made or the server does not come up.
+/// When the folder cannot be created or the server does not start.
 pub fn start(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Server> {
     fs::create_dir_all(folder)?;
     let launch = Launch::in_folder(Program::new(program, Vec::new()), folder)
@@ -26,12 +26,12 @@ pub fn start(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result
     Ok(launch.try_start()?)
 }
 
-/// A client of its own, with a connection that stays open.
+/// A separate client, with a connection that stays open.
 pub fn client(server: &Server) -> Client {
     Client::with_timeout(server.address, TIMEOUT)
 }
 
-/// Asks without a body, with the key.
+/// Sends a request without a body, with the key.
 ///
 /// # Errors
 /// When the connection breaks.
@@ -39,10 +39,10 @@ pub fn ask(client: &Client, path: &str) -> Result<Answer> {
     Ok(client.try_send("GET", path, &[("X-Api-Token", API_KEY)], None)?)
 }
 
-/// The alias in the answer to the upload of one file.
+/// The alias in the answer to an upload of one file.
 ///
 /// # Errors
-/// When it was not accepted.
+/// When the upload was refused.
 pub fn alias(answer: &Answer) -> Result<String> {
     ensure!(
         answer.status == 201,
@@ -55,7 +55,7 @@ pub fn alias(answer: &Answer) -> Result<String> {
     Ok(alias.context("the answer names no file")?.to_owned())
 }
 
-/// The value below which this part of all values lies, of sorted values. NaN for none.
+/// The percentile `part` (0 to 1) of sorted values. NaN if there are none.
 pub fn percentile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let at = (sorted.len() as f64 * part).ceil() as usize;
@@ -65,7 +65,7 @@ pub fn percentile(sorted: &[f64], part: f64) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// The middle value; the mean of both for an even number. NaN for none.
+/// The middle value; the mean of both for an even number. NaN if there are none.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -81,11 +81,11 @@ pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// The same numbers for the same seed.
+/// A random generator: the same seed gives the same numbers.
 pub struct Dice(pub u64);
 
 impl Dice {
-    /// A number below `sides`.
+    /// A random number below `sides`.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,5 +1,5 @@
-//! Programs that tests and benchmarks use: says exactly what is missing, and installs it where
-//! that can be done without asking (Debian's packages, as root or with a silent sudo). The lists stand in
+//! Programs that tests and benchmarks use: reports what is missing, and installs it if that works
+//! without asking (Debian's packages, as root or with passwordless sudo). The lists are in
 //! `provision.toml`.
 
 use std::{collections::BTreeMap, process::Stdio, sync::LazyLock};
@@ -10,28 +10,28 @@ use crate::command;
 
 /// A program and where it comes from.
 pub struct Program {
-    /// What is looked for on PATH; a whole path where PATH does not lead to it.
+    /// The name to find on PATH, or a whole path if PATH does not include its folder.
     pub name: String,
-    /// The Debian package that has it.
+    /// The Debian package that contains it.
     pub package: String,
-    /// What goes wrong or slow without it.
+    /// What fails or is slow without it.
     pub purpose: String,
 }
 
 /// The programs of one chore.
 pub type Programs = LazyLock<Vec<Program>>;
 
-/// What `cargo xtask test` wants.
+/// Programs for `cargo xtask test`.
 pub static FOR_TESTS: Programs = LazyLock::new(|| list("test"));
-/// What `cargo xtask dist` wants beside zig and the standard library's sources.
+/// Programs for `cargo xtask dist`, besides zig and the standard library's sources.
 pub static FOR_DIST: Programs = LazyLock::new(|| list("dist"));
-/// What `cargo xtask flake` wants; Nix itself it fetches.
+/// Programs for `cargo xtask flake`; it fetches Nix itself.
 pub static FOR_FLAKE: Programs = LazyLock::new(|| list("flake"));
-/// What `cargo xtask flake --static` wants besides.
+/// Further programs for `cargo xtask flake --static`.
 pub static FOR_STATIC: Programs = LazyLock::new(|| list("static"));
-/// What `cargo xtask flake --boot` wants besides.
+/// Further programs for `cargo xtask flake --boot`.
 pub static FOR_BOOT: Programs = LazyLock::new(|| list("boot"));
-/// What `cargo xtask bench` wants.
+/// Programs for `cargo xtask bench`.
 pub static FOR_BENCH: Programs = LazyLock::new(|| list("bench"));
 
 /// A list of `provision.toml`.
@@ -50,11 +50,11 @@ pub fn list(name: &str) -> Vec<Program> {
     list.into_iter().map(program).collect()
 }
 
-/// Makes sure of `programs`, installing what is missing when `install` is set and that works
-/// without a question. Gives those that are still missing.
+/// Checks for `programs`, and installs missing ones if `install` is set and that works without
+/// asking. Returns those that are still missing.
 ///
 /// # Errors
-/// When the C compiler is missing at the end: nothing could be built.
+/// When the C compiler is still missing, because nothing can be built without it.
 pub fn ensure(programs: &'static [Program], install: bool) -> Result<Vec<&'static Program>> {
     let mut missing = absent(programs);
     if install && !missing.is_empty() {
@@ -93,7 +93,7 @@ fn packages<'a>(missing: &[&'a Program]) -> Vec<&'a str> {
         .collect()
 }
 
-/// A failure is not an error here: the caller looks again and says what is missing.
+/// A failure is not an error here: the caller checks again and reports what is missing.
 fn try_install(missing: &[&Program]) {
     let Some(prefix) = privilege() else {
         return;
@@ -113,14 +113,14 @@ fn try_install(missing: &[&Program]) {
     };
     let mut install = vec!["install", "--no-install-recommends"];
     install.extend(&packages);
-    // A fresh machine has no package list yet, or an old one: then fetch it and try again.
+    // A fresh machine has no package list or an old one: fetch it and try again.
     if !apt(&install) && apt(&["update"]) && !apt(&install) {
         println!("apt-get install failed");
     }
 }
 
-/// What to put before apt-get: nothing for root, sudo where it asks no question, `None` where
-/// packages cannot be installed.
+/// The prefix for apt-get: nothing for root, sudo if it asks for no password, `None` where packages
+/// cannot be installed.
 fn privilege() -> Option<&'static [&'static str]> {
     if !command::is_installed("apt-get") {
         return None;

@@ -1,8 +1,8 @@
-//! `cargo xtask test`: the one gate, for a newcomer and for CI.
+//! `cargo xtask test`: the only gate, for newcomers and for CI.
 //!
-//! Runs stages in order, stops at the first that fails, and always ends with a table of
-//! seconds and the sum of all tests. It decides nothing itself: rules live in the tests, in
-//! `clippy.toml` and in `deny.toml`.
+//! Runs stages in order, stops at the first failure, and always ends with a table of times and the
+//! totals of all tests. It contains no rules of its own: these are in the tests, in `clippy.toml`
+//! and in `deny.toml`.
 
 use std::{
     fmt::Write as _,
@@ -61,7 +61,7 @@ impl Args {
 /// Runs the stages and prints the table.
 ///
 /// # Errors
-/// When an option makes no sense. A failed stage is no error but a failing exit code.
+/// When an option makes no sense. A failed stage is not an error but a failing exit code.
 pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(word) = args.require.iter().find(|w| !KINDS.contains(&w.as_str())) {
         bail!("--require {word}: there are {}", KINDS.join(", "));
@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("\n{}", gate.table(started.elapsed()));
     if let Err(error) = &outcome {
         println!("error: {error:#}");
-        // The last stage may have been something else than a test; the sum must still say so.
+        // The last stage may not have been a test; the totals must still show the failure.
         gate.tally.failed = gate.tally.failed.max(1);
     }
     println!("{}", gate.tally);
@@ -92,8 +92,8 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             gate.note("some programs are missing, their tests will say SKIPPED");
         }
         if !args.quick {
-            // All at once, because later stages run beside each other and apt does not; what is
-            // missing is for these stages to say.
+            // All at once, because later stages run in parallel and apt cannot; these stages report
+            // what is missing.
             let lists: [&'static [provision::Program]; 3] = [
                 &provision::FOR_DIST,
                 &provision::FOR_FLAKE,
@@ -107,7 +107,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     })?;
     gate.stage("format", |_| {
         command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
-        // The fuzz targets are a workspace of their own.
+        // The fuzz targets are a separate workspace.
         command::run(command::cargo().args([
             "fmt",
             "--check",
@@ -117,7 +117,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     })?;
     let mut fetched = (!args.quick).then(|| Fetched::begin(!args.no_install));
     gate.stage("clippy", |_| clippy(None))?;
-    // After clippy, so that a mistake that it finds is reported without waiting for these.
+    // After clippy, so that its findings are reported without waiting for these.
     let binaries = (!args.quick).then(|| Binaries::begin(args));
     gate.stage("build", |_| {
         command::run(Gate::test_command(&ALL_TESTS).arg("--no-run"))
@@ -129,7 +129,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         binaries.wait(gate)?;
     }
     if let Some(library) = gate.libaom.take() {
-        // Only one crate has code behind the feature.
+        // Only one crate has code for the feature.
         gate.stage("clippy, libaom", |_| clippy(Some(&library)))?;
     }
     if let Some(fetched) = &mut fetched {
@@ -171,7 +171,8 @@ fn documentation(gate: &mut Gate) -> Result<()> {
                     "--locked",
                     "--quiet",
                 ])
-                // Contributors read the private items' documentation too, so its links count.
+                // Contributors read the documentation of private items too, so its links are
+                // checked.
                 .env(
                     "RUSTDOCFLAGS",
                     "-D warnings -A rustdoc::private_intra_doc_links",
@@ -180,7 +181,7 @@ fn documentation(gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// The tests about AVIF once more. The tests have rav1e, as most builds; the static binaries have
+/// Repeats the tests of AVIF. The other tests use rav1e, like most builds; the static binaries use
 /// libaom.
 fn libaom(args: &Args, gate: &mut Gate) -> Result<()> {
     let Some(folder) = &gate.binaries else {
@@ -195,7 +196,7 @@ fn libaom(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// With the feature only of the crate that has code behind it.
+/// Runs clippy, with the feature only for the crate that has code for it.
 fn clippy(libaom: Option<&Library>) -> Result<()> {
     let mut command = command::cargo();
     command.args(["clippy", "--all-targets", "--locked"]);
@@ -206,8 +207,8 @@ fn clippy(libaom: Option<&Library>) -> Result<()> {
     command::run(command.args(["--", "-D", "warnings"]))
 }
 
-/// Makes the binaries that the tests boot. What they need may not be there, which is no fault of
-/// the sources; that they do not build is one.
+/// Builds the binaries that the tests boot. Missing tools are not the fault of the sources; a
+/// failed build is.
 fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
     let mut made = None;
     gate.stage("toolchain", |gate| {
@@ -234,8 +235,8 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// The static binaries, made while the tests are compiled: alone, each leaves a processor idle for
-/// minutes, at crates that are compiled in one piece.
+/// The static binaries, built while the tests are compiled: alone, each leaves a processor idle for
+/// minutes, during crates that are compiled in one piece.
 struct Binaries(thread::JoinHandle<(Gate, Result<()>)>);
 
 impl Binaries {
@@ -248,7 +249,7 @@ impl Binaries {
         }))
     }
 
-    /// Adds their stages to those of `gate`. Their seconds are counted beside those of others.
+    /// Adds their stages to those of `gate`. Their times overlap with those of other stages.
     fn wait(self, gate: &mut Gate) -> Result<()> {
         let Ok((mut made, outcome)) = self.0.join() else {
             bail!("what makes the static binaries has panicked");
@@ -260,8 +261,8 @@ impl Binaries {
     }
 }
 
-/// What others made, on its way while the first stages compile: most of its time is waiting for
-/// a network.
+/// Third-party downloads, which run while the first stages compile: most of their time is spent
+/// waiting for a network.
 struct Fetched {
     clients: Option<Arrival>,
     corpus: Option<Arrival>,
@@ -286,7 +287,7 @@ fn arrived(arrival: Option<Arrival>) -> Result<PathBuf> {
     folder
 }
 
-/// Waits for what speaks to a server and is not ours.
+/// Waits for third-party clients.
 fn others_clients(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<()> {
     gate.stage("clients", |gate| {
         match arrived(fetched.clients.take()) {
@@ -301,7 +302,7 @@ fn others_clients(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result
     })
 }
 
-/// Waits for pictures, real and broken, that others test with.
+/// Waits for third-party pictures, valid and broken.
 fn others_files(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<()> {
     gate.stage("corpus", |gate| {
         match arrived(fetched.corpus.take()) {
@@ -316,7 +317,7 @@ fn others_files(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<(
     })
 }
 
-/// The flake, against the stand-in for nixpkgs.
+/// Checks the flake with the offline package set.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("nix", |gate| {
         match flake::gate(!args.no_install, args.fresh) {
@@ -332,16 +333,16 @@ fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
-/// What has been done so far.
+/// The progress so far.
 #[derive(Default)]
 struct Gate {
-    /// The C library in the first static binary.
+    /// The C library of the first static binary.
     libaom: Option<Library>,
     /// The folder with the static binaries.
     binaries: Option<PathBuf>,
-    /// The folder with others' clients.
+    /// The folder with third-party clients.
     clients: Option<PathBuf>,
-    /// The folder with others' files.
+    /// The folder with third-party files.
     corpus: Option<PathBuf>,
     rows: Vec<Row>,
     tally: Tally,
@@ -376,13 +377,13 @@ impl Gate {
         outcome.map_err(|error| error.context(format!("stage '{name}' failed")))
     }
 
-    /// Something that everybody should see once more at the end.
+    /// Adds a note that is repeated at the end.
     fn note(&mut self, text: &'static str) {
         println!("notice: {text}");
         self.note = Some(text);
     }
 
-    /// Runs or, with `--no-run`, builds the tests of `targets`.
+    /// Runs the tests of `targets`, or only builds them with `--no-run`.
     fn test_command(targets: &[&str]) -> Command {
         let mut command = command::cargo();
         command
@@ -424,21 +425,21 @@ impl Gate {
     }
 }
 
-/// The sum over all test programs.
+/// Totals of all test programs.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     passed: u64,
     failed: u64,
-    /// Left out by the harness, so not among the passed.
+    /// Excluded by the harness, so not counted as passed.
     ignored: u64,
-    /// Said that they could not run, but are among the passed for cargo.
+    /// Skipped by the test itself, but counted as passed by cargo.
     unable: u64,
 }
 
 impl Tally {
-    /// Reads the last line of a test program, and the line `SKIPPED what: why` by which a test
-    /// says that it could not run (once, on standard error, past the harness's capture). Such a
-    /// test passes for cargo; here it counts as skipped.
+    /// Reads the last line of a test program, and the line `SKIPPED what: why` with which a test
+    /// reports that it could not run (once, on standard error, bypassing the harness's capture).
+    /// Cargo counts such a test as passed; here it counts as skipped.
     fn add(&mut self, line: &str) {
         if line.contains("SKIPPED ") {
             self.unable += 1;
@@ -465,7 +466,7 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// The number that stands right before `word`.
+/// The number directly before `word`.
 fn count_before(text: &str, word: &str) -> u64 {
     let Some((before, _)) = text.split_once(word) else {
         return 0;

@@ -1,5 +1,5 @@
-//! Cargo's helper programs that chores run: each in one pinned version, installed from the
-//! registry into the cache when it is not there yet, never into the user's own cargo.
+//! Cargo's helper programs for chores: each in one pinned version, installed from the registry into
+//! the cache if missing, never into the user's own cargo.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use anyhow::{Context as _, Result};
 
 use crate::{cache, command};
 
-/// A program that is a crate.
+/// A program from a crate.
 pub struct Tool {
-    /// Crate and program have the same name.
+    /// The name of both crate and program.
     pub name: &'static str,
-    /// One version for everybody, so that a new release cannot break an old commit.
+    /// Pinned, so that a new release cannot break an old commit.
     pub version: &'static str,
 }
 
-/// Judges licences, banned crates, sources and advisories.
+/// Checks licences, banned crates, sources and advisories.
 pub const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
 };
-/// Builds a binary that carries the list of its dependencies.
+/// Builds a binary that contains the list of its dependencies.
 pub const AUDITABLE: Tool = Tool {
     name: "cargo-auditable",
     version: "0.7.7",
@@ -30,22 +30,22 @@ pub const CYCLONEDX: Tool = Tool {
     name: "cargo-cyclonedx",
     version: "0.5.9",
 };
-/// Makes Debian packages.
+/// Builds Debian packages.
 pub const DEB: Tool = Tool {
     name: "cargo-deb",
     version: "3.8.0",
 };
-/// Makes RPM packages.
+/// Builds RPM packages.
 pub const RPM: Tool = Tool {
     name: "cargo-generate-rpm",
     version: "0.21.1",
 };
 
 impl Tool {
-    /// The program, installed first if it is missing.
+    /// The program, installed first if missing.
     ///
     /// # Errors
-    /// When it cannot be installed, which needs the crate registry.
+    /// When it cannot be installed, which requires the crate registry.
     pub fn installed(&self) -> Result<PathBuf> {
         let Self { name, version } = self;
         let root = cache::folder("tools")?.join(format!("{name}-{version}"));
@@ -59,9 +59,9 @@ impl Tool {
                 .args(["install", "--quiet", "--locked", name])
                 .args(["--version", version, "--root"])
                 .arg(&root)
-                // The caller's target folder stays free of its few hundred crates.
+                // Keeps its few hundred crates out of the caller's target folder.
                 .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
-                // They run for seconds, so compiling them well would cost more than it saves.
+                // The tools run for seconds, so optimising them would cost more than it saves.
                 .env("CARGO_PROFILE_RELEASE_LTO", "off")
                 .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
         )

@@ -1,9 +1,8 @@
-//! What `process.auto` saves: bytes of the format that it chooses beside one format for all
-//! pictures, at equal score.
+//! How many bytes `process.auto` saves, compared with one format for all pictures, at equal score.
 //!
-//! A format's bytes at a score are read off a curve of qualities, so that what counts is the choice
-//! of the format and not how well their default qualities agree. The score is that of a WebP at
-//! quality 80 of the same picture and size.
+//! The bytes of a format at a score are interpolated on a curve over qualities, so that the choice
+//! of the format is measured and not how well the default qualities agree. The score is that of a
+//! WebP at quality 80 of the same picture and size.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,22 +19,22 @@ use crate::command;
 
 /// Longest sides in pixels.
 const SIDES: [u32; 6] = [64, 128, 256, 320, 640, 1024];
-/// The formats that are compared, beside PNG, which has no quality.
+/// The formats that are compared, besides PNG, which has no quality.
 const FORMATS: [&str; 4] = ["avif", "jxl", "webp", "jpg"];
 const LADDER: [u8; 6] = [30, 50, 65, 78, 88, 96];
-/// What a current browser accepts, with JPEG XL.
+/// The `Accept` header of a current browser with JPEG XL.
 const ACCEPT: &str = "Accept: image/avif,image/jxl,image/webp,image/png,image/*;q=0.8";
 
 const CLIPART: &str = "openclipart-png";
 const SCREENS: &str = "gimp-help-en";
 const PHOTOGRAPHS: &str = "lomiri-wallpapers-16.04";
 
-/// Which pictures: what is learned from some has to hold for others.
+/// Which pictures to use: weights derived from some must hold for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    /// The document's.
+    /// The pictures of the document.
     Measured,
-    /// Those that the weights of `service/auto/choice.rs` are made from.
+    /// The pictures from which the weights of `service/auto/choice.rs` are derived.
     Learned,
 }
 
@@ -82,7 +81,7 @@ impl Set {
         }
     }
 
-    /// `None` for those that the rest of the benchmark has as well.
+    /// `None` for the photographs of the other parts.
     fn photographs(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Measured => None,
@@ -100,14 +99,14 @@ impl Set {
     }
 }
 
-/// A drawing in 64 pixels and 32 colours, each pixel enlarged to 16.
+/// A drawing with 64 × 64 pixels and 32 colours, each pixel enlarged to 16.
 const PIXELS: &str =
     "-background white -flatten -resize 64x64 -colors 32 -filter point -resize 1600%";
 
 /// One kind of picture.
 struct Class {
     name: &'static str,
-    /// Whether the server takes them for drawings, by bits in a pixel.
+    /// Whether the server classifies them as drawings, by bits per pixel.
     drawn: bool,
     pictures: Vec<PathBuf>,
 }
@@ -150,14 +149,14 @@ fn classes(set: Set, folder: &Path, photographs: &[PathBuf]) -> Result<Vec<Class
     ])
 }
 
-/// Sums of bytes over the pictures of a class, at one size or at all.
+/// Sums of bytes over the pictures of a class, at one size or at all sizes.
 #[derive(Clone, Copy, Default)]
 pub struct Sums {
     auto: f64,
     avif: f64,
     webp: f64,
     best: f64,
-    /// How often the format was chosen that is the best, and of how many.
+    /// How often the best format was chosen, and the number of choices.
     hits: (u32, u32),
 }
 
@@ -185,10 +184,10 @@ impl Sums {
     }
 }
 
-/// Measures every class at every size; a section of the document.
+/// Measures every class at every size; returns a section of the document.
 ///
 /// # Errors
-/// When a picture cannot be had, or a program fails.
+/// When a picture cannot be obtained, or a program fails.
 pub fn measure(folder: &Path, photographs: &[PathBuf], tools: &Tools) -> Result<String> {
     let (scratch, server) = start(folder)?;
     let mut text = String::from(HEAD);
@@ -224,12 +223,12 @@ smallest of AVIF, JPEG XL, WebP, JPEG and PNG for each picture and size.
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
-/// Bytes of one picture in one format.
+/// The bytes of one picture in one format.
 struct Written {
     extension: &'static str,
-    /// As the server writes it by default.
+    /// With the server's default quality.
     by_default: f64,
-    /// At the score that all of them are compared at.
+    /// At the score at which all formats are compared.
     at_score: f64,
 }
 
@@ -319,14 +318,14 @@ fn one(
     })
 }
 
-/// What the bytes of formats have to be multiplied with to be those at equal score, beside those of
-/// WebP: geometric means over pictures, for the weights of `service/auto/choice.rs`.
+/// Factors that convert the bytes of formats to those at equal score, relative to WebP: geometric
+/// means over pictures, for the weights of `service/auto/choice.rs`.
 ///
 /// # Errors
 /// As [`measure`].
 pub fn weights(folder: &Path, photographs: &[PathBuf], tools: &Tools) -> Result<String> {
     let (scratch, server) = start(folder)?;
-    // By whether it is drawn, longest side and format: sum of logarithms, and of how many.
+    // By drawing or not, longest side and format: sum of logarithms, and their number.
     let mut sums: BTreeMap<(bool, u32, &str), (f64, u32)> = BTreeMap::new();
     for class in classes(Set::Learned, folder, photographs)? {
         for picture in &class.pictures {
@@ -354,7 +353,7 @@ pub fn weights(folder: &Path, photographs: &[PathBuf], tools: &Tools) -> Result<
     Ok(text)
 }
 
-/// A server that makes what it is asked for, however long it takes.
+/// Starts a server without a time limit for slow formats.
 fn start(folder: &Path) -> Result<(PathBuf, Server)> {
     let scratch = folder.join("formats");
     let _ = fs::remove_dir_all(&scratch);
@@ -363,7 +362,7 @@ fn start(folder: &Path) -> Result<(PathBuf, Server)> {
     Ok((scratch, server))
 }
 
-/// The format that the server answers with.
+/// The format that the server chooses.
 fn chosen(server: &Server, alias: &str, side: u32, scratch: &Path) -> Result<String> {
     let query = format!("process.auto?src={alias}&resize=Lanczos.{side}");
     let said = answered(server, &query, &scratch.join("auto"))?;
@@ -372,7 +371,7 @@ fn chosen(server: &Server, alias: &str, side: u32, scratch: &Path) -> Result<Str
     Ok(kind.replace("jpeg", "jpg"))
 }
 
-/// Writes an answer into a file; its type.
+/// Writes an answer to a file; returns its media type.
 fn answered(server: &Server, query: &str, path: &Path) -> Result<String> {
     let mut curl = command::new("curl");
     curl.args(["-sS", "--fail-with-body", "-H", ACCEPT]);
@@ -381,8 +380,8 @@ fn answered(server: &Server, query: &str, path: &Path) -> Result<String> {
     command::output(curl.arg(path).arg(url))
 }
 
-/// The bytes at `target`, on straight lines between steps of (score, bytes) over the logarithm of
-/// bytes. Outside of the ladder those of its nearest step.
+/// The bytes at `target`, interpolated between steps of (score, bytes) on the logarithm of bytes.
+/// Outside the ladder, those of the nearest step.
 fn at_score(ladder: &[(f64, u64)], target: f64) -> f64 {
     let mut steps: Vec<(f64, f64)> = (ladder.iter())
         .map(|(score, bytes)| (*score, (*bytes as f64).ln()))

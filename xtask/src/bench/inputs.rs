@@ -1,6 +1,6 @@
-//! The pictures that are measured with: photographs from Debian's wallpaper packages, unpacked
-//! into the cache (never installed, never passed on), and versions of the right size made from
-//! them by ImageMagick. Made once; a later run finds them.
+//! The input pictures: photographs from Debian's wallpaper packages, unpacked into the cache (never
+//! installed, never redistributed), and versions of the required size made from them by
+//! ImageMagick. They are made once and reused by later runs.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{clients, command};
 
-/// Packages with photographs under free licences (each package's `copyright` names them).
+/// Packages with photographs under free licences (see each package's `copyright`).
 const PACKAGES: [&str; 3] = [
     "lomiri-wallpapers-16.04",
     "lomiri-wallpapers-20.04",
@@ -33,7 +33,7 @@ const PHOTOGRAPHS: [&str; 6] = [
     "lomiri-wallpapers-16.04/usr/share/backgrounds/Dragonfly_by_Bolly.jpg",
 ];
 
-/// Four photographs that have 12 megapixels and more, for the sizes made from them.
+/// Four photographs of at least 12 megapixels, from which the required sizes are made.
 const LARGE: [&str; 4] = [
     BIRD,
     "lomiri-wallpapers-16.04/usr/share/backgrounds/Dragonfly_by_Bolly.jpg",
@@ -41,14 +41,14 @@ const LARGE: [&str; 4] = [
     "lomiri-wallpapers-16.04/usr/share/backgrounds/sunset_by_Aitzol_Berasategi.jpg",
 ];
 
-/// How many different 12 megapixel files there are to upload: equal bytes are stored once.
+/// Number of different 12 megapixel files to upload: equal bytes are stored only once.
 const UPLOADS: u32 = 9;
 
 /// Frames of the long animation.
 const FRAMES: u32 = 125;
 
 /// The same pictures in formats that ImageMagick does not write well: extension, program and its
-/// arguments, in and out at the places of `IN` and `OUT`. Lossy, of the quality that cameras use.
+/// arguments, with `IN` and `OUT` as placeholders. Lossy, with the quality that cameras use.
 const CODED: [(&str, &str); 3] = [
     ("heic", "heif-enc -q 80 IN -o OUT"),
     (
@@ -58,14 +58,14 @@ const CODED: [(&str, &str); 3] = [
     ("jxl", "cjxl --quiet -d 1 --lossless_jpeg=0 IN OUT"),
 ];
 
-/// What a phone's camera writes.
+/// Encoder options like those of a phone's camera.
 const CAMERA: &str = "-sampling-factor 4:2:0 -quality 95 -strip";
 
-/// Everything that is measured with.
+/// All inputs.
 pub struct Inputs {
-    /// 4032 × 3024 JPEGs from different photographs.
+    /// 4032 × 3024 JPEGs of different photographs.
     pub jpeg_12: Vec<PathBuf>,
-    /// 6000 × 4000 JPEGs from the same.
+    /// 6000 × 4000 JPEGs of the same photographs.
     pub jpeg_24: Vec<PathBuf>,
     /// 3840 × 2160 PNG as packaged.
     pub png_8: PathBuf,
@@ -73,7 +73,7 @@ pub struct Inputs {
     pub gif_125: PathBuf,
     /// The first 25 frames of it.
     pub gif_25: PathBuf,
-    /// 44 frames of 400 × 400: the earth that turns, from the existing pict-rs' examples.
+    /// 44 frames of 400 × 400: a rotating earth, from the examples of the existing pict-rs.
     pub gif_44: PathBuf,
     /// As `gif_125`, with frames of 978 × 720.
     pub gif_large: PathBuf,
@@ -91,7 +91,7 @@ pub struct Inputs {
     pub phone: Vec<PathBuf>,
     /// The same, but held sideways (orientation 6).
     pub phone_turned: Vec<PathBuf>,
-    /// How the derived ones were made, for the document.
+    /// How the derived inputs were made, for the document.
     pub notes: Vec<String>,
 }
 
@@ -116,7 +116,7 @@ impl Inputs {
         })
     }
 
-    /// What a picture is scored against: the JPEG that it was made of, or itself.
+    /// The reference for scoring: the JPEG that it was made from, or itself.
     pub fn reference<'a>(&'a self, input: &'a Path, number: usize) -> &'a Path {
         let made = [&self.heic_12, &self.avif_12, &self.jxl_12];
         match made
@@ -129,7 +129,7 @@ impl Inputs {
     }
 }
 
-/// Fetches the photographs that are not there yet.
+/// Fetches missing photographs.
 ///
 /// # Errors
 /// When a package cannot be fetched.
@@ -142,10 +142,10 @@ pub fn photographs(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(PHOTOGRAPHS.map(|path| photos.join(path)).to_vec())
 }
 
-/// Fetches, unpacks and derives whatever is not there yet.
+/// Fetches, unpacks and derives missing inputs.
 ///
 /// # Errors
-/// When a package cannot be fetched or ImageMagick refuses.
+/// When a package cannot be fetched or ImageMagick fails.
 pub fn prepare(folder: &Path) -> Result<Inputs> {
     let photographs = photographs(folder)?;
     let photos = folder.join("photos");
@@ -245,13 +245,13 @@ pub(super) fn unpack(photos: &Path, package: &str) -> Result<()> {
     Ok(())
 }
 
-/// `convert FROM ARGUMENTS TO`, unless TO is there.
+/// `convert FROM ARGUMENTS TO`, unless TO exists.
 pub(super) fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
     if to.is_file() {
         return Ok(());
     }
     println!("making {}", name(to));
-    // Written beside and renamed, so that an interrupted run leaves no half of a file.
+    // Written to a temporary name and renamed, so that an interrupted run leaves no partial file.
     let part = to.with_file_name(format!("part-{}", name(to)));
     let mut convert = command::new("convert");
     convert
@@ -263,7 +263,7 @@ pub(super) fn magick(from: &Path, arguments: &str, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Arguments that cut one window after the other out of the photograph.
+/// ImageMagick arguments that cut successive windows out of the photograph.
 fn pan(frames: u32, size: &str) -> String {
     let mut arguments = "-resize 1600x -write mpr:photo -delete 0".to_owned();
     for frame in 0..frames {
@@ -273,7 +273,7 @@ fn pan(frames: u32, size: &str) -> String {
     arguments + " -set delay 4 -loop 0"
 }
 
-/// The file in another format, beside it.
+/// The file in another format, in the same folder.
 fn coded(jpeg: &Path, extension: &str, line: &str) -> Result<PathBuf> {
     let path = jpeg.with_extension(extension);
     if path.is_file() {
@@ -295,7 +295,7 @@ fn coded(jpeg: &Path, extension: &str, line: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The photograph of a phone in the format of `path`, with what the camera wrote into it.
+/// A phone's photograph in the format of `path`, with typical camera metadata.
 fn private(jpeg: &Path, path: &Path) -> Result<PathBuf> {
     if !path.is_file() {
         let bare = path.with_file_name(format!("bare-{}", name(path)));
@@ -317,7 +317,7 @@ fn phone(from: &Path, folder: &Path, orientation: u8) -> Result<Vec<PathBuf>> {
     for number in 0..UPLOADS {
         let path = folder.join(format!("phone-{orientation}-{number}.jpg"));
         if !path.is_file() {
-            // A few pixels to the side make another file with the same cost.
+            // A shift of a few pixels gives a different file with the same cost.
             let x = 8 * number;
             let cut = format!("-resize 4600x3400^ -crop 4032x3024+{x}+40 +repage {CAMERA}");
             let bare = folder.join("bare.jpg");

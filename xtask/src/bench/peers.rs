@@ -1,5 +1,5 @@
-//! The tools under test, each built or installed into the cache, each behind one small driver
-//! that reads the file first and then reports CPU time from inside the process.
+//! The tools under test, each built or installed into the cache, each behind a small driver that
+//! reads the file first and then reports CPU time from inside the process.
 
 use std::{
     fs,
@@ -16,34 +16,34 @@ const SHARP: &str = "0.35.5";
 /// As pinned in the drivers' manifest.
 const OXIMG: &str = "0.18.1";
 
-/// What takes part.
+/// A participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Ours, as it is by default.
+    /// Ours with default settings.
     Ours,
     /// Ours with the documented `fast` setting.
     OursFast,
-    /// sharp: libvips behind node. WebP by its default method, 4.
+    /// sharp: libvips with node. WebP with its default method, 4.
     Sharp,
-    /// The same with WebP method 2, ours for large pictures. For WebP only.
+    /// The same with WebP method 2, which ours uses for large pictures. Only for WebP.
     Sharp2,
     /// oximg's library with WebP method 4.
     Oximg,
-    /// The same with its own default, method 2. For WebP only.
+    /// The same with its own default, method 2. Only for WebP.
     Oximg2,
-    /// ImageMagick's program with the arguments that the existing pict-rs gives it.
+    /// ImageMagick's program with the arguments of the existing pict-rs.
     Magick,
-    /// libvips' own program, Debian's, with libheif: sharp's libvips has no HEVC. For HEIC only.
+    /// Debian's libvips program with libheif, because sharp's libvips has no HEVC. Only for HEIC.
     Vips,
-    /// libjxl's and libwebp's programs, one after the other. For JPEG XL only.
+    /// libjxl's and libwebp's programs, one after the other. Only for JPEG XL.
     Djxl,
-    /// exiftool, as the existing pict-rs cleans. For cleaning only.
+    /// exiftool, as the existing pict-rs uses it for cleaning. Only for cleaning.
     Exiftool,
 }
 
 impl Kind {
-    /// As it stands in tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ours => "pict-rs",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// Everything that is there.
+/// The tools that are available.
 pub struct Tools {
     kinds: Vec<Kind>,
     /// Name and version, for the document.
@@ -76,20 +76,20 @@ pub struct Tools {
 pub struct Job<'a> {
     /// The source.
     pub input: &'a Path,
-    /// What `input` was made of, where the score program does not read it itself.
+    /// The file that `input` was made from, if the score program cannot read `input`.
     pub reference: &'a Path,
-    /// What is to be done with it.
+    /// What to do with it.
     pub task: Task,
     /// `jpg`, `png`, `webp`, `avif` or `jxl`.
     pub extension: &'a str,
 }
 
-/// What is done with a file.
+/// What to do with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// A picture with this longest side in pixels; 0 keeps the size.
     Variant(u32),
-    /// The same pixels without metadata, not coded anew.
+    /// The same pixels without metadata, not re-encoded.
     Clean,
 }
 
@@ -131,12 +131,12 @@ impl Job<'_> {
     }
 }
 
-/// What everybody is asked for; AVIF at the quality where ours scores about 75.
+/// The quality for every tool; for AVIF, the one at which ours scores about 75.
 fn quality(extension: &str) -> u8 {
     if extension == "avif" { 75 } else { 80 }
 }
 
-/// Builds ours, installs the peers. A peer that cannot be had is noted, not an error.
+/// Builds ours and installs the peers. A missing peer is recorded, not an error.
 ///
 /// # Errors
 /// When ours cannot be built.
@@ -180,7 +180,7 @@ pub fn prepare(folder: &Path, with_ours: bool) -> Result<Tools> {
     Ok(tools)
 }
 
-/// Ours, and what scores pictures.
+/// Prepares ours and the score program.
 ///
 /// # Errors
 /// When they cannot be built.
@@ -197,13 +197,13 @@ pub fn without_peers(folder: &Path) -> Result<Tools> {
 }
 
 impl Tools {
-    /// Those that take part in this, in the order of their turns.
+    /// The tools that take part in this job, in the order of their turns.
     pub fn doing(&self, job: &Job<'_>) -> Vec<Kind> {
         let kinds = self.kinds.iter().copied();
         kinds.filter(|&kind| job.is_done_by(kind)).collect()
     }
 
-    /// Whether this one is there.
+    /// Whether this tool is available.
     pub fn have(&self, kind: Kind) -> bool {
         self.kinds.contains(&kind)
     }
@@ -223,7 +223,7 @@ impl Tools {
     }
 
     /// The command for one job. It prints `peak BYTES` and `repeat` lines `cpu MILLISECONDS`;
-    /// ImageMagick is one run under time(1), which says the same in its own words.
+    /// ImageMagick is run once under time(1), which prints the same values in its own format.
     pub fn command(&self, kind: Kind, job: &Job<'_>, output: &Path, repeat: u32) -> Command {
         let (side, repeat) = (job.task.side().to_string(), repeat.to_string());
         match kind {
@@ -268,7 +268,8 @@ impl Tools {
             }
             Kind::Exiftool => {
                 let mut command = timed("sh");
-                // It writes over nothing; the removal is in the noise of perl's start.
+                // exiftool does not overwrite files; the removal is negligible next to perl's
+                // start.
                 let both = "rm -f \"$1\"; exec exiftool -q -all= \"$0\" -o \"$1\"";
                 command.args(["-c", both]).arg(job.input).arg(output);
                 command
@@ -276,7 +277,7 @@ impl Tools {
         }
     }
 
-    /// Ours at any quality, once, for curves of bytes and score.
+    /// Ours at any quality, once, for curves of score over bytes.
     pub fn ours_once(&self, job: &Job<'_>, speed: &str, quality: u8, output: &Path) -> Command {
         self.ours(job, speed, quality, output, "0")
     }
@@ -315,7 +316,7 @@ impl Tools {
     /// SSIMULACRA2 and bytes of each of `made`, against a linear-light reference from `source`.
     ///
     /// # Errors
-    /// When the score program is not there or cannot read a picture.
+    /// When the score program is missing or cannot read a picture.
     pub fn scores(&self, source: &Path, made: &[PathBuf]) -> Result<Vec<(f64, u64)>> {
         let mut command = command::new(self.drivers.join("score"));
         let text = command::output(command.arg(source).args(made))?;
@@ -336,7 +337,7 @@ fn timed(program: &str) -> Command {
     command
 }
 
-/// The first line that a program says of itself.
+/// The first line of a program's version output.
 fn version(program: &str, option: &str) -> Result<String> {
     let text = command::output(command::new(program).arg(option))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -355,7 +356,7 @@ fn magick(job: &Job<'_>, output: &Path) -> Command {
         command.arg(format!("{side}x{side}>"));
     }
     command.args(["-quality", "80"]).arg(output);
-    // Threads that wait for each other would count as its CPU time.
+    // Threads that wait for each other would count as CPU time.
     command.env("MAGICK_THREAD_LIMIT", "1");
     command
 }
@@ -371,7 +372,7 @@ fn build_ours() -> Result<PathBuf> {
         "--bins",
         "--examples",
     ]);
-    // As releases have it.
+    // As in releases.
     aom::library(&aom::Compiler::Host)?.enable(&mut build);
     command::run(build.args(["-p", "pict-rs", "-p", "pict-rs-media"]))?;
     Ok(command::target_folder()?.join("release/examples/measure"))

@@ -1,7 +1,7 @@
 //! Score at equal bytes: six photographs at 640 px, against a linear-light reference.
 //!
-//! A peer at quality 80 gives a size and a score; ours is encoded along a ladder of
-//! qualities, and its score at exactly the peer's size is read off the curve between two steps.
+//! A peer at quality 80 gives a size and a score; ours is encoded with a ladder of qualities, and
+//! its score at exactly the peer's size is interpolated between two steps.
 
 use anyhow::{Context as _, Result};
 
@@ -17,7 +17,7 @@ const LADDER: [u8; 8] = [60, 68, 74, 79, 83, 87, 91, 95];
 /// Measures both formats against both peers.
 ///
 /// # Errors
-/// When a tool fails or a peer's size lies outside what the ladder covers.
+/// When a tool fails, or a peer's size is outside the ladder.
 pub fn measure(inputs: &Inputs, tools: &Tools, report: &mut Report) -> Result<()> {
     for (format, extension) in [("JPEG", "jpg"), ("WebP", "webp")] {
         let peers = [Kind::Oximg, Kind::Sharp, Kind::Magick];
@@ -90,8 +90,8 @@ pub(super) fn quiet(command: &mut std::process::Command) -> Result<()> {
     Ok(())
 }
 
-/// The score at `bytes`, on straight lines between steps of (score, bytes) over the logarithm
-/// of the size, which is close to how score grows with size.
+/// The score at `bytes`, interpolated between steps of (score, bytes) on the logarithm of the size,
+/// which approximates how score grows with size.
 fn at_bytes(ladder: &[(f64, u64)], bytes: u64) -> Option<f64> {
     ladder.windows(2).find_map(|pair| {
         let [(low, small), (high, large)] = pair else {

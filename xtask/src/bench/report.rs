@@ -1,4 +1,4 @@
-//! The document: figures as they were measured, targets met or missed, and how it was done.
+//! The document: measured values, targets met or missed, and the method.
 
 use std::{fmt::Write as _, fs};
 
@@ -11,34 +11,34 @@ use super::{
 use crate::command;
 use crate::measure::megabytes;
 
-/// A target and what was reached.
+/// A target and its result.
 pub struct Verdict {
     /// What was measured.
     pub what: String,
-    /// What it must reach.
+    /// The required value.
     pub target: String,
-    /// What it reached.
+    /// The measured value.
     pub got: String,
-    /// Whether that is enough.
+    /// Whether the target is met.
     pub met: bool,
 }
 
-/// What one tool did with one row.
+/// The results of one tool for one row.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Which tool.
+    /// The tool.
     pub kind: Kind,
-    /// Median of CPU milliseconds, all threads.
+    /// Median CPU time of all threads, in milliseconds.
     pub cpu: f64,
-    /// The largest peak of resident memory seen, in bytes, the program itself included.
+    /// The largest peak of resident memory, in bytes, including the program itself.
     pub peak: u64,
-    /// Bytes of the result.
+    /// Size of the result in bytes.
     pub bytes: u64,
     /// SSIMULACRA2 against the linear-light reference; `None` for animations and cleaned files.
     pub score: Option<f64>,
 }
 
-/// One row of the table with everybody's figures.
+/// One row of the table, with the results of all tools.
 pub struct Row {
     /// Input and output, for people.
     pub title: String,
@@ -47,7 +47,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The figures of one tool, when it took part.
+    /// The results of one tool, if it took part.
     pub fn of(&self, kind: Kind) -> Option<&Figures> {
         self.figures.iter().find(|figures| figures.kind == kind)
     }
@@ -63,19 +63,19 @@ pub struct Curve {
     pub bytes: f64,
     /// The peer's score there.
     pub score: f64,
-    /// Ours at the same size, when ours took part.
+    /// The score of ours at the same size, if it took part.
     pub ours: Option<f64>,
 }
 
-/// Everything that was found out.
+/// All results.
 pub struct Report {
-    /// One picture at a time.
+    /// Results of one picture at a time.
     pub rows: Vec<Row>,
     /// Score at equal bytes.
     pub curves: Vec<Curve>,
-    /// All targets, in the order of measuring.
+    /// All targets, in the order measured.
     pub verdicts: Vec<Verdict>,
-    /// Sections with tables of their own.
+    /// Further sections with their own tables.
     pub sections: Vec<String>,
     /// What could not be measured, and why.
     pub missing: Vec<String>,
@@ -87,7 +87,7 @@ impl Report {
     /// A report without figures yet.
     ///
     /// # Errors
-    /// When the date cannot be had.
+    /// When the date cannot be determined.
     pub fn new(inputs: &Inputs, tools: &Tools, rounds: u32) -> Result<Self> {
         let date = command::output(command::new("date").args(["-u", "+%Y-%m-%d"]))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -199,7 +199,7 @@ impl Report {
     }
 }
 
-/// Of the run in the repository; to be read again when the figures change.
+/// Explains the missed targets of the committed run; must be reviewed when the values change.
 const MISSED: &str = include_str!("missed.md");
 
 const METHOD: &str = include_str!("method.md");
@@ -208,7 +208,7 @@ fn optional(value: Option<f64>, digits: usize) -> String {
     value.map_or(String::new(), |value| format!("{value:.digits$}"))
 }
 
-/// The processor's family as the kernel names it, without its place in a price list.
+/// The processor's family as reported by the kernel, without its model number.
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text

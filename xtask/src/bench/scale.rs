@@ -1,8 +1,8 @@
-//! The server on a database of millions of aliases: how long it takes to start, and to find one
-//! that nobody has asked for lately.
+//! The server with a database of millions of aliases: how long it takes to start, and to find an
+//! alias that was not requested recently.
 //!
-//! The database is filled once, by SQL, and kept in the cache; the files that it names do not
-//! exist, and nothing here asks for their bytes.
+//! The database is filled once, by SQL, and kept in the cache; its files do not exist, and their
+//! bytes are never requested.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ const REQUESTS: u64 = 20_000;
 /// Starts that are measured.
 const STARTS: u32 = 5;
 
-/// Fills the database if need be, measures, and judges.
+/// Fills the database if needed, measures, and judges.
 ///
 /// # Errors
-/// When the database cannot be filled or the server answers wrongly.
+/// When the database cannot be filled or the server gives a wrong answer.
 pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     let folder = folder.join("scale");
@@ -42,7 +42,7 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
         without.push(start(program, &empty)?);
         with.push(start(program, &large)?);
     }
-    // The first run of each pays for cold files.
+    // The first run of each pays for a cold page cache.
     let (with, without) = (median(with), median(without));
     verdicts.push(Verdict {
         what: format!("start to first healthy answer, {aliases} aliases"),
@@ -51,7 +51,7 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
         met: with <= without + 50.0,
     });
 
-    // What is measured is the way to a row, not how long a disk takes to bring it.
+    // This measures how rows are found, not how fast the disk reads them.
     let mut database = fs::File::open(large.join("database/pict-rs.sqlite3"))?;
     std::io::copy(&mut database, &mut std::io::sink())?;
     let server = measure::start(program, &large, &[])?;
@@ -69,7 +69,7 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
             met: p99 <= 1.0,
         });
     }
-    // Contents are a millisecond apart, from 22:13:20 on.
+    // Contents are a millisecond apart, starting at 22:13:20.
     let any_page = |dice: &mut Dice| {
         let second = 80_000 + dice.roll((aliases / 1000).clamp(1, 6_000));
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -103,8 +103,8 @@ pub fn measure(folder: &Path, program: &Path, aliases: u64) -> Result<Vec<Verdic
     Ok(verdicts)
 }
 
-/// Sorted milliseconds of 500 requests to the internal interface, after 50 to warm up;
-/// `None` when there is no such route.
+/// Sorted milliseconds of 500 requests to the internal API, after 50 to warm up; `None` if the
+/// route does not exist.
 fn internal(server: &Server, path: &dyn Fn(&mut Dice) -> String) -> Result<Option<Vec<f64>>> {
     let client = measure::client(server);
     let mut dice = Dice(500);
@@ -147,7 +147,7 @@ fn lookups(server: &Server, path: &str, aliases: u64) -> Result<Vec<f64>> {
     Ok(times)
 }
 
-/// Milliseconds from the start of the process to the first healthy answer.
+/// Milliseconds from the start of the process to the first successful health check.
 fn start(program: &Path, folder: &Path) -> Result<f64> {
     let started = Instant::now();
     let server = measure::start(program, folder, &[])?;
@@ -158,13 +158,13 @@ fn start(program: &Path, folder: &Path) -> Result<f64> {
     Ok(time)
 }
 
-/// The name of the numbered one; neighbours lie far apart in every index.
+/// The alias with this number; consecutive ones are far apart in every index.
 fn alias(number: u64) -> String {
     let scattered = number.wrapping_mul(2_654_435_761) & 0xffff_ffff;
     format!("{scattered:08x}-0000-4000-8000-{number:012x}.png")
 }
 
-/// The folder of a server with so many aliases, each of a content of its own.
+/// The folder of a server with this many aliases, each with its own content.
 fn filled(folder: &Path, program: &Path, aliases: u64) -> Result<PathBuf> {
     let data = folder.join(aliases.to_string());
     let done = data.join("filled");
@@ -175,7 +175,7 @@ fn filled(folder: &Path, program: &Path, aliases: u64) -> Result<PathBuf> {
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
-    // Makes and migrates it.
+    // Creates and migrates the database.
     let started = Instant::now();
     measure::start(program, &data, &[])?.stop();
     let mut sqlite = command::new("sqlite3")

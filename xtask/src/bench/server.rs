@@ -1,5 +1,5 @@
-//! The whole server: memory at rest and under load, uploads that are safe on disk, and warm
-//! variants beside nginx. Servers get a folder and a port of their own and are stopped at the end.
+//! The whole server: memory at rest and under load, durable uploads, and warm variants compared
+//! with nginx. Servers get their own folder and port, and are stopped at the end.
 
 use std::{
     fs::{self, File},
@@ -22,15 +22,15 @@ use super::{
 use crate::command;
 use crate::measure::{self, median, megabytes};
 
-/// The size of the file that is served warm.
+/// The size of the warm file.
 const WARM: u64 = 43_000;
-/// How many variants are asked for at once.
+/// Concurrent requests for variants.
 const AT_ONCE: usize = 16;
 
-/// Measures all four and judges them.
+/// Measures and judges all four.
 ///
 /// # Errors
-/// When the server does not start or answers wrongly.
+/// When the server does not start or gives a wrong answer.
 pub fn measure(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Result<()> {
     let scratch = folder.join("server");
     if scratch.exists() {
@@ -48,7 +48,7 @@ pub fn measure(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report)
 fn idle(folder: &Path, report: &mut Report) -> Result<()> {
     let server = Server::start(folder)?;
     get(&server.client, "/healthz")?;
-    // Long enough for start-up work to be over.
+    // Long enough for start-up work to finish.
     thread::sleep(Duration::from_secs(3));
     let bytes = server.memory_kib("VmRSS") * 1024;
     report.verdicts.push(Verdict {
@@ -60,7 +60,7 @@ fn idle(folder: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Each upload is beside a plain durable write of the same bytes, the disk's own share.
+/// Each upload is compared with a plain durable write of the same bytes.
 fn uploads(folder: &Path, inputs: &Inputs, report: &mut Report) -> Result<()> {
     let server = Server::start(folder)?;
     for (name, files) in [("upright", &inputs.phone), ("turned", &inputs.phone_turned)] {
@@ -69,7 +69,7 @@ fn uploads(folder: &Path, inputs: &Inputs, report: &mut Report) -> Result<()> {
             plain.push(durable_write(file, &folder.join("plain"))?);
             all.push(server.upload(file)?.milliseconds);
         }
-        // The first pays for a cold cache and the first pages of the database.
+        // The first upload pays for a cold cache and the first pages of the database.
         let (all, plain) = (median(all.split_off(1)), median(plain.split_off(1)));
         let verdict = Verdict {
             what: format!("upload of a 12 MP phone JPEG ({name}), acknowledged durable"),
@@ -162,7 +162,7 @@ fn warm(folder: &Path, inputs: &Inputs, rounds: u32, report: &mut Report) -> Res
     Ok(())
 }
 
-/// A release build with a folder of its own. Dropping it stops it.
+/// A release build with its own folder. Dropping it stops it.
 pub(super) struct Server {
     server: testkit::Server,
     client: Client,
@@ -188,10 +188,10 @@ impl Server {
         Self::start_with(folder, &[])
     }
 
-    /// With settings as variables of the environment.
+    /// Starts it with settings as environment variables.
     ///
     /// # Errors
-    /// When it does not come up.
+    /// When it does not start.
     pub(super) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let program = target_folder()?.join("release/pict-rs");
         let server = measure::start(&program, folder, settings)?;
@@ -213,7 +213,7 @@ impl Server {
     }
 }
 
-/// Serves `body` as `/file.jpg`, set up to be fast: sendfile and a cache of open files.
+/// Serves `body` as `/file.jpg`, configured for speed: sendfile and a cache of open files.
 fn nginx(body: &[u8]) -> Result<Nginx> {
     let http = "sendfile on; tcp_nopush on; tcp_nodelay on; types { image/jpeg jpg; }
         keepalive_requests 1000000000; open_file_cache max=100;";
@@ -234,7 +234,7 @@ fn get(client: &Client, path: &str) -> Result<Vec<u8>> {
     Ok(answer.body)
 }
 
-/// Requests per second during four seconds.
+/// Requests per second, measured over four seconds.
 fn wrk(url: &str, connections: u32) -> Result<f64> {
     let threads = connections.min(2);
     let mut wrk = command::new("wrk");

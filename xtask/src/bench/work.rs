@@ -1,5 +1,5 @@
 //! One picture at a time: CPU, peak memory, bytes and score of every tool for every row of the
-//! table, tools in turn.
+//! table, with tools taking turns.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -14,7 +14,7 @@ use super::{
 use crate::cache;
 use crate::measure::{median, megabytes};
 
-/// A row of `targets.toml`, which says what each field is.
+/// A row of `targets.toml`, which documents each field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plan {
@@ -25,7 +25,7 @@ struct Plan {
     targets: Vec<String>,
 }
 
-/// What ours must reach.
+/// The target for ours.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Target {
@@ -68,7 +68,7 @@ fn plans() -> Plans {
 /// Measures every row and judges it.
 ///
 /// # Errors
-/// When a tool fails at a row.
+/// When a tool fails in a row.
 pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report) -> Result<()> {
     let plans = plans();
     for plan in plans.rows {
@@ -127,8 +127,8 @@ pub fn measure(inputs: &Inputs, tools: &Tools, rounds: u32, report: &mut Report)
     Ok(())
 }
 
-/// Means over jobs of one sort; the peak is the largest. A peer that cannot do the first of them
-/// does not take part, and `missing` says why.
+/// Means over jobs of one kind; the peak is the maximum. A peer that fails the first job is
+/// excluded, and `missing` says why.
 fn over_all(
     tools: &Tools,
     jobs: &[Job<'_>],
@@ -173,7 +173,7 @@ fn over_all(
     Ok(kinds.iter().enumerate().map(of_kind).collect())
 }
 
-/// Fails when an animation became a still, which would be cheap.
+/// Fails when an animation became a still, which would be cheaper.
 fn is_whole(kind: Kind, job: &Job<'_>) -> Result<()> {
     let made = fs::read(output(kind, job)?)?;
     let is_still = !made.windows(4).any(|chunk| chunk == b"ANMF");
@@ -181,7 +181,7 @@ fn is_whole(kind: Kind, job: &Job<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A B C A B C …: whatever the machine does meanwhile, it does to everybody.
+/// A B C A B C …: so that disturbances of the machine affect all tools equally.
 fn in_turn(tools: &Tools, job: &Job<'_>, kinds: &[Kind], rounds: u32) -> Result<Vec<Figures>> {
     let mut runs: Vec<Vec<Run>> = kinds.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
@@ -189,7 +189,7 @@ fn in_turn(tools: &Tools, job: &Job<'_>, kinds: &[Kind], rounds: u32) -> Result<
             runs.push(run(tools, kind, job, 3)?);
         }
     }
-    // Ours decodes AVIF for the score.
+    // Scoring AVIF needs our decoder.
     let is_readable = job.extension != "avif" || tools.have(Kind::Ours);
     let is_scored = is_readable && job.source() != "gif" && job.task != Task::Clean;
     let made: Vec<_> = kinds
@@ -243,7 +243,7 @@ fn run(tools: &Tools, kind: Kind, job: &Job<'_>, repeat: u32) -> Result<Run> {
     read(&text).with_context(|| format!("{} printed no figures: {text}", kind.name()))
 }
 
-/// Reads what a driver prints, or time(1): user and system seconds and kilobytes.
+/// Parses the output of a driver, or of time(1): user and system seconds and kilobytes.
 fn read(text: &str) -> Option<Run> {
     let mut cpu = Vec::new();
     let mut peak = None;
@@ -269,11 +269,11 @@ fn read(text: &str) -> Option<Run> {
     })
 }
 
-/// Nothing when one that it is about does not take part.
+/// `None` when a tool that the target is about does not take part.
 fn judge(row: &Row, target: &Target, earlier: &[Row]) -> Option<Verdict> {
     let ours = row.of(target.tool)?;
     let score = |figures: &Figures| figures.score.unwrap_or(f64::NAN);
-    // The row in which those are that ours is held against.
+    // The row with the tools that ours is compared with.
     let other = match &target.row {
         Some(title) => earlier.iter().find(|row| row.title == *title)?,
         None => row,
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(judged("peak-30"), said("20.0 MB", true));
         assert_eq!(judged("avif-cpu"), said("95.0 ms", true));
         assert_eq!(judged("avif-bytes"), said("79 kB at 75.0", true));
-        // These take no part, or there is no such row yet.
+        // These do not take part, or the row does not exist yet.
         assert_eq!(judged("cpu-share-method-2"), None);
         assert_eq!(judged("avif-beside-webp"), None);
     }

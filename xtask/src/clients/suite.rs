@@ -1,6 +1,6 @@
-//! The integration tests in the published package of the existing pict-rs, as one program that
-//! `tests/clients.rs` runs. They are what their author wrote but for the functions that start a
-//! server: those run any program (`start.txt`).
+//! The published integration tests of the existing pict-rs, as one program that `tests/clients.rs`
+//! runs. They are unchanged except for the functions that start a server, which run any program
+//! (`start.txt`).
 
 use std::{
     fmt::Write as _,
@@ -14,10 +14,10 @@ use anyhow::{Context as _, Result, ensure};
 use super::Package;
 use crate::{cache, command};
 
-/// The test program's name, in the folder of the same name.
+/// The name of the test program and of its folder.
 const NAME: &str = "suite";
 const START: &str = include_str!("start.txt");
-/// Few crates with few features: all of it is compiled on a machine that has much to compile.
+/// Few crates with few features, because all of them are compiled on a busy machine.
 const MANIFEST: &str = r#"
 [package]
 name = "suite"
@@ -44,16 +44,17 @@ debug = 0
 
 [workspace]
 "#;
-/// The tests want it; their author's builds have it where ImageMagick and its kin are.
+/// The tests require this; upstream sets it where ImageMagick and similar programs are installed.
 const BUILD: &str = "fn main() { println!(\"cargo::rustc-cfg=system_deps\"); }\n";
 
-/// Makes the program `suite` in the folder `suite`, beside the examples, if it is not there.
+/// Builds the program `suite` in the folder `suite`, next to the examples, unless it exists.
 ///
 /// # Errors
-/// When the package is not as it was, or the program does not compile.
+/// When the package has changed, or the program does not compile.
 pub fn prepare(package: &Package) -> Result<()> {
     let folder = package.folder.join(NAME);
-    // Written last, so that an interrupted build is done again; and again when the recipe changes.
+    // Written last, so that an interrupted build is repeated; also repeated when the recipe
+    // changes.
     let done = folder.join("built");
     let recipe = [MANIFEST, BUILD, START, include_str!("suite.rs")].concat();
     if fs::read_to_string(&done).is_ok_and(|found| found == recipe) {
@@ -63,7 +64,7 @@ pub fn prepare(package: &Package) -> Result<()> {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(folder.join("src"))?;
     package.unpack("tests", &folder)?;
-    // The tests upload from there.
+    // The tests upload files from there.
     symlink("../client-examples", folder.join("client-examples"))?;
     let common = folder.join("tests/common/mod.rs");
     fs::write(&common, adapted(&fs::read_to_string(&common)?)?)?;
@@ -74,7 +75,7 @@ pub fn prepare(package: &Package) -> Result<()> {
     fs::write(folder.join("Cargo.toml"), MANIFEST)?;
     fs::write(folder.join("build.rs"), BUILD)?;
     fs::write(folder.join("src/lib.rs"), "")?;
-    // The same versions as this clone has, where it has them.
+    // The same versions as in this clone, where it has them.
     fs::copy(
         cache::repository().join("Cargo.lock"),
         folder.join("Cargo.lock"),
@@ -95,7 +96,7 @@ pub fn prepare(package: &Package) -> Result<()> {
     Ok(())
 }
 
-/// The test program among the messages of cargo.
+/// The path of the test program in cargo's messages.
 fn program(messages: &str) -> Option<PathBuf> {
     messages
         .lines()
@@ -104,7 +105,7 @@ fn program(messages: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// One program of all files: one link.
+/// One program of all files, so that there is only one link step.
 fn modules(tests: &Path) -> Result<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(tests)? {
@@ -123,7 +124,7 @@ fn modules(tests: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// What the tests share, with other functions to start a server.
+/// The shared code of the tests, with our functions to start a server.
 fn adapted(text: &str) -> Result<String> {
     let mut kept: String = text
         .lines()

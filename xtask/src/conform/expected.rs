@@ -1,5 +1,5 @@
-//! Differences from the existing pict-rs that are wanted, read from `expected.toml`. Each is
-//! explained in `docs/compatibility.md`, which a test compares with this list.
+//! Wanted differences from the existing pict-rs, read from `expected.toml`. Each is explained in
+//! `docs/compatibility.md`, which a test compares with this list.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,8 +9,8 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
-    /// What the name of the step begins with, what the aspect begins with, what we say there if only
-    /// that is wanted, and the key of the reason. The first that fits counts.
+    /// Prefix of the step's name, prefix of the aspect, our value if only that is wanted, and the
+    /// key of the reason. The first match applies.
     rows: Vec<[String; 4]>,
     reasons: BTreeMap<String, String>,
 }
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn every_wanted_difference_is_documented() {
         let docs = include_str!("../../../docs/compatibility.md");
-        // Lines are broken there where they are full.
+        // Lines are wrapped in the document.
         let docs = docs
             .split_whitespace()
             .collect::<Vec<_>>()

@@ -1,5 +1,6 @@
-//! What of an answer counts: its status, the headers that clients use, keys and types of JSON,
-//! and of a picture what it is and how large. Never bytes, names, times or the text of messages.
+//! The parts of an answer that are compared: its status, the headers that clients use, keys and
+//! types of JSON, and the format and size of a picture. Never bytes, names, times or the text of
+//! messages.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -7,7 +8,7 @@ use std::io::Cursor;
 use serde_json::Value;
 use testkit::Answer;
 
-/// Headers whose value counts.
+/// Headers whose values are compared.
 const VALUES: [&str; 5] = [
     "content-type",
     "accept-ranges",
@@ -15,9 +16,9 @@ const VALUES: [&str; 5] = [
     "content-range",
     "location",
 ];
-/// Headers that must be there or not.
+/// Headers of which only the presence is compared.
 const PRESENCES: [&str; 3] = ["etag", "last-modified", "content-length"];
-/// Values of JSON that are facts of the media and not of the server.
+/// JSON values that depend on the media and not on the server.
 const FACTS: [&str; 8] = [
     "code",
     "width",
@@ -29,7 +30,7 @@ const FACTS: [&str; 8] = [
     "complete",
 ];
 
-/// `header NAME` or a JSON pointer, as text.
+/// The value of `header NAME` or of a JSON pointer, as text.
 pub fn find(answer: &Answer, what: &str) -> Option<String> {
     if let Some(name) = what.strip_prefix("header ") {
         return Some(answer.header(name)?.to_owned());
@@ -38,7 +39,7 @@ pub fn find(answer: &Answer, what: &str) -> Option<String> {
     Some(json.pointer(what)?.as_str()?.to_owned())
 }
 
-/// Everything that counts, by a name for each.
+/// All compared parts, by name.
 pub fn observe(method: &str, answer: &Answer) -> BTreeMap<String, String> {
     let mut found = BTreeMap::from([("status".to_owned(), answer.status.to_string())]);
     let header = |name: &str| answer.header(name);
@@ -64,7 +65,7 @@ pub fn observe(method: &str, answer: &Answer) -> BTreeMap<String, String> {
             };
             found.insert("etag".to_owned(), strength.to_owned());
         }
-        // How long is a setting; that it may be kept is not.
+        // The duration is a setting and is ignored; whether the answer may be cached is compared.
         let mut directives: Vec<_> = header("cache-control")
             .unwrap_or_default()
             .split(',')

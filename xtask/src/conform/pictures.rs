@@ -1,10 +1,10 @@
-//! The files that are uploaded: what a picture shows does not matter here.
+//! The files to upload: what the pictures show does not matter here.
 
 use anyhow::{Result, bail};
 use testkit::pictures::{film, gif, jpeg, photo, png, webp};
 use testkit::upstream::{Asked, Reply, Upstream};
 
-/// Of the file with this name.
+/// The bytes of the file with this name.
 ///
 /// # Errors
 /// When there is no such file.
@@ -28,8 +28,8 @@ pub fn bytes(name: &str) -> Result<Vec<u8>> {
     })
 }
 
-/// The server that both are asked to fetch from: `/NAME` is a file, `/to/NAME` leads there, and
-/// nothing else is there.
+/// The server that both fetch from: `/NAME` is a file, `/to/NAME` redirects to it, and other paths
+/// do not exist.
 pub fn upstream() -> Upstream {
     Upstream::start(|asked: &Asked| {
         let path = asked.path.split('?').next().unwrap_or_default();

@@ -9,23 +9,23 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Said in the table.
+    /// Its name in the results.
     pub name: String,
     /// Method and path.
     send: String,
-    /// With the API key.
+    /// Whether the API key is sent.
     #[serde(default)]
     key: bool,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// A body of this type.
+    /// A JSON body.
     pub json: Option<String>,
-    /// The name of the fields of a form.
+    /// The field name of the files in a form.
     #[serde(default = "images")]
     pub field: String,
     /// A form with these files of [`super::pictures`].
     pub files: Option<Vec<String>>,
-    /// What later steps need: its name there, and a JSON pointer or `header NAME`.
+    /// Values for later steps: the name, and a JSON pointer or `header NAME`.
     #[serde(default)]
     pub keep: BTreeMap<String, String>,
 }
@@ -36,12 +36,12 @@ impl Step {
         self.send.split_once(' ').unwrap_or_default().0
     }
 
-    /// Its path, with the names of what is still to be filled in.
+    /// Its path, with placeholders.
     pub fn path(&self) -> &str {
         self.send.split_once(' ').unwrap_or_default().1
     }
 
-    /// All headers but those that belong to the body.
+    /// All headers except those of the body.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let key = self.key.then_some(("x-api-token", "<key>"));
         let others = self.headers.iter();

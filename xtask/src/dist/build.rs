@@ -1,9 +1,9 @@
-//! Compiles the static binaries, with a call of cargo for each target: in one call for several,
-//! cargo gives a crate the same features on all of them, and libjpeg's SIMD does not build for
-//! each.
+//! Compiles the static binaries, with a separate call of cargo for each target: in one call, cargo
+//! would unify the features of a crate over all targets, and libjpeg's SIMD does not build for all
+//! of them.
 //!
-//! The bytes depend on sources, lock file and pinned toolchain, not on where the build runs:
-//! every folder of this machine that the compiler would write down gets a fixed name.
+//! The bytes depend on sources, lock file and pinned toolchain, not on where the build runs: every
+//! folder of this machine that the compiler would record gets a fixed name.
 
 use std::{
     env,
@@ -19,16 +19,16 @@ use anyhow::{Context as _, Result};
 use super::{target::Target, toolchain::Toolchain};
 use crate::{cache, command, tool};
 
-/// The date that compilers are told, for binaries of one source to be the same bytes on every day:
-/// libjpeg writes it into its version. Packages carry the date of the commit.
+/// The date passed to compilers, so that binaries of the same source are identical on every day:
+/// libjpeg writes it into its version. Packages have the date of the commit.
 pub const EPOCH: &str = "1";
 
-/// How the binary is compiled, and from where.
+/// How and where the binary is compiled.
 pub struct Build {
     sources: PathBuf,
     /// Cargo's target folder.
     pub target_folder: PathBuf,
-    /// When the sources are from, in seconds of Unix time; the date of packages.
+    /// The date of the sources in Unix seconds; the date of packages.
     pub epoch: String,
     environment: Vec<(&'static str, OsString)>,
     builds_std: bool,
@@ -36,7 +36,7 @@ pub struct Build {
 }
 
 impl Build {
-    /// Of this clone, in the target folder that cargo uses anyhow.
+    /// A build of this clone, in cargo's usual target folder.
     ///
     /// # Errors
     /// As [`Build::new`].
@@ -47,10 +47,10 @@ impl Build {
         Self::new(sources, target_folder, toolchain)
     }
 
-    /// Of any folder with our sources.
+    /// A build of any folder with our sources.
     ///
     /// # Errors
-    /// When the dependencies or cargo-auditable cannot be had.
+    /// When the dependencies or cargo-auditable cannot be obtained.
     pub fn new(sources: PathBuf, target_folder: PathBuf, toolchain: &Toolchain) -> Result<Self> {
         let auditable = tool::AUDITABLE.installed()?;
         command::run(
@@ -68,11 +68,11 @@ impl Build {
             flag.push(to);
             flags.push(flag);
         }
-        // Made from the contents, so equal builds have equal ones; debuggers and packagers
-        // know a binary by it.
+        // Derived from the contents, so equal builds have equal ids; debuggers and packagers
+        // identify a binary by it.
         flags.push("-Clink-arg=-Wl,--build-id=sha1".into());
         if toolchain.library.is_some() {
-            // rustup's targets bring the start files of C, a library built here does not.
+            // rustup's targets include the C start files, a library built here does not.
             flags.push("-Clink-self-contained=no".into());
         }
         let mut path = toolchain.programs().into_os_string();
@@ -94,7 +94,7 @@ impl Build {
             ("PATH", path),
         ];
         if let Some(library) = &toolchain.library {
-            // Building the standard library is not stable yet; the binary uses nothing unstable.
+            // Building the standard library is unstable; the binary itself uses nothing unstable.
             environment.push(("RUSTC_BOOTSTRAP", "1".into()));
             environment.push(("__CARGO_TESTS_ONLY_SRC_ROOT", library.into()));
         }
@@ -111,7 +111,7 @@ impl Build {
     /// Compiles for all of `targets`.
     ///
     /// # Errors
-    /// When libaom cannot be built, or cargo fails; it has said why.
+    /// When libaom cannot be built, or cargo fails, which prints the reason.
     pub fn run(&self, targets: &[&Target], toolchain: &Toolchain) -> Result<()> {
         for target in targets {
             let libaom = toolchain.libaom(target)?;
@@ -143,7 +143,7 @@ impl Build {
             .join("pict-rs")
     }
 
-    /// Lets a command see sources and settings of this build.
+    /// Sets the sources and environment of this build for a command.
     pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .current_dir(&self.sources)
@@ -153,9 +153,9 @@ impl Build {
     }
 }
 
-/// Folders of this machine, and what the binary calls them. The clone is not among them: cargo
-/// names our own sources by where they lie inside of it, and flags that change with the clone's
-/// folder would compile everything again.
+/// Folders of this machine, and their names in the binary. The clone is not among them: cargo names
+/// our own sources by their path inside it, and flags that depend on the clone's folder would cause
+/// full rebuilds.
 fn renamed_folders(target_folder: &Path, toolchain: &Toolchain) -> Result<Vec<(PathBuf, String)>> {
     let mut folders = vec![(target_folder.to_owned(), "/target".to_owned())];
     if let Some(library) = &toolchain.library {
@@ -167,7 +167,7 @@ fn renamed_folders(target_folder: &Path, toolchain: &Toolchain) -> Result<Vec<(P
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
         .context("neither CARGO_HOME nor a home folder is known")?;
-    // One folder for each registry; its name depends on how the registry is reached.
+    // One folder for each registry; its name depends on how the registry is accessed.
     let registries = home.join("registry/src");
     let listing = fs::read_dir(&registries)
         .with_context(|| format!("no crates in {}", registries.display()))?;
@@ -177,7 +177,7 @@ fn renamed_folders(target_folder: &Path, toolchain: &Toolchain) -> Result<Vec<(P
     Ok(folders)
 }
 
-/// Of the environment, else of the last commit, so that archives of one commit are equal.
+/// From the environment, else from the last commit, so that archives of one commit are equal.
 fn epoch() -> Result<String> {
     if let Ok(epoch) = env::var("SOURCE_DATE_EPOCH") {
         return Ok(epoch);

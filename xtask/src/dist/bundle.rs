@@ -1,5 +1,5 @@
-//! What is released for each target: a folder with the binary, its bill of materials and its
-//! packages; and one file of checksums over all folders.
+//! The release files of each target: a folder with the binary, its bill of materials and its
+//! packages; and one file of checksums for all folders.
 
 use std::{
     fmt::Write as _,
@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 use super::{build::Build, package, target::Target};
 use crate::{cache, clone, command, tool};
 
-/// Beside the folders, in the format of `sha256sum`.
+/// Next to the folders, in the format of `sha256sum`.
 const CHECKSUMS: &str = "SHA256SUMS";
 
-/// Makes the folder of a target, or leaves the one that was there.
+/// Creates the folder of a target, or leaves an existing one.
 ///
 /// # Errors
 /// When a tool fails or the disk is full.
@@ -38,7 +38,7 @@ pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Resul
     Ok(())
 }
 
-/// The bill of materials, CycloneDX as JSON. The tool writes beside each manifest of the
+/// The bill of materials, CycloneDX as JSON. The tool writes next to each manifest of the
 /// workspace, so it runs on a copy.
 fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
     let sources = cache::folder("materials")?.join("sources");
@@ -53,14 +53,14 @@ fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
             .current_dir(&sources),
     )?;
     let written = fs::read_to_string(sources.join("crates/pict-rs/pict-rs_bin.cdx.json"))?;
-    // It names our own crates by where they lie.
+    // The tool names our own crates by their path.
     let here = sources.to_str().context("a folder with a name in UTF-8")?;
     fs::write(to, written.replace(here, "/pict-rs"))?;
     fs::remove_dir_all(sources)?;
     Ok(())
 }
 
-/// Rewrites the checksums of everything that lies in the folders of `out`.
+/// Rewrites the checksums of all files in the folders of `out`.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -90,7 +90,7 @@ pub fn summary(out: &Path, targets: &[&Target]) -> Result<String> {
     Ok(text)
 }
 
-/// All files below, in order, without those that are not finished or are checksums.
+/// All files below, sorted, without unfinished files and checksums.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let listing =

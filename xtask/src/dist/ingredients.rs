@@ -1,6 +1,6 @@
-//! What decides about the bytes of a static binary, for the digest under which the cache keeps it.
-//! A file of the clone counts unless [`LEFT_OUT`] names it; the compiler's own list of what it has
-//! read is held against that after each build ([`check`]).
+//! Everything that determines the bytes of a static binary, for the digest under which the cache
+//! stores it. A file of the clone counts unless [`LEFT_OUT`] names it; after each build the
+//! compiler's own list of files is compared with that ([`check`]).
 
 use std::{
     env,
@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use super::{build, target::Target, toolchain::Toolchain};
 use crate::{cache, clone, command, kept::Ingredients, tool};
 
-/// Files and folders that no binary is made of: tests, what is packed beside the binary (packages
-/// are made at each run), and chores that do not build it.
+/// Files and folders that do not affect a binary: tests, files packed with the binary (packages are
+/// made in each run), and chores that do not build it.
 const LEFT_OUT: [&str; 21] = [
     ".ci/",
     ".gitignore",
@@ -40,7 +40,7 @@ const LEFT_OUT: [&str; 21] = [
     "xtask/",
 ];
 
-/// Chores that do build it.
+/// Chores that build it.
 const TAKEN_IN: [&str; 5] = [
     "xtask/Cargo.toml",
     "xtask/src/aom.rs",
@@ -49,7 +49,7 @@ const TAKEN_IN: [&str; 5] = [
     "xtask/src/tool.rs",
 ];
 
-/// Beginnings of the names of variables that cargo, cc and zig look at.
+/// Prefixes of variables that cargo, cc and zig read.
 const VARIABLES: [&str; 14] = [
     "AR",
     "AS",
@@ -67,14 +67,14 @@ const VARIABLES: [&str; 14] = [
     "ZIG",
 ];
 
-/// These say where and how fast, not what.
+/// These affect where and how fast, not what is built.
 const WHERE: [&str; 3] = [
     "CARGO_BUILD_JOBS",
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_TARGET_DIR",
 ];
 
-/// Whether a file of the clone may have a part in the binary.
+/// Whether a file of the clone may affect the binary.
 fn counts(file: &str) -> bool {
     let is_below = |list: &[&str]| {
         list.iter()
@@ -83,10 +83,10 @@ fn counts(file: &str) -> bool {
     is_below(&TAKEN_IN) || !is_below(&LEFT_OUT)
 }
 
-/// All that the binary of a target is made from.
+/// Everything that the binary of a target is made from.
 ///
 /// # Errors
-/// When a tool does not tell its version, or libaom cannot be built.
+/// When a tool does not print its version, or libaom cannot be built.
 pub fn of(target: &Target, toolchain: &Toolchain) -> Result<Ingredients> {
     let mut files = clone::files()?;
     files.retain(|file| counts(file));
@@ -99,7 +99,7 @@ pub fn of(target: &Target, toolchain: &Toolchain) -> Result<Ingredients> {
         .fact("zig", toolchain.wheels())
         .fact("auditable", tool::AUDITABLE.version)
         .fact("date", build::EPOCH);
-    // Assembles libjpeg's SIMD where it is there.
+    // Assembles libjpeg's SIMD if installed.
     let nasm = command::output(command::new("nasm").arg("-v")).unwrap_or_default();
     all.fact("nasm", nasm);
     match &toolchain.library {
@@ -116,7 +116,7 @@ pub fn of(target: &Target, toolchain: &Toolchain) -> Result<Ingredients> {
     Ok(all)
 }
 
-/// Cargo's settings outside the clone: of the user, and of the folders above.
+/// Cargo's settings outside the clone: the user's, and those in the folders above.
 fn settings_of_cargo() -> Vec<PathBuf> {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -136,7 +136,7 @@ fn settings_of_cargo() -> Vec<PathBuf> {
     found
 }
 
-/// The variables that a build would look at.
+/// The variables that a build may read.
 fn told(environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, OsString)> {
     let mut found: Vec<_> = environment
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
@@ -148,10 +148,10 @@ fn told(environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String,
     found
 }
 
-/// Holds the list of files that the compiler has read against [`counts`].
+/// Compares the list of files that the compiler has read with [`counts`].
 ///
 /// # Errors
-/// When it has read one that is left out: the digest would not change with it.
+/// When it has read a file that is left out: the digest would not change with it.
 pub fn check(binary: &Path) -> Result<()> {
     let list = binary.with_extension("d");
     let text =
@@ -166,10 +166,10 @@ pub fn check(binary: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Names below `root` in a makefile as compilers write them.
+/// File names below `root` in a makefile as compilers write it.
 fn read_of(makefile: &str, root: &Path) -> Vec<String> {
     let (_, files) = makefile.split_once(": ").unwrap_or_default();
-    // A space in a name is written with a backslash.
+    // Spaces in names are escaped with a backslash.
     files
         .trim_end()
         .replace("\\ ", "\0")

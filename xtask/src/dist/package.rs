@@ -1,5 +1,5 @@
-//! Packages for Debian's and Red Hat's families around a finished binary. What goes into them
-//! is said in `crates/pict-rs/Cargo.toml`.
+//! Packages for Debian's and Red Hat's families, with a finished binary. Their contents are listed
+//! in `crates/pict-rs/Cargo.toml`.
 
 use std::{fs, path::Path};
 
@@ -39,7 +39,7 @@ pub fn rpm(build: &Build, target: &Target, folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "rpm") {
-            // It makes the user and knows the presets.
+            // systemd creates the user and applies the presets.
             requires::by_scripts(&path, "systemd")?;
         }
     }

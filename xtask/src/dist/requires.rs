@@ -1,6 +1,6 @@
-//! What the tool for RPM packages cannot say: that scripts of the package need another one, which is
-//! `Requires(pre)` and its kin. Only then the package manager has it there when they run, and keeps it
-//! until they have run.
+//! Adds what the tool for RPM packages cannot express: that scripts of the package need another
+//! package, as `Requires(pre)` and similar do. Only with that, the package manager has it installed
+//! when they run, and keeps it until they have run.
 
 use std::{fs, ops::Range, path::Path};
 
@@ -8,24 +8,24 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-/// Before the first of two headers.
+/// Bytes before the first of two headers.
 const LEAD: usize = 96;
-/// Of a header: magic, counts of entries and bytes.
+/// Start of a header: magic, number of entries and bytes.
 const START: usize = 16;
 const MAGIC: [u8; 4] = [0x8e, 0xad, 0xe8, 1];
-/// Tag, type, offset, count.
+/// An entry: tag, type, offset, count.
 const ENTRY: usize = 16;
 
 const REQUIRE_FLAGS: u32 = 1048;
 const REQUIRE_NAME: u32 = 1049;
-/// Of the other header, in hexadecimal digits.
+/// The tag of the main header's digest, in hexadecimal digits.
 const HEADER_SHA1: u32 = 269;
 const HEADER_SHA256: u32 = 273;
 
-/// For `%pre`, `%post`, `%preun` and `%postun`.
+/// The flags for `%pre`, `%post`, `%preun` and `%postun`.
 const BY_SCRIPTS: u32 = 0b1111 << 9;
 
-/// Marks the dependency `name` of a package as one of its scripts.
+/// Marks the dependency `name` of a package as needed by its scripts.
 ///
 /// # Errors
 /// When the file cannot be read or written, or is not a package with that dependency.
@@ -38,7 +38,7 @@ pub fn by_scripts(package: &Path, name: &str) -> Result<()> {
 
 fn mark(package: &mut [u8], name: &str) -> Result<()> {
     let signature = Header::at(package, LEAD)?;
-    // The second one begins at a multiple of 8.
+    // The second header is aligned to 8 bytes.
     let header = Header::at(package, signature.end().next_multiple_of(8))?;
     let names = header.entry(package, REQUIRE_NAME)?;
     let at = package[names..]
@@ -64,7 +64,7 @@ fn mark(package: &mut [u8], name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A header, by where it lies.
+/// The position of a header.
 struct Header {
     start: usize,
     entries: usize,
@@ -98,7 +98,7 @@ impl Header {
         self.start..self.end()
     }
 
-    /// Where the value of a tag begins.
+    /// The position of a tag's value.
     fn entry(&self, package: &[u8], tag: u32) -> Result<usize> {
         Ok(self.values() + number(package, self.find(package, tag)? + 8)? as usize)
     }

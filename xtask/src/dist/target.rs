@@ -1,6 +1,6 @@
-//! The static targets. A new one is a row here, one in `flake.nix` and one in `tests/cross.rs`.
+//! The static targets. A new one needs a row here, one in `flake.nix` and one in `tests/cross.rs`.
 
-/// A processor that binaries are made for.
+/// A processor that binaries are built for.
 pub struct Target {
     /// The name in folders and file names: the OCI platform's architecture.
     pub name: &'static str,
@@ -8,13 +8,13 @@ pub struct Target {
     pub rust: &'static str,
     /// What zig calls it.
     pub zig: &'static str,
-    /// What of the processor C may use, where that is not all that zig takes for granted.
+    /// The CPU features that C may use, if they differ from zig's defaults.
     pub zig_cpu: Option<&'static str>,
     /// What libaom calls the processor.
     pub aom_cpu: &'static str,
     /// What RPM calls it.
     pub rpm: &'static str,
-    /// Whether the standard library that rustup installs is good enough.
+    /// Whether the standard library from rustup can be used.
     pub rustup_will_do: bool,
 }
 
@@ -42,7 +42,7 @@ pub const ALL: [Target; 3] = [
         name: "armv7l",
         rust: "armv7-unknown-linux-musleabihf",
         zig: "arm-linux-musleabihf",
-        // Not every such processor has NEON or 32 registers; zig takes both for granted.
+        // Not every such processor has NEON or 32 registers; zig assumes both.
         zig_cpu: Some("generic+v7a+vfp3d16-neon-d32"),
         aom_cpu: "generic",
         rpm: "armv7hl",
@@ -54,7 +54,7 @@ pub const ALL: [Target; 3] = [
 /// The word for every target.
 const EVERY: &str = "all";
 
-/// What `--target` takes.
+/// The values of `--target`.
 pub fn words() -> Vec<&'static str> {
     ALL.iter()
         .map(|target| target.name)
@@ -62,7 +62,7 @@ pub fn words() -> Vec<&'static str> {
         .collect()
 }
 
-/// The targets that were asked for, each once, in the order of the table.
+/// The requested targets, each once, in the order of the table.
 pub fn named(words: &[String]) -> Vec<&'static Target> {
     ALL.iter()
         .filter(|target| {

@@ -1,6 +1,6 @@
-//! What cargo needs to make static musl binaries: a C compiler and linker for each target (zig,
-//! driven by cargo-zigbuild) and the targets' standard library. Where rustup has installed all
-//! of them and none needs more, that is used; elsewhere cargo builds it from the sources of
+//! The toolchain for static musl binaries: a C compiler and linker for each target (zig, driven by
+//! cargo-zigbuild) and the targets' standard library. If rustup has installed the library for all
+//! of them and it needs no change, that is used; otherwise cargo builds it from the sources of
 //! exactly this compiler.
 
 use std::{
@@ -18,27 +18,27 @@ use crate::{
     cache, command,
 };
 
-/// Pinned together: cargo-zigbuild knows the quirks of the zig of its time.
+/// Pinned together, because cargo-zigbuild works around bugs of particular versions of zig.
 const WHEELS: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 /// Suites of Debian that may have the sources of a compiler newer than the machine's own.
 const SUITES: &[&str] = &["trixie-backports", "trixie", "sid"];
 
-/// Everything is there.
+/// A complete toolchain.
 pub struct Toolchain {
     /// A Python environment with cargo-zigbuild and zig.
     pub venv: PathBuf,
-    /// The standard library's sources (`library` of the Rust repository), mended; `None` where
+    /// The standard library's sources (`library` of the Rust repository), patched; `None` if
     /// rustup's libraries are used.
     pub library: Option<PathBuf>,
-    /// The commit that the compiler was built from, as its own debug information names it.
+    /// The commit that the compiler was built from, as in its debug information.
     pub rustc_commit: String,
 }
 
 impl Toolchain {
-    /// Provisions what is missing for `targets`.
+    /// Provides what is missing for `targets`.
     ///
     /// # Errors
-    /// One line that names what is missing, with the command that mends it.
+    /// One line that names what is missing, with the command that fixes it.
     pub fn ensure(targets: &[&Target]) -> Result<Self> {
         let rustc = Rustc::ask()?;
         Ok(Self {
@@ -54,10 +54,10 @@ impl Toolchain {
         })
     }
 
-    /// zig itself.
+    /// The zig program.
     ///
     /// # Errors
-    /// When the Python environment is not as pip makes it.
+    /// When the Python environment has an unexpected layout.
     pub fn zig(&self) -> Result<PathBuf> {
         zig_in(&self.venv).context("the Python environment holds no zig")
     }
@@ -65,7 +65,7 @@ impl Toolchain {
     /// libaom for a target.
     ///
     /// # Errors
-    /// When it is neither in the cache nor can be built.
+    /// When it is not in the cache and cannot be built.
     pub fn libaom(&self, target: &Target) -> Result<Library> {
         aom::library(&aom::Compiler::Zig {
             zig: &self.zig()?,
@@ -76,12 +76,12 @@ impl Toolchain {
         })
     }
 
-    /// Which zig and cargo-zigbuild it is.
+    /// The versions of zig and cargo-zigbuild.
     pub fn wheels(&self) -> String {
         WHEELS.join(" ")
     }
 
-    /// The folder with cargo-zigbuild.
+    /// The folder that contains cargo-zigbuild.
     pub fn programs(&self) -> PathBuf {
         self.venv.join("bin")
     }
@@ -127,7 +127,7 @@ fn has_std(target: &Target) -> bool {
     })
 }
 
-/// An own Python environment, because a system's Python refuses packages of others.
+/// A separate Python environment, because a system's Python refuses to install other packages.
 fn zig() -> Result<PathBuf> {
     let name = WHEELS.join("-").replace("==", "-");
     let venv = cache::folder("tools")?.join(name);
@@ -141,7 +141,7 @@ fn zig() -> Result<PathBuf> {
     pip.args(["install", "--quiet", "--disable-pip-version-check"])
         .args(WHEELS);
     if let Err(error) = command::run(&mut pip) {
-        // Half an environment must not look like one.
+        // A partial environment must not look complete.
         let _ = fs::remove_dir_all(&venv);
         return Err(error.context("zig could not be fetched from PyPI; mend it: go online"));
     }
@@ -156,9 +156,8 @@ fn zig_in(venv: &Path) -> Option<PathBuf> {
         .find(|zig| zig.is_file())
 }
 
-/// The sources of exactly the compiler's version, mended, in the cache: a copy of rustup's
-/// component `rust-src` where that is installed, else Debian's package of it, from whatever
-/// suite has it.
+/// The sources of exactly the compiler's version, patched, in the cache: a copy of rustup's
+/// component `rust-src` if installed, else Debian's package of it, from any suite that has it.
 fn std_sources(rustc: &Rustc) -> Result<PathBuf> {
     let version = &rustc.version;
     let folder = cache::folder("tools")?.join(format!("rust-src-{version}-time64"));
@@ -201,9 +200,9 @@ fn debian_sources(version: &str, scratch: &Scratch, to: &Path) -> Result<()> {
     fs::rename(&sources, to).with_context(|| format!("the package has no {}", sources.display()))
 }
 
-/// On 32-bit systems the standard library asks glibc for the time in 64 bits, but musl in 32:
-/// from 2038 on `SystemTime::now()` would panic. musl has the same function under the same
-/// name, so it is enough to let the condition name both.
+/// On 32-bit systems the standard library asks glibc for the time in 64 bits, but musl in 32: from
+/// 2038 on `SystemTime::now()` would panic. musl has the same function under the same name, so it
+/// is enough to extend the condition to both.
 fn tell_time_after_2038(library: &Path) -> Result<()> {
     let file = library.join("std/src/sys/pal/unix/time.rs");
     let text = fs::read_to_string(&file)

@@ -1,6 +1,6 @@
-//! The test of the NixOS module without NixOS: the unit that the module makes, on a Debian that
-//! boots with its own systemd in a container, judged by the module's own test script. It proves
-//! what systemd does with the unit, and nothing about NixOS.
+//! The test of the NixOS module without NixOS: the unit that the module generates, on a Debian that
+//! boots its own systemd in a container, checked by the module's own test script. It proves what
+//! systemd does with the unit, and nothing about NixOS.
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ use crate::{
 const SUITE: &str = "trixie";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libnss-systemd,curl,imagemagick,python3-minimal";
 
-/// Where the machine finds what is in the Nix store here. The unit closes `/tmp`, `/var/tmp` and
-/// home folders, where the cache may be.
+/// Where this Nix store is mounted in the container. The unit hides `/tmp`, `/var/tmp` and home
+/// folders, where the cache may be.
 const STORE: &str = "/srv/store";
 
 const DRIVER: &str = "\
@@ -35,7 +35,7 @@ ExecStopPost=systemctl --no-block poweroff
 ";
 
 /// # Errors
-/// When the script fails: with the end of what it said.
+/// When the script fails; contains the end of its output.
 pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     let attribute = format!("checks.{}.vm.standin.server", flake.system);
     let machine = flake.build(&attribute)?;
@@ -73,7 +73,7 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     if root.path().join("srv/passed").exists() {
         return Ok(());
     }
-    // What the script said tells more than what the container said.
+    // The output of the script is more useful than that of the container.
     let output = fs::read_to_string(root.path().join("srv/output")).unwrap_or_default();
     let lines: Vec<_> = output.lines().collect();
     let end = lines.len().saturating_sub(20);
@@ -83,7 +83,7 @@ pub fn test(flake: &Flake, folder: &Path) -> Result<()> {
     }
 }
 
-/// A Debian that can boot, made once.
+/// A bootable Debian, built once.
 fn debian(folder: &Path) -> Result<std::path::PathBuf> {
     let made = folder.join(SUITE);
     if !made.is_dir() {
@@ -96,13 +96,13 @@ fn debian(folder: &Path) -> Result<std::path::PathBuf> {
                 .arg(mirror()?),
         )
         .context("it wants root and Debian's packages")?;
-        // Last, so that an interrupted one is not taken for a whole one.
+        // Renamed last, so that an interrupted build does not look complete.
         fs::rename(part.path(), &made)?;
     }
     Ok(made)
 }
 
-/// Copies a tree, with the store's place written as [`STORE`].
+/// Copies a tree, replacing the path of the store by [`STORE`].
 fn lay(from: &Path, to: &Path, store: &str) -> Result<()> {
     let kind = from.symlink_metadata()?;
     if kind.is_dir() {

@@ -1,4 +1,4 @@
-//! What can be asked without building anything.
+//! Checks that build nothing.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::{offline::Flake, report::Report};
 use crate::clone;
 
-/// The targets that are promised, said a second time on purpose: a wrong triple in the flake
-/// must not pass.
+/// The promised targets, deliberately repeated here: a wrong triple in the flake must not pass.
 pub const TARGETS: [(&str, &str); 3] = [
     ("amd64", "x86_64-unknown-linux-musl"),
     ("arm64", "aarch64-unknown-linux-musl"),
@@ -17,7 +16,7 @@ pub const TARGETS: [(&str, &str); 3] = [
 /// Programs that only the wrapped package may name.
 pub const HELPERS: [&str; 3] = ["exiftool", "ffmpeg-headless", "imagemagick"];
 
-/// Asks everything.
+/// Runs all of them.
 pub fn all(flake: &Flake, report: &mut Report) {
     report.step("every .nix file parses", || parse(flake));
     report.step("flake.lock is the lock of flake.nix", || {
@@ -69,7 +68,7 @@ fn parse(flake: &Flake) -> Result<()> {
 }
 
 /// # Errors
-/// When the package of this name is anything but the bare recipe in the static set of `triple`.
+/// When the package of this name is not the bare recipe in the static set of `triple`.
 pub fn target(flake: &Flake, reference: &str, name: &str, triple: &str) -> Result<()> {
     let attribute = package(flake, reference, &format!("pict-rs-{name}.standin"));
     let record = flake.json(&attribute)?;

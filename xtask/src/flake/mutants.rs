@@ -1,5 +1,5 @@
-//! The questions must be able to fail: mistakes that a change could make, each of which has to
-//! be refused, and for the right reason.
+//! Proves that the checks can fail: mistakes that a change could make, each of which must be
+//! refused, for the right reason.
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use super::{
     report::Report,
 };
 
-/// One of `mutants.toml`, which says what each field is.
+/// An entry of `mutants.toml`, which documents each field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mutant {
@@ -28,7 +28,7 @@ struct Mutants {
     mutants: Vec<Mutant>,
 }
 
-/// Makes every mistake and expects a refusal.
+/// Makes every mistake and expects it to be refused.
 pub fn all(flake: &Flake, report: &mut Report) {
     let list: Mutants =
         toml::from_str(include_str!("mutants.toml")).expect("mutants.toml is right");
@@ -73,12 +73,12 @@ fn ask(flake: &Flake, question: &str) -> Result<()> {
     flake.run(&["eval", "--raw", &attribute], &[]).map(drop)
 }
 
-/// The machine's own system, or the Linux beside it.
+/// The machine's own system, or the corresponding Linux.
 fn linux(flake: &Flake) -> String {
     flake.system.replace("darwin", "linux")
 }
 
-/// A file of the copy with a mistake in it, until dropped.
+/// A file of the copy with a mistake in it, restored on drop.
 struct Mistaken {
     path: PathBuf,
     right: String,

@@ -1,9 +1,9 @@
-//! Nix itself: the one on PATH, or Debian's newest in a private folder, without installing
-//! anything on the machine.
+//! Nix itself: the one on PATH, or Debian's newest in a private folder, without installing anything
+//! on the machine.
 //!
-//! Either keeps its store in that folder too (`NIX_STORE_DIR` and its kin), so nothing needs
-//! root, nothing appears under `/nix`, and what was built is there at the next run. The price is
-//! that no binary cache fits, which does not matter: nothing is fetched.
+//! Both keep their store in that folder (`NIX_STORE_DIR` and similar variables), so root is not
+//! needed, nothing is created under `/nix`, and builds are reused by the next run. The price is
+//! that no binary cache can be used, which does not matter because nothing is fetched.
 
 use std::{
     fs,
@@ -18,22 +18,22 @@ use crate::{
     command::{self, said},
 };
 
-/// A Nix with a store of its own.
+/// A Nix with its own store.
 pub struct Nix {
     program: PathBuf,
     folder: PathBuf,
-    /// What the sandbox shows of the machine.
+    /// Folders of the machine that the sandbox shows.
     sandbox: Vec<PathBuf>,
 }
 
-/// Where Debian's Nix comes from. Older suites carry versions that do not know all that the
-/// lock file says.
+/// The suite of Debian's Nix. Older suites have versions that do not understand the whole lock
+/// file.
 const SUITE: &str = "sid";
 
-/// Finds Nix or fetches it.
+/// Finds or fetches Nix.
 ///
 /// # Errors
-/// When there is none and none can be had; says how to get one.
+/// When there is none and it cannot be fetched; says how to get it.
 pub fn ensure(folder: &Path, install: bool) -> Result<Nix> {
     let private = folder.join(SUITE);
     let mut program = private.join("bin/nix");
@@ -56,7 +56,7 @@ pub fn ensure(folder: &Path, install: bool) -> Result<Nix> {
 }
 
 impl Nix {
-    /// Lets builders see a folder of the machine.
+    /// Makes a folder of the machine visible to builders.
     pub fn show(&mut self, path: &Path) -> Result<()> {
         let path = path
             .canonicalize()
@@ -66,7 +66,7 @@ impl Nix {
     }
 
     /// # Errors
-    /// When the file is not written in Nix.
+    /// When the file is not valid Nix.
     pub fn parse(&self, file: &str) -> Result<()> {
         let mut command = self.of(&self.program.with_file_name("nix-instantiate"));
         said(command.args(["--parse", file])).map(drop)
@@ -107,16 +107,16 @@ impl Nix {
         command
     }
 
-    /// Runs to the end and gives standard output.
+    /// Runs Nix and returns standard output.
     ///
     /// # Errors
-    /// When it fails: with the last lines that it said.
+    /// When it fails; contains the last lines of its output.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         said(self.command().args(arguments))
     }
 }
 
-/// Debian's `nix-bin` and all that it needs, its C library included, unpacked into `private`.
+/// Debian's `nix-bin` and all its dependencies, including its C library, unpacked into `private`.
 /// apt checks the archive's signature and every file's checksum.
 fn fetch(folder: &Path, private: &Path) -> Result<()> {
     ensure!(
@@ -147,7 +147,7 @@ fn fetch(folder: &Path, private: &Path) -> Result<()> {
     place(&root, private)
 }
 
-/// Moves what Nix needs to its place and makes the program look for its libraries there.
+/// Moves what Nix needs into place and sets the library path of the program.
 fn place(unpacked: &Path, private: &Path) -> Result<()> {
     let root = private.join("root");
     let _ = fs::remove_dir_all(private);
@@ -164,8 +164,8 @@ fn place(unpacked: &Path, private: &Path) -> Result<()> {
     let libraries = loader.parent().context("a file has a folder")?;
     let program = private.join("bin/nix.new");
     fs::copy(root.join("usr/bin/nix"), &program)?;
-    // An RPATH, other than a RUNPATH, counts for the libraries' own libraries too, and other
-    // than LD_LIBRARY_PATH it does not reach git or a builder.
+    // Unlike a RUNPATH, an RPATH also applies to the dependencies of libraries, and unlike
+    // LD_LIBRARY_PATH it does not affect git or builders.
     said(
         command::new("patchelf")
             .arg("--set-interpreter")
@@ -181,7 +181,7 @@ fn place(unpacked: &Path, private: &Path) -> Result<()> {
     for name in ["nix-instantiate", "nix-store", "nix-build"] {
         std::os::unix::fs::symlink("nix", private.join("bin").join(name))?;
     }
-    // Last, so that an interrupted fetch is not taken for a whole one.
+    // Renamed last, so that an interrupted fetch does not look complete.
     fs::rename(program, private.join("bin/nix"))?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The flake with the stand-in for nixpkgs in place of nixpkgs.
+//! The flake with the offline package set in place of nixpkgs.
 
 use std::{
     fs,
@@ -15,20 +15,20 @@ use crate::{
     dist,
 };
 
-/// A flake that can be asked.
+/// A flake to check.
 pub struct Flake {
     pub nix: Nix,
-    /// Nix's name of this machine's kind.
+    /// Nix's name of this system.
     pub system: String,
-    /// A copy of the repository's files that mutants are made of.
+    /// A copy of the repository's files, for mutants.
     pub copy: Scratch,
     standin: Scratch,
     _vendor: Scratch,
 }
 
 impl Flake {
-    /// Copies the stand-in and tells it where this machine keeps its tools. The folders have the
-    /// same names at each run, because they are part of what Nix knows a build by.
+    /// Copies the package set and configures the paths of this machine's tools. The folders have
+    /// the same names in each run, because Nix identifies builds by them.
     ///
     /// # Errors
     /// When crates cannot be fetched or a tool is missing.
@@ -101,7 +101,7 @@ impl Flake {
         format!("path:{}#{attribute}", self.copy.path().display())
     }
 
-    /// Runs `nix WORDS…` with the stand-in.
+    /// Runs `nix WORDS…` with the offline package set.
     ///
     /// # Errors
     /// When it fails.
@@ -116,7 +116,7 @@ impl Flake {
         said(&mut command)
     }
 
-    /// What an attribute says of itself, as JSON.
+    /// The value of an attribute as JSON.
     ///
     /// # Errors
     /// When it does not evaluate.
@@ -126,10 +126,10 @@ impl Flake {
         )?)
     }
 
-    /// Builds an attribute; gives where it is.
+    /// Builds an attribute; returns its path.
     ///
     /// # Errors
-    /// When it does not build: with the end of its log.
+    /// When it does not build; contains the end of its log.
     pub fn build(&self, attribute: &str) -> Result<PathBuf> {
         let words = [
             "build",
@@ -148,7 +148,7 @@ fn copy(folder: &Path) -> Result<Scratch> {
     Ok(copy)
 }
 
-/// The standard library's source and zig, as `cargo xtask dist` has them.
+/// The standard library's sources and zig, as used by `cargo xtask dist`.
 fn static_rust(nix: &mut Nix) -> Result<(PathBuf, PathBuf)> {
     let (library, venv) = dist::static_rust()?;
     nix.show(&library)?;

@@ -1,4 +1,4 @@
-//! What the flake describes, built and run.
+//! Builds and runs the outputs of the flake.
 
 use std::{fs, path::Path};
 
@@ -43,7 +43,7 @@ pub fn checks(flake: &Flake, report: &mut Report) {
     }
 }
 
-/// One static package: the check of its name says that it is static and boots.
+/// One static package: the check of the same name proves that it is static and boots.
 pub fn static_package(flake: &Flake, name: &str, report: &mut Report) {
     println!("building pict-rs-{name}; the first time takes minutes");
     let built = report.step(&format!("nix build .#pict-rs-{name}"), || {
@@ -81,7 +81,7 @@ fn helpers(wrapped: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What systemd says of the unit without running it.
+/// Checks the unit with systemd, without running it.
 fn unit(flake: &Flake) -> Result<()> {
     let machine = flake.build(&format!("checks.{}.vm.standin.server", flake.system))?;
     let unit = machine.join("etc/systemd/system/pict-rs.service");
@@ -90,7 +90,7 @@ fn unit(flake: &Flake) -> Result<()> {
         "systemd-analyze is missing; mend it with: apt-get install systemd"
     );
     said(command::new("systemd-analyze").arg("verify").arg(&unit))?;
-    // Tenths: the test of the virtual machine has the same threshold.
+    // In tenths: the test of the virtual machine has the same threshold.
     said(
         command::new("systemd-analyze")
             .args(["security", "--offline=true", "--threshold=20", "--no-pager"])

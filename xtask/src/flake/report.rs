@@ -1,10 +1,10 @@
-//! One line for each question, and the sum.
+//! One line for each check, and a summary.
 
 use std::{fmt, time::Instant};
 
 use anyhow::Result;
 
-/// What was answered so far.
+/// The results so far.
 #[derive(Default)]
 pub struct Report {
     passed: u32,
@@ -12,7 +12,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Asks and prints the answer; `None` is a wrong one.
+    /// Runs a check and prints its result; `None` if it failed.
     pub fn step<T>(&mut self, what: &str, ask: impl FnOnce() -> Result<T>) -> Option<T> {
         let started = Instant::now();
         match ask() {
@@ -33,7 +33,7 @@ impl Report {
         }
     }
 
-    /// Whether there were questions and no answer was wrong.
+    /// Whether there were checks and all passed.
     pub fn is_good(&self) -> bool {
         self.failed == 0 && self.passed > 0
     }

@@ -1,4 +1,4 @@
-//! Runs a server for a moment and asks it the least that proves it works.
+//! Runs a server briefly and checks that it works at all.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use testkit::{File, Launch, Program, pictures};
 
 /// # Errors
-/// When it does not start, is not healthy or does not take a picture.
+/// When it does not start, is not healthy or does not accept a picture.
 pub fn check(program: &Path) -> Result<()> {
     let server = Launch::of(Program::new(program, Vec::new())).try_start()?;
     let healthy = server.try_send("GET", "/healthz", &[], None)?;
