@@ -1,13 +1,13 @@
-//! What was decided when this crate was built, for whoever has to explain it.
+//! Choices made when this crate was built, for diagnostics.
 
-/// One such decision.
+/// One such choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuildFeature {
     /// Its name, for people and programs.
     pub name: &'static str,
-    /// Whether the better choice was made.
+    /// Whether the better option was chosen.
     pub is_on: bool,
-    /// What it means, or how to get it.
+    /// What it means, or how to enable it.
     pub detail: &'static str,
 }
 

@@ -1,8 +1,8 @@
-//! Drops metadata without re-encoding: keeps what a decoder needs, loses the rest.
+//! Drops metadata without re-encoding: keeps what a decoder needs and drops the rest.
 //!
-//! A picture whose orientation is not normal is also turned, because the orientation itself
-//! is metadata. That is done without loss where the codec can, else at high quality. The
-//! exception are formats that turn as part of the picture.
+//! A picture whose orientation is not normal is also turned, because the orientation itself is
+//! metadata. That is lossless where the codec supports it, otherwise at high quality. The exception
+//! are formats in which the orientation is part of the picture.
 
 use std::borrow::Cow;
 
@@ -19,20 +19,20 @@ use crate::{
     },
 };
 
-/// A file without metadata, as pieces to be written one after another. Most of them borrow
-/// from the source, so that nothing is held in memory twice.
+/// A file without metadata, as pieces to be written one after another. Most of them borrow from the
+/// source, so that no data is in memory twice.
 #[derive(Debug)]
 pub struct Cleaned<'a> {
     /// The pieces, in order.
     pub pieces: Vec<Cow<'a, [u8]>>,
-    /// The facts of the cleaned file; its orientation is normal unless the format has it as part
-    /// of the picture (AVIF).
+    /// The facts of the cleaned file; its orientation is normal unless it is part of the picture
+    /// (AVIF).
     pub facts: Facts,
 }
 
 impl<'a> Cleaned<'a> {
-    /// Puts back who made the picture and whose it is, as `source`, from which it was cleaned, says
-    /// in EXIF, XMP or, for a JPEG, IPTC-IIM. GIF stays without, and AVIF that has no EXIF.
+    /// Restores author and copyright as `source`, the file before cleaning, states them in EXIF,
+    /// XMP or, for a JPEG, IPTC-IIM. Not for GIF, nor for AVIF without EXIF.
     #[must_use]
     pub fn with_credits(mut self, source: &'a [u8], control: &Control) -> Self {
         self.pieces = credits::keep(&self.facts, source, self.pieces, control);
@@ -40,13 +40,13 @@ impl<'a> Cleaned<'a> {
     }
 }
 
-/// Drops all metadata but the ICC profile. Pixels stay bit for bit what they were unless the
-/// orientation has to be applied and the codec cannot do that without loss.
+/// Drops all metadata but the ICC profile. Pixels stay bit-identical unless the orientation must be
+/// applied and the codec cannot do that losslessly.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when the container breaks its own rules, or when the picture has to be
-/// turned and its pixels cannot be decoded; [`Error::Unsupported`] for formats that are never
-/// kept; [`Error::Cancelled`] through `control`.
+/// [`Error::Corrupt`] when the container is invalid, or when the picture must be turned and its
+/// pixels cannot be decoded; [`Error::Unsupported`] for formats that are never kept;
+/// [`Error::Cancelled`] through `control`.
 pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
     control.check()?;
     if is_turned(facts) {
@@ -62,8 +62,8 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
     })
 }
 
-/// Whether cleaning a file means to turn its picture. How an AVIF is turned is no metadata but
-/// part of the picture, and every viewer looks at it.
+/// Whether cleaning a file turns its picture. The orientation of an AVIF is not metadata but part
+/// of the picture, and every viewer applies it.
 pub(crate) fn is_turned(facts: &Facts) -> bool {
     facts.orientation != Orientation::Normal && !codec::of(facts.format).keeps_orientation
 }
@@ -72,7 +72,7 @@ fn cannot_clean(format: Format) -> Error {
     Error::Unsupported(format!("{format} files cannot be cleaned"))
 }
 
-/// Quality of the formats whose turn costs a generation.
+/// Quality for formats in which turning requires re-encoding.
 const TURNED_QUALITY: u8 = 95;
 
 fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
@@ -83,7 +83,7 @@ fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Clea
         },
         Format::Png => turned_png(source, facts, control)?,
         Format::Webp => vec![Cow::Owned(turned_webp(source, facts, control)?)],
-        // No frame but the first says anything on its own, so they are all composed anew.
+        // Frames after the first depend on earlier ones, so all are composed again.
         Format::Apng => {
             let encoder = codec::png::AnimationEncoder::new(false, control);
             let pipeline = pipeline(source, facts, control, true);
@@ -139,15 +139,14 @@ fn turned_webp(source: &[u8], facts: &Facts, control: &Control) -> Result<Vec<u8
     Ok(encoder.into_bytes())
 }
 
-/// Turns without loss: the samples stay as they are, and so do the chunks that say which
-/// colours they mean.
+/// Turns losslessly: the samples are unchanged, and so are the chunks that define their colours.
 fn turned_png<'a>(
     source: &'a [u8],
     facts: &Facts,
     control: &Control,
 ) -> Result<Vec<Cow<'a, [u8]>>> {
-    // The encoder may write a gray picture as RGB (16 bits, alpha). A gray profile would not
-    // fit that, so such a picture is converted.
+    // The encoder may write a gray picture as RGB (16 bits, alpha). A gray profile would not fit
+    // that, so such a picture is converted.
     let icc = codec::png::icc(source);
     let fits = icc
         .as_deref()
@@ -159,7 +158,7 @@ fn turned_png<'a>(
     };
     let mut encoder = codec::png::Encoder::new(false);
     if !kept.is_empty() {
-        // A second statement would win over theirs.
+        // Chunks of the encoder would override the kept ones.
         encoder = encoder.without_colours();
     }
     pipeline(source, facts, control, !fits).still(&mut encoder)?;

@@ -1,7 +1,7 @@
-//! One folder per codec. Each knows its container (inspect, clean) and its pixels.
+//! One folder per codec. Each handles its container (inspect, clean) and its pixels.
 //!
-//! A codec is a [`Codec`], a constant in the root of its folder, which stands in [`ALL`]. The rest
-//! of the engine finds it there, by a file ([`of_file`]) or by a format ([`of`]).
+//! A codec is a [`Codec`], a constant in the root of its folder, which is listed in [`ALL`]. The
+//! rest of the engine finds it there, by a file ([`of_file`]) or by a format ([`of`]).
 
 pub(crate) mod aperture;
 pub(crate) mod avif;
@@ -33,8 +33,8 @@ pub(crate) mod xmp;
 use crate::Format;
 use interface::Codec;
 
-/// All codecs, in the order in which a file is shown to them. Boxes of pictures (HEIF, AVIF) are
-/// told before those of clips, which begin in the same way, and text (SVG) comes last.
+/// All codecs, in the order in which they check a file. Containers of pictures (HEIF, AVIF) come
+/// before those of clips, which begin in the same way, and text (SVG) comes last.
 const ALL: [&Codec; 14] = [
     &jpeg::CODEC,
     &png::CODEC,
@@ -52,7 +52,7 @@ const ALL: [&Codec; 14] = [
     &svg::CODEC,
 ];
 
-/// The codec that a file belongs to, by its first bytes.
+/// The codec of a file, detected by its first bytes.
 pub(crate) fn of_file(source: &[u8]) -> Option<&'static Codec> {
     ALL.into_iter().find(|codec| (codec.detect)(source))
 }

@@ -1,8 +1,8 @@
-//! Colours: from whatever the file says they are to sRGB, and from inks to light.
+//! Colour conversion: from the declared colours of a file to sRGB, and from CMYK to RGB.
 //!
-//! A file says it with an ICC profile, with code points of H.273, or with measured primaries
-//! ([`Colours`]). What cannot be read, or does not fit the samples, is ignored: a picture in
-//! slightly wrong colours is worth more than none. Start at [`Conversion::of`].
+//! A file declares colours with an ICC profile, code points of H.273, or measured primaries
+//! ([`Colours`]). Invalid declarations, and those that do not fit the samples, are ignored: a
+//! picture in slightly wrong colours is better than none. Start at [`Conversion::of`].
 
 mod code;
 mod hdr;
@@ -22,10 +22,10 @@ use crate::{
 
 type Executor<T> = Arc<dyn TransformExecutor<T> + Send + Sync>;
 
-/// What a file says of its colours.
+/// The declared colours of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Colours<'a> {
-    /// Nothing, or that they are sRGB.
+    /// None, or sRGB.
     Srgb,
     /// An ICC profile.
     Profile(Cow<'a, [u8]>),
@@ -36,13 +36,13 @@ pub(crate) enum Colours<'a> {
 }
 
 impl<'a> Colours<'a> {
-    /// What a profile says, if there is one of samples like these.
+    /// From a profile, if there is one for this kind of samples.
     pub(crate) fn of_profile(icc: Option<Cow<'a, [u8]>>, samples: ColourModel) -> Self {
         Self::told(icc.filter(|icc| profile_fits(icc, samples)), None)
     }
 
-    /// What a container says that can carry both. A profile is more exact, but what it says of
-    /// HDR leads to a screen that can show it.
+    /// From a container with both. A profile is more exact, but for HDR it describes a screen that
+    /// can show it.
     pub(crate) fn told(icc: Option<Cow<'a, [u8]>>, code: Option<Code>) -> Self {
         match (icc, code) {
             (_, Some(code)) if code.hdr().is_some() => Self::Code(code),
@@ -53,9 +53,9 @@ impl<'a> Colours<'a> {
     }
 }
 
-/// Whether a profile is one of samples like these. A gray picture may have one of RGB, as a picture
-/// whose channels are equal, and browsers apply it; every other mismatch is a mistake that they
-/// pass over.
+/// Whether a profile is for this kind of samples. A gray picture may have an RGB profile, as a
+/// picture whose channels are equal, and browsers apply it; any other mismatch is a mistake that
+/// they ignore.
 pub(crate) fn profile_fits(icc: &[u8], samples: ColourModel) -> bool {
     match icc.get(16..20) {
         Some(b"GRAY") => samples == ColourModel::Gray,
@@ -65,17 +65,17 @@ pub(crate) fn profile_fits(icc: &[u8], samples: ColourModel) -> bool {
     }
 }
 
-/// The way from one file's samples to sRGB.
+/// The conversion of a file's samples to sRGB.
 pub(crate) struct Conversion {
     profile: ColorProfile,
     srgb: ColorProfile,
     hdr: Option<Arc<Hdr>>,
-    /// Whether the samples are so unlike sRGB's that shrinking them as such would show.
+    /// Whether the samples are so unlike sRGB's that resizing them directly would be visible.
     first: bool,
 }
 
 impl Conversion {
-    /// `None` when there is nothing to convert.
+    /// `None` if no conversion is needed.
     pub(crate) fn of(colours: &Colours<'_>) -> Option<Self> {
         match colours {
             Colours::Srgb => None,
@@ -85,10 +85,10 @@ impl Conversion {
         }
     }
 
-    /// `None` when there is nothing to convert: no profile, a broken one, or sRGB itself.
+    /// `None` if no conversion is needed: without a profile, with a broken one, or for sRGB itself.
     pub(crate) fn new(icc: Option<&[u8]>) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(icc?).ok()?;
-        // The tables of an HDR profile lead to a screen that can show it.
+        // The tables of an HDR profile are for a screen that can show it.
         if profile.color_space == DataColorSpace::Rgb
             && let Some(code) = Code::of_profile(&profile)
             && code.hdr().is_some()
@@ -99,7 +99,7 @@ impl Conversion {
         Self::from_profile(profile)
     }
 
-    /// `None` when these are sRGB, or unknown.
+    /// `None` if the code points are sRGB, or unknown.
     pub(crate) fn from_code(code: Code) -> Option<Self> {
         let Some(transfer) = code.hdr() else {
             return Self::from_profile(code.profile()?);
@@ -127,12 +127,12 @@ impl Conversion {
         }
     }
 
-    /// Whether it has to come before the resize: HDR, linear samples.
+    /// Whether it must precede the resize: for HDR and linear samples.
     pub(crate) fn goes_first(&self) -> bool {
         self.first
     }
 
-    /// Whether the curve of grey is another one, not just a gamma that differs somewhat.
+    /// Whether the curve of grey is really different, not just a slightly different gamma.
     fn is_unlike_srgb(&self) -> bool {
         const LEVELS: [u8; 3] = [64, 128, 192];
         const UNLIKE: u8 = 24;
@@ -146,8 +146,8 @@ impl Conversion {
         })
     }
 
-    /// Whether a coarse grid of colours comes out as it went in. Most photographs carry an
-    /// sRGB profile and must not pay for it. `None` when the profile cannot be used at all.
+    /// Whether a coarse grid of colours is unchanged. Most photographs have an sRGB profile, and
+    /// converting them would waste time. `None` if the profile cannot be used at all.
     fn is_nearly_srgb(&self) -> Option<bool> {
         const LEVELS: [u8; 5] = [0, 48, 112, 184, 255];
         let mut grid = Vec::with_capacity(LEVELS.len().pow(3) * 3);
@@ -183,7 +183,7 @@ impl Conversion {
             .ok()
     }
 
-    /// What to do with rows of `layout`; `None` when the profile does not fit them.
+    /// How to convert rows of `layout`; `None` if the profile does not fit them.
     fn way(&self, layout: Layout) -> Option<Way> {
         if let Some(hdr) = &self.hdr {
             return (layout != Layout::Cmyk8).then(|| Way::Hdr(hdr.clone()));
@@ -210,7 +210,7 @@ impl Conversion {
         }
     }
 
-    /// What becomes of each gray level. An RGB profile on a gray picture means equal parts.
+    /// The result for each gray level. For an RGB profile, gray means equal channels.
     fn gray_table_8(&self) -> Option<Vec<u8>> {
         let gray = self.profile.color_space == DataColorSpace::Gray;
         let (layout, times) = gray_layout(gray);
@@ -250,10 +250,10 @@ enum Way {
     Hdr(Arc<Hdr>),
 }
 
-/// The stage: rows in the file's colours go in, sRGB comes out in the same layout. It stands
-/// after the resize, where there is little left to convert: shrinking device values through
-/// sRGB's curve instead of their own makes no visible difference, converting 12 megapixels
-/// instead of one does. Only what [`Conversion::goes_first`] stands before it.
+/// The stage that converts rows from the file's colours to sRGB, in the same layout. It comes after
+/// the resize, where fewer pixels are left: resizing device values with sRGB's curve instead of
+/// their own makes no visible difference, but converting 12 megapixels instead of one costs time.
+/// Only conversions for which [`Conversion::goes_first`] is true precede the resize.
 pub(crate) struct ToSrgb<'a, N> {
     conversion: Option<&'a Conversion>,
     next: N,
@@ -347,7 +347,7 @@ fn look_up<T: Copy + Into<usize>>(table: &[T], from: &[T], layout: Layout, to: &
     }
 }
 
-/// The stage that turns inks to sRGB; it stands first, because nothing else understands inks.
+/// The stage that converts CMYK to sRGB; it comes first, because other stages do not support CMYK.
 /// Other layouts pass through.
 pub(crate) struct InksToRgb<'a, N> {
     conversion: Option<&'a Conversion>,
@@ -405,7 +405,7 @@ impl<N: RowSink> RowSink for InksToRgb<'_, N> {
     }
 }
 
-/// Inks without a profile: each takes its share of the light away.
+/// CMYK without a profile: each ink absorbs its share of the light.
 fn plain_inks(inks: &[u8], rgb: &mut [u8]) {
     for (rgb, inks) in rgb.chunks_exact_mut(3).zip(inks.chunks_exact(4)) {
         let paper = 255 - u32::from(inks[3]);
@@ -416,7 +416,7 @@ fn plain_inks(inks: &[u8], rgb: &mut [u8]) {
     }
 }
 
-/// The stage that puts a transparent picture onto white, for formats without alpha.
+/// The stage that blends a transparent picture over white, for formats without alpha.
 pub(crate) struct Flatten<N> {
     next: N,
     alpha: bool,
@@ -582,14 +582,14 @@ mod tests {
     #[test]
     fn code_points_mean_what_profiles_mean() {
         let code = |code: (u8, u8), rgb| through(&Colours::Code(code.into()), rgb);
-        // Display P3, P3 with the curve of video, BT.2020: sRGB's own red, as these write it.
+        // Display P3, P3 with the video curve, BT.2020: sRGB's own red in each of them.
         near(&code((12, 13), [234, 51, 35]), &[255, 0, 0]);
         near(&code((12, 1), [234, 51, 35]), &[255, 0, 0]);
         near(&code((9, 14), [208, 74, 35]), &[255, 0, 0]);
         near(&code((9, 14), [99, 99, 99]), &[99, 99, 99]);
         // Half the light is level 188.
         near(&code((1, 8), [128, 128, 128]), &[188, 188, 188]);
-        // Unspecified, sRGB, video, reserved and nonsense: nothing to do.
+        // Unspecified, sRGB, video, reserved and invalid: nothing to convert.
         for nothing in [
             (2, 2),
             (1, 13),
@@ -676,7 +676,7 @@ mod tests {
         assert!(Conversion::new(Some(b"not a profile at all")).is_none());
         let p3 = ColorProfile::new_display_p3().encode().expect("encodes");
         for end in (0..p3.len()).step_by(7) {
-            // Must not panic; what it gives depends on where it was cut.
+            // Must not panic; the result depends on where it was truncated.
             let _ = Conversion::new(Some(&p3[..end]));
         }
         let same = [9, 200, 31];

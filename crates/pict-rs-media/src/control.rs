@@ -1,4 +1,4 @@
-//! How a caller stops work that is under way.
+//! Cancellation of running work.
 
 use std::sync::{
     Arc,
@@ -7,8 +7,8 @@ use std::sync::{
 
 use crate::{Error, Result};
 
-/// Shared between the thread that works and the one that may lose interest.
-/// The engine looks at it every few rows, at every frame, and at every part of a container.
+/// Shared between the working thread and the one that may cancel. The engine checks it every few
+/// rows, at every frame, and at every part of a container.
 #[derive(Debug, Default)]
 pub struct Control {
     cancelled: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ impl Control {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// The same word for a decoder that looks at it by itself.
+    /// The same flag, for a decoder that checks it by itself.
     pub(crate) fn token(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancelled)
     }
@@ -46,7 +46,7 @@ impl Control {
     }
 }
 
-/// For tests: counts how often work looks at its control, and cancels it at a certain look.
+/// For tests: counts how often work checks its control, and cancels it at a given check.
 #[cfg(test)]
 pub(crate) mod looks {
     use std::sync::atomic::{AtomicU32, Ordering};

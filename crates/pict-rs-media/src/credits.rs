@@ -1,14 +1,14 @@
-//! Who made a picture and whose it is: the one kind of metadata that can survive cleaning.
+//! Author and copyright: the only kind of metadata that can survive cleaning.
 //!
-//! Nothing of the file's own metadata is kept: two fields are read, of EXIF, of a JPEG's
-//! IPTC-IIM and of XMP, and written into a block of EXIF that has nothing else. Not for GIF, which
-//! has no place for it, and not for an AVIF that has a sequence and no item.
+//! The file's own metadata are dropped: two fields are read from EXIF, from a JPEG's IPTC-IIM and
+//! from XMP, and written to a new block of EXIF. Not for GIF, which has no place for it, and not
+//! for an AVIF with a sequence and no item.
 
 use crate::codec::interface::{Cleaned, Credits, Pieces};
 use crate::codec::{self, exif, iptc, xmp};
 use crate::{Control, Facts};
 
-/// A cleaned file with its credits put in, if it has any. The facts are of the cleaned file.
+/// Adds its credits to a cleaned file, if it has any. The facts are those of the cleaned file.
 pub(crate) fn keep<'a>(
     facts: &Facts,
     source: &'a [u8],
@@ -31,8 +31,8 @@ pub(crate) fn keep<'a>(
     }
 }
 
-/// What the source says, as EXIF. Where several say something, EXIF counts, then IPTC-IIM, then
-/// XMP.
+/// The credits of the source, as EXIF. If there are several, EXIF takes precedence, then IPTC-IIM,
+/// then XMP.
 fn tiff(places: &Credits, source: &[u8], control: &Control) -> Option<Vec<u8>> {
     let tiff = (places.exif)(source, control);
     let mut credits = tiff.as_deref().map(exif::credits).unwrap_or_default();

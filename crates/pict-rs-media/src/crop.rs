@@ -1,4 +1,4 @@
-//! The stage that lets a part of a picture through.
+//! The stage that crops a picture.
 
 use crate::{
     Error, Result,
@@ -6,7 +6,7 @@ use crate::{
     rows::{Row, RowSink, Shape},
 };
 
-/// Hands on the pixels of `rect`, which must lie inside the picture.
+/// Passes on the pixels of `rect`, which must be inside the picture.
 pub(crate) struct Cut<N> {
     rect: Rect,
     next: N,

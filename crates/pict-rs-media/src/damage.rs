@@ -1,35 +1,35 @@
-//! What could be had of a damaged file.
+//! The result of repairing a damaged file.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Format};
 
-/// A file that can be read again.
+/// A repaired file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
-    /// The whole file. It may be of another format than the one it was made from.
+    /// The whole file. Its format may differ from that of the source.
     pub bytes: Vec<u8>,
-    /// What could not be had; `None` when nothing that is shown is missing.
+    /// What could not be recovered; `None` if nothing visible is missing.
     pub missing: Option<Missing>,
 }
 
-/// What a file that was cut lacks.
+/// The loss in a truncated file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// Of which format the file is.
+    /// The format of the file.
     pub format: Format,
-    /// How much of it is there.
+    /// How much of it is left.
     pub there: Extent,
 }
 
-/// How much of a picture or an animation is there.
+/// How much of a picture or an animation is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extent {
-    /// Whole rows, from the top unless the format begins at the bottom, and the height.
+    /// Complete rows, from the top unless the format is stored bottom-up, and the height.
     Rows(u32, u32),
-    /// Whole frames, and how many the file says it has, if it does.
+    /// Complete frames, and their declared number, if there is one.
     Frames(u32, Option<u32>),
-    /// The whole picture, in less detail than was meant.
+    /// The whole picture, in less detail than intended.
     Coarse,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong between bytes and pixels. Never holds a path, never prints.
+//! Errors of the engine. They never contain a path.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,33 +7,33 @@ use crate::{Format, limits::Violation};
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why the engine refused or failed. Callers act on the variant, people read the message.
+/// Why the engine refused or failed. Callers use the variant, people read the message.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
-    /// The input has no bytes at all.
+    /// The input is empty.
     #[error("the file is empty")]
     Empty,
-    /// The first bytes belong to no format this crate has heard of.
+    /// The first bytes belong to no known format.
     #[error("the file is not a picture, animation or clip that can be recognised")]
     Unrecognised,
-    /// The format is known, but this build cannot do what was asked with it.
+    /// The format is known, but this build does not support what was requested.
     #[error("{0}")]
     Unsupported(String),
-    /// The bytes break the rules of their own format, or end too early.
+    /// The file violates its format, or ends too early.
     #[error("the {format} file is damaged: {reason}")]
     Corrupt {
-        /// What the file claims to be.
+        /// The claimed format.
         format: Format,
-        /// What was found, for people.
+        /// What is wrong, for people.
         reason: String,
     },
-    /// A limit was exceeded; carries its name, its value and what was found.
+    /// A limit was exceeded; contains its name, its value and what was found.
     #[error(transparent)]
     Limit(#[from] Violation),
-    /// The caller asked for the work to stop (see [`crate::Control`]).
+    /// The caller cancelled the work (see [`crate::Control`]).
     #[error("the work was cancelled")]
     Cancelled,
-    /// Our own fault: an encoder refused pixels that we prepared.
+    /// An internal error, for example an encoder that refuses pixels we prepared.
     #[error("the media engine failed: {0}")]
     Internal(String),
 }

@@ -1,11 +1,10 @@
-//! What a file is, learned from its container without decoding pixels.
+//! The facts of a file, read from its container without decoding pixels.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Format, Kind};
 
-/// EXIF orientation 1–8: how stored pixels must be turned to be looked at
-/// (EXIF 2.32, tag 0x0112).
+/// EXIF orientation 1–8: how stored pixels must be turned for display (EXIF 2.32, tag 0x0112).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Orientation {
@@ -43,7 +42,7 @@ impl Orientation {
         }
     }
 
-    /// Whether width and height change places.
+    /// Whether width and height are swapped.
     pub fn swaps_axes(self) -> bool {
         self as u8 >= 5
     }
@@ -60,19 +59,19 @@ pub enum ColourModel {
     Cmyk,
 }
 
-/// What the container says. Widths and heights are in pixels.
+/// The facts of a file. Widths and heights are in pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// What the file is.
+    /// The format of the file.
     pub format: Format,
     /// Width as stored, before the orientation is applied.
     pub stored_width: u32,
     /// Height as stored, before the orientation is applied.
     pub stored_height: u32,
-    /// How the stored pixels must be turned. Always normal for GIF, BMP, ICO with a bitmap, QOI, PNM
-    /// and SVG, which cannot say it, and for JPEG XL, whose decoder turns them by itself.
+    /// How the stored pixels must be turned. Always normal for GIF, BMP, ICO with a bitmap, QOI,
+    /// PNM and SVG, which have no orientation, and for JPEG XL, whose decoder turns them by itself.
     pub orientation: Orientation,
-    /// Number of frames, at least 1. Counted by walking the container.
+    /// Number of frames, at least 1. Counted in the container.
     pub frames: u32,
     /// Length of one run of the animation in milliseconds; `None` for stills.
     pub duration_ms: Option<u64>,
@@ -84,18 +83,19 @@ pub struct Facts {
     pub colour: ColourModel,
     /// Whether the decoder must keep the whole picture to deliver its first row: progressive JPEG,
     /// interlaced PNG, HEIF that is not many rows of tiles or is transparent, and every WebP, AVIF,
-    /// JPEG XL, TIFF, BMP, QOI, PNM, SVG and bitmap of an ICO. Canvases of GIF and APNG do not count.
+    /// JPEG XL, TIFF, BMP, QOI, PNM, SVG and bitmap of an ICO. Canvases of GIF and APNG do not
+    /// count.
     pub buffered: bool,
-    /// Whether the stored samples were compressed without loss.
+    /// Whether the stored samples were compressed losslessly.
     pub lossless: bool,
-    /// Bytes that the file makes its decoder keep, beside what follows from its size in pixels: the
-    /// prefix codes of lossless WebP, and the frames of a JPEG XL or AVIF that others are made from.
-    /// 0 for all else.
+    /// Bytes that the file makes its decoder keep, in addition to those that follow from its size
+    /// in pixels: the prefix codes of lossless WebP, and the reference frames of a JPEG XL or AVIF.
+    /// 0 for all other formats.
     pub decoder_tables: u64,
 }
 
 impl Facts {
-    /// Width in pixels as it is looked at, orientation applied.
+    /// Displayed width in pixels, after applying the orientation.
     pub fn width(&self) -> u32 {
         if self.orientation.swaps_axes() {
             self.stored_height
@@ -104,7 +104,7 @@ impl Facts {
         }
     }
 
-    /// Height in pixels as it is looked at, orientation applied.
+    /// Displayed height in pixels, after applying the orientation.
     pub fn height(&self) -> u32 {
         if self.orientation.swaps_axes() {
             self.stored_width
@@ -113,7 +113,7 @@ impl Facts {
         }
     }
 
-    /// Picture, animation or clip, by what the file holds: a JPEG XL can be either.
+    /// Picture, animation or clip: a JPEG XL can be either of the first two.
     pub fn kind(&self) -> Kind {
         self.format.kind_of(self.frames)
     }
@@ -132,7 +132,7 @@ impl Facts {
         }
     }
 
-    /// Samples per pixel as they leave the decoder at most: some give gray as RGB.
+    /// Maximum samples per pixel as delivered by the decoder: some decoders deliver gray as RGB.
     pub(crate) fn channels(&self) -> u64 {
         self.components().max(3)
     }
@@ -142,18 +142,18 @@ impl Facts {
         if self.bits > 8 { 2 } else { 1 }
     }
 
-    /// Bytes per pixel as they leave the decoder.
+    /// Bytes per pixel as delivered by the decoder.
     pub(crate) fn pixel_bytes(&self) -> u64 {
-        // Deep gray is handed on as RGB.
+        // Deep gray is delivered as RGB.
         self.components().max(if self.bits > 8 { 3 } else { 1 }) * self.sample_bytes()
     }
 
-    /// Bytes per row as they leave the decoder.
+    /// Bytes per row as delivered by the decoder.
     pub(crate) fn row_bytes(&self) -> u64 {
         u64::from(self.stored_width) * self.pixel_bytes()
     }
 
-    /// Whether there is more than one frame to show.
+    /// Whether there is more than one frame.
     pub fn is_animated(&self) -> bool {
         self.frames > 1
     }

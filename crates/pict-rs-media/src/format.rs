@@ -1,13 +1,13 @@
-//! The table of formats: one row of facts each. Pure data, no decoding.
+//! The table of formats, with one row of properties each. Pure data, no decoding.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a file is. The discriminants of those that are kept as they are, are the format byte of
-/// the content key (the last of its 39 bytes), which clients of the HTTP API can see: never
-/// renumber. The others, from 128 on, are only read: browsers do not show them, so they are
-/// stored converted (see [`Format::is_kept`]).
+/// The format of a file. The discriminants of kept formats are the format byte of the content key
+/// (the last of its 39 bytes), which clients of the HTTP API can see: never renumber. The others,
+/// from 128 on, are only read: browsers do not show them, so they are stored converted (see
+/// [`Format::is_kept`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Format {
@@ -33,7 +33,7 @@ pub enum Format {
     Mp4 = 9,
     /// WebM container.
     Webm = 10,
-    /// HEIF with HEVC pictures, as phones take them.
+    /// HEIF with HEVC pictures, as taken by phones.
     Heif = 128,
     /// TIFF.
     Tiff = 129,
@@ -49,7 +49,7 @@ pub enum Format {
     Pnm = 134,
 }
 
-/// How clients are told to treat a file: `format` in the details object.
+/// How clients should treat a file: `format` in the details object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A single picture.
@@ -102,7 +102,7 @@ const TABLE: [Row; 18] = [
     Row { format: Format::Pnm, name: "PNM", extension: "pnm", mime: "image/x-portable-anymap", kind: Kind::Image, readable: true },
 ];
 
-/// How many rows of the table, the first ones, are formats that are kept.
+/// How many rows at the start of the table are kept formats.
 const KEPT: usize = 11;
 
 impl Format {
@@ -120,8 +120,8 @@ impl Format {
         }]
     }
 
-    /// Whether files of it are stored as they are. The others are always converted when they
-    /// come in, and no content key ends with their byte.
+    /// Whether such files are stored unconverted. Other formats are always converted at upload, and
+    /// their bytes never occur in content keys.
     pub fn is_kept(self) -> bool {
         (self as usize) < KEPT
     }
@@ -152,7 +152,7 @@ impl Format {
         self.row().kind
     }
 
-    /// The kind of a file with so many frames. Only JPEG XL has one name for stills and
+    /// The kind of a file with this number of frames. Only JPEG XL has one format for stills and
     /// animations.
     pub fn kind_of(self, frames: u32) -> Kind {
         match self {
@@ -161,8 +161,8 @@ impl Format {
         }
     }
 
-    /// Whether this build can decode it. Of clips only the containers are read: their frames are
-    /// decoded by a program of its own.
+    /// Whether this build can decode it. For clips, only the containers are read: an external
+    /// program decodes their frames.
     pub fn is_readable(self) -> bool {
         self.row().readable
     }
@@ -174,7 +174,7 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a variant or an upload can be converted to: the `{ext}` of `process.{ext}`.
+/// The formats of variants and conversions: the `{ext}` of `process.{ext}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OutputFormat {
     /// Animated PNG.
@@ -228,12 +228,12 @@ impl OutputFormat {
         }
     }
 
-    /// Whether an animated source stays animated in it.
+    /// Whether an animated source remains animated in it.
     pub fn keeps_animation(self) -> bool {
         !matches!(self, Self::Jpeg | Self::Jxl | Self::Png)
     }
 
-    /// What the file will be, given whether the source is animated.
+    /// The format of the resulting file, given whether the source is animated.
     pub fn file_format(self, animated: bool) -> Format {
         match (self, animated) {
             (Self::Apng, _) => Format::Apng,

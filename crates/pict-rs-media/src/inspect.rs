@@ -1,17 +1,17 @@
-//! Names a file by its first bytes and asks its codec for the facts.
+//! Detects the format of a file by its first bytes and reads its facts.
 
 use crate::limits::{self, Bounds};
 use crate::{Control, Error, Facts, Format, Result, codec};
 
-/// What the file is, learned from its headers, and held to `bounds`. The whole file must be given:
-/// frames are counted by walking it. No pixel that is shown is decoded; what a JPEG XL hides has to
-/// be, on the way to the frames behind it, but not before the size that its header claims was
+/// The facts of a file, read from its headers and checked against `bounds`. The whole file must be
+/// given, because frames are counted in it. No shown pixel is decoded; hidden frames of a JPEG XL
+/// must be decoded to reach the frames after them, but only after the size in its header was
 /// checked.
 ///
 /// # Errors
-/// [`Error::Empty`], [`Error::Unrecognised`], [`Error::Unsupported`] for formats that this
-/// build cannot read, [`Error::Corrupt`] when the container breaks its own rules, [`Error::Limit`]
-/// when the file exceeds `bounds`, [`Error::Cancelled`] through `control`.
+/// [`Error::Empty`], [`Error::Unrecognised`], [`Error::Unsupported`] for formats that this build
+/// cannot read, [`Error::Corrupt`] when the container is invalid, [`Error::Limit`] when the file
+/// exceeds `bounds`, [`Error::Cancelled`] through `control`.
 pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     if source.is_empty() {
         return Err(Error::Empty);
@@ -19,22 +19,22 @@ pub fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Fact
     control.check()?;
     let codec = codec::of_file(source).ok_or_else(|| unreadable(source))?;
     let facts = (codec.inspect)(source, bounds, control);
-    // A library that was stopped may say something else.
+    // A cancelled library may return a different error.
     control.check()?;
     let facts = facts?;
     limits::check(&facts, source.len() as u64, bounds.of(facts.kind()))?;
     Ok(facts)
 }
 
-/// Whether the file is an SVG, found out without parsing it. Drawing one is work that a server may
-/// not want to do for others. Always false in a build without the feature `svg`, which [`inspect()`]
-/// refuses by that name.
+/// Whether the file is an SVG, detected without parsing it. A server may not want to render SVG
+/// from untrusted clients. Always false in a build without the feature `svg`, where [`inspect()`]
+/// refuses SVG by name.
 pub fn is_svg(source: &[u8]) -> bool {
     cfg!(feature = "svg") && codec::svg::is_one(source)
 }
 
-/// Why a file that no codec knows is refused. Some are recognised so that the refusal can name
-/// them.
+/// The error for a file that no codec accepts. Some formats are recognised so that the error can
+/// name them.
 fn unreadable(source: &[u8]) -> Error {
     const OTHERS: [(&[u8], &str); 2] = [(b"%PDF-", "PDF"), (b"\x1f\x8b", "compressed")];
     match OTHERS.iter().find(|(magic, _)| source.starts_with(magic)) {
@@ -46,7 +46,7 @@ fn unreadable(source: &[u8]) -> Error {
     }
 }
 
-/// The names of all formats that can be read, for messages.
+/// The names of all readable formats, for messages.
 fn readable() -> String {
     let names: Vec<_> = Format::all()
         .filter(|format| format.is_readable())

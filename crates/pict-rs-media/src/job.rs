@@ -1,8 +1,8 @@
-//! Work on a file, as data, and the one function that does it.
+//! Work on a file, as data, and the function that does it.
 //!
-//! A [`Job`] holds nothing but values, so that it can be written down and handed to another
-//! process. The file is not part of it. [`Job::memory`] says beforehand what the work needs, and
-//! [`run()`] does it.
+//! A [`Job`] contains only values, so that it can be serialised and passed to another process. The
+//! file is not part of it. [`Job::memory`] estimates the required memory in advance, and [`run()`]
+//! does the work.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,59 +24,59 @@ use crate::{Clip, Control, Error, Facts, Foreign, Output, Repaired, Result};
 /// What to do with a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Job {
-    /// Find out what it is, and hold it to limits. Gives [`Done::Facts`]. No pixel that is shown
-    /// is decoded.
+    /// Read its facts and check them against limits. Returns [`Done::Facts`]. No shown pixel is
+    /// decoded.
     Inspect(Bounds),
-    /// Tell whether another program should read it. Gives [`Done::Kinds`].
+    /// Determine whether another program must read it. Returns [`Done::Kinds`].
     Recognise,
-    /// Write a damaged file again, so that it can be inspected. Gives [`Done::Repaired`].
+    /// Repair a damaged file, so that it can be inspected. Returns [`Done::Repaired`].
     Repair(Bounds),
-    /// Drop its metadata, without decoding it where that is possible. Gives [`Done::Made`].
+    /// Drop its metadata, without decoding it if possible. Returns [`Done::Made`].
     Keep {
         /// The facts of the file.
         facts: Facts,
-        /// Whether the result says who made the picture and whose it is.
+        /// Whether the result keeps author and copyright.
         credits: bool,
-        /// Whether the blurhash is wanted, which also proves that the pixels can be decoded.
+        /// Whether to compute the blurhash, which also proves that the pixels can be decoded.
         blurhash: bool,
     },
-    /// Apply operations and encode the result. Gives [`Done::Made`].
+    /// Apply operations and encode the result. Returns [`Done::Made`].
     Convert {
         /// The facts of the file.
         facts: Facts,
-        /// What to do, in order.
+        /// The operations, in order.
         operations: Vec<Operation>,
-        /// What to write.
+        /// The output options.
         output: Output,
-        /// One frame of an animation, counted from 1; the result is a still then.
+        /// One frame of an animation, counted from 1; the result is then a still.
         frame: Option<u32>,
-        /// Whether the blurhash of the result is wanted.
+        /// Whether to compute the blurhash of the result.
         blurhash: bool,
     },
-    /// Encode some frames as stills of their own. Gives [`Done::Stills`].
+    /// Encode some frames as separate stills. Returns [`Done::Stills`].
     Stills {
         /// The facts of the file.
         facts: Facts,
-        /// Which ones, counted from 1.
+        /// The frames, counted from 1.
         frames: Vec<u32>,
-        /// What to write.
+        /// The output options.
         output: Output,
     },
-    /// Make the blurhash. Gives [`Done::Blurhash`].
+    /// Compute the blurhash. Returns [`Done::Blurhash`].
     Preview(Facts),
-    /// Read the container of a clip. Gives [`Done::Clip`].
+    /// Read the container of a clip. Returns [`Done::Clip`].
     Clip,
 }
 
 impl Job {
     /// An upper estimate, in bytes, of the memory that the job needs for a file of `size` bytes,
-    /// the file included. A job that has [`Bounds`] keeps within their memory, or says how much
+    /// including the file. A job with [`Bounds`] stays within their memory, or reports how much
     /// more it needs.
     pub fn memory(&self, size: u64) -> u64 {
         let preview = |facts, wanted| if wanted { preview_memory(facts) } else { 0 };
         let work = match self {
             Self::Inspect(bounds) | Self::Repair(bounds) => bounds.memory,
-            // Headers are looked at.
+            // Only headers are read.
             Self::Recognise | Self::Clip => return 0,
             Self::Keep {
                 facts, blurhash, ..
@@ -89,7 +89,7 @@ impl Job {
                 ..
             } => {
                 let convert = predicted_memory(facts, operations, output);
-                // What is made is never larger than what it is made from.
+                // The result is never larger than the source.
                 convert.max(preview(facts, *blurhash))
             }
             Self::Stills { facts, output, .. } => predicted_memory(facts, &[], output),
@@ -98,7 +98,7 @@ impl Job {
         size.saturating_add(work)
     }
 
-    /// What the job is held to, for those that find out on their way how much memory they need.
+    /// The bounds of a job that determines its memory while it runs.
     pub fn bounds_mut(&mut self) -> Option<&mut Bounds> {
         match self {
             Self::Inspect(bounds) | Self::Repair(bounds) => Some(bounds),
@@ -107,52 +107,51 @@ impl Job {
     }
 }
 
-/// What came of a [`Job`].
+/// The result of a [`Job`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Done {
-    /// What the file is.
+    /// The facts of the file.
     Facts(Facts),
-    /// Who should read it.
+    /// Which program must read the file.
     Kinds(Kinds),
-    /// The file as it can be read again; `None` when its format cannot be repaired, or too little
-    /// of it is there.
+    /// The repaired file; `None` if its format cannot be repaired, or too little of it is left.
     Repaired(Option<Repaired>),
     /// A new file.
     Made(Made),
-    /// New files, in the order in which they were asked for.
+    /// New files, in the order requested.
     Stills(Vec<Vec<u8>>),
     /// A blurhash.
     Blurhash(String),
-    /// What the container of a clip says.
+    /// The contents of a clip's container.
     Clip(ClipFile),
 }
 
 /// What the first bytes and headers tell about who can read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kinds {
-    /// Whether it is an SVG. Drawing one is work that a server may not want to do for others.
-    /// Always false in a build without the feature `svg`.
+    /// Whether it is an SVG. A server may not want to render SVG from untrusted clients. Always
+    /// false in a build without the feature `svg`.
     pub svg: bool,
-    /// What another program has to convert.
+    /// Set if another program must convert the file.
     pub foreign: Option<Foreign>,
-    /// What the file would be for another program, should the engine find out only while it
-    /// decodes the file that it cannot read it.
+    /// Set if another program could convert the file, in case decoding reveals that the engine
+    /// cannot read it.
     pub rare: Option<Foreign>,
 }
 
-/// A file that was made.
+/// A new file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// Its parts, in order.
     pub pieces: Vec<Piece>,
     /// Its facts.
     pub facts: Facts,
-    /// Its blurhash, if it was wanted.
+    /// Its blurhash, if requested.
     pub blurhash: Option<String>,
 }
 
 impl Made {
-    /// The file in one piece. `source` is the file that the job was done on.
+    /// Joins the pieces. `source` is the file that the job was done on.
     ///
     /// # Errors
     /// As [`Piece::bytes`].
@@ -168,17 +167,17 @@ impl Made {
     }
 }
 
-/// A clip as another program is to get it.
+/// A clip prepared for another program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipFile {
-    /// What its container says.
+    /// The contents of its container.
     pub clip: Clip,
-    /// The file without the messages that the program would copy, in order.
+    /// The file without messages that the program would copy, in order.
     pub pieces: Vec<Piece>,
 }
 
-/// A part of a file that was made. Most parts of a cleaned file are parts of the source, so that
-/// nothing is held in memory twice.
+/// A part of a new file. Most parts of a cleaned file are ranges of the source, so that no data is
+/// in memory twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Piece {
     /// These bytes of the source.
@@ -191,7 +190,7 @@ impl Piece {
     /// Its bytes. `source` is the file that the job was done on.
     ///
     /// # Errors
-    /// [`Error::Internal`] when `source` is another file, and ends before the piece does.
+    /// [`Error::Internal`] when `source` is another file that ends before the piece does.
     pub fn bytes<'a>(&'a self, source: &'a [u8]) -> Result<&'a [u8]> {
         match self {
             Self::Source(range) => source
@@ -205,7 +204,8 @@ impl Piece {
         match piece {
             Cow::Owned(bytes) => Self::Made(bytes),
             Cow::Borrowed(bytes) => {
-                // Only the addresses are compared. Constants are borrowed too, and lie elsewhere.
+                // Only the addresses are compared. Constants are borrowed too, but are outside the
+                // source.
                 let start = bytes.as_ptr().addr().checked_sub(source.as_ptr().addr());
                 let range = start.and_then(|start| Some(start..start.checked_add(bytes.len())?));
                 match range {
@@ -222,14 +222,13 @@ fn pieces(pieces: Vec<Cow<'_, [u8]>>, source: &[u8]) -> Vec<Piece> {
     pieces.map(|piece| Piece::of(piece, source)).collect()
 }
 
-/// Does the job on a file. `control` stops it.
+/// Does the job on a file. `control` cancels it.
 ///
 /// # Errors
-/// - [`Error::Empty`] and [`Error::Unrecognised`] when a file is inspected that is nothing.
-/// - [`Error::Unsupported`] for formats that this build cannot read, formats that are never kept
-///   when one of them is to be, a frame that does not exist, and outputs that cannot hold the
-///   result.
-/// - [`Error::Corrupt`] when the container breaks its own rules, or pixels cannot be decoded.
+/// - [`Error::Empty`] and [`Error::Unrecognised`] when the inspected file is empty or unknown.
+/// - [`Error::Unsupported`] for formats that this build cannot read, for keeping a format that is
+///   never kept, for a frame that does not exist, and for outputs that cannot represent the result.
+/// - [`Error::Corrupt`] when the container is invalid, or pixels cannot be decoded.
 /// - [`Error::Limit`] when the file exceeds the bounds of the job.
 /// - [`Error::Cancelled`] through `control`.
 pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
@@ -301,16 +300,16 @@ pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
     })
 }
 
-/// The job gave something else than what was asked for.
+/// The error when the result is not of the kind that the caller asked for.
 fn other() -> Error {
-    Error::Internal("a job gave the result of another".into())
+    Error::Internal("a job returned a different result than it was asked for".into())
 }
 
 impl Done {
-    /// What [`Job::Inspect`] gives.
+    /// The result of [`Job::Inspect`].
     ///
     /// # Errors
-    /// [`Error::Internal`] when it was another job.
+    /// [`Error::Internal`] when it is the result of another job.
     pub fn facts(self) -> Result<Facts> {
         match self {
             Self::Facts(facts) => Ok(facts),
@@ -318,7 +317,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Recognise`] gives.
+    /// The result of [`Job::Recognise`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -329,7 +328,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Repair`] gives.
+    /// The result of [`Job::Repair`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -340,7 +339,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Keep`] and [`Job::Convert`] give.
+    /// The result of [`Job::Keep`] and [`Job::Convert`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -351,7 +350,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Stills`] gives.
+    /// The result of [`Job::Stills`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -362,7 +361,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Preview`] gives.
+    /// The result of [`Job::Preview`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -373,7 +372,7 @@ impl Done {
         }
     }
 
-    /// What [`Job::Clip`] gives.
+    /// The result of [`Job::Clip`].
     ///
     /// # Errors
     /// As [`Done::facts`].
@@ -438,7 +437,7 @@ mod tests {
         }
     }
 
-    /// All kinds of jobs that a file of these facts can have.
+    /// All kinds of jobs for a file with these facts.
     fn jobs(facts: &Facts) -> Vec<Job> {
         vec![
             Job::Inspect(Bounds::NONE),
@@ -519,7 +518,7 @@ mod tests {
         assert!(done.kinds().is_ok());
     }
 
-    /// Wherever the work looks at its control, it stops there if it is told to.
+    /// Work can be cancelled at every check of its control.
     #[test]
     fn inspecting_and_cleaning_stop_when_they_are_told_to() {
         for name in FILES {
@@ -541,7 +540,7 @@ mod tests {
                 let control = Control::new();
                 run(&job, &source, &control).expect("works");
                 let looks = control.looks.taken();
-                // One before the work begins, and one after it where a file is inspected.
+                // One check before the work begins, and one after it when a file is inspected.
                 let around = if matches!(job, Job::Inspect(_)) { 2 } else { 1 };
                 assert!(looks > around, "{name} {job:?} never looks");
                 for look in 1..=looks {
@@ -550,7 +549,7 @@ mod tests {
                     let outcome = run(&job, &source, &control);
                     let is_cancelled = matches!(outcome, Err(Error::Cancelled));
                     assert!(is_cancelled, "{name} {job:?} at look {look}: {outcome:?}");
-                    // The word is passed on at once, not after other work.
+                    // The cancellation is passed on at once, not after other work.
                     let after = control.looks.taken() - look;
                     assert!(after <= 2, "{name} {job:?} looks {after} times more");
                 }

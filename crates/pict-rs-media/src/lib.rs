@@ -1,11 +1,11 @@
 //! Bytes in, bytes and facts out: the media engine of pict-rs.
 //!
-//! It owns detection, facts, limits, metadata cleaning, operations and codecs. It never
-//! touches a file, a socket, a clock, a thread pool or a configuration, so it can be
-//! benchmarked and fuzzed alone and run in a sandboxed process.
+//! It contains detection, facts, limits, metadata cleaning, operations and codecs. It never uses a
+//! file, a socket, a clock, a thread pool or a configuration, so it can be benchmarked and fuzzed
+//! alone and run in a sandboxed process.
 //!
-//! Start reading at [`run()`]: whatever is done with the bytes of a file is a [`Job`], given as data,
-//! and goes through that one function.
+//! Start reading at [`run()`]: all work on the bytes of a file is a [`Job`], which is data, and is
+//! done by that function.
 
 mod build;
 mod clean;

@@ -1,11 +1,10 @@
-//! Limits as data, and the pure check of facts against them.
-//! Called before any pixel is decoded.
+//! Limits as data, and a pure check of facts against them. Checked before any pixel is decoded.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Facts, Kind};
 
-/// Ceilings for one kind of media. All are inclusive.
+/// Upper limits for one kind of media. All are inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Pixels across, orientation applied.
@@ -14,14 +13,14 @@ pub struct Limits {
     pub max_height: u32,
     /// Width times height, in pixels.
     pub max_area: u64,
-    /// Frames of an animation or clip; not looked at for stills.
+    /// Frames of an animation or clip; ignored for stills.
     pub max_frame_count: u32,
     /// Bytes of the file as uploaded.
     pub max_file_size: u64,
 }
 
 impl Limits {
-    /// Nothing is refused.
+    /// No limits.
     pub const NONE: Self = Self {
         max_width: u32::MAX,
         max_height: u32::MAX,
@@ -31,10 +30,10 @@ impl Limits {
     };
 }
 
-/// What [`Job::Inspect`](crate::Job::Inspect) holds a file to.
+/// The bounds of [`Job::Inspect`](crate::Job::Inspect).
 ///
-/// Some formats do not tell their kind before all frames were counted, so the limits of every kind
-/// go along.
+/// The kind of some formats is known only after all frames were counted, so the limits of every
+/// kind are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Of still pictures.
@@ -43,13 +42,13 @@ pub struct Bounds {
     pub animation: Limits,
     /// Of clips.
     pub video: Limits,
-    /// Bytes of memory that inspection may take. A file that needs more is refused with
+    /// Bytes of memory that inspection may use. A file that needs more is refused with
     /// [`LimitKind::Memory`] and the bytes that it needs.
     pub memory: u64,
 }
 
 impl Bounds {
-    /// Nothing is refused. For files that were let in before.
+    /// No limits. For files that were accepted before.
     pub const NONE: Self = Self {
         image: Limits::NONE,
         animation: Limits::NONE,
@@ -66,8 +65,8 @@ impl Bounds {
         }
     }
 
-    /// Checks the size that headers claim, before anything is done with frames. A file that may yet
-    /// turn out to be a still or an animation is refused for what exceeds the limits of both.
+    /// Checks the size claimed by headers, before frames are processed. A file that may be either a
+    /// still or an animation is refused only if it exceeds the limits of both.
     ///
     /// # Errors
     /// The first [`Violation`] found.
@@ -99,7 +98,7 @@ pub enum LimitKind {
     Area,
     /// Frames.
     Frames,
-    /// Bytes, whatever the file is.
+    /// Bytes, for any kind of file.
     FileSize,
     /// Bytes of a file of this kind of media.
     MediaFileSize,
@@ -111,7 +110,7 @@ pub enum LimitKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{}: {}", self.title(), self.detail())]
 pub struct Violation {
-    /// Which limit.
+    /// The limit.
     pub limit: LimitKind,
     /// Its value.
     pub allowed: u64,
@@ -120,7 +119,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The sentence of the existing pict-rs, which clients know.
+    /// The message of the existing pict-rs, which clients know.
     pub fn title(&self) -> &'static str {
         match self.limit {
             LimitKind::Width => "Too wide",
@@ -133,7 +132,7 @@ impl Violation {
         }
     }
 
-    /// What was found and what the limit is, as a sentence.
+    /// A sentence with the value found and the limit.
     pub fn detail(&self) -> String {
         let Self { allowed, found, .. } = self;
         let found = match self.limit {
@@ -141,7 +140,7 @@ impl Violation {
             LimitKind::Height => format!("The picture is {found} pixels tall"),
             LimitKind::Area => format!("The picture has {found} pixels"),
             LimitKind::Frames => format!("The file has {found} frames"),
-            // Reading stops with the first bytes over the limit.
+            // Reading stops at the first bytes over the limit.
             LimitKind::FileSize => format!("The file has {found} bytes or more"),
             LimitKind::MediaFileSize => format!("The file has {found} bytes"),
             LimitKind::Memory => format!("The work needs {found} bytes of memory"),
@@ -169,10 +168,10 @@ pub fn check(facts: &Facts, file_size: u64, limits: &Limits) -> Result<(), Viola
     at_most(LimitKind::MediaFileSize, limits.max_file_size, file_size)
 }
 
-/// `Ok` when `found` does not exceed `allowed`.
+/// `Ok` if `found` does not exceed `allowed`.
 ///
 /// # Errors
-/// The [`Violation`] that says so.
+/// The [`Violation`] of this limit.
 pub fn at_most(limit: LimitKind, allowed: u64, found: u64) -> Result<(), Violation> {
     if found <= allowed {
         return Ok(());

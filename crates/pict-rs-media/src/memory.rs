@@ -1,7 +1,7 @@
 //! Upper estimates of the memory that work needs, known before any pixel is decoded.
 //!
-//! All are bytes beside the source itself. They are sums of what each decoder, stage and
-//! encoder holds at most; a server adds them up to decide what may run at once.
+//! All are bytes in addition to the source itself. They sum up the maxima of each decoder, stage
+//! and encoder; a server uses them to decide what may run concurrently.
 
 use crate::{
     Facts, Format, Orientation, Output, OutputFormat,
@@ -14,14 +14,14 @@ use crate::{
     },
 };
 
-/// An upper estimate, in bytes, of the memory that [`Job::Convert`](crate::Job::Convert) needs
-/// beside the source.
+/// An upper estimate, in bytes, of the memory that [`Job::Convert`](crate::Job::Convert) needs in
+/// addition to the source.
 pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output) -> u64 {
     let plan = Plan::new(facts, operations, output.speed);
     let result = area(plan.stored_size.0, plan.stored_size.1);
     let deep = if keeps_depth(facts, output) { 2 } else { 1 };
     let decoded = decoder(facts);
-    // Canvases are put together whole again, twice.
+    // Two whole canvases are assembled.
     let animated = facts.is_animated() && output.format.keeps_animation();
     let frames = if animated { result * CANVASES } else { 0 };
     FIXED
@@ -32,8 +32,8 @@ pub fn predicted_memory(facts: &Facts, operations: &[Operation], output: &Output
         + encoder(facts, output, &plan)
 }
 
-/// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean::clean()) needs beside
-/// the source.
+/// An upper estimate, in bytes, of the memory that [`clean()`](crate::clean::clean()) needs in
+/// addition to the source.
 pub fn clean_memory(facts: &Facts) -> u64 {
     if !is_turned(facts) {
         return FIXED + (codec::of(facts.format).clean_memory)(facts);
@@ -41,8 +41,8 @@ pub fn clean_memory(facts: &Facts) -> u64 {
     let pixels = facts.pixels();
     let turned = decoder(facts) + turned(facts, pixels * facts.sample_bytes());
     let work = match facts.format {
-        // Two bytes for each coefficient, where it was and where it goes. Turning pixels
-        // instead, where that is not possible, needs less.
+        // Two bytes for each coefficient, before and after the move. Turning pixels instead, where
+        // that is not possible, needs less.
         Format::Jpeg => pixels * 4 * facts.components(),
         Format::Png => turned + pixels * facts.channels() * facts.sample_bytes(),
         Format::Webp if facts.lossless => turned + pixels * LOSSLESS_WEBP_ENCODER,
@@ -53,8 +53,7 @@ pub fn clean_memory(facts: &Facts) -> u64 {
     FIXED + work
 }
 
-/// An upper estimate, in bytes, of the memory that a blurhash needs beside
-/// the source.
+/// An upper estimate, in bytes, of the memory that a blurhash needs in addition to the source.
 pub fn preview_memory(facts: &Facts) -> u64 {
     FIXED + decoder(facts)
 }
@@ -62,54 +61,55 @@ pub fn preview_memory(facts: &Facts) -> u64 {
 /// Tables and small buffers that all work needs.
 const FIXED: u64 = 2 << 20;
 
-/// Bytes per pixel of a JPEG encoder: only the file grows, to this at the highest quality.
+/// Bytes per pixel of a JPEG encoder: only the file grows, to this size at the highest quality.
 const JPEG_ENCODER: u64 = 3;
 
-/// Bytes per column of a JPEG encoder: the rows of two rows of blocks, and what they become. Seen:
-/// 660.
+/// Bytes per column of a JPEG encoder: the rows of two rows of blocks, and their coefficients.
+/// Measured: 660.
 const JPEG_STRIP: u64 = 768;
 
-/// Bytes per pixel of a lossy WebP encoder: its planes, and the file. 1.6 for a photograph.
+/// Bytes per pixel of a lossy WebP encoder: its planes, and the file. Measured: 1.6 for a
+/// photograph.
 const WEBP_ENCODER: u64 = 4;
 
-/// Bytes per pixel of a lossless WebP encoder: the pixels, what is left of them after each
-/// transform, and the chains of the search.
+/// Bytes per pixel of a lossless WebP encoder: the pixels, the residuals after each transform, and
+/// the hash chains of the search.
 const LOSSLESS_WEBP_ENCODER: u64 = 32;
 
-/// Bytes per pixel of an encoder of JPEG XL: the picture in floats, before and after a change of
-/// colours, and what is made of it. Seen: 50.
+/// Bytes per pixel of a JPEG XL encoder: the picture in floats, before and after colour conversion,
+/// and its coefficients. Measured: 50.
 const JXL_ENCODER: u64 = 60;
 
-/// Bytes per pixel of an encoder of animations: the canvas, the one before, and the encoder's
-/// own copies of both.
+/// Bytes per pixel of an encoder of animations: the canvas, the previous one, and the encoder's own
+/// copies of both.
 const ANIMATION_ENCODER: u64 = 24;
 
-/// Bytes per pixel of canvases that are put together whole again: one that is made, one that
-/// waits for its delay to be known.
+/// Bytes per pixel of assembled canvases: one that is being assembled, one that waits for its
+/// delay.
 const CANVASES: u64 = 8;
 
-/// What an APNG encoder holds: the canvas, its box, that again while it may still outgrow the
-/// palette, samples, and what they are compressed to, twice.
+/// What an APNG encoder holds: the canvas, its box, a copy of it while it may still exceed the
+/// palette, samples, and their compressed form, twice.
 const APNG_ENCODER: u64 = 28;
 
-/// Bytes per pixel of an AVIF encoder: 21 for a photograph with libaom, 20 with rav1e, 24 with
-/// alpha.
+/// Bytes per pixel of an AVIF encoder. Measured: 21 for a photograph with libaom, 20 with rav1e, 24
+/// with alpha.
 const AVIF_ENCODER: u64 = 32;
 
-/// Bytes per pixel of an encoder of AVIF animations: eight pictures to predict from, for colours
-/// and for alpha. 110 after six frames.
+/// Bytes per pixel of an encoder of AVIF animations: eight reference pictures, for colours and for
+/// alpha. Measured: 110 after six frames.
 const AVIF_ANIMATION_ENCODER: u64 = 192;
 
 fn area(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-/// What the decoder holds.
+/// The memory of the decoder.
 fn decoder(facts: &Facts) -> u64 {
     (codec::of(facts.format).memory)(facts) + facts.decoder_tables
 }
 
-/// The sums of each resample: as many rows as its kernel reaches over output rows, in floats.
+/// The sums of each resample: as many rows as its kernel spans output rows, in floats.
 fn stages(facts: &Facts, plan: &Plan) -> u64 {
     let mut width = f64::from(facts.stored_width) / f64::from(plan.shrink);
     let mut samples = 0.0;
@@ -126,7 +126,7 @@ fn stages(facts: &Facts, plan: &Plan) -> u64 {
     (samples * facts.channels() as f64) as u64
 }
 
-/// The held picture of a turn; `samples` per component.
+/// The picture that is held for turning; `samples` per component.
 fn turned(facts: &Facts, samples: u64) -> u64 {
     if facts.orientation == Orientation::Normal {
         0
@@ -135,8 +135,8 @@ fn turned(facts: &Facts, samples: u64) -> u64 {
     }
 }
 
-/// Bytes per pixel of an encoder of animations. The file so far grows with the frames, but only
-/// by what changes between them.
+/// Bytes per pixel of an encoder of animations. The file grows with the frames, but only by the
+/// changes between them.
 fn animation_encoder(facts: &Facts, lossless: bool) -> u64 {
     let working = if lossless {
         LOSSLESS_WEBP_ENCODER + 4
@@ -146,7 +146,7 @@ fn animation_encoder(facts: &Facts, lossless: bool) -> u64 {
     working + u64::from(facts.frames.min(64))
 }
 
-/// The same for APNG, whose frames may be whole colours that hardly compress.
+/// The same for APNG, whose frames may be true colour that hardly compresses.
 fn apng_encoder(facts: &Facts) -> u64 {
     APNG_ENCODER + u64::from(facts.frames.min(64)) * 3
 }
@@ -255,7 +255,7 @@ mod tests {
             ..still.clone()
         };
         assert!(preview_memory(&deep) > 4032 * 3024 * 15);
-        // Its turn is left as it is.
+        // Its orientation is kept.
         let turned = Facts {
             orientation: Orientation::Rotate90,
             ..still
@@ -291,8 +291,8 @@ mod tests {
             ..lossless.clone()
         };
         assert!(preview_memory(&many_codes) > 808_000_000);
-        // The largest that is allowed by default, with as many codes as encoders want at most, on
-        // 512 MiB.
+        // The largest picture that is allowed by default, with the maximum number of codes that
+        // encoders use, within 512 MiB.
         let large = Facts {
             decoder_tables: 32_000_000,
             stored_width: 8000,

@@ -1,6 +1,7 @@
-//! The operations of a process URL: parsed once, canonical, and pure geometry.
+//! The operations of a process URL: parsed once, canonical, and purely geometric.
 //!
-//! Start at [`parse`]. Same meaning gives the same [`path`], which is the variant's key.
+//! Start at [`parse`]. Operations with the same meaning have the same [`path`], which is the
+//! variant's key.
 
 use std::fmt::{self, Write as _};
 
@@ -29,12 +30,12 @@ pub enum Operation {
     Blur(f32),
 }
 
-/// The goal of a resize. Neither form ever enlarges.
+/// The target of a resize. Neither form ever enlarges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResizeTo {
     /// Fit into a square of this many pixels. 0 counts as 1.
     Fit(u32),
-    /// At most this many pixels in all.
+    /// At most this many pixels in total.
     Area(u64),
 }
 
@@ -78,23 +79,23 @@ impl Filter {
     }
 }
 
-/// The names of all operations, as they stand in a query and in `media.filters`.
+/// The names of all operations, as written in a query and in `media.filters`.
 pub const NAMES: [&str; 5] = ["blur", "crop", "identity", "resize", "thumbnail"];
 
-/// Why a query pair is not an operation. The message names key, value and what is allowed.
+/// Why a query pair is not an operation. The message contains key, value and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The key is not one of [`NAMES`] (case matters).
     #[error("'{0}' is not an operation; there are {list}", list = NAMES.join(", "))]
     UnknownOperation(String),
-    /// The key is, the value is not.
+    /// The key is valid, the value is not.
     #[error("{operation}={value} is not valid: {expected}")]
     BadArgument {
         /// The operation's name.
         operation: &'static str,
         /// What was given.
         value: String,
-        /// What would have been right.
+        /// What is allowed.
         expected: &'static str,
     },
 }
@@ -102,7 +103,7 @@ pub enum ParseError {
 /// Parses one pair of a query string. `identity` is valid and does nothing: `Ok(None)`.
 ///
 /// # Errors
-/// [`ParseError`] when the key is no operation or the value does not fit it.
+/// [`ParseError`] when the key is not an operation or the value is invalid for it.
 pub fn parse(key: &str, value: &str) -> Result<Option<Operation>, ParseError> {
     let bad = |operation, expected| ParseError::BadArgument {
         operation,
@@ -146,7 +147,7 @@ fn resize(value: &str) -> Option<Operation> {
     let (filter, size) = match value.rsplit_once('.') {
         None => (Filter::default(), ResizeTo::Fit(number(value)?)),
         Some((name, size)) => {
-            // An unknown filter name means the default filter; clients rely on that.
+            // An unknown filter name selects the default filter; clients rely on that.
             let filter = Filter::ALL
                 .into_iter()
                 .find(|filter| filter.name().eq_ignore_ascii_case(name))
@@ -161,13 +162,13 @@ fn resize(value: &str) -> Option<Operation> {
     Some(Operation::Resize { filter, to: size })
 }
 
-/// Below this deviation, in pixels, not one sample changes.
+/// Below this deviation, in pixels, no sample changes.
 const LEAST_BLUR: f32 = 0.2;
-/// Beyond this one even the widest picture is of one colour.
+/// Above this deviation even the widest picture becomes a single colour.
 const MOST_BLUR: f32 = 65_535.0;
 
-/// Three digits tell blurs apart that anybody can tell apart. With more of them, one picture would
-/// have any number of variants that look alike.
+/// Rounds to three digits, which is finer than any visible difference. With more digits, one
+/// picture could have any number of variants that look the same.
 fn blur(sigma: f32) -> Option<Operation> {
     if sigma < LEAST_BLUR {
         return None;
@@ -206,7 +207,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// The canonical path of a list of operations, e.g. `crop/1x1/resize/64`; empty for none.
+/// The canonical path of a list of operations, e.g. `crop/1x1/resize/64`; empty if there are none.
 pub fn path(operations: &[Operation]) -> String {
     let mut path = String::new();
     for operation in operations {
@@ -233,8 +234,8 @@ pub struct Rect {
 }
 
 impl ResizeTo {
-    /// The size that a picture of `width` × `height` pixels is shrunk to; the same size when
-    /// it already fits. Never 0, never larger.
+    /// The size to which a picture of `width` × `height` pixels is shrunk; the same size if it
+    /// already fits. Never 0, never larger.
     pub fn size(self, width: u32, height: u32) -> (u32, u32) {
         let (w, h) = (f64::from(width), f64::from(height));
         let scaled = match self {
@@ -250,7 +251,7 @@ impl ResizeTo {
                 return within_area(width, height, area.max(1));
             }
         };
-        // Both values lie between 0 and the original sides.
+        // Both values are between 0 and the original sides.
         (
             (scaled.0 as u32).clamp(1, width),
             (scaled.1 as u32).clamp(1, height),
@@ -258,22 +259,22 @@ impl ResizeTo {
     }
 }
 
-/// The size of at most `area` pixels whose ratio is nearest that of `width` × `height` pixels. The
-/// exact size has fractions of pixels; each side is rounded up or down, whichever of the four
-/// results fits and keeps the ratio best. The larger one wins where two are as good.
+/// The size of at most `area` pixels whose ratio is nearest to that of `width` × `height` pixels.
+/// The exact size has fractions of pixels; each side is rounded up or down, to the one of the four
+/// results that fits and keeps the ratio best. Of two equally good ones the larger is chosen.
 fn within_area(width: u32, height: u32, area: u64) -> (u32, u32) {
     if u64::from(width) * u64::from(height) <= area {
         return (width, height);
     }
     let (w, h) = (f64::from(width), f64::from(height));
     let scale = (area as f64 / (w * h)).sqrt();
-    // Both lie between 0 and the original sides.
+    // Both are between 0 and the original sides.
     let (exact_w, exact_h) = (w * scale, h * scale);
     let sides = |exact: f64, most: u32| {
         [exact.floor(), exact.ceil()].map(|side| (side as u32).clamp(1, most))
     };
     let pixels = |(w, h): (u32, u32)| u64::from(w) * u64::from(h);
-    // Which share of itself the ratio changes by, up or down.
+    // The factor by which the ratio changes, up or down.
     let change =
         |(to_w, to_h): (u32, u32)| (f64::from(to_w) * h / (f64::from(to_h) * w)).ln().abs();
     let candidates = sides(exact_w, width)
@@ -398,7 +399,7 @@ mod tests {
 
     #[test]
     fn an_area_is_filled_by_the_size_whose_ratio_is_nearest() {
-        // Both sides rounded down would be 23 and 26, whose ratio is off by more.
+        // Rounding both sides down would give 23 and 26, whose ratio is further off.
         assert_eq!(ResizeTo::Area(625).size(349, 386), (24, 26));
         assert_eq!(ResizeTo::Area(625).size(386, 349), (26, 24));
         assert_eq!(ResizeTo::Area(10).size(1000, 1), (10, 1));

@@ -1,6 +1,6 @@
-//! Turning: where a stored pixel is looked at, and the stage that puts it there.
+//! Turning: where a stored pixel is displayed, and the stage that moves it there.
 //!
-//! A turn needs the whole picture, so it stands last, where the picture is small.
+//! A turn needs the whole picture, so it comes last, when the picture is small.
 
 use crate::{
     Error, Orientation, Result,
@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Orientation {
-    /// Whether the stored rows run from right to left of the upright picture (after the axes
-    /// have changed places, if they do).
+    /// Whether the stored rows run from right to left in the upright picture (after swapping the
+    /// axes, if they are swapped).
     fn flips_x(self) -> bool {
         matches!(
             self,
@@ -25,7 +25,7 @@ impl Orientation {
         )
     }
 
-    /// A size of the upright picture as it is stored, or the other way round.
+    /// Converts a size between the upright and the stored picture, in either direction.
     pub(crate) fn swap_size(self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.swaps_axes() {
             (height, width)
@@ -34,7 +34,8 @@ impl Orientation {
         }
     }
 
-    /// Where `rect` of the upright picture lies in the stored one, which is `width` × `height`.
+    /// The position of `rect` of the upright picture in the stored one, which is `width` ×
+    /// `height`.
     pub(crate) fn stored_rect(self, rect: Rect, width: u32, height: u32) -> Rect {
         let mut stored = rect;
         if self.swaps_axes() {
@@ -55,8 +56,8 @@ impl Orientation {
     }
 }
 
-/// Makes stored rows upright. Passes rows through when there is nothing to turn; otherwise it
-/// holds the picture.
+/// The stage that makes stored rows upright. Passes rows through if the orientation is normal;
+/// otherwise it holds the picture.
 pub(crate) struct Turn<N> {
     orientation: Orientation,
     next: N,
@@ -129,11 +130,11 @@ impl<N: RowSink> RowSink for Turn<N> {
     }
 }
 
-/// How many upright rows are put together at once, so that a cache line of a stored row is
-/// used whole before it is dropped.
+/// Upright rows that are assembled at once, so that a cache line of a stored row is used completely
+/// before it is evicted.
 const STRIP: usize = 16;
 
-/// Gives the upright rows of the `held` picture to `emit`, from the top.
+/// Passes the upright rows of the `held` picture to `emit`, from the top.
 pub(crate) fn turn<T: Copy + Default>(
     held: &[T],
     shape: Shape,

@@ -1,4 +1,4 @@
-//! A small look at a picture: proves that its pixels decode, and gives the blurhash.
+//! Proves that a picture's pixels decode, and computes the blurhash.
 
 use blurhash_update::{Encoder, ImageBounds};
 
@@ -10,9 +10,9 @@ use crate::{
     transform::pipeline::{conversion, decode},
 };
 
-/// Decodes the picture (an animation's first frame) far enough to know that it is whole, and
-/// gives its blurhash. A large JPEG is decoded at an eighth of its size, which reads all of
-/// its data too; its hash may differ in a digit from that of the whole picture.
+/// Decodes the picture (an animation's first frame) far enough to know that it is complete, and
+/// returns its blurhash. A large JPEG is decoded at an eighth of its size, which also reads all of
+/// its data; its hash may differ in a digit from that of the whole picture.
 ///
 /// # Errors
 /// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Cancelled`] through `control`.
@@ -32,8 +32,8 @@ pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<Strin
         rgba: Vec::new(),
         encoder: None,
     };
-    // Colours are left as they are stored: the hash is a hint, and this is what the published
-    // values of other implementations mean. Only samples that look like nothing, as HDR does, are
+    // Colours are not converted: the hash is only a hint, and published values of other
+    // implementations are computed like this. Only samples that would look wrong, such as HDR, are
     // converted.
     let conversion = conversion(source, facts, control).filter(Conversion::goes_first);
     let hash_sink = ToSrgb::new(conversion.as_ref(), Narrow::new(&mut hash));
@@ -47,18 +47,18 @@ pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<Strin
     hash.finish()
 }
 
-/// JPEGs up to this many pixels are decoded at full size.
+/// JPEGs of at most this many pixels are decoded at full size.
 const WHOLE_JPEG_AREA: u64 = 4_000_000;
 
-/// Feeds rows to the hash. Of a picture that has to be turned it keeps only the pixels that
-/// the hash looks at, a few hundred of them.
+/// Collects rows for the hash. Of a picture that must be turned it keeps only the pixels that the
+/// hash samples, a few hundred of them.
 struct Hash {
     orientation: Orientation,
     shape: Option<Shape>,
     received: u32,
-    /// The hash looks at every `skip`-th pixel of every `skip`-th row.
+    /// The hash samples every `skip`-th pixel of every `skip`-th row.
     skip: u32,
-    /// The pixels it looks at, upright; only filled when there is something to turn.
+    /// The sampled pixels, upright; only filled if the picture must be turned.
     upright: Vec<[u8; 4]>,
     rgba: Vec<u8>,
     encoder: Option<Encoder>,
@@ -87,7 +87,7 @@ impl Hash {
         Ok(encoder.finalize())
     }
 
-    /// Keeps the pixels of the row that is now in `rgba` if the hash looks at them.
+    /// Keeps the pixels of the row in `rgba` that the hash samples.
     fn keep(&mut self, shape: Shape, stored_y: u32) {
         let (up_w, up_h) = self.orientation.swap_size((shape.width, shape.height));
         let across = up_w.div_ceil(self.skip);
@@ -171,8 +171,8 @@ impl RowSink for Hash {
     }
 }
 
-/// How many pixels the hash's encoder goes on by when it chooses by itself: the largest power
-/// of two below the side of a square of a 512th of the area. A test holds it to that.
+/// The sampling step that the hash's encoder chooses by itself: the largest power of two below the
+/// side of a square of a 512th of the area. A test compares both.
 fn skip(area: u32) -> u32 {
     let side = ((area / 512) as f32).sqrt().floor() as u32;
     let mut skip = 1;

@@ -1,19 +1,19 @@
-//! Files that break the rules of their format, and that viewers show all the same.
+//! Repairs files that violate their format, but that viewers show anyway.
 //!
-//! [`repair()`] writes such a file again: whole where every pixel can be had, and only the end mark,
-//! a checksum, a size or a count was wrong; else with what is there. Each codec knows how.
+//! [`repair()`] writes such a file again: complete if only the end mark, a checksum, a size or a
+//! count was wrong; otherwise with what is left. Each codec implements it.
 
 use crate::codec;
 use crate::limits::{Bounds, LimitKind, at_most};
 use crate::{Control, Error, Repaired, Result};
 
-/// Bytes per pixel: filtered rows, the picture in four channels of 16 bits, and what is written.
-/// Of a JPEG its coefficients, twice.
+/// Bytes per pixel: filtered rows, the picture in four channels of 16 bits, and the output. For a
+/// JPEG its coefficients, twice.
 const BYTES: u64 = 24;
 const FIXED: u64 = 4 << 20;
 
-/// Writes a damaged file again, so that [`inspect()`](crate::inspect::inspect()) takes it. `None` when its
-/// format cannot be repaired, or too little of it is there.
+/// Repairs a damaged file, so that [`inspect()`](crate::inspect::inspect()) accepts it. `None` if
+/// its format cannot be repaired, or too little of it is left.
 ///
 /// # Errors
 /// [`Error::Limit`] when the size that it claims exceeds `bounds`, or needs more than
@@ -32,7 +32,7 @@ pub fn repair(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Optio
     control.check()?;
     let repaired = (codec.repair)(source, control);
     match repaired {
-        // Too damaged for that as well.
+        // Too damaged to be repaired.
         Err(Error::Corrupt { .. } | Error::Unsupported(_)) => Ok(None),
         other => other,
     }

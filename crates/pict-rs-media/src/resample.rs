@@ -1,8 +1,8 @@
-//! Changes the size of a picture, or blurs it, while its rows pass by.
+//! Resizes or blurs a picture while its rows are streamed.
 //!
-//! Works in linear light with premultiplied alpha and in 32-bit floats until the very end, so
-//! that the overshoot of one pass survives into the next. It holds a few rows, never the
-//! picture. Colours are taken for sRGB: start at [`Resample`].
+//! Works in linear light with premultiplied alpha and in 32-bit floats until the end, so that the
+//! overshoot of one pass is preserved for the next. It holds a few rows, never the picture. Colours
+//! are assumed to be sRGB: start at [`Resample`].
 
 mod kernel;
 mod light;
@@ -20,12 +20,12 @@ use kernel::Weights;
 pub(crate) use kernel::{Kernel, Span};
 use passes::{AddGroup, GROUP, Group, PADDING, ShrinkRow, Sum};
 
-/// What one resample does.
+/// The parameters of a resample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Geometry {
-    /// The columns of the input that are shown.
+    /// The input columns that are used.
     pub(crate) columns: Span,
-    /// The rows of the input that are shown.
+    /// The input rows that are used.
     pub(crate) rows: Span,
     /// Width of the output in pixels.
     pub(crate) width: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    /// An upper estimate of how many output rows are in the making at once.
+    /// An upper estimate of the number of output rows in progress at once.
     pub(crate) fn rows_in_flight(&self) -> f64 {
         let scale = self.rows.length / f64::from(self.height.max(1));
         let reach = (2.0 * self.kernel.support(scale) + 1.0).min(self.rows.length);
@@ -44,15 +44,15 @@ impl Geometry {
     }
 }
 
-/// The stage: receives a picture, hands a smaller (or blurred) one to `next`.
+/// The stage: receives a picture, passes a smaller (or blurred) one to `next`.
 ///
-/// Rows come in groups. A group is turned to light in small blocks that stay in the fastest
-/// cache, and added with its weights to the sums of all output rows that it touches. A sum
-/// that is complete is shrunk along the row and handed on. Columns come second because there
-/// are fewer rows left by then.
+/// Rows come in groups. A group is converted to light in small blocks that stay in the fastest
+/// cache, and added with its weights to the sums of all output rows that it affects. A complete sum
+/// is shrunk along the row and passed on. The horizontal pass comes second because fewer rows are
+/// left by then.
 pub(crate) struct Resample<N> {
     geometry: Geometry,
-    /// Whether to hand on 16-bit samples (where the layout exists).
+    /// Whether to deliver 16-bit samples (if the layout exists).
     deep: bool,
     next: N,
     arch: Arch,
@@ -76,7 +76,7 @@ impl<N: RowSink> RowSink for Resample<N> {
         if shape.layout == Layout::Cmyk8 {
             return Err(Error::Internal("inks cannot be resampled".into()));
         }
-        // The frames of an animation are alike: weights and buffers are used again.
+        // The frames of an animation are alike, so weights and buffers are reused.
         let pass = match self.pass.take() {
             Some(mut pass) if pass.shape == shape => {
                 pass.rewind();
@@ -123,13 +123,13 @@ impl<N: RowSink> RowSink for Resample<N> {
     }
 }
 
-/// One picture under way.
+/// The state of one picture.
 struct Pass {
     shape: Shape,
     output: Shape,
     columns: Weights,
     rows: Weights,
-    /// The input rows that matter, and the first sample of each and how many.
+    /// The input rows that are used, and the range of samples in each.
     first_row: u32,
     end_row: u32,
     first_sample: usize,
@@ -137,9 +137,9 @@ struct Pass {
     /// Input rows so far.
     received: u32,
     group: Group,
-    /// Rows of the window that are already in the sums.
+    /// Rows of the window that were already added to the sums.
     added: usize,
-    /// Output rows whose sum was begun.
+    /// Output rows whose sum was started.
     started: usize,
     sums: VecDeque<Sum>,
     spare: Vec<Sum>,
@@ -206,7 +206,7 @@ impl Pass {
         self.spare.extend(self.sums.drain(..));
     }
 
-    /// Adds the rows of the group to every sum they belong to, and empties it.
+    /// Adds the rows of the group to every sum they belong to, and empties the group.
     fn add_group(&mut self, arch: Arch) {
         let filled = self.group.filled;
         let end = self.added + filled;
@@ -367,7 +367,7 @@ mod tests {
         }
     }
 
-    /// A slow but obvious resample to compare with.
+    /// A slow but obvious resample for comparison.
     fn expected(from: (u32, u32), to: (u32, u32), kernel: Kernel, samples: &[u8]) -> Vec<f64> {
         let span = |length: u32| Span {
             start: 0.0,
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_window_inside_pixels_is_the_middle_of_the_picture() {
-        // 3.5 columns of which the last is cut: the gradient ends early.
+        // 3.5 columns of which the last is partial: the gradient ends early.
         let samples = [0, 80, 160, 240];
         let mut narrow = geometry((4, 1), (2, 1), Kernel::Filter(Filter::Mitchell));
         narrow.columns.length = 3.5;

@@ -1,15 +1,15 @@
-//! Pixels on the move: rows of a still picture, canvases of an animation.
+//! Streams of pixels: rows of a still picture, canvases of an animation.
 //!
-//! Decoders push, encoders and stages receive. A stage (resample, colour, crop, …) is a
-//! [`RowSink`] that owns or borrows the next one, so a picture passes through without ever
-//! being held whole, unless its codec or operation needs that.
+//! Decoders push, encoders and stages receive. A stage (resample, colour, crop, …) is a [`RowSink`]
+//! that owns or borrows the next one, so a picture passes through without being in memory as a
+//! whole, unless its codec or operation needs that.
 
 use std::ops::ControlFlow;
 
 use crate::Result;
 
-/// How the samples of a row are laid out. Alpha is straight, never premultiplied.
-/// 16-bit samples are in the machine's byte order.
+/// The layout of the samples in a row. Alpha is straight, never premultiplied. 16-bit samples are
+/// in native byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     Gray8,
@@ -69,12 +69,12 @@ pub(crate) trait RowSink {
     fn end(&mut self) -> Result<()>;
 }
 
-/// What is known of an animation before its first frame.
+/// What is known about an animation before its first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AnimationShape {
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// How often the animation plays; 0 = for ever.
+    /// The number of plays; 0 = for ever.
     pub(crate) loop_count: u32,
     /// Whether any canvas can have transparent pixels.
     pub(crate) has_alpha: bool,
@@ -119,7 +119,7 @@ impl<S: RowSink + ?Sized> RowSink for &mut S {
     }
 }
 
-/// A sink that remembers what it got, and ways to push a picture, for tests of stages.
+/// A sink that records what it gets, and functions to push a picture, for tests of stages.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;

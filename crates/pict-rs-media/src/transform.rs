@@ -1,7 +1,7 @@
 //! Makes a variant: decode, operations in order, encode.
 //!
-//! [`plan`] decides the geometry, [`pipeline`] connects decoder and stages, [`frames`] repeats
-//! that for each frame of an animation. Here stand the encoders.
+//! [`plan`] decides the geometry, [`pipeline`] connects decoder and stages, [`frames`] repeats that
+//! for each frame of an animation. This module calls the encoders.
 
 pub(crate) mod frames;
 mod nth;
@@ -18,7 +18,7 @@ use frames::{Assemble, Link};
 use pipeline::Pipeline;
 use plan::Plan;
 
-/// How hard the engine tries.
+/// The trade-off between quality and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Speed {
     /// Full quality; the default.
@@ -28,16 +28,16 @@ pub enum Speed {
     Fast,
 }
 
-/// What to write.
+/// The output options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// The format; an animated source stays animated where the format can do that.
+    /// The format; an animated source remains animated if the format supports that.
     pub format: OutputFormat,
     /// 0-100; each codec's default when unset.
     pub quality: Option<u8>,
-    /// Whether a WebP is to keep every sample as it is; other formats do not look at it.
+    /// Whether a WebP must be lossless; ignored by other formats.
     pub lossless: bool,
-    /// How hard to try.
+    /// The trade-off between quality and time.
     pub speed: Speed,
 }
 
@@ -46,16 +46,16 @@ pub struct Output {
 pub struct Transformed {
     /// The encoded file.
     pub bytes: Vec<u8>,
-    /// Its facts, read from what was made.
+    /// Its facts, read from the encoded file.
     pub facts: Facts,
 }
 
-/// Applies `operations` in order and encodes the result. Orientation is applied, colours are
-/// converted to sRGB, metadata is left behind.
+/// Applies `operations` in order and encodes the result. The orientation is applied, colours are
+/// converted to sRGB, metadata are dropped.
 ///
 /// # Errors
 /// [`crate::Error::Corrupt`] when pixels cannot be decoded, [`crate::Error::Unsupported`] when the
-/// format cannot hold the result, [`crate::Error::Cancelled`] through `control`.
+/// format cannot represent the result, [`crate::Error::Cancelled`] through `control`.
 pub fn transform(
     source: &[u8],
     facts: &Facts,
@@ -67,7 +67,7 @@ pub fn transform(
     made(source, facts, plan, output, control)
 }
 
-/// As [`transform()`], of one frame of an animation, counted from 1. The result is a still.
+/// As [`transform()`], for one frame of an animation, counted from 1. The result is a still.
 ///
 /// # Errors
 /// As [`transform()`]; [`crate::Error::Unsupported`] when there is no such frame.
@@ -101,14 +101,14 @@ fn made(
         control,
     };
     let bytes = encode(&pipeline, output)?;
-    // What was written is asked, not guessed: an encoder may drop alpha that is not there or
-    // merge frames. Reading its own container costs an encoder nothing.
+    // The facts are read from what was written: an encoder may drop unused alpha or merge frames.
+    // Reading its own container is cheap.
     let facts = inspect(&bytes, &Bounds::NONE, control)?;
     Ok(Transformed { bytes, facts })
 }
 
-/// Only PNG and JPEG XL are written with 16 bits; a crop of a deep picture is still worth them, and
-/// so is a thumbnail.
+/// Only PNG and JPEG XL are written with 16 bits; that is worthwhile for a crop or a thumbnail of a
+/// deep picture too.
 pub(crate) fn keeps_depth(facts: &Facts, output: &Output) -> bool {
     facts.bits > 8 && matches!(output.format, OutputFormat::Png | OutputFormat::Jxl)
 }
@@ -167,7 +167,7 @@ fn encode(pipeline: &Pipeline<'_>, output: &Output) -> Result<Vec<u8>> {
     }
 }
 
-/// Encodes all canvases of an animation, or the one of a still picture.
+/// Encodes all canvases of an animation, or the single one of a still picture.
 pub(crate) fn canvases<E: CanvasSink>(pipeline: &Pipeline<'_>, encoder: E) -> Result<E> {
     let link = Link::new();
     let mut assemble = Assemble::new(&link, encoder);

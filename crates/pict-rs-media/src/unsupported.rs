@@ -1,5 +1,5 @@
-//! Formats, and kinds of formats, that another program has to convert before the engine can take
-//! them in. No pixel is looked at.
+//! Formats, and varieties of formats, that another program must convert before the engine can read
+//! them. No pixel is decoded.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::codec::{self, exif};
 use crate::limits::Bounds;
 use crate::{Control, Error, Format, Result};
 
-/// What a file is that the engine recognises and cannot read.
+/// A file that the engine recognises but cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Foreign {
     /// Photoshop.
@@ -16,7 +16,7 @@ pub enum Foreign {
     Jp2,
     /// JPEG 2000 as a bare stream.
     J2k,
-    /// Camera raw in Adobe's form, also that of phones.
+    /// Camera raw in Adobe's format, also used by phones.
     Dng,
     /// Camera raw of Canon.
     Cr2,
@@ -24,11 +24,11 @@ pub enum Foreign {
     Nef,
     /// Camera raw of Sony.
     Arw,
-    /// A HEIF of a kind that the engine refuses: without colour subsampling, gray, …
+    /// A HEIF of a variety that the engine refuses: without chroma subsampling, gray, …
     Heif,
-    /// A TIFF of such a kind: palettes, YCbCr, …
+    /// A TIFF of such a variety: palettes, YCbCr, …
     Tiff,
-    /// A JPEG of such a kind: arithmetic coding, 12 bits, …
+    /// A JPEG of such a variety: arithmetic coding, 12 bits, …
     Jpeg,
 }
 
@@ -63,13 +63,13 @@ impl Foreign {
         }
     }
 
-    /// Whether it is a kind of a format that the engine reads otherwise, and refuses with a reason.
+    /// Whether it is a variety of a format that the engine otherwise reads, refused with a reason.
     pub fn is_rare(self) -> bool {
         matches!(self, Self::Heif | Self::Tiff | Self::Jpeg)
     }
 
-    /// Whether what is made of it need not be without loss: it has lost before, or is what a
-    /// camera's sensor saw, so that no two programs make the same of it.
+    /// Whether the converted file need not be lossless: the source is lossy, or raw sensor data,
+    /// which no two programs develop in the same way.
     pub fn is_lossy(self) -> bool {
         match self {
             Self::Dng | Self::Cr2 | Self::Nef | Self::Arw | Self::Heif | Self::Jpeg => true,
@@ -94,8 +94,8 @@ impl Foreign {
     }
 }
 
-/// Whether the file is one that another program has to convert. Camera raw files look like TIFF
-/// files: ask this first. What is damaged, or as large as no file should be, is not for another
+/// Which program must convert the file, if it is one of these. Camera raw files look like TIFF
+/// files, so this must be checked first. Damaged or oversized files are not passed to another
 /// program either.
 pub fn foreign(source: &[u8], control: &Control) -> Option<Foreign> {
     const MAGIC: [(&[u8], Foreign); 3] = [
@@ -110,8 +110,8 @@ pub fn foreign(source: &[u8], control: &Control) -> Option<Foreign> {
         .or_else(|| rare(source, control))
 }
 
-/// The kind of a file that looked readable and turned out not to be when it was decoded. Camera raw
-/// files and sequences are not among them.
+/// The variety of a file that seemed readable until it was decoded. Camera raw files and sequences
+/// are excluded.
 pub fn rare_kind(source: &[u8]) -> Option<Foreign> {
     match codec::of_file(source)?.formats {
         [Format::Heif] if codec::heif::is_still(source) => Some(Foreign::Heif),
@@ -121,11 +121,11 @@ pub fn rare_kind(source: &[u8]) -> Option<Foreign> {
     }
 }
 
-/// The PNG that another program made of `source`, with what that program lost put back. Of HEIF it
-/// may lose what the container says: colours and transparency.
+/// The PNG that another program made of `source`, with lost properties restored. For HEIF the
+/// program may lose colours and transparency declared by the container.
 ///
 /// # Errors
-/// [`Error::Unsupported`] when something is lost that cannot be put back, [`Error::Corrupt`] when
+/// [`Error::Unsupported`] when something is lost that cannot be restored, [`Error::Corrupt`] when
 /// it is not a PNG, [`Error::Cancelled`] through `control`.
 pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>, control: &Control) -> Result<Vec<u8>> {
     if what != Foreign::Heif {
@@ -150,7 +150,7 @@ pub fn converted(source: &[u8], what: Foreign, png: Vec<u8>, control: &Control) 
     }
 }
 
-/// Files of formats that the engine reads, of kinds that it does not read.
+/// Varieties that the engine does not read, of formats that it otherwise reads.
 fn rare(source: &[u8], control: &Control) -> Option<Foreign> {
     let what = rare_kind(source)?;
     if what == Foreign::Jpeg {
@@ -160,7 +160,7 @@ fn rare(source: &[u8], control: &Control) -> Option<Foreign> {
     matches!(facts, Err(Error::Unsupported(_))).then_some(what)
 }
 
-/// The first directory of a TIFF file tells whether it came out of a camera as it was.
+/// Whether the first directory of a TIFF file shows that it is an undeveloped camera raw file.
 fn raw(source: &[u8]) -> Option<Foreign> {
     const MAKE: u16 = 0x010f;
     const SUB_DIRECTORIES: u16 = 0x014a;
@@ -197,7 +197,7 @@ mod tests {
         file.extend((entries.len() as u16).to_le_bytes());
         for (tag, value) in entries {
             file.extend(tag.to_le_bytes());
-            // A text, whose end is the file's.
+            // A text that extends to the end of the file.
             file.extend([2, 0, 18, 0, 0, 0]);
             file.extend(value.to_le_bytes());
         }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(foreign(&tiff(&[(0xc612, 5)], b"")), Some(Foreign::Dng));
         let nikon = tiff(&[(0x10f, 34), (0x14a, 0)], b"NIKON CORPORATION\0");
         assert_eq!(foreign(&nikon), Some(Foreign::Nef));
-        // A picture that a camera's program has developed.
+        // A picture developed by a camera's program.
         assert_eq!(foreign(&tiff(&[(0x10f, 22)], b"NIKON CORPORATION\0")), None);
         assert_eq!(foreign(b"II*\0\x10\0\0\0CR\x02\0"), Some(Foreign::Cr2));
         assert_eq!(foreign(b"II*\0\xff\xff\xff\xff"), None);
@@ -226,7 +226,7 @@ mod tests {
         let expected = cfg!(feature = "heic").then_some(None);
         assert_eq!(foreign(gray), Some(Foreign::Heif));
         assert_eq!(foreign(photo), expected.unwrap_or(Some(Foreign::Heif)));
-        // Damaged, but not rare.
+        // Damaged, but not such a variety.
         assert_eq!(foreign(&photo[..photo.len() / 2]), None);
         let jpeg = |marker| {
             [

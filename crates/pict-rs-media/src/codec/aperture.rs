@@ -1,16 +1,16 @@
-//! The part of a coded picture that is to be shown (`clap`, ISO/IEC 14496-12, 12.1.4).
+//! The visible part of a coded picture (`clap`, ISO/IEC 14496-12, 12.1.4).
 //!
-//! One that does not lie on whole pixels inside of the picture is not looked at, as in browsers:
-//! the picture is shown whole.
+//! An aperture that is not on whole pixels inside the picture is ignored, as in browsers: the whole
+//! picture is shown.
 
-/// Begin and length of what is left of `whole` when `length` is cut out, whose middle is
-/// `shift` after the middle of the whole.
+/// Start and length of the part of `whole` that has `length` and whose centre is `shift` after the
+/// centre of the whole.
 pub(crate) fn cut(whole: u32, length: (i64, i64), shift: (i64, i64)) -> Option<(u32, u32)> {
     if length.1 <= 0 || shift.1 <= 0 || length.0 % length.1 != 0 {
         return None;
     }
     let length = length.0 / length.1;
-    // In units of 1 / (2 * shift.1): the begin is shift + (whole - length) / 2.
+    // In units of 1 / (2 * shift.1): the start is shift + (whole - length) / 2.
     let begin = shift
         .0
         .checked_mul(2)?

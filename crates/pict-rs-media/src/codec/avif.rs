@@ -1,7 +1,7 @@
-//! AVIF, still and animated. The container is read here; AV1 is decoded by rav1d-safe.
-//! What is written is made in `encode`.
+//! AVIF, still and animated. The container is read here; AV1 is decoded by rav1d-safe. Files are
+//! written by `encode`.
 //!
-//! A file holds items (stills, `container` and `picture`), tracks (sequences, `track`) or both;
+//! A file contains items (stills, `container` and `picture`), tracks (sequences, `track`) or both;
 //! its brand tells which of them is meant. Start reading at [`inspect`].
 
 mod av1;
@@ -38,7 +38,7 @@ use picture::Picture;
 use properties::{Properties, Window};
 use track::Sequence;
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Avif, Format::AvifAnimation],
     detect: |source| source.get(4..8) == Some(b"ftyp") && coding(source) == Some(Coding::Av1),
@@ -63,20 +63,20 @@ pub(crate) const CODEC: Codec = Codec {
     ..Codec::NONE
 };
 
-/// What an AV1 decoder needs however small the picture is: probabilities, and state of blocks. Seen:
-/// 4.5 MB with all around it.
+/// What an AV1 decoder needs for a picture of any size: probabilities, and state of blocks.
+/// Measured: 4.5 MB including everything around it.
 const TABLES: u64 = 4 << 20;
 
-/// Bytes per pixel of the decoder. It depends on what the facts do not tell: subsampling, film grain,
-/// references. Measured for stills of 12 MP: 5 with 4:2:0 and 8 bits, 15 with 4:4:4, 10 bits and
-/// alpha.
+/// Bytes per pixel of the decoder. It depends on properties that the facts do not include:
+/// subsampling, film grain, references. Measured for stills of 12 MP: 5 with 4:2:0 and 8 bits, 15
+/// with 4:4:4, 10 bits and alpha.
 fn pixel_memory(facts: &Facts) -> u64 {
     if facts.is_animated() {
-        // Ten pictures of 4:4:4 and 10 bits: eight references, the current one, its copy; the
-        // canvas. The same without chroma for alpha.
+        // Ten pictures of 4:4:4 and 10 bits: eight references, the current one, its copy; plus the
+        // canvas. For alpha the same without chroma.
         return 64 + if facts.has_alpha { 24 } else { 0 };
     }
-    // Four pictures of 4:4:4: as decoded, with grain, copied, and what the decoder holds of it.
+    // Four pictures of 4:4:4: as decoded, with grain, copied, and the decoder's own copy.
     12 * facts.sample_bytes()
 }
 
@@ -84,14 +84,13 @@ fn corrupt(reason: impl std::fmt::Display) -> Error {
     Error::corrupt(Format::Avif, reason)
 }
 
-/// What of a file is shown.
+/// The part of a file that is shown.
 enum Opened<'a> {
     Picture(Meta<'a>, Box<Picture<'a>>),
     Sequence(Box<Sequence<'a>>),
 }
 
-/// Sequences are shown where the brand says so, or where there is nothing else; this is what
-/// browsers do.
+/// Sequences are shown if the brand says so, or if there is nothing else, as in browsers.
 fn open<'a>(source: &'a [u8], control: &Control) -> Result<Opened<'a>> {
     let file = container::read(source, control)?;
     let still = file.meta.filter(|meta| meta.primary.is_some());
@@ -101,7 +100,7 @@ fn open<'a>(source: &'a [u8], control: &Control) -> Result<Opened<'a>> {
                 (Err(Error::Cancelled), _) => return Err(Error::Cancelled),
                 (Ok(sequence), _) => Opened::Sequence(Box::new(sequence)),
                 (Err(broken), None) => return Err(broken),
-                // A brand can be wrong; then there is no track of AV1 at all.
+                // A brand can be wrong; then there is no AV1 track at all.
                 (Err(broken), Some(meta)) => match Picture::read(&meta) {
                     Ok(picture) if !has_track(source, moov) => {
                         Opened::Picture(meta, Box::new(picture))
@@ -139,7 +138,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// What the pictures themselves say of their colours.
+    /// The colours given by the pictures themselves.
     fn coded_colours(&self, source: &[u8]) -> Option<(u8, u8)> {
         if let Some(colours) = self.properties().units.and_then(header::colours) {
             return Some(colours);
@@ -155,7 +154,7 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// The part of the coded picture that is shown.
+    /// The visible part of the coded picture.
     fn window(&self) -> Window {
         self.properties().window(match self {
             Opened::Picture(_, picture) => picture.colour.size,
@@ -206,9 +205,9 @@ fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     })
 }
 
-/// Bytes that a decoder keeps of frames that a still is made from, beside the one that is shown.
+/// Bytes that a decoder keeps of frames from which a still is made, besides the one that is shown.
 fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>, control: &Control) -> Result<u64> {
-    /// Frames that others can be made from, and one that is being made.
+    /// Eight reference frames, and the one that is being decoded.
     const MOST: usize = 9;
     let sample = if picture.coding.bits > 8 { 2 } else { 1 };
     let grids = [Some(&picture.colour), picture.alpha.as_ref()];
@@ -227,7 +226,7 @@ fn kept_memory(meta: &Meta<'_>, picture: &Picture<'_>, control: &Control) -> Res
     Ok(most)
 }
 
-/// What the container says of the colours, or, when that says nothing, the pictures.
+/// The colours given by the container or, if it gives none, by the pictures.
 fn colours<'a>(source: &'a [u8], control: &Control) -> Colours<'a> {
     let Ok(opened) = open(source, control) else {
         return Colours::Srgb;
@@ -250,7 +249,7 @@ fn colours<'a>(source: &'a [u8], control: &Control) -> Colours<'a> {
     Colours::told(icc.map(Cow::Borrowed), code.map(Code::from))
 }
 
-/// What a container of HEIF says of its picture, whatever that is coded in.
+/// Properties of the picture in a HEIF container, whatever its codec.
 pub(crate) struct Look<'a> {
     pub(crate) has_alpha: bool,
     pub(crate) icc: Option<&'a [u8]>,
@@ -258,7 +257,7 @@ pub(crate) struct Look<'a> {
     pub(crate) code: Option<(u8, u8)>,
 }
 
-/// `None` when it has no picture.
+/// `None` when it contains no picture.
 pub(crate) fn look<'a>(source: &'a [u8], control: &Control) -> Option<Look<'a>> {
     let meta = container::read(source, control).ok()?.meta?;
     let primary = meta.primary?;

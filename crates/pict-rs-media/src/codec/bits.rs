@@ -1,6 +1,6 @@
-//! Numbers in the bits of a header, most significant bit first.
+//! Reads numbers from bits, most significant bit first.
 
-/// Reads one number after another. `None` at the end of the bytes.
+/// A bit reader. Returns `None` at the end of the bytes.
 pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     /// The next bit.
@@ -27,7 +27,7 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    /// Passes over bits, which need not be there.
+    /// Skips bits, which need not exist.
     pub(crate) fn skip(&mut self, count: u32) {
         self.at += count as usize;
     }

@@ -1,17 +1,17 @@
-//! Boxes of the ISO base media file format (ISO/IEC 14496-12): how to walk them and how to read
-//! their fields. It knows no box by name, so that every format on top of it can use it.
+//! Boxes of the ISO base media file format (ISO/IEC 14496-12): iterating over them and reading
+//! their fields. It does not depend on any type of box, so that all formats based on it can use it.
 //!
-//! Nothing here allocates, and every step moves forward, so no file can make it take long.
+//! Nothing here allocates, and every step makes progress, so no file can make it take long.
 
 use std::ops::Range;
 
-/// A box and where it stands. Positions count from the start of the file.
+/// A box and its position. Positions are relative to the start of the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BoxRef<'a> {
     pub(crate) kind: [u8; 4],
-    /// Where its header begins.
+    /// The position of its header.
     pub(crate) start: usize,
-    /// Where its body begins.
+    /// The position of its body.
     pub(crate) body_start: usize,
     pub(crate) body: &'a [u8],
 }
@@ -34,21 +34,21 @@ impl<'a> BoxRef<'a> {
     }
 }
 
-/// What is wrong with a box.
+/// Why a box is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
     /// Fewer bytes are left than the shortest box has. QuickTime ends some lists with four zeros.
     #[error("what is left is no box")]
     Rest,
-    /// The header ends too early, or the box is shorter than its header.
+    /// The header is truncated, or the box is shorter than its header.
     #[error("a box has no whole header")]
     Header,
-    /// It goes on after the end of what contains it.
+    /// It extends beyond its container.
     #[error("a box is longer than what it is in")]
     Length,
 }
 
-/// Walks the boxes that follow each other in `range` of the file. After an error it ends.
+/// Iterates over the boxes in `range` of the file. Ends after an error.
 pub(crate) fn boxes(source: &[u8], range: Range<usize>) -> Boxes<'_> {
     Boxes {
         source,
@@ -57,7 +57,7 @@ pub(crate) fn boxes(source: &[u8], range: Range<usize>) -> Boxes<'_> {
     }
 }
 
-/// Walks the boxes in the body of another, or in a whole file.
+/// Iterates over the boxes in the body of another box, or in a whole file.
 pub(crate) fn boxes_in(body: &[u8]) -> Boxes<'_> {
     boxes(body, 0..body.len())
 }
@@ -92,7 +92,7 @@ fn header(rest: &[u8], start: usize) -> Result<BoxRef<'_>, Broken> {
     let short = fields.u32().ok_or(Broken::Rest)?;
     let kind = fields.array().ok_or(Broken::Rest)?;
     let (length, head) = match short {
-        // To the end of what it is in.
+        // To the end of its container.
         0 => (rest.len() as u64, 8),
         1 => (fields.u64().ok_or(Broken::Header)?, 16),
         short => (u64::from(short), 8),
@@ -110,7 +110,7 @@ fn header(rest: &[u8], start: usize) -> Result<BoxRef<'_>, Broken> {
     })
 }
 
-/// A duration that is not known, or has no end.
+/// The value of a duration that is unknown or infinite.
 pub(crate) fn endless(version: u8) -> u64 {
     if version == 1 {
         u64::MAX
@@ -119,7 +119,7 @@ pub(crate) fn endless(version: u8) -> u64 {
     }
 }
 
-/// Reads fields one after another, most significant byte first. `None` at the end.
+/// Reads fields in order, big endian. Returns `None` at the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
     pub(crate) bytes: &'a [u8],
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
         Some((version, u32::from_be_bytes([0, a, b, c])))
     }
 
-    /// A number that takes eight bytes in version 1 of a box and four in version 0.
+    /// A number of eight bytes in version 1 of a box and four in version 0.
     pub(crate) fn long(&mut self, version: u8) -> Option<u64> {
         if version == 1 {
             self.u64()
@@ -171,13 +171,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A number of `size` bytes, at most 8. No byte means 0.
+    /// A number of `size` bytes, at most 8. Zero bytes give 0.
     pub(crate) fn number(&mut self, size: usize) -> Option<u64> {
         let bytes = self.take(size)?;
         Some(bytes.iter().fold(0, |n, byte| (n << 8) | u64::from(*byte)))
     }
 
-    /// 16 bits, or 32 if `wide`, as many tables have them.
+    /// 16 bits, or 32 if `wide`, as in many tables.
     pub(crate) fn id(&mut self, wide: bool) -> Option<u32> {
         if wide {
             self.u32()

@@ -1,21 +1,21 @@
-//! Which codec the picture in a HEIF container is for: the seam between AVIF and HEIC, which
-//! share the container and, in general brands, even the first bytes.
+//! Which codec the picture in a HEIF container uses: distinguishes AVIF and HEIC, which share the
+//! container and, with general brands, even the first bytes.
 
 use crate::codec::bmff::{Fields, boxes_in};
 
-/// What a container with pictures holds.
+/// The coding of the pictures in a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     /// AV1: an AVIF, whatever its brand.
     Av1,
-    /// HEVC, or something else that only HEIF has.
+    /// HEVC, or another coding that only HEIF uses.
     Hevc,
 }
 
-/// What the primary picture is coded with; `None` for a container without pictures (a film).
+/// The coding of the primary picture; `None` for a container without pictures (a film).
 ///
-/// The brand decides where it names a codec. Where it does not (`mif1`), the type of the primary
-/// item does; that of a derived one (a grid) does not tell, and then the first coded item decides.
+/// The brand decides if it names a codec. If it does not (`mif1`), the type of the primary item
+/// does; if that is derived (a grid), the first coded item decides.
 pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
     let brand = first(source, b"ftyp")?;
     let brands = || brand.chunks_exact(4).enumerate();
@@ -43,7 +43,7 @@ pub(crate) fn coding(source: &[u8]) -> Option<Coding> {
     Some(by_item(source).unwrap_or_else(by_brand))
 }
 
-/// Whether there are pictures beside a film.
+/// Whether there are pictures besides a film.
 pub(super) fn has_items(source: &[u8]) -> bool {
     first(source, b"meta").is_some()
 }
@@ -80,7 +80,7 @@ fn item(entry: &[u8]) -> Option<(u32, [u8; 4])> {
     Some((id, fields.array()?))
 }
 
-/// The body of the first box of that kind, as far as boxes can be told apart.
+/// The body of the first box of this kind, as far as boxes can be parsed.
 fn first<'a>(within: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     let mut found = boxes_in(within).map_while(Result::ok);
     Some(found.find(|found| found.kind == *kind)?.body)

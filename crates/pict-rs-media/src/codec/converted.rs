@@ -1,8 +1,8 @@
-//! TIFF, BMP, ICO (and CUR), QOI and PNM: read, never kept and never written.
+//! TIFF, BMP, ICO (and CUR), QOI and PNM: read, but never kept and never written.
 //!
-//! Decoding is by the `image` crate, which holds the whole picture; this module decides what may
-//! be read, turns its samples into rows, and lets neither panics nor bombs through. [`ico`]
-//! chooses among the pictures of an icon.
+//! The `image` crate decodes them and holds the whole picture; this module decides what may be
+//! read, converts its samples to rows, and catches panics and decompression bombs. [`ico`] chooses
+//! among the pictures of an icon.
 
 use std::borrow::Cow;
 use std::io::{BufRead, Cursor, Read, Seek, SeekFrom};
@@ -24,11 +24,11 @@ mod pnm;
 #[cfg(test)]
 mod tests;
 
-/// What the engine asks of TIFF. Of several pages the first counts.
+/// TIFF. Of several pages the first is used.
 pub(crate) const TIFF: Codec = Codec {
     formats: &[Format::Tiff],
     detect: |source| {
-        // The second forms are of files beyond 4 GiB, which smaller ones may use too.
+        // The second forms are BigTIFF, for files beyond 4 GiB, which smaller files may use too.
         matches!(
             source,
             [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..]
@@ -38,8 +38,8 @@ pub(crate) const TIFF: Codec = Codec {
     colours: |source, facts, control| Colours::of_profile(icc(source, control), facts.colour),
     memory: |facts| {
         if facts.bits > 8 {
-            // The samples, maybe floats, and three times that inside the library, which is told not
-            // to take more.
+            // The samples, possibly floats, and three times that inside the library, whose limit is
+            // set to that.
             facts.pixels() * facts.channels() * 16 + SPARE_BYTES + facts.row_bytes() * 4
         } else {
             memory(facts)
@@ -56,7 +56,7 @@ pub(crate) const QOI: Codec = Codec {
     ..READ_ONLY
 };
 
-/// What the engine asks of PNM. Of several pictures the first counts.
+/// PNM. Of several pictures the first is used.
 pub(crate) const PNM: Codec = Codec {
     formats: &[Format::Pnm],
     detect: pnm::is_one,
@@ -67,8 +67,8 @@ pub(crate) const PNM: Codec = Codec {
 /// What the engine asks of BMP.
 pub(crate) const BMP: Codec = Codec {
     formats: &[Format::Bmp],
-    // Two letters are not enough: text may begin with them. The size of the second header is at
-    // most 124.
+    // Two letters are not enough, because text may begin with them. The size of the second header
+    // is at most 124.
     detect: |source| source.starts_with(b"BM") && source.get(15..18) == Some(&[0; 3]),
     inspect: |source, _, control| facts(source, Format::Bmp, control),
     repair: Some(Repair {
@@ -79,11 +79,11 @@ pub(crate) const BMP: Codec = Codec {
     ..READ_ONLY
 };
 
-/// What the engine asks of ICO and CUR. Of several pictures the largest counts.
+/// ICO and CUR. Of several pictures the largest is used.
 pub(crate) const ICO: Codec = Codec {
     formats: &[Format::Ico],
     detect: |source| match source {
-        // Icons and cursors, of at least one picture.
+        // Icons and cursors with at least one picture.
         [0, 0, 1 | 2, 0, low, high, ..] if (*low, *high) != (0, 0) => ico::is_one(source),
         _ => false,
     },
@@ -93,7 +93,7 @@ pub(crate) const ICO: Codec = Codec {
     ..READ_ONLY
 };
 
-/// What they have in common.
+/// What these codecs have in common.
 const READ_ONLY: Codec = Codec {
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     memory,
@@ -101,11 +101,11 @@ const READ_ONLY: Codec = Codec {
 };
 
 fn memory(facts: &Facts) -> u64 {
-    // The file of one picture that an icon is made into besides.
+    // Plus the file of a single picture, which is made from an icon.
     facts.pixels() * (facts.components() * 4 + 5) + SPARE_BYTES + facts.row_bytes() * 4
 }
 
-/// The ICC profile of a TIFF, if there is one and it fits the samples as they are delivered.
+/// The ICC profile of a TIFF, if there is one and it fits the decoded samples.
 fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     let format = Format::Tiff;
     let profile = guard(format, || {
@@ -120,11 +120,11 @@ fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     profile.ok().flatten().map(Cow::Owned)
 }
 
-/// Pushes the picture's rows; not turned, not colour managed. Inks are handed on as `Rgb`.
+/// Pushes the picture's rows; neither turned nor colour managed. CMYK inks are passed on as `Rgb`.
 fn decode(source: &[u8], facts: &Facts, control: &Control, sink: &mut dyn RowSink) -> Result<()> {
     let format = facts.format;
     let (colour, samples) = guard(format, || samples(source, facts, control))?;
-    // The sink's panics are its own.
+    // The sink's panics are not caught.
     deliver(
         &samples,
         colour,
@@ -204,15 +204,15 @@ fn tiff_number(source: &[u8], format: Format, tag: u16) -> Option<u32> {
         .flatten()
 }
 
-/// What the library would read as something else. The raw files of cameras are TIFF whose first
-/// picture is a small preview; bits in reversed order would be taken for noise.
+/// Refuses files that the library would misread. Camera raw files are TIFF whose first picture is a
+/// small preview; bits in reversed order would give noise.
 fn refuse_unreadable(source: &[u8]) -> Result<()> {
     if exif::number(source, FILL_ORDER) == Some(2) {
         return Err(Error::Unsupported(
             "TIFF files with reversed bits cannot be read".into(),
         ));
     }
-    // Told by its data otherwise, when the picture is decoded.
+    // Other compressions are reported when the picture is decoded.
     if let Some(compression) = exif::number(source, COMPRESSION)
         && !matches!(compression, 1 | 4 | 5 | 7 | 8 | 0x80b2 | 0x8005)
     {
@@ -228,7 +228,7 @@ fn refuse_unreadable(source: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the first picture of a TIFF is the preview of one that only its camera's maker knows.
+/// Whether the first picture of a TIFF is only the preview of a camera raw file.
 pub(crate) fn is_camera_raw(source: &[u8]) -> bool {
     let is_preview = exif::number(source, SUBFILE).is_some_and(|kind| kind & 1 == 1);
     source.get(8..10) == Some(b"CR") || is_preview || exif::number(source, DNG_VERSION).is_some()
@@ -241,7 +241,7 @@ fn is_inked(decoder: &dyn ImageDecoder) -> bool {
     )
 }
 
-/// Whether colours were multiplied by their alpha before they were stored.
+/// Whether the colours are premultiplied by alpha.
 fn is_premultiplied(source: &[u8], facts: &Facts) -> bool {
     facts.has_alpha && tiff_number(source, facts.format, EXTRA_SAMPLES) == Some(1)
 }
@@ -272,7 +272,7 @@ fn samples(source: &[u8], facts: &Facts, control: &Control) -> Result<(ColorType
 /// For tables, and for strips that are larger than they should be.
 const SPARE_BYTES: u64 = 8 << 20;
 
-/// What the rows of a kind of samples become.
+/// The row layout for a sample type.
 fn layout(colour: ColorType) -> Result<Layout> {
     Ok(match colour {
         ColorType::L8 => Layout::Gray8,
@@ -332,7 +332,7 @@ fn deliver(
             ColorType::Rgb32F | ColorType::Rgba32F => {
                 wide.extend(row.chunks_exact(4).map(|sample| {
                     let value = f32::from_ne_bytes([sample[0], sample[1], sample[2], sample[3]]);
-                    // What is brighter than white is white; what is no number is black.
+                    // Values brighter than white become white; NaN becomes black.
                     (value.clamp(0.0, 1.0) * 65535.0).round() as u16
                 }));
             }
@@ -346,7 +346,7 @@ fn deliver(
     sink.end()
 }
 
-/// How many rows pass between two looks at the control.
+/// Rows between two checks of the control.
 const ROWS_PER_LOOK: usize = 64;
 
 fn divide_by_alpha<S: Copy + Into<u64> + TryFrom<u64> + Bounded>(pixel: &mut [S]) {
@@ -389,7 +389,7 @@ fn too_large() -> Error {
     Error::Internal("the picture does not fit into memory".into())
 }
 
-/// The file, which cannot be read any more once the work is cancelled.
+/// The file, which cannot be read any more after the work is cancelled.
 struct Source<'a> {
     bytes: Cursor<&'a [u8]>,
     control: &'a Control,

@@ -1,6 +1,6 @@
-//! What must be sent so that the shown canvas becomes the next one. Pure pixels, no codec.
+//! Differences between the shown canvas and the next one. Works on pixels only, for any codec.
 
-/// Side of the squares that are sent or kept as a whole: VP8's chroma blocks cover 8×8 pixels,
+/// Side of the squares that are encoded or kept as a whole: VP8's chroma blocks cover 8×8 pixels,
 /// and frames must start at even positions.
 pub(crate) const BLOCK: usize = 8;
 
@@ -20,7 +20,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Everything has to be sent.
+    /// A difference of the whole canvas.
     pub(crate) fn everything(width: usize, height: usize) -> Self {
         let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
         Self {
@@ -34,7 +34,7 @@ impl Difference {
         }
     }
 
-    /// One block, although it did not change.
+    /// A single block, although it did not change.
     pub(crate) fn corner(width: usize, height: usize) -> Self {
         Self {
             right: width.min(BLOCK),
@@ -43,8 +43,8 @@ impl Difference {
         }
     }
 
-    /// What differs by more than `tolerance` in any channel; `None` when nothing does.
-    /// Alpha may not differ at all, and what is invisible in both does not differ.
+    /// The difference by more than `tolerance` in any channel; `None` if there is none. Alpha must
+    /// be equal, and pixels that are invisible in both do not differ.
     pub(crate) fn between(
         shown: &[u8],
         next: &[u8],
@@ -109,8 +109,8 @@ impl Difference {
         })
     }
 
-    /// Whether laying opaque pixels over the shown ones gives the next canvas. Pixels that
-    /// become more transparent can only be replaced.
+    /// Whether blending opaque pixels over the shown ones gives the next canvas. Pixels that become
+    /// more transparent can only be replaced.
     pub(crate) fn can_blend(&self, shown: &[u8], next: &[u8]) -> bool {
         (self.y..self.bottom).all(|y| {
             let line = self.line(y);
@@ -128,8 +128,8 @@ impl Difference {
         })
     }
 
-    /// Appends the box's part of a row, already cut out of both canvases, with everything that
-    /// is to be kept made transparent. Only valid where [`Difference::can_blend`] holds.
+    /// Appends the box's part of a row, already cut out of both canvases, with unchanged pixels
+    /// made transparent. Only valid if [`Difference::can_blend`] is true.
     pub(crate) fn push_masked(&self, y: usize, next: &[u8], shown: &[u8], out: &mut Vec<u8>) {
         let pairs = next.chunks(BLOCK * 4).zip(shown.chunks(BLOCK * 4));
         for (changed, (next, shown)) in self.block_row(y).iter().zip(pairs) {
@@ -144,7 +144,7 @@ impl Difference {
         }
     }
 
-    /// Takes over into `shown` what was sent: the changed blocks, or the whole box.
+    /// Copies what was encoded into `shown`: the changed blocks, or the whole box.
     pub(crate) fn copy(&self, next: &[u8], shown: &mut [u8], only_changed: bool) {
         for y in self.y..self.bottom {
             let line = self.line(y);
@@ -158,13 +158,13 @@ impl Difference {
         }
     }
 
-    /// The bytes of a canvas that hold the box's part of row `y`.
+    /// The bytes of the box's part of row `y` in a canvas.
     fn line(&self, y: usize) -> std::ops::Range<usize> {
         let start = y * self.canvas_width;
         (start + self.x) * 4..(start + self.right) * 4
     }
 
-    /// The box's blocks that row `y` runs through.
+    /// The blocks of the box in row `y`.
     fn block_row(&self, y: usize) -> &[bool] {
         let row = &self.blocks[y / BLOCK * self.columns..][..self.columns];
         &row[self.x / BLOCK..self.right.div_ceil(BLOCK)]
@@ -185,7 +185,7 @@ fn differs(shown: &[u8], next: &[u8], tolerance: u8) -> bool {
         })
 }
 
-/// Whether a pixel stays what it is.
+/// Whether a pixel is unchanged.
 fn is_kept(next: &[u8], shown: &[u8]) -> bool {
     next == shown || (next[3] == 0 && shown[3] == 0)
 }

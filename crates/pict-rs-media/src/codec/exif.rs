@@ -1,7 +1,8 @@
-//! What the engine reads of EXIF: how the picture must be turned, and who made it.
+//! The parts of EXIF that the engine reads: orientation, author and copyright.
 //!
-//! Reads a TIFF structure as JPEG, PNG and WebP embed it, and as TIFF files are. It looks at the first directory
-//! only, and never fails: damaged EXIF means a normal orientation, as in browsers.
+//! Reads a TIFF structure as embedded in JPEG, PNG and WebP, and TIFF files themselves. It reads
+//! only the first directory, and never fails: damaged EXIF means a normal orientation, as in
+//! browsers.
 
 use std::borrow::Cow;
 
@@ -12,22 +13,22 @@ const ORIENTATION: u16 = 0x0112;
 const BYTE: u16 = 1;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
-/// Of BigTIFF.
+/// Only in BigTIFF.
 const LONG8: u16 = 16;
 
-/// The orientation named in a TIFF structure (`II*\0…`, or `MM\0*…`, or BigTIFF's). A leading `Exif\0\0`, which
-/// some programs wrongly write into PNG and WebP, is skipped.
+/// The orientation in a TIFF structure (`II*\0…`, or `MM\0*…`, or BigTIFF's). A leading
+/// `Exif\0\0`, which some programs wrongly write into PNG and WebP, is skipped.
 pub(crate) fn orientation(tiff: &[u8]) -> Orientation {
     let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
     find(tiff).map_or(Orientation::Normal, Orientation::from_exif)
 }
 
-/// A TIFF structure that says nothing but how a picture is turned.
+/// A TIFF structure that contains only an orientation.
 pub(crate) fn of_orientation(orientation: Orientation) -> Vec<u8> {
     let number = (1..=8).find(|number| Orientation::from_exif(*number) == orientation);
     let [high, low] = number.unwrap_or(1_u16).to_be_bytes();
     let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
-    // The value, filled up to four bytes, and no next directory.
+    // The value, padded to four bytes, and no next directory.
     tiff.extend([high, low, 0, 0, 0, 0, 0, 0]);
     tiff
 }
@@ -38,8 +39,8 @@ fn find(tiff: &[u8]) -> Option<u16> {
     (entry.kind == SHORT && entry.count == 1).then(|| reader.u16(entry.value))?
 }
 
-/// The first value of a tag in the first directory, when it is a small or a large whole number
-/// that stands in the directory itself.
+/// The first value of a tag in the first directory, if it is a short or long integer that is stored
+/// in the directory itself.
 pub(crate) fn number(tiff: &[u8], tag: u16) -> Option<u32> {
     let reader = Reader::new(tiff)?;
     let entry = reader.entry(tag)?;
@@ -54,7 +55,7 @@ pub(crate) fn number(tiff: &[u8], tag: u16) -> Option<u32> {
     }
 }
 
-/// Whether the first directory has such a tag.
+/// Whether the first directory has this tag.
 pub(crate) fn has(tiff: &[u8], tag: u16) -> bool {
     Reader::new(tiff).is_some_and(|reader| reader.entry(tag).is_some())
 }
@@ -68,19 +69,18 @@ pub(crate) fn text(tiff: &[u8], tag: u16) -> Option<&[u8]> {
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
 const ASCII: u16 = 2;
-/// Longer texts are no names.
+/// Longer texts are not names.
 pub(crate) const MAX_CREDIT: usize = 2048;
 
-/// Who made a picture and whose it is, as far as the file says it. Texts have no zeros at their
-/// end.
+/// Author and copyright, if the file gives them. Texts have no trailing zeros.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Credits<'a> {
     pub(crate) artist: Option<Cow<'a, [u8]>>,
     pub(crate) copyright: Option<Cow<'a, [u8]>>,
 }
 
-/// The TIFF structure in a box or an item of EXIF, before which stands how many bytes come before it
-/// (ISO/IEC 23008-12, annex A; ISO/IEC 18181-2).
+/// The TIFF structure in a box or an item of EXIF, which is preceded by its offset (ISO/IEC
+/// 23008-12, annex A; ISO/IEC 18181-2).
 pub(crate) fn behind_offset(body: &[u8]) -> Option<&[u8]> {
     let (offset, rest) = body.split_first_chunk()?;
     rest.get(usize::try_from(u32::from_be_bytes(*offset)).ok()?..)
@@ -97,7 +97,7 @@ pub(crate) fn credits(tiff: &[u8]) -> Credits<'_> {
 }
 
 impl<'a> Credits<'a> {
-    /// With what `others` say where these say nothing.
+    /// Fills missing fields from `others`.
     pub(crate) fn or(self, others: Self) -> Self {
         Self {
             artist: self.artist.or(others.artist),
@@ -105,7 +105,7 @@ impl<'a> Credits<'a> {
         }
     }
 
-    /// A TIFF structure with these fields and no others; `None` when there are none.
+    /// A TIFF structure with only these fields; `None` if there are none.
     pub(crate) fn to_tiff(&self) -> Option<Vec<u8>> {
         // In the order of their tags.
         let fields = [(ARTIST, &self.artist), (COPYRIGHT, &self.copyright)];
@@ -142,7 +142,7 @@ impl<'a> Credits<'a> {
     }
 }
 
-/// Of TIFF, or of BigTIFF, whose numbers have eight bytes where TIFF's have four.
+/// Reads TIFF, or BigTIFF, whose numbers have eight bytes where TIFF's have four.
 struct Reader<'a> {
     bytes: &'a [u8],
     big_endian: bool,
@@ -152,7 +152,7 @@ struct Reader<'a> {
 struct Entry {
     kind: u16,
     count: u64,
-    /// Where its value stands, or where it is said where that stands.
+    /// The position of its value, or of the offset to it.
     value: usize,
 }
 
@@ -172,12 +172,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Bytes of a value that stands in the directory, and of the number of a place.
+    /// Bytes of a value that is stored in the directory, and of an offset.
     fn room(&self) -> usize {
         if self.is_big { 8 } else { 4 }
     }
 
-    /// What the first directory has for `tag`.
+    /// The entry of `tag` in the first directory.
     fn entry(&self, tag: u16) -> Option<Entry> {
         let room = self.room();
         let directory = self.place(if self.is_big { 8 } else { 4 })?;
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A text of some length, without zeros at its end.
+    /// A text of this length, without trailing zeros.
     fn text(&self, tag: u16) -> Option<&'a [u8]> {
         let entry = self.entry(tag)?;
         let length = usize::try_from(entry.count).ok()?;
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         Some(&text[..=end])
     }
 
-    /// A place in the file, of which it is said here where it is.
+    /// Reads an offset in the file.
     fn place(&self, at: usize) -> Option<usize> {
         if self.is_big {
             return usize::try_from(self.u64(at)?).ok();
@@ -258,11 +258,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A TIFF structure that holds `value` as its orientation, for the tests of the codecs.
+/// A TIFF structure with `value` as its orientation, for the tests of the codecs.
 #[cfg(test)]
 pub(crate) fn tiff(value: u16) -> Vec<u8> {
     let mut tiff = b"MM\0*\0\0\0\x08\0\x02".to_vec();
-    // A tag before it, so that the search is exercised: ImageWidth = 1.
+    // Preceded by another tag, so that the search is tested: ImageWidth = 1.
     tiff.extend(b"\x01\0\0\x03\0\0\0\x01\0\x01\0\0");
     tiff.extend(b"\x01\x12\0\x03\0\0\0\x01");
     tiff.extend(value.to_be_bytes());

@@ -1,8 +1,7 @@
 //! GIF, still and animated.
 //!
-//! Blocks are read by [`blocks`], pixels by [`lzw`], composed into canvases by [`read`]; writing
-//! ([`mod@write`]) lays its frames over the `gif` crate's encoder and `quantette`'s palettes.
-//! Start reading at [`inspect`].
+//! [`blocks`] reads blocks, [`lzw`] pixels, [`read`] composes canvases; [`mod@write`] writes frames
+//! with the `gif` crate's encoder and `quantette`'s palettes. Start reading at [`inspect`].
 
 mod blocks;
 mod end;
@@ -26,7 +25,7 @@ use read::decode_animation;
 use repair::{claimed_size, repair};
 pub(crate) use write::AnimationEncoder;
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Gif],
     detect: |source| source.starts_with(b"GIF87a") || source.starts_with(b"GIF89a"),
@@ -44,8 +43,9 @@ pub(crate) const CODEC: Codec = Codec {
 
 /// Facts from the container; no pixel is decoded.
 ///
-/// A file that ends inside a later frame has the frames before it, as in browsers. The duration
-/// is the sum of the delays in the file, although browsers show frames without a delay longer.
+/// A file that is truncated inside a later frame has the frames before it, as in browsers. The
+/// duration is the sum of the delays in the file, although browsers show frames without a delay for
+/// longer.
 pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     let gif = Gif::read(source)?;
     let mut frames = gif.frames();
@@ -67,7 +67,7 @@ pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     for frame in std::iter::once(first).chain(frames) {
         control.check()?;
         opacity.add(&frame);
-        // A frame has at least 12 bytes, so that neither sum can wrap.
+        // A frame has at least 12 bytes, so neither sum can overflow.
         count += 1;
         hundredths += u64::from(frame.delay);
     }
@@ -87,8 +87,8 @@ pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     })
 }
 
-/// The file without metadata, pixels untouched. Drops everything after the end of the picture,
-/// and everything that is neither a frame nor the loop count.
+/// The file without metadata, pixels untouched. Drops everything after the end of the picture, and
+/// everything that is neither a frame nor the loop count.
 pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let gif = Gif::read(source)?;
     let mut pieces = Pieces::new(source);
@@ -118,11 +118,11 @@ pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     Ok(pieces.finish())
 }
 
-/// Whether transparent pixels can be seen, judged by boxes and disposals alone.
+/// Whether transparent pixels can be seen, judged only by boxes and disposals.
 #[derive(Default)]
 struct Opacity {
     size: (u32, u32),
-    /// Whether the canvas that the next frame is drawn on is known to be opaque.
+    /// Whether the canvas before the next frame is known to be opaque.
     opaque: bool,
     has_alpha: bool,
 }

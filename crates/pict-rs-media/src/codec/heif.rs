@@ -1,11 +1,11 @@
-//! HEIF with HEVC pictures, as phones take them; read, never written.
+//! HEIF with HEVC pictures, as taken by phones; read, never written.
 //!
-//! The `heic` crate knows the container and HEVC. Of a container full of things (bursts, the film
-//! of a Live Photo, depth, gain map, thumbnail) only the primary picture is looked at. It is put
-//! together here, tile by tile, so that a photograph is never held whole: [`picture`] finds its
-//! parts, [`tiles`] decodes them, [`mod@decode`] makes rows of them, [`sps`] says beforehand how large
-//! they are. Whether HEVC may be decoded is a question of patents in some countries, so all that
-//! is behind the feature `heic`. Start reading at [`inspect`].
+//! The `heic` crate parses the container and decodes HEVC. A container may have many items (bursts,
+//! the film of a Live Photo, depth, gain map, thumbnail); only the primary picture is used. It is
+//! assembled here, tile by tile, so that a photograph is never in memory as a whole: [`picture`]
+//! finds its parts, [`tiles`] decodes them, [`mod@decode`] converts them to rows, [`sps`] reads
+//! their size in advance. HEVC is patented in some countries, so all of this needs the feature
+//! `heic`. Start reading at [`inspect`].
 
 #[cfg(feature = "heic")]
 mod decode;
@@ -29,14 +29,14 @@ use crate::codec::interface::Codec;
 #[cfg(feature = "heic")]
 use decode::decode;
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Heif],
     detect: |source| source.get(4..8) == Some(b"ftyp") && coding(source) == Some(Coding::Hevc),
     inspect: |source, _, control| inspect(source, control),
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     colours: |source, _, control| colours(source, control),
-    // Planes of 16 bits of a row of tiles, or of a whole picture.
+    // Planes of 16 bits for a row of tiles, or for a whole picture.
     memory: |facts| {
         let pixels = if facts.buffered {
             DECODER + facts.pixel_bytes()
@@ -48,12 +48,12 @@ pub(crate) const CODEC: Codec = Codec {
     ..Codec::NONE
 };
 
-/// Bytes per pixel inside a decoder of HEVC: its planes. Seen for a single picture: 7.
+/// Bytes per pixel inside an HEVC decoder: its planes. Measured for a single picture: 7.
 const DECODER: u64 = 8;
-/// What it needs however small the picture is. Seen: 4.3 MB with all around it.
+/// What it needs for a picture of any size. Measured: 4.3 MB including everything around it.
 const TABLES: u64 = 4 << 20;
 
-/// Whether there is a picture in it, and not only a film.
+/// Whether it contains a picture, and not only a film.
 pub(crate) fn is_still(source: &[u8]) -> bool {
     super::coding::has_items(source)
 }
@@ -73,9 +73,9 @@ mod with_hevc {
     use crate::colour::{Code, Colours, profile_fits};
     use crate::{ColourModel, Control, Facts, Format, Result};
 
-    /// Facts from the container and the headers of the pictures in it. Turns are facts (EXIF does
-    /// not count, what it says is said by the container as well), crops are not: the size is that
-    /// of what is to be seen.
+    /// Facts from the container and the headers of its pictures. Rotations are reported (EXIF is
+    /// ignored, because the container repeats it), crops are applied: the size is that of the
+    /// visible part.
     pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
         let picture = Picture::open(source, control)?;
         let shape = shape(&picture);
@@ -95,7 +95,7 @@ mod with_hevc {
         })
     }
 
-    /// What the container says of the colours of the primary picture.
+    /// The colours of the primary picture according to the container.
     pub(crate) fn colours<'a>(source: &'a [u8], control: &Control) -> Colours<'a> {
         let Ok(picture) = Picture::open(source, control) else {
             return Colours::Srgb;
@@ -115,7 +115,7 @@ mod with_hevc {
             }
             _ => None,
         });
-        // What is read here is never gray.
+        // The decoded picture is never gray.
         let icc = icc.filter(|icc| profile_fits(icc, ColourModel::Rgb));
         Colours::told(icc, code.map(Code::from))
     }

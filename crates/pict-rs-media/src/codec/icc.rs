@@ -1,19 +1,19 @@
-//! ICC profiles: what of one is needed to know what colours mean (ICC.1:2022, section 7).
+//! Cleans ICC profiles: keeps what is needed to interpret colours (ICC.1:2022, section 7).
 //!
-//! A profile is a header, a table of tags, and data that the table points to. Programs hang all
-//! sorts of things on it: private tags with the name of a machine, the settings of a calibration,
-//! bytes behind the end.
+//! A profile is a header, a table of tags, and data that the table refers to. Programs add various
+//! things: private tags with the name of a machine, the settings of a calibration, bytes after the
+//! end.
 
 use std::ops::Range;
 
 const HEADER: usize = 128;
-/// Bytes of the header that mean nothing.
+/// Unused bytes of the header.
 const RESERVED: Range<usize> = 100..HEADER;
 const ENTRY: usize = 12;
-/// More tags than any profile has.
+/// More tags than in any profile.
 const MAX_TAGS: usize = 200;
 
-/// Tags that say what colours mean, and the two texts that every profile must have.
+/// Tags that define colours, and the two texts that every profile must have.
 const KEPT: [&[u8; 4]; 33] = [
     b"A2B0", b"A2B1", b"A2B2", b"A2B3", b"B2A0", b"B2A1", b"B2A2", b"B2A3", b"D2B0", b"D2B1",
     b"D2B2", b"D2B3", b"B2D0", b"B2D1", b"B2D2", b"B2D3", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC",
@@ -21,8 +21,8 @@ const KEPT: [&[u8; 4]; 33] = [
     b"desc", b"cprt", b"aabg",
 ];
 
-/// The profile up to the end that its header names, with zeros for everything that does not say
-/// what colours mean. `None` if it is not a profile.
+/// The profile up to the end stated in its header, with zeros for everything that does not define
+/// colours. `None` if it is not a profile.
 pub(crate) fn clean(profile: &[u8]) -> Option<Vec<u8>> {
     let size = u32::from_be_bytes(*profile.first_chunk()?);
     let profile = profile.get(..usize::try_from(size).ok()?)?;
@@ -51,7 +51,7 @@ pub(crate) fn clean(profile: &[u8]) -> Option<Vec<u8>> {
     Some(cleaned)
 }
 
-/// Where the data of a tag lie; `None` when they are not in the profile.
+/// The range of a tag's data; `None` if it is not inside the profile.
 fn range(place: &[u8], end: usize) -> Option<Range<usize>> {
     let (offset, rest) = place.split_first_chunk()?;
     let offset = usize::try_from(u32::from_be_bytes(*offset)).ok()?;
@@ -64,7 +64,7 @@ fn range(place: &[u8], end: usize) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    /// Name and data of each tag, one behind another.
+    /// Name and data of each tag, in sequence.
     fn profile(tags: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; HEADER];
         bytes[36..40].copy_from_slice(b"acsp");

@@ -1,5 +1,5 @@
-//! What the engine asks of a codec. Each codec has one [`Codec`], a constant in the root of its
-//! folder, and stands in [`super::ALL`].
+//! The interface of codecs. Each codec has one [`Codec`], a constant in the root of its folder,
+//! which is listed in [`super::ALL`].
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::limits::Bounds;
 use crate::rows::{CanvasSink, RowSink};
 use crate::{Control, Error, Facts, Format, Result};
 
-/// The pieces of a file, most of them borrowed from another.
+/// The pieces of a file, mostly borrowed from another.
 pub(crate) type Pieces<'a> = Vec<Cow<'a, [u8]>>;
 
 type Clean = for<'a> fn(&'a [u8], &Facts, &Control) -> Result<Pieces<'a>>;
@@ -18,12 +18,12 @@ type Canvases = fn(&[u8], &Facts, &Control, &mut dyn CanvasSink) -> Result<()>;
 type Size = fn(&[u8], &Control) -> Option<(u32, u32)>;
 type Block = for<'a> fn(&'a [u8], &Control) -> Option<Cow<'a, [u8]>>;
 
-/// One codec, as functions. Those that a codec does not have come from [`Codec::NONE`].
+/// A codec, as functions. Defaults for missing ones come from [`Codec::NONE`].
 pub(crate) struct Codec {
-    /// The formats that it reads. A still and an animation may be two of them.
+    /// The formats that it reads. A still and an animation may be two formats.
     pub(crate) formats: &'static [Format],
-    /// Whether a file is one of its own, by its first bytes. It is asked after all codecs that
-    /// stand before it in [`super::ALL`].
+    /// Whether a file is of this codec, by its first bytes. Called after all codecs that come
+    /// before it in [`super::ALL`].
     pub(crate) detect: fn(&[u8]) -> bool,
     /// Facts from the headers. No pixel that is shown is decoded.
     pub(crate) inspect: fn(&[u8], &Bounds, &Control) -> Result<Facts>,
@@ -31,56 +31,56 @@ pub(crate) struct Codec {
     pub(crate) clean: Option<Clean>,
     /// Whether the orientation is part of the picture, so that cleaning leaves it.
     pub(crate) keeps_orientation: bool,
-    /// Pushes the rows of a still as they are stored, shrunk by the number (1, 2, 4 or 8), which is
+    /// Pushes the rows of a still as stored, divided in size by the number (1, 2, 4 or 8), which is
     /// 1 unless [`Codec::shrinks`].
     pub(crate) decode: Option<Decode>,
     /// Whether its decoder can shrink.
     pub(crate) shrinks: bool,
     /// Pushes the canvases of an animation.
     pub(crate) canvases: Option<Canvases>,
-    /// Which colours the samples are in that come out of the decoder.
+    /// The colours of the samples that its decoder delivers.
     pub(crate) colours: for<'a> fn(&'a [u8], &Facts, &Control) -> Colours<'a>,
-    /// Where it says who made the picture; `None` when it has no place for that.
+    /// Where its files name author and copyright; `None` if they cannot.
     pub(crate) credits: Option<Credits>,
-    /// How a damaged file is written again.
+    /// How a damaged file is repaired.
     pub(crate) repair: Option<Repair>,
-    /// Bytes that its decoder holds at most, beside the source and [`Facts::decoder_tables`].
+    /// Maximum bytes held by its decoder, besides the source and [`Facts::decoder_tables`].
     pub(crate) memory: fn(&Facts) -> u64,
-    /// Bytes that cleaning holds at most, beside the source and what any work needs.
+    /// Maximum bytes held by cleaning, besides the source and what all work needs.
     pub(crate) clean_memory: fn(&Facts) -> u64,
 }
 
-/// Blocks of metadata that can name the author and the owner of a picture.
+/// Blocks of metadata that can contain author and copyright.
 pub(crate) struct Credits {
     /// The EXIF structure.
     pub(crate) exif: Block,
     /// The XMP packet.
     pub(crate) xmp: Block,
-    /// What Photoshop wrote, IPTC-IIM among it; empty when there is none.
+    /// Photoshop's resources, which include IPTC-IIM; empty if there are none.
     pub(crate) photoshop: fn(&[u8]) -> Vec<u8>,
     /// Puts EXIF into a cleaned file.
     pub(crate) put: for<'a> fn(Cleaned<'a, '_>, &[u8], &Control) -> Pieces<'a>,
 }
 
-/// A cleaned file, and what it was made from.
+/// A cleaned file and its source.
 pub(crate) struct Cleaned<'a, 'f> {
     pub(crate) source: &'a [u8],
     pub(crate) facts: &'f Facts,
     pub(crate) pieces: Pieces<'a>,
 }
 
-/// What is done about a damaged file.
+/// Repair of damaged files.
 pub(crate) struct Repair {
-    /// Width and height that it claims.
+    /// The claimed width and height.
     pub(crate) claimed_size: Size,
     /// Whether it may be an animation.
     pub(crate) may_move: fn(&[u8]) -> bool,
-    /// Writes it again. `None` when too little of it is there.
+    /// Repairs the file. `None` if too little of it is left.
     pub(crate) repair: fn(&[u8], &Control) -> Result<Option<Repaired>>,
 }
 
 impl Codec {
-    /// Reads nothing.
+    /// A codec that reads nothing.
     pub(crate) const NONE: Self = Self {
         formats: &[],
         detect: |_| false,
@@ -98,13 +98,13 @@ impl Codec {
     };
 }
 
-/// Bytes that a decoder holds at most which gives rows while it reads.
+/// Maximum bytes held by a decoder that delivers rows while it reads.
 pub(crate) fn streamed(facts: &Facts) -> u64 {
     facts.row_bytes() * 32
 }
 
-/// Bytes that a decoder of animations holds at most: the canvas, the one before it, the frame on
-/// its own, and its indices. A frame of an APNG is on its own only when it is interlaced.
+/// Maximum bytes held by a decoder of animations: the canvas, the previous one, the frame itself,
+/// and its indices. A frame of an APNG is held separately only if it is interlaced.
 pub(crate) fn animated(facts: &Facts) -> u64 {
     facts.pixels() * 13
 }

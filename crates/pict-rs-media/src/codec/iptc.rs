@@ -1,12 +1,12 @@
-//! Who made a picture, as IPTC-IIM says it: the fields that agencies fill in, inside what
-//! Photoshop puts into a JPEG (IPTC-IIM 4.2, section 1.6; Adobe Photoshop file formats, "image
-//! resource blocks"). Never fails: damage means that there is less.
+//! Author and copyright in IPTC-IIM: the fields that agencies fill in, inside Photoshop's data in a
+//! JPEG (IPTC-IIM 4.2, section 1.6; Adobe Photoshop file formats, "image resource blocks"). Never
+//! fails: damaged parts are missing from the result.
 
 use std::borrow::Cow;
 
 use super::exif::{Credits, MAX_CREDIT};
 
-/// The resource that holds IPTC-IIM.
+/// The resource that contains IPTC-IIM.
 const IPTC: u16 = 0x0404;
 /// Datasets of record 2.
 const BY_LINE: u8 = 80;
@@ -36,7 +36,7 @@ fn resource(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         rest = rest.strip_prefix(b"8BIM")?;
         let (id, after) = rest.split_first_chunk()?;
-        // A name with its length before it, to an even number of bytes.
+        // A name preceded by its length, padded to an even number of bytes.
         let name = (usize::from(*after.first()?) + 1).next_multiple_of(2);
         let (size, after) = after.get(name..)?.split_first_chunk()?;
         let size = usize::try_from(u32::from_be_bytes(*size)).ok()?;
@@ -53,7 +53,7 @@ fn datasets(mut rest: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
         let [0x1c, record, dataset, high, low, after @ ..] = rest else {
             return None;
         };
-        // The highest bit says that the length itself is long: of no name.
+        // The highest bit marks an extended length, which names never need.
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         let (text, after) = after.split_at_checked(length)?;
         rest = after;

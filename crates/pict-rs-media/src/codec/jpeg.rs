@@ -1,8 +1,8 @@
-//! JPEG: container walk, cleaning, scaled row decoding, encoding, lossless turning.
+//! JPEG: container, cleaning, scaled row decoding, encoding, lossless turning.
 //!
-//! [`container`] knows segments, `sys` is libjpeg (decoding, turning, the fast encoder), and
-//! [`encode`] chooses between that and zenjpeg. Pixels leave here as they are stored: not
-//! turned, not colour managed.
+//! [`container`] parses segments, `sys` wraps libjpeg (decoding, turning, the fast encoder), and
+//! [`encode`] chooses between that and zenjpeg. Pixels are delivered as stored: neither turned nor
+//! colour managed.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ mod sys;
 
 pub(crate) use encode::Encoder;
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Jpeg],
     detect: |source| source.starts_with(b"\xff\xd8\xff"),
@@ -58,7 +58,7 @@ pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     Ok(container::read(source, control)?.facts())
 }
 
-/// Whether it is a JPEG that [`inspect`] refuses for what kind of JPEG it is; its frame header says.
+/// Whether it is a JPEG of a kind that [`inspect`] refuses, according to its frame header.
 pub(crate) fn is_rare(source: &[u8]) -> bool {
     container::is_rare(source)
 }
@@ -69,8 +69,8 @@ pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     container::clean(source, control)
 }
 
-/// The pieces of a cleaned file with a segment of EXIF, behind the JFIF segment if there is one,
-/// which wants to be the first.
+/// Inserts an EXIF segment into a cleaned file, after the JFIF segment, which must be the first if
+/// there is one.
 fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
     let at = match pieces::start(&pieces)[..] {
         [0xff, container::SOI, 0xff, container::APP0, high, low, ..] => {
@@ -80,7 +80,7 @@ fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]
         _ => return pieces,
     };
     let payload = [b"Exif\0\0", tiff].concat();
-    // Credits are far shorter than a segment may be.
+    // Credits are far shorter than the longest segment.
     let length = (payload.len() + 2) as u16;
     let segment = [&[0xff, 0xe1][..], &length.to_be_bytes(), &payload].concat();
     pieces::insert(&mut pieces, at, segment);
@@ -92,8 +92,8 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     container::icc(source)
 }
 
-/// Pushes the picture's rows, shrunk by `shrink` (1, 2, 4 or 8; sizes are rounded up) inside
-/// the inverse DCT. Delivers `Gray8`, `Rgb8` or `Cmyk8`; not turned, not colour managed.
+/// Pushes the picture's rows, shrunk by `shrink` (1, 2, 4 or 8; sizes are rounded up) in the
+/// inverse DCT. Delivers `Gray8`, `Rgb8` or `Cmyk8`; neither turned nor colour managed.
 pub(crate) fn decode(
     source: &[u8],
     facts: &Facts,
@@ -122,8 +122,8 @@ pub(crate) fn decode(
         },
     };
     sink.begin(shape)?;
-    // The marker of Adobe says that inks are stored as light. Browsers take them for that in files
-    // without it too, and so do the programs that leave it out.
+    // Adobe's marker says that inks are stored inverted. Browsers assume that for files without it
+    // too, and so do the programs that omit it.
     let inverted = shape.layout == Layout::Cmyk8;
     let mut buffer = vec![0; picture.row_len() * picture.group()];
     let mut left = height as usize;
@@ -142,12 +142,12 @@ pub(crate) fn decode(
     sink.end()
 }
 
-/// The same picture with its orientation applied to the DCT coefficients, without loss;
-/// `None` when the sizes do not allow that. The result holds no metadata but the ICC profile.
+/// The same picture with its orientation applied to the DCT coefficients, losslessly; `None` when
+/// its size does not allow that. The result contains no metadata but the ICC profile.
 pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Option<Vec<u8>>> {
     let header = container::read(source, control)?;
     let how = moves(facts.orientation);
-    // Blocks at the right and bottom edge may reach beyond the picture. They must stay there.
+    // Blocks at the right and bottom edge may extend beyond the picture. They must stay there.
     let (across, down) = mcu_size(&header.sampling);
     let (mut whole_x, mut whole_y) = (
         u32::from(header.width).is_multiple_of(across),
@@ -175,10 +175,10 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
 }
 
 /// Reads the coefficients of a damaged file as browsers do and writes them again, with the segments
-/// that tell about the picture. Rows that are missing are white, as JPEG has no transparency.
+/// that describe the picture. Missing rows are white, because JPEG has no transparency.
 ///
-/// A file with an end marker is taken for whole, whatever its data make of the rows before it:
-/// nothing tells a flipped bit from a missing row.
+/// A file with an end marker counts as complete, whatever its data give for the last rows: a
+/// flipped bit cannot be distinguished from a missing row.
 pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let Some(remains) = container::remains(source) else {
         return Ok(None);
@@ -202,7 +202,7 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
             let height = u32::from(remains.height);
             Some(Extent::Rows((row * remains.unit).min(height), height))
         }
-        // The last scan refines the last bits, whose absence is not visible.
+        // The last scan refines the lowest bits, whose absence is not visible.
         _ => loss.is_coarse.then_some(Extent::Coarse),
     };
     if matches!(there, Some(Extent::Rows(0, _))) {
@@ -215,7 +215,7 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
     Ok(Some(Repaired { bytes, missing }))
 }
 
-/// Whether rows are missing, and not only detail of them.
+/// Whether rows are missing, and not only detail in them.
 fn is_cut(remains: &container::Remains, loss: &sys::Loss) -> bool {
     let in_first = |(scan, _)| scan <= 1 || !remains.progressive;
     !remains.is_ended && loss.first.is_some_and(in_first)
@@ -307,7 +307,7 @@ mod tests {
         [&[0xff, marker], &len[..], payload].concat()
     }
 
-    /// Right behind the start marker.
+    /// Inserts segments after the start marker.
     fn insert(file: &[u8], segments: &[Vec<u8>]) -> Vec<u8> {
         [&file[..2], &segments.concat(), &file[2..]].concat()
     }
@@ -338,7 +338,7 @@ mod tests {
         let mut samples = Vec::new();
         for y in 0..shape.height {
             for x in 0..shape.width {
-                // Where EXIF says the pixel seen at (x, y) is stored.
+                // The stored position of the pixel seen at (x, y), according to EXIF.
                 let (x, y) = match orientation {
                     Orientation::Normal => (x, y),
                     Orientation::FlipHorizontal => (w - 1 - x, y),
@@ -522,7 +522,7 @@ mod tests {
     fn a_turn_moves_exactly_the_pixels() {
         let profile = crate::codec::testing::profile(150);
         let profile = segment(0xe2, &[b"ICC_PROFILE\0\x01\x01", &profile[..]].concat());
-        // Full chroma and grey have no upsampling that could look across a turn.
+        // Full chroma and grey have no upsampling that depends on neighbours across a turn.
         for (layout, quality, tolerance) in [
             (Layout::Gray8, 90, 0),
             (Layout::Rgb8, 95, 0),
@@ -548,8 +548,8 @@ mod tests {
                 .expect("sizes allow it");
             let decoded = decode_by(&bytes, 1).expect("decodes");
             let expected = turned(&upright, orientation);
-            // The integer inverse DCT rounds rows and columns differently, by 1 in each
-            // component; the conversion from YCbCr makes that up to 3.
+            // The integer inverse DCT rounds rows and columns differently, by 1 in each component;
+            // the conversion from YCbCr amplifies that to at most 3.
             let rounding = if upright.shape.layout == Layout::Rgb8 {
                 3
             } else {
@@ -595,7 +595,7 @@ mod tests {
                     "{orientation:?}"
                 );
             }
-            // Not only each other's inverse: the decoder agrees with the untouched file.
+            // They are not only inverse to each other: the decoder agrees with the untouched file.
             assert_eq!(decode_by(&same, 1).ok(), decode_by(&stored, 1).ok());
         }
     }
@@ -775,8 +775,8 @@ mod tests {
 
     #[test]
     fn bytes_before_restart_markers_go() {
-        // One interval for each unit of a picture of 16 pixels by 16, in gray: four blocks, each
-        // of a difference and an end in codes of one bit.
+        // One interval for each unit of a gray picture of 16 × 16 pixels: four blocks, each with a
+        // difference and an end in codes of one bit.
         let tables: Vec<u8> = [0x00, 0x10]
             .iter()
             .flat_map(|class| [&[*class, 1][..], &[0; 15], &[0]].concat())
@@ -827,7 +827,7 @@ mod tests {
 
     #[test]
     fn what_follows_the_end_does_not_change_the_verdict() {
-        // The entropy-coded data of a small picture lies within the reach of libjpeg's careful
+        // The entropy-coded data of a small picture is within the reach of libjpeg's careful
         // decoder, unless more bytes follow.
         let file = encode(&picture(64, 64, Layout::Gray8), 90, true);
         let scan = file

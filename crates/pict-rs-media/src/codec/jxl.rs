@@ -1,8 +1,8 @@
-//! JPEG XL, still and animated: pixels by the `jxl` crate, stills written by `jxl-encoder`.
+//! JPEG XL, still and animated: decoded by the `jxl` crate, stills are written by `jxl-encoder`.
 //!
-//! The decoder turns pictures upright by itself, so facts give the upright size and a normal
-//! orientation. [`read`] is the only module that talks to the decoder, [`container`] knows the
-//! boxes around a codestream. Start reading at [`inspect`].
+//! The decoder turns pictures upright by itself, so facts have the upright size and a normal
+//! orientation. [`read`] is the only module that calls the decoder, [`container`] handles the boxes
+//! around a codestream. Start reading at [`inspect`].
 
 mod container;
 mod decode;
@@ -28,7 +28,7 @@ pub(crate) use encode::Encoder;
 
 use read::{Clock, Header, Reader, Scan, Watch};
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Jxl],
     detect: |source| {
@@ -50,7 +50,7 @@ pub(crate) const CODEC: Codec = Codec {
         put: |file, tiff, _| put_exif(file.pieces, tiff),
     }),
     memory,
-    // Frames that are not shown themselves are decoded on the way to the end.
+    // Hidden frames are decoded while finding the end.
     clean_memory: |facts| memory(facts) + facts.decoder_tables,
     ..Codec::NONE
 };
@@ -59,14 +59,14 @@ fn memory(facts: &Facts) -> u64 {
     facts.pixels() * (facts.pixel_bytes() + DECODER) + streamed(facts) + TABLES
 }
 
-/// Bytes per pixel inside a decoder, beside the pixels that come out. Seen for stills: 1.5, or 4
-/// without loss. What it keeps to make other frames from, the facts tell.
+/// Bytes per pixel inside a decoder, besides the decoded pixels. Measured for stills: 1.5, or 4
+/// when lossless. The memory for reference frames is in the facts.
 const DECODER: u64 = 16;
-/// What it needs however small the picture is: its matrices, and codes. Seen: 2.5 MB.
+/// What it needs for a picture of any size: matrices and codes. Measured: 2.5 MB.
 const TABLES: u64 = 6 << 20;
 
-/// Facts from the headers. Frames are counted by stepping over them; only hidden ones, which others
-/// are made from, are decoded on the way, once their number and size are known to be in bounds.
+/// Facts from the headers. Frames are counted by skipping them; only hidden ones, which others are
+/// made from, are decoded, after their number and size were checked.
 fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
@@ -75,8 +75,8 @@ fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
         format: Format::Jxl,
         stored_width: header.width,
         stored_height: header.height,
-        // The codestream names one, but the decoder has applied it already, and what EXIF says
-        // does not count in this format.
+        // The codestream has one, but the decoder has already applied it, and that in EXIF is
+        // ignored in this format.
         orientation: Orientation::Normal,
         frames: 1,
         duration_ms: None,
@@ -115,7 +115,7 @@ fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     Ok(facts)
 }
 
-/// Steps over the frames of an animation. Those that are not shown count like those that are.
+/// Skips the frames of an animation. Hidden frames count like shown ones.
 fn frames(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) -> Result<Scan> {
     if let Some(scan) = read::scan(source, header, 0, control)? {
         return Ok(scan);
@@ -133,15 +133,15 @@ fn frames(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) ->
     Ok(scan)
 }
 
-/// How many frames that are not shown a decoder has to keep for a still, at most. Only the first is
-/// decoded to find that out.
+/// The maximum number of hidden frames that a decoder keeps for a still. Only the first one is
+/// decoded to find out.
 fn slots(source: &[u8], header: &Header, bounds: &Bounds, control: &Control) -> Result<u64> {
     let is_hidden = |most| {
         let scan = read::scan(source, header, most, control);
         control.check()?;
         match scan {
             Err(error @ Error::Unsupported(_)) => Err(error),
-            // What is damaged is noticed where it is decoded.
+            // Damage is reported when the picture is decoded.
             scan => Ok(matches!(scan, Ok(None))),
         }
     };
@@ -161,7 +161,7 @@ fn too_much_hidden(header: &Header) -> Error {
     ))
 }
 
-/// The file without metadata, the codestream untouched. The ICC profile is part of that.
+/// The file without metadata, the codestream untouched. The ICC profile is part of the codestream.
 fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let watch = Watch::new(control);
     let header = Reader::open(source, &watch, None, false)?.header().clone();
@@ -178,10 +178,11 @@ fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]
     pieces
 }
 
-/// A profile of the colours that [`decode()`] gives, unless they are sRGB or HDR.
+/// A profile of the colours that [`decode()`] delivers, unless they are sRGB or HDR.
 ///
-/// Pictures that were compressed in the format's own colours (XYB) come out in those that they
-/// are tagged with, wide gamut included. If that tag is an ICC profile, they come out as sRGB.
+/// Pictures that were compressed in the format's own colours (XYB) are decoded to the colours that
+/// they are tagged with, including wide gamut. If that tag is an ICC profile, they are decoded to
+/// sRGB.
 fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     let profile = profile(source, control)?;
     if let JxlColorProfile::Simple(encoding) = &profile
@@ -189,7 +190,7 @@ fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     {
         return None;
     }
-    // It may panic on colours that no profile can hold.
+    // It may panic on colours that no profile can represent.
     let icc = guard(Format::Jxl, || {
         Ok(profile.try_as_icc().map(Cow::into_owned))
     })
@@ -197,8 +198,8 @@ fn icc<'a>(source: &'a [u8], control: &Control) -> Option<Cow<'a, [u8]>> {
     icc.map(Cow::Owned)
 }
 
-/// Primaries and transfer of the colours that [`decode()`] gives, as code points of H.273, where
-/// there are such.
+/// Primaries and transfer of the colours that [`decode()`] delivers, as code points of H.273, if
+/// there are any.
 fn cicp(source: &[u8], control: &Control) -> Option<(u8, u8)> {
     let JxlColorProfile::Simple(encoding) = profile(source, control)? else {
         return None;

@@ -1,4 +1,4 @@
-//! Libraries that may panic on damaged files.
+//! Catches panics of libraries on damaged files.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,20 +10,20 @@ thread_local! {
     static CAUGHT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether a panic on this thread, at this moment, is caught and taken for a damaged file. For a
-/// panic hook, which need not cry then.
+/// Whether a panic on this thread is currently caught and treated as a damaged file. For a panic
+/// hook, which can then log it less loudly.
 pub fn panics_are_caught() -> bool {
     CAUGHT.get() > 0
 }
 
-/// Takes a panic of a decoder for what it most likely is: a damaged file.
+/// Treats a panic of a decoder as what it most likely is: a damaged file.
 pub(crate) fn guard<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
     caught(work).unwrap_or_else(|_| Err(Error::corrupt(format, "it confuses the decoder")))
 }
 
-/// What `work` gives, or its panic. Only for what reads files of others: a panic of an encoder is
-/// no damaged file but a mistake of ours, so those that catch it (JPEG XL, rav1e) do not come here
-/// and the hook cries.
+/// The result of `work`, or its panic. Only for code that reads untrusted files: a panic of an
+/// encoder is not a damaged file but a bug, so code that catches those (JPEG XL, rav1e) does not
+/// use this, and the hook logs them as errors.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Caught<T> {
     CAUGHT.set(CAUGHT.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(work));

@@ -1,4 +1,4 @@
-//! A picture of which not every pixel is known: collected whole, cut down to what is known, and
+//! A picture of which some pixels are missing: collected whole, cropped to the known part, and
 //! written with transparency for the rest.
 
 use crate::rows::{Layout, Row, RowSink, Shape};
@@ -24,7 +24,7 @@ impl Default for Samples {
 }
 
 impl Partial {
-    /// Of pixels with 8 bits, row after row from the top.
+    /// From pixels with 8 bits, row by row from the top.
     pub(crate) fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Self {
         Self {
             width,
@@ -33,8 +33,8 @@ impl Partial {
         }
     }
 
-    /// For each pixel, given as column and row, `source` names the one whose colour it gets:
-    /// itself, a neighbour that is known, or none. Neighbours must come before it.
+    /// For each pixel, given as column and row, `source` returns the position whose colour it gets:
+    /// its own, that of a known neighbour, or none. Neighbours must come before it.
     pub(crate) fn fill(&mut self, source: impl Fn(usize, usize) -> Option<(usize, usize)>) {
         let width = self.width;
         for y in 0..self.height {
@@ -53,12 +53,12 @@ impl Partial {
         }
     }
 
-    /// Forgets all rows outside of `known`.
+    /// Drops all rows outside `known`.
     pub(crate) fn keep_rows(&mut self, known: std::ops::Range<usize>) {
         self.fill(|x, y| known.contains(&y).then_some((x, y)));
     }
 
-    /// How many rows from the top are the same as those of `other`.
+    /// How many rows from the top equal those of `other`.
     pub(crate) fn same_rows(&self, other: &Self) -> usize {
         fn count<P: PartialEq>(a: &[P], b: &[P], width: usize) -> usize {
             let rows = a.chunks_exact(width).zip(b.chunks_exact(width));
@@ -72,7 +72,7 @@ impl Partial {
         }
     }
 
-    /// Hands the picture on.
+    /// Pushes the picture to `sink`.
     pub(crate) fn write(&self, control: &Control, sink: &mut dyn RowSink) -> Result<()> {
         let side = |side: usize| u32::try_from(side).map_err(|_| misused());
         sink.begin(Shape {
@@ -95,7 +95,7 @@ impl Partial {
     }
 }
 
-/// Spreads samples to RGBA.
+/// Converts samples to RGBA.
 fn spread<S: Copy>(layout: Layout, row: &[S], opaque: S, pixels: &mut Vec<[S; 4]>) -> Result<()> {
     match layout.channels() {
         1 => pixels.extend(row.iter().map(|gray| [*gray, *gray, *gray, opaque])),
@@ -112,7 +112,7 @@ fn misused() -> Error {
     Error::Internal("a partial picture was misused".into())
 }
 
-/// What collects a picture.
+/// A sink that collects a picture.
 pub(crate) struct Collector {
     layout: Layout,
     partial: Partial,

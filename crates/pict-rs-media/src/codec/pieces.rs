@@ -1,9 +1,9 @@
-//! A cleaned file as pieces: most borrowed from the source, a few made anew.
+//! A cleaned file as pieces: most are borrowed from the source, a few are newly written.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Collects pieces and joins neighbouring ranges, so that a clean file costs one piece.
+/// Collects pieces and joins adjacent ranges, so that an already clean file is one piece.
 pub(crate) struct Pieces<'a> {
     source: &'a [u8],
     done: Vec<Cow<'a, [u8]>>,
@@ -19,7 +19,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// Takes a range of the source, which must lie inside it.
+    /// Appends a range of the source, which must be inside it.
     pub(crate) fn keep(&mut self, range: Range<usize>) {
         if self.pending.end == range.start {
             self.pending.end = range.end;
@@ -29,13 +29,13 @@ impl<'a> Pieces<'a> {
         self.pending = range;
     }
 
-    /// Takes bytes that live longer than the work.
+    /// Appends bytes that outlive the work.
     pub(crate) fn borrow(&mut self, bytes: &'a [u8]) {
         self.flush();
         self.done.push(Cow::Borrowed(bytes));
     }
 
-    /// Takes bytes that are not in the source.
+    /// Appends bytes that are not in the source.
     pub(crate) fn own(&mut self, bytes: Vec<u8>) {
         self.flush();
         self.done.push(Cow::Owned(bytes));
@@ -54,7 +54,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Bytes that are looked at to find the place for more.
+/// Bytes that are examined to find the insertion position.
 const LONGEST_START: usize = 64;
 
 /// The first bytes of a file in pieces.
@@ -63,13 +63,13 @@ pub(crate) fn start(pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
     bytes.take(LONGEST_START).collect()
 }
 
-/// Puts bytes behind the first `at` of a file in pieces.
+/// Inserts bytes after the first `at` bytes of a file in pieces.
 pub(crate) fn insert(pieces: &mut Vec<Cow<'_, [u8]>>, at: usize, bytes: Vec<u8>) {
     let index = split(pieces, at);
     pieces.insert(index, Cow::Owned(bytes));
 }
 
-/// Makes the first `at` bytes pieces of their own; returns how many these are.
+/// Splits the pieces after the first `at` bytes; returns the number of pieces before that.
 pub(crate) fn split(pieces: &mut Vec<Cow<'_, [u8]>>, mut at: usize) -> usize {
     let mut index = 0;
     while let Some(piece) = pieces.get(index)

@@ -1,8 +1,8 @@
-//! PNG and APNG: container walk, cleaning, decoding, encoding; a still's 16-bit samples are kept.
+//! PNG and APNG: container, cleaning, decoding, encoding; 16-bit samples of stills are kept.
 //!
-//! [`container`] knows chunks, [`frames`] those of animations, the `png` crate knows pixels and
-//! sees only the chunks that make them: text and profiles are never inflated on the way to a
-//! picture. [`compose`] draws frames, [`animation`] writes them.
+//! [`container`] parses chunks, [`frames`] those of animations. The `png` crate decodes pixels and
+//! sees only the chunks that are needed for that: text and profiles are never inflated when a
+//! picture is decoded. [`compose`] draws frames, [`animation`] writes them.
 
 use std::borrow::Cow;
 use std::io::{BufRead, Read, Seek, SeekFrom};
@@ -31,7 +31,7 @@ pub(crate) use container::HEADER_END;
 pub(crate) use encode::Encoder;
 use repair::{claimed_size, may_move, repair};
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Png, Format::Apng],
     detect: |source| source.starts_with(container::SIGNATURE),
@@ -59,7 +59,7 @@ pub(crate) const CODEC: Codec = Codec {
     ..Codec::NONE
 };
 
-/// Beyond one row and its predecessor: palettes and the decoder's own buffers.
+/// Besides two rows: palettes and the decoder's own buffers.
 const SPARE_BYTES: usize = 1 << 20;
 
 /// Facts from the container; no pixel is decoded.
@@ -82,7 +82,7 @@ pub(crate) fn clean<'a>(
     clean::clean(source, facts.format == Format::Apng, control)
 }
 
-/// The pieces of a cleaned file with a chunk of EXIF behind the header.
+/// Inserts a chunk of EXIF after the header of a cleaned file.
 fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, tiff: &[u8]) -> Vec<Cow<'a, [u8]>> {
     if let Ok(chunk) = exif_chunk(tiff)
         && pieces::start(&pieces).len() >= HEADER_END
@@ -99,16 +99,16 @@ pub(crate) fn exif_chunk(tiff: &[u8]) -> Result<Vec<u8>> {
     Ok(chunk)
 }
 
-/// The chunks before the pixels that say which colours they mean, each whole.
+/// The chunks before the pixels that define their colours, each complete.
 pub(crate) fn colour_chunks(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     clean::colour_chunks(source)
 }
 
-/// The picture of a PNG with other words about its colours: code points of H.273 for primaries and
-/// transfer, or none, which means sRGB. Everything that does not make pixels goes.
+/// A PNG with a different declaration of its colours: code points of H.273 for primaries and
+/// transfer, or none, which means sRGB. Drops everything that is not needed for the pixels.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when it is not a whole PNG, [`Error::Cancelled`] through `control`.
+/// [`Error::Corrupt`] when it is not a complete PNG, [`Error::Cancelled`] through `control`.
 pub fn with_code(source: &[u8], code: Option<(u8, u8)>, control: &Control) -> Result<Vec<u8>> {
     let mut bytes = container::decodable(source, control)?.concat();
     if let Some((primaries, transfer)) = code {
@@ -120,7 +120,7 @@ pub fn with_code(source: &[u8], code: Option<(u8, u8)>, control: &Control) -> Re
     Ok(bytes)
 }
 
-/// As [`with_code`], of a profile.
+/// As [`with_code`], with a profile.
 pub(crate) fn with_profile(source: &[u8], icc: &[u8], control: &Control) -> Result<Vec<u8>> {
     let mut bytes = container::decodable(source, control)?.concat();
     bytes.splice(
@@ -136,7 +136,7 @@ pub(crate) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Pushes the picture's rows; palettes and small depths are expanded, `tRNS` becomes alpha.
-/// Delivers any layout but `Cmyk8`; not turned, not colour managed.
+/// Delivers any layout but `Cmyk8`; neither turned nor colour managed.
 pub(crate) fn decode(
     source: &[u8],
     facts: &Facts,
@@ -147,8 +147,8 @@ pub(crate) fn decode(
     decode_pieces(&pieces, facts, true, control, sink)
 }
 
-/// As [`decode`], of a file in pieces that holds only what makes pixels. `checked` is false when
-/// its checksums are known to be wrong.
+/// As [`decode`], for a file in pieces that contains only what is needed for the pixels. `checked`
+/// is false when its checksums are known to be wrong.
 fn decode_pieces(
     pieces: &[Cow<'_, [u8]>],
     facts: &Facts,
@@ -158,8 +158,8 @@ fn decode_pieces(
 ) -> Result<()> {
     let mut decoder = png::Decoder::new(Joined::new(pieces));
     decoder.ignore_checksums(!checked);
-    // The checksums of chunks are verified. The one inside the compressed stream is not: it
-    // comes after the last pixel, and browsers do not mind it either.
+    // The checksums of chunks are verified. The one inside the compressed stream is not: it comes
+    // after the last pixel, and browsers ignore it too.
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_limits(png::Limits {
         bytes: (facts.stored_width as usize)
@@ -180,7 +180,7 @@ fn decode_pieces(
         let bytes = reader.output_buffer_size().ok_or_else(too_large)?;
         buffer.try_reserve_exact(bytes).map_err(|_| too_large())?;
         buffer.resize(bytes, 0);
-        // Row by row only to notice a cancellation: the passes are spread over the buffer.
+        // Row by row only to notice a cancellation: the passes are written to the whole buffer.
         let bits = delivery.bits_per_pixel;
         let mut row = vec![0; row_bytes];
         while let Some(pass) = reader.read_row(&mut row).map_err(failed)? {
@@ -203,15 +203,15 @@ fn decode_pieces(
             delivery.deliver(&row, sink)?;
         }
     }
-    // The checksum of the last data.
+    // Verifies the checksum of the last data.
     reader.finish().map_err(failed)?;
     sink.end()
 }
 
-/// Turns the decoder's rows into one of our layouts.
+/// Converts the decoder's rows to one of our layouts.
 struct Delivery {
     shape: Shape,
-    /// Channels as they come, before grey is spread.
+    /// Decoded channels, before grey is converted to RGB.
     channels: usize,
     bits_per_pixel: u8,
     wide: Vec<u16>,
@@ -284,7 +284,7 @@ fn failed(error: DecodingError) -> Error {
     match error {
         DecodingError::IoError(_) => corrupt("it ends too early"),
         DecodingError::Format(error) => match error.to_string() {
-            // The library prints its own data structures here.
+            // The library's message contains its own data structures.
             long if long.starts_with("CRC error") => corrupt("a checksum does not match"),
             message => corrupt(message),
         },
@@ -334,7 +334,7 @@ impl BufRead for Joined<'_> {
     }
 }
 
-/// Asked for by the signature of the decoder, which never does it.
+/// Required by the decoder's signature, but never called.
 impl Seek for Joined<'_> {
     fn seek(&mut self, _: SeekFrom) -> std::io::Result<u64> {
         Err(std::io::ErrorKind::Unsupported.into())
@@ -383,7 +383,7 @@ mod tests {
         [&len[..], kind, data, &(!crc).to_be_bytes()].concat()
     }
 
-    /// Not compressed; at most 65535 bytes.
+    /// A stored (uncompressed) stream of at most 65535 bytes.
     fn zlib(data: &[u8]) -> Vec<u8> {
         let len = (data.len() as u16).to_le_bytes();
         let (mut a, mut b) = (1_u32, 0_u32);
@@ -622,7 +622,7 @@ mod tests {
         assert_eq!(cleaned(&clean), clean);
         assert_eq!(icc(&encode(&picture(4, 4, Layout::Rgb8), true)), None);
         assert_eq!(icc(&with_profile(b"")), None);
-        // Broken profiles cost the profile, not the picture.
+        // Broken profiles are dropped, the picture is kept.
         let broken = tiny(1, 8, 0, &[chunk(b"iCCP", b"name\0\0garbage")], &[&[7]]);
         assert_eq!(icc(&broken), None);
         decoded(&broken).expect("decodes");
@@ -774,7 +774,7 @@ mod tests {
             &[&header(1, 1, 8, 0, 2), &data, &end],
             "header is not valid",
         );
-        // An acTL after the data does not make an animation.
+        // An acTL after the data does not make it an animation.
         let late = [&ihdr, &data, &chunk(b"acTL", &[0; 8]), &end].map(Vec::clone);
         decoded(&file(&late)).expect("decodes");
     }

@@ -1,11 +1,11 @@
-//! SVG: drawn once at its own size, never kept.
+//! SVG: rendered once at its own size, never kept.
 //!
-//! Nothing outside the file is ever looked at: no other file, no URL, no font. Scripts,
-//! animations, text and embedded pictures are left out. Two gates stand before the work:
-//! [`document`] judges the XML (size, elements, nesting, what `use` multiplies) and [`styles`] its
-//! style sheets before it is made into shapes; [`cost`] judges the shapes (layers, filters, how many
-//! pixels are touched) and [`outline`] their edges before they are drawn. All that is behind the
-//! feature `svg`; only what one looks like, [`start`], is not.
+//! Nothing outside the file is ever accessed: no other file, no URL, no font. Scripts, animations,
+//! text and embedded pictures are ignored. Checks limit the work in advance: [`document`] checks
+//! the XML (size, elements, nesting, what `use` multiplies) and [`styles`] its style sheets before
+//! it is converted to shapes; [`cost`] checks the shapes (layers, filters, number of pixels
+//! touched) and [`outline`] their edges before they are drawn. All of that needs the feature `svg`;
+//! only detection, [`start`], does not.
 
 #[cfg(feature = "svg")]
 mod cost;
@@ -34,18 +34,18 @@ use draw::{decode, inspect};
 #[cfg(not(feature = "svg"))]
 use without_drawing::{decode, inspect};
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Svg],
     detect: is_one,
     inspect,
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
-    // Layers up to a limit, and what the document is made into.
+    // Layers up to a limit, and the converted document.
     memory: |facts| (facts.pixels() + layers::most(facts.pixels())) * 4 + (64 << 20),
     ..Codec::NONE
 };
 
-/// Bytes of a file.
+/// Maximum size of a file in bytes.
 const MAX_BYTES: usize = 4 << 20;
 
 #[cfg(not(feature = "svg"))]

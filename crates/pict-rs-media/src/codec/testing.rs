@@ -1,4 +1,4 @@
-//! What the tests of the codecs share: sinks that keep everything, and test pictures.
+//! Shared code of the codecs' tests: collecting sinks, and test pictures.
 
 use std::ops::ControlFlow;
 
@@ -6,7 +6,7 @@ use crate::limits::Bounds;
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 use crate::{Control, Facts, Result};
 
-/// The facts of a file of any format, held to nothing.
+/// The facts of a file of any format, without limits.
 pub(crate) fn inspect(file: &[u8]) -> Result<Facts> {
     crate::inspect::inspect(file, &Bounds::NONE, &Control::new())
 }
@@ -25,7 +25,7 @@ impl Picture {
         &self.samples[start..start + channels]
     }
 
-    /// Feeds the picture to an encoder.
+    /// Pushes the picture to an encoder.
     pub(crate) fn push(&self, sink: &mut dyn RowSink) -> Result<()> {
         sink.begin(self.shape)?;
         for row in self.samples.chunks_exact(self.shape.row_len()) {
@@ -73,7 +73,7 @@ pub(crate) fn picture(width: u32, height: u32, layout: Layout) -> Picture {
     Picture { shape, samples }
 }
 
-/// Keeps what it receives, and checks that the calls come as promised.
+/// Collects what it receives, and checks that calls follow the protocol.
 #[derive(Debug, Default)]
 pub(crate) struct Collect {
     shape: Option<Shape>,
@@ -128,13 +128,13 @@ impl RowSink for Collect {
     }
 }
 
-/// An animation, as canvases; a sink that keeps them.
+/// An animation as canvases, and a sink that collects them.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Film {
     pub(crate) shape: Option<AnimationShape>,
     /// Pixels and delay of each.
     pub(crate) canvases: Vec<(Vec<u8>, u32)>,
-    /// After how many the sink has seen enough; never for 0.
+    /// After how many canvases the sink stops; never if 0.
     pub(crate) stop_after: usize,
     pub(crate) ended: bool,
 }
@@ -165,7 +165,7 @@ impl CanvasSink for Film {
     }
 }
 
-/// Feeds an animation to an encoder.
+/// Pushes an animation to an encoder.
 pub(crate) fn animate(
     encoder: &mut dyn CanvasSink,
     shape: AnimationShape,
@@ -183,7 +183,7 @@ pub(crate) fn animate(
     encoder.end().expect("ends");
 }
 
-/// A profile of at least that length, with one tag that means colours.
+/// A profile of at least that length, with one colour tag.
 pub(crate) fn profile(length: usize) -> Vec<u8> {
     let data = length.saturating_sub(144).max(4);
     let mut profile = vec![0; 144];

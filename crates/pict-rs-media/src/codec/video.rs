@@ -1,5 +1,5 @@
-//! Clips: what their containers say. No frame is decoded here; whoever wants pixels asks a
-//! program that can, and gives the picture that comes back to the engine.
+//! Clips: reads their containers. No frame is decoded here; a program extracts frames, and the
+//! engine processes those as pictures.
 
 mod boxes;
 mod colours;
@@ -17,7 +17,7 @@ pub(crate) use messages::without_messages;
 use crate::codec::interface::Codec;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Mp4, Format::Webm],
     detect: |source| is_mp4(source) || webm::is_ebml(source),
@@ -25,7 +25,7 @@ pub(crate) const CODEC: Codec = Codec {
     ..Codec::NONE
 };
 
-/// How the pictures of a clip are coded.
+/// The codec of a clip's pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VideoCodec {
     /// AV1.
@@ -52,10 +52,10 @@ impl fmt::Display for VideoCodec {
     }
 }
 
-/// How the sound of a clip is coded.
+/// The codec of a clip's sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AudioCodec {
-    /// AAC, the sound of phones.
+    /// AAC, common on phones.
     Aac,
     /// FLAC.
     Flac,
@@ -69,26 +69,27 @@ pub enum AudioCodec {
     Other,
 }
 
-/// What the container of a clip says.
+/// The contents of a clip's container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clip {
-    /// Sizes, frames, duration. The size is that of square pixels, as browsers show them.
+    /// Sizes, frames, duration. The size is in square pixels, as shown by browsers.
     pub facts: Facts,
-    /// Of the first track of pictures; others are not looked at.
+    /// The codec of the first video track; other tracks are ignored.
     pub video: VideoCodec,
-    /// Of the first track of sound; `None` for a silent clip.
+    /// The codec of the first audio track; `None` for a silent clip.
     pub audio: Option<AudioCodec>,
-    /// What the container says of its colours.
+    /// The colours declared by the container.
     pub colours: ClipColours,
 }
 
-/// What an MP4, QuickTime or WebM file is. Tracks of subtitles, time codes, places and other data
-/// are passed over.
+/// Reads an MP4, QuickTime or WebM file. Tracks of subtitles, time codes, locations and other data
+/// are skipped.
 ///
 /// # Errors
-/// [`crate::Error::Unsupported`] for codecs that no browser plays and for other Matroska files
-/// than those that are WebM but for their name, [`crate::Error::Corrupt`] for broken containers,
-/// [`crate::Error::Unrecognised`] when it is neither, [`crate::Error::Cancelled`] through `control`.
+/// [`crate::Error::Unsupported`] for codecs that no browser plays and for Matroska files that
+/// contain more than WebM allows, [`crate::Error::Corrupt`] for broken containers,
+/// [`crate::Error::Unrecognised`] when it is neither, [`crate::Error::Cancelled`] through
+/// `control`.
 pub(crate) fn clip(source: &[u8], control: &Control) -> Result<Clip> {
     if webm::is_ebml(source) {
         webm::inspect(source, control)
@@ -99,15 +100,15 @@ pub(crate) fn clip(source: &[u8], control: &Control) -> Result<Clip> {
     }
 }
 
-/// Whether it begins as an MP4 or QuickTime file does. Pictures in such boxes (AVIF, HEIF) begin
-/// in the same way: tell them apart first, by their brands.
+/// Whether it begins like an MP4 or QuickTime file. Pictures in such boxes (AVIF, HEIF) begin in
+/// the same way and must be distinguished first, by their brands.
 fn is_mp4(source: &[u8]) -> bool {
     // The first QuickTime files had no `ftyp`.
     const FIRST: [&[u8]; 6] = [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"];
     source.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
 
-/// What both containers have in common.
+/// What both containers provide.
 struct Picture {
     format: Format,
     width: u32,
@@ -138,7 +139,7 @@ impl Picture {
     }
 }
 
-/// `count` units of which there are `scale` a second, in milliseconds.
+/// Converts `count` units of 1/`scale` seconds to milliseconds.
 fn millis(count: u64, scale: u64) -> u64 {
     if scale == 0 {
         return 0;
@@ -147,7 +148,7 @@ fn millis(count: u64, scale: u64) -> u64 {
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
 
-/// The size of square pixels: what is too narrow grows, nothing shrinks, as browsers do it.
+/// The size in square pixels: the narrower side grows and nothing shrinks, as in browsers.
 fn square(width: u32, height: u32, (across, down): (u32, u32)) -> (u32, u32) {
     if across == 0 || down == 0 || across == down {
         return (width, height);

@@ -1,7 +1,7 @@
-//! WebP, still and animated, over libwebp.
+//! WebP, still and animated, with libwebp.
 //!
-//! The container is ours ([`riff`]), the bitstreams are libwebp's; every call into it goes
-//! through [`sys`], the only module with unsafe code. Start reading at [`inspect`].
+//! The container is parsed here ([`riff`]), the bitstreams by libwebp; all calls to it are in
+//! [`sys`], the only module with unsafe code. Start reading at [`inspect`].
 
 mod animation;
 mod end;
@@ -28,7 +28,7 @@ pub(crate) use still::Encoder;
 
 use riff::{Bitstream, Chunk, Container, Content, Frame};
 
-/// How a WebP is written.
+/// Options of the encoder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// 0-100 on libwebp's scale; the default when unset.
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) fast: bool,
 }
 
-/// What the engine asks of it.
+/// The codec.
 pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Webp, Format::WebpAnimation],
     detect: |source| source.starts_with(b"RIFF") && source.get(8..12) == Some(b"WEBP"),
@@ -60,17 +60,17 @@ pub(crate) const CODEC: Codec = Codec {
     memory: |facts| match facts.format {
         Format::WebpAnimation => animated(facts),
         _ if facts.lossless => facts.pixels() * LOSSLESS_DECODER + streamed(facts),
-        // The pixels, and a second form of them inside the decoder (alpha).
+        // The pixels, and a second copy of them inside the decoder (alpha).
         _ => facts.pixels() * (facts.pixel_bytes() + 4) + streamed(facts),
     },
     ..Codec::NONE
 };
 
-/// Bytes per pixel of a lossless decoder: its pixels, those that it hands out, and blocks of three
-/// transforms and of the numbers of codes, each a sixteenth of the picture at most.
+/// Bytes per pixel of a lossless decoder: its pixels, those that it delivers, and blocks of three
+/// transforms and of code groups, each at most a sixteenth of the picture.
 const LOSSLESS_DECODER: u64 = 9;
 
-/// Facts from the container and the heads of bitstreams; no pixel is decoded.
+/// Facts from the container and the bitstream headers; no pixel is decoded.
 pub(crate) fn inspect(source: &[u8], control: &Control) -> Result<Facts> {
     let container = riff::read(source, control)?;
     let mut decoder_tables = 0;
@@ -136,8 +136,8 @@ fn put_exif<'a>(mut pieces: Vec<Cow<'a, [u8]>>, facts: &Facts, tiff: &[u8]) -> V
     pieces
 }
 
-/// The head of a file that [`clean`] or an encoder made, of which `start` are the first bytes, with
-/// a chunk of EXIF announced; how many of those bytes it replaces; and that chunk, for the end.
+/// The start of a file made by [`clean`] or an encoder, whose first bytes are `start`, with a chunk
+/// of EXIF announced; the number of bytes that it replaces; and that chunk, for the end.
 fn with_exif(
     start: &[u8],
     facts: &Facts,
@@ -165,14 +165,14 @@ fn with_exif(
     Some((head, replaced, chunk))
 }
 
-/// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
-/// the end of the picture.
+/// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after the
+/// end of the picture.
 ///
-/// What is kept is written in the order that the specification asks for.
+/// Chunks are written in the order required by the specification.
 pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let container = riff::read(source, control)?;
     let icc = container.icc.and_then(crate::codec::icc::clean);
-    // A place for the header, which holds the length of what follows.
+    // A placeholder for the header, which contains the length of the rest.
     let mut pieces = vec![Cow::Borrowed(&[][..])];
     if let Some(vp8x) = extended_header(&container, icc.is_some()) {
         pieces.push(Cow::Owned(vp8x));
@@ -204,7 +204,7 @@ pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     Ok(pieces)
 }
 
-/// The `VP8X` chunk, when the picture cannot do without one.
+/// The `VP8X` chunk, if the picture needs one.
 fn extended_header(container: &Container<'_>, has_icc: bool) -> Option<Vec<u8>> {
     let needed = match &container.content {
         Content::Still(bitstream) => has_icc || bitstream.alpha.is_some(),
@@ -246,7 +246,7 @@ fn push_data<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, data: &'a [u8]) {
     }
 }
 
-/// A frame with nothing but its alpha and its picture.
+/// Appends a frame with only its alpha and its picture.
 fn push_frame<'a>(
     pieces: &mut Vec<Cow<'a, [u8]>>,
     frame: &Frame<'a>,
@@ -264,7 +264,7 @@ fn push_frame<'a>(
     Ok(())
 }
 
-/// The alpha of a picture and the picture, so much of their data as make pixels.
+/// Appends alpha and picture, with only the data that are needed for pixels.
 fn push_picture<'a>(
     pieces: &mut Vec<Cow<'a, [u8]>>,
     picture: &Bitstream<'a>,
@@ -279,7 +279,7 @@ fn push_picture<'a>(
     Ok(())
 }
 
-/// A chunk with so many bytes of its data.
+/// Appends a chunk with the first `length` bytes of its data.
 fn push_beginning<'a>(pieces: &mut Vec<Cow<'a, [u8]>>, chunk: &Chunk<'a>, length: usize) {
     if length == chunk.data.len() {
         return push_chunk(pieces, chunk);

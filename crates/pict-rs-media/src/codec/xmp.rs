@@ -1,6 +1,6 @@
-//! Who made a picture, as XMP says it: `dc:creator`, a list of names, and `dc:rights`, a text in
-//! several languages (ISO 16684-1, sections 7.9 and 8.3). Never fails: damage means that there is
-//! less.
+//! Author and copyright in XMP: `dc:creator`, a list of names, and `dc:rights`, a text in several
+//! languages (ISO 16684-1, sections 7.9 and 8.3). Never fails: damaged parts are missing from the
+//! result.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ const DC: &str = "http://purl.org/dc/elements/1.1/";
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-/// Some programs write the whole history of a picture; what is longer is not looked into.
+/// Some programs write the whole history of a picture; longer packets are ignored.
 const MAX_PACKET: usize = 1 << 20;
 const MAX_NODES: u32 = 50_000;
 
@@ -26,7 +26,7 @@ fn read(packet: &[u8]) -> Option<Credits<'static>> {
         return None;
     }
     let text = std::str::from_utf8(packet).ok()?;
-    // Writers leave zeros at the end.
+    // Some writers leave zeros at the end.
     let text = text.trim_start_matches('\u{feff}').trim_end_matches('\0');
     let options = ParsingOptions {
         nodes_limit: MAX_NODES,
@@ -62,7 +62,7 @@ fn items<'a>(property: Node<'a, 'a>) -> impl Iterator<Item = Node<'a, 'a>> {
         .filter(|node| node.has_tag_name((RDF, "li")))
 }
 
-/// The text for everybody, or the first.
+/// The text in the default language, or the first one.
 fn default_language<'a>(property: Node<'a, 'a>) -> Option<&'a str> {
     items(property)
         .find(|item| item.attribute((XML, "lang")) == Some("x-default"))

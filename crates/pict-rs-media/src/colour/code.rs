@@ -1,27 +1,27 @@
-//! What a container says about its colours without a profile: code points of ITU-T H.273, or
-//! measured primaries.
+//! Colours declared by a container without a profile: code points of ITU-T H.273, or measured
+//! primaries.
 
 use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile,
     MatrixCoefficients, ToneReprCurve, TransferCharacteristics, XyY,
 };
 
-/// The brightest that a picture is taken to show when it does not say it, in cd/m²: what nearly
-/// all HDR pictures are mastered for.
+/// The assumed maximum luminance of a picture that does not declare it, in cd/m²: nearly all HDR
+/// pictures are mastered for it.
 const USUAL_PEAK: f32 = 1000.0;
 
-/// Code points of H.273, and how bright the picture gets.
+/// Code points of H.273, and the maximum luminance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Code {
     /// Table 2.
     pub(crate) primaries: u8,
     /// Table 3.
     pub(crate) transfer: u8,
-    /// Of HDR pictures, in cd/m².
+    /// The maximum luminance of HDR pictures, in cd/m².
     pub(crate) peak: f32,
 }
 
-/// How HDR pictures are coded (ITU-R BT.2100).
+/// The HDR transfers (ITU-R BT.2100).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transfer {
     /// Perceptual quantiser, SMPTE ST 2084.
@@ -41,7 +41,7 @@ impl From<(u8, u8)> for Code {
 }
 
 impl Code {
-    /// The same with a peak that the file names; nonsense is not taken.
+    /// The same with a declared peak; invalid values are ignored.
     pub(crate) fn with_peak(self, peak: Option<f32>) -> Self {
         let peak = peak.filter(|peak| (1.0..=10_000.0).contains(peak));
         Self {
@@ -61,7 +61,7 @@ impl Code {
         Some(code.into())
     }
 
-    /// Whether it names both primaries and a transfer, and both are known.
+    /// Whether it declares known primaries and a known transfer.
     pub(crate) fn says_all(self) -> bool {
         const UNSPECIFIED: u8 = 2;
         self.primaries != UNSPECIFIED
@@ -78,10 +78,10 @@ impl Code {
         }
     }
 
-    /// The profile that means the same; `None` for what is unknown. Its transfer is not HDR.
+    /// The equivalent profile; `None` if unknown. The transfer must not be HDR.
     ///
-    /// The curves of video (BT.709, 601, 2020) describe cameras; what they mean on a screen is
-    /// decided by the viewer. Browsers show them as sRGB, and encoders write them without thinking.
+    /// The video curves (BT.709, 601, 2020) describe cameras; the viewer decides what they mean on
+    /// a screen. Browsers show them as sRGB, and encoders write them by default.
     pub(super) fn profile(self) -> Option<ColorProfile> {
         let transfer = match self.transfer {
             1 | 2 | 6 | 7 | 11 | 12 | 14 | 15 => TransferCharacteristics::Srgb,
@@ -90,7 +90,7 @@ impl Code {
         self.profile_with(transfer)
     }
 
-    /// From its linear light to that of sRGB.
+    /// The matrix from its linear light to that of sRGB.
     pub(super) fn to_srgb(self) -> Option<[[f64; 3]; 3]> {
         let linear = self.profile_with(TransferCharacteristics::Linear)?;
         Some(linear.transform_matrix(&ColorProfile::new_srgb()).v)
@@ -104,7 +104,7 @@ impl Code {
         ToneReprCurve::try_from(transfer).ok()?;
         let mut profile = ColorProfile::new_srgb();
         profile.cicp = None;
-        // What it returns is false whatever it did, but it only leaves this unset if it failed.
+        // The return value is always false, but this is only left unset on failure.
         profile.update_rgb_colorimetry_from_cicp(CicpProfile {
             color_primaries: primaries,
             transfer_characteristics: transfer,
@@ -115,7 +115,7 @@ impl Code {
     }
 }
 
-/// Exponents beyond these are mistakes.
+/// Exponents outside this range are mistakes.
 const GAMMAS: std::ops::RangeInclusive<f64> = 0.01..=100.0;
 
 /// White, red, green and blue as x and y of CIE 1931, and the exponent that decodes samples.
@@ -126,7 +126,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// `None` for what cannot be: no light, or no colours.
+    /// `None` for impossible values: no light, or no colours.
     pub(super) fn profile(self) -> Option<ColorProfile> {
         let sound = |(x, y): (f64, f64)| (0.0..=1.0).contains(&x) && (0.001..=1.0).contains(&y);
         if !self.points.iter().all(|&point| sound(point)) || !GAMMAS.contains(&self.gamma) {
@@ -155,7 +155,7 @@ impl Measured {
                 blue: point(blue),
             },
         );
-        // 1/0.45455 too is taken at its word, as browsers do, although it is not sRGB's curve.
+        // 1/0.45455 too is used literally, as in browsers, although it is not sRGB's curve.
         let curve = ToneReprCurve::Parametric(vec![self.gamma as f32]);
         profile.red_trc = Some(curve.clone());
         profile.green_trc = Some(curve.clone());

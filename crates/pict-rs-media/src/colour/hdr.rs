@@ -1,10 +1,10 @@
-//! HDR pictures (ITU-R BT.2100) on a screen that is none: PQ and HLG to sRGB.
+//! Tone mapping of HDR pictures (ITU-R BT.2100) for SDR screens: PQ and HLG to sRGB.
 //!
-//! Light up to a knee stays as it is, so that faces and skies look as they do in a picture that
-//! was never HDR; reference white (203 cd/m², ITU-R BT.2408) becomes 91 % of sRGB's white, and what
-//! is brighter shares the rest, by the curve of ITU-R BT.2390. The brightest of the three channels
-//! is measured and all three change alike, so hues stay; the more was taken, the more white is
-//! mixed in, as film does, or flames would turn to neon. Colours that sRGB does not have lose
+//! Light up to a knee is unchanged, so that faces and skies look as in a picture that was never
+//! HDR; reference white (203 cd/m², ITU-R BT.2408) becomes 91 % of sRGB's white, and brighter light
+//! shares the rest, by the curve of ITU-R BT.2390. The brightest of the three channels is measured
+//! and all three are scaled alike, so hues are preserved; the more light is removed, the more white
+//! is mixed in, as on film, otherwise flames would look like neon. Colours outside sRGB lose
 //! saturation, not lightness. The reasons are in `docs/decisions/0011-hdr-to-sdr.md`.
 
 use std::sync::LazyLock;
@@ -14,24 +14,24 @@ use pulp::Arch;
 use super::code::{Code, Transfer};
 use crate::rows::Layout;
 
-/// Reference white in cd/m², which is 1 here.
+/// Reference white in cd/m², which is represented by 1 here.
 const WHITE: f32 = 203.0;
-/// What the system gamma of HLG is made for, in cd/m².
+/// The peak luminance for HLG's system gamma, in cd/m².
 const HLG_PEAK: f32 = 1000.0;
-/// Its system gamma is 1.2.
+/// HLG's system gamma is 1.2.
 const HLG_EXPONENT: f32 = 0.2;
 /// How fast highlights turn white; as in the neutral tone mapper of Khronos.
 const DESATURATION: f32 = 0.15;
-/// From this saturation on, colours make room for those that sRGB does not have.
+/// From this saturation on, colours are compressed to make room for those outside sRGB.
 const SATURATED: f32 = 0.98;
-/// The saturation of the most saturated colour of BT.2020, about.
+/// The approximate saturation of the most saturated colour of BT.2020.
 const MOST_SATURATED: f32 = 1.55;
 
-/// Values of a 16-bit sample.
+/// Number of values of a 16-bit sample.
 const LEVELS: usize = 1 << 16;
-/// The light of each.
+/// The light of each PQ value.
 static PQ: LazyLock<Box<[f32; LEVELS]>> = LazyLock::new(|| samples(|v| pq_to_nits(v) / WHITE));
-/// Of the scene, not of the screen.
+/// The scene light of each HLG value.
 static HLG: LazyLock<Box<[f32; LEVELS]>> = LazyLock::new(|| samples(hlg_to_scene));
 
 fn samples(light: impl Fn(f32) -> f32) -> Box<[f32; LEVELS]> {
@@ -46,19 +46,19 @@ fn samples(light: impl Fn(f32) -> f32) -> Box<[f32; LEVELS]> {
 const BLOCK: usize = 64;
 /// Red, green and blue.
 type Block = [[f32; BLOCK]; 3];
-/// Light that nobody sees, to divide by.
+/// Negligible light, to avoid division by zero.
 const TINY: f32 = 1e-9;
 
-/// The way of one picture.
+/// The conversion of one picture.
 pub(super) struct Hdr {
     arch: Arch,
     transfer: Transfer,
     to_srgb: [[f32; 3]; 3],
     /// The luminance of the picture's primaries.
     luminance: [f32; 3],
-    /// By how much light is multiplied, and how much white is mixed in.
+    /// The factor for light, and how much white is mixed in.
     tone: ByLight<2>,
-    /// What HLG's system gamma multiplies with.
+    /// The factor of HLG's system gamma.
     system: ByLight<1>,
 }
 
@@ -85,9 +85,9 @@ impl Hdr {
         })
     }
 
-    /// Rows of 8 bits; any layout but inks.
+    /// Converts rows of 8 bits; any layout but CMYK.
     pub(super) fn row_8(&self, layout: Layout, from: &[u8], to: &mut [u8]) {
-        // 257 * 255 is 65535. Encoded samples are at most 1, and end up at most 255.
+        // 257 * 255 is 65535. Encoded samples are at most 1, so results are at most 255.
         self.row(
             layout,
             from,
@@ -97,7 +97,7 @@ impl Hdr {
         );
     }
 
-    /// Rows of 16 bits.
+    /// Converts rows of 16 bits.
     pub(super) fn row_16(&self, layout: Layout, from: &[u16], to: &mut [u16]) {
         self.row(layout, from, to, usize::from, |v| {
             (v * 65535.0 + 0.5) as u16
@@ -124,8 +124,8 @@ impl Hdr {
         );
     }
 
-    /// At most [`BLOCK`] pixels, in steps that are look-ups or arithmetic, so that the latter is
-    /// vectorised.
+    /// Converts at most [`BLOCK`] pixels, in steps that are either look-ups or arithmetic, so that
+    /// the latter is vectorised.
     #[inline(always)]
     fn block<T: Copy>(
         &self,
@@ -176,7 +176,7 @@ impl Hdr {
         }
     }
 
-    /// From the picture's linear light to that of sRGB, 0–1.
+    /// Converts the picture's linear light to that of sRGB, 0–1.
     #[inline(always)]
     fn convert(&self, [r, g, b]: &mut Block) {
         if self.transfer == Transfer::Hlg {
@@ -208,7 +208,8 @@ impl Hdr {
     }
 }
 
-/// Into sRGB's range, towards the grey of the same luminance. Without branches, for vectors.
+/// Moves colours into sRGB's range, towards the grey of the same luminance. Without branches, for
+/// vectorisation.
 #[inline(always)]
 fn fit(light: [f32; 3]) -> [f32; 3] {
     let (darkest, brightest) = (min(light), max(light));
@@ -230,7 +231,7 @@ fn fit(light: [f32; 3]) -> [f32; 3] {
     light.map(|v| luminance + (v - luminance) * keep)
 }
 
-/// What lies between [`SATURATED`] and [`MOST_SATURATED`], brought below 1.
+/// Compresses [`SATURATED`] to [`MOST_SATURATED`] to below 1.
 fn compressed(saturation: f32) -> f32 {
     const BEYOND: f32 = MOST_SATURATED - SATURATED;
     const ROOM: f32 = 1.0 - SATURATED;
@@ -240,8 +241,8 @@ fn compressed(saturation: f32) -> f32 {
     if fitted < 1.0 { fitted } else { 1.0 }
 }
 
-/// What becomes of `light` in a picture that gets as bright as `peak` cd/m²: the curve of ITU-R
-/// BT.2390, section 5.4.1, to a screen whose white is reference white.
+/// The result for `light` in a picture with a peak of `peak` cd/m²: the curve of ITU-R BT.2390,
+/// section 5.4.1, for a screen whose white is reference white.
 fn shown(light: f32, peak: f32) -> f32 {
     let peak = peak.max(WHITE);
     let source = nits_to_pq(peak);
@@ -277,7 +278,7 @@ fn nits_to_pq(nits: f32) -> f32 {
     ((C1 + C2 * y) / (1.0 + C3 * y)).powf(M2)
 }
 
-/// The inverse of the curve of ITU-R BT.2100, table 5; 1 is the brightest.
+/// The inverse of the curve of ITU-R BT.2100, table 5; 1 is the maximum.
 fn hlg_to_scene(v: f32) -> f32 {
     const A: f32 = 0.178_832_77;
     const B: f32 = 1.0 - 4.0 * A;
@@ -301,17 +302,17 @@ static ENCODE: LazyLock<ByLight<1>> = LazyLock::new(|| {
     })
 });
 
-/// Bits of an `f32` that tell steps of [`ByLight`] apart: 512 for each doubling.
+/// Bits of an `f32` below the steps of [`ByLight`]: 512 steps for each doubling.
 const STEP_BITS: u32 = 14;
-/// Before and after which values stay the same: 2^-20 and 2^6.
+/// The range of the table is 2^-20 to 2^6; outside, values are constant.
 const DARKEST: f32 = 1.0 / (1 << 20) as f32;
 const BRIGHTEST: f32 = 64.0;
-/// Steps from the one to the other; the table is longer, for its look-up to need no check.
+/// Steps between these; the table is longer, so that look-ups need no bounds check.
 const STEPS: usize = 26 * 512;
 const TABLE: usize = 1 << 14;
 
-/// A function of light, known at steps that are as many for each doubling: what the bits of a
-/// float count by themselves. Between them it is taken for straight.
+/// A function of light, tabulated at steps that are equal for each doubling, which correspond to
+/// the bits of a float. Interpolated linearly.
 struct ByLight<const N: usize>(Box<[[f32; N]; TABLE]>);
 
 impl<const N: usize> ByLight<N> {
@@ -339,7 +340,7 @@ impl<const N: usize> ByLight<N> {
     }
 }
 
-/// Of red, green and blue of sRGB.
+/// Luminance of red, green and blue in sRGB.
 const SRGB_LUMINANCE: [f32; 3] = [0.2126, 0.7152, 0.0722];
 
 trait Dot {
@@ -353,7 +354,7 @@ impl Dot for [f32; 3] {
     }
 }
 
-/// Written so that it compiles to one instruction; not-a-number is never larger.
+/// Written so that it compiles to one instruction; NaN is never larger.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -421,7 +422,7 @@ mod tests {
 
     #[test]
     fn what_is_no_brighter_than_a_screen_stays_as_it_is() {
-        // sRGB's level is that of the light, as a part of reference white.
+        // sRGB's level for the light, relative to reference white.
         for (nits, level) in [(0.0, 0), (1.0, 15), (10.0, 63), (50.0, 136), (90.0, 177)] {
             assert!(gray(nits).abs_diff(level) <= 1, "{nits} {}", gray(nits));
         }

@@ -1,18 +1,19 @@
-//! Resampling kernels, and the weights that one axis of a picture gets from them.
-//! Pure arithmetic; the definitions are ImageMagick's, in its orthogonal form.
+//! Resampling kernels, and the weights along one axis of a picture. Pure arithmetic; the
+//! definitions are ImageMagick's, in its orthogonal form.
 
 use std::f64::consts::PI;
 
 use crate::operation::Filter;
 
-/// How an output sample is put together from input samples.
+/// How an output sample is computed from input samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kernel {
-    /// A resize filter; stretched by the scale, so that it also removes what cannot be shown.
+    /// A resize filter; stretched by the scale, so that it also removes detail that the output
+    /// cannot represent.
     Filter(Filter),
     /// A Gaussian of this standard deviation in input pixels, whatever the scale.
     Gaussian(f64),
-    /// Smooth interpolation for enlarging what is already blurred (Catmull-Rom).
+    /// Smooth interpolation for enlarging a blurred picture (Catmull-Rom).
     Interpolate,
 }
 
@@ -24,14 +25,14 @@ impl Kernel {
             Self::Filter(Filter::Lanczos) => 3.0,
             Self::Filter(Filter::LanczosSharp) => 3.0 * LANCZOS_SHARP,
             Self::Filter(Filter::Lanczos2Sharp) => 2.0 * LANCZOS2_SHARP,
-            // Beyond 3.5 deviations lie 0.05 % of the weight.
+            // The weight beyond 3.5 deviations is 0.05 %.
             Self::Gaussian(_) => 3.5,
             _ => 2.0,
         };
         (support * stretch).max(0.5)
     }
 
-    /// How many input pixels one unit of the kernel's own axis is long.
+    /// The length of one unit of the kernel's own axis in input pixels.
     fn stretch(self, scale: f64) -> f64 {
         match self {
             Self::Filter(_) | Self::Interpolate => scale.max(1.0),
@@ -94,8 +95,8 @@ fn cubic(x: f64, b: f64, c: f64) -> f64 {
     }
 }
 
-/// The part of an axis that is shown, in input pixels. It may begin and end inside a pixel,
-/// because a JPEG decoded at a fraction of its size has a fraction of a pixel at its end.
+/// The visible part of an axis, in input pixels. It may begin and end inside a pixel, because a
+/// JPEG decoded at a fraction of its size ends with a fraction of a pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) start: f64,
@@ -103,7 +104,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The whole pixels that the span touches, among `pixels` of them; at least one.
+    /// The whole pixels that the span overlaps, of `pixels`; at least one.
     pub(crate) fn pixels(self, pixels: u32) -> (u32, u32) {
         let first = (self.start.floor().max(0.0) as u32).min(pixels.saturating_sub(1));
         let end = (self.start + self.length - 1e-6).ceil().max(0.0) as u32;
@@ -111,21 +112,21 @@ impl Span {
     }
 }
 
-/// For each output sample the input samples it is made of. All have the same number of
+/// For each output sample the input samples that it is computed from. All have the same number of
 /// weights, padded with zeros, which keeps the inner loops simple.
 #[derive(Debug)]
 pub(crate) struct Weights {
     /// First input sample of each output sample; never decreases.
     pub(crate) starts: Vec<u32>,
-    /// How many weights each output sample has.
+    /// The number of weights of each output sample.
     pub(crate) taps: usize,
     /// `taps` weights for each output sample, which sum to one.
     pub(crate) values: Vec<f32>,
 }
 
 impl Weights {
-    /// For `outputs` samples from the pixels of `span`, which are numbered from the first one
-    /// that it touches; `pixels` is how many there are.
+    /// For `outputs` samples from the pixels of `span`, numbered from the first one that it
+    /// overlaps; `pixels` is their number.
     pub(crate) fn new(kernel: Kernel, span: Span, pixels: u32, outputs: u32) -> Self {
         let (first, end) = span.pixels(pixels);
         let count = (end - first) as usize;

@@ -1,4 +1,4 @@
-//! From stored samples to linear light and back. Tables are computed once per process.
+//! Converts stored samples to linear light and back. Tables are computed once per process.
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ fn decode_table<const N: usize>(max: f64) -> Box<[f32; N]> {
         .expect("the table was made with this length")
 }
 
-/// The sRGB curve, 0–1 to 0–1; what lies outside is clamped.
+/// The sRGB curve, 0–1 to 0–1; other values are clamped.
 fn encode(light: f32) -> f32 {
     let light = unit(light);
     if light <= 0.003_130_8 {
@@ -43,14 +43,14 @@ fn encode(light: f32) -> f32 {
     }
 }
 
-/// Clamps to 0–1; not-a-number becomes 0. Written so that it compiles to two instructions.
+/// Clamps to 0–1; NaN becomes 0. Written so that it compiles to two instructions.
 #[inline(always)]
 fn unit(v: f32) -> f32 {
     let v = if v > 0.0 { v } else { 0.0 };
     if v < 1.0 { v } else { 1.0 }
 }
 
-/// A sample type with its way from and to light.
+/// A sample type and its conversion to and from light.
 pub(super) trait Sample: Copy + Default + 'static {
     /// Writes the light of `samples`; `channels` 4 means that the last is alpha, which is
     /// multiplied into the others.
@@ -94,7 +94,7 @@ impl Sample for u8 {
             }
             return;
         }
-        // The steps are computed apart from the look-ups, so that they are vectorised.
+        // The steps are computed separately from the look-ups, so that they are vectorised.
         let mut steps = [0; 64];
         for (to, from) in samples.chunks_mut(64).zip(light.chunks(64)) {
             for (index, &from) in steps.iter_mut().zip(from) {
@@ -133,8 +133,8 @@ impl Sample for u16 {
     }
 }
 
-/// The light of an 8-bit sample, without a table: vectors are computed faster than they are
-/// looked up. Off by at most a 85th of a level; only for processors that fuse.
+/// The light of an 8-bit sample, without a table: with vectors computing is faster than looking up.
+/// Off by at most an 85th of a level; only for processors with fused multiply-add.
 #[inline(always)]
 fn curve(sample: f32) -> f32 {
     const C: [f32; 6] = [

@@ -1,7 +1,7 @@
-//! The two passes in the form that processors like: groups of rows, blocks of samples, sums.
+//! The two passes, optimised for processors: groups of rows, blocks of samples, sums.
 //!
-//! Everything here is compiled once for each instruction set that `pulp` tells apart at run
-//! time; the loops are written so that the compiler makes vectors of them.
+//! Everything here is compiled once for each instruction set that `pulp` distinguishes at run time;
+//! the loops are written so that the compiler vectorises them.
 
 use std::collections::VecDeque;
 
@@ -10,33 +10,32 @@ use pulp::{Simd, WithSimd};
 use super::{kernel::Weights, light::Sample};
 use crate::{Error, Result, rows::Row};
 
-/// How many input rows are added to the sums at once: enough that the sums, which do not fit
-/// the fastest cache, are not carried back and forth for each row.
+/// The number of input rows that are added to the sums at once: enough that the sums, which do not
+/// fit the fastest cache, are not loaded and stored for each row.
 pub(super) const GROUP: usize = 4;
 
-/// How many samples of a row are worked on at once; a multiple of 1, 3 and 4 channels, and
-/// small enough that a group of them stays in the fastest cache.
+/// Samples of a row that are processed at once; a multiple of 1, 3 and 4 channels, and small enough
+/// that a group of them stays in the fastest cache.
 const BLOCK: usize = 1008;
 
-/// What lies behind each row of light, so that its last pixel too can be worked on as four
-/// samples.
+/// Padding after each row of light, so that its last pixel too can be processed as four samples.
 pub(super) const PADDING: usize = 4;
 
-/// A weighted sum of input rows, in light: one output row in the making.
+/// A weighted sum of input rows, in light: an output row in progress.
 pub(super) struct Sum {
-    /// Which output row.
+    /// The index of the output row.
     pub(super) output: usize,
-    /// The weights of the rows of the present group.
+    /// The weights of the rows of the current group.
     pub(super) weights: [f32; GROUP],
-    /// Whether nothing was added yet, so that `samples` holds an old sum.
+    /// Whether nothing was added yet, so that `samples` contains an old sum.
     pub(super) fresh: bool,
-    /// One sum for each sample of an input row, with [`PADDING`] behind them. They begin at
-    /// `first`, which is where a cache line does.
+    /// A sum for each sample of an input row, followed by [`PADDING`]. They begin at `first`, which
+    /// is aligned to a cache line.
     samples: Vec<f32>,
     first: usize,
 }
 
-/// The length of a cache line in samples; what begins there is never read in two halves.
+/// The length of a cache line in samples; aligned reads never cross two lines.
 const LINE: usize = 16;
 
 impl Sum {
@@ -47,13 +46,13 @@ impl Sum {
             output: 0,
             weights: [0.0; GROUP],
             fresh: true,
-            // A pointer need not be alignable; then speed is lost and nothing else.
+            // A pointer need not be alignable; that only costs speed.
             first: first.min(LINE),
             samples,
         }
     }
 
-    /// The light of the finished row, with [`PADDING`] behind it.
+    /// The light of the finished row, followed by [`PADDING`].
     pub(super) fn light(&self) -> &[f32] {
         &self.samples[self.first..]
     }
@@ -67,7 +66,7 @@ impl Sum {
     }
 }
 
-/// Input rows that wait until there are [`GROUP`] of them.
+/// Input rows that are collected until there are [`GROUP`] of them.
 pub(super) struct Group {
     rows: Samples,
     row_len: usize,
@@ -175,11 +174,11 @@ fn add<T: Sample, const FUSED: bool>(
     }
 }
 
-/// The light of a part of each row of a group, where vectors do not straddle cache lines.
+/// The light of a part of each row of a group, aligned so that vectors do not cross cache lines.
 #[repr(align(64))]
 struct Block([[f32; BLOCK]; GROUP]);
 
-/// A part of a sum: its samples, the weights of the rows, and what the samples so far count.
+/// A part of a sum: its samples, the weights of the rows, and the factor for earlier samples.
 struct Part<'a> {
     samples: &'a mut [f32],
     weights: [f32; GROUP],
@@ -218,13 +217,13 @@ fn add_to_one<const FUSED: bool>(light: &Block, part: Part<'_>) {
     }
 }
 
-/// `a * b + c`; fused only where the processor can, because it is a slow call elsewhere.
+/// `a * b + c`; fused only if the processor supports it, because it is a slow call otherwise.
 #[inline(always)]
 fn fma<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// The horizontal pass over one complete sum, and the way back from light.
+/// The horizontal pass over one complete sum, and the conversion from light.
 pub(super) struct ShrinkRow<'a> {
     pub(super) columns: &'a Weights,
     pub(super) channels: usize,
@@ -255,8 +254,8 @@ impl WithSimd for ShrinkRow<'_> {
     }
 }
 
-/// Works on four samples at each pixel even when it has three: the fourth belongs to the next
-/// pixel, or to the padding, and the next pixel overwrites what becomes of it.
+/// Processes four samples at each pixel even if it has three: the fourth belongs to the next pixel,
+/// or to the padding, and its result is overwritten by the next pixel.
 #[inline(always)]
 fn shrink<const CHANNELS: usize, const FUSED: bool>(
     columns: &Weights,
@@ -267,7 +266,7 @@ fn shrink<const CHANNELS: usize, const FUSED: bool>(
     let weights = columns.values.chunks_exact(taps);
     for (output, (&start, weights)) in columns.starts.iter().zip(weights).enumerate() {
         let from = &from[start as usize * CHANNELS..][..(taps - 1) * CHANNELS + 4];
-        // Two sums, because a sum cannot be added to again before the last addition is done.
+        // Two sums, because an addition to a sum must wait for the previous one.
         let (mut even, mut odd) = ([0.0f32; 4], [0.0f32; 4]);
         let mut pairs = weights.chunks_exact(2);
         let pixels = from.windows(CHANNELS + 4).step_by(2 * CHANNELS);

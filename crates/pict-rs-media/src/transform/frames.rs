@@ -1,5 +1,5 @@
-//! Animations: each canvas passes through the same stages as a still picture would, one at a
-//! time, so memory does not grow with the number of frames.
+//! Animations: each canvas passes through the same stages as a still picture, one at a time, so
+//! memory does not grow with the number of frames.
 
 use std::{cell::Cell, ops::ControlFlow};
 
@@ -8,7 +8,7 @@ use crate::{
     rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape},
 };
 
-/// What the two ends of the stages must know of each other.
+/// State shared by both ends of the stages.
 pub(crate) struct Link {
     pub(crate) shape: Cell<AnimationShape>,
     pub(crate) delay_ms: Cell<u32>,
@@ -103,8 +103,8 @@ impl<N: RowSink> CanvasSink for Unroll<'_, N> {
     }
 }
 
-/// Puts the rows that come out of the stages together to canvases for an encoder. A canvas
-/// equal to the one before only makes that one last longer.
+/// Assembles the rows that come out of the stages to canvases for an encoder. A canvas equal to the
+/// previous one only prolongs it.
 pub(crate) struct Assemble<'a, E> {
     link: &'a Link,
     encoder: E,
@@ -116,7 +116,7 @@ pub(crate) struct Assemble<'a, E> {
     spare: Vec<u8>,
 }
 
-/// Delays are not added up beyond ten minutes: GIF cannot hold more than eleven.
+/// Merged delays are at most ten minutes: GIF can represent no more than eleven.
 const LONGEST_DELAY_MS: u32 = 600_000;
 
 impl<'a, E: CanvasSink> Assemble<'a, E> {
@@ -132,7 +132,7 @@ impl<'a, E: CanvasSink> Assemble<'a, E> {
         }
     }
 
-    /// Hands on what waits and gives the encoder back. Called once, after the last picture.
+    /// Passes on the waiting canvas and returns the encoder. Called once, after the last picture.
     pub(crate) fn finish(mut self) -> Result<E> {
         self.release()?;
         if !self.begun {
@@ -144,7 +144,7 @@ impl<'a, E: CanvasSink> Assemble<'a, E> {
 
     fn release(&mut self) -> Result<()> {
         if let Some((rgba, delay_ms)) = self.waiting.take() {
-            // An encoder has no reason to stop early.
+            // An encoder never stops early.
             let _ = self.encoder.canvas(Canvas {
                 rgba: &rgba,
                 delay_ms,

@@ -8,11 +8,10 @@ use crate::{
     transform::frames::{Link, Unroll},
 };
 
-/// Pushes the frame of that number, counted from 1, into `sink`. `decode` pushes canvases.
+/// Pushes the frame with this number, counted from 1, into `sink`. `decode` pushes canvases.
 ///
 /// # Errors
-/// [`Error::Unsupported`] when there is no such frame, be it that the animation is damaged
-/// before it.
+/// [`Error::Unsupported`] when there is no such frame, or the animation is damaged before it.
 pub(super) fn push(
     frame: u32,
     sink: &mut dyn RowSink,
@@ -29,7 +28,7 @@ pub(super) fn push(
         next: Unroll::new(&link, true, sink),
     };
     match decode(&mut nth) {
-        // What is shown ends before the first frame that is damaged.
+        // Playback ends before the first damaged frame.
         Ok(()) | Err(Error::Corrupt { .. }) if nth.passed > 0 && !nth.next.has_shown() => {
             Err(missing(frame, nth.passed))
         }
@@ -43,7 +42,7 @@ fn missing(frame: u32, found: u32) -> Error {
     ))
 }
 
-/// Lets one canvas through.
+/// Passes on a single canvas.
 struct Nth<'a, N> {
     frame: u32,
     passed: u32,

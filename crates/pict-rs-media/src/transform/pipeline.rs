@@ -1,4 +1,4 @@
-//! Puts decoder, stages and sink together.
+//! Connects decoder, stages and sink.
 
 use crate::{
     Control, Error, Facts, Kind, Result, codec,
@@ -14,25 +14,25 @@ use crate::{
     },
 };
 
-/// What happens between a decoder and an encoder.
+/// The processing between a decoder and an encoder.
 pub(crate) struct Pipeline<'a> {
     pub(crate) source: &'a [u8],
     pub(crate) facts: &'a Facts,
     pub(crate) plan: Plan,
-    /// `None` leaves the colours as they are stored.
+    /// `None` leaves the colours as stored.
     pub(crate) conversion: Option<Conversion>,
-    /// Whether 16-bit samples are handed on as such.
+    /// Whether 16-bit samples are passed on as such.
     pub(crate) deep: bool,
     pub(crate) control: &'a Control,
 }
 
 impl Pipeline<'_> {
-    /// Whether there is more than one frame to hand on.
+    /// Whether there is more than one frame to deliver.
     pub(crate) fn is_animated(&self) -> bool {
         self.facts.is_animated() && self.plan.frame.is_none()
     }
 
-    /// Pushes the still picture, or an animation's chosen or first frame, into `sink`.
+    /// Pushes the still picture, or an animation's selected or first frame, into `sink`.
     pub(crate) fn still(&self, sink: &mut dyn RowSink) -> Result<()> {
         let mut stages = self.stages(sink);
         if let Some(frame) = self.plan.frame.filter(|frame| *frame != 1) {
@@ -49,20 +49,20 @@ impl Pipeline<'_> {
         )
     }
 
-    /// Pushes every canvas of an animation into `sink`, as one picture each. `link` tells its
+    /// Pushes every canvas of an animation into `sink`, as one picture each. `link` contains its
     /// delay.
     pub(crate) fn animation(&self, link: &Link, sink: &mut dyn RowSink) -> Result<()> {
         let mut unroll = Unroll::new(link, false, self.stages(sink));
         match decode_canvases(self.source, self.facts, self.control, &mut unroll) {
-            // As browsers do: what is shown ends before the first frame that is damaged. Only
-            // the first frame was proven whole when the file was taken in.
+            // As in browsers: playback ends before the first damaged frame. Only the first frame
+            // was checked at upload.
             Err(Error::Corrupt { .. }) if unroll.has_shown() => Ok(()),
             outcome => outcome,
         }
     }
 
-    /// The stages in order of the rows: inks, colours that geometry would not understand, geometry,
-    /// other colours, depth, turn. They are put together from the end, because each owns the next.
+    /// The stages in order of the rows: CMYK, colours that geometry does not support, geometry,
+    /// other colours, depth, turn. They are constructed from the end, because each owns the next.
     fn stages<'s>(&'s self, sink: &'s mut dyn RowSink) -> Box<dyn RowSink + 's> {
         let conversion = self.conversion.as_ref();
         let first = conversion.filter(|conversion| conversion.goes_first());
@@ -137,10 +137,10 @@ fn decode_canvases(
     }
 }
 
-/// How many rows pass between two looks at the control.
+/// Rows between two checks of the control.
 const ROWS_PER_LOOK: u32 = 16;
 
-/// The stage that stops the work when nobody waits for it any more.
+/// The stage that stops the work when it is cancelled.
 struct Watch<'a, N> {
     control: &'a Control,
     next: N,

@@ -1,7 +1,8 @@
-//! Which steps turn the stored picture into the result, and which frame of an animation is meant.
+//! Which steps turn the stored picture into the result, and which frame of an animation is
+//! selected.
 //!
-//! Operations speak of the upright picture. The steps are their mirror images in the stored
-//! one, so that the turn can wait until the picture is small. No pixel is touched here.
+//! Operations refer to the upright picture. The steps are the equivalents for the stored picture,
+//! so that the turn can wait until the picture is small. No pixel is processed here.
 
 use crate::{
     Facts, codec,
@@ -13,24 +14,24 @@ use crate::{
 /// What to do with the decoder's rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// By what the picture is shrunk while it is decoded: 1, 2, 4 or 8. Only JPEG can.
+    /// The factor by which the decoder shrinks the picture: 1, 2, 4 or 8. Only for JPEG.
     pub(crate) shrink: u32,
     /// The steps, in order.
     pub(crate) steps: Vec<Step>,
-    /// Size of the result as it comes out of the steps, before the turn.
+    /// Size of the result after the steps, before the turn.
     pub(crate) stored_size: (u32, u32),
-    /// The one frame that is wanted of an animation, counted from 1; `None` when all are, or the
+    /// The selected frame of an animation, counted from 1; `None` for all of them, or for the
     /// first.
     pub(crate) frame: Option<u32>,
 }
 
-/// One step, in pixels of what comes in.
+/// One step, in pixels of its input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Step {
     Cut(Rect),
     Resample {
         geometry: Geometry,
-        /// Whether 8 bits would be too few for what the next step makes of it.
+        /// Whether 8 bits would be too few for the next step.
         deep: bool,
     },
 }
@@ -82,8 +83,8 @@ impl Plan {
         plan
     }
 
-    /// Lets the decoder do a part of the first resize. That is cheap, but it averages in the
-    /// wrong light and without overlap, so the resampler keeps a share of the work.
+    /// Lets the decoder do a part of the first resize. That is cheap, but it averages in the wrong
+    /// light and without overlap, so the resampler keeps a share of the work.
     fn shrink_early(&mut self, speed: Speed) {
         let Some(Step::Resample { geometry, .. }) = self.steps.first_mut() else {
             return;
@@ -106,7 +107,7 @@ impl Plan {
         }
     }
 
-    /// Which step is the last resample.
+    /// The index of the last resample.
     pub(crate) fn last_resample(&self) -> Option<usize> {
         self.steps
             .iter()
@@ -117,24 +118,24 @@ impl Plan {
 /// Thumbnails are small, so the sharpest filter costs them nothing.
 const THUMBNAIL_FILTER: Filter = Filter::Lanczos;
 
-/// By what the decoder shrinks, and from which ratio of the first resize on. What is left for
-/// the resampler is about 2, then more, because the decoder's errors grow with its share.
-/// Photographs of 12 megapixels, SSIMULACRA2 against a full decode: to 1000 pixels by 2 it is
-/// 93, by 1 96; to 256 pixels by 4 92, by 8 83, by 2 96 (and each step costs 5 to 20 ms).
+/// The decoder's shrink factors, with the minimum ratio of the first resize for each. The resampler
+/// keeps a factor of about 2, then more, because the decoder's errors grow with its share.
+/// Photographs of 12 megapixels, SSIMULACRA2 against a full decode: to 1000 pixels by 2 it is 93,
+/// by 1 96; to 256 pixels by 4 92, by 8 83, by 2 96 (and each step costs 5 to 20 ms).
 const QUALITY_SHRINKS: [(u32, f64); 3] = [(8, 24.0), (4, 8.0), (2, 3.8)];
 const FAST_SHRINKS: [(u32, f64); 3] = [(8, 8.0), (4, 4.0), (2, 2.0)];
 
-/// Up to this deviation a blur is done at full size; beyond, its cost is bounded by doing it
-/// on a smaller picture.
+/// Blurs of at most this deviation are done at full size; above it, the cost is limited by blurring
+/// a smaller picture.
 const DIRECT_BLUR: f64 = 4.0;
 
 struct Builder {
     steps: Vec<Step>,
-    /// Size of what the steps so far give.
+    /// Width of the result of the steps so far.
     width: u32,
     height: u32,
-    /// The part of it that is left after crops, which are not steps yet: a resize that comes
-    /// next takes them along.
+    /// The part of it that is left after crops, which are not steps yet: a following resize
+    /// includes them.
     window: Rect,
 }
 
@@ -155,7 +156,7 @@ impl Builder {
         self.window.height = rect.height;
     }
 
-    /// Makes a step of the crops that are waiting.
+    /// Makes a step of the pending crops.
     fn flush(&mut self) {
         if self.window != whole(self.width, self.height) {
             self.steps.push(Step::Cut(self.window));
@@ -178,7 +179,7 @@ impl Builder {
             self.resample(width, height, Kernel::Gaussian(sigma), false);
             return;
         }
-        // Two samples per deviation hold all that such a blur leaves.
+        // Two samples per deviation represent everything that such a blur leaves.
         let small = |side: u32| ((f64::from(side) * 2.0 / sigma).ceil() as u32).clamp(1, side);
         self.resample(small(width), small(height), Kernel::Gaussian(sigma), true);
         self.resample(width, height, Kernel::Interpolate, false);
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(shrink(6000, 4000, &large, Speed::Fast), 4);
         assert_eq!(shrink(300, 200, &thumbnail, Speed::Fast), 1);
         assert_eq!(shrink(100, 100, &thumbnail, Speed::Fast), 1);
-        // One axis keeps its size: nothing may be lost on it.
+        // One axis keeps its size: it must not lose detail.
         assert_eq!(shrink(10_000, 1, &[resize(10)], Speed::Fast), 1);
         // A blur in pixels of the original comes before the resize.
         let blurred = [Operation::Blur(3.0), Operation::Thumbnail(256)];

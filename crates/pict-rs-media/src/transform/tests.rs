@@ -1,4 +1,4 @@
-//! Whole transforms, from files to files, through the real codecs.
+//! Complete transforms, from files to files, through the real codecs.
 
 use std::ops::ControlFlow;
 
@@ -76,7 +76,7 @@ fn output(format: OutputFormat) -> Output {
     }
 }
 
-/// The picture as it must be stored to be looked at as `upright`.
+/// The stored form of a picture that is displayed as `upright`.
 fn stored(upright: &Picture, orientation: Orientation) -> Picture {
     let (width, height) = orientation.swap_size((upright.shape.width, upright.shape.height));
     let mut samples = Vec::new();
@@ -133,7 +133,7 @@ fn resize(size: u32) -> Operation {
 
 #[test]
 fn all_orientations_give_the_same_upright_picture() {
-    // Odd sizes, so that a centred crop has to decide on which side the odd pixel falls.
+    // Odd sizes, so that a centred crop must decide on which side the odd pixel goes.
     let upright = picture(61, 40, Layout::Rgb8);
     let lists: [&[Operation]; 8] = [
         &[],
@@ -150,7 +150,7 @@ fn all_orientations_give_the_same_upright_picture() {
         for orientation in ALL {
             let file = png(&stored(&upright, orientation));
             let found = run(&file, orientation, operations);
-            // A sum in another order may round the other way.
+            // A sum in a different order may round differently.
             let difference = found.difference(&expected);
             assert!(
                 difference <= 1,
@@ -162,7 +162,7 @@ fn all_orientations_give_the_same_upright_picture() {
 
 #[test]
 fn a_jpeg_shrunk_while_decoded_is_in_its_place() {
-    // 405 and 307 are no multiples of 8: the last shrunk pixel is only partly there.
+    // 405 and 307 are not multiples of 8: the last shrunk pixel is partial.
     let upright = picture(405, 307, Layout::Rgb8);
     let operations: [&[Operation]; 2] = [&[Operation::Thumbnail(40)], &[SQUARE, resize(24)]];
     for operations in operations {
@@ -276,7 +276,7 @@ fn a_wide_gamut_photograph_becomes_srgb() {
     };
     let red = Picture {
         shape,
-        // What Display P3 calls the red that sRGB calls (255, 0, 0).
+        // sRGB's (255, 0, 0) in Display P3.
         samples: [234, 51, 35].repeat(64 * 64),
     };
     let icc = moxcms::ColorProfile::new_display_p3()
@@ -494,7 +494,7 @@ fn a_turned_png_says_of_its_colours_what_it_said_before() {
     assert_eq!(names(b""), (0, 1, 0));
 }
 
-/// A profile under which everything gets brighter.
+/// A profile that makes everything brighter.
 fn bright_profile(kind: &str) -> Vec<u8> {
     let profile = match kind {
         "gray" => moxcms::ColorProfile::new_gray_with_gamma(1.0),
@@ -510,7 +510,7 @@ fn bright_profile(kind: &str) -> Vec<u8> {
     };
     let mut icc = profile.encode().expect("encodes");
     if kind == "cmyk" {
-        // Nothing but its name is looked at.
+        // Only its name is checked.
         icc[16..20].copy_from_slice(b"CMYK");
     }
     icc

@@ -1,5 +1,5 @@
-//! AV1 pictures to planes, over rav1d-safe. Its panics become errors here, and it stops when
-//! nobody waits any more.
+//! Decodes AV1 pictures to planes with rav1d-safe. Its panics become errors here, and it stops when
+//! the work is cancelled.
 
 use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
 
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{Control, Error, Result, codec::panics::caught};
 
-/// One decoder, for as many pictures as are coded alike or follow each other.
+/// A decoder, for any number of pictures that are coded alike or follow each other.
 pub(super) struct Av1<'c> {
     decoder: Decoder,
     size: (u32, u32),
-    /// Which of the frames of a layered picture to show.
+    /// Which frame of a layered picture to show.
     layer: usize,
     control: &'c Control,
 }
@@ -38,22 +38,21 @@ impl Stop for Stopped {
 }
 
 impl<'c> Av1<'c> {
-    /// For pictures of that size; a stream that has a larger one is refused before memory is
-    /// asked for.
+    /// For pictures of this size; a stream with a larger one is refused before memory is allocated.
     pub(super) fn new(
         size: (u32, u32),
         properties: &Properties<'_>,
         control: &'c Control,
     ) -> Result<Self> {
         let mut settings = Settings::default();
-        // With more threads than one a panic in one of them makes the caller wait for ever.
+        // With more than one thread, a panic in one of them makes the caller wait for ever.
         settings.threads = 1;
         settings.max_frame_delay = 1;
         let area = u64::from(size.0) * u64::from(size.1);
         settings.frame_size_limit = u32::try_from(area.max(1)).unwrap_or(u32::MAX);
         settings.operating_point = properties.operating_point;
         settings.all_layers = properties.layer.is_some();
-        // As browsers do: what is not quite right is shown all the same.
+        // As in browsers: slightly invalid streams are shown anyway.
         settings.strictness = Strictness::Lenient;
         let stop = Stopped(control.token());
         guarded(control, || {
@@ -69,7 +68,7 @@ impl<'c> Av1<'c> {
         })
     }
 
-    /// The planes of the one picture in `data`. With `luma_only` the others are left out.
+    /// The planes of the only picture in `data`. With `luma_only` the others are left out.
     pub(super) fn picture(&mut self, data: &[u8], luma_only: bool) -> Result<Planes> {
         self.control.check()?;
         let (decoder, layer) = (&mut self.decoder, self.layer);
@@ -114,7 +113,7 @@ fn guarded<T>(control: &Control, calls: impl FnOnce() -> rav1d_safe::Result<T>) 
     }
 }
 
-/// A copy of the planes, so that the decoder and its references can go.
+/// A copy of the planes, so that the decoder and its references can be freed.
 fn planes(frame: &Frame, luma_only: bool) -> Planes {
     let info = frame.color_info();
     let subsampling = match frame.pixel_layout() {

@@ -1,10 +1,10 @@
-//! The same pictures in a new file: boxes are written from what was read of the old ones, and
-//! data are copied one behind another, so every offset is computed again.
+//! Writes the same pictures to a new file: boxes are rebuilt from the parsed ones, and data are
+//! copied one after another, so all offsets are recomputed.
 //!
-//! Kept is what a viewer needs to show the picture: the primary item with everything that it is
-//! made of, its alpha, its gain map; the track of pictures and that of its alpha. How the picture
-//! is turned and mirrored is part of how it is shown, and stays. Other items, thumbnails among
-//! them, names, times, unknown boxes and bytes of data that nothing points to are not written.
+//! The new file has what a viewer needs to show the picture: the primary item with everything that
+//! it is made of, its alpha, its gain map; the track of pictures and that of its alpha. Rotation
+//! and mirroring are part of the picture and are kept. Other items, including thumbnails, names,
+//! times, unknown boxes and unreferenced data are dropped.
 
 mod items;
 mod movie;
@@ -19,18 +19,18 @@ use super::{
 };
 use crate::{Control, Result, codec::pieces::Pieces};
 
-/// The file as pieces; the data borrow from the source.
+/// The cleaned file as pieces; the data borrow from the source.
 pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     cleaned(source, None, control)
 }
 
-/// The cleaned file with EXIF that is nothing but `tiff`. `None` when it has no item to describe.
+/// The cleaned file with `tiff` as its only EXIF. `None` when it has no item to describe.
 pub(crate) fn with_exif<'a>(
     source: &'a [u8],
     tiff: &[u8],
     control: &Control,
 ) -> Option<Vec<Cow<'a, [u8]>>> {
-    // Before the structure stands how far away it is.
+    // The structure is preceded by its offset.
     cleaned(source, Some([&[0; 4], tiff].concat()), control).ok()
 }
 
@@ -73,7 +73,7 @@ fn cleaned<'a>(
         }
         Ok(boxes)
     };
-    // Offsets have a fixed size, so that the boxes are as long whatever they say.
+    // Offsets have a fixed size, so the length of the boxes does not depend on them.
     let head = boxes(0)?.len();
     let content = data.length + exif.as_ref().map_or(0, Vec::len);
     let mdat = header(b"mdat", content);
@@ -88,11 +88,11 @@ fn cleaned<'a>(
     Ok(pieces.finish())
 }
 
-/// The data that are copied, in the order of the source.
+/// The ranges that are copied, in the order of the source.
 struct Data {
-    /// They do not touch each other.
+    /// They neither overlap nor touch.
     ranges: Vec<Range<usize>>,
-    /// Bytes in all ranges before each.
+    /// The number of bytes in all ranges before each.
     before: Vec<usize>,
     length: usize,
 }
@@ -121,7 +121,7 @@ impl Data {
         }
     }
 
-    /// How many bytes that are copied come before a place in the source.
+    /// The number of copied bytes before a position in the source.
     fn before(&self, place: usize) -> usize {
         let after = self.ranges.partition_point(|range| range.start <= place);
         after.checked_sub(1).map_or(0, |index| {
@@ -138,11 +138,11 @@ impl Data {
 /// A track that is shown.
 struct Shown<'a> {
     track: &'a Track<'a>,
-    /// The sizes of its samples, if they are not what they were.
+    /// The new sizes of its samples, if they change.
     sizes: Option<Vec<u32>>,
 }
 
-/// The tracks that are shown; adds their samples to `keep`.
+/// Collects the tracks that are shown; adds their samples to `keep`.
 fn tracks<'a>(
     source: &[u8],
     sequence: &'a Sequence<'a>,
@@ -176,7 +176,7 @@ fn tracks<'a>(
     Ok(shown)
 }
 
-/// Words of a box could come along as data that a crafted file points to.
+/// A crafted file could point to a box as data, which would copy text in it.
 fn refuse_data_among_boxes(file: &File<'_>, data: &Data) -> Result<()> {
     let moov = file.moov.map(|moov| moov.start..moov.end());
     let around_data = file.meta.iter().flat_map(|meta| {
@@ -194,7 +194,7 @@ fn refuse_data_among_boxes(file: &File<'_>, data: &Data) -> Result<()> {
     Ok(())
 }
 
-/// `ftyp` without brands that say nothing to a viewer of pictures.
+/// `ftyp` without brands that do not matter to a viewer of pictures.
 fn brands(source: &[u8]) -> Result<Vec<u8>> {
     const KNOWN: [&[u8]; 13] = [
         b"avif", b"avis", b"avio", b"mif1", b"mif2", b"miaf", b"msf1", b"MA1A", b"MA1B", b"av01",
@@ -212,7 +212,7 @@ fn brands(source: &[u8]) -> Result<Vec<u8>> {
     boxed(b"ftyp", &[&major[..], &[0; 4], &brands.concat()])
 }
 
-/// The header of a box around so much content.
+/// The header of a box with this number of bytes.
 fn header(kind: &[u8; 4], content: usize) -> Vec<u8> {
     match u32::try_from(content + 8) {
         Ok(length) => [&length.to_be_bytes(), &kind[..]].concat(),
@@ -223,7 +223,7 @@ fn header(kind: &[u8; 4], content: usize) -> Vec<u8> {
     }
 }
 
-/// A box around parts.
+/// A box that contains `parts`.
 fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Result<Vec<u8>> {
     let content: usize = parts.iter().map(|part| part.len()).sum();
     let length = u32::try_from(content + 8).map_err(corrupt)?;
@@ -232,7 +232,7 @@ fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Who reads the pictures, without words for people.
+/// The handler of pictures, without a name.
 fn handler(kind: [u8; 4]) -> Result<Vec<u8>> {
     boxed(b"hdlr", &[&[0; 8], &kind, &[0; 13]])
 }

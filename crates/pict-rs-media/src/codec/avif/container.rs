@@ -1,7 +1,6 @@
-//! The boxes of an AVIF file: items and what is said of them (`meta`), and where `moov` is.
+//! The boxes of an AVIF file: items and their properties (`meta`), and the position of `moov`.
 //!
-//! Damage is an error only where something that is needed cannot be read; boxes that nobody
-//! needs are not looked into.
+//! Damage is an error only if something needed cannot be read; unneeded boxes are not parsed.
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
@@ -11,16 +10,16 @@ use crate::{
     codec::bmff::{BoxRef, Fields, boxes, boxes_in},
 };
 
-/// More items than any real file has. A grid has one for each cell.
+/// More items than in any real file. A grid has one for each cell.
 const MOST_ITEMS: usize = 20_000;
 
-/// More pieces of items than any real file has.
+/// More extents than in any real file.
 const MOST_EXTENTS: usize = 60_000;
 
-/// More properties than any real item has.
+/// More properties than in any real item.
 const MOST_PROPERTIES: usize = 256;
 
-/// More references than any real file has, each with what it points to.
+/// More references than in any real file, each with its targets.
 const MOST_REFERENCES: usize = 100_000;
 
 /// The file as it stands.
@@ -38,7 +37,7 @@ pub(super) struct Meta<'a> {
     pub(super) items: BTreeMap<u32, Item>,
     pub(super) properties: Vec<BoxRef<'a>>,
     pub(super) references: Vec<Reference>,
-    /// Which of them says what an item is made of.
+    /// For each item, the reference that lists its parts.
     made_of: BTreeMap<u32, usize>,
     pub(super) idat: Option<Range<usize>>,
 }
@@ -48,21 +47,21 @@ pub(super) struct Meta<'a> {
 pub(super) struct Item {
     pub(super) kind: [u8; 4],
     pub(super) in_idat: bool,
-    /// Whether its bytes are where this reader does not look: another file, another item.
+    /// Whether its bytes are in another file or item, which is not supported.
     elsewhere: bool,
     pub(super) extents: Vec<Extent>,
     /// Numbers of its properties; the first property is 1.
     properties: Vec<u16>,
 }
 
-/// A piece of an item: offset in the file or in `idat`, and length, 0 = to the end.
+/// An extent of an item: offset in the file or in `idat`, and length, 0 = to the end.
 #[derive(Clone, Copy)]
 pub(super) struct Extent {
     offset: u64,
     length: u64,
 }
 
-/// `from` says something of each of `to`, in order.
+/// A reference from `from` to each of `to`, in order.
 pub(super) struct Reference {
     pub(super) kind: [u8; 4],
     pub(super) from: u32,
@@ -85,8 +84,8 @@ pub(super) fn read<'a>(source: &'a [u8], control: &Control) -> Result<File<'a>> 
     };
     for each in boxes_in(source) {
         control.check()?;
-        // What follows the boxes that are needed may be cut or garbage; whether everything
-        // that they point to is there is seen when it is read.
+        // The file may be truncated after the boxes that are needed; missing data are noticed when
+        // they are read.
         let Ok(each) = each else { break };
         match &each.kind {
             b"meta" if file.meta.is_none() => file.meta = Some(meta(source, each)?),
@@ -139,13 +138,13 @@ fn meta<'a>(source: &'a [u8], place: BoxRef<'a>) -> Result<Meta<'a>> {
     Ok(meta)
 }
 
-/// Where the entries of `iinf` begin.
+/// The position of the entries of `iinf`.
 pub(super) fn item_info_entries(iinf: &BoxRef<'_>) -> Option<usize> {
     let (version, ..) = iinf.full()?;
     Some(iinf.body_start + if version == 0 { 6 } else { 8 })
 }
 
-/// The item that an `infe` is about, and its kind.
+/// The item and type of an `infe`.
 pub(super) fn item_info(infe: &BoxRef<'_>) -> Option<(u32, [u8; 4])> {
     let (version, _, mut fields) = infe.full()?;
     if infe.kind != *b"infe" || !(2..=3).contains(&version) {
@@ -180,7 +179,7 @@ pub(super) struct LocationSizes {
     length: usize,
     base: usize,
     index: usize,
-    /// How many entries follow.
+    /// The number of entries that follow.
     pub(super) count: u32,
 }
 
@@ -214,7 +213,7 @@ impl LocationSizes {
         let base = fields.number(self.base)?;
         let count = fields.u16()?;
         let bytes = self.offset + self.length + self.index;
-        // Entries without bytes would be many at no cost.
+        // Entries without bytes could be numerous at no cost.
         if fields.bytes.len() < bytes * usize::from(count) || (bytes == 0 && count > 1) {
             return None;
         }
@@ -343,7 +342,7 @@ impl<'a> Meta<'a> {
             .filter_map(|n| self.properties.get(usize::from(*n).checked_sub(1)?))
     }
 
-    /// Where an item's bytes stand in the file, in order.
+    /// The ranges of an item's bytes in the file, in order.
     pub(super) fn ranges(&self, id: u32) -> Result<Vec<Range<usize>>> {
         let item = (self.items.get(&id)).ok_or_else(|| corrupt(format!("item {id} is missing")))?;
         let within = match (item.in_idat, &self.idat) {
@@ -364,7 +363,7 @@ impl<'a> Meta<'a> {
         };
         let ranges = item.extents.iter().map(range).collect::<Option<Vec<_>>>();
         let ranges = ranges.ok_or_else(|| corrupt(format!("item {id} lies outside of it")))?;
-        // Pieces that lie over each other could add up to anything.
+        // Overlapping extents could add up to any size.
         let sum = ranges.iter().try_fold(0, |sum: usize, range| {
             sum.checked_add(range.len())
                 .filter(|sum| *sum <= self.source.len())
@@ -385,7 +384,7 @@ impl<'a> Meta<'a> {
         Ok(Cow::Owned(pieces.concat()))
     }
 
-    /// What `id` is made of.
+    /// The parts of `id`.
     pub(super) fn parts(&self, id: u32) -> &[u32] {
         let found = self.made_of.get(&id);
         found.map_or(&[], |index| &self.references[*index].to)

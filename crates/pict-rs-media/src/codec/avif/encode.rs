@@ -1,9 +1,9 @@
-//! Rows and canvases to AVIF.
+//! Encodes rows and canvases as AVIF.
 //!
-//! Colours become planes of 4:2:0 ([`planes`]), an AV1 encoder makes pictures of them
-//! ([`Av1`]), and [`boxes`] puts them into a file. Alpha is a monochrome picture of its own,
-//! straight. Which encoder it is, is decided when the crate is built: libaom with the feature
-//! `libaom`, else rav1e, which needs no C. Start reading at [`Still`].
+//! Colours become planes of 4:2:0 ([`planes`]), an AV1 encoder encodes them ([`Av1`]), and
+//! [`boxes`] writes the file. Alpha is a separate monochrome picture, not premultiplied. The
+//! encoder is chosen when the crate is built: libaom with the feature `libaom`, else rav1e, which
+//! needs no C. Start reading at [`Still`].
 
 mod animation;
 #[cfg(feature = "libaom")]
@@ -36,8 +36,8 @@ pub(crate) type Encoder = Still<Chosen>;
 /// Receives canvases.
 pub(crate) type AnimationEncoder = animation::Canvases<Chosen>;
 
-/// How an AVIF is written. There is one speed: the fastest of libaom's is the best at equal
-/// score too, and that of rav1e takes its time as it is.
+/// Options of the encoder. There is only one speed: libaom's fastest is also the best at equal
+/// score, and rav1e is slow enough as it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     /// 0-100; the default when unset.
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
 /// SSIMULACRA2 75 for photographs at 1024 px.
 const DEFAULT_QUALITY: u8 = 75;
 
-/// AV1 itself could have one more; both encoders and the boxes stop here.
+/// AV1 allows one more; both encoders and the boxes stop here.
 const MAX_SIZE: u32 = 65_535;
 
 impl Settings {
@@ -55,7 +55,8 @@ impl Settings {
         self.quality.unwrap_or(DEFAULT_QUALITY).min(100)
     }
 
-    /// Edges of alpha are seen sooner than those of colours, and cost little.
+    /// Artefacts at edges of alpha are more visible than in colours, and avoiding them costs
+    /// little.
     fn alpha_quality(self) -> u8 {
         50 + self.colour_quality() / 2
     }
@@ -65,7 +66,7 @@ impl Settings {
             size,
             monochrome,
             single,
-            // Chromium takes every animation for one of limited range.
+            // Chromium treats every animation as limited range.
             full_range: single,
             quality: self.colour_quality(),
         }
@@ -80,7 +81,7 @@ impl Settings {
     }
 }
 
-/// A still picture on its way into a file.
+/// A still picture that is being encoded.
 pub(crate) struct Still<A> {
     settings: Settings,
     picture: Option<Rows>,
@@ -91,12 +92,12 @@ pub(crate) struct Still<A> {
 struct Rows {
     shape: Shape,
     planes: Planes,
-    /// Rows not converted yet.
+    /// Rows that are not converted yet.
     strip: Vec<u8>,
     converted: usize,
 }
 
-/// Rows that are converted at a time; even, because chroma is shared by two rows.
+/// Rows that are converted at a time; even, because two rows share their chroma.
 const STRIP: usize = 16;
 
 impl<A> Still<A> {
@@ -109,7 +110,7 @@ impl<A> Still<A> {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -195,7 +196,7 @@ fn picture<A: Av1>(stream: &Stream, frame: &Frame<'_>) -> Result<Picture> {
 }
 
 /// # Errors
-/// [`Error::Unsupported`] for what the format cannot hold.
+/// [`Error::Unsupported`] for sizes that the format cannot represent.
 fn check_size(width: u32, height: u32) -> Result<Size> {
     if width.max(height) <= MAX_SIZE && width > 0 && height > 0 {
         return Ok(Size { width, height });

@@ -1,10 +1,10 @@
-//! The colours that an AV1 sequence header names (AV1 specification, 5.5), for files whose
-//! container names none.
+//! The colours in an AV1 sequence header (AV1 specification, 5.5), for files whose container gives
+//! none.
 
 use super::encode::obu::{SEQUENCE_HEADER, obus};
 use crate::codec::bits::Bits;
 
-/// How many frames a decoder has to make of some units.
+/// The number of frames that a decoder has to decode in these units.
 pub(super) fn frames(units: &[u8]) -> usize {
     const FRAME_HEADER: u8 = 3;
     const FRAME: u8 = 6;
@@ -31,7 +31,7 @@ fn read(bits: &mut Bits<'_>) -> Option<(u8, u8)> {
     let (width, height) = (bits.take(4)? + 1, bits.take(4)? + 1);
     bits.skip(width + height);
     if !is_reduced && bits.flag()? {
-        // How frames are numbered.
+        // Numbering of frames.
         bits.skip(4 + 3);
     }
     // Superblocks, and two tools of intra prediction.
@@ -91,7 +91,7 @@ fn tools(bits: &mut Bits<'_>) -> Option<()> {
     if has_order {
         bits.skip(2);
     }
-    // Chosen frame by frame, or for all of them.
+    // Chosen per frame, or for all of them.
     let screen_content = bits.flag()? || bits.flag()?;
     if screen_content && !bits.flag()? {
         bits.skip(1);
@@ -102,13 +102,13 @@ fn tools(bits: &mut Bits<'_>) -> Option<()> {
     Some(())
 }
 
-/// A number of any length (AV1 specification, 4.10.3).
+/// A number of variable length (AV1 specification, 4.10.3).
 fn skip_golomb(bits: &mut Bits<'_>) -> Option<()> {
     let mut zeros = 0;
     while !bits.flag()? {
         zeros += 1;
     }
-    // More than that has no number behind it.
+    // Longer prefixes have no number after them.
     if zeros < 32 {
         bits.skip(zeros);
     }
@@ -156,7 +156,7 @@ mod tests {
         push(1, 1);
         push(0, 7);
         push(0, 3);
-        // All tools, with order, screen content as it is asked for.
+        // All tools, with order hints; screen content is signalled.
         push(0, 4);
         push(1, 1);
         push(0, 2);

@@ -6,12 +6,12 @@ use super::container::{self, Meta};
 use crate::Control;
 use crate::codec::exif::behind_offset;
 
-/// The EXIF structure, if there is one in one piece.
+/// The EXIF structure, if it is stored in one piece.
 pub(crate) fn exif<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
     behind_offset(described(source, b"Exif", control)?)
 }
 
-/// The XMP packet, or another text that describes the picture, if it is in one piece.
+/// The XMP packet, or another text that describes the picture, if it is stored in one piece.
 pub(crate) fn xmp<'a>(source: &'a [u8], control: &Control) -> Option<&'a [u8]> {
     described(source, b"mime", control)
 }
@@ -22,8 +22,8 @@ fn described<'a>(source: &'a [u8], kind: &[u8; 4], control: &Control) -> Option<
     source.get(place)
 }
 
-/// The first item of this kind that describes the primary one, and its place in the file, if that
-/// is one.
+/// The first item of this kind that describes the primary one, and its range in the file, if it has
+/// a single one.
 pub(super) fn item(meta: &Meta<'_>, kind: &[u8; 4]) -> Option<(u32, Range<usize>)> {
     let primary = meta.primary?;
     let id = (meta.references.iter())

@@ -1,15 +1,15 @@
-//! The units of an AV1 stream (AV1 specification, 5.3), and which of them make a picture.
+//! The units of an AV1 stream (AV1 specification, 5.3), and which of them belong to a picture.
 
 use std::ops::Range;
 
 const SEQUENCE_HEADER: u8 = 1;
 const METADATA: u8 = 5;
-/// Kinds of metadata that say how bright a picture is.
+/// Kinds of metadata about the brightness of a picture.
 const BRIGHTNESS: Range<u8> = 1..3;
 
 struct Unit {
     kind: u8,
-    /// With its header.
+    /// Including its header.
     range: Range<usize>,
     content: Range<usize>,
 }
@@ -39,7 +39,7 @@ fn units(data: &[u8]) -> Option<Vec<Unit>> {
     Some(units)
 }
 
-/// A number and how many bytes it has.
+/// A number and its length in bytes.
 fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0_u64;
     for (digit, byte) in bytes.iter().take(8).enumerate() {
@@ -51,8 +51,8 @@ fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// The ranges of `data` that make a picture: no padding, no metadata but that of brightness. All
-/// when it cannot be followed: then a decoder cannot follow it either.
+/// The ranges of `data` that belong to a picture: no padding, and no metadata except brightness.
+/// The whole range if it cannot be parsed, because then a decoder cannot parse it either.
 pub(super) fn pictures_alone(data: &[u8]) -> Vec<Range<usize>> {
     let mut kept: Vec<Range<usize>> = Vec::new();
     let Some(units) = units(data) else {

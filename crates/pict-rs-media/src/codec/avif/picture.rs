@@ -1,5 +1,5 @@
-//! A still picture among the items: itself or a grid of cells, and its alpha, which is a picture
-//! of its own.
+//! A still picture among the items: a single item or a grid of cells, and its alpha, which is a
+//! separate picture.
 
 use super::{
     container::Meta,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Error, Result, codec::bmff::Fields};
 
-/// What has to be decoded to show the primary item.
+/// Everything that must be decoded to show the primary item.
 pub(super) struct Picture<'a> {
     pub(super) properties: Properties<'a>,
     pub(super) coding: Coding,
@@ -18,19 +18,19 @@ pub(super) struct Picture<'a> {
     pub(super) premultiplied: bool,
 }
 
-/// Coded items side by side, row by row from the top. A plain picture is a grid of one.
+/// Coded items side by side, row by row from the top. A single picture is a grid of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     pub(super) columns: u32,
     pub(super) rows: u32,
     /// Width and height of each cell.
     pub(super) cell: (u32, u32),
-    /// Width and height of the whole, which may cut the last cells off.
+    /// Width and height of the whole, which may crop the last cells.
     pub(super) size: (u32, u32),
     pub(super) cells: Vec<u32>,
 }
 
-/// What ISO/IEC 23000-22 (MIAF) asks of cells. It also keeps their number in proportion.
+/// Required by ISO/IEC 23000-22 (MIAF). It also keeps the number of cells in proportion.
 const SMALLEST_CELL: u32 = 64;
 
 impl<'a> Picture<'a> {
@@ -41,7 +41,7 @@ impl<'a> Picture<'a> {
         let mut properties = Properties::read(meta.properties_of(primary));
         let colour = Grid::read(meta, primary, &properties)?;
         if let Some(first) = colour.cells.first().filter(|first| **first != primary) {
-            // A grid may leave it to its cells to say how they are coded and coloured.
+            // A grid may leave coding and colours to its cells.
             let cell = Properties::read(meta.properties_of(*first));
             properties.coding = properties.coding.or(cell.coding);
             properties.units = properties.units.or(cell.units);
@@ -75,14 +75,14 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// The item that is the alpha of `of`.
+/// The item that contains the alpha of `of`.
 pub(super) fn alpha_of(meta: &Meta<'_>, of: u32) -> Option<u32> {
     let mut aux = (meta.references.iter()).filter(|r| r.kind == *b"auxl" && r.to.contains(&of));
     aux.find(|r| Properties::read(meta.properties_of(r.from)).is_alpha())
         .map(|r| r.from)
 }
 
-/// A grid without alpha whose cells all have some.
+/// The alpha of a grid without alpha of its own, if all its cells have some.
 fn alpha_of_cells(meta: &Meta<'_>, primary: u32, colour: &Grid) -> Option<Grid> {
     if colour.cells.first() == Some(&primary) {
         return None;
@@ -149,7 +149,7 @@ impl Grid {
         let cell = cell.ok_or_else(|| corrupt("its grid has no cells"))?;
         let fits = |cell: u32, count: u32, size: u32| {
             let (cell, count, size) = (u64::from(cell), u64::from(count), u64::from(size));
-            // Of one cell alone nearly everything is shown, so that memory is in proportion.
+            // A single cell must be almost completely visible, so that memory is in proportion.
             let rest = if count > 1 {
                 size
             } else {

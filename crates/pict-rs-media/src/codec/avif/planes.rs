@@ -1,8 +1,8 @@
-//! Planes of samples as AV1 has them, and their way to rows of RGB.
+//! Planes of AV1 samples, and their conversion to rows of RGB.
 //!
-//! Chroma is spread bilinearly between the middles of the samples, as libavif and browsers do
-//! whatever the file says of its place. Everything is computed in floats, which is exact enough
-//! for 12 bits, fast without any special instruction, and the same for all matrices.
+//! Chroma is upsampled bilinearly between the centres of the samples, as in libavif and browsers,
+//! whatever position the file gives. All computation is in floats, which is exact enough for 12
+//! bits, fast without special instructions, and the same for all matrices.
 
 use super::{corrupt, properties::Nclx};
 use crate::{Error, Result};
@@ -10,14 +10,14 @@ use crate::{Error, Result};
 /// One picture.
 pub(super) struct Planes {
     pub(super) bits: u8,
-    /// `None` when there is only luma.
+    /// `None` if there is only luma.
     pub(super) subsampling: Option<Subsampling>,
-    /// What the AV1 data themselves say of their colours.
+    /// The colours given by the AV1 data themselves.
     pub(super) nclx: Nclx,
     pub(super) samples: Samples,
 }
 
-/// In which directions chroma has half the samples.
+/// The directions in which chroma has half the resolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subsampling {
     pub(super) across: bool,
@@ -56,7 +56,7 @@ impl<T: Copy + Default> Plane<T> {
         })
     }
 
-    /// Lays another plane on it; what goes beyond the edge is cut off.
+    /// Copies another plane into it, cropped at the edge.
     fn paste(&mut self, other: &Self, x: usize, y: usize) {
         let rows = other.height.min(self.height.saturating_sub(y));
         let length = other.width.min(self.width.saturating_sub(x));
@@ -76,7 +76,7 @@ impl Planes {
         (width as u32, height as u32)
     }
 
-    /// An empty picture of another size, coded like this one.
+    /// An empty picture of another size, with the same coding.
     pub(super) fn blank(&self, (width, height): (u32, u32)) -> Result<Self> {
         let (width, height) = (width as usize, height as usize);
         let sizes = [(width, height)].into_iter().chain(
@@ -102,7 +102,7 @@ impl Planes {
         })
     }
 
-    /// Lays a cell of a grid on it.
+    /// Copies a cell of a grid into it.
     pub(super) fn paste(&mut self, cell: &Self, x: u32, y: u32) -> Result<()> {
         let chroma = self.subsampling;
         let halves = chroma.is_some_and(|c| (c.across && x % 2 == 1) || (c.down && y % 2 == 1));
@@ -142,15 +142,15 @@ impl Subsampling {
     }
 }
 
-/// A sample that rows are made of.
+/// A sample type of rows.
 pub(super) trait Level: Copy + Default + Into<f32> {
     const MOST: f32;
     /// The nearest level; `value` may be out of range.
     fn of(value: f32) -> Self;
 }
 
-/// Adding this leaves the rounded number in the low bits of the sum. Unlike a cast it costs
-/// one instruction for many samples.
+/// Adding this leaves the rounded number in the low bits of the sum. Unlike a cast it takes one
+/// instruction for many samples.
 const ROUND: f32 = 8_388_608.0;
 
 impl Level for u8 {
@@ -167,12 +167,12 @@ impl Level for u16 {
     }
 }
 
-/// How the three planes become red, green and blue, each between 0 and 1.
+/// The conversion of the three planes to red, green and blue, each between 0 and 1.
 #[derive(Clone, Copy)]
 struct Matrix {
     luma_offset: f32,
     chroma_offset: f32,
-    /// What each plane adds to red, green and blue.
+    /// The contribution of each plane to red, green and blue.
     parts: [[f32; 3]; 3],
 }
 
@@ -216,7 +216,7 @@ impl Matrix {
                     nclx.matrix
                 )));
             }
-            // Not said, or said so that nobody knows it: what JPEG has, as in libavif.
+            // Unspecified or unknown: the matrix of JPEG, as in libavif.
             2 | 3 | 5 | 6 => (0.299, 0.114),
         };
         let green = 1.0 - red - blue;
@@ -232,8 +232,8 @@ impl Matrix {
     }
 }
 
-/// The share of red and blue in luma that follows from the primaries, for those that libavif
-/// knows it of.
+/// The weights of red and blue in luma that follow from the primaries, for those that libavif
+/// supports.
 fn derived(primaries: u16) -> (f32, f32) {
     match primaries {
         4 => (0.299, 0.114),
@@ -247,7 +247,7 @@ fn derived(primaries: u16) -> (f32, f32) {
     }
 }
 
-/// Makes rows of pixels out of planes.
+/// Converts planes to rows of pixels.
 pub(super) struct Painter {
     colour: Planes,
     alpha: Option<Planes>,
@@ -262,8 +262,8 @@ pub(super) struct Painter {
 }
 
 impl Painter {
-    /// `said` is what the container says of the colours; it counts more than what the AV1 data
-    /// say.
+    /// `said` are the colours given by the container; they take precedence over those of the AV1
+    /// data.
     pub(super) fn new(
         colour: Planes,
         alpha: Option<Planes>,
@@ -282,7 +282,7 @@ impl Painter {
         })
     }
 
-    /// Paints row `y` from `x` on into `row`, whose pixels have 1, 3 or 4 samples.
+    /// Converts row `y` from `x` on into `row`, whose pixels have 1, 3 or 4 samples.
     pub(super) fn row<O: Level>(&mut self, x: usize, y: usize, channels: usize, row: &mut [O]) {
         let pixels = x..x + row.len() / channels;
         if channels == 4 {
@@ -333,7 +333,7 @@ impl Painter {
     }
 }
 
-/// What is needed to paint colours.
+/// The state for converting colours.
 struct Brush<'a> {
     matrix: Matrix,
     subsampling: Option<Subsampling>,
@@ -357,8 +357,7 @@ impl Brush<'_> {
             parts,
         } = self.matrix;
         let ([_, u, v], Some(subsampling), 3..) = (planes, self.subsampling, channels) else {
-            // Gray, which of all planes is the one of luma. Its scale is that of green with
-            // every matrix.
+            // Gray, of which only luma is used. Its scale is that of green with every matrix.
             let scale = parts[1][0] * O::MOST;
             for (pixel, luma) in row.chunks_exact_mut(channels).zip(luma) {
                 pixel.fill(O::of(((*luma).into() - luma_offset) * scale));
@@ -421,7 +420,7 @@ fn spread<T: Copy + Default + Into<f32>>(
     let last = blend.len() - 1;
     into[0] = blend[0];
     into[2 * last + 1] = blend[last];
-    // Between two samples lie two pixels.
+    // Between two samples there are two pixels.
     for (pair, between) in into[1..].chunks_exact_mut(2).zip(blend.windows(2)) {
         pair[0] = between[0] * 0.75 + between[1] * 0.25;
         pair[1] = between[0] * 0.25 + between[1] * 0.75;
@@ -429,7 +428,7 @@ fn spread<T: Copy + Default + Into<f32>>(
     into.truncate(width);
 }
 
-/// Gives alpha to RGBA pixels, and makes them straight.
+/// Sets the alpha of RGBA pixels, and undoes premultiplication.
 fn set_alpha<O: Level>(row: &mut [O], cover: &[f32], premultiplied: bool) {
     for (pixel, cover) in row.chunks_exact_mut(4).zip(cover) {
         pixel[3] = O::of(cover * O::MOST);

@@ -1,5 +1,5 @@
-//! What properties say of a picture: how it is coded, coloured, cut and turned. Items have them
-//! one by one, tracks have them in their sample entry; both look the same.
+//! Properties of a picture: coding, colours, crop and orientation. Items have them as associations,
+//! tracks in their sample entry; the boxes are the same.
 
 use crate::{
     Orientation,
@@ -18,14 +18,14 @@ pub(super) struct Nclx {
     pub(super) full_range: bool,
 }
 
-/// How the samples are coded (`av1C`).
+/// The coding of the samples (`av1C`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Coding {
     pub(super) bits: u8,
     pub(super) monochrome: bool,
 }
 
-/// The part of the coded picture that is to be shown.
+/// The visible part of the coded picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) x: u32,
@@ -34,29 +34,29 @@ pub(super) struct Window {
     pub(super) height: u32,
 }
 
-/// Everything that is known.
+/// All properties that are read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Properties<'a> {
     pub(super) size: Option<(u32, u32)>,
     pub(super) coding: Option<Coding>,
-    /// AV1 units that stand beside the coding, if any: a copy of the sequence header.
+    /// AV1 units stored with the configuration, if any: a copy of the sequence header.
     pub(super) units: Option<&'a [u8]>,
     pub(super) nclx: Option<Nclx>,
     pub(super) icc: Option<&'a [u8]>,
     pub(super) aux_type: Option<&'a [u8]>,
     clap: Option<&'a [u8]>,
-    /// Quarter turns against the clock.
+    /// Counterclockwise quarter turns.
     quarters: u8,
-    /// 0: top and bottom change places; 1: left and right do.
+    /// 0 swaps top and bottom, 1 swaps left and right.
     mirror: Option<u8>,
-    /// Which operating point of a layered picture is to be decoded.
+    /// The operating point of a layered picture to decode.
     pub(super) operating_point: u8,
-    /// Which of its layers is to be shown, if not the best.
+    /// The layer to show, if not the best.
     pub(super) layer: Option<u16>,
 }
 
 impl<'a> Properties<'a> {
-    /// Of several sizes, codings and colours the first counts, of anything else the last.
+    /// Of several sizes, codings and colours the first applies, of other properties the last.
     pub(super) fn read<'b>(boxes: impl Iterator<Item = &'b BoxRef<'a>>) -> Self
     where
         'a: 'b,
@@ -68,7 +68,7 @@ impl<'a> Properties<'a> {
         known
     }
 
-    /// Damaged properties are as good as none.
+    /// Damaged properties are ignored.
     fn add(&mut self, property: &BoxRef<'a>) -> Option<()> {
         let body = property.body;
         let mut fields = Fields::new(body);
@@ -116,7 +116,7 @@ impl<'a> Properties<'a> {
         Some(())
     }
 
-    /// Whether it says that the picture is the alpha of another.
+    /// Whether this marks the picture as the alpha of another.
     pub(super) fn is_alpha(&self) -> bool {
         matches!(
             self.aux_type,
@@ -124,7 +124,7 @@ impl<'a> Properties<'a> {
         )
     }
 
-    /// First the turn, then the mirror.
+    /// The rotation is applied before the mirror.
     pub(super) fn orientation(&self) -> Orientation {
         match (self.quarters, self.mirror) {
             (0, None) => Orientation::Normal,
@@ -138,8 +138,8 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// The window of a coded picture of that size. One that does not lie on whole pixels
-    /// inside of it is not looked at, as in browsers.
+    /// The visible window of a coded picture of this size. One that is not on whole pixels inside
+    /// it is ignored, as in browsers.
     pub(super) fn window(&self, (width, height): (u32, u32)) -> Window {
         self.clean_aperture(width, height).unwrap_or(Window {
             x: 0,

@@ -1,4 +1,4 @@
-//! AVIF to pixels: rows of a still, canvases of a sequence.
+//! Decodes AVIF: rows of a still, canvases of a sequence.
 
 use super::{
     Opened,
@@ -15,7 +15,7 @@ use crate::{
     rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape},
 };
 
-/// Pushes the rows of the picture, or those of the first frame of a sequence. Not turned, not
+/// Pushes the rows of the picture, or those of the first frame of a sequence. Neither turned nor
 /// colour managed.
 pub(crate) fn decode(
     source: &[u8],
@@ -40,7 +40,7 @@ pub(crate) fn decode(
     }
 }
 
-/// Decodes everything that the picture consists of.
+/// Decodes all parts of the picture.
 fn painter(opened: &Opened<'_>, source: &[u8], control: &Control) -> Result<Painter> {
     match opened {
         Opened::Picture(meta, picture) => still(meta, picture, control),
@@ -93,7 +93,7 @@ fn still(meta: &Meta<'_>, picture: &Picture<'_>, control: &Control) -> Result<Pa
     Painter::new(colour, alpha, picture.premultiplied, said)
 }
 
-/// Decodes the cells one by one and lays them side by side.
+/// Decodes the cells one by one and combines them.
 fn grid(meta: &Meta<'_>, grid: &Grid, luma_only: bool, control: &Control) -> Result<Planes> {
     let mut whole: Option<Planes> = None;
     let mut places = (0..grid.rows).flat_map(|y| (0..grid.columns).map(move |x| (x, y)));
@@ -124,8 +124,7 @@ fn decoders<'c>(
     Ok((decoder(&sequence.colour)?, alpha))
 }
 
-/// Pushes the sequence, one canvas after another; memory does not grow with the number of
-/// frames.
+/// Pushes the sequence, one canvas after another; memory does not grow with the number of frames.
 pub(crate) fn decode_animation(
     source: &[u8],
     _facts: &Facts,
@@ -184,7 +183,7 @@ impl Opened<'_> {
         }
     }
 
-    /// Of more than 8 bits there is no gray layout, and none of gray with alpha.
+    /// There is no gray layout with more than 8 bits, and none with alpha.
     fn layout(&self) -> Layout {
         let coding = self.coding();
         match (coding.bits > 8, self.has_alpha(), coding.monochrome) {

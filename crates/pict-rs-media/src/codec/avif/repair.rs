@@ -1,14 +1,14 @@
-//! A still AVIF that was cut.
+//! Repairs a truncated still AVIF.
 //!
-//! AV1 does not say where in its data a row begins, and a decoder goes on past the end as if
-//! something followed. So the picture is decoded twice, with other bytes for those that are
-//! missing: rows that come out the same do not depend on them.
+//! AV1 data do not show where a row begins, and a decoder continues past the end as if something
+//! followed. So the picture is decoded twice, with different bytes in place of the missing ones:
+//! rows that come out the same do not depend on them.
 
 use crate::codec::partial::{Collector, Partial};
 use crate::codec::{exif, png};
 use crate::{Control, Extent, Format, Missing, Orientation, Repaired, Result};
 
-/// What is missing may be so many times as long as what is there.
+/// The missing part may be this many times as long as the rest.
 const MOST: usize = 16;
 
 /// The size that the container of a damaged file claims.
@@ -17,7 +17,7 @@ pub(crate) fn claimed_size(source: &[u8], control: &Control) -> Option<(u32, u32
     (facts.format == Format::Avif).then_some((facts.stored_width, facts.stored_height))
 }
 
-/// The file with `byte` in the place of what is missing of its last box.
+/// The file, with `byte` in place of the missing part of its last box.
 fn padded(source: &[u8], byte: u8) -> Option<Vec<u8>> {
     let mut at = 0_usize;
     let end = loop {

@@ -25,7 +25,7 @@ const DEEP_GRAY: &[u8] = include_bytes!("../testdata/gray-12.avif");
 const IDENTITY: &[u8] = include_bytes!("../testdata/identity.avif");
 const PREMULTIPLIED: &[u8] = include_bytes!("../testdata/premultiplied.avif");
 const SEQUENCE: &[u8] = include_bytes!("../testdata/sequence.avif");
-/// Its EXIF is at 336 and has 168 bytes, then comes the picture.
+/// Its EXIF is at 336 and has 168 bytes, followed by the picture.
 const CREDITS: &[u8] = include_bytes!("../testdata/credits.avif");
 
 const STILLS: [&[u8]; 7] = [GRID, HALF, DEEP, GRAY, DEEP_GRAY, IDENTITY, PREMULTIPLIED];
@@ -44,7 +44,7 @@ fn film(source: &[u8]) -> Result<Film> {
     Ok(film)
 }
 
-/// Whatever can be decoded, unless it claims to be larger than any limit allows.
+/// Decodes anything, unless it claims to be larger than the limits.
 fn anything(source: &[u8]) -> Result<()> {
     let facts = inspect(source)?;
     if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 20 {
@@ -180,12 +180,12 @@ fn the_brand_tells_what_is_meant() {
         bytes[8..12].copy_from_slice(brand);
         bytes
     };
-    // A file with both, that says it is a still.
+    // A file with both, whose brand says it is a still.
     let bytes = branded(SEQUENCE, b"avif");
     assert_eq!(inspect(&bytes).expect("whole").format, Format::Avif);
     assert_eq!(coding(&branded(HALF, b"mif1")), Some(Coding::Av1));
     assert_eq!(coding(&branded(HALF, b"heic")), Some(Coding::Hevc));
-    // No brand in the list names AVIF: the kind of the picture does.
+    // If no brand names AVIF, the type of the picture decides.
     let mut bytes = branded(HALF, b"mif1");
     let end = u32::from_be_bytes(bytes[..4].try_into().expect("four")) as usize;
     for at in (16..end).step_by(4) {
@@ -273,7 +273,7 @@ fn kinds(source: &[u8]) -> Vec<[u8; 4]> {
 
 #[test]
 fn a_cleaned_file_has_no_gaps() {
-    // A page of nothing before the data, and more items than are shown.
+    // 4 kB of zeros before the data, and more items than are shown.
     for source in STILLS.into_iter().chain([SEQUENCE, CREDITS]) {
         let padded = padded(source);
         let cleaned = clean(&padded).expect("whole").concat();
@@ -289,7 +289,7 @@ fn a_cleaned_file_has_no_gaps() {
     }
 }
 
-/// With a box of zeros at the end, and words in it.
+/// Appends a box of zeros, and text in it.
 fn padded(source: &[u8]) -> Vec<u8> {
     [
         source,
@@ -301,7 +301,7 @@ fn padded(source: &[u8]) -> Vec<u8> {
 
 #[test]
 fn metadata_in_the_stream_goes() {
-    // Units of AV1 that are no part of a picture, at the end of the only item.
+    // AV1 units that do not belong to a picture, at the end of the only item.
     let meta = container::read(GRAY, &Control::new())
         .expect("whole")
         .meta
@@ -388,7 +388,7 @@ fn a_file_that_is_cut_is_refused() {
 fn changed_bytes_are_survived() {
     for source in [GRID, DEEP, GRAY, PREMULTIPLIED, SEQUENCE, CREDITS] {
         for at in 0..source.len() {
-            // The container byte by byte; of the rest a part.
+            // The container byte by byte; of the rest only some.
             if at > 900 && at % 11 != 0 {
                 continue;
             }
@@ -438,11 +438,11 @@ fn hostile_items_are_refused_at_once() {
             &[&[1, 0, 0, 0, 0, 0, 0, 1], &entries.concat()[..]].concat(),
         )
     };
-    // More items than any file has.
+    // More items than in any real file.
     let many: Vec<_> = (1..60_000).map(|id| entry(id, b"av01")).collect();
     let told = refusal(&hostile(&[pitm.clone(), iinf(&many)]));
     assert!(told.contains("more than 20000 items"), "{told}");
-    // A grid that is made of itself, with alpha that is its own alpha.
+    // A grid that is made of itself, whose alpha is its own alpha.
     let grid = iinf(&[entry(1, b"grid")]);
     let idat = boxed(b"idat", &[0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0]);
     let iloc = boxed(
@@ -464,7 +464,7 @@ fn hostile_items_are_refused_at_once() {
     let told = refusal(&bytes);
     assert!(told.contains("not coded as AV1"), "{told}");
     assert!(clean(&bytes).is_ok());
-    // Pieces that cost no bytes, and more pieces than bytes.
+    // Extents without bytes, and more extents than bytes.
     for sizes in [0x00, 0x04, 0x40, 0x44] {
         let iloc = boxed(
             b"iloc",
@@ -488,11 +488,11 @@ fn hostile_items_are_refused_at_once() {
 
 #[test]
 fn a_track_has_no_more_samples_than_bytes() {
-    // Four samples that are all at one place, then billions of them.
+    // Four samples at the same place, then billions of them.
     let stsz = memchr::memmem::find(SEQUENCE, b"stsz").expect("it has sizes") + 8;
     let stsc = memchr::memmem::find(SEQUENCE, b"stsc").expect("it has chunks") + 8;
     let mut bytes = SEQUENCE.to_vec();
-    // One size, one byte; and a chunk with as many samples as there can be.
+    // One size of one byte, and a chunk with the maximum number of samples.
     bytes[stsz..stsz + 8].copy_from_slice(b"\0\0\0\x01\xff\xff\xff\xff");
     bytes[stsc + 8..stsc + 12].copy_from_slice(&u32::MAX.to_be_bytes());
     let told = inspect(&bytes).expect_err("too many").to_string();
@@ -516,14 +516,14 @@ fn tables_of_items_have_an_end() {
     refused(boxed(b"iprp", &boxed(b"ipma", &ipma)), "256 properties");
     let auxl = boxed(b"auxl", &[0, 2, 0, 1, 0, 1]).repeat(60_000);
     refused(boxed(b"iref", &[&[0; 4], &auxl[..]].concat()), "references");
-    // Fields of sizes that the standard does not have.
+    // Field sizes that are not in the standard.
     let iloc = boxed(b"iloc", &[0, 0, 0, 0, 0x90, 0, 0, 0]);
     refused(iloc, "item locations end early");
 }
 
 #[test]
 fn words_do_not_hide_among_properties_and_handlers() {
-    // A property that nobody knows is blanked; one that is called free has to be as well.
+    // Unknown properties are blanked, including one that is called free.
     let at = memchr::memmem::find(HALF, b"pixi").expect("it has depths");
     let mut bytes = HALF.to_vec();
     bytes[at..at + 4].copy_from_slice(b"free");
@@ -532,7 +532,7 @@ fn words_do_not_hide_among_properties_and_handlers() {
     bytes[at + 4..at + 10].copy_from_slice(b"SECRET");
     let cleaned = clean(&bytes).expect("whole").concat();
     assert_eq!(memchr::memmem::find(&cleaned, b"SECRET"), None);
-    // QuickTime's words in a handler: of the items, and of a track.
+    // QuickTime's text in a handler: of the items, and of a track.
     for source in [HALF, SEQUENCE] {
         let at = memchr::memmem::rfind(source, b"hdlr").expect("it has a handler") + 4;
         let mut bytes = source.to_vec();

@@ -1,6 +1,7 @@
-//! A sequence: the track of pictures in `moov`, its track of alpha, and where each sample is.
+//! A sequence: the track of pictures in `moov`, its track of alpha, and the position of each
+//! sample.
 //!
-//! Tables are walked, never copied, so that memory does not depend on the number of frames.
+//! Tables are iterated, never copied, so that memory does not depend on the number of frames.
 
 use std::ops::Range;
 
@@ -19,7 +20,7 @@ pub(super) struct Sequence<'a> {
     pub(super) alpha: Option<Track<'a>>,
     /// Whether the colours are multiplied by alpha.
     pub(super) premultiplied: bool,
-    /// How often it plays; 0 = for ever.
+    /// The number of plays; 0 = for ever.
     pub(super) loop_count: u32,
     /// Number of frames.
     pub(super) frames: u32,
@@ -34,7 +35,7 @@ pub(super) struct Track<'a> {
     pub(super) coding: Coding,
     pub(super) properties: Properties<'a>,
     timescale: u32,
-    /// Ticks of the movie for which it is shown; all ones when it has no end.
+    /// Ticks of the movie for which it is shown; all ones if it never ends.
     shown: u64,
     indefinite: bool,
     edit: Option<Edit>,
@@ -56,7 +57,7 @@ struct Tables<'a> {
     chunks: Fields<'a>,
     wide_chunks: bool,
     sizes: Fields<'a>,
-    /// Bits of each size in `sizes`; 0 when all samples have `one_size`.
+    /// Bits of each size in `sizes`; 0 if all samples have `one_size`.
     size_bits: u8,
     one_size: u32,
     count: u32,
@@ -112,7 +113,7 @@ impl<'a> Sequence<'a> {
 }
 
 impl<'a> Track<'a> {
-    /// `None` for a track that is something else.
+    /// `None` for other kinds of tracks.
     fn read(source: &'a [u8], place: BoxRef<'a>) -> Option<Self> {
         let child = |of: &BoxRef<'a>, kind: &[u8; 4]| {
             boxes(source, of.inside())
@@ -162,7 +163,7 @@ impl<'a> Track<'a> {
         Some(track)
     }
 
-    /// Where each sample is in the file, in order.
+    /// The range of each sample in the file, in order.
     pub(super) fn samples(&self, source: &'a [u8]) -> impl Iterator<Item = Result<Range<usize>>> {
         Samples {
             tables: self.tables,
@@ -178,8 +179,8 @@ impl<'a> Track<'a> {
         }
     }
 
-    /// How many milliseconds each frame is shown. What is rounded off one is added to a later
-    /// one.
+    /// The duration of each frame in milliseconds. Rounding errors are carried over to later
+    /// frames.
     pub(super) fn delays(&self) -> impl Iterator<Item = u32> {
         let (mut ticks, mut before) = (0u64, 0);
         self.durations().map(move |duration| {
@@ -191,7 +192,7 @@ impl<'a> Track<'a> {
         })
     }
 
-    /// The ticks of each frame. The last entry goes on for ever.
+    /// The ticks of each frame. The last entry repeats for ever.
     fn durations(&self) -> impl Iterator<Item = u32> {
         let mut table = self.tables.durations;
         let (mut left, mut duration) = (0, 0);
@@ -217,7 +218,7 @@ impl<'a> Track<'a> {
         u64::try_from(exact).unwrap_or(u64::MAX)
     }
 
-    /// As libavif reads it: without an edit list a sequence has no end.
+    /// As in libavif: without an edit list a sequence loops for ever.
     fn loop_count(&self) -> u32 {
         match &self.edit {
             None => 0,
@@ -237,7 +238,7 @@ pub(super) fn entry_parts<'a>(source: &'a [u8], entry: &BoxRef<'a>) -> Vec<BoxRe
         .collect()
 }
 
-/// Id, duration, and whether that is without end.
+/// Id, duration, and whether it never ends.
 fn track_header(tkhd: &BoxRef<'_>) -> Option<(u32, u64, bool)> {
     let (version, _, mut fields) = tkhd.full()?;
     fields.take(if version == 1 { 16 } else { 8 })?;
@@ -263,7 +264,7 @@ fn edit(elst: &BoxRef<'_>) -> Option<Edit> {
 }
 
 fn tables<'a>(child: impl Fn(&[u8; 4]) -> Option<BoxRef<'a>>) -> Option<Tables<'a>> {
-    // The count of entries is not needed: a table ends where its box does.
+    // The count of entries is not needed, because a table ends with its box.
     let entries = |kind| {
         let (_, _, mut fields) = child(kind)?.full()?;
         let count = fields.u32()? as usize;
@@ -312,15 +313,15 @@ struct Samples<'a> {
     in_chunk: u32,
     /// The number of this chunk; the first is 1.
     chunk: u32,
-    /// Samples in each chunk now, and the chunk from which that changes.
+    /// Samples per chunk, and the chunk at which that changes.
     run: u32,
     next_run: u32,
     at: u64,
-    /// The second of two sizes of 4 bits.
+    /// The second of two 4-bit sizes.
     half: Option<u32>,
     end: u64,
-    /// Bytes that samples may still have: no byte belongs to two of them, or a small file could
-    /// have billions.
+    /// Bytes that samples may still use: no byte belongs to two of them, otherwise a small file
+    /// could have billions.
     budget: u64,
 }
 

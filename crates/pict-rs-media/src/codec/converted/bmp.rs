@@ -1,25 +1,25 @@
-//! A BMP that was cut: the rows that are there.
+//! Repairs a truncated BMP.
 
 use crate::codec::partial::Collector;
 use crate::codec::png;
 use crate::{Control, Extent, Format, Missing, Repaired, Result};
 
-/// What the headers say of a picture whose rows are not compressed.
+/// The layout of a picture with uncompressed rows, from the headers.
 struct Rows {
     width: u32,
     height: u32,
-    /// Whether the first row is the lowest.
+    /// Whether the rows are stored bottom-up.
     from_bottom: bool,
-    /// Where the first row starts in the file.
+    /// The position of the first row in the file.
     start: usize,
-    /// Bytes of a row.
+    /// Length of a row in bytes.
     length: usize,
 }
 
-/// Bytes of the header of the file, and of the oldest header of a picture.
+/// Bytes of the file header, and of the oldest picture header.
 const FILE_HEADER: usize = 14;
 const CORE_HEADER: u32 = 12;
-/// Compressions that are none: plain, and with masks for the colours.
+/// Uncompressed kinds: plain, and with colour masks.
 const PLAIN: [u32; 3] = [0, 3, 6];
 
 fn rows(source: &[u8]) -> Option<Rows> {

@@ -1,8 +1,8 @@
 //! The directory of an icon or a cursor, and the choice of its largest picture.
 //!
 //! A picture is a PNG, which our own codec reads, or a bitmap without its file header, which is
-//! handed to the library as an icon with only that picture: what other entries and the hot spots
-//! of cursors say does not disturb it then.
+//! passed to the library as an icon with only that picture, so that other entries and the hot spots
+//! of cursors do not matter.
 
 use std::borrow::Cow;
 
@@ -14,16 +14,16 @@ use crate::{Control, Error, Facts, Format, Result};
 const HEADER: usize = 6;
 const ENTRY: usize = 16;
 
-/// Bytes of a bitmap's header; those of a PNG are more.
+/// Bytes of a bitmap's header; a PNG has more.
 const SMALLEST: usize = 40;
 
-/// Bytes of a bitmap's header and palette, at most.
+/// Maximum bytes of a bitmap's header and palette.
 const LONGEST_TABLES: u64 = 2048;
 
 /// More entries than any program writes.
 const MAX_ENTRIES: usize = 1024;
 
-/// Whether the first entry is one, be it that the file ends before its picture.
+/// Whether the first entry is valid, even if the file ends before its picture.
 pub(super) fn is_one(source: &[u8]) -> bool {
     let number = |at: usize| {
         let bytes = source.get(at..)?.first_chunk()?;
@@ -88,17 +88,17 @@ enum Picture<'a> {
 }
 
 struct Bitmap<'a> {
-    /// An icon of its own, without a mask if that is known to be `mask`.
+    /// A separate icon, without a mask if that is known to be `mask`.
     file: Vec<u8>,
-    /// One bit for each pixel that is not to be seen, from the last row to the first.
+    /// One bit for each hidden pixel, from the last row to the first.
     mask: Option<&'a [u8]>,
-    /// Whether its pixels have alpha of their own.
+    /// Whether its pixels have an alpha channel.
     deep: bool,
 }
 
 impl Bitmap<'_> {
-    /// Makes transparent what the mask hides. Alpha counts more than the mask, unless it is 0 all
-    /// over, which is how programs write that have never heard of it.
+    /// Makes masked pixels transparent. Alpha takes precedence over the mask, unless it is 0
+    /// everywhere, as written by programs that do not support it.
     fn hide(&self, rgba: &mut [u8], width: usize) {
         if self.deep {
             if rgba.chunks_exact(4).any(|pixel| pixel[3] != 0) {
@@ -123,7 +123,7 @@ impl Bitmap<'_> {
     }
 }
 
-/// The data of each entry that lies in the file.
+/// The data of each entry that is inside the file.
 fn entries(source: &[u8]) -> impl Iterator<Item = &[u8]> {
     let count = source
         .get(4..6)
@@ -141,8 +141,8 @@ fn entries(source: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Area and depth of a picture, as it says itself: what the directory says of them is wrong often
-/// enough, and a cursor has its hot spot there.
+/// Area and depth of a picture according to its own header: those in the directory are often wrong,
+/// and a cursor has its hot spot there.
 fn rank(data: &[u8]) -> (u64, u32) {
     if data.starts_with(PNG) {
         let side = |at: usize| {
@@ -163,7 +163,7 @@ const PNG: &[u8] = b"\x89PNG";
 struct BitmapHeader {
     size: u32,
     width: u32,
-    /// Of the picture, without its mask.
+    /// The height without the mask.
     height: u32,
     depth: u16,
     compression: u32,
@@ -171,7 +171,7 @@ struct BitmapHeader {
 }
 
 impl BitmapHeader {
-    /// Of data that are long enough for one.
+    /// Reads the header of data that are long enough.
     fn read(data: &[u8]) -> Self {
         let number = |at: usize| {
             let bytes = data.get(at..).and_then(|rest| rest.first_chunk());
@@ -180,7 +180,7 @@ impl BitmapHeader {
         Self {
             size: number(0),
             width: number(4),
-            // What is written counts the picture and its mask.
+            // The stored height includes the mask.
             height: number(8) / 2,
             depth: (number(12) >> 16) as u16,
             compression: number(16),
@@ -188,11 +188,11 @@ impl BitmapHeader {
         }
     }
 
-    /// Where the pixels begin and end; `None` for kinds that the library has to look at.
+    /// The range of the pixels; `None` for kinds that the library must parse.
     fn pixels(&self) -> Option<std::ops::Range<u64>> {
         let masks = match (self.compression, self.size) {
             (0, _) => 0,
-            // Which bits are which colour, behind the shortest header and in the longer ones.
+            // Colour masks, after the shortest header and inside longer ones.
             (3, 40) => 12,
             (3, _) => 0,
             _ => return None,
@@ -219,12 +219,12 @@ fn largest(source: &[u8]) -> Result<Picture<'_>> {
     }
     let header = BitmapHeader::read(data);
     let byte = |side: u32| u8::try_from(side).unwrap_or(0);
-    // No more than there can be of it, so that the copy is in proportion to the picture.
+    // At most the full size, so that the copy is in proportion to the picture.
     let (columns, rows) = (u64::from(header.width), u64::from(header.height));
     let most = rows.saturating_mul(columns * 4 + columns / 8 + 8);
     let most = usize::try_from(most.saturating_add(LONGEST_TABLES)).unwrap_or(usize::MAX);
     let data = &data[..data.len().min(most)];
-    // The library would let the mask hide what has alpha, and refuse a mask that is cut off.
+    // The library would apply the mask to pixels with alpha, and refuse a truncated mask.
     let end = header
         .pixels()
         .and_then(|pixels| usize::try_from(pixels.end).ok());

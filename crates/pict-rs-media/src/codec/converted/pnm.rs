@@ -1,7 +1,7 @@
-//! How a PNM is told from a text: PBM, PGM, PPM and PAM (netpbm's formats 1 to 7) begin with a letter
-//! and a digit, as sentences may.
+//! Distinguishes PNM from text: PBM, PGM, PPM and PAM (netpbm's formats 1 to 7) begin with a letter
+//! and a digit, like some sentences.
 
-/// Whether the header goes on as one does.
+/// Whether the header continues as expected.
 pub(super) fn is_one(source: &[u8]) -> bool {
     match source {
         [b'P', b'1'..=b'6', rest @ ..] => names_a_width(rest),

@@ -1,4 +1,4 @@
-//! Files are written by the `image` crate, where it can.
+//! Test files are written by the `image` crate where possible.
 
 use image::{DynamicImage, ImageFormat, Rgb, Rgba};
 
@@ -102,7 +102,7 @@ fn what_looks_alike_is_not_taken_for_a_picture() {
         codecs.iter().any(|codec| (codec.detect)(source))
     };
     assert!(!is_one(b"BMW and other cars are not bitmaps"));
-    // A TGA file, and the beginning of nothing.
+    // A TGA file, and a header without pictures.
     assert!(!is_one(&[0, 0, 2, 0, 0, 0, 0, 0, 0, 0]));
     assert!(!is_one(&[0, 0, 1, 0, 1, 0]));
     assert!(!is_one(b"II"));
@@ -121,14 +121,14 @@ fn what_looks_alike_is_not_taken_for_a_picture() {
     }
 }
 
-/// The offset of the first directory of a little-endian TIFF, and where its entries start.
+/// The offset of the first directory of a little-endian TIFF, and that of its entries.
 fn entries(file: &[u8]) -> (usize, usize) {
     assert_eq!(&file[..4], b"II*\0");
     let at = u32::from_le_bytes(*file[4..].first_chunk().expect("long enough")) as usize;
     (at + 2, usize::from(file[at]))
 }
 
-/// Rewrites the entry of one tag as another with a short value.
+/// Replaces the entry of a tag by another tag with a short value.
 fn replaced(file: &[u8], tag: u16, by: u16, value: u16) -> Vec<u8> {
     let (start, count) = entries(file);
     let mut file = file.to_vec();
@@ -235,7 +235,7 @@ fn the_largest_picture_of_an_icon_or_a_cursor_is_shown() {
     decoded(&opaque).expect("is read");
 }
 
-/// An icon of one bitmap of 32 bits, whose directory says this depth.
+/// An icon of one 32-bit bitmap, whose directory gives this depth.
 fn bitmap_icon(width: u32, pixels: &[[u8; 4]], mask: &[u8], said: u8) -> Vec<u8> {
     let height = pixels.len() as u32 / width;
     let mut data = Vec::new();
@@ -283,11 +283,11 @@ fn the_mask_of_an_icon_counts_where_its_alpha_is_0_all_over() {
     for said in [32, 24, 8, 0] {
         let hidden = bitmap_icon(2, &colours, &mask, said);
         assert_eq!(alpha(&hidden), [0, 255, 255, 0], "{said}");
-        // Without a mask, or with half of one, nothing hides what is not covered.
+        // Without a mask, or with half of one, nothing else is hidden.
         assert_eq!(alpha(&bitmap_icon(2, &colours, &[], said)), [255; 4]);
         let half = bitmap_icon(2, &colours, &mask[..4], said);
         assert_eq!(alpha(&half), [255, 255, 255, 0]);
-        // One pixel with alpha, and the mask is not asked.
+        // If one pixel has alpha, the mask is ignored.
         let mut seen = colours;
         seen[1][3] = 90;
         assert_eq!(alpha(&bitmap_icon(2, &seen, &mask, said)), [0, 90, 0, 0]);
@@ -338,7 +338,7 @@ fn damage_is_refused_and_never_panics() {
     }
 }
 
-/// As limits would: what says that it is huge is not decoded.
+/// Like the limits: huge pictures are not decoded.
 fn decoded_small(file: &[u8]) -> Result<()> {
     let facts = inspect(file)?;
     if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 100_000 {
@@ -366,7 +366,7 @@ fn a_cancelled_decode_stops() {
     }
 }
 
-/// All seven kinds, as their specifications write them.
+/// All seven kinds, according to their specifications.
 #[test]
 fn pnm_of_every_kind_is_read() {
     let check = |file: &[u8], size: (u32, u32), layout, samples: &[u16]| {
@@ -382,7 +382,7 @@ fn pnm_of_every_kind_is_read() {
         assert_eq!(found.shape.layout, layout, "{what}");
         assert_eq!(found.samples, samples, "{what}");
     };
-    // Of bits 1 is black, of numbers 0.
+    // In bitmaps 1 is black, in other kinds 0 is.
     check(b"P1\n3 1\n1 0 1\n", (3, 1), Layout::Gray8, &[0, 255, 0]);
     check(b"P2 2 1 15 0 15", (2, 1), Layout::Gray8, &[0, 255]);
     let plain = b"P3\n# a comment\n1 2 # another\n255\n1 2 3\n4 5 6\n";
@@ -400,7 +400,7 @@ fn pnm_of_every_kind_is_read() {
         Layout::Rgb8,
         &[1, 2, 3],
     );
-    // Deep gray is handed on as RGB.
+    // Deep gray is passed on as RGB.
     let deep = b"P5#deep\n1 1 65535\n\x12\x34";
     check(deep, (1, 1), Layout::Rgb16, &[0x1234; 3]);
     let map =
@@ -425,6 +425,6 @@ fn pnm_that_is_damaged_is_refused() {
     ] {
         told(empty);
     }
-    // Nothing is set aside for what only the header claims.
+    // Nothing is allocated for what only the header claims.
     told(b"P6 4294967295 4294967295 255\n");
 }

@@ -1,13 +1,13 @@
 //! The block structure of a GIF, read without decoding a pixel.
 //!
-//! As forgiving as browsers: a file may end without its trailer or inside a later frame, and
-//! what cannot be a block ends the file. Never allocates. Start reading at [`Gif::read`].
+//! As lenient as browsers: a file may end without its trailer or inside a later frame, and anything
+//! that is not a block ends the file. Never allocates. Start reading at [`Gif::read`].
 
 use std::ops::Range;
 
 use crate::{Error, Format, Result};
 
-/// The header, and a walk over what follows it.
+/// The header, and an iterator over the blocks after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gif<'a> {
     source: &'a [u8],
@@ -15,15 +15,15 @@ pub(super) struct Gif<'a> {
     screen: (u16, u16),
     /// Red, green and blue of up to 256 colours.
     global_palette: Option<&'a [u8]>,
-    /// Where the first block starts.
+    /// The position of the first block.
     pub(super) body: usize,
 }
 
-/// What matters between the header and the trailer.
+/// Relevant blocks between header and trailer.
 #[derive(Clone, Debug)]
 pub(super) enum Block<'a> {
     Frame(Frame<'a>),
-    /// How often the animation plays, 0 = for ever, and the bytes that say so.
+    /// The number of plays, 0 = for ever, and the bytes that specify it.
     Loop(u32, Range<usize>),
 }
 
@@ -39,11 +39,11 @@ pub(super) struct Frame<'a> {
     pub(super) delay: u16,
     pub(super) disposal: Disposal,
     pub(super) transparent: Option<u8>,
-    /// Red, green and blue of up to 256 colours. Empty if the file has none for this frame:
-    /// then there is nothing to draw.
+    /// Red, green and blue of up to 256 colours. Empty if the file has no palette for this frame:
+    /// then nothing is drawn.
     pub(super) palette: &'a [u8],
     pub(super) min_code_size: u8,
-    /// The sub-blocks with LZW data, terminator included.
+    /// The sub-blocks with LZW data, including the terminator.
     pub(super) data: &'a [u8],
     /// The bytes of the graphic control extension.
     pub(super) control: Option<Range<usize>>,
@@ -58,7 +58,7 @@ pub(super) enum Disposal {
     Keep,
     /// The box becomes transparent, as in all browsers; the background colour is not used.
     Background,
-    /// The box gets back what was there before the frame.
+    /// The box is restored to the pixels before the frame.
     Previous,
 }
 
@@ -66,7 +66,7 @@ const EXTENSION: u8 = 0x21;
 const IMAGE: u8 = 0x2c;
 const CONTROL: u8 = 0xf9;
 const APPLICATION: u8 = 0xff;
-/// Ends the file.
+/// Marks the end of the file.
 pub(super) const TRAILER: u8 = 0x3b;
 
 impl<'a> Gif<'a> {
@@ -85,7 +85,7 @@ impl<'a> Gif<'a> {
             reader.u16().ok_or_else(too_short)?,
         );
         let flags = reader.u8().ok_or_else(too_short)?;
-        // Background colour and aspect ratio, which no browser looks at.
+        // Background colour and aspect ratio, which browsers ignore.
         reader.take(2).ok_or_else(too_short)?;
         let global_palette = reader.palette(flags).ok_or_else(too_short)?;
         Ok(Self {
@@ -96,8 +96,8 @@ impl<'a> Gif<'a> {
         })
     }
 
-    /// Size of the canvas: that of the logical screen, enlarged (as browsers do) until the
-    /// first frame fits. Later frames are clipped.
+    /// Size of the canvas: that of the logical screen, enlarged (as in browsers) until the first
+    /// frame fits. Later frames are clipped.
     pub(super) fn canvas(&self, first: &Frame<'_>) -> (u32, u32) {
         let width = u32::from(first.left) + u32::from(first.width);
         let height = u32::from(first.top) + u32::from(first.height);
@@ -107,7 +107,7 @@ impl<'a> Gif<'a> {
         )
     }
 
-    /// Walks the blocks that matter, up to the trailer or to the first damage.
+    /// Iterates over the relevant blocks, up to the trailer or to the first damage.
     pub(super) fn blocks(&self) -> impl Iterator<Item = Block<'a>> + use<'a> {
         let mut walk = Walk {
             reader: Reader {
@@ -135,7 +135,7 @@ struct Walk<'a> {
     global_palette: Option<&'a [u8]>,
     /// The graphic control extension for the next image.
     control: Option<(Control, Range<usize>)>,
-    /// Whether a loop count was met; only the first counts.
+    /// Whether there was a loop count; only the first applies.
     loops: bool,
 }
 
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `None` when the file ends inside of the extension.
+    /// `None` when the file ends inside the extension.
     fn extension(&mut self, start: usize) -> Option<Option<Block<'a>>> {
         let label = self.reader.u8()?;
         let data = self.reader.sub_blocks()?;
@@ -201,7 +201,7 @@ impl<'a> Walk<'a> {
                     delay: u16::from_le_bytes([*delay_low, *delay_high]),
                     disposal: match flags >> 2 & 7 {
                         2 => Disposal::Background,
-                        // Some old programs say 4, and browsers follow them.
+                        // Some old programs write 4, and browsers accept it.
                         3 | 4 => Disposal::Previous,
                         _ => Disposal::Keep,
                     },
@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
                     .or_else(|| data.strip_prefix(b"\x0bANIMEXTS1.0"));
                 if let Some([3, 1, low, high, 0]) = extra {
                     self.loops = true;
-                    // The number says how often to start again.
+                    // The number counts repetitions.
                     let plays = match u16::from_le_bytes([*low, *high]) {
                         0 => 0,
                         again => u32::from(again) + 1,
@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
                     return Some(Some(Block::Loop(plays, bytes)));
                 }
             }
-            // Plain text is a picture that nobody draws, and takes its control extension along.
+            // Plain text is a picture that no viewer draws, and uses up its control extension.
             (0x01, _) => self.control = None,
             _ => {}
         }
@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
             .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
     }
 
-    /// The colour table that `flags` announce.
+    /// The colour table according to `flags`.
     fn palette(&mut self, flags: u8) -> Option<Option<&'a [u8]>> {
         if flags & 0x80 == 0 {
             return Some(None);
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
         self.take(3 << ((flags & 7) + 1)).map(Some)
     }
 
-    /// Skips sub-blocks and their terminator; gives all their bytes.
+    /// Skips sub-blocks and their terminator; returns all their bytes.
     fn sub_blocks(&mut self) -> Option<&'a [u8]> {
         let start = self.position;
         loop {
@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An image, from behind its separator. `None` when the file ends inside of it.
+    /// An image, after its separator. `None` when the file ends inside it.
     fn image(&mut self) -> Option<Image<'a>> {
         let (left, top) = (self.u16()?, self.u16()?);
         let (width, height) = (self.u16()?, self.u16()?);

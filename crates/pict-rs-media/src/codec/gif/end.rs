@@ -1,7 +1,7 @@
-//! Where the codes of a frame end, found without drawing it.
+//! Finds where the codes of a frame end, without drawing it.
 //!
-//! A frame's data go on to the end of its sub-blocks. Its codes may end before that: at the code
-//! that says so, or with the last pixel. What follows changes nothing that is shown.
+//! A frame's data continue to the end of its sub-blocks. Its codes may end before that, with the
+//! end code or with the last pixel. The rest is never shown.
 
 use crate::Control;
 
@@ -10,12 +10,11 @@ const CODES: usize = 4096;
 /// Bytes of a sub-block.
 const BLOCK: usize = 255;
 
-/// How many codes pass between two looks at the control.
+/// Codes between two checks of the control.
 const CODES_PER_LOOK: usize = 4096;
 
-/// The sub-blocks of a frame of `pixels` pixels without what follows its codes. `None` when there
-/// is nothing to remove, when the codes cannot be followed to their end, or when the work is
-/// cancelled.
+/// The sub-blocks of a frame of `pixels` pixels without what follows its codes. `None` if there is
+/// nothing to remove, if the codes cannot be followed to their end, or if the work is cancelled.
 pub(super) fn without_rest(
     min_code_size: u8,
     pixels: u64,
@@ -24,7 +23,7 @@ pub(super) fn without_rest(
 ) -> Option<Vec<u8>> {
     let data = joined(sub_blocks);
     let (mut kept, is_ended) = codes(min_code_size, pixels, &data, control)?;
-    // A last byte of which some bits are used is kept.
+    // A last byte that is partly used is kept.
     let length = kept.bits.div_ceil(8);
     if is_ended && length == data.len() {
         return None;
@@ -53,14 +52,14 @@ fn joined(mut sub_blocks: &[u8]) -> Vec<u8> {
     data
 }
 
-/// Bits that are used, and how long the next code would be.
+/// The number of used bits, and the length of the next code.
 struct Used {
     bits: usize,
     code_size: usize,
 }
 
 impl Used {
-    /// Writes the code that ends a frame behind the bits that are used.
+    /// Writes an end code after the used bits.
     fn put_end(&mut self, data: &mut Vec<u8>, min_code_size: u8) {
         let end = (1_usize << min_code_size) + 1;
         if let Some(last) = data.last_mut().filter(|_| !self.bits.is_multiple_of(8)) {
@@ -75,13 +74,13 @@ impl Used {
     }
 }
 
-/// Follows the codes to the end code, or to the last pixel; tells which of them it was.
+/// Follows the codes to the end code, or to the last pixel; returns which of them it was.
 fn codes(min_code_size: u8, pixels: u64, data: &[u8], control: &Control) -> Option<(Used, bool)> {
     if !(1..=11).contains(&min_code_size) {
         return None;
     }
     let clear = 1_usize << min_code_size;
-    // How many pixels each code stands for.
+    // The number of pixels for each code.
     let mut lengths = [1_u32; CODES];
     let (mut next, mut previous) = (clear + 2, None);
     let mut used = Used {
@@ -126,7 +125,7 @@ fn codes(min_code_size: u8, pixels: u64, data: &[u8], control: &Control) -> Opti
     None
 }
 
-/// Some bits, the lowest first.
+/// Reads bits, lowest first.
 fn read(data: &[u8], at: usize, count: usize) -> Option<usize> {
     let (byte, bit) = (at / 8, at % 8);
     let bytes = data.get(byte..(at + count).div_ceil(8))?;
@@ -154,7 +153,7 @@ mod tests {
         blocks
     }
 
-    /// Codes of three bits: clear, four pixels, and the end if it is asked for.
+    /// Codes of three bits: clear, four pixels, and optionally the end.
     fn frame(ends: bool, tail: &[u8]) -> Vec<u8> {
         let codes: &[u8] = if ends {
             &[4, 1, 1, 2, 3, 5]

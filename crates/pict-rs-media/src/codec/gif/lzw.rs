@@ -1,5 +1,5 @@
-//! GIF's variant of LZW, decoded row by row so that no frame is ever held whole.
-//! Knows codes and bytes only. Start reading at [`Lzw::read`].
+//! GIF's variant of LZW, decoded row by row so that no frame is in memory as a whole. Works on
+//! codes and bytes only. Start reading at [`Lzw::read`].
 
 use super::blocks::corrupt;
 use crate::Result;
@@ -20,11 +20,11 @@ pub(super) struct Lzw {
     /// The next code to be defined.
     next: usize,
     previous: Option<u16>,
-    /// For each code: the string it stands for is that of the prefix and one byte more.
+    /// For each code: its string is that of the prefix plus one byte.
     table: Box<[Entry; CODES]>,
-    /// The string being delivered.
+    /// The string that is being output.
     string: Box<[u8; CODES]>,
-    /// What of the string is still to be delivered.
+    /// The part of the string that is still to be output.
     pending: std::ops::Range<usize>,
 }
 
@@ -53,7 +53,7 @@ impl Lzw {
         }
     }
 
-    /// Begins a frame, given its sub-blocks.
+    /// Begins a frame with its sub-blocks.
     pub(super) fn begin(&mut self, min_code_size: u8, mut sub_blocks: &[u8]) -> Result<()> {
         if !(1..=11).contains(&min_code_size) {
             return Err(corrupt("a frame's codes have an impossible size"));
@@ -70,7 +70,7 @@ impl Lzw {
         self.pending = 0..0;
         self.min_code_size = min_code_size.into();
         for (byte, entry) in self.table[..1 << min_code_size].iter_mut().enumerate() {
-            // With 9 to 11 bits there are more literals than bytes; they cannot be drawn.
+            // With 9 to 11 bits there are more literals than byte values; these cannot be drawn.
             let byte = byte as u8;
             *entry = Entry {
                 prefix: 0,
@@ -113,16 +113,16 @@ impl Lzw {
         Ok(())
     }
 
-    /// Checks a code and defines the one that follows from it and the code before.
+    /// Checks a code and defines the one that follows from it and the previous code.
     #[inline]
     fn define(&mut self, code: u16) -> Result<()> {
         let wrong = || corrupt("a frame has a code that was never defined");
         match self.previous.replace(code) {
-            // The first string after a reset is always one byte.
+            // The first string after a reset is always a single byte.
             None if code >> self.min_code_size != 0 => return Err(wrong()),
             None => {}
             Some(_) if usize::from(code) > self.next => return Err(wrong()),
-            // A full table stays as it is until the next reset.
+            // A full table is unchanged until the next reset.
             Some(_) if self.next == CODES => {}
             Some(previous) => {
                 let prefix = self.table[usize::from(previous)];
@@ -140,15 +140,15 @@ impl Lzw {
                 self.next += 1;
             }
         }
-        // With one bit a pixel this is so from the start; the specification asks writers for two
-        // then, giflib reads either.
+        // With one bit per pixel this happens at the start; the specification then requires two
+        // bits from writers, giflib reads either.
         if self.next == 1 << self.code_size && self.code_size < 12 {
             self.code_size += 1;
         }
         Ok(())
     }
 
-    /// Forgets all strings but single bytes.
+    /// Drops all strings but single bytes.
     fn clear(&mut self) {
         self.code_size = self.min_code_size + 1;
         self.next = (1 << self.min_code_size) + 2;
@@ -180,7 +180,7 @@ impl Lzw {
         }
     }
 
-    /// Moves what is left of the current string to `out`.
+    /// Moves the rest of the current string to `out`.
     fn deliver(&mut self, out: &mut [u8]) -> usize {
         let length = self.pending.len().min(out.len());
         out[..length].copy_from_slice(&self.string[self.pending.start..][..length]);
@@ -189,7 +189,7 @@ impl Lzw {
     }
 }
 
-/// Writes the string of `code`, whose length `into` has.
+/// Writes the string of `code`, whose length is that of `into`.
 #[inline]
 fn spell(table: &[Entry; CODES], mut code: u16, into: &mut [u8]) {
     for byte in into.iter_mut().rev() {

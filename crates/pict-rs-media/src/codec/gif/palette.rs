@@ -1,6 +1,6 @@
-//! At most 256 colours for a box of pixels: its own if they are few enough, else the best that
-//! can be found, with the error diffused. Knows no blocks and no frames.
-//! Start reading at [`exact`] and [`quantised`].
+//! At most 256 colours for a box of pixels: its own colours if they are few enough, else the best
+//! approximation, with the error diffused. Independent of blocks and frames. Start reading at
+//! [`exact`] and [`quantised`].
 
 use quantette::deps::palette::Srgb;
 use quantette::kmeans::KmeansOptions;
@@ -9,7 +9,7 @@ use quantette::{PaletteSize, Pipeline, QuantizeMethod};
 /// A box of pixels and which of them must be drawn.
 pub(super) struct Pixels<'a> {
     pub(super) width: usize,
-    /// Red, green, blue and something that is not looked at, row by row.
+    /// Red, green, blue and an ignored byte, row by row.
     pub(super) rgba: &'a [u8],
     /// For every pixel, whether it must be drawn. The others are left transparent.
     pub(super) drawn: &'a [bool],
@@ -32,8 +32,8 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    /// Red, green and blue of all colours; with one more for transparency if that is wanted and
-    /// there is room.
+    /// Red, green and blue of all colours; with an additional one for transparency if that is
+    /// wanted and there is room.
     pub(super) fn bytes(&self, transparency: bool) -> Vec<u8> {
         let mut bytes = self.colours.concat();
         if transparency && self.free().is_some() {
@@ -48,8 +48,8 @@ impl Palette {
     }
 }
 
-/// Indexes the pixels with colours of their own, without any loss; `None` if there are more
-/// than 256 of them (255 when some pixels are not drawn).
+/// Indexes the pixels with their own colours, losslessly; `None` if there are more than 256 of them
+/// (255 when some pixels are not drawn).
 pub(super) fn exact(pixels: &Pixels<'_>) -> Option<Indexed> {
     let limit = if pixels.drawn.contains(&false) {
         255
@@ -69,7 +69,7 @@ pub(super) fn exact(pixels: &Pixels<'_>) -> Option<Indexed> {
     Some(finish(colours.colours, indices, pixels.drawn))
 }
 
-/// Indexes the pixels with the colours of `palette`, without any loss; `None` if one is missing.
+/// Indexes the pixels with the colours of `palette`, losslessly; `None` if one is missing.
 pub(super) fn with_palette(pixels: &Pixels<'_>, palette: &Palette) -> Option<Indexed> {
     if pixels.drawn.contains(&false) && palette.free().is_none() {
         return None;
@@ -91,7 +91,7 @@ pub(super) fn with_palette(pixels: &Pixels<'_>, palette: &Palette) -> Option<Ind
     Some(finish(colours.colours, indices, pixels.drawn))
 }
 
-/// Indexes the pixels with the best colours that can be found, and dithers.
+/// Indexes the pixels with the best palette that can be found, and dithers.
 pub(super) fn quantised(pixels: &Pixels<'_>, fast: bool, scratch: &mut Nearest) -> Indexed {
     let colours = best_colours(pixels, fast);
     scratch.begin(&colours);
@@ -99,7 +99,7 @@ pub(super) fn quantised(pixels: &Pixels<'_>, fast: bool, scratch: &mut Nearest) 
     finish(colours, indices, pixels.drawn)
 }
 
-/// `colours` leave an index free if some pixels are not drawn.
+/// `colours` must leave an index free if some pixels are not drawn.
 fn finish(colours: Vec<[u8; 3]>, mut indices: Vec<u8>, drawn: &[bool]) -> Indexed {
     let palette = Palette { colours };
     let transparent = palette.free().filter(|_| drawn.contains(&false));
@@ -117,7 +117,7 @@ fn finish(colours: Vec<[u8; 3]>, mut indices: Vec<u8>, drawn: &[bool]) -> Indexe
     }
 }
 
-/// Colours in the order in which they were met, found again by hashing.
+/// Colours in the order of appearance, with a hash table.
 struct ColourSet {
     colours: Vec<[u8; 3]>,
     /// Colour and index; a free slot has a key that no colour has.
@@ -136,10 +136,10 @@ impl Default for ColourSet {
 }
 
 impl ColourSet {
-    /// Four times as many as colours, so that few collide.
+    /// Four times the number of colours, so that collisions are rare.
     const SLOTS: usize = 1024;
 
-    /// The colour's index; `None` if it is new and there are `limit` colours already.
+    /// The colour's index; `None` if it is new and there are already `limit` colours.
     #[inline]
     fn insert(&mut self, colour: [u8; 3], limit: usize) -> Option<u8> {
         let key = u32::from_be_bytes([0, colour[0], colour[1], colour[2]]);
@@ -170,7 +170,7 @@ impl ColourSet {
     }
 }
 
-/// Pixels that are looked at to find colours; more make no visible difference.
+/// Pixels that are sampled to find colours; more make no visible difference.
 const SAMPLES: usize = 1 << 16;
 
 fn best_colours(pixels: &Pixels<'_>, fast: bool) -> Vec<[u8; 3]> {
@@ -200,24 +200,24 @@ fn best_colours(pixels: &Pixels<'_>, fast: bool) -> Vec<[u8; 3]> {
             .iter()
             .map(|colour| [colour.red, colour.green, colour.blue])
             .collect(),
-        // Nothing is drawn, so any colour does.
+        // Nothing is drawn, so any colour will do.
         Err(_) => vec![[0; 3]],
     }
 }
 
-/// Finds the nearest colour of a palette as the eye sees it.
+/// Finds the perceptually nearest colour of a palette.
 ///
-/// Distances are taken in Oklab: over eight photographs that is worth 4 points of SSIMULACRA2
-/// against weighted red, green and blue. Only the few colours that can be nearest to some point
-/// of the same small cube of RGB are looked at.
+/// Distances are measured in Oklab: over eight photographs that gains 4 points of SSIMULACRA2 over
+/// weighted red, green and blue. Only the few colours are compared that can be nearest to some
+/// point of the same small cube of RGB.
 pub(super) struct Nearest {
     colours: Vec<[i32; 3]>,
-    /// Lightness and the two opponent channels of the colours. Places past the last colour hold
-    /// one that is far from all.
+    /// Lightness and the two opponent channels of the colours. Entries past the last colour are far
+    /// from all colours.
     channels: Box<[[f32; 256]; 3]>,
-    /// The light of an sRGB sample.
+    /// The linear light of an sRGB sample.
     linear: Box<[f32; 256]>,
-    /// For each cube, how many colours are candidates, or one of the two marks below.
+    /// For each cube, the number of candidates, or one of the two marks below.
     counts: Vec<u8>,
     /// The candidates of each cube.
     candidates: Vec<[u8; CANDIDATES]>,
@@ -226,7 +226,7 @@ pub(super) struct Nearest {
 /// Bits of each channel that name a cube.
 const CUBE_BITS: u32 = 5;
 const CUBES: usize = 1 << (3 * CUBE_BITS);
-/// With more candidates than this, all colours are looked at.
+/// With more candidates than this, all colours are compared.
 const CANDIDATES: usize = 16;
 const UNKNOWN: u8 = 0;
 const TOO_MANY: u8 = u8::MAX;
@@ -268,7 +268,7 @@ impl Nearest {
         self.candidates.resize(CUBES, [0; CANDIDATES]);
     }
 
-    /// The index and the colour that are nearest to a colour.
+    /// The index and the value of the colour that is nearest to `colour`.
     #[inline]
     fn find(&mut self, colour: [i32; 3]) -> (u8, [i32; 3]) {
         let colour = colour.map(|sample| sample as usize);
@@ -296,7 +296,7 @@ impl Nearest {
         (index, self.colours[usize::from(index)])
     }
 
-    /// Finds the candidates of the cube that holds `colour`.
+    /// Finds the candidates of the cube that contains `colour`.
     #[cold]
     fn learn(&mut self, cube: usize, colour: [usize; 3]) {
         let side = 1 << (8 - CUBE_BITS);
@@ -311,7 +311,7 @@ impl Nearest {
             .sqrt();
         let distances = self.distances(centre);
         let nearest = distances[usize::from(lowest(&distances))].sqrt();
-        // Whatever is nearest to a point of the cube is not further from the centre than this.
+        // The nearest colour to any point of the cube is at most this far from the centre.
         let limit = (nearest + 2.0 * radius).powi(2);
         let mut count = 0;
         for (index, distance) in distances.iter().enumerate() {
@@ -352,7 +352,7 @@ impl Nearest {
 }
 
 /// The cube root of 0 to 1, to four digits: a guess from the exponent, and one step of Halley's
-/// method. Several times faster than the exact one, which would be half of the work here.
+/// method. Several times faster than the exact one, which would take half of the time here.
 #[inline]
 fn cube_root(x: f32) -> f32 {
     let x = x.max(1e-9);
@@ -366,7 +366,7 @@ fn squared(a: [f32; 3], b: [f32; 3]) -> f32 {
     x * x + y * y + z * z
 }
 
-/// Where the lowest value is. Two plain loops, which become vector code.
+/// The index of the lowest value. Two plain loops, which the compiler vectorises.
 fn lowest(values: &[f32; 256]) -> u8 {
     let mut lowest = [f32::MAX; 8];
     for values in values.as_chunks::<8>().0 {
@@ -379,16 +379,16 @@ fn lowest(values: &[f32; 256]) -> u8 {
     at.unwrap_or(0) as u8
 }
 
-/// How much of an error is passed on, in sixteenths. All of it would make noise of what the
-/// palette cannot hold.
+/// The part of an error that is diffused, in sixteenths. All of it would turn colours that the
+/// palette lacks into noise.
 const DIFFUSED: i32 = 14;
 
-/// Floyd-Steinberg, every other row from right to left. Pixels that are not drawn take no part,
-/// so that what changes beside them does not make them flicker.
+/// Floyd-Steinberg, every other row from right to left. Pixels that are not drawn take no part, so
+/// that changes next to them do not make them flicker.
 fn dither(pixels: &Pixels<'_>, nearest: &mut Nearest) -> Vec<u8> {
     let width = pixels.width;
     let mut indices = vec![0; pixels.drawn.len()];
-    // Errors in sixteenths, with one more place at either end.
+    // Errors in sixteenths, with an additional entry at both ends.
     let (mut here, mut below) = (vec![[0i32; 3]; width + 2], vec![[0i32; 3]; width + 2]);
     for row in 0..pixels.drawn.len() / width {
         let start = row * width;
@@ -424,7 +424,7 @@ fn dither(pixels: &Pixels<'_>, nearest: &mut Nearest) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// Colours that look random.
+    /// Pseudorandom colours.
     fn colours(count: u32) -> Vec<[u8; 3]> {
         let colour = |n: u32| {
             let [_, red, green, blue] = (n + 1).wrapping_mul(0x9e37_79b1).to_be_bytes();

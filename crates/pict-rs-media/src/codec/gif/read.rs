@@ -1,20 +1,20 @@
-//! GIF to canvases: palettes, interlacing, transparency and disposal applied.
+//! Decodes GIF to canvases: applies palettes, interlacing, transparency and disposal.
 
 use super::blocks::{Block, Disposal, Frame, Gif};
 use super::lzw::Lzw;
 use crate::rows::{AnimationShape, Canvas, CanvasSink};
 use crate::{Control, Facts, Result};
 
-/// Browsers show frames whose delay is shorter than this for [`SHOWN_INSTEAD`], both in
-/// hundredths of a second.
+/// Browsers show frames with a shorter delay than this for [`SHOWN_INSTEAD`], both in hundredths of
+/// a second.
 const SHORTEST_DELAY: u16 = 2;
 const SHOWN_INSTEAD: u16 = 10;
 
-/// Rows between two looks at the control.
+/// Rows between two checks of the control.
 const CHECK_ROWS: usize = 256;
 
-/// Pushes the animation, one composed canvas after another; memory does not grow with the
-/// number of frames. Delays are those that browsers show.
+/// Pushes the animation, one composed canvas after another; memory does not grow with the number of
+/// frames. Delays are those that browsers use.
 pub(crate) fn decode_animation(
     source: &[u8],
     facts: &Facts,
@@ -57,7 +57,7 @@ pub(crate) fn decode_animation(
     sink.end()
 }
 
-/// How often the animation plays, 0 = for ever. Without a word about it: once.
+/// The number of plays, 0 = for ever. By default once.
 fn loop_count(gif: &Gif<'_>) -> u32 {
     gif.blocks()
         .find_map(|block| match block {
@@ -67,7 +67,7 @@ fn loop_count(gif: &Gif<'_>) -> u32 {
         .unwrap_or(1)
 }
 
-/// The part of a frame that lies on the canvas, in pixels.
+/// The part of a frame that is on the canvas, in pixels.
 struct Area {
     left: usize,
     top: usize,
@@ -78,7 +78,7 @@ struct Area {
 struct Composer {
     width: usize,
     height: usize,
-    /// RGBA, straight alpha; transparent at first.
+    /// RGBA, straight alpha; initially transparent.
     canvas: Vec<u8>,
     lzw: Lzw,
     /// One row of palette indices.
@@ -120,7 +120,7 @@ impl Composer {
             if count % CHECK_ROWS == 0 {
                 control.check()?;
             }
-            // Without interlacing, nothing below can be seen any more.
+            // Without interlacing, no later row is visible.
             if row >= area.height && !frame.interlaced {
                 break;
             }
@@ -165,8 +165,8 @@ impl Composer {
     }
 }
 
-/// RGBA for every index; alpha 0 for the transparent index and for those past the palette,
-/// which browsers leave out as well.
+/// RGBA for every index; alpha 0 for the transparent index and for those past the palette, which
+/// browsers do not draw either.
 pub(super) fn colours(frame: &Frame<'_>) -> [[u8; 4]; 256] {
     let mut colours = [[0; 4]; 256];
     for (colour, rgb) in colours.iter_mut().zip(frame.palette.chunks_exact(3)) {
@@ -178,7 +178,7 @@ pub(super) fn colours(frame: &Frame<'_>) -> [[u8; 4]; 256] {
     colours
 }
 
-/// The rows of a frame in the order in which they are stored.
+/// The rows of a frame in storage order.
 pub(super) fn rows(height: usize, interlaced: bool) -> impl Iterator<Item = usize> {
     const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
     const ONE_PASS: [(usize, usize); 1] = [(0, 1)];

@@ -1,5 +1,5 @@
-//! A GIF whose codes are damaged or cut. Files that end inside of a later frame need no repair:
-//! [`blocks`](super::blocks) reads them as browsers do.
+//! Repairs a GIF whose codes are damaged or truncated. Files that end inside a later frame need no
+//! repair: [`blocks`](super::blocks) reads them as browsers do.
 
 use super::blocks::{Frame, Gif, TRAILER};
 use super::lzw::Lzw;
@@ -15,7 +15,7 @@ pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
     Some(gif.canvas(&gif.frames().next()?))
 }
 
-/// The file with enough zeros to end a block that was cut, and all blocks.
+/// The file with enough zeros to end a truncated block, and all blocks.
 fn padded(source: &[u8]) -> Vec<u8> {
     let mut padded = source.to_vec();
     padded.resize(source.len() + usize::from(u8::MAX) + 2, 0);
@@ -61,7 +61,7 @@ fn can_be_read(lzw: &mut Lzw, frame: &Frame<'_>, control: &Control) -> Result<bo
     Ok(true)
 }
 
-/// What is there of the first frame, as a still.
+/// The available part of the first frame, as a still.
 fn first(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
     let padded = padded(source);
     let gif = Gif::read(&padded)?;
@@ -90,7 +90,7 @@ fn first(source: &[u8], control: &Control) -> Result<Option<Repaired>> {
             *pixel = colours[usize::from(*index)];
         }
     }
-    // While an interlaced picture arrives, a row stands for those below that are still to come.
+    // While an interlaced picture loads, a row also stands for the missing ones below it.
     let top = usize::from(frame.top);
     let blocks: &[usize] = if frame.interlaced {
         &[0, 1, 3, 7]

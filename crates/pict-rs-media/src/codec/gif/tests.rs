@@ -1,4 +1,4 @@
-//! The codec as the pipeline sees it, on generated pictures.
+//! Tests of the codec through the pipeline, on generated pictures.
 
 use super::*;
 use crate::codec::testing::{self, Film};
@@ -30,7 +30,7 @@ const RED: u8 = 0;
 const BLUE: u8 = 1;
 const CLEAR: u8 = 3;
 
-/// A box of one colour index, as it stands in a file.
+/// A box of one colour index, as stored in a file.
 #[derive(Clone, Copy)]
 struct Box {
     left: u8,
@@ -128,7 +128,7 @@ fn netscape(again: u8) -> Vec<u8> {
     block
 }
 
-/// A canvas as letters: one for each pixel.
+/// A canvas as letters, one for each pixel.
 fn letters(rgba: &[u8]) -> String {
     rgba.chunks_exact(4)
         .map(|pixel| match pixel {
@@ -333,7 +333,7 @@ fn damaged_pixels_are_corrupt_in_any_frame() {
         image
     };
     let bad = [
-        // A code that was never defined, too few pixels, no pixels, impossible code sizes.
+        // An undefined code, too few pixels, no pixels, impossible code sizes.
         with_data(&[2, 2, 0x3c, 0, 0]),
         with_data(&codes(&[0, 0, 0])),
         with_data(&[2, 0]),
@@ -386,7 +386,7 @@ fn alpha_is_reported_only_where_it_can_be_seen() {
     check(&[opaque(2), opaque(1)], false);
 }
 
-/// The canvas of a square that wanders over a background of few colours.
+/// A canvas with a square that moves over a background of few colours.
 fn wandering_square(step: u32, background: [u8; 4]) -> Vec<u8> {
     let mut rgba = Vec::new();
     for y in 0..40 {

@@ -1,8 +1,8 @@
-//! Canvases to GIF: only the box that changed, only the pixels in it that changed, and only
-//! colours that were there if they are few enough.
+//! Encodes canvases as GIF: only the box that changed, only its changed pixels, and losslessly if
+//! there are few enough colours.
 //!
 //! A frame is held back until the next canvas is known, because GIF can make pixels transparent
-//! again only by what it does with a frame after showing it.
+//! again only by the disposal of the previous frame.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -13,10 +13,10 @@ use super::palette::{self, Indexed, Nearest, Palette, Pixels};
 use crate::rows::{AnimationShape, Canvas, CanvasSink};
 use crate::{Error, Result};
 
-/// From this alpha on a pixel is opaque.
+/// Pixels with at least this alpha are opaque.
 const OPAQUE: u8 = 128;
 
-/// How far a channel may be from what is shown before a pixel is drawn again, in pictures that
+/// How much a channel may differ from what is shown before a pixel is drawn again, in pictures that
 /// have too many colours anyway.
 const TOLERANCE: u8 = 3;
 
@@ -37,7 +37,7 @@ impl AnimationEncoder {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -70,17 +70,17 @@ struct Animation {
     height: u16,
     loop_count: u32,
     fast: bool,
-    /// Made when the first frame is written, whose palette becomes the global one.
+    /// Created when the first frame is written, whose palette becomes the global one.
     encoder: Option<Encoder<Vec<u8>>>,
     global: Palette,
-    /// The canvas that the pending frame will be drawn on: RGBA with alpha 0 or 255. Pixels
-    /// that were kept although they differ a little have the value that was drawn.
+    /// The canvas that the pending frame will be drawn on: RGBA with alpha 0 or 255. Pixels that
+    /// were kept although they differ slightly have the value that was drawn.
     shown: Vec<u8>,
-    /// The canvas after the pending frame, likewise.
+    /// The canvas after the pending frame, in the same form.
     pending: Vec<u8>,
     /// Its delay in milliseconds; `None` before the first canvas.
     pending_delay_ms: Option<u64>,
-    /// Milliseconds that rounding has taken from or given to the frames so far.
+    /// Milliseconds that rounding has added to or removed from the frames so far.
     owed_ms: i64,
     nearest: Nearest,
 }
@@ -142,7 +142,7 @@ impl Animation {
         Ok(())
     }
 
-    /// Writes the pending frame. After it was shown, `erased` becomes transparent, at least.
+    /// Writes the pending frame. After it is shown, at least `erased` becomes transparent.
     fn write_pending(&mut self, erased: Option<Area>) -> Result<()> {
         let changed = self.area_where(&self.shown, &self.pending, |shown, pending| {
             shown != pending
@@ -167,7 +167,7 @@ impl Animation {
         Ok(())
     }
 
-    /// Indices for an area of the pending canvas; takes over into `shown` what will be drawn.
+    /// Indices for an area of the pending canvas; copies what will be drawn into `shown`.
     fn index(&mut self, area: &Area) -> Indexed {
         let mut rgba = Vec::with_capacity(area.len() * 4);
         let mut drawn = Vec::with_capacity(area.len());
@@ -211,8 +211,8 @@ impl Animation {
             drawn: &drawn,
             ..pixels
         };
-        // The slow search for colours is worth 4 points of SSIMULACRA2 in a still, half a point
-        // in the frames of an animation, and doubles the time either takes.
+        // The slow search for colours gains 4 points of SSIMULACRA2 in a still, half a point in the
+        // frames of an animation, and doubles the time of both.
         let fast = self.fast || self.encoder.is_some();
         let indexed = palette::quantised(&pixels, fast, &mut self.nearest);
         self.take_over(area, &drawn);
@@ -250,7 +250,7 @@ impl Animation {
                 encoder
                     .set_repeat(match self.loop_count {
                         0 => Repeat::Infinite,
-                        // The file says how often to start again; nothing means not at all.
+                        // The file contains the number of repetitions; without it there are none.
                         plays => Repeat::Finite(u16::try_from(plays - 1).unwrap_or(u16::MAX)),
                     })
                     .map_err(refused)?;
@@ -276,12 +276,11 @@ impl Animation {
         encoder.write_frame(&frame).map_err(refused)
     }
 
-    /// The pending frame's delay in hundredths of a second. What rounding changes is made good
-    /// by the frames that follow.
+    /// The pending frame's delay in hundredths of a second. Later frames compensate for rounding.
     fn delay(&mut self) -> u16 {
         let delay_ms = self.pending_delay_ms.unwrap_or(0);
         let wanted_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX / 2) + self.owed_ms;
-        // Browsers show delays below two hundredths much longer than what they say.
+        // Browsers show delays below two hundredths for much longer.
         let shortest = if delay_ms > 10 { 2 } else { 0 };
         let hundredths = ((wanted_ms + 5).div_euclid(10)).clamp(shortest, u16::MAX.into());
         self.owed_ms = (wanted_ms - hundredths * 10).clamp(-1000, 1000);
@@ -347,7 +346,7 @@ impl Area {
         (self.right - self.left) * (self.bottom - self.top)
     }
 
-    /// For each row, its bytes in a canvas of that width.
+    /// For each row, its byte range in a canvas of this width.
     fn rows(&self, width: u16) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let Self {
             left,
@@ -370,7 +369,7 @@ fn thresholded(pixel: &[u8]) -> [u8; 4] {
     }
 }
 
-/// Whether a canvas gives the pixels that are pending.
+/// Whether a canvas has the same pixels as the pending one.
 fn is_same(pending: &[u8], next: &[u8]) -> bool {
     pending == next
         || pending
@@ -379,7 +378,7 @@ fn is_same(pending: &[u8], next: &[u8]) -> bool {
             .all(|(pending, next)| pending == thresholded(next))
 }
 
-/// Whether a pixel is too far from what is shown.
+/// Whether a pixel differs too much from what is shown.
 fn differs(shown: &[u8], pending: &[u8]) -> bool {
     shown[3] != pending[3]
         || shown

@@ -1,4 +1,4 @@
-//! Tiles to rows.
+//! Converts tiles to rows.
 
 use heic::{DecodedFrame, DecoderConfig, Limits};
 
@@ -11,10 +11,10 @@ use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Format, Result};
 use heic::heif::{ColorInfo, ItemProperty};
 
-/// Rows that are made of a decoded tile at a time.
+/// Rows that are converted from a decoded tile at a time.
 const STRIP: u32 = 32;
 
-/// Of the rows that [`decode`] gives.
+/// The shape of the rows that [`decode`] delivers.
 pub(super) fn shape(picture: &Picture<'_>) -> Shape {
     let (alpha, bits) = match &picture.content {
         Content::Tiles(tiles) => (picture.alpha.is_some(), tiles.bits),
@@ -32,7 +32,7 @@ pub(super) fn shape(picture: &Picture<'_>) -> Shape {
     }
 }
 
-/// Pushes the picture's rows (any layout of colour); cropped, not turned, not colour managed.
+/// Pushes the picture's rows (any colour layout); cropped, neither turned nor colour managed.
 pub(crate) fn decode(
     source: &[u8],
     facts: &Facts,
@@ -74,11 +74,11 @@ pub(crate) fn decode(
     sink.end()
 }
 
-/// Lets the decoder put a picture together.
+/// Lets the decoder assemble a picture.
 fn whole(source: &[u8], size: (u32, u32), control: &Control) -> Result<DecodedFrame> {
     let area = area(size);
     let mut limits = Limits::default();
-    // Parts of it were measured already.
+    // Parts of it were already checked.
     limits.max_pixels = Some(area.saturating_mul(4).max(1 << 22));
     limits.max_memory_bytes = Some(area.saturating_mul(32).max(1 << 26));
     let stop = Watch(control);
@@ -97,7 +97,7 @@ fn whole(source: &[u8], size: (u32, u32), control: &Control) -> Result<DecodedFr
     Ok(frame)
 }
 
-/// Matrix and range that the container names; it knows better than the pictures.
+/// Matrix and range in the container, which take precedence over those in the pictures.
 fn matrix(picture: &Picture<'_>) -> Option<(u8, bool)> {
     picture.properties().find_map(|property| match property {
         ItemProperty::ColorInfo(ColorInfo::Nclx {
@@ -119,7 +119,7 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    /// Pushes the `rows` of the whole, `width` pixels long, that lie in these tiles.
+    /// Pushes the `rows` of the whole picture, `width` pixels long, that are in these tiles.
     fn push(
         &mut self,
         width: u32,
@@ -157,7 +157,8 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    /// Cuts the rows to the window and adds the transparency, whose samples end at `max`.
+    /// Crops the rows to the window and adds the transparency, whose samples have the maximum
+    /// `max`.
     fn deliver<T: Copy + TryFrom<u32>>(
         &self,
         top: u32,
@@ -178,7 +179,7 @@ impl Assembly<'_> {
             rgba.clear();
             for (x, pixel) in seen.clone().zip(row.chunks_exact(3)) {
                 let alpha = alpha.at(x, y as usize, max);
-                // It is at most `max`, which the type can hold.
+                // At most `max`, which fits the type.
                 let alpha = T::try_from(alpha).unwrap_or(pixel[0]);
                 rgba.extend([pixel[0], pixel[1], pixel[2], alpha]);
             }
@@ -188,7 +189,7 @@ impl Assembly<'_> {
     }
 }
 
-/// Puts the rows `strip` of tiles that lie side by side behind each other.
+/// Joins the rows `strip` of adjacent tiles.
 fn gather<T: Copy + Default>(
     to: &mut Vec<T>,
     frames: &mut [DecodedFrame],
@@ -202,7 +203,7 @@ fn gather<T: Copy + Default>(
     let mut left = 0;
     for frame in frames {
         let (crop_top, crop_bottom) = (frame.crop_top, frame.crop_bottom);
-        // All that the conversion does is what is not cropped.
+        // The conversion is limited by the crop.
         frame.crop_top = crop_top + strip.start;
         frame.crop_bottom = frame.height - crop_top - strip.end;
         let across = frame.cropped_width() as usize * 3;
@@ -224,21 +225,20 @@ fn rgb_8(frame: &DecodedFrame) -> Result<Vec<u8>> {
     frame.to_rgb().map_err(|error| hevc_failed(&error))
 }
 
-/// What [`rgb_8`] does, with all bits. The decoder has a function for this too, but it shifts the
-/// colours away.
+/// As [`rgb_8`], with all bits. The decoder has a function for this too, but it shifts colours.
 fn rgb_16(frame: &DecodedFrame) -> Result<Vec<u16>> {
     let (columns, rows) = (
         frame.crop_left..frame.crop_left + frame.cropped_width(),
         frame.crop_top..frame.crop_top + frame.cropped_height(),
     );
-    // Shares of red and blue in the luma (H.273, table 4).
+    // Weights of red and blue in luma (H.273, table 4).
     let (red, blue) = match frame.matrix_coeffs {
         1 => (0.2126, 0.0722),
         9 | 10 => (0.2627, 0.0593),
         _ => (0.299, 0.114),
     };
     let step = f32::from(1_u16 << (frame.bit_depth - 8));
-    // Black, and how much the samples span.
+    // The black level, and the ranges of luma and chroma.
     let (black, luma, chroma) = if frame.full_range {
         let max = 256.0 * step - 1.0;
         (0.0, max, max)
@@ -262,14 +262,14 @@ fn rgb_16(frame: &DecodedFrame) -> Result<Vec<u16>> {
             let cb = value(cb_row, x / 2, neutral, chroma) * from_cb;
             let cr = value(cr_row, x / 2, neutral, chroma) * from_cr;
             let g = y - (cr * red + cb * blue) / green;
-            // Saturates at both ends.
+            // The cast saturates at both ends.
             rgb.extend([y + cr, g, y + cb].map(|v| (v * 65535.0 + 0.5) as u16));
         }
     }
     Ok(rgb)
 }
 
-/// `sample` of `max` as part of `full`, rounded.
+/// Scales `sample` from `max` to `full`, rounded.
 fn scaled(sample: u16, max: u32, full: u32) -> u32 {
     (u32::from(sample).min(max) * full + max / 2) / max
 }
@@ -277,7 +277,7 @@ fn scaled(sample: u16, max: u32, full: u32) -> u32 {
 /// The transparency of a whole picture.
 struct Alpha {
     samples: Vec<u16>,
-    /// Its own size, and that of the picture that it is for.
+    /// Its own size, and that of its picture.
     size: (usize, usize),
     full: (usize, usize),
     max: u32,
@@ -312,7 +312,7 @@ impl Alpha {
         })
     }
 
-    /// At a pixel of the picture, as part of `full`.
+    /// The value at a pixel of the picture, scaled to `full`.
     fn at(&self, x: usize, y: usize, full: u32) -> u32 {
         let (x, y) = if self.size == self.full {
             (x, y)

@@ -1,4 +1,4 @@
-//! What the crate `heic` says, as errors of ours.
+//! Converts errors of the crate `heic` to ours.
 
 use heic::{HeicError, HevcError};
 

@@ -1,4 +1,4 @@
-//! The primary picture of a container: of which parts it is made, and how they are to be seen.
+//! The primary picture of a container: its parts, and how they are shown.
 
 use heic::heif::Transform;
 use heic::heif::{self, CleanAperture, FourCC, HeifContainer, Item, ItemProperty, ItemType};
@@ -19,16 +19,16 @@ pub(super) struct Picture<'a> {
     pub(super) content: Content<'a>,
     /// The tiles of its transparency.
     pub(super) alpha: Option<Tiles<'a>>,
-    /// What is to be seen of the content, in stored pixels.
+    /// The visible part of the content, in stored pixels.
     pub(super) window: Rect,
-    /// How the window is to be turned.
+    /// The orientation of the window.
     pub(super) orientation: Orientation,
 }
 
 pub(super) enum Content<'a> {
-    /// HEVC pictures side by side; most often one, or those of a grid.
+    /// HEVC pictures side by side; usually one, or those of a grid.
     Tiles(Tiles<'a>),
-    /// Something that is made of other pictures in another way, and only known whole.
+    /// A picture derived from others in another way, which is only available as a whole.
     Derived { width: u32, height: u32, bits: u32 },
 }
 
@@ -56,7 +56,7 @@ impl<'a> Picture<'a> {
                 ));
             }
         };
-        // The parser makes a film's first frame a picture, but such a file is meant to move.
+        // The parser treats a film's first frame as a picture, but such a file is an animation.
         if !super::is_still(source) {
             return Err(Error::Unsupported(
                 "an HEVC sequence without a still picture cannot be read".into(),
@@ -91,7 +91,7 @@ impl<'a> Picture<'a> {
         })
     }
 
-    /// The decoder turns and crops such a picture by itself.
+    /// The decoder rotates and crops such a picture by itself.
     fn derived(container: HeifContainer<'a>, primary: Item) -> Result<Self> {
         let parts = container.get_item_references(primary.id, FourCC(*b"dimg"));
         if primary.item_type == ItemType::Iovl {
@@ -110,7 +110,7 @@ impl<'a> Picture<'a> {
             .dimensions
             .filter(|(width, height)| *width > 0 && *height > 0)
             .ok_or_else(|| corrupt("its size is missing"))?;
-        // Parts of it may be larger than the whole, but not by much.
+        // Its parts may be larger than the whole, but not by much.
         let area = area((width, height));
         let mut bits = 8;
         for property in &container.properties {
@@ -143,7 +143,7 @@ impl<'a> Picture<'a> {
         })
     }
 
-    /// Of the primary picture, and after them those of the picture that it is first made of.
+    /// Properties of the primary picture, then those of the first picture that it is made of.
     pub(super) fn properties(&self) -> impl Iterator<Item = &ItemProperty> {
         let parts = self
             .container
@@ -161,7 +161,7 @@ impl<'a> Picture<'a> {
         of(self.primary.id).chain(parts.into_iter().take(1).flat_map(of))
     }
 
-    /// Whether most of it has to be held to deliver the first row.
+    /// Whether most of it must be in memory to deliver the first row.
     pub(super) fn is_buffered(&self) -> bool {
         match &self.content {
             Content::Tiles(tiles) => tiles.rows < 4 || self.alpha.is_some(),
@@ -170,19 +170,19 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Pictures of an overlay.
+/// Maximum pictures in an overlay.
 const MAX_PARTS: usize = 64;
 
-/// Pictures beside a picture: depth, transparency, mattes. A photograph of a phone has a few.
+/// Maximum auxiliary pictures: depth, transparency, mattes. A phone's photograph has a few.
 const MAX_AUXILIARY: usize = 64;
 
-/// The item that is the transparency of `item`.
+/// The item that contains the transparency of `item`.
 fn alpha(container: &HeifContainer<'_>, item: &Item) -> Result<Option<Item>> {
     const NAMES: [&str; 2] = [
         "urn:mpeg:hevc:2015:auxid:1",
         "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
     ];
-    // Each is looked for in all items and copied with its parameter sets.
+    // Each one is searched in all items and copied with its parameter sets.
     let beside = container.item_references.iter().filter(|reference| {
         reference.reference_type == FourCC(*b"auxl") && reference.to_item_ids.contains(&item.id)
     });
@@ -199,7 +199,7 @@ fn alpha(container: &HeifContainer<'_>, item: &Item) -> Result<Option<Item>> {
     Ok(found.and_then(|id| container.get_item(id)))
 }
 
-/// What `transforms`, in their order, leave to be seen of a picture, and how it is turned.
+/// The visible part and the orientation after applying `transforms` in order.
 fn view((width, height): (u32, u32), transforms: &[Transform]) -> (Rect, Orientation) {
     let mut window = Rect {
         x: 0,
@@ -239,7 +239,7 @@ fn view((width, height): (u32, u32), transforms: &[Transform]) -> (Rect, Orienta
     (window, turn.orientation())
 }
 
-/// Where turns and mirrors put a point; x runs to the right, y down.
+/// The effect of rotations and mirrors on a point; x to the right, y down.
 #[derive(Clone, Copy)]
 struct Turn([[i8; 2]; 2]);
 
@@ -266,7 +266,7 @@ impl Turn {
     }
 }
 
-/// `None` for one that is not looked at.
+/// `None` for an aperture that is ignored.
 fn aperture_rect(aperture: &CleanAperture, (width, height): (u32, u32)) -> Option<Rect> {
     // All are signed in the file.
     let signed = |number: u32| i64::from(number as i32);
@@ -294,7 +294,7 @@ fn name(kind: ItemType) -> String {
     }
 }
 
-/// Tells the decoder to stop.
+/// Cancels the decoder.
 pub(super) struct Watch<'a>(pub(super) &'a Control);
 
 impl Stop for Watch<'_> {

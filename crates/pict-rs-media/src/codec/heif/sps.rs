@@ -1,29 +1,29 @@
-//! The heads of HEVC parameter sets: how large the pictures are, before the decoder makes room
-//! for them, and whether they use what it does not know, because it does not tell.
+//! HEVC parameter set headers: the size of the pictures, before the decoder allocates memory for
+//! them, and whether they use features that it does not support, which it does not report.
 
 use super::error::corrupt;
 use crate::Result;
 use crate::codec::bits::Bits;
 
-/// What one says (H.265, 7.3.2.2). Sizes are in pixels.
+/// The contents of a set (H.265, 7.3.2.2). Sizes are in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sps {
-    /// As coded: what the decoder makes room for.
+    /// As coded: what the decoder allocates.
     pub(super) coded: (u32, u32),
-    /// What is to be seen of it.
+    /// The visible part.
     pub(super) size: (u32, u32),
     pub(super) bits: u32,
     /// 1 is 4:2:0.
     pub(super) chroma: u32,
 }
 
-/// Reads a whole unit with its two bytes of header.
+/// Reads a whole unit with its two header bytes.
 pub(super) fn read(unit: &[u8]) -> Result<Sps> {
     let unescaped = unescaped(unit.get(2..).unwrap_or_default());
     parse(&mut Bits::new(&unescaped)).ok_or_else(|| corrupt("its size cannot be read"))
 }
 
-/// Without the bytes that only keep start codes out of the data. The sizes come first.
+/// Removes emulation prevention bytes. The sizes come first.
 fn unescaped(data: &[u8]) -> Vec<u8> {
     const ENOUGH: usize = 1024;
     let mut zeros = 0;
@@ -39,11 +39,11 @@ fn unescaped(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether a picture parameter set allows blocks that are stored without loss (H.265, 7.3.2.3).
+/// Whether a picture parameter set allows losslessly coded blocks (H.265, 7.3.2.3).
 pub(super) fn may_be_lossless(unit: &[u8]) -> Option<bool> {
     let unescaped = unescaped(unit.get(2..)?);
     let bits = &mut Bits::new(&unescaped);
-    // Numbers of the sets, then flags, among them three bits for extra ones.
+    // Ids of the sets, then flags, including three bits for extra ones.
     golomb(bits)?;
     golomb(bits)?;
     bits.skip(1 + 1 + 3 + 1 + 1);
@@ -98,7 +98,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Sps> {
             cut(coded.1, top, bottom, down)?,
         );
     }
-    // The standard ends at 16.
+    // The standard allows at most 16.
     let bits = golomb(bits)?.checked_add(8).filter(|bits| *bits <= 16)?;
     (size.0 > 0 && size.1 > 0).then_some(Sps {
         coded,

@@ -1,4 +1,4 @@
-//! HEIF on small files of x265 in containers of ours, whole, changed and damaged.
+//! Tests of HEIF with small files from x265 in our own containers: intact, modified and damaged.
 
 use super::*;
 use crate::codec::testing::{Collect, Picture};
@@ -9,11 +9,11 @@ use crate::{
     codec::testing::inspect as inspect_any, preview::blurhash, transform::transform,
 };
 
-/// Four tiles of 64×64 make up 120×100, turned by 90° clockwise, with EXIF that says so as well.
+/// Four tiles of 64×64 form 120×100, rotated by 90° clockwise, which EXIF repeats.
 const PHONE: &[u8] = include_bytes!("../testdata/phone.heic");
-/// The same without EXIF, and with a turn and a mirror that do nothing.
+/// The same without EXIF, and with a rotation and a mirror that do nothing.
 const TURNED: &[u8] = include_bytes!("../testdata/turned.heic");
-/// The same, cropped to 60×40 and turned.
+/// The same, cropped to 60×40 and rotated.
 const CROPPED: &[u8] = include_bytes!("../testdata/cropped.heic");
 /// 64×64, 10 bits.
 const DEEP: &[u8] = include_bytes!("../testdata/deep.heic");
@@ -31,7 +31,7 @@ fn decoded(file: &[u8]) -> Result<Picture> {
     Ok(sink.picture())
 }
 
-/// With another byte right behind the first `name`.
+/// Replaces the byte right after the first `name`.
 fn with(file: &[u8], name: &[u8; 4], value: u8) -> Vec<u8> {
     let at = file.windows(4).position(|w| w == name).expect("is there");
     let mut changed = file.to_vec();
@@ -58,7 +58,7 @@ fn a_photograph_of_a_phone_is_upright_and_of_the_right_size() {
         let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) < 12);
         assert!(near, "{x} {y} {found:?}");
     };
-    // A mark, and the gradients around it, in the second, third and last tile as well.
+    // A mark, and the gradients around it, in the second, third and last tile too.
     near(15, 25, [250, 250, 40]);
     near(100, 10, [200, 235, 172]);
     near(10, 90, [20, 75, 87]);
@@ -83,7 +83,7 @@ fn every_turn_and_mirror_is_a_fact() {
     for (turn, mirror, expected) in cases {
         let file = with(&with(TURNED, b"irot", turn), b"imir", mirror);
         let facts = inspect(&file).expect("is a HEIF");
-        // Compared with libheif, pixel for pixel, when this table was written.
+        // These were compared with libheif, pixel for pixel.
         assert_eq!(facts.orientation, expected, "{turn} {mirror}");
         assert_eq!(decoded(&file).expect("decodes"), upright);
     }
@@ -112,7 +112,7 @@ fn deep_pictures_keep_their_bits() {
     assert_eq!((facts.bits, facts.stored_width), (16, 64));
     let picture = decoded(DEEP).expect("decodes");
     assert_eq!(picture.shape.layout, Layout::Rgb16);
-    // Red grows to the right by 1040 a pixel, green falls downwards.
+    // Red increases to the right by 1040 per pixel, green decreases downwards.
     for (x, y) in [(5, 5), (20, 40), (60, 10)] {
         let found = picture.at(x, y);
         assert!(found[0].abs_diff(x as u16 * 1040) < 3000, "{found:?}");
@@ -145,7 +145,7 @@ fn what_the_decoder_would_spoil_is_refused_by_name() {
         assert!(matches!(error, Error::Unsupported(_)));
         assert!(error.to_string().contains(word), "{error}");
     }
-    // A film of HEVC pictures, without a picture beside it.
+    // A film of HEVC pictures, without a still picture.
     let film = b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc\0\0\0\x08moov";
     let error = inspect_any(film).expect_err("is not read");
     assert!(error.to_string().contains("without a still"), "{error}");

@@ -1,4 +1,4 @@
-//! HEVC pictures side by side. Each is decoded when its row of tiles is wanted, and then dropped.
+//! Adjacent HEVC pictures. Each is decoded when its row of tiles is needed, and then dropped.
 
 use std::borrow::Cow;
 
@@ -18,19 +18,19 @@ pub(super) struct Tiles<'a> {
     data: Vec<Cow<'a, [u8]>>,
     columns: u32,
     pub(super) rows: u32,
-    /// What is to be seen of each.
+    /// The visible size of each.
     tile: (u32, u32),
-    /// Of all together; what the last ones have beyond it is not to be seen.
+    /// The size of all together; the last ones are cropped to it.
     pub(super) size: (u32, u32),
     pub(super) bits: u32,
 }
 
-/// Tiles of a grid. Each is looked for in tables that are as long as the file wants; a
+/// Maximum tiles of a grid. Each one is searched in tables whose length the file chooses; a
 /// photograph of 200 megapixels has 800.
 const MAX_TILES: u32 = 4096;
 
-/// Pixels that may be decoded more than once, because a picture has several slices and nothing
-/// but their number says that they do not lie over each other.
+/// Pixels that may be decoded more than once, because a picture can have several slices, and only
+/// their number proves that they do not overlap.
 const MAX_WORK: u64 = 1 << 29;
 
 /// NAL units (H.265, table 7-1).
@@ -39,7 +39,7 @@ const PPS: u8 = 34;
 const FIRST_NOT_PICTURE: u8 = 32;
 
 impl<'a> Tiles<'a> {
-    /// Of an item that is a picture or a grid of such, in a file of so many bytes.
+    /// Opens an item that is a picture or a grid of pictures, in a file of this size.
     pub(super) fn open(
         container: &HeifContainer<'a>,
         item: &Item,
@@ -93,7 +93,7 @@ impl<'a> Tiles<'a> {
         let mut held = 0;
         for part in parts {
             let data = data(container, part)?;
-            // Data in several pieces are copied, so nothing may be used again and again.
+            // Data in several pieces are copied, so none may be referenced repeatedly.
             held += data.len();
             if held > source_len {
                 return Err(corrupt("its tiles lie over each other"));
@@ -112,8 +112,8 @@ impl<'a> Tiles<'a> {
         })
     }
 
-    /// Decodes one row of tiles after another. `take` gets them with the rows of the whole that
-    /// are in them.
+    /// Decodes one row of tiles after another. `take` gets each with the rows of the whole picture
+    /// that it covers.
     pub(super) fn for_each_row(
         &self,
         control: &Control,
@@ -122,7 +122,7 @@ impl<'a> Tiles<'a> {
         for (row, data) in self.data.chunks(self.columns as usize).enumerate() {
             let mut frames = Vec::with_capacity(data.len());
             for data in data {
-                // One tile cannot be stopped.
+                // Decoding a tile cannot be cancelled.
                 control.check()?;
                 let frame = guard(Format::Heif, || {
                     hevc::decode_with_config(&self.config, data).map_err(|e| hevc_failed(&e))
@@ -141,7 +141,7 @@ impl<'a> Tiles<'a> {
     }
 }
 
-/// Whether all of a picture was there. The decoder leaves a mark where nothing was.
+/// Checks that a picture is complete. The decoder leaves a mark where data were missing.
 pub(super) fn whole(frame: &DecodedFrame) -> Result<()> {
     let max = u16::MAX >> (16 - frame.bit_depth.min(16));
     let planes = [&frame.y_plane, &frame.cb_plane, &frame.cr_plane];
@@ -165,7 +165,7 @@ fn data<'a>(container: &HeifContainer<'a>, item: u32) -> Result<Cow<'a, [u8]>> {
     container.get_item_data(item).map_err(|e| failed(e.error()))
 }
 
-/// Columns, rows and size in the description of a grid (ISO 23008-12, 6.6.2.3).
+/// Columns, rows and size of a grid (ISO 23008-12, 6.6.2.3).
 fn layout(grid: &[u8]) -> Option<(u32, u32, (u32, u32))> {
     let [_, flags, rows, columns] = *grid.first_chunk()?;
     let rest = &grid[4..];
@@ -183,12 +183,12 @@ fn layout(grid: &[u8]) -> Option<(u32, u32, (u32, u32))> {
     Some((u32::from(columns) + 1, u32::from(rows) + 1, size))
 }
 
-/// The parameters that all pictures with this configuration have.
+/// The parameters of all pictures with this configuration.
 pub(super) fn parameters(config: &HevcDecoderConfig) -> Result<Sps> {
     let mut units = config.nal_units.iter();
     let unit = units.find(|unit| kind(unit) == Some(SPS));
     let sps = sps::read(unit.ok_or_else(|| corrupt("its parameters are missing"))?)?;
-    // The decoder would go on, and give noise.
+    // Otherwise the decoder would continue and deliver noise.
     if sps.chroma != 1 {
         return Err(Error::Unsupported(format!(
             "HEIF files with HEVC pictures in {}, or with transparency in it, cannot be read by \
@@ -205,7 +205,7 @@ fn kind(unit: &[u8]) -> Option<u8> {
     unit.first().map(|byte| byte >> 1 & 0x3f)
 }
 
-/// Whether a coded picture is one picture, and of the size that was announced.
+/// Checks that the data are a single picture of the announced size.
 fn check(config: &HevcDecoderConfig, sps: Sps, data: &[u8]) -> Result<()> {
     let prefix = usize::from(config.length_size_minus_one & 3) + 1;
     let mut rest = data;
@@ -216,7 +216,7 @@ fn check(config: &HevcDecoderConfig, sps: Sps, data: &[u8]) -> Result<()> {
         let length = length
             .iter()
             .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-        // The last one may be cut off; the decoder sees that.
+        // The last one may be truncated; the decoder notices that.
         let (unit, after) = after.split_at(length.min(after.len()));
         rest = after;
         Some(unit)

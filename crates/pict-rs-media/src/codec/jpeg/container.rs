@@ -1,8 +1,8 @@
-//! The segments of a JPEG file: facts, cleaning and the ICC profile. Knows no pixels.
+//! The segments of a JPEG file: facts, cleaning and the ICC profile. Decodes no pixels.
 //!
-//! The walk sees the same segments as libjpeg would: garbage between segments is skipped,
-//! markers may be preceded by fill bytes. Everything after the end marker (a second picture,
-//! a motion photo's clip) is not part of the file.
+//! The parser sees the same segments as libjpeg: garbage between segments is skipped, and markers
+//! may be preceded by fill bytes. Everything after the end marker (a second picture, the clip of a
+//! motion photo) is not part of the file.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -33,16 +33,16 @@ const JFIF: &[u8] = b"JFIF\0";
 
 /// Bytes of a profile in one segment.
 const MAX_ICC_CHUNK: usize = 65_533 - ICC.len() - 2;
-/// Profiles beyond this are not colour profiles.
+/// Larger profiles are not colour profiles.
 const MAX_ICC: usize = 4 << 20;
 
-/// Scans that any encoder could want (a full successive approximation of three components
-/// stays below); beyond, their number times the area is bounded, since every scan walks the
-/// whole picture however few bytes it has.
+/// More scans than any encoder needs (a full successive approximation of three components has
+/// fewer); beyond that, their number times the area is limited, because every scan processes the
+/// whole picture, however few bytes it has.
 const PLENTY_OF_SCANS: u64 = 100;
 const MAX_SCANNED_PIXELS: u64 = 1 << 30;
 
-/// What the segments say.
+/// The contents of the segments.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) width: u16,
@@ -52,10 +52,10 @@ pub(super) struct Header {
     pub(super) progressive: bool,
     /// The components arrive in several scans, so the decoder must collect them first.
     pub(super) buffered: bool,
-    /// Whether Adobe's marker is there, which says how inks were made from light.
+    /// Whether Adobe's marker exists, which determines the colour transform.
     pub(super) adobe: bool,
-    /// Where the picture ends. Decoders must not be given more: libjpeg takes a faster and more
-    /// lenient way while many bytes are left, so bytes behind the end would change its verdict.
+    /// The end of the picture. Decoders must not be given more: libjpeg uses a faster and more
+    /// lenient path while many bytes are left, so bytes after the end would change its result.
     pub(super) end: usize,
     orientation: Orientation,
 }
@@ -87,7 +87,7 @@ impl Header {
     }
 }
 
-/// Walks the whole file.
+/// Parses the whole file.
 pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     let mut frame: Option<Frame> = None;
     let mut orientation = None;
@@ -104,7 +104,7 @@ pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
                 }
                 frame = Some(Frame::parse(&segment)?);
             }
-            // Decoders settle the colours and viewers the orientation at the first scan.
+            // Decoders fix the colours, and viewers the orientation, at the first scan.
             APP1 if scans == 0 && orientation.is_none() && segment.payload.starts_with(EXIF) => {
                 // "Exif", a zero and a byte that should be zero.
                 orientation = segment.payload.get(6..).map(exif::orientation);
@@ -133,7 +133,7 @@ pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     }
     let buffered = frame.progressive || scans > 1;
     if buffered && end.is_none() {
-        // In a single scan the decoder notices missing data; between scans nobody would.
+        // In a single scan the decoder notices missing data; between scans it would not be noticed.
         return Err(corrupt("the end of the file is missing"));
     }
     Ok(Header {
@@ -148,21 +148,21 @@ pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     })
 }
 
-/// What of a damaged file a decoder can go through.
+/// The part of a damaged file that a decoder can process.
 pub(super) struct Remains {
     pub(super) height: u16,
     pub(super) progressive: bool,
     pub(super) adobe: bool,
-    /// Rows of pixels in a row of units.
+    /// Rows of pixels per row of units.
     pub(super) unit: u32,
-    /// Where the last whole segment ends, without an end marker.
+    /// The end of the last complete segment, without an end marker.
     pub(super) end: usize,
     /// Whether there is an end marker.
     pub(super) is_ended: bool,
 }
 
-/// Walks as far as the file can be followed. `None` when some component has no data at all, and
-/// for kinds of JPEG that nothing here can decode.
+/// Parses as far as the file is valid. `None` if a component has no data at all, and for kinds of
+/// JPEG that cannot be decoded here.
 pub(super) fn remains(source: &[u8]) -> Option<Remains> {
     let mut frame: Option<Frame> = None;
     let (mut adobe, mut is_ended, mut end, mut scans) = (false, false, 2, 0_u64);
@@ -216,8 +216,8 @@ pub(super) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
     Some((frame.width.into(), frame.height.into()))
 }
 
-/// Marker and payload of the segments that tell about the picture, which libjpeg does not write
-/// by itself.
+/// Marker and payload of the segments that describe the picture and are not written by libjpeg
+/// itself.
 pub(super) fn told(source: &[u8]) -> Vec<(u8, &[u8])> {
     Segments::new(source)
         .into_iter()
@@ -229,12 +229,12 @@ pub(super) fn told(source: &[u8]) -> Vec<(u8, &[u8])> {
         .collect()
 }
 
-/// Whether a marker of that number begins a frame header.
+/// Whether this marker starts a frame header.
 fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
 }
 
-/// Whether the frame header says that nothing here can decode it.
+/// Whether the frame header names a kind that cannot be decoded here.
 pub(super) fn is_rare(source: &[u8]) -> bool {
     let Ok(segments) = Segments::new(source) else {
         return false;
@@ -247,8 +247,8 @@ pub(super) fn is_rare(source: &[u8]) -> bool {
     matches!(frame, Some(Err(Error::Unsupported(_))))
 }
 
-/// The pieces of the file that a decoder needs, and the ICC profile. Of entropy-coded data that
-/// which codes a block; of a damaged scan, which cannot be followed, all.
+/// The pieces of the file that a decoder needs, and the ICC profile. Entropy-coded data are kept as
+/// far as they code a block; those of a damaged scan, which cannot be parsed, are kept entirely.
 pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..2);
@@ -262,20 +262,20 @@ pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
         match segment.marker {
             APP0 if segment.payload.starts_with(JFIF) => keep_jfif(&mut pieces, &segment),
             APP14 if is_adobe(&segment) => keep_adobe(&mut pieces, &segment),
-            // In the place of its first segment.
+            // At the position of its first segment.
             APP2 if segment.payload.starts_with(ICC) => {
                 for segment in std::mem::take(&mut profile) {
                     pieces.own(segment);
                 }
             }
             APP0..=0xef | COM => {}
-            // Reserved and JPEG-LS extension codes: no decoder of ours looks at them.
+            // Reserved and JPEG-LS extension codes, which our decoders ignore.
             0xf0..=0xfd | 0x02..=0xbf => {}
-            // Of arithmetic and hierarchical coding, and the number of lines, which is known.
+            // For arithmetic and hierarchical coding, and the number of lines, which is known.
             0xcc | 0xdc | 0xde | 0xdf => {}
             SOS => keep_scan(&mut pieces, &mut scans, &segment, source, control)?,
             marker => {
-                // What cannot be read here makes the scans that need it unreadable.
+                // If this cannot be parsed, the scans that need it cannot be parsed either.
                 let _ = match marker {
                     DHT => scans.tables(segment.payload),
                     DRI => scans.restarts(segment.payload),
@@ -316,7 +316,7 @@ fn keep_scan(
     Ok(())
 }
 
-/// The ICC profile, cleaned, as segments; none if it is not one.
+/// The cleaned ICC profile as segments; none if it is invalid.
 pub(super) fn profile_segments(source: &[u8]) -> Vec<Vec<u8>> {
     let profile = icc(source);
     let Some(profile) = profile.as_deref().and_then(crate::codec::icc::clean) else {
@@ -325,7 +325,7 @@ pub(super) fn profile_segments(source: &[u8]) -> Vec<Vec<u8>> {
     let chunks = profile.chunks(MAX_ICC_CHUNK);
     let count = chunks.len() as u8;
     let segments = (1_u8..).zip(chunks).map(|(number, data)| {
-        // A segment has at most 65,533 bytes behind its length.
+        // A segment has at most 65,533 bytes after its length.
         let length = (2 + ICC.len() + 2 + data.len()) as u16;
         let head = [
             &[0xff, APP2][..],
@@ -338,10 +338,10 @@ pub(super) fn profile_segments(source: &[u8]) -> Vec<Vec<u8>> {
     segments.collect()
 }
 
-/// JFIF without its thumbnail: version and density stay.
+/// JFIF without its thumbnail: version and density are kept.
 fn keep_jfif(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
     match segment.payload.split_at_checked(12) {
-        // Too short to say anything; libjpeg ignores it too.
+        // Too short to have a meaning; libjpeg ignores it too.
         None => {}
         Some((_, [0, 0])) => pieces.keep(segment.range.clone()),
         Some((start, _)) => {
@@ -353,7 +353,7 @@ fn keep_jfif(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
     }
 }
 
-/// Adobe's marker without what some programs hang on to it.
+/// Adobe's marker without data that some programs append to it.
 fn keep_adobe(pieces: &mut Pieces<'_>, segment: &Segment<'_>) {
     if segment.payload.len() == ADOBE_LEN {
         return pieces.keep(segment.range.clone());
@@ -373,7 +373,7 @@ pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
     app1(source, XMP)
 }
 
-/// What follows `name` in the first segment that begins with it.
+/// The data after `name` in the first segment that begins with it.
 fn app1<'a>(source: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     Segments::new(source)
         .into_iter()
@@ -384,7 +384,7 @@ fn app1<'a>(source: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         .find_map(|segment| segment.payload.strip_prefix(name))
 }
 
-/// Photoshop's resources, put together from their segments.
+/// Photoshop's resources, joined from their segments.
 pub(super) fn photoshop(source: &[u8]) -> Vec<u8> {
     let segments = Segments::new(source)
         .into_iter()
@@ -411,7 +411,7 @@ pub(super) fn icc_segments(source: &[u8]) -> Vec<(u8, &[u8])> {
         .collect()
 }
 
-/// The ICC profile, put together from its chunks.
+/// The ICC profile, joined from its chunks.
 pub(super) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut chunks: Vec<(u8, &[u8])> = icc_segments(source)
         .into_iter()
@@ -426,7 +426,7 @@ pub(super) fn icc(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     if let [(_, only)] = chunks[..] {
         return (!only.is_empty()).then_some(Cow::Borrowed(only));
     }
-    // Stable, so that files which number every chunk alike keep their order.
+    // A stable sort, so that files in which every chunk has the same number keep their order.
     chunks.sort_by_key(|(number, _)| *number);
     let len: usize = chunks.iter().map(|(_, data)| data.len()).sum();
     if len == 0 || len > MAX_ICC {
@@ -519,7 +519,7 @@ impl Frame {
             .get(..usize::from(*count) * 2)
             .ok_or_else(|| corrupt("a scan header is too short"))?;
         for id in ids.chunks_exact(2) {
-            // Equal ids occur in the wild; libjpeg takes them in order.
+            // Duplicate ids exist in practice; libjpeg uses them in order.
             let mut same: Vec<_> = self
                 .components
                 .iter_mut()
@@ -538,14 +538,14 @@ impl Frame {
 /// One marker with its payload and, after a scan header, the entropy-coded data.
 pub(super) struct Segment<'a> {
     pub(super) marker: u8,
-    /// Without the length.
+    /// Without the length field.
     pub(super) payload: &'a [u8],
     /// From the marker's `0xff` to the end of the data.
     pub(super) range: Range<usize>,
 }
 
-/// Everything between the start and the end marker; the latter is the last item. Ends without
-/// one when the file ends inside entropy-coded data.
+/// Everything between the start and the end marker; the latter is the last item. Ends without one
+/// if the file ends inside entropy-coded data.
 pub(super) struct Segments<'a> {
     source: &'a [u8],
     at: usize,
@@ -580,12 +580,12 @@ impl<'a> Segments<'a> {
     fn segment(&mut self) -> Result<Option<Segment<'a>>> {
         let (start, marker) = loop {
             let Some((start, marker)) = self.marker() else {
-                // libjpeg would invent an end marker. The caller knows whether that matters.
+                // libjpeg would insert an end marker. The caller knows whether that matters.
                 return Ok(None);
             };
             self.at = start + 2;
             match marker {
-                // Restarts and TEM stand alone and mean nothing here.
+                // Restarts and TEM have no payload and are ignored here.
                 0x01 | 0xd0..=0xd7 => {}
                 SOI => return Err(corrupt("it starts a second time before it ends")),
                 EOI => {
@@ -632,8 +632,8 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// Where the entropy-coded data ends: at the first marker that is not a restart, or with the
-/// file.
+/// The end of the entropy-coded data: at the first marker that is not a restart, or at the end of
+/// the file.
 fn entropy_end(source: &[u8], mut at: usize) -> usize {
     loop {
         let rest = source.get(at..).unwrap_or_default();

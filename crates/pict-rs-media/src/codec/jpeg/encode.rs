@@ -1,8 +1,8 @@
-//! Writes JPEG: zenjpeg for few bytes, libjpeg for little time.
+//! Writes JPEG: zenjpeg for small files, libjpeg for speed.
 //!
 //! At equal score (SSIMULACRA2 of 80, six photographs at 640 pixels) zenjpeg's files are 11 %
-//! smaller; they take 2.5 instead of 0.5 ms. Progressive files would be 3 % smaller still for
-//! twice the time, trellis quantisation 9 % for ten times.
+//! smaller; they take 2.5 instead of 0.5 ms. Progressive files would be another 3 % smaller in
+//! twice the time, with trellis quantisation 9 % in ten times.
 
 use zenjpeg::encoder::{
     BytesEncoder, ChromaSubsampling, EncoderConfig, PixelLayout, Quality, Unstoppable,
@@ -13,10 +13,10 @@ use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Error, Result};
 
 const DEFAULT_QUALITY: u8 = 80;
-/// From here on halved chroma is what one would see first.
+/// From this quality on, halved chroma would be the most visible loss.
 const FULL_CHROMA_QUALITY: u8 = 92;
-/// Fitted Huffman tables save 4 % but keep all symbols, about 3 bytes a pixel, until the end.
-/// Beyond this area general tables are used, and memory no longer grows with the picture.
+/// Fitted Huffman tables save 4 % but keep all symbols, about 3 bytes a pixel, in memory until the
+/// end. Above this area general tables are used, so that memory does not grow with the picture.
 const MAX_FITTED_AREA: u64 = 4 << 20;
 
 /// Receives `Gray8` or `Rgb8` rows of an sRGB picture.
@@ -43,7 +43,7 @@ impl Encoder {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         match self.state {
             State::Done(bytes) => bytes,
@@ -129,8 +129,8 @@ fn small(
         .map_err(internal)
 }
 
-/// The value on zenjpeg's scale that scores like libjpeg's `quality`. Measured at 60 to 90 with
-/// halved chroma, within one point of SSIMULACRA2.
+/// The value on zenjpeg's scale that gives the same score as libjpeg's `quality`. Measured at 60 to
+/// 90 with halved chroma, within one point of SSIMULACRA2.
 fn like_libjpeg(quality: u8) -> f32 {
     let quality = f32::from(quality);
     quality + 0.13 * (100.0 - quality)

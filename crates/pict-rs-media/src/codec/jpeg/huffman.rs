@@ -1,13 +1,13 @@
 //! Huffman tables fitted to a sample of coefficients.
 //!
-//! libjpeg's own optimisation counts every symbol in a pass of its own, which takes longer than
-//! the coding. A sample gives the same tables within a fraction of a percent, as long as every
-//! symbol that can occur has a code.
+//! libjpeg's own optimisation counts all symbols in a separate pass, which takes longer than the
+//! coding. A sample gives the same tables within a fraction of a percent, as long as every possible
+//! symbol has a code.
 
 /// Coefficients of a block, row by row.
 type Block = [i16; 64];
 
-/// A table as JPEG stores it: how many codes of each length (the first entry is unused), and
+/// A table as stored in JPEG: the number of codes of each length (the first entry is unused), and
 /// the symbols in order of their codes.
 pub(super) struct Table {
     pub(super) bits: [u8; 17],
@@ -22,15 +22,15 @@ pub(super) struct Statistics {
 }
 
 const SYMBOLS: usize = 256;
-/// Sizes of baseline coefficients in bits: differences of the first one, and the others.
+/// Maximum sizes of baseline coefficients in bits: of DC differences, and of the others.
 const MAX_DC: u8 = 11;
 const MAX_AC: u8 = 10;
 const END_OF_BLOCK: u8 = 0;
 const SIXTEEN_ZEROS: u8 = 0xf0;
-/// What one seen symbol counts against the one that is granted to symbols not seen.
+/// Weight of a counted symbol, relative to symbols that were not counted.
 const WEIGHT: u32 = 16;
 
-/// Where the coefficients of the coding order stand in a block.
+/// Positions of the coefficients in coding order within a block.
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
@@ -56,7 +56,7 @@ impl Statistics {
         statistics
     }
 
-    /// Counts a block; `before` is the first coefficient of the block coded before it.
+    /// Counts a block; `before` is the first coefficient of the previous block.
     pub(super) fn count(&mut self, block: &Block, before: i16) {
         let difference = i32::from(block[0]) - i32::from(before);
         see(&mut self.dc, size(difference.unsigned_abs()).min(MAX_DC));
@@ -94,7 +94,7 @@ fn see(counts: &mut [u32; SYMBOLS], symbol: u8) {
     *count = count.saturating_add(WEIGHT);
 }
 
-/// Bits of a value.
+/// The number of bits of a value.
 fn size(value: u32) -> u8 {
     (u32::BITS - value.leading_zeros()) as u8
 }
@@ -102,9 +102,10 @@ fn size(value: u32) -> u8 {
 /// JPEG's longest code.
 const MAX_LEN: usize = 16;
 
-/// The procedure of ITU-T T.81, annex K.2: Huffman's, then codes beyond 16 bits are shortened.
+/// The procedure of ITU-T T.81, annex K.2: Huffman's algorithm, then codes longer than 16 bits are
+/// shortened.
 fn table(counts: &[u32; SYMBOLS]) -> Table {
-    // One more symbol than there is takes the code of all ones, which JPEG forbids.
+    // An additional symbol takes the code of all ones, which JPEG forbids.
     let mut lens = [0_u8; SYMBOLS + 1];
     let mut trees: Vec<(u64, Vec<usize>)> = counts
         .iter()
@@ -114,7 +115,7 @@ fn table(counts: &[u32; SYMBOLS]) -> Table {
         .chain([(0, vec![SYMBOLS])])
         .collect();
     while trees.len() > 1 {
-        // Of equally rare trees the longer-lived go first; the forbidden symbol ends deepest.
+        // Among equally rare trees the later ones go first; the forbidden symbol ends up deepest.
         trees.sort_by_key(|tree| std::cmp::Reverse(tree.0));
         let (Some(rarest), Some(rare)) = (trees.pop(), trees.pop()) else {
             break;
@@ -149,7 +150,7 @@ fn table(counts: &[u32; SYMBOLS]) -> Table {
     table
 }
 
-/// Moves pairs of codes that are too long up the tree, where a shorter code makes room.
+/// Moves pairs of codes that are too long up the tree, where a shorter code can be split.
 fn shorten(of_len: &mut [usize]) {
     for len in (MAX_LEN + 1..of_len.len()).rev() {
         while of_len[len] > 0 {
@@ -187,7 +188,7 @@ mod tests {
         let mut statistics = Statistics::new();
         check(&statistics.dc(), &statistics.dc);
         check(&statistics.ac(), &statistics.ac);
-        // As skewed as it gets: Huffman's own lengths would exceed 16.
+        // The most skewed counts: Huffman's own lengths would exceed 16.
         let mut count = 1_u32;
         for symbol in 0..40 {
             statistics.ac[symbol] = count;

@@ -1,24 +1,24 @@
-//! Where the entropy-coded data of a scan really end.
+//! Finds the real end of a scan's entropy-coded data.
 //!
-//! A decoder stops when it has the last block and looks for the next marker. Bytes between the two
-//! change no pixel, so they may be anything. To find where they begin, the codes have to be
-//! followed, block by block; what they stand for is not computed. Arithmetic coding is refused
-//! before, so all codes are Huffman's.
+//! A decoder stops at the last block and searches for the next marker. Bytes in between do not
+//! affect any pixel, so they could be anything. To find where they begin, the codes are followed
+//! block by block, without computing coefficients. Arithmetic coding is refused earlier, so all
+//! codes are Huffman codes.
 
 use std::ops::Range;
 
 use crate::Control;
 
-/// What is known when a scan begins.
+/// The state at the start of a scan.
 #[derive(Default)]
 pub(super) struct Scans {
     dc: [Option<Box<Table>>; 4],
     ac: [Option<Box<Table>>; 4],
-    /// Units between two restart markers; 0 for none.
+    /// Units between two restart markers; 0 if there are none.
     restart: u32,
     progressive: bool,
     components: Vec<Component>,
-    /// The units that interleaved scans have, across and down.
+    /// Number of units in interleaved scans, across and down.
     units: (u32, u32),
 }
 
@@ -27,17 +27,17 @@ struct Component {
     sampling: (u32, u32),
     /// Blocks that the picture needs, across and down.
     blocks: (u32, u32),
-    /// Blocks in a row with those that fill the last unit.
+    /// Blocks per row, including those that fill the last unit.
     stride: usize,
-    /// Which coefficients of each block are not zero; only a progressive picture asks.
+    /// Which coefficients of each block are nonzero; only needed for progressive pictures.
     seen: Vec<u64>,
-    /// Whether this scan has met it.
+    /// Whether this scan contains it.
     taken: bool,
 }
 
-/// What the header of a scan says.
+/// The parsed header of a scan.
 struct Header {
-    /// Component, and the numbers of its tables.
+    /// Component, and the indices of its tables.
     parts: Vec<(usize, usize, usize)>,
     first: u32,
     last: u32,
@@ -45,7 +45,7 @@ struct Header {
 }
 
 impl Scans {
-    /// Takes a frame header, without checking what was checked before.
+    /// Parses a frame header, without repeating earlier checks.
     pub(super) fn frame(&mut self, progressive: bool, payload: &[u8]) -> Option<()> {
         let [_, h1, h0, w1, w0, _, components @ ..] = payload else {
             return None;
@@ -80,7 +80,7 @@ impl Scans {
         Some(())
     }
 
-    /// Takes Huffman tables.
+    /// Parses Huffman tables.
     pub(super) fn tables(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((kind, rest)) = payload.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
@@ -97,14 +97,14 @@ impl Scans {
         Some(())
     }
 
-    /// Takes a restart interval.
+    /// Parses a restart interval.
     pub(super) fn restarts(&mut self, payload: &[u8]) -> Option<()> {
         self.restart = u16::from_be_bytes(*payload.first_chunk()?).into();
         Some(())
     }
 
-    /// The ranges of `data` that hold codes and restart markers. `None` when they cannot be
-    /// followed: then something is damaged, or the work is cancelled.
+    /// The ranges of `data` with codes and restart markers. `None` if they cannot be parsed,
+    /// because of damage or because the work is cancelled.
     pub(super) fn ranges(
         &mut self,
         header: &[u8],
@@ -157,7 +157,7 @@ impl Scans {
             .for_each(|component| component.taken = false);
         let mut found = Vec::new();
         for part in parts.chunks_exact(2) {
-            // Equal ids occur; they are taken in order.
+            // Duplicate ids exist; they are used in order.
             let mut same = self
                 .components
                 .iter()
@@ -187,7 +187,7 @@ impl Scans {
         })
     }
 
-    /// Follows the blocks of a unit, which is one block where a component is alone.
+    /// Follows the blocks of a unit, which is a single block in a scan of one component.
     fn unit(&mut self, header: &Header, (x, y): (u32, u32), walk: &mut Walk<'_>) -> Option<()> {
         let is_alone = header.parts.len() == 1;
         for &(component, dc, ac) in &header.parts {
@@ -214,10 +214,10 @@ impl Scans {
     }
 }
 
-/// Follows codes.
+/// Follows the codes of a scan.
 struct Walk<'a> {
     bits: Bits<'a>,
-    /// Blocks whose band has ended, before any code of theirs.
+    /// Blocks whose band has ended, before their first code.
     end_of_band: u32,
 }
 
@@ -246,7 +246,7 @@ impl Walk<'_> {
         Some(())
     }
 
-    /// The first pass over some coefficients.
+    /// The first pass over a band of coefficients.
     fn band(&mut self, header: &Header, ac: &Table, seen: &mut u64) -> Option<()> {
         if self.end_of_band > 0 {
             self.end_of_band -= 1;
@@ -273,7 +273,7 @@ impl Walk<'_> {
         Some(())
     }
 
-    /// A further bit of coefficients that are there, and coefficients that were too small before.
+    /// The next bit of nonzero coefficients, and newly nonzero ones.
     fn refine(&mut self, header: &Header, ac: &Table, seen: &mut u64) -> Option<()> {
         let mut at = header.first;
         while self.end_of_band == 0 && at <= header.last {
@@ -311,7 +311,7 @@ impl Walk<'_> {
     }
 }
 
-/// The next marker at or behind `at`, past bytes that are not part of one.
+/// The next marker at or after `at`, skipping bytes that are not part of one.
 fn next_marker(data: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr::memchr(0xff, data.get(at..)?)?;
@@ -323,12 +323,12 @@ fn next_marker(data: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Bits of entropy-coded data, most significant first, up to the next marker.
+/// Bits of entropy-coded data, most significant bit first, up to the next marker.
 struct Bits<'a> {
     data: &'a [u8],
-    /// The next byte to be taken in.
+    /// The next byte to read.
     at: usize,
-    /// Bits at the upper end.
+    /// Buffered bits, left-aligned.
     held: u64,
     count: u32,
     /// How many of them are not in the file.
@@ -350,7 +350,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// At least 32 bits.
+    /// Buffers at least 32 bits.
     fn fill(&mut self) {
         while self.count <= 56 {
             let byte = match self.data.get(self.at..) {
@@ -385,7 +385,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// A number of at most 16 bits.
+    /// Reads a number of at most 16 bits.
     fn take(&mut self, count: u32) -> u32 {
         if count == 0 {
             return 0;
@@ -408,8 +408,8 @@ impl<'a> Bits<'a> {
         Some(symbol)
     }
 
-    /// Where the next byte begins of which no bit was used. `None` when more bits were used than
-    /// there are.
+    /// The position of the first byte of which no bit was used. `None` if more bits were used than
+    /// exist.
     fn end(&self) -> Option<usize> {
         let unused = self.count.checked_sub(self.made_up)? / 8;
         let mut at = self.at;
@@ -426,10 +426,10 @@ const FAST: u32 = 9;
 
 /// A Huffman table.
 struct Table {
-    /// For each beginning: the symbol, and above it the length of its code; 0 for longer codes.
+    /// For each prefix: the symbol, and above it the length of its code; 0 for longer codes.
     fast: [u16; 1 << FAST],
-    /// For each length: the first code that is longer, at 16 bits, and what leads from a code to
-    /// its symbol.
+    /// For each length: the first code that is longer, left-aligned to 16 bits, and the offset from
+    /// a code to its symbol.
     longer: [(u32, i32); 17],
     symbols: Vec<u8>,
 }
@@ -463,7 +463,7 @@ impl Table {
         Some(table)
     }
 
-    /// The symbol whose code begins these bits, and its length.
+    /// The symbol whose code these bits begin with, and its length.
     fn look_up(&self, bits: u16) -> Option<(u8, u32)> {
         let entry = self.fast[usize::from(bits >> (16 - FAST))];
         if entry != 0 {

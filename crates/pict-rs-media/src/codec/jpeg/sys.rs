@@ -1,9 +1,9 @@
-//! The one place that talks to libjpeg (mozjpeg's), and the only unsafe code of this codec.
+//! The only module that calls libjpeg (mozjpeg's), with the only unsafe code of this codec.
 //!
 //! libjpeg reports a fatal error by calling `error_exit`, which must not return. Ours unwinds
-//! through the C frames (they are built with `-fexceptions`) without running the panic hook,
-//! and [`guard`] turns that into a [`Failure`]. Warnings that mean lost pixels are raised the
-//! same way: libjpeg would go on and paint the rest grey.
+//! through the C frames (they are built with `-fexceptions`) without running the panic hook, and
+//! [`guard`] turns that into a [`Failure`]. Warnings about lost pixels are raised in the same way,
+//! because libjpeg would continue and fill the rest with grey.
 
 #![expect(unsafe_code, reason = "libjpeg is a C library")]
 
@@ -18,14 +18,14 @@ use super::container::corrupt;
 use super::huffman::Statistics;
 use crate::{ColourModel, Control, Error, Result};
 
-/// What libjpeg refused, by its own code.
+/// An error of libjpeg, by its own code.
 pub(super) enum Failure {
     Cancelled,
     Message { code: c_int, text: String },
 }
 
 impl Failure {
-    /// The file broke a rule.
+    /// For errors caused by the file.
     fn into_corrupt(self) -> Error {
         match self {
             Self::Cancelled => Error::Cancelled,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// We broke a rule.
+    /// For errors caused by us.
     fn into_internal(self) -> Error {
         match self {
             Self::Cancelled => Error::Cancelled,
@@ -59,7 +59,7 @@ impl<'a> Decompress<'a> {
         Self::with(source, control, None)
     }
 
-    /// As `new`; with a place to note them in, lost pixels end nothing.
+    /// As `new`; if `noted` is given, lost pixels are recorded there instead of failing.
     fn with(source: &'a [u8], control: &'a Control, noted: Option<Loss>) -> Result<Self> {
         let mut decompress = Self {
             // SAFETY: plain data, raw pointers and enums that have a variant 0.
@@ -75,7 +75,7 @@ impl<'a> Decompress<'a> {
             unsafe { ffi::jpeg_create_decompress(info) }
         })
         .map_err(Failure::into_internal)?;
-        // Only now: creation clears everything but the error manager.
+        // Only now, because creation clears everything but the error manager.
         // SAFETY: a field of a live allocation.
         info.common.progress = unsafe { &raw mut (*decompress.hooks.0).progress };
         info.common.client_data = ptr::from_ref(control).cast_mut().cast();
@@ -91,8 +91,8 @@ impl<'a> Decompress<'a> {
         Ok(decompress)
     }
 
-    /// Chooses size and layout; for a file of several scans, reads them all. `shrink` is 1, 2,
-    /// 4 or 8. Gives width and height in pixels.
+    /// Chooses size and layout; reads all scans of a file that has several. `shrink` is 1, 2, 4 or
+    /// 8. Returns width and height in pixels.
     pub(super) fn start(&mut self, shrink: u32, colour: ColourModel) -> Result<(u32, u32)> {
         let info = &mut *self.info;
         info.scale_num = 1;
@@ -102,7 +102,7 @@ impl<'a> Decompress<'a> {
             ColourModel::Rgb => ffi::JCS_RGB,
             ColourModel::Cmyk => ffi::JCS_CMYK,
         };
-        // Smoothing guesses at coefficients that are still to come; none are.
+        // Smoothing estimates coefficients of later scans, but there are none.
         info.do_block_smoothing = 0;
         guard(|| {
             // SAFETY: the header was read, the fields set are those meant to be set here.
@@ -112,18 +112,18 @@ impl<'a> Decompress<'a> {
         Ok((info.output_width, info.output_height))
     }
 
-    /// Bytes of one row; valid after `start`.
+    /// Bytes per row; only valid after `start`.
     pub(super) fn row_len(&self) -> usize {
         self.info.output_width as usize * self.info.output_components as usize
     }
 
-    /// How many rows come out together; valid after `start`.
+    /// How many rows are decoded together; only valid after `start`.
     pub(super) fn group(&self) -> usize {
         (self.info.rec_outbuf_height as usize).clamp(1, MAX_GROUP)
     }
 
-    /// Fills `buffer` with as many whole rows as are ready, at least one, and gives their
-    /// number. Must not be called after the last row.
+    /// Fills `buffer` with the rows that are ready, at least one, and returns their number. Must
+    /// not be called after the last row.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut rows = [ptr::null_mut(); MAX_GROUP];
         let mut count = 0;
@@ -143,7 +143,7 @@ impl<'a> Decompress<'a> {
         Ok(read as usize)
     }
 
-    /// What was noted as lost; after the coefficients were read.
+    /// The recorded losses, after the coefficients were read.
     fn loss(&self) -> Loss {
         // SAFETY: a live allocation that is not borrowed between calls.
         let mut loss = unsafe { (*self.hooks.0).noted }.unwrap_or_default();
@@ -153,7 +153,7 @@ impl<'a> Decompress<'a> {
             // for others.
             let bits =
                 unsafe { std::slice::from_raw_parts(bits, self.info.num_components as usize) };
-            // 0 is whole, above are bits that are still to come, -1 stands for none so far.
+            // 0 is complete, positive values are missing bits, -1 means that nothing was received.
             loss.is_coarse = bits.iter().flatten().any(|bits| *bits != 0);
         }
         loss
@@ -165,7 +165,7 @@ const MAX_GROUP: usize = 4;
 
 impl Drop for Decompress<'_> {
     fn drop(&mut self) {
-        // SAFETY: destroying is allowed in every state, also after a failed call and when
+        // SAFETY: destroying is allowed in every state, including after a failed call and when
         // creation failed (the memory manager's pointer is null then).
         unsafe { ffi::jpeg_destroy_decompress(&mut self.info) }
     }
@@ -209,7 +209,7 @@ impl Compress {
         Ok(compress)
     }
 
-    /// A baseline encoder for rows of 1 (grey), 3 (sRGB) or 4 (inverted inks) bytes a pixel.
+    /// Starts a baseline encoder for rows of 1 (grey), 3 (sRGB) or 4 (inverted CMYK) bytes a pixel.
     pub(super) fn start(
         (width, height): (u32, u32),
         colour: ColourModel,
@@ -242,7 +242,7 @@ impl Compress {
         Ok(compress)
     }
 
-    /// Takes one row.
+    /// Encodes one row.
     pub(super) fn write(&mut self, row: &[u8]) -> Result<()> {
         let info = &mut *self.info;
         let expected = info.image_width as usize * info.input_components as usize;
@@ -258,20 +258,20 @@ impl Compress {
         Ok(())
     }
 
-    /// The file.
+    /// Finishes the file and returns it.
     pub(super) fn finish(mut self) -> Result<Vec<u8>> {
         let info = &mut *self.info;
         guard(|| {
-            // SAFETY: compression was started; libjpeg checks that all rows have come.
+            // SAFETY: compression was started; libjpeg checks that all rows were written.
             unsafe { ffi::jpeg_finish_compress(info) }
         })
         .map_err(Failure::into_internal)?;
         Ok(self.bytes())
     }
 
-    /// What was written; only after the writing has ended.
+    /// The written bytes; only valid after writing has ended.
     fn bytes(&mut self) -> Vec<u8> {
-        // SAFETY: a live allocation that nobody borrows between calls.
+        // SAFETY: a live allocation that is not borrowed between calls.
         mem::take(unsafe { &mut (*self.destination.0).bytes })
     }
 }
@@ -283,7 +283,7 @@ impl Drop for Compress {
     }
 }
 
-/// How blocks move: first the axes change places, then the result is mirrored.
+/// How blocks are moved: first the axes are swapped, then the result is mirrored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub(super) transpose: bool,
@@ -291,10 +291,10 @@ pub(super) struct Move {
     pub(super) mirror_y: bool,
 }
 
-/// Moves the DCT coefficients of a file and writes them again, with `markers` (code and
-/// payload) after the header. `None` when libjpeg can read but not write such a file.
+/// Moves the DCT coefficients of a file and writes them again, with `markers` (code and payload)
+/// after the header. Returns `None` if libjpeg can read but not write the file.
 ///
-/// The caller makes sure that a mirrored axis is a whole number of blocks.
+/// The caller must ensure that a mirrored axis is a whole number of blocks.
 pub(super) fn turn(
     source: &[u8],
     how: Move,
@@ -312,18 +312,18 @@ pub(super) fn turn(
     write(&mut from, moved, how, progressive, adobe, markers, control)
 }
 
-/// What a file lacks, as its decoder met it.
+/// Missing data, as reported by the decoder.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Loss {
     /// Scan (the first is 1) and row of units where pixels were first missing.
     pub(super) first: Option<(u32, u32)>,
-    /// Whether bits of coefficients were announced by earlier scans and never came.
+    /// Whether bits of coefficients announced by earlier scans are missing.
     pub(super) is_coarse: bool,
 }
 
-/// Writes the coefficients of a damaged file again. Lost ones are zero, which is gray; where
-/// `blanks` says so, everything from the row of units on where the loss begins is white instead.
-/// `None` when libjpeg can read but not write such a file.
+/// Writes the coefficients of a damaged file again. Lost ones are zero, which is gray; if `blanks`
+/// says so, everything from the first lost row of units on is white instead. Returns `None` if
+/// libjpeg can read but not write the file.
 pub(super) fn rewrite(
     source: &[u8],
     progressive: bool,
@@ -349,7 +349,7 @@ pub(super) fn rewrite(
     Ok(written.map(|bytes| (bytes, loss)))
 }
 
-/// Writes coefficients that were moved. `None` when libjpeg cannot write such a file.
+/// Writes moved coefficients. Returns `None` if libjpeg cannot write the file.
 fn write(
     from: &mut Decompress<'_>,
     moved: Arrays,
@@ -374,18 +374,18 @@ fn write(
     ) {
         Ok(()) => Ok(Some(to.bytes())),
         Err(Failure::Cancelled) => Err(Error::Cancelled),
-        // Quantisation tables that change between scans, for one.
+        // For example because of quantisation tables that change between scans.
         Err(Failure::Message { .. }) => Ok(None),
     }
 }
 
-/// Rows of blocks that the writer asks for at once: the largest sampling factor.
+/// Rows of blocks that the writer requests at once: the largest sampling factor.
 const ROWS: u32 = 4;
 
 /// libjpeg's own arrays of blocks, one per component.
 type Arrays = [*mut ffi::jvirt_barray_control; ffi::NUM_QUANT_TBLS];
 
-/// Reads all coefficients and moves them. `block` tells afterwards whether they can be written.
+/// Reads all coefficients and moves them. Afterwards `block` tells whether they can be written.
 fn moved_coefficients(
     info: &mut ffi::jpeg_decompress_struct,
     block: &mut BlockMove,
@@ -405,7 +405,7 @@ fn moved_coefficients(
             else {
                 return;
             };
-            // Rounded up to whole MCUs, because the writer looks at those.
+            // Rounded up to whole MCUs, because the writer accesses those.
             let round = |blocks: u32, factor: c_int| blocks.next_multiple_of(factor as u32);
             for (index, array) in arrays.iter_mut().enumerate().take(count) {
                 let component = &*info.comp_info.add(index);
@@ -491,19 +491,19 @@ fn whiten(
     })
 }
 
-/// How to move the coefficients inside a block.
+/// How to move the coefficients within a block.
 struct BlockMove {
     how: Move,
     /// Mirroring a block negates the coefficients of its odd (antisymmetric) waves.
     signs: ffi::JBLOCK,
-    /// Whether values that no 8-bit picture has become the nearest one that it can have.
+    /// Whether values that cannot occur in an 8-bit picture are clamped.
     clamps: bool,
     fits: bool,
-    /// All bits that occur in the sizes of the coefficients after the first.
+    /// The union of all bits in the sizes of AC coefficients.
     ac_bits: u16,
 }
 
-/// The first coefficient of a black block at full quality is minus this.
+/// The DC coefficient of a black block at full quality is the negative of this.
 const MAX_DC: i16 = 1024;
 
 impl BlockMove {
@@ -549,8 +549,8 @@ impl BlockMove {
             .fold(0, |bits, value| bits | value.unsigned_abs());
     }
 
-    /// Whether all coefficients are ones that an 8-bit picture can have. libjpeg's vectorised
-    /// coder trusts that, and would write a broken file.
+    /// Whether all coefficients can occur in an 8-bit picture. libjpeg's vectorised coder relies on
+    /// that, and would write a broken file otherwise.
     fn fits(&self) -> bool {
         self.fits && self.ac_bits < MAX_DC as u16
     }
@@ -572,13 +572,14 @@ fn write_moved(
         unsafe {
             ffi::jpeg_copy_critical_parameters(from, to);
             if to.num_components == 4 {
-                // The marker says whether inks are inverted, so it must neither come nor go.
+                // The marker says whether inks are inverted, so it must be neither added nor
+                // dropped.
                 to.write_Adobe_marker = adobe.into();
             }
             let components =
                 std::slice::from_raw_parts_mut(to.comp_info, to.num_components as usize);
             if let [only] = components {
-                // A lone component has no MCU of several blocks, whatever it claims.
+                // A single component never has MCUs of several blocks, whatever it claims.
                 (only.h_samp_factor, only.v_samp_factor) = (1, 1);
             }
             if how.transpose {
@@ -613,7 +614,7 @@ fn write_moved(
     })
 }
 
-/// One row of blocks in so many is looked at for the Huffman tables.
+/// One in this many rows of blocks is sampled for the Huffman tables.
 const SAMPLED_ROWS: usize = 4;
 
 /// Sets Huffman tables that fit the coefficients.
@@ -628,7 +629,7 @@ unsafe fn fit_tables(
     how: Move,
 ) {
     let mut statistics = [const { None }; ffi::NUM_QUANT_TBLS];
-    // SAFETY: by the caller; rows are accessed below the sizes of the arrays, tables are
+    // SAFETY: by the caller; rows are accessed within the sizes of the arrays, and tables are
     // checked for null.
     unsafe {
         let Some(access) = (*from.common.mem).access_virt_barray else {
@@ -677,8 +678,8 @@ fn transpose(table: &mut [u16; 64]) {
     }
 }
 
-/// A value that C keeps a pointer to. No Rust reference to it outlives a call, so that the
-/// two never overlap.
+/// A value that C keeps a pointer to. No Rust reference to it outlives a call, so the two are never
+/// used at the same time.
 struct Shared<T>(*mut T);
 
 impl<T> Shared<T> {
@@ -695,12 +696,12 @@ impl<T> Drop for Shared<T> {
     }
 }
 
-/// The callbacks that both directions share. libjpeg points to the first field.
+/// The callbacks of both directions. libjpeg points to the first field.
 #[repr(C)]
 struct Hooks {
     errors: ffi::jpeg_error_mgr,
     progress: ffi::jpeg_progress_mgr,
-    /// Where lost pixels are noted; without it they are an error.
+    /// Where lost pixels are recorded; without it they are an error.
     noted: Option<Loss>,
 }
 
@@ -713,7 +714,7 @@ impl Hooks {
             progress: unsafe { mem::zeroed() },
             noted,
         };
-        // SAFETY: only fills the struct it is given.
+        // SAFETY: only initialises the given struct.
         unsafe { ffi::jpeg_std_error(&mut hooks.errors) };
         hooks.errors.error_exit = Some(error_exit);
         hooks.errors.emit_message = Some(emit_message);
@@ -723,7 +724,7 @@ impl Hooks {
     }
 }
 
-/// Runs calls into libjpeg. A panic that is not ours goes on.
+/// Runs calls into libjpeg. Other panics are passed on.
 fn guard<T>(calls: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
     // The libjpeg objects that a failed call leaves behind are only destroyed.
     catch_unwind(AssertUnwindSafe(calls)).map_err(|payload| match payload.downcast::<Failure>() {
@@ -732,7 +733,7 @@ fn guard<T>(calls: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
     })
 }
 
-/// What C writes at most into the buffer for a message.
+/// The most that C writes into the buffer for a message.
 const JMSG_LENGTH_MAX: usize = 200;
 
 #[cold]
@@ -742,7 +743,7 @@ fn raise(info: &mut ffi::jpeg_common_struct) -> ! {
     let errors = unsafe { &*info.err };
     if let Some(format) = errors.format_message {
         // The binding declares 80 bytes that are only read; C writes up to 200.
-        // SAFETY: the same function by the signature it has in C, with a buffer of that size.
+        // SAFETY: the same function with its signature in C, and a buffer of that size.
         unsafe {
             let format: unsafe extern "C-unwind" fn(
                 &mut ffi::jpeg_common_struct,
@@ -763,7 +764,7 @@ unsafe extern "C-unwind" fn error_exit(info: &mut ffi::jpeg_common_struct) {
     raise(info)
 }
 
-/// Below zero is a warning, the rest is tracing.
+/// Negative levels are warnings, others are trace messages.
 unsafe extern "C-unwind" fn emit_message(info: &mut ffi::jpeg_common_struct, level: c_int) {
     if level >= 0 {
         return;
@@ -780,8 +781,8 @@ unsafe extern "C-unwind" fn emit_message(info: &mut ffi::jpeg_common_struct, lev
     }
     let reader = ptr::from_mut(info).cast::<ffi::jpeg_decompress_struct>();
     // SAFETY: `err` is the first field of `Hooks` in every object that is made here, and C does not
-    // look at what follows. Only decompression warns of lost pixels, and its object begins with
-    // the common fields.
+    // access what follows it. Only decompression warns about lost pixels, and its object begins
+    // with the common fields.
     let noted = unsafe { &mut (*info.err.cast::<Hooks>()).noted };
     match noted {
         None => raise(info),
@@ -804,7 +805,7 @@ unsafe extern "C-unwind" fn progress_monitor(info: &mut ffi::jpeg_common_struct)
     }
 }
 
-/// A libjpeg destination that grows a vector. libjpeg only sees the first field.
+/// A libjpeg destination that grows a vector. libjpeg only accesses the first field.
 #[repr(C)]
 struct Destination {
     manager: ffi::jpeg_destination_mgr,
@@ -827,7 +828,7 @@ impl Destination {
         }
     }
 
-    /// Makes room behind the bytes that are there.
+    /// Makes room after the existing bytes.
     fn grow(&mut self, by: usize) {
         let old = self.bytes.len();
         self.bytes.resize(old + by, 0);
@@ -849,7 +850,7 @@ unsafe extern "C-unwind" fn init_destination(info: &mut ffi::jpeg_compress_struc
     unsafe { destination(info) }.grow(FIRST_BYTES);
 }
 
-/// Called when the buffer is full; the fields that tell how full are to be ignored.
+/// Called when the buffer is full; the fields with the fill level must be ignored.
 unsafe extern "C-unwind" fn empty_output_buffer(info: &mut ffi::jpeg_compress_struct) -> c_int {
     // SAFETY: as above.
     let destination = unsafe { destination(info) };

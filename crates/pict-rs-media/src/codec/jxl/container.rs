@@ -9,21 +9,22 @@ use crate::codec::bmff::{BoxRef, boxes_in};
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
 
-/// How a file with boxes begins: a box that is only there to be recognised.
+/// The start of a file with boxes: a signature box.
 pub(super) const SIGNATURE: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n";
 
-/// The box behind it.
+/// The box after it.
 const BRAND: &[u8] = b"\0\0\0\x14ftypjxl \0\0\0\0jxl ";
 
-/// Set in the number of the last piece of a codestream.
+/// Flag in the number of the last piece of a codestream.
 const LAST: u32 = 1 << 31;
 
-/// The file without metadata; `end` is where the codestream ends in it.
+/// The file without metadata; `end` is the end of the codestream in it.
 ///
-/// What is kept is named: signature, brand, level and codestream. So `Exif`, `xml `, `jumb` and
-/// compressed (`brob`) boxes go, and so does `jbrd`, which rebuilds the JPEG that a picture was made
-/// from: it cannot do that without the EXIF, and may hold all that such a JPEG had besides. A gain
-/// map (`jhgm`) and an index of frames (`jxli`), which are not needed, go as well.
+/// Only listed boxes are kept: signature, brand, level and codestream. So `Exif`, `xml `, `jumb`
+/// and compressed (`brob`) boxes are dropped, and so is `jbrd`, which can reconstruct the JPEG that
+/// a picture was made from: that does not work without the EXIF, and it may contain everything else
+/// in that JPEG. A gain map (`jhgm`) and an index of frames (`jxli`), which are not needed, are
+/// dropped too.
 pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
     let mut pieces = Pieces::new(source);
     if !source.starts_with(SIGNATURE) {
@@ -38,7 +39,7 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
             b"ftyp" if found.body.len() == BRAND.len() - 8 => {
                 pieces.keep(found.start..found.end());
             }
-            // Of its brand and its level there is one form each, whatever else they hold.
+            // There is one form of brand and level each, whatever else they contain.
             b"ftyp" => pieces.borrow(BRAND),
             b"jxll" => {
                 if let Some(level) = found.body.first() {
@@ -48,7 +49,7 @@ pub(super) fn clean(source: &[u8], end: usize) -> Result<Vec<Cow<'_, [u8]>>> {
             b"jxlc" | b"jxlp" => {
                 codestream.add(&found)?;
                 if codestream.in_order && found.end() >= end {
-                    // What follows the last frame in the same box.
+                    // Drops bytes after the last frame in the same box.
                     pieces.own(header(&found.kind, end - found.body_start));
                     pieces.keep(found.body_start..end);
                     break;
@@ -80,7 +81,7 @@ pub(super) fn xmp(source: &[u8]) -> Option<Cow<'_, [u8]>> {
     body_of(source, b"xml ")
 }
 
-/// What is in the first box of this kind, which may be compressed: then it is in one called `brob`
+/// The contents of the first box of this kind, which may be compressed: then it is in a `brob` box
 /// that begins with the kind (ISO/IEC 18181-2).
 fn body_of<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<Cow<'a, [u8]>> {
     if !source.starts_with(SIGNATURE) {
@@ -94,10 +95,10 @@ fn body_of<'a>(source: &'a [u8], kind: &[u8; 4]) -> Option<Cow<'a, [u8]>> {
     })
 }
 
-/// Metadata beyond this are not read for two fields of them.
+/// Larger metadata are not read for two fields.
 const MAX_METADATA: u64 = 4 << 20;
 
-/// `None` when it is damaged, or too long.
+/// `None` if it is damaged or too long.
 fn decompressed(body: &[u8]) -> Option<Vec<u8>> {
     let mut metadata = Vec::new();
     let decompressor = brotli_decompressor::Decompressor::new(body, BUFFER);
@@ -108,17 +109,17 @@ fn decompressed(body: &[u8]) -> Option<Vec<u8>> {
     is_whole.then_some(metadata)
 }
 
-/// Bytes that the decompressor is handed at a time.
+/// Bytes passed to the decompressor at a time.
 const BUFFER: usize = 4096;
 
-/// A box with EXIF for a cleaned file that begins with `start`, and where it goes: before the
-/// codestream, of which the last box may be without an end. `None` for a bare codestream, which
-/// has no place for it, and no EXIF to be kept.
+/// A box with EXIF for a cleaned file that begins with `start`, and its position: before the
+/// codestream, whose last box may extend to the end of the file. `None` for a bare codestream,
+/// which has no place for it and no EXIF to keep.
 pub(super) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
     if !start.starts_with(SIGNATURE) {
         return None;
     }
-    // The brand, and the level that must follow it at once.
+    // The brand, and the level that must follow it immediately.
     let length = |at: usize| {
         let length = u32::from_be_bytes(*start.get(at..)?.first_chunk()?);
         usize::try_from(length).ok().filter(|length| *length >= 8)
@@ -132,7 +133,7 @@ pub(super) fn exif_box(start: &[u8], tiff: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((at, exif))
 }
 
-/// Whatever it was in the source, a box has a header of eight bytes unless it is huge.
+/// A header has eight bytes, whatever it had in the source, unless the box is huge.
 fn header(name: &[u8; 4], data: usize) -> Vec<u8> {
     match u32::try_from(data + 8) {
         Ok(size) => [&size.to_be_bytes(), &name[..]].concat(),
@@ -143,12 +144,12 @@ fn header(name: &[u8; 4], data: usize) -> Vec<u8> {
     }
 }
 
-/// The pieces of a codestream that were seen.
+/// The pieces of a codestream found so far.
 struct Codestream {
     seen: u32,
-    /// How many there are, once that is known.
+    /// Their number, once it is known.
     count: Option<u32>,
-    /// Whether they came in the order of their numbers so far.
+    /// Whether they are in the order of their numbers so far.
     in_order: bool,
 }
 

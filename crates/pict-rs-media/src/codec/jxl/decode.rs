@@ -1,4 +1,4 @@
-//! JPEG XL to pixels: rows of a still, composed canvases of an animation.
+//! Decodes JPEG XL: rows of a still, composed canvases of an animation.
 
 use jxl::api::{Endianness, Event, JxlColorType, JxlDataFormat, JxlOutputBuffer, JxlPixelFormat};
 
@@ -7,7 +7,7 @@ use super::read::{Clock, Header, Reader, Watch};
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Result};
 
-/// Rows between two looks at the control.
+/// Rows between two checks of the control.
 const CHECK_ROWS: usize = 64;
 
 /// Pushes the still picture's rows; upright, not colour managed. Delivers any layout.
@@ -46,7 +46,7 @@ pub(crate) fn decode(
                 sink.row(Row::U16(&words))?;
             }
             Layout::Cmyk8 => {
-                // In this format the most ink is 0.
+                // In this format full ink is 0.
                 row.iter_mut().for_each(|ink| *ink = 255 - *ink);
                 sink.row(Row::U8(row))?;
             }
@@ -140,7 +140,7 @@ fn format(layout: Layout, header: &Header) -> JxlPixelFormat {
 struct Frame {
     height: usize,
     row_bytes: usize,
-    /// One more than needed, so that they can begin at an even address.
+    /// One more than needed, so that the samples can begin at an even address.
     bytes: Vec<u8>,
     start: usize,
 }
@@ -166,8 +166,7 @@ impl Frame {
         })
     }
 
-    /// Fills it with the next frame that is shown, if there is one, and tells whether another
-    /// one follows.
+    /// Reads the next shown frame, if there is one, and returns whether another one follows.
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<Option<bool>> {
         loop {
             let size = self.row_bytes * self.height;

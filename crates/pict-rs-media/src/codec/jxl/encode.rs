@@ -1,4 +1,4 @@
-//! Pixels to a JPEG XL still.
+//! Encodes a JPEG XL still.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,20 +7,20 @@ use jxl_encoder::{LosslessConfig, LosslessEncoder, LossyConfig, LossyEncoder, Pi
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{Error, Result};
 
-/// On the scale of [`distance`]; scores 76 on the scale of SSIMULACRA2, where our other formats
-/// score 75.
+/// On the scale of [`distance`]; gives a score of 76 on the scale of SSIMULACRA2, where our other
+/// formats get 75.
 const DEFAULT_QUALITY: u8 = 73;
 
 /// Photographs at 1024 px: effort 4 takes 40 ms, 5 takes 118 ms for 5 % fewer bytes at the same
-/// score, 1 and 2 waste 30 %.
+/// score, 1 and 2 give 30 % larger files.
 const EFFORT: u8 = 4;
 const FAST_EFFORT: u8 = 3;
 
-/// Without loss, more effort costs four times the time for 2 % of the bytes.
+/// When lossless, more effort costs four times the time for 2 % of the bytes.
 const LOSSLESS_EFFORT: u8 = 1;
 
-/// The stage at the end: holds the picture, then writes a bare codestream. 16-bit samples are
-/// written as such, alpha has 8 bits.
+/// The final stage: collects the picture, then writes a bare codestream. 16-bit samples are written
+/// as such, alpha has 8 bits.
 pub(crate) struct Encoder {
     quality: u8,
     fast: bool,
@@ -36,7 +36,7 @@ enum State {
 }
 
 impl Encoder {
-    /// Quality 0–100; 100 is without loss.
+    /// Quality 0–100; 100 is lossless.
     pub(crate) fn new(quality: Option<u8>, fast: bool) -> Self {
         Self {
             quality: quality.unwrap_or(DEFAULT_QUALITY).min(100),
@@ -48,7 +48,7 @@ impl Encoder {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -98,7 +98,7 @@ impl RowSink for Encoder {
 
     fn end(&mut self) -> Result<()> {
         let state = self.state.take().ok_or_else(misused)?;
-        // It cannot be told to stop, and it is young.
+        // It cannot be cancelled, and it is young enough to panic.
         let finished = catch_unwind(AssertUnwindSafe(|| match state {
             State::Lossy(encoder) => encoder.finish(),
             State::Lossless(encoder) => encoder.finish(),
@@ -109,13 +109,13 @@ impl RowSink for Encoder {
     }
 }
 
-/// The distance that libjxl, and so every program built on it, means by a quality below 100.
+/// The distance that libjxl, and programs based on it, use for a quality below 100.
 fn distance(quality: u8) -> f32 {
     let quality = f32::from(quality);
     if quality >= 30.0 {
         0.1 + (100.0 - quality) * 0.09
     } else {
-        // Meets the line above at 30 and ends at 25, the largest distance there is.
+        // Continuous with the line above at 30; ends at 25, the largest distance.
         53.0 / 3000.0 * quality * quality - 23.0 / 20.0 * quality + 25.0
     }
 }

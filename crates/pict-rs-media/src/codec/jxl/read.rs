@@ -1,5 +1,5 @@
-//! The decoder, held on a leash: what it may allocate, how long it may run, and that a panic in
-//! it is a damaged file and not the end of the thread.
+//! Restricts the decoder: what it may allocate, how long it may run; and a panic in it counts as a
+//! damaged file and does not end the thread.
 
 use std::cell::Cell;
 use std::io;
@@ -14,7 +14,7 @@ use super::{corrupt, is_hdr};
 use crate::codec::panics::guard;
 use crate::{ColourModel, Control, Error, Format, Result};
 
-/// Channels beside the colours: alpha, black ink, depth and the like.
+/// Channels besides the colours: alpha, black ink, depth and so on.
 const MAX_EXTRA_CHANNELS: usize = 4;
 
 /// What is known before the first frame.
@@ -24,12 +24,12 @@ pub(super) struct Header {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) has_alpha: bool,
-    /// Whether the samples are worth more than 8 bits.
+    /// Whether the samples have more than 8 bits.
     pub(super) deep: bool,
     pub(super) colour: ColourModel,
     pub(super) extra_channels: usize,
     pub(super) animation: Option<JxlAnimation>,
-    /// The colours of the samples that come out.
+    /// The colours of the decoded samples.
     pub(super) profile: JxlColorProfile,
 }
 
@@ -39,7 +39,7 @@ impl Header {
         else {
             return Err(Error::Internal("JPEG XL headers without facts".into()));
         };
-        // What each of them needs is not known, and nothing is made of those beyond alpha and black.
+        // The memory of each is unknown, and those beyond alpha and black are not used.
         let extra = info.extra_channels.len();
         if extra > MAX_EXTRA_CHANNELS {
             return Err(Error::Unsupported(format!(
@@ -68,7 +68,7 @@ impl Header {
         Ok(Self {
             width: side(info.size.0)?,
             height: side(info.size.1)?,
-            // There is no layout for transparent ink.
+            // There is no layout for transparent CMYK.
             has_alpha: has(ExtraChannel::Alpha) && !inks,
             deep: (bits > 8 || is_hdr(profile.transfer_function())) && !inks,
             colour,
@@ -82,28 +82,28 @@ impl Header {
         (self.width as usize).saturating_mul(self.height as usize)
     }
 
-    /// Samples of the largest frame that is decoded. Frames may be a little larger than the picture,
-    /// which is what others are cut out of. The decoder counts at least 16 pixels a row.
+    /// Samples of the largest frame that is decoded. Frames may be slightly larger than the
+    /// picture, which other frames are cut from. The decoder counts at least 16 pixels a row.
     fn sample_limit(&self) -> usize {
         let samples = self.pixels().saturating_mul(3 + self.extra_channels);
         samples.saturating_add(samples / 8).saturating_add(1 << 20)
     }
 
-    /// Bytes that the decoder takes for so many frames that it keeps for others to be made from, and
-    /// for making them. Seen: 31 a sample with all four.
+    /// Bytes that the decoder takes for this number of reference frames, and for composing them.
+    /// Measured: 31 a sample with all four.
     pub(super) fn kept_memory(&self, slots: u64) -> u64 {
         let samples = self.sample_limit() as u64;
         samples.saturating_mul(4 * slots.min(MAX_SLOTS) + 8)
     }
 
-    /// Bytes that channels beside the colours take in a decoder.
+    /// Bytes of channels besides the colours in a decoder.
     pub(super) fn extra_memory(&self) -> u64 {
         let samples = self.pixels().saturating_mul(self.extra_channels);
         (samples as u64).saturating_mul(8)
     }
 
-    /// How many frames are decoded that are never shown. Each is as much work as one that is, so
-    /// many of them must be small.
+    /// How many hidden frames may be decoded. Each is as much work as a shown one, so if there are
+    /// many they must be small.
     pub(super) fn most_hidden(&self) -> u32 {
         let most = match self.animation {
             Some(_) => MAX_HIDDEN_PIXELS_MOVING,
@@ -114,17 +114,17 @@ impl Header {
     }
 }
 
-/// Frames that the format can keep to make others from.
+/// Reference frames that the format can keep.
 pub(super) const MAX_SLOTS: u64 = 4;
 
-/// Pixels of all frames of a still that are not shown: layers, and what is cut out to be repeated.
-/// Eight pictures of the largest area that is allowed by default.
+/// Pixels of all hidden frames of a still: layers, and patches. Eight pictures of the largest area
+/// that is allowed by default.
 const MAX_HIDDEN_PIXELS: u64 = 320_000_000;
 
-/// The same of an animation, whose frames may be made from as many others: 960 of Full HD.
+/// The same for an animation, whose frames may each need hidden ones: 960 of Full HD.
 const MAX_HIDDEN_PIXELS_MOVING: u64 = 2_000_000_000;
 
-/// The decoder behind its headers.
+/// The decoder after its headers.
 pub(super) struct Reader<'a> {
     decoder: JxlDecoder,
     input: Input<'a>,
@@ -132,8 +132,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the headers. `limit` are those of the same file when frames are to be read;
-    /// `step_over` does not decode those that are shown.
+    /// Reads the headers. `limit` is the header of the same file if frames are to be read;
+    /// `step_over` skips shown frames without decoding them.
     pub(super) fn open(
         source: &'a [u8],
         watch: &'a Watch<'a>,
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         next(&mut self.decoder, &mut self.input, buffer)
     }
 
-    /// Of the last frame that was seen, in ticks.
+    /// The duration of the last frame, in ticks.
     pub(super) fn ticks(&self) -> u64 {
         let frames = self.decoder.scanned_frames();
         frames.last().map_or(0, |frame| frame.duration_ticks.into())
@@ -197,7 +197,7 @@ fn next(
             .process(input, buffers, Some(&mut Runner { watch }))
             .map_err(failed)
     });
-    // The decoder hands on why it was stopped as an error of its input.
+    // When the decoder is stopped, it returns an error of its input.
     watch.control.check()?;
     if watch.is_exceeded() {
         return Err(Error::Unsupported(format!(
@@ -213,7 +213,7 @@ fn next(
 
 fn failed(error: jxl::error::Error) -> Error {
     match error {
-        // The format has levels, and a file may ask for more than its own.
+        // The format has levels, and a file may exceed its own.
         jxl::error::Error::LevelLimitExceeded {
             limit, val, max, ..
         } => Error::Unsupported(format!(
@@ -227,18 +227,17 @@ fn failed(error: jxl::error::Error) -> Error {
     }
 }
 
-/// What stepping over all frames tells.
+/// The result of skipping all frames.
 pub(super) struct Scan {
-    /// How many are shown, and the ticks of all.
+    /// The number of shown frames, and their total ticks.
     pub(super) frames: (u32, u64),
-    /// How many are not.
+    /// The number of hidden frames.
     pub(super) hidden: u32,
-    /// Where the codestream ends in the file.
+    /// The end of the codestream in the file.
     pub(super) end: usize,
 }
 
-/// Steps over all frames, and decodes those that are not shown. `None` when there are more than
-/// `most_hidden` of them.
+/// Skips all frames, decoding hidden ones. `None` if there are more than `most_hidden` of them.
 pub(super) fn scan(
     source: &[u8],
     header: &Header,
@@ -247,7 +246,7 @@ pub(super) fn scan(
 ) -> Result<Option<Scan>> {
     let watch = Watch::at_most(most_hidden, control);
     let mut reader = match Reader::open(source, &watch, Some(header), true) {
-        // Pieces that are not in order are asked for before the first frame.
+        // Out-of-order pieces are requested before the first frame.
         Err(_) if watch.is_exceeded() => {
             control.check()?;
             return Ok(None);
@@ -292,10 +291,10 @@ pub(super) fn scan(
     }))
 }
 
-/// The decoder remembers a kilobyte of each frame.
+/// The decoder keeps a kilobyte for each frame.
 const MAX_FRAMES: u32 = 1 << 14;
 
-/// Adds ticks up and gives milliseconds, so that rounding does not add up.
+/// Sums ticks and converts them to milliseconds, so that rounding errors do not accumulate.
 pub(super) struct Clock {
     numerator: u128,
     denominator: u128,
@@ -313,7 +312,7 @@ impl Clock {
         }
     }
 
-    /// Milliseconds from the last call to `ticks` later.
+    /// Milliseconds between the last call and `ticks` later.
     pub(super) fn advance(&mut self, ticks: u64) -> u64 {
         self.ticks = self.ticks.saturating_add(ticks);
         let now =
@@ -325,22 +324,21 @@ impl Clock {
     }
 }
 
-/// Tells the decoder to stop, and counts the frames that it decodes: it does not say so itself of
-/// those that are not shown. For each frame it asks what there is of its data, and then runs a few
-/// rounds of work.
+/// Cancels the decoder, and counts the frames that it decodes, because it does not report hidden
+/// ones. For each frame it asks how much data there are, and then runs a few rounds of work.
 pub(super) struct Watch<'a> {
     control: &'a Control,
     /// Frames that may be decoded.
     most: u32,
     decoded: Cell<u32>,
-    /// Whether data were asked for since the last round.
+    /// Whether data were requested since the last round.
     is_fed: Cell<bool>,
-    /// Rounds of the current frame.
+    /// Rounds for the current frame.
     rounds: Cell<u32>,
 }
 
-/// More rounds than a frame takes. A container with its pieces out of order can feed frames without
-/// a question, so this many count as another one.
+/// More rounds than a frame takes. A container with out-of-order pieces can supply frames without a
+/// request, so this many rounds count as another frame.
 const MAX_ROUNDS: u32 = 8;
 
 impl<'a> Watch<'a> {
@@ -348,7 +346,7 @@ impl<'a> Watch<'a> {
         Self::at_most(u32::MAX, control)
     }
 
-    /// Stops the decoder when it has more frames than that to decode.
+    /// Stops the decoder before it decodes more frames than this.
     pub(super) fn at_most(frames: u32, control: &'a Control) -> Self {
         Self {
             control,
@@ -363,10 +361,10 @@ impl<'a> Watch<'a> {
         self.decoded.get() > self.most
     }
 
-    /// Data of a frame that is to be decoded are asked for.
+    /// Called when data of a frame to decode are requested.
     fn feed(&self) -> io::Result<()> {
         self.is_fed.set(true);
-        // Not even memory is wanted for a frame that will not be decoded.
+        // Not even memory may be allocated for a frame that will not be decoded.
         if self.most == 0 {
             self.decoded.set(1);
         }
@@ -391,7 +389,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The file. The decoder asks at each frame whether there is more of it.
+/// The file. At each frame the decoder asks whether there is more of it.
 struct Input<'a> {
     rest: &'a [u8],
     watch: &'a Watch<'a>,
@@ -414,7 +412,7 @@ impl JxlBitstreamInput for Input<'_> {
     }
 }
 
-/// Runs what the decoder would like to run in parallel, one after another.
+/// Runs the decoder's parallel work sequentially.
 struct Runner<'a> {
     watch: &'a Watch<'a>,
 }

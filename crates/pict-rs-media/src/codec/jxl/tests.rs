@@ -1,4 +1,4 @@
-//! JPEG XL on what our own encoder writes, and on small files of cjxl.
+//! Tests of JPEG XL with the output of our own encoder, and with small files from cjxl.
 
 use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
 
@@ -59,7 +59,7 @@ fn animation(width: u32, height: u32, ticks: &[u32]) -> Vec<u8> {
         .expect("encodes")
 }
 
-/// The animation, or its beginning.
+/// The animation, or its first canvases.
 fn played(file: &[u8], stop_after: usize) -> Film {
     let facts = inspect(file).expect("is a JPEG XL");
     let mut film = Film {
@@ -124,7 +124,7 @@ fn lower_quality_is_smaller_and_still_near() {
 
 #[test]
 fn an_animation_is_counted_and_played() {
-    // Zero ticks in the middle are part of the next frame, not a frame.
+    // Frames of zero ticks in the middle are layers of the next frame, not frames.
     let file = animation(20, 10, &[10, 25, 3, 7]);
     let facts = inspect_any(&file).expect("is a JPEG XL");
     assert_eq!((facts.frames, facts.duration_ms), (4, Some(450)));
@@ -145,7 +145,7 @@ fn an_animation_is_counted_and_played() {
         ]
     );
     assert_eq!(played(&file, 1).canvases.len(), 1);
-    // Bytes behind the last frame belong to nobody.
+    // Bytes after the last frame are not kept.
     let longer = [&file[..], b"secret"].concat();
     assert_eq!(inspect(&longer).expect("is a JPEG XL"), facts);
     assert_eq!(cleaned(&longer), file);
@@ -188,7 +188,7 @@ fn cleaning_keeps_the_codestream_and_nothing_that_tells_more() {
     assert_eq!(cleaned(&dirty), clean);
     assert_eq!(decoded(&clean).ok(), decoded(&bare).ok());
 
-    // What follows the codestream in its own box, with the three ways to say how long that is.
+    // Data after the codestream in its own box, with the three ways to specify its length.
     let long = [&bare[..], b"private"].concat();
     let endless = [&0_u32.to_be_bytes(), &b"jxlc"[..], &long].concat();
     let size = (long.len() as u64 + 16).to_be_bytes();
@@ -251,7 +251,7 @@ fn facts_of_another_file_are_noticed() {
     assert!(matches!(outcome, Err(Error::Internal(_))));
 }
 
-/// Whatever is done to the bytes, only errors that blame the file come out.
+/// Whatever is changed in the bytes, the only errors are those of a damaged file.
 fn survives(file: &[u8]) {
     let blames = |error: &Error| {
         matches!(
@@ -321,7 +321,7 @@ fn the_encoder_refuses_rows_that_it_did_not_ask_for() {
 
 #[test]
 fn files_of_others_are_what_they_say() {
-    // Made without loss from a JPEG that EXIF turns: 64×96 stored.
+    // Losslessly recompressed from a JPEG that EXIF turns: 64×96 stored.
     let file = include_bytes!("../testdata/from_jpeg.jxl");
     let facts = inspect_any(file).expect("is a JPEG XL");
     assert_eq!((facts.width(), facts.height()), (96, 64));
@@ -339,7 +339,7 @@ fn files_of_others_are_what_they_say() {
     let delays: Vec<_> = played(file, 0).canvases.iter().map(|seen| seen.1).collect();
     assert_eq!(delays, [50, 100, 150, 200]);
 
-    // Display P3 comes with a profile, HDR with code points and all its bits.
+    // Display P3 has a profile, HDR has code points and all its bits.
     let file = include_bytes!("../testdata/p3.jxl");
     assert_eq!(cicp(file, &Control::new()), Some((12, 13)));
     assert!(icc(file, &Control::new()).is_some_and(|icc| icc.get(36..40) == Some(b"acsp")));
@@ -353,7 +353,7 @@ fn files_of_others_are_what_they_say() {
     assert_eq!(shape.layout, Layout::Rgb16);
 }
 
-/// Headers of a picture of 8 by 8 pixels with so many extra channels, and nothing after them.
+/// Headers of a picture of 8 by 8 pixels with this many extra channels, and nothing after them.
 fn headers(extra_channels: u64) -> Vec<u8> {
     let mut bits = Vec::new();
     let mut push = |value: u64, count: u32| bits.extend((0..count).map(|n| value >> n & 1 == 1));

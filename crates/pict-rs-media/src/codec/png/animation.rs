@@ -1,10 +1,9 @@
-//! Canvases to an APNG, without loss.
+//! Encodes canvases as APNG, losslessly.
 //!
-//! Each frame is the box of the canvas that differs from what is shown already
-//! ([`Difference`]), compressed as a picture of its own. All frames of a file share one kind of
-//! pixels: as long as no more than 255 colours were seen these are a palette; a file that
-//! outgrows it is begun anew with whole colours. Nothing is held but the shown canvas, one box
-//! and the file.
+//! Each frame is the box of the canvas that differs from what is already shown ([`Difference`]),
+//! compressed as a separate picture. All frames of a file have the same kind of pixels: as long as
+//! there were at most 255 colours these are a palette; a file with more colours is restarted in
+//! true colour. Only the shown canvas, one box and the file are in memory.
 
 mod palette;
 
@@ -28,7 +27,7 @@ pub(crate) struct AnimationEncoder<'a> {
 }
 
 impl<'a> AnimationEncoder<'a> {
-    /// `fast` trades bytes for time. A file that is begun anew looks at `control`.
+    /// `fast` trades bytes for time. `control` is checked when a file is restarted.
     pub(crate) fn new(fast: bool, control: &'a Control) -> Self {
         Self {
             fast,
@@ -38,7 +37,7 @@ impl<'a> AnimationEncoder<'a> {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -80,18 +79,18 @@ impl CanvasSink for AnimationEncoder<'_> {
 struct File {
     shape: AnimationShape,
     fast: bool,
-    /// `None` when the pixels are whole colours.
+    /// `None` in true colour.
     palette: Option<Palette>,
-    /// What is to be seen after the last frame.
+    /// The canvas after the last frame.
     shown: Vec<u8>,
-    /// The delay of the first canvas while it is not written: only when there is a second one
-    /// is it known whether an alpha channel is of use.
+    /// The delay of the first canvas while it is not written: whether an alpha channel is needed is
+    /// known only if there is a second one.
     first_delay_ms: Option<u32>,
     frames: u32,
     sequence: u32,
-    /// Everything after what stands before the frames.
+    /// Everything after the chunks that precede the frames.
     body: Vec<u8>,
-    /// Where the last frame's header starts in `body`, and its delay.
+    /// The position of the last frame's header in `body`, and its delay.
     last: (usize, u32),
     /// Whether the pixels have an alpha channel.
     alpha: bool,
@@ -113,7 +112,7 @@ impl File {
         }
     }
 
-    /// The same animation so far in whole colours.
+    /// The same animation so far in true colour.
     fn without_palette(self, control: &Control) -> Result<Self> {
         let (shape, fast) = (self.shape, self.fast);
         let mut whole = Self::new(shape, fast, None);
@@ -128,7 +127,7 @@ impl File {
         Ok(whole)
     }
 
-    /// Whether it could: `false` when the palette does not suffice. Then nothing has changed.
+    /// Adds a canvas; returns `false`, and changes nothing, when the palette is too small.
     fn add(&mut self, canvas: &Canvas<'_>) -> Result<bool> {
         let (width, height) = (self.shape.width as usize, self.shape.height as usize);
         if self.frames == 0 && self.first_delay_ms.is_none() {
@@ -137,7 +136,7 @@ impl File {
             return Ok(true);
         }
         if self.frames == 0 {
-            // Pixels that stay are left out by making them transparent.
+            // Unchanged pixels are left out by making them transparent.
             self.alpha = true;
             if !self.write_first()? {
                 return Ok(false);
@@ -183,7 +182,7 @@ impl File {
         Ok(true)
     }
 
-    /// Writes the first canvas if it still waits; whether it could.
+    /// Writes the first canvas if it is still pending; returns whether that was possible.
     fn write_first(&mut self) -> Result<bool> {
         let Some(delay_ms) = self.first_delay_ms else {
             return Ok(true);
@@ -204,7 +203,7 @@ impl File {
         written
     }
 
-    /// Appends a frame of these RGBA pixels; whether it could.
+    /// Appends a frame of these RGBA pixels; returns whether that was possible.
     fn write(&mut self, frame: &Area, rgba: Vec<u8>, delay_ms: u32) -> Result<bool> {
         let (colour, samples) = match &mut self.palette {
             Some(palette) => match palette.indices(&rgba) {
@@ -281,7 +280,7 @@ impl File {
                 push_chunk(&mut file, b"tRNS", &[&alphas])?;
             }
         }
-        // In place: the frames may be large, what stands before them is small.
+        // In place: the frames may be large, the chunks before them are small.
         let mut body = self.body;
         body.splice(0..0, file);
         push_chunk(&mut body, b"IEND", &[])?;
@@ -289,7 +288,7 @@ impl File {
     }
 }
 
-/// What a frame covers.
+/// The area of a frame.
 struct Area {
     x: u32,
     y: u32,
@@ -298,7 +297,7 @@ struct Area {
     blend: bool,
 }
 
-/// Hands decoded canvases to a file in whole colours.
+/// Writes decoded canvases to a file in true colour.
 struct Again<'a>(&'a mut File);
 
 impl CanvasSink for Again<'_> {
@@ -324,7 +323,7 @@ const FRAME_HEADER: usize = 38;
 /// Delays are fractions with 16 bits above and below; the longest are whole seconds.
 const LONGEST_DELAY_MS: u32 = u16::MAX as u32 * 1000;
 
-/// Numerator and denominator of a delay, as exact as they can hold it.
+/// Numerator and denominator of a delay, as exact as possible.
 fn delay(delay_ms: u32) -> [u8; 4] {
     let [per_second, parts] = [1, 10, 100, 1000]
         .into_iter()
@@ -346,9 +345,9 @@ fn compress(frame: &Area, colour: ColorType, samples: &[u8], fast: bool) -> Resu
     encoder.set_depth(BitDepth::Eight);
     encode::configure(&mut encoder, fast);
     if colour == ColorType::Indexed {
-        // Indices next to each other mean nothing.
+        // Neighbouring indices are unrelated.
         encoder.set_filter(png::Filter::NoFilter);
-        // Written again, whole, at the end.
+        // The final palette is written at the end.
         encoder.set_palette(&[0; 3][..]);
     }
     let mut writer = encoder.write_header().map_err(encode::internal)?;

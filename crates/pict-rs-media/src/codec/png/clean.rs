@@ -1,8 +1,8 @@
-//! A PNG without anything that neither makes nor explains its pixels.
+//! Removes everything from a PNG that is not needed to show its pixels.
 //!
-//! Kept are chunks that are known, of the length that the standard gives them, the first of each
-//! kind. Of compressed data kept is what makes the rows of the picture: rows beyond the last one
-//! are compressed away, bytes behind the end of the stream dropped.
+//! Kept are known chunks, with their standard length, the first of each kind. Of compressed data
+//! only the rows of the picture are kept: further rows are removed by compressing again, and bytes
+//! after the end of the stream are dropped.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,9 +17,9 @@ use super::container::{
 use crate::codec::pieces::Pieces;
 use crate::{Control, Error, Format, Result};
 
-/// The name of a profile that says that it only stands for BT.2100 PQ. Viewers look at it.
+/// The name of a profile that only represents BT.2100 PQ. Viewers check it.
 const PQ_PROFILE: &[u8] = b"ITUR_2100_PQ_FULL\0";
-/// Kinds that say what the pixels mean, and their lengths.
+/// Chunks that define the meaning of the pixels, and their lengths.
 const MEANING: [(&[u8; 4], usize); 6] = [
     (b"sRGB", 1),
     (b"gAMA", 4),
@@ -55,8 +55,8 @@ pub(super) fn clean<'a>(
     Ok(writer.pieces.finish())
 }
 
-/// The chunks before the data that say which colours are meant, cleaned, whatever kind of pixels
-/// they are put before.
+/// The cleaned chunks before the data that define the colours, whatever kind of pixels they will be
+/// used with.
 pub(super) fn colour_chunks(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     let Ok(chunks) = Chunks::new(source) else {
         return Vec::new();
@@ -82,7 +82,7 @@ fn says_meaning(chunk: &Chunk<'_>) -> bool {
     MEANING.contains(&(&chunk.kind, chunk.data.len()))
 }
 
-/// The profile, cleaned, under a name that says nothing. `None` if it is not one.
+/// The cleaned profile, under a neutral name. `None` if it is invalid.
 fn profile(source: &[u8], chunk: &Chunk<'_>) -> Option<Vec<u8>> {
     let profile = crate::codec::icc::clean(&icc(source)?)?;
     let name = if chunk.data.starts_with(PQ_PROFILE) {
@@ -98,9 +98,9 @@ struct Writer<'a, 'c> {
     header: Header,
     control: &'c Control,
     pieces: Pieces<'a>,
-    /// Kinds that were kept, of those that may come once.
+    /// Chunks that were kept, of those that may occur once.
     seen: Vec<[u8; 4]>,
-    /// Colours of the palette.
+    /// Number of colours in the palette.
     palette: usize,
     /// The size of the frame whose data come next.
     frame: Option<(u32, u32)>,
@@ -118,7 +118,7 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Whether its first `length` bytes are there and end with `sum`.
+    /// Whether its first `length` bytes exist and end with `sum`.
     fn ends_with(&self, length: usize, sum: [u8; ZLIB.1]) -> bool {
         let bytes = self.chunks.iter().flat_map(|(_, data)| data.iter());
         bytes.skip(length - ZLIB.1).take(ZLIB.1).eq(&sum)
@@ -194,7 +194,7 @@ impl<'a> Writer<'a, '_> {
         is_first
     }
 
-    /// Keeps a whole chunk, under a right checksum.
+    /// Keeps a whole chunk, with a correct checksum.
     fn keep(&mut self, chunk: &Chunk<'a>) -> Result<()> {
         if chunk.is_intact(self.source) {
             self.pieces.keep(chunk.range.clone());
@@ -203,7 +203,7 @@ impl<'a> Writer<'a, '_> {
         self.own(&chunk.kind, &[chunk.data])
     }
 
-    /// Keeps so much of a chunk.
+    /// Keeps the first `length` bytes of a chunk.
     fn rewrite(&mut self, chunk: &Chunk<'a>, length: usize) -> Result<()> {
         if length == chunk.data.len() {
             return self.keep(chunk);
@@ -218,7 +218,7 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    /// Keeps a chunk of an animation under the number that it has now.
+    /// Keeps a chunk of an animation, renumbered.
     fn numbered(&mut self, chunk: &Chunk<'a>) -> Result<()> {
         let number = self.sequence.to_be_bytes();
         self.sequence = self.sequence.wrapping_add(1);
@@ -230,7 +230,7 @@ impl<'a> Writer<'a, '_> {
         self.own(&chunk.kind, &[&number, rest])
     }
 
-    /// Writes the data that were collected.
+    /// Writes the collected data.
     fn end_stream(&mut self) -> Result<()> {
         let stream = std::mem::take(&mut self.stream);
         if stream.chunks.is_empty() {
@@ -263,7 +263,7 @@ impl<'a> Writer<'a, '_> {
         for (range, data) in &stream.chunks {
             let some = left.min(data.len());
             left -= some;
-            // An empty chunk may have been there before.
+            // There may have been an empty chunk before.
             if some == data.len() {
                 self.data(kind, stream.is_frame, data, Some(range))?;
             } else if some > 0 {
@@ -273,7 +273,7 @@ impl<'a> Writer<'a, '_> {
         Ok(())
     }
 
-    /// Writes data of a picture; `place` is the whole chunk if the file has it like that.
+    /// Writes data of a picture; `place` is the whole chunk if it can be copied from the file.
     fn data(
         &mut self,
         kind: &[u8; 4],
@@ -296,22 +296,22 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// How many bytes of a stream make its picture.
+/// How many bytes of a stream belong to its picture.
 enum Length {
-    /// With the checksum that the last of them have to be.
+    /// The number, and the checksum that they must end with.
     Known(usize, [u8; ZLIB.1]),
-    /// It holds more rows than the picture has.
+    /// It contains more rows than the picture has.
     TooLong,
-    /// Its end was not found; then something is damaged.
+    /// Its end was not found, because something is damaged.
     Unknown,
 }
 
-/// The two bytes before a compressed stream, and the checksum behind it.
+/// The header of a zlib stream in bytes, and its checksum.
 const ZLIB: (usize, usize) = (2, 4);
-/// Bytes that are inflated between two looks at the control.
+/// Bytes that are inflated between two checks of the control.
 const STEP: usize = 64 << 10;
 
-/// Inflates a stream to find its end, and throws away what comes out.
+/// Inflates a stream to find its end, discarding the output.
 fn length(stream: &Stream<'_>, raw: u64, control: &Control) -> Result<Length> {
     let mut out = Vec::with_capacity(STEP);
     let mut inflate = Decompress::new(false);
@@ -334,7 +334,7 @@ fn length(stream: &Stream<'_>, raw: u64, control: &Control) -> Result<Length> {
     Ok(Length::Known(end, sum.finish().to_be_bytes()))
 }
 
-/// Feeds a stream into `step` until that says that it ended, or gives up. Tells whether it ended.
+/// Feeds a stream into `step` until it reports the end, or stops. Returns whether it ended.
 fn run(
     stream: &Stream<'_>,
     inflate: &mut Decompress,
@@ -363,7 +363,7 @@ fn run(
     Ok(false)
 }
 
-/// The first `raw` bytes that a stream holds, compressed again.
+/// The first `raw` bytes of a stream, compressed again.
 fn compress(stream: &Stream<'_>, raw: u64, control: &Control) -> Result<Vec<u8>> {
     let refused = |error| Error::corrupt(Format::Png, error);
     let mut out = Vec::with_capacity(STEP);

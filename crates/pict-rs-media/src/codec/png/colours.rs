@@ -1,5 +1,5 @@
-//! What the chunks of a PNG say of its colours, in the order of the standard (PNG, third edition,
-//! section 4.3): `cICP` before `iCCP`, before `sRGB`, before `gAMA` and `cHRM`.
+//! The colours declared by the chunks of a PNG, with the precedence of the standard (PNG, third
+//! edition, section 4.3): `cICP` before `iCCP`, before `sRGB`, before `gAMA` and `cHRM`.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use super::container::{Chunks, icc, is_gray};
 use crate::ColourModel;
 use crate::colour::{Code, Colours, Measured, profile_fits};
 
-/// Luminances are so many times what they mean in cd/m², other numbers so many times 1.
+/// Files contain luminances in cd/m² times the first number, other values times the second.
 const LUMINANCE_UNIT: f32 = 10_000.0;
 const UNIT: f64 = 100_000.0;
-/// The name by which a profile says that it only stands for BT.2100 PQ.
+/// The name of a profile that only represents BT.2100 PQ.
 const PQ_PROFILE: &[u8] = b"ITUR_2100_PQ_FULL\0";
 
-/// What the file says.
+/// The colours that the file declares.
 pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
     let said = Said::read(source);
     let code = said.code.map(|code| code.with_peak(said.peak));
@@ -41,8 +41,8 @@ pub(crate) fn colours(source: &[u8]) -> Colours<'_> {
 /// White, red, green and blue of sRGB.
 const SRGB_POINTS: [(f64, f64); 4] = [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)];
 
-/// An exponent this near to that of sRGB stands for its curve when it stands alone, as in libpng:
-/// so many files say 0.45455 and mean sRGB.
+/// A lone exponent this close to that of sRGB means the curve of sRGB, as in libpng: many files say
+/// 0.45455 and mean sRGB.
 const SRGB_GAMMA: std::ops::RangeInclusive<f64> = 2.095..=2.315;
 
 #[derive(Default)]
@@ -56,8 +56,8 @@ struct Said {
 }
 
 impl Said {
-    /// What `gAMA` says, with the primaries of `cHRM` or, without that chunk, those of sRGB.
-    /// Primaries alone say too little.
+    /// `gAMA`, with the primaries of `cHRM` or, without that chunk, those of sRGB. Primaries alone
+    /// are not enough.
     fn measured(&self) -> Option<Measured> {
         let gamma = self.gamma?;
         if self.points.is_none() && SRGB_GAMMA.contains(&gamma) {
@@ -78,11 +78,11 @@ impl Said {
             .filter(|chunk| chunk.counts(source));
         for chunk in before_data {
             match (&chunk.kind, chunk.data) {
-                // Colours of other matrices than RGB's are not PNG's; samples of narrow range
-                // are so rare that their primaries and curve must do.
+                // PNG only has RGB matrices; samples of narrow range are so rare that only their
+                // primaries and curve are used.
                 (b"cICP", &[primaries, transfer, 0, _]) => {
                     let code = Code::from((primaries, transfer));
-                    // A profile that stands for PQ may have come first.
+                    // A profile that represents PQ may have come first.
                     if said.code.is_none() || code.says_all() {
                         said.code = Some(code);
                     }
@@ -104,7 +104,7 @@ impl Said {
                         [0, 2, 4, 6].map(|n| (at(n), at(n + 1)))
                     });
                 }
-                // What the brightest pixel has says more than what the screen could.
+                // The luminance of the brightest pixel takes precedence over that of the screen.
                 (b"cLLI", data) => {
                     if let Some([brightest, _]) = numbers::<2>(data)
                         && brightest > 0
@@ -124,7 +124,7 @@ impl Said {
     }
 }
 
-/// Exactly so many.
+/// Exactly `N` numbers.
 fn numbers<const N: usize>(data: &[u8]) -> Option<[u32; N]> {
     let (numbers, []) = data.as_chunks::<4>() else {
         return None;
@@ -151,7 +151,7 @@ mod tests {
         words.iter().flat_map(|v| v.to_be_bytes()).collect()
     }
 
-    /// Of sRGB, as every editor writes them.
+    /// Those of sRGB, as written by every editor.
     const POINTS: [u32; 8] = [31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000];
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             (b"cICP", &[12, 13, 0, 1]),
         ];
         assert_eq!(colours(&file(&all)), Colours::Code((12, 13).into()));
-        // A profile that is broken counts as none.
+        // A broken profile is ignored.
         assert_eq!(colours(&file(&all[..4])), Colours::Srgb);
         let measured = Measured {
             points: [(0.3127, 0.329), (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)],
@@ -255,7 +255,7 @@ mod tests {
         for usual in [44_000, 45_000, 45_455, 46_000] {
             assert_eq!(alone(usual), None, "{usual}");
         }
-        // What ranks higher wins, and a code point that says nothing does not.
+        // Higher-ranking chunks win, except for an unspecified code point.
         let gamma = words(&[100_000]);
         let with = |kind: &'static [u8; 4], data: &'static [u8]| {
             let chunks: [(&[u8; 4], &[u8]); 2] = [(b"gAMA", &gamma), (kind, data)];

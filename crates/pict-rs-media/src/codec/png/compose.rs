@@ -1,4 +1,4 @@
-//! APNG to canvases: each frame is decoded as a picture of its own and drawn.
+//! Composes the canvases of an APNG: each frame is decoded as a separate picture and drawn.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use crate::colour::Narrow;
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Result};
 
-/// Pushes the animation, one composed canvas after another; memory does not grow with the
-/// number of frames. A picture that is not part of the animation is left out.
+/// Pushes the animation, one composed canvas after another; memory does not grow with the number of
+/// frames. A picture that is not part of the animation is skipped.
 pub(crate) fn decode_animation(
     source: &[u8],
     facts: &Facts,
@@ -30,7 +30,7 @@ pub(crate) fn decode_animation(
     for (index, frame) in animation.frames.iter().enumerate() {
         control.check()?;
         let dispose = match frame.dispose {
-            // There is nothing before the first frame.
+            // There is no canvas before the first frame.
             Dispose::Previous if index == 0 => Dispose::Background,
             other => other,
         };
@@ -56,9 +56,9 @@ pub(crate) fn decode_animation(
 
 struct Composer<'a> {
     stride: usize,
-    /// What stands before the data of each frame as a picture of its own; the header first.
+    /// What precedes the data of each frame as a separate picture; the header first.
     before_data: Vec<&'a [u8]>,
-    /// RGBA, straight alpha; transparent at first.
+    /// RGBA, straight alpha; initially transparent.
     canvas: Vec<u8>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Composer<'a> {
         })
     }
 
-    /// The beginning of a frame as a picture of its own; the header's checksum is not valid.
+    /// The start of a frame as a separate picture; the header's checksum is not valid.
     fn beginning(&self, frame: &Frame) -> Result<Vec<Cow<'a, [u8]>>> {
         let mut pieces = vec![Cow::Borrowed(&container::SIGNATURE[..])];
         pieces.extend(self.before_data.iter().copied().map(Cow::Borrowed));
@@ -106,7 +106,7 @@ impl<'a> Composer<'a> {
         let length = u32::try_from(length).map_err(|_| corrupt("a frame is too large"))?;
         pieces.push(Cow::Owned([&length.to_be_bytes()[..], b"IDAT"].concat()));
         pieces.extend(data.into_iter().map(Cow::Borrowed));
-        // The checksum, which nobody looks at: those of the file were verified.
+        // The checksum, which is not checked: those of the file were verified.
         pieces.push(Cow::Borrowed(&[0; 4]));
         pieces.push(Cow::Borrowed(b"\0\0\0\0IEND\xae\x42\x60\x82"));
         let facts = Facts {
@@ -125,7 +125,7 @@ impl<'a> Composer<'a> {
             .map_err(as_animation)
     }
 
-    /// For each row of the frame, its bytes in the canvas.
+    /// For each row of the frame, its byte range in the canvas.
     fn lines(&self, frame: &Frame) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let (stride, x, row_len) = (self.stride, frame.x as usize * 4, frame.width as usize * 4);
         (frame.y as usize..(frame.y + frame.height) as usize)
@@ -153,7 +153,7 @@ impl<'a> Composer<'a> {
     }
 }
 
-/// Damage in a frame is damage of the animation.
+/// Reports damage in a frame as damage of the animation.
 fn as_animation(error: Error) -> Error {
     match error {
         Error::Corrupt { reason, .. } => corrupt(reason),
@@ -184,7 +184,7 @@ impl RowSink for Brush<'_> {
         match self.layout {
             Layout::Rgba8 if self.blend => blend_row(under, row),
             Layout::Rgba8 => under.copy_from_slice(row),
-            // Without alpha, over and instead of are the same.
+            // Without alpha, blending and replacing are the same.
             Layout::Rgb8 => {
                 for (under, rgb) in under.chunks_exact_mut(4).zip(row.chunks_exact(3)) {
                     under.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);

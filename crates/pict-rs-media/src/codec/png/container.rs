@@ -1,5 +1,5 @@
-//! The chunks of a PNG file: facts, cleaning and the ICC profile. Inflates nothing but the
-//! profile, and that only when asked and up to a cap.
+//! The chunks of a PNG file: facts, cleaning and the ICC profile. Inflates nothing but the profile,
+//! and that only on request and up to a limit.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -12,22 +12,22 @@ use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
 pub(super) const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
-/// Where `IHDR` ends, which always comes first and always has this length.
+/// The end of `IHDR`, which always comes first and always has this length.
 pub(crate) const HEADER_END: usize = 33;
 /// The largest value of a length or a size.
 const MAX: u32 = i32::MAX as u32;
-/// Profiles beyond this are not colour profiles.
+/// Larger profiles are not colour profiles.
 const MAX_ICC: usize = 4 << 20;
 
-/// Chunks without which a decoder gives other pixels.
+/// Chunks that a decoder needs for the pixels.
 const DECODED: [&[u8; 4]; 5] = [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"];
-/// Chunks that decoders pass over when their checksum is wrong: they only explain the picture, or
-/// its transparency.
+/// Chunks that decoders skip if their checksum is wrong: they only describe the picture, or its
+/// transparency.
 const EXPLAINING: [&[u8; 4]; 10] = [
     b"tRNS", b"eXIf", b"iCCP", b"sBIT", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI",
 ];
 
-/// What the chunks say.
+/// The contents of the chunks.
 pub(super) struct Header {
     width: u32,
     height: u32,
@@ -36,7 +36,7 @@ pub(super) struct Header {
     interlaced: bool,
     transparent: bool,
     orientation: Orientation,
-    /// Whether it says that it is an animation.
+    /// Whether it declares an animation.
     pub(super) animated: bool,
 }
 
@@ -63,12 +63,12 @@ impl Header {
     }
 }
 
-/// Walks the whole file.
+/// Parses the whole file.
 pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     let mut header = read_first(source)?;
     let mut orientation = None;
     let mut palette = 0;
-    // Image data is one run of chunks.
+    // Image data chunks must be contiguous.
     let (mut data, mut data_ended) = (false, false);
     for chunk in Chunks::new(source)?.skip(1) {
         control.check()?;
@@ -89,7 +89,7 @@ pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
                 orientation = Some(exif::orientation(chunk.data));
             }
             b"PLTE" | b"IEND" => {}
-            // Bit 5 of the first letter: an unknown chunk without which it cannot be shown.
+            // Bit 5 of the first letter: an unknown chunk that is required to show the picture.
             kind if kind[0] & 0x20 == 0 => {
                 return Err(corrupt("it has an unknown critical chunk"));
             }
@@ -103,12 +103,12 @@ pub(super) fn read(source: &[u8], control: &Control) -> Result<Header> {
     Ok(header)
 }
 
-/// Whether its header says that its pixels have no colour.
+/// Whether its header says that its pixels are gray.
 pub(super) fn is_gray(source: &[u8]) -> bool {
     read_first(source).is_ok_and(|header| header.is_gray())
 }
 
-/// What the first chunk says.
+/// Parses the first chunk.
 pub(super) fn read_first(source: &[u8]) -> Result<Header> {
     match Chunks::new(source)?.next().transpose()? {
         Some(chunk) if &chunk.kind == b"IHDR" => parse(chunk.data),
@@ -119,7 +119,7 @@ pub(super) fn read_first(source: &[u8]) -> Result<Header> {
     }
 }
 
-/// Only what makes pixels, so that a decoder neither reads nor stores anything else.
+/// Only the chunks needed for pixels, so that a decoder neither reads nor stores anything else.
 pub(super) fn decodable<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
     let header = read(source, control)?;
     let mut palette = 0;
@@ -132,7 +132,7 @@ pub(super) fn decodable<'a>(source: &'a [u8], control: &Control) -> Result<Vec<C
     })
 }
 
-/// The chunks before the data that make pixels, the header first.
+/// The chunks before the data that are needed for pixels, the header first.
 pub(super) fn before_data(source: &[u8]) -> Result<Vec<&[u8]>> {
     let header = read_first(source)?;
     let mut palette = 0;
@@ -167,15 +167,14 @@ fn keep(source: &[u8], mut wanted: impl FnMut(&Chunk<'_>) -> bool) -> Result<Vec
     Ok(pieces.finish())
 }
 
-/// The inflated ICC profile. What other chunks say of the colours is told by
-/// [`colours`](super::colours()).
+/// The inflated ICC profile. Other colour chunks are handled by [`colours`](super::colours()).
 pub(super) fn icc(source: &[u8]) -> Option<Vec<u8>> {
     let chunk = Chunks::new(source)
         .ok()?
         .map_while(Result::ok)
         .take_while(|chunk| &chunk.kind != b"IDAT")
         .find(|chunk| &chunk.kind == b"iCCP" && chunk.counts(source))?;
-    // A picture of one pixel around the chunk lets the decoder do it, with its limits.
+    // The decoder inflates it, with its limits, from a picture of one pixel with this chunk.
     let around = [
         SIGNATURE,
         &b"\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90\x77\x53\xde"[..],
@@ -199,10 +198,9 @@ pub(super) fn exif(source: &[u8]) -> Option<&[u8]> {
         .map(|chunk| chunk.data)
 }
 
-/// The XMP packet, if there is one; it is never compressed (XMP specification,
-/// part 3, "PNG").
+/// The XMP packet, if there is one; it is never compressed (XMP specification, part 3, "PNG").
 pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
-    // The keyword, then no compression, no language and no translated keyword.
+    // The keyword, no compression, no language and no translated keyword.
     const START: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
     let mut chunks = Chunks::new(source).ok()?.map_while(Result::ok);
     chunks.find_map(|chunk| match &chunk.kind {
@@ -212,8 +210,8 @@ pub(super) fn xmp(source: &[u8]) -> Option<&[u8]> {
 }
 
 impl Header {
-    /// Whether a `tRNS` of this length counts, behind a palette of so many colours. Viewers do not
-    /// look at one of another length.
+    /// Whether a `tRNS` of this length is valid, with a palette of this size. Viewers ignore one of
+    /// another length.
     pub(super) fn takes_trns(&self, length: usize, palette: usize) -> bool {
         match self.colour {
             0 => length == 2,
@@ -223,7 +221,7 @@ impl Header {
         }
     }
 
-    /// Whether the pixels are numbers of colours.
+    /// Whether the pixels are palette indices.
     pub(super) fn has_palette(&self) -> bool {
         self.colour == 3
     }
@@ -245,7 +243,7 @@ impl Header {
         }
     }
 
-    /// How many channels `sBIT` speaks of: of a palette, those of its colours.
+    /// The number of channels in `sBIT`: for a palette, those of its colours.
     pub(super) fn channels_said(&self) -> usize {
         match self.colour {
             3 => 3,
@@ -253,7 +251,7 @@ impl Header {
         }
     }
 
-    /// Bytes of the filtered rows of a picture of that size.
+    /// Bytes of the filtered rows of a picture of this size.
     pub(super) fn raw_size(&self, size: (u32, u32)) -> u64 {
         let pass = |pass: &Pass| {
             let (rows, row) = self.rows_of(size, *pass);
@@ -271,7 +269,8 @@ impl Header {
         }
     }
 
-    /// Rows of a pass over the whole picture, and bytes of each with its filter.
+    /// The number of rows in a pass over the whole picture, and the bytes of each including its
+    /// filter.
     pub(super) fn pass_rows(&self, pass: Pass) -> (u32, u64) {
         self.rows_of(self.size(), pass)
     }
@@ -285,7 +284,7 @@ impl Header {
         (count(height, y, down), 1 + bits.div_ceil(8))
     }
 
-    /// Whether its pixels have no colour.
+    /// Whether its pixels are gray.
     pub(super) fn is_gray(&self) -> bool {
         matches!(self.colour, 0 | 4)
     }
@@ -294,7 +293,7 @@ impl Header {
 /// First column and row of a pass, and the steps between them, in pixels.
 pub(super) type Pass = (u32, u32, u32, u32);
 
-/// Of interlaced pictures (PNG, third edition, 8.1).
+/// The passes of interlaced pictures (PNG, third edition, 8.1).
 const PASSES: [Pass; 7] = [
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -305,7 +304,7 @@ const PASSES: [Pass; 7] = [
     (0, 1, 1, 2),
 ];
 
-/// What the data of `IHDR` say.
+/// Parses the data of `IHDR`.
 pub(super) fn parse(header: &[u8]) -> Result<Header> {
     let [
         w3,
@@ -351,17 +350,17 @@ pub(super) fn parse(header: &[u8]) -> Result<Header> {
 pub(super) struct Chunk<'a> {
     pub(super) kind: [u8; 4],
     pub(super) data: &'a [u8],
-    /// With length and checksum.
+    /// Including length and checksum.
     pub(super) range: Range<usize>,
 }
 
 impl Chunk<'_> {
-    /// Whether decoders look at it.
+    /// Whether decoders use it.
     pub(super) fn counts(&self, source: &[u8]) -> bool {
         !EXPLAINING.contains(&&self.kind) || self.is_intact(source)
     }
 
-    /// Whether its checksum in `source`, where it stands, is right.
+    /// Whether its checksum in `source` is correct.
     pub(super) fn is_intact(&self, source: &[u8]) -> bool {
         let Some(chunk) = source.get(self.range.clone()) else {
             return false;
@@ -374,7 +373,7 @@ impl Chunk<'_> {
     }
 }
 
-/// All chunks up to `IEND`, which must come.
+/// All chunks up to `IEND`, which must exist.
 pub(super) struct Chunks<'a> {
     source: &'a [u8],
     at: usize,
@@ -393,7 +392,7 @@ impl<'a> Chunks<'a> {
         })
     }
 
-    /// Those in a range that begins and ends with one.
+    /// The chunks in a range that begins and ends with one.
     pub(super) fn within(
         source: &'a [u8],
         range: Range<usize>,
@@ -414,7 +413,7 @@ impl<'a> Chunks<'a> {
         }
         let kind = *rest.get(4..)?.first_chunk()?;
         let data = rest.get(8..)?.get(..len as usize)?;
-        // The checksum is the decoder's to check.
+        // The decoder verifies the checksum.
         rest.get(8..)?.get(data.len()..)?.get(..4)?;
         let start = self.at;
         self.at += 12 + data.len();
@@ -442,18 +441,18 @@ impl<'a> Iterator for Chunks<'a> {
     }
 }
 
-/// A profile as a chunk, under a name that ends with a zero.
+/// A profile as a chunk, with a zero-terminated name.
 pub(super) fn profile_chunk(name: &[u8], icc: &[u8]) -> Result<Vec<u8>> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
     let written = packed.write_all(icc).and_then(|()| packed.finish());
     let packed = written.map_err(|error| Error::Internal(error.to_string()))?;
     let mut chunk = Vec::new();
-    // The method of compression, of which there is one.
+    // The method of compression, of which there is only one.
     push_chunk(&mut chunk, b"iCCP", &[name, &[0], &packed])?;
     Ok(chunk)
 }
 
-/// Appends a chunk of these pieces of data.
+/// Appends a chunk with these pieces of data.
 pub(super) fn push_chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[&[u8]]) -> Result<()> {
     let length: usize = data.iter().map(|data| data.len()).sum();
     let length = i32::try_from(length)

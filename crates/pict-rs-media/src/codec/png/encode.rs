@@ -12,10 +12,10 @@ use crate::{Error, Result};
 /// Bytes of one `IDAT` chunk.
 const CHUNK: usize = 64 << 10;
 
-/// Receives rows of any layout but `Cmyk8`, sRGB unless told otherwise.
+/// Receives rows of any layout but `Cmyk8`, sRGB by default.
 pub(crate) struct Encoder {
     fast: bool,
-    /// Whether the file says that its colours are sRGB.
+    /// Whether the file declares its colours as sRGB.
     says_srgb: bool,
     bytes: Output,
     writer: Option<StreamWriter<'static, Output>>,
@@ -35,13 +35,13 @@ impl Encoder {
         }
     }
 
-    /// Says nothing of colours, for a file that gets other chunks that do.
+    /// Omits the declaration of colours, for a file that gets other colour chunks.
     pub(crate) fn without_colours(mut self) -> Self {
         self.says_srgb = false;
         self
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes.0.take()
     }
@@ -98,7 +98,7 @@ impl RowSink for Encoder {
     }
 }
 
-/// How hard the encoder tries.
+/// The effort of the encoder.
 pub(super) fn configure<W: Write>(encoder: &mut png::Encoder<'_, W>, fast: bool) {
     // Photographs of 1024 pixels, and a screen full of text: 1688, 896 and 315 kB in
     // about 70, 40 and 21 ms. Level 6 gains 0 to 5 % for up to three times the time.
@@ -112,7 +112,7 @@ pub(super) fn configure<W: Write>(encoder: &mut png::Encoder<'_, W>, fast: bool)
     encoder.set_filter(filter);
 }
 
-/// The stream writer keeps what it writes to, so the bytes are shared with it.
+/// The stream writer owns its output, so the bytes are shared with it.
 #[derive(Clone, Default)]
 struct Output(Rc<RefCell<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! The chunks of an APNG: its frames, where their data lie, and whether all that is in order.
+//! The chunks of an APNG: its frames, the position of their data, and whether they are valid.
 //! Nothing is inflated.
 
 use std::ops::Range;
@@ -6,15 +6,15 @@ use std::ops::Range;
 use super::container::{Chunk, Chunks};
 use crate::{Control, Error, Facts, Format, Result};
 
-/// What stands in the file of an animation.
+/// The animation chunks of a file.
 pub(super) struct Animation {
-    /// How often it plays; 0 = for ever.
+    /// The number of plays; 0 = for ever.
     pub(super) plays: u32,
     /// At least one.
     pub(super) frames: Vec<Frame>,
 }
 
-/// One frame: a box of the canvas, and what to do with it.
+/// One frame: a box of the canvas, and how it is drawn.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) x: u32,
@@ -23,13 +23,13 @@ pub(super) struct Frame {
     pub(super) height: u32,
     pub(super) delay_ms: u32,
     pub(super) dispose: Dispose,
-    /// Whether it is laid over the canvas, else it replaces what is there.
+    /// Whether it is blended over the canvas; otherwise it replaces it.
     pub(super) blend: bool,
     /// From its first data chunk to the end of its last.
     data: Range<usize>,
 }
 
-/// What becomes of a frame's box before the next frame.
+/// What happens to a frame's box before the next frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dispose {
     Keep,
@@ -60,11 +60,10 @@ pub(super) fn facts(source: &[u8], still: Facts, control: &Control) -> Result<Fa
     })
 }
 
-/// Walks the whole file, whose canvas has this size.
+/// Parses the whole file, whose canvas has this size.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for chunks in the wrong order or number, and for frames that do not lie on
-/// the canvas.
+/// [`Error::Corrupt`] for chunks in the wrong order or number, and for frames outside the canvas.
 pub(super) fn read(source: &[u8], width: u32, height: u32, control: &Control) -> Result<Animation> {
     let mut walk = Walk {
         canvas: (width, height),
@@ -81,7 +80,7 @@ pub(super) fn read(source: &[u8], width: u32, height: u32, control: &Control) ->
     walk.finish()
 }
 
-/// The data of a frame, in order, after their checksums were verified.
+/// The data of a frame, in order, after verifying their checksums.
 pub(super) fn data<'a>(source: &'a [u8], frame: &Frame) -> Result<Vec<&'a [u8]>> {
     let mut data = Vec::new();
     for chunk in Chunks::within(source, frame.data.clone()) {
@@ -89,7 +88,7 @@ pub(super) fn data<'a>(source: &'a [u8], frame: &Frame) -> Result<Vec<&'a [u8]>>
         let sequence = match &chunk.kind {
             b"IDAT" => 0,
             b"fdAT" => 4,
-            // Something between two of them that nobody needs.
+            // An unneeded chunk between two of them.
             _ => continue,
         };
         if !chunk.is_intact(source) {
@@ -102,13 +101,13 @@ pub(super) fn data<'a>(source: &'a [u8], frame: &Frame) -> Result<Vec<&'a [u8]>>
 
 struct Walk {
     canvas: (u32, u32),
-    /// Frames and plays, as the file says.
+    /// Number of frames and plays, as declared.
     control: Option<(u32, u32)>,
-    /// The number that the next chunk with one must have.
+    /// The number that the next numbered chunk must have.
     sequence: u32,
     /// Whether the default picture has begun.
     has_data: bool,
-    /// The last `fcTL`; its data are still to come while they are empty.
+    /// The last `fcTL`; its data have not arrived while they are empty.
     current: Option<Frame>,
     frames: Vec<Frame>,
 }
@@ -136,7 +135,7 @@ impl Walk {
             }
             b"IDAT" => {
                 self.has_data = true;
-                // Without a frame before it, the picture is only for those who know no
+                // Without a frame before it, the picture is only for viewers without support for
                 // animations.
                 if let Some(frame) = &mut self.current {
                     frame.extend(chunk);
@@ -237,7 +236,7 @@ impl Frame {
     }
 }
 
-/// A delay of a frame as fraction of a second; a denominator of 0 means 100.
+/// The delay of a frame as fraction of a second; a denominator of 0 means 100.
 fn delay_ms(numerator: u32, denominator: u32) -> u32 {
     let denominator = if denominator == 0 { 100 } else { denominator };
     (numerator * 1000 + denominator / 2) / denominator

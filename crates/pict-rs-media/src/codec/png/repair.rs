@@ -1,8 +1,9 @@
-//! A PNG with wrong checksums, without its end, with a wrong number of frames, or cut.
+//! Repairs a PNG with wrong checksums, without its end, with a wrong number of frames, or
+//! truncated.
 //!
-//! Chunks are written again with right checksums; those that only explain the picture and are
-//! damaged themselves go. What was compressed is inflated as far as it goes: that tells whether
-//! the picture is whole. Of an animation the frames before the first damaged one stay.
+//! Chunks are written again with correct checksums; damaged chunks that only describe the picture
+//! are dropped. Compressed data are inflated as far as possible, which tells whether the picture is
+//! complete. Of an animation the frames before the first damaged one are kept.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,7 @@ pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
     header(source).map(|header| header.size())
 }
 
-/// Whether a damaged file says that it is an animation.
+/// Whether a damaged file declares an animation.
 pub(crate) fn may_move(source: &[u8]) -> bool {
     let mut before = chunks(source)
         .into_iter()
@@ -32,7 +33,7 @@ fn header(source: &[u8]) -> Option<Header> {
     (&first.kind == b"IHDR").then(|| parse(first.data).ok())?
 }
 
-/// A chunk, whose data may end with the file.
+/// A chunk, whose data may be truncated.
 struct Chunk<'a> {
     kind: [u8; 4],
     data: &'a [u8],
@@ -40,7 +41,7 @@ struct Chunk<'a> {
     is_intact: bool,
 }
 
-/// All chunks as far as they can be followed, the end mark as the last.
+/// All chunks as far as they can be parsed, ending with the end mark.
 fn chunks(source: &[u8]) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     let mut rest = source.strip_prefix(SIGNATURE).unwrap_or_default();
@@ -69,16 +70,16 @@ fn chunks(source: &[u8]) -> Vec<Chunk<'_>> {
     chunks
 }
 
-/// The chunks of a damaged file, sorted by what they are for.
+/// The chunks of a damaged file, sorted by purpose.
 struct Parts<'a> {
     header: Header,
-    /// `IHDR` first, then what explains the picture.
+    /// `IHDR` first, then chunks that describe the picture.
     before: Vec<([u8; 4], &'a [u8])>,
-    /// Plays, and how many frames the file says it has.
+    /// The animation control, and its number of frames.
     animation: Option<(&'a [u8], u32)>,
-    /// The default picture, and whether it is the first frame.
+    /// The data of the default picture.
     picture: Vec<&'a [u8]>,
-    /// Header and data of each frame; the default picture's data are not repeated here.
+    /// Header and data of each frame; the data of the default picture are not repeated here.
     frames: Vec<(&'a [u8], Vec<&'a [u8]>)>,
     first_is_picture: bool,
     is_ended: bool,
@@ -127,21 +128,21 @@ fn parts(source: &[u8]) -> Option<Parts<'_>> {
     (!parts.picture.is_empty()).then_some(parts)
 }
 
-/// What came out of compressed data.
+/// The result of inflating.
 struct Inflated {
     /// Filtered rows, as many bytes as there are.
     raw: Vec<u8>,
-    /// Compressed bytes that were used, without the header of zlib.
+    /// Compressed bytes that were used, without the zlib header.
     used: usize,
     is_ended: bool,
 }
 
 /// Bytes before a compressed stream.
 const ZLIB_HEADER: usize = 2;
-/// Bytes that are inflated between two looks at the control.
+/// Bytes that are inflated between two checks of the control.
 const STEP: usize = 256 << 10;
 
-/// Inflates `data` as far as that goes, at most to `most` bytes.
+/// Inflates `data` as far as possible, at most to `most` bytes.
 fn inflate(data: &[&[u8]], most: u64, control: &Control) -> Result<Inflated> {
     let most = usize::try_from(most).map_err(|_| too_large())?;
     let joined = data.concat();
@@ -177,14 +178,14 @@ fn too_large() -> Error {
     Error::Internal("the picture does not fit into memory".into())
 }
 
-/// The data of a whole picture as one stream with a right checksum.
+/// The data of a whole picture as one stream with a correct checksum.
 fn stream(data: &[&[u8]], inflated: &Inflated) -> Result<Vec<u8>> {
     if !inflated.is_ended {
-        // More rows than the picture has, or bytes without a meaning behind them.
+        // More rows than the picture has, or meaningless bytes after them.
         return pack(&inflated.raw);
     }
     let joined = data.concat();
-    // The window that the header names may be wrong; the largest always fits.
+    // The window size in the header may be wrong; the largest is always sufficient.
     let mut stream = vec![0x78, 0x01];
     stream.extend_from_slice(&joined[ZLIB_HEADER..][..inflated.used]);
     let mut sum = Adler32::new();
@@ -243,10 +244,10 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
     }))
 }
 
-/// A frame: its header without a number, and its data unless they are the default picture.
+/// A frame: its header without a number, and its data unless they are those of the default picture.
 type Frame<'a> = (&'a [u8], Option<Vec<u8>>);
 
-/// The frames before the first one that is not whole.
+/// The frames before the first incomplete one.
 fn frames<'a>(parts: &Parts<'a>, control: &Control) -> Result<Vec<Frame<'a>>> {
     let mut frames = Vec::new();
     for (index, (header, data)) in parts.frames.iter().enumerate() {
@@ -297,10 +298,10 @@ fn push_frames(
     Ok(())
 }
 
-/// Chunks that speak of samples as they are stored.
+/// Chunks that depend on the stored samples.
 const OF_SAMPLES: [&[u8; 4]; 5] = [b"PLTE", b"tRNS", b"sBIT", b"bKGD", b"hIST"];
 
-/// The rows that are there, as a still with transparency for the rest.
+/// The available rows, as a still with transparency for the rest.
 fn partial(parts: &Parts<'_>, mut raw: Vec<u8>, control: &Control) -> Result<Option<Repaired>> {
     let (width, height) = parts.header.size();
     let known = Known::new(&parts.header, raw.len() as u64);
@@ -308,7 +309,7 @@ fn partial(parts: &Parts<'_>, mut raw: Vec<u8>, control: &Control) -> Result<Opt
         return Ok(None);
     }
     let whole = usize::try_from(parts.header.raw_size((width, height))).map_err(|_| too_large())?;
-    // A row of zeros has no filter. One of which some bytes are there is not known.
+    // A row of zeros has no filter. A partial row counts as missing.
     raw.truncate(usize::try_from(known.whole_bytes).map_err(|_| too_large())?);
     raw.resize(whole, 0);
     let mut file = SIGNATURE.to_vec();
@@ -335,7 +336,7 @@ fn partial(parts: &Parts<'_>, mut raw: Vec<u8>, control: &Control) -> Result<Opt
     picture.fill(|x, y| known.nearest(x as u32, y as u32));
     let told: Vec<_> = (parts.before.iter())
         .filter(|(kind, _)| kind != b"IHDR" && !OF_SAMPLES.contains(&kind))
-        // The profile of a gray picture does not fit what is written.
+        // The profile of a gray picture does not fit the RGBA that is written.
         .filter(|(kind, _)| kind != b"iCCP" || !parts.header.is_gray())
         .collect();
     let says_colours = |kind: &[u8; 4]| matches!(kind, b"iCCP" | b"sRGB" | b"gAMA" | b"cICP");
@@ -363,12 +364,12 @@ fn partial(parts: &Parts<'_>, mut raw: Vec<u8>, control: &Control) -> Result<Opt
     }))
 }
 
-/// Which pixels of a cut picture are there.
+/// Which pixels of a truncated picture exist.
 struct Known {
     height: u32,
-    /// Whole rows of each pass; one pass unless interlaced.
+    /// Complete rows of each pass; a single pass unless interlaced.
     passes: Vec<(Pass, u32)>,
-    /// Bytes of all whole rows.
+    /// Bytes of all complete rows.
     whole_bytes: u64,
 }
 
@@ -405,9 +406,9 @@ impl Known {
             })
     }
 
-    /// A pixel that stands for this one, as viewers show it while a picture arrives.
+    /// A known pixel that represents this one, as viewers show it while a picture loads.
     fn nearest(&self, x: u32, y: u32) -> Option<(usize, usize)> {
-        // What a pass adds divides the blocks of those before it.
+        // Each pass divides the blocks of earlier passes.
         const BLOCKS: [(u32, u32); 7] = [(0, 0), (0, 1), (1, 1), (1, 3), (3, 3), (3, 7), (7, 7)];
         let blocks = if self.passes.len() == 1 {
             &BLOCKS[..1]
@@ -420,7 +421,7 @@ impl Known {
             .map(|(x, y)| (x as usize, y as usize))
     }
 
-    /// Rows from the top of which every pixel is known, or has a neighbour that stands for it.
+    /// The number of rows from the top in which every pixel is known or represented by a neighbour.
     fn rows(&self) -> u32 {
         (0..self.height)
             .take_while(|y| self.nearest(0, *y).is_some())

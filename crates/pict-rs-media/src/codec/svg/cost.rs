@@ -1,9 +1,9 @@
-//! How much work the shapes of an SVG are: pixels touched and pixels held, both estimated from
-//! above, before one is drawn.
+//! Estimates the work of drawing the shapes of an SVG before drawing: upper bounds of pixels
+//! touched and pixels in memory.
 //!
-//! This goes the same way through the shapes as the library that draws them, with the same
-//! transforms and the same bounds of layers, tiles and masks, and counts where that draws. What
-//! several things refer to is counted as often as it is drawn.
+//! This traverses the shapes in the same way as the library that draws them, with the same
+//! transforms and the same bounds of layers, tiles and masks, and counts instead of drawing. Shared
+//! definitions are counted as often as they are drawn.
 
 use resvg::tiny_skia::{IntRect, NonZeroRect, Rect, Transform};
 use resvg::usvg::{ClipPath, Group, Mask, Node, Paint, Path, Pattern, Tree, filter};
@@ -12,11 +12,11 @@ use super::error::too_much;
 use super::{layers, outline};
 use crate::Result;
 
-/// Pixels touched, which is some seconds at most.
+/// Maximum of pixels touched, which takes a few seconds.
 const MAX_TOUCHED: u64 = 4_000_000_000;
-/// Shapes and groups drawn, as often as they are.
+/// Maximum of shapes and groups drawn, counting repetitions.
 const MAX_SHAPES: u64 = 1_000_000;
-/// Levels of layers, masks and patterns within each other.
+/// Maximum nesting of layers, masks and patterns.
 const MAX_DEPTH: usize = 128;
 
 /// # Errors
@@ -40,14 +40,14 @@ pub(super) fn check(tree: &Tree, width: u32, height: u32) -> Result<()> {
 
 #[derive(Clone, Copy, Default)]
 struct Cost {
-    /// Pixels written or read, in all.
+    /// Total pixels written or read.
     touched: u64,
-    /// Pixels of layers at a time, at most.
+    /// Maximum pixels of layers at the same time.
     held: u64,
 }
 
 impl Cost {
-    /// One after the other.
+    /// The cost of one after the other.
     fn and(self, other: Self) -> Self {
         Self {
             touched: self.touched.saturating_add(other.touched),
@@ -55,7 +55,7 @@ impl Cost {
         }
     }
 
-    /// What is held around all that was counted so far.
+    /// The cost within a layer of `pixels` pixels.
     fn within(self, pixels: u64, passes: u64) -> Self {
         Self {
             touched: self.touched.saturating_add(pixels.saturating_mul(passes)),
@@ -64,10 +64,10 @@ impl Cost {
     }
 }
 
-/// Where something is drawn.
+/// The place where something is drawn.
 #[derive(Clone, Copy)]
 struct Place {
-    /// How far layers reach.
+    /// The maximum extent of layers.
     bounds: IntRect,
     transform: Transform,
     width: u32,
@@ -101,12 +101,12 @@ impl Place {
         }
     }
 
-    /// The layer of a group, where it already moved to. `None` where nothing is drawn.
+    /// The layer of a group, with its transform. `None` if nothing is drawn.
     fn layer(self, group: &Group) -> Option<Self> {
         let mut turn = Transform::identity();
         let filtered = !group.filters().is_empty();
         if filtered {
-            // Filters work without turn and skew, which the finished layer gets.
+            // Filters work without rotation and skew, which are applied to the finished layer.
             let own = self.transform;
             let across = own.sx.hypot(own.ky);
             let down = own.kx.hypot(own.sy);
@@ -133,7 +133,7 @@ impl Place {
         })
     }
 
-    /// Where a filter works.
+    /// The region of a filter.
     fn region(self, filter: &filter::Filter) -> Option<Self> {
         let layer = IntRect::from_xywh(0, 0, self.width, self.height)?;
         let region = filter.rect().transform(self.transform)?.to_int_rect();
@@ -147,10 +147,10 @@ impl Place {
         })
     }
 
-    /// The tile of a pattern. The library bounds it by nothing.
+    /// The tile of a pattern. The library does not limit its size.
     fn tile(self, pattern: &Pattern) -> Self {
         let (across, down) = self.transform.pre_concat(pattern.transform()).get_scale();
-        // Conversions of floats stop at the ends.
+        // Conversions from floats saturate.
         let side = |length: f32, scale: f32| (length * scale).round() as u32;
         Self {
             bounds: self.bounds,
@@ -160,7 +160,7 @@ impl Place {
         }
     }
 
-    /// Pixels of a box here, as far as they can be seen.
+    /// The visible pixels of a box.
     fn seen(self, rect: Rect) -> u64 {
         let Some(rect) = rect.transform(self.transform) else {
             return self.pixels();
@@ -201,7 +201,7 @@ fn fit(rect: IntRect, bounds: IntRect) -> Option<IntRect> {
 }
 
 struct Estimate {
-    /// Shapes and groups met so far.
+    /// Shapes and groups so far.
     shapes: u64,
 }
 
@@ -213,7 +213,7 @@ impl Estimate {
             cost = cost.and(match child {
                 Node::Group(group) => self.group(group, place, deeper(depth)?)?,
                 Node::Path(path) => self.path(path, place, deeper(depth)?)?,
-                // Without pictures and fonts there are none.
+                // Without pictures and fonts these do not occur.
                 Node::Image(_) | Node::Text(_) => Cost::default(),
             });
         }
@@ -249,7 +249,7 @@ impl Estimate {
         Ok(cost.within(layer.pixels(), 3))
     }
 
-    /// Each of a chain holds its canvas until the rest of the chain is done.
+    /// Each clip of a chain keeps its canvas until the rest of the chain is done.
     fn clip(&mut self, clip: &ClipPath, place: Place, depth: usize) -> Result<Cost> {
         let drawn = self.clip_shapes(clip.root(), place.moved(clip.transform()), depth)?;
         let rest = match clip.clip_path() {
@@ -259,7 +259,7 @@ impl Estimate {
         Ok(drawn.and(rest).and(alpha(place)).within(place.pixels(), 3))
     }
 
-    /// Only fills and further clips count there.
+    /// Only fills and further clips matter there.
     fn clip_shapes(&mut self, group: &Group, place: Place, depth: usize) -> Result<Cost> {
         let mut cost = Cost::default();
         for child in group.children() {
@@ -339,7 +339,7 @@ impl Estimate {
         Ok(root.and(drawn).within(tile.pixels(), 2))
     }
 
-    /// Every result is held until the end; beside them what one primitive works on.
+    /// Every result is kept until the end, in addition to the buffers of one primitive.
     fn filter(&mut self, filter: &filter::Filter, layer: Place, depth: usize) -> Result<Cost> {
         let Some(region) = layer.region(filter) else {
             return Ok(Cost::default());

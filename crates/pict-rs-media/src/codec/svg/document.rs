@@ -1,7 +1,7 @@
-//! The XML of an SVG, judged before anything is made of it.
+//! Checks the XML of an SVG before it is converted.
 //!
-//! What is counted is what comes out after everything that refers to something else was followed:
-//! `use`, patterns, markers, masks, clip paths and filters multiply, and nest, what they name.
+//! Elements are counted after following all references: `use`, patterns, markers, masks, clip paths
+//! and filters multiply and nest what they refer to.
 
 use std::collections::HashMap;
 
@@ -12,25 +12,25 @@ use super::error::{corrupt, too_much};
 use super::styles;
 use crate::Result;
 
-/// Elements, texts and comments as they stand in the file.
+/// Elements, texts and comments in the file.
 const MAX_NODES: u32 = 200_000;
-/// Elements after every reference was followed.
+/// Elements after following all references.
 const MAX_ELEMENTS: u64 = 200_000;
-/// Bytes of paths after every reference was followed. Each use of a path makes points of it again.
+/// Bytes of paths after following all references. Each use of a path is converted to points again.
 const MAX_PATH_BYTES: u64 = 8 << 20;
-/// Elements within each other, references followed. The library goes down as many levels on a
-/// thread's stack.
+/// Nesting of elements after following all references. The library recurses as deep on a thread's
+/// stack.
 const MAX_DEPTH: usize = 96;
-/// Characters of paths that markers may be drawn on, times elements of a marker.
+/// Characters of paths on which markers may be drawn, times elements of a marker.
 const MAX_MARKED: u64 = 500_000;
-/// Definitions of filters, masks and the like, which are compared with each other.
+/// Definitions of filters, masks and so on, which are compared with each other.
 const MAX_DEFINITIONS: u64 = 2_000;
 
-/// Parses and judges.
+/// Parses and checks.
 pub(super) fn parse(text: &str) -> Result<Document<'_>> {
     at_most("bytes", text.len() as u64, MAX_BYTES as u64)?;
     let options = ParsingOptions {
-        // Many programs write one. Its entities are expanded, and the parser knows how far.
+        // Many programs write one. Its entities are expanded, and the parser limits the expansion.
         allow_dtd: true,
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
@@ -77,8 +77,8 @@ fn judge(document: &Document<'_>) -> Result<()> {
         measured: HashMap::new(),
     };
     let mut whole = walk.measure(document.root_element(), 0)?;
-    // A rule for other things than classes can lend its references to any element, so each of
-    // them is as if it stood around everything.
+    // A rule with another selector than a class can add its references to any element, so each of
+    // them counts as if it enclosed everything.
     for node in style.by_other.iter().filter_map(|id| by_id.get(id)) {
         let lent = walk.measure(*node, 0)?;
         whole.depth += lent.depth;
@@ -120,7 +120,7 @@ fn judge_markers<'a, 'input>(
         }
     }
     if largest > 0 && styled.contains("marker") && styled.contains("url") {
-        // They may stand on the markers themselves.
+        // Markers can have markers.
         largest = largest.saturating_mul(largest);
     }
     // References may draw a path more than once.
@@ -128,15 +128,15 @@ fn judge_markers<'a, 'input>(
     at_most("marked corners", paths.saturating_mul(largest), MAX_MARKED)
 }
 
-/// What style sheets refer to.
+/// References in style sheets.
 struct Style<'a> {
     by_class: HashMap<&'a str, Vec<&'a str>>,
-    /// Of rules with another selector than a class.
+    /// Those of rules with another selector than a class.
     by_other: Vec<&'a str>,
 }
 
 impl<'a> Style<'a> {
-    /// Knows as much of CSS as it takes to find what it must not overlook.
+    /// Parses only as much CSS as needed to find all references.
     fn read(sheets: &'a str) -> Self {
         let mut style = Self {
             by_class: HashMap::new(),
@@ -165,12 +165,12 @@ impl<'a> Style<'a> {
     }
 }
 
-/// What one element amounts to.
+/// The size of one element, references included.
 #[derive(Clone, Copy, Default)]
 struct Measure {
     elements: u64,
     path_bytes: u64,
-    /// Levels, itself included.
+    /// Levels, including itself.
     depth: usize,
 }
 
@@ -200,7 +200,7 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
         }
         let mut patterns = Measure::default();
         let (by_id, by_class) = (self.by_id, self.by_class);
-        // A link to be followed by people draws nothing.
+        // A hyperlink draws nothing.
         let draws_link = node.tag_name().name() != "a";
         for attribute in node.attributes() {
             let link = (draws_link && attribute.name() == "href")
@@ -221,7 +221,7 @@ impl<'a, 'input> Walk<'_, 'a, 'input> {
             self.add(*target, depth, &mut whole)?;
             self.add_pattern(*target, &mut patterns);
         }
-        // A paint holds for everything inside, and a pattern is made again for each shape there.
+        // A paint applies to everything inside, and a pattern is made again for each shape there.
         let others = (whole.elements - 1).saturating_sub(patterns.elements);
         let again = |part: u64| part.saturating_mul(others);
         whole.elements = whole.elements.saturating_add(again(patterns.elements));
@@ -259,7 +259,7 @@ fn bytes_of_paths(node: &Node<'_, '_>) -> u64 {
     bytes("d") + bytes("points")
 }
 
-/// What `url(#…)` names.
+/// The targets of `url(#…)`.
 fn targets(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = value;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! From the XML to rows.
+//! Renders the XML to rows.
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{ImageHrefResolver, Options, Tree, roxmltree};
@@ -11,10 +11,10 @@ use crate::limits::{Bounds, LimitKind, at_most};
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
 
-/// Bytes of memory that each byte of XML becomes, at most.
+/// Maximum bytes of memory for each byte of XML.
 const DOCUMENT_PER_BYTE: u64 = 16;
 
-/// Facts from the root element, after the document was found to be harmless.
+/// Facts from the root element, after the document has passed the checks.
 pub(crate) fn inspect(source: &[u8], bounds: &Bounds, control: &Control) -> Result<Facts> {
     let text = text(source)?;
     let document = (text.len() as u64).saturating_mul(DOCUMENT_PER_BYTE);
@@ -82,7 +82,7 @@ fn draw(text: &str, width: u32, height: u32, control: &Control) -> Result<Pixmap
     Ok(pixmap)
 }
 
-/// Nothing is loaded: the library would open files and decode pictures by default.
+/// Disables loading: by default the library would open files and decode pictures.
 fn options() -> Options<'static> {
     Options {
         resources_dir: None,
@@ -94,8 +94,8 @@ fn options() -> Options<'static> {
     }
 }
 
-/// The size in pixels that the root element asks for. The library is shown an empty picture with
-/// the same root, so that both always agree.
+/// The size in pixels given by the root element. The library parses an empty picture with the same
+/// root, so that both always agree.
 fn size(document: &roxmltree::Document<'_>) -> Result<(u32, u32)> {
     let root = document.root_element();
     let mut empty = String::from("<svg xmlns=\"http://www.w3.org/2000/svg\"");

@@ -1,26 +1,26 @@
-//! How much work it is to draw the outline of a path: its edges, times the rows that they cross.
+//! Estimates the work of drawing the outline of a path: its edges, times the rows that they cross.
 //!
-//! A fill walks down the rows and looks at every edge that crosses one, several times a row for
-//! smooth edges. A stroke is a fill of both its sides, with caps and joins as high as it is thick;
-//! a dashed one is as many strokes as it has dashes.
+//! A fill processes the rows and checks every edge that crosses one, several times a row for smooth
+//! edges. A stroke is a fill of both its sides, with caps and joins as high as its width; a dashed
+//! one is as many strokes as it has dashes.
 
 use resvg::tiny_skia::{Path as Data, PathSegment, Point, Transform};
 use resvg::usvg::Stroke;
 
-/// Looks at an edge for each row of pixels that it crosses.
+/// Checks of an edge for each row of pixels that it crosses.
 const LOOKS_PER_ROW: f64 = 4.0;
-/// What the start and the end of a dash are, beside the rows that they cross.
+/// The cost of the start and the end of a dash, in addition to the rows that they cross.
 const DASH: f64 = 4000.0;
-/// Dashes that the library makes of a path; it leaves out one with more.
+/// Maximum number of dashes; the library does not draw a path with more.
 const MAX_DASHES: f64 = 1_000_000.0;
 
-/// Of a fill, on so many rows.
+/// The work of a fill in a picture of this height.
 pub(super) fn fill(path: &Data, transform: Transform, height: u32) -> u64 {
     let walked = Walked::along(path, transform, height);
     (walked.rows * LOOKS_PER_ROW) as u64
 }
 
-/// Of a stroke, on so many rows.
+/// The work of a stroke in a picture of this height.
 pub(super) fn stroke(path: &Data, stroke: &Stroke, transform: Transform, height: u32) -> u64 {
     let walked = Walked::along(path, transform, height);
     let (across, down) = transform.get_scale();
@@ -32,17 +32,17 @@ pub(super) fn stroke(path: &Data, stroke: &Stroke, transform: Transform, height:
         let dashes = walked.length / period.max(f64::MIN_POSITIVE) * pairs;
         dashes.clamp(0.0, MAX_DASHES)
     });
-    // Two sides of all, and the ends of each part.
+    // Two sides of everything, and the ends of each part.
     let rows = walked.rows * 2.0 + (walked.parts + dashes) * 4.0 * thick;
     (rows * LOOKS_PER_ROW + dashes * DASH) as u64
 }
 
-/// What is met on the way along a path.
+/// Measures of a path.
 #[derive(Default)]
 struct Walked {
     /// Rows crossed.
     rows: f64,
-    /// In the units of the path. Curves are no longer than the lines that hold them.
+    /// In units of the path. Curves are not longer than their control polygons.
     length: f64,
     parts: f64,
 }
@@ -100,7 +100,7 @@ mod tests {
         let tall = fill(&zigzag(100), Transform::identity(), 1000);
         let short = fill(&zigzag(100), Transform::from_scale(1.0, 0.01), 1000);
         assert!(tall > short * 50, "{tall} {short}");
-        // What lies outside is not looked at.
+        // What is outside the picture is not counted.
         let outside = fill(&zigzag(100), Transform::from_translate(0.0, -2000.0), 1000);
         assert!(outside < tall / 50, "{outside}");
     }

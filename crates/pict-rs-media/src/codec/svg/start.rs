@@ -1,11 +1,11 @@
-//! How an SVG begins. Known in every build, so that one that cannot be drawn is refused by name.
+//! Detects SVG. Included in every build, so that a file that cannot be drawn is refused by name.
 
 use super::MAX_BYTES;
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether the root element of an XML file is `svg`. Skips what may stand before it; HTML and other
-/// XML have another one.
+/// Whether the root element of an XML file is `svg`. Skips what may precede it; HTML and other XML
+/// have a different root.
 pub(crate) fn is_one(source: &[u8]) -> bool {
     let mut rest = source.strip_prefix(BYTE_ORDER_MARK).unwrap_or(source);
     rest = &rest[..rest.len().min(MAX_BYTES)];
@@ -16,7 +16,7 @@ pub(crate) fn is_one(source: &[u8]) -> bool {
         } else if rest.starts_with(b"<!--") {
             b"-->"
         } else if rest.starts_with(b"<!DOCTYPE") {
-            // Not further than that, or many of these would be looked through again and again.
+            // Limited, because many of these would otherwise be scanned repeatedly.
             match memchr::memchr(b'>', rest) {
                 Some(end) if memchr::memchr(b'[', &rest[..end]).is_some() => b"]",
                 _ => b">",
@@ -35,7 +35,7 @@ pub(crate) fn is_one(source: &[u8]) -> bool {
             rest = after;
         }
     }
-    // Maybe with a prefix, which means that namespace then.
+    // Possibly with a prefix, which then denotes the namespace.
     let name = rest.strip_prefix(b"<svg:").map(|_| b' ');
     let name = name.or_else(|| rest.strip_prefix(b"<svg")?.first().copied());
     name.is_some_and(|next| next.is_ascii_whitespace() || matches!(next, b'>' | b'/'))

@@ -1,9 +1,9 @@
-//! How much work the style sheets of an SVG are, before the library follows them.
+//! Estimates the work of an SVG's style sheets before the library applies them.
 //!
-//! The library holds every element against every rule. A selector of several parts goes up the tree
-//! in every possible way, so its cost grows with the depth of the tree to the power of its length. A
-//! list of selectors copies the declarations behind it once for each. Nothing stops the library on
-//! the way, so both are estimated from above here.
+//! The library matches every element against every rule. A selector of several parts tries all
+//! combinations of ancestors, so its cost grows with the depth of the tree to the power of its
+//! length. A list of selectors copies the declarations once for each selector. The library cannot
+//! be interrupted, so upper bounds of both are computed here.
 
 use resvg::usvg::roxmltree::{Document, Node};
 use simplecss::{Rule, StyleSheet};
@@ -15,13 +15,13 @@ use crate::Result;
 const MAX_SHEETS: u64 = 256;
 /// Declarations of all rules, once for each selector of a list.
 const MAX_DECLARATIONS: u64 = 2_000_000;
-/// Looks at an element or at some bytes of its attributes. Each takes some nanoseconds.
+/// Checks of an element or of some bytes of its attributes. Each takes some nanoseconds.
 const MAX_WORK: u64 = 200_000_000;
-/// Bytes of an attribute that are compared in the time of one look.
+/// Bytes of an attribute that are compared in the time of one check.
 const BYTES_PER_LOOK: u64 = 8;
 
-/// Refuses style sheets that are too much work for `elements` elements, which is how many there are
-/// after every reference was followed.
+/// Refuses style sheets that are too much work for `elements` elements, their number after
+/// following all references.
 pub(super) fn judge(document: &Document<'_>, elements: u64) -> Result<()> {
     let sheets: Vec<&str> = document
         .descendants()
@@ -54,8 +54,8 @@ fn at_most(what: &str, found: u64, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// How many declarations the library makes of a sheet, at most. Where comments, strings and the like
-/// could hide what belongs to what, any selector may have any declaration.
+/// An upper bound of the declarations that the library makes of a sheet. If comments, strings and
+/// the like could hide the structure, any selector may have any declaration.
 fn copies(sheet: &str) -> u64 {
     let count = |text: &str, of: &[char]| 1 + text.matches(of).count() as u64;
     if sheet.contains(['"', '\'', '@', '\\', '[']) || sheet.contains("/*") {
@@ -68,10 +68,10 @@ fn copies(sheet: &str) -> u64 {
     rules.fold(0, u64::saturating_add)
 }
 
-/// What looking at one element may take.
+/// The cost of checking one element.
 struct Tree {
     depth: u64,
-    /// Looks at the longest attribute list, its values included.
+    /// Checks for the longest attribute list, including its values.
     attributes: u64,
     /// Texts and comments between two elements.
     gap: u64,
@@ -102,7 +102,7 @@ impl Tree {
         tree
     }
 
-    /// How many looks it takes to hold an element against a rule.
+    /// The number of checks to match an element against a rule.
     fn looks(&self, rule: &Rule<'_>) -> u64 {
         let selector = rule.selector.to_string();
         let count = |of: &str| selector.matches(of).count() as u64;
@@ -130,7 +130,7 @@ fn attributes(node: &Node<'_, '_>) -> u64 {
     looks.sum()
 }
 
-/// In how many ways up to `descents` of `depth` ancestors can be chosen.
+/// The number of ways to choose up to `descents` of `depth` ancestors.
 fn ways(depth: u64, descents: u64) -> u64 {
     let (mut ways, mut sum): (u64, u64) = (1, 1);
     for chosen in 0..descents.min(depth) {
@@ -161,7 +161,7 @@ mod tests {
     fn lists_of_selectors_copy_what_stands_behind_them() {
         assert!(copies("a,b,c{x:y;z:w}") >= 6);
         assert!(copies("a{x:y}b{x:y}") < 8);
-        // A comment may join what looks apart.
+        // A comment may join what looks separate.
         let joined = format!("{}/*}}*/{{{}}}", "a,".repeat(100), "b:c;".repeat(100));
         assert!(copies(&joined) >= 10_000);
     }

@@ -1,4 +1,4 @@
-//! Drawings that are harmless, and many that are not.
+//! Harmless drawings, and many that are not.
 
 use super::{decode, is_one};
 use crate::codec::testing::{Collect, Picture, inspect};
@@ -18,7 +18,7 @@ fn drawn(text: &str) -> Result<Picture> {
     Ok(sink.picture())
 }
 
-/// The message of whatever refuses it first. The stack is that of the threads that work.
+/// The message of the first check that refuses it. The stack has the size of a working thread's.
 fn refusal(text: String) -> String {
     let thread = std::thread::Builder::new().stack_size(2 << 20);
     let refused = thread.spawn(move || drawn(&text).expect_err("is refused").to_string());
@@ -98,7 +98,7 @@ fn only_svg_is_taken_for_it() {
 
 #[test]
 fn nothing_outside_the_file_and_no_picture_inside_it_is_looked_at() {
-    // A file that is there, a data URL that is a whole picture, and a script.
+    // An existing file, a data URL with a whole picture, and a script.
     let data = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
     let inner = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='9' height='9'%3E%3Crect width='9' height='9'/%3E%3C/svg%3E";
     for href in [

@@ -1,12 +1,12 @@
-//! Which colours a clip has, as browsers show it.
+//! The colours of a clip, as shown by browsers.
 //!
-//! The samples of a clip are brightness and two differences of colour; three code points of H.273
-//! say how they become red, green and blue, and what those mean. Many clips name none of them, or
-//! not all, and Chromium then goes by the size. What it does is the rule here.
+//! The samples of a clip are luma and two chroma differences; three code points of H.273 define how
+//! they are converted to red, green and blue, and the meaning of those. Many clips lack some or all
+//! of them, and Chromium then decides by the size. This follows Chromium.
 
 use serde::{Deserialize, Serialize};
 
-/// Code points of H.273 that a container names; 2 where it does not.
+/// Code points of H.273 in a container; 2 if unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipColours {
     /// Table 2.
@@ -19,7 +19,7 @@ pub struct ClipColours {
 
 const UNSPECIFIED: u8 = 2;
 const BT709: u8 = 1;
-/// Clips of at least so many rows are taken for BT.709 when they do not say what they are.
+/// Clips with at least this many rows count as BT.709 if unspecified.
 const HIGH_DEFINITION: u32 = 720;
 
 impl Default for ClipColours {
@@ -34,18 +34,18 @@ impl Default for ClipColours {
 
 impl ClipColours {
     fn is_complete(self) -> bool {
-        // Point 0 of the matrix is RGB, of the others it is reserved, as is 3 of all.
+        // Matrix 0 is RGB; otherwise 0 is reserved, as is 3 for all of them.
         !matches!(self.primaries, 0 | UNSPECIFIED | 3)
             && !matches!(self.transfer, 0 | UNSPECIFIED | 3)
             && !matches!(self.matrix, UNSPECIFIED | 3)
     }
 
-    /// Whether its light is coded as PQ or HLG.
+    /// Whether the transfer is PQ or HLG.
     pub fn is_hdr(self) -> bool {
         self.is_complete() && matches!(self.transfer, 16 | 18)
     }
 
-    /// The code point of the matrix by which a frame of `height` rows becomes red, green and blue.
+    /// The code point of the matrix for a frame of `height` rows.
     pub fn matrix(self, height: u32) -> u8 {
         match self.matrix {
             matrix if self.is_complete() => matrix,
@@ -54,9 +54,9 @@ impl ClipColours {
         }
     }
 
-    /// What its red, green and blue mean, as code points of primaries and transfer; `None` for
-    /// sRGB. Browsers show the curves of cameras as that of sRGB, and the primaries of American
-    /// television as those of BT.709, which they nearly are.
+    /// The meaning of its red, green and blue, as code points of primaries and transfer; `None` for
+    /// sRGB. Browsers treat camera transfer curves as that of sRGB, and the primaries of American
+    /// television as the nearly equal ones of BT.709.
     pub fn code(self) -> Option<(u8, u8)> {
         if !self.is_complete() {
             return None;

@@ -1,8 +1,8 @@
-//! Messages in the description of a coding.
+//! Messages in codec configurations.
 //!
-//! A container describes the coding of its pictures once, apart from them. In HEVC and AV1 that
-//! description may hold messages besides what a decoder needs: SEI and metadata OBUs, in which
-//! encoders write their settings and cameras where they were. ffmpeg copies it as it is.
+//! A container stores the configuration of its codec once, separate from the pictures. In HEVC and
+//! AV1 the configuration may contain messages that a decoder does not need: SEI and metadata OBUs,
+//! in which encoders write their settings and cameras their location. ffmpeg copies it unchanged.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use super::webm;
 use crate::codec::bmff::{BoxRef, Fields, boxes};
 use crate::codec::pieces::Pieces;
 
-/// The file without messages in what describes its coding, and otherwise as it was. Nothing moves:
-/// what goes leaves zeros that no decoder reads. A container that cannot be followed comes back as
-/// it is.
+/// The file without messages in its codec configuration, otherwise unchanged. Nothing moves:
+/// removed messages are replaced by zeros that no decoder reads. A container that cannot be parsed
+/// is returned unchanged.
 pub(crate) fn without_messages(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     let place = if webm::is_ebml(source) {
         webm::description(source).map(|place| (*b"av1C", place))
@@ -40,7 +40,7 @@ pub(crate) fn without_messages(source: &[u8]) -> Vec<Cow<'_, [u8]>> {
     pieces.finish()
 }
 
-/// Where an MP4 describes the coding of its pictures, in the form that has messages.
+/// The position of the configuration in an MP4, in a form that has messages.
 fn description(source: &[u8]) -> Option<([u8; 4], Range<usize>)> {
     let find = |within: Range<usize>, kind: &'static [u8; 4]| {
         boxes(source, within)
@@ -66,8 +66,8 @@ fn description(source: &[u8]) -> Option<([u8; 4], Range<usize>)> {
         })
 }
 
-/// ISO/IEC 14496-15, 8.3.3.1: lists of NAL units, one for each type. `None` when there is nothing
-/// to remove.
+/// ISO/IEC 14496-15, 8.3.3.1: lists of NAL units, one for each type. `None` if there is nothing to
+/// remove.
 fn without_sei(hvcc: &[u8]) -> Option<Vec<u8>> {
     const HEAD: usize = 22;
     let mut fields = Fields::new(hvcc);
@@ -81,7 +81,7 @@ fn without_sei(hvcc: &[u8]) -> Option<Vec<u8>> {
             let length = fields.u16()?;
             fields.take(length.into())?;
         }
-        // Sets of parameters.
+        // Parameter sets.
         if (32..=34).contains(&kind) {
             left += 1;
             lists.extend(&list[..list.len() - fields.bytes.len()]);
@@ -96,8 +96,8 @@ fn without_sei(hvcc: &[u8]) -> Option<Vec<u8>> {
     Some(kept)
 }
 
-/// AV1 in ISOBMFF, 2.3.3: OBUs, each with its size. Those that are not the sequence header become
-/// padding. `None` when there is nothing to remove.
+/// AV1 in ISOBMFF, 2.3.3: OBUs, each with its size. Those other than the sequence header become
+/// padding. `None` if there is nothing to remove.
 fn without_metadata(av1c: &[u8]) -> Option<Vec<u8>> {
     const HEAD: usize = 4;
     const SEQUENCE_HEADER: u8 = 1;
@@ -118,7 +118,7 @@ fn without_metadata(av1c: &[u8]) -> Option<Vec<u8>> {
         if kind != SEQUENCE_HEADER {
             content.fill(0);
             if let Some(last) = content.last_mut() {
-                // The bit that ends an OBU.
+                // The trailing bit of an OBU.
                 *last = 0x80;
             }
             cleaned[at] = header & 0x87 | PADDING << 3;
@@ -128,7 +128,7 @@ fn without_metadata(av1c: &[u8]) -> Option<Vec<u8>> {
     (cleaned != av1c).then_some(cleaned)
 }
 
-/// A number and how many bytes it has.
+/// A number and its length in bytes.
 fn leb128(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut value = 0_u64;
     for (digit, byte) in bytes.iter().take(8).enumerate() {
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(cleaned[..23 + sps.len()], [&head[..], &[1], &sps].concat());
         assert!(cleaned[23 + sps.len()..].iter().all(|byte| *byte == 0));
         assert_eq!(without_sei(&[&head[..], &[1], &sps].concat()), None);
-        // Bytes behind the lists go as well.
+        // Bytes after the lists are removed too.
         let tail = [&head[..], &[1], &sps, b"SECRET"].concat();
         assert!(without_sei(&tail).is_some_and(|cleaned| !cleaned.ends_with(b"SECRET")));
         assert_eq!(without_sei(&dirty[..30]), None);

@@ -1,4 +1,4 @@
-//! MP4 and QuickTime: sample tables, and the fragments of a file that was written as a stream.
+//! MP4 and QuickTime: sample tables, and the fragments of streamed files.
 
 use super::boxes::{boxes, broken, find, need};
 use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
@@ -42,7 +42,7 @@ pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Clip> {
         return Err(broken("it has no frame"));
     }
     let duration = if streamed.samples > 0 {
-        // What the header says of a stream was written before there was one.
+        // In a fragmented file, the header's duration was written before there were samples.
         let told = if track.samples > 0 { track.duration } else { 0 };
         millis(told.saturating_add(streamed.duration), track.timescale)
     } else {
@@ -70,13 +70,13 @@ pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Clip> {
     })
 }
 
-/// What kind of track it is. A track without one is data of some camera.
+/// The type of a track. A track without a handler contains camera data.
 fn handler(media: &[u8]) -> Result<&[u8]> {
     let handler = find(media, b"hdlr")?;
     Ok(handler.and_then(|body| body.get(8..12)).unwrap_or(b"none"))
 }
 
-/// The movie's duration, in milliseconds; 0 when it does not say.
+/// The movie's duration in milliseconds; 0 if unknown.
 fn whole(movie: &[u8]) -> Result<u64> {
     let read = |body| {
         let mut reader = Fields::new(body);
@@ -98,7 +98,7 @@ struct Track {
     codec: VideoCodec,
     width: u32,
     height: u32,
-    /// Of a pixel.
+    /// The aspect ratio of a pixel.
     aspect: (u32, u32),
     colours: ClipColours,
     orientation: Orientation,
@@ -146,7 +146,7 @@ impl Track {
         if width == 0 || height == 0 {
             return Err(broken(format!("its pictures are {width}x{height} pixels")));
         }
-        // Some QuickTime entries end with something that is no box.
+        // Some QuickTime entries end with bytes that are not a box.
         let part = |kind: &[u8; 4]| {
             let found = boxes(entry.body.get(78..)?).map_while(Result::ok);
             { found }.find(|part| &part.kind == kind)
@@ -171,7 +171,7 @@ impl Track {
     }
 }
 
-/// What a `colr` box says: `nclc` is QuickTime's name of what MP4 calls `nclx`.
+/// The contents of a `colr` box: `nclc` is QuickTime's name for MP4's `nclx`.
 fn code_points(body: &[u8]) -> Option<ClipColours> {
     let mut reader = Fields::new(body);
     if !matches!(reader.take(4)?, b"nclx" | b"nclc") {
@@ -185,7 +185,7 @@ fn code_points(body: &[u8]) -> Option<ClipColours> {
     })
 }
 
-/// How many samples the table of a track has.
+/// The number of samples in the table of a track.
 fn samples(table: &[u8]) -> Result<u64> {
     let count = |body: &[u8]| {
         let mut reader = Fields::new(body);
@@ -202,7 +202,7 @@ fn samples(table: &[u8]) -> Result<u64> {
     Ok(count.into())
 }
 
-/// Number and turn of a track.
+/// Number and orientation of a track.
 fn header(body: &[u8]) -> Option<(u32, Orientation)> {
     let mut reader = Fields::new(body);
     let (version, _) = reader.full()?;
@@ -211,7 +211,7 @@ fn header(body: &[u8]) -> Option<(u32, Orientation)> {
     reader.take(4)?;
     reader.long(version)?;
     reader.take(16)?;
-    // Two rows of a matrix; only their signs matter to a turn by right angles.
+    // Two rows of a matrix; only their signs matter for rotations by right angles.
     let mut number = || reader.u32().map(|bits| bits.cast_signed().signum());
     let (a, b, _) = (number()?, number()?, number()?);
     let (c, d) = (number()?, number()?);
@@ -246,7 +246,7 @@ fn audio(media: &[u8]) -> Result<Option<AudioCodec>> {
     }))
 }
 
-/// What a file that was written as a stream has behind its header.
+/// What a fragmented file has after its header.
 #[derive(Default)]
 struct Streamed {
     samples: u64,
@@ -272,7 +272,7 @@ fn streamed(movie: &[u8], fragments: &[&[u8]], track: u32, control: &Control) ->
     Ok(sum)
 }
 
-/// How long a sample of the track lasts unless its fragment says something else.
+/// The default duration of a sample, which its fragment may override.
 fn usual_duration(movie: &[u8], track: u32) -> Result<u64> {
     let Some(extends) = find(movie, b"mvex")? else {
         return Ok(0);
@@ -324,7 +324,7 @@ fn add(fragment: &[u8], track: u32, usual: u64, sum: &mut Streamed) -> Result<()
     Ok(())
 }
 
-/// One run of samples. Its table lies in the file, so what it claims costs no more than its bytes.
+/// One run of samples. Its table is in the file, so its claimed size cannot exceed the file.
 fn run(body: &[u8], usual: u64, sum: &mut Streamed) -> Option<()> {
     let mut reader = Fields::new(body);
     let (_, flags) = reader.full()?;

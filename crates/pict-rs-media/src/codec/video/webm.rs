@@ -1,4 +1,4 @@
-//! WebM, the part of Matroska (RFC 9559) that browsers play.
+//! WebM, the subset of Matroska (RFC 9559) that browsers play.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::{AudioCodec, Clip, ClipColours, Picture, VideoCodec, millis, square};
 use crate::codec::bmff::Fields;
 use crate::{Control, Error, Format, Orientation, Result};
 
-/// Whether it begins as Matroska files do.
+/// Whether it begins like a Matroska file.
 pub(crate) fn is_ebml(source: &[u8]) -> bool {
     source.starts_with(b"\x1a\x45\xdf\xa3")
 }
@@ -60,7 +60,7 @@ pub(super) fn inspect(source: &[u8], control: &Control) -> Result<Clip> {
     found.clip()
 }
 
-/// Where the coding of the first track of AV1 is described.
+/// The position of the configuration of the first AV1 track.
 pub(super) fn description(source: &[u8]) -> Option<Range<usize>> {
     let all = Elements {
         rest: source,
@@ -71,7 +71,7 @@ pub(super) fn description(source: &[u8]) -> Option<Range<usize>> {
         match element.id {
             CODEC => is_av1 = element.body == b"V_AV1",
             PRIVATE if is_av1 => {
-                // A slice of the file, so its place is the distance between both.
+                // A slice of the file, so its position is the distance of both.
                 let start = element.body.as_ptr().addr() - source.as_ptr().addr();
                 return Some(start..start + element.body.len());
             }
@@ -82,8 +82,8 @@ pub(super) fn description(source: &[u8]) -> Option<Range<usize>> {
     None
 }
 
-/// Which elements are not passed over but entered: segments and clusters may not know their
-/// size, so all of it is read as one long list.
+/// Elements whose contents are parsed: segments and clusters may have unknown size, so everything
+/// is read as one long list.
 fn opens_file(id: u32) -> bool {
     matches!(id, SEGMENT | CLUSTER | BLOCK_GROUP)
 }
@@ -124,7 +124,7 @@ impl<'a> Iterator for Elements<'a> {
         let there = reader.bytes.len();
         let fits = size.map(|size| usize::try_from(size).ok().filter(|size| *size <= there));
         match fits {
-            // A live stream that was cut is as long as it is.
+            // A truncated live stream ends where the file ends.
             None | Some(Some(_)) if (self.opens)(id) => {
                 self.rest = reader.bytes;
                 Some(Ok(Element { id, body: &[] }))
@@ -141,7 +141,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// One to four bytes, the marker is part of it.
+/// One to four bytes, including the marker.
 fn id(reader: &mut Fields<'_>) -> Option<u32> {
     let length = reader.bytes.first()?.leading_zeros() as usize + 1;
     if length > 4 {
@@ -151,7 +151,7 @@ fn id(reader: &mut Fields<'_>) -> Option<u32> {
     Some(bytes.iter().fold(0, |id, byte| id << 8 | u32::from(*byte)))
 }
 
-/// One to eight bytes without the marker; `Some(None)` when the size is not known.
+/// One to eight bytes without the marker; `Some(None)` if the size is unknown.
 fn size(reader: &mut Fields<'_>) -> Option<Option<u64>> {
     let length = reader.bytes.first()?.leading_zeros() as usize + 1;
     if length > 8 {
@@ -183,7 +183,7 @@ fn float(body: &[u8]) -> f64 {
 struct Track {
     number: u64,
     codec: String,
-    /// Nanoseconds of a frame.
+    /// Duration of a frame in nanoseconds.
     frame: u64,
     pixels: (u64, u64),
     crop: (u64, u64),
@@ -195,7 +195,7 @@ struct Track {
 #[derive(Default)]
 struct Found {
     is_matroska: bool,
-    /// Nanoseconds of a tick; 0 stands for the usual one.
+    /// Nanoseconds per tick; 0 means the default.
     scale: u64,
     /// In ticks.
     duration: f64,
@@ -301,12 +301,12 @@ impl Found {
         if number != track.number {
             return Ok(());
         }
-        // A block may hold several frames, one of which is not counted.
+        // A block may contain several frames; the count field is one less.
         let frames = match flags & 0x06 {
             0 => 1,
             _ => 1 + u64::from(*reader.bytes.first().unwrap_or(&0)),
         };
-        // VP8 has frames that are never shown, only referred to.
+        // VP8 has hidden frames that are only used as references.
         let is_hidden = *codec == VideoCodec::Vp8
             && frames == 1
             && reader.bytes.first().is_some_and(|tag| tag & 0x10 == 0);
@@ -337,7 +337,7 @@ impl Found {
             scale => scale,
         };
         let duration_ms = if self.duration.is_finite() && self.duration >= 1.0 {
-            // Rounds down and stays within its bounds.
+            // Rounds down and saturates.
             (self.duration * scale as f64 / 1_000_000.0) as u64
         } else {
             let ticks = self.last.saturating_sub(self.first.unwrap_or(0));
@@ -402,8 +402,7 @@ impl Track {
         Ok(())
     }
 
-    /// The size as it is shown: the one to display gives the shape of the pixels, whatever unit
-    /// it is in.
+    /// The size as shown: the display size gives the shape of the pixels, in any unit.
     fn size(&self) -> Result<(u32, u32)> {
         let side = |pixels: u64, crop: u64| {
             let left = u32::try_from(pixels.saturating_sub(crop)).unwrap_or(u32::MAX);

@@ -1,8 +1,8 @@
-//! Canvases to an animated WebP.
+//! Encodes canvases as an animated WebP.
 //!
 //! The container is written here; libwebp only encodes the box of each canvas that differs from
-//! what is shown already ([`Difference`]). So nothing is held but the shown canvas, the planes
-//! of one box and the finished file.
+//! what is already shown ([`Difference`]). So only the shown canvas, the planes of one box and the
+//! finished file are in memory.
 
 use std::ops::ControlFlow;
 
@@ -33,7 +33,7 @@ impl AnimationEncoder {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -65,12 +65,12 @@ impl CanvasSink for AnimationEncoder {
 struct Animation {
     shape: AnimationShape,
     config: Config,
-    /// How far a channel may drift from what is shown before its block is sent again.
+    /// How much a channel may differ from what is shown before its block is encoded again.
     tolerance: u8,
-    /// For every block, the pixels it had when it was last sent.
+    /// For every block, the pixels that were last encoded.
     shown: Vec<u8>,
     file: Vec<u8>,
-    /// Where the last frame's chunk starts in `file`.
+    /// The position of the last frame's chunk in `file`.
     last_frame: Option<usize>,
     last_duration_ms: u32,
     has_alpha: bool,
@@ -82,7 +82,7 @@ impl Animation {
         file.extend(b"WEBP");
         file.extend(riff::vp8x(riff::ANIMATION, shape.width, shape.height));
         file.extend(chunk_header(b"ANIM", 6));
-        // The background colour, which no browser looks at.
+        // The background colour, which browsers ignore.
         file.extend([0; 4]);
         let loop_count = u16::try_from(shape.loop_count).unwrap_or(u16::MAX);
         file.extend(loop_count.to_le_bytes());
@@ -192,7 +192,7 @@ impl Animation {
         planes.encode(&self.config)
     }
 
-    /// Appends a frame made of the picture in `encoded`, a whole WebP file.
+    /// Appends a frame with the picture in `encoded`, a whole WebP file.
     fn push_frame(
         &mut self,
         difference: &Difference,
@@ -200,7 +200,7 @@ impl Animation {
         delay_ms: u32,
         encoded: &[u8],
     ) -> Result<()> {
-        // It was written a moment ago and has one frame.
+        // It was just written and has one frame.
         let picture = riff::read(encoded, &Control::new())?;
         let riff::Content::Still(bitstream) = picture.content else {
             return Err(misused());

@@ -1,21 +1,21 @@
-//! Where the data of a picture really end.
+//! Finds the real end of a picture's data.
 //!
-//! Neither VP8 nor VP8L says how long its last part is: a decoder stops when it has the last pixel,
-//! and does not look at what follows in the chunk. Only decoding finds the end, so libwebp is given
-//! more and more of the data until it has enough.
+//! Neither VP8 nor VP8L stores the length of its last part: a decoder stops at the last pixel, and
+//! ignores the rest of the chunk. Only decoding finds the end, so libwebp is given increasing
+//! amounts of the data until they are sufficient.
 
 use super::riff::Bitstream;
 use super::sys::{Incremental, Pixels};
 use crate::{Control, Result};
 
-/// Encoders fill their last word, so that some bytes at the end are rarely needed.
+/// Encoders pad the last word, so some bytes at the end are rarely needed.
 const SPARE: usize = 4;
 /// Bytes at the end that are tried one by one.
 const FINE: usize = 64;
-/// In how many steps a longer stretch is divided.
+/// The number of steps into which a longer range is divided.
 const STEPS: usize = 64;
 
-/// How many bytes of a picture's data are kept. All when they cannot be decoded.
+/// How many bytes of a picture's data to keep. All if they cannot be decoded.
 pub(super) fn needed(bitstream: &Bitstream<'_>, control: &Control) -> Result<usize> {
     let bytes = bitstream.bytes();
     let whole = bitstream.image.data.len();
@@ -27,7 +27,7 @@ pub(super) fn needed(bitstream: &Bitstream<'_>, control: &Control) -> Result<usi
     Ok(whole.saturating_sub(rest))
 }
 
-/// How many bytes of an alpha plane's data are kept. All when they cannot be decoded.
+/// How many bytes of an alpha plane's data to keep. All if they cannot be decoded.
 pub(super) fn needed_of_alpha(
     alpha: &[u8],
     (width, height): (u32, u32),
@@ -37,10 +37,10 @@ pub(super) fn needed_of_alpha(
         return Ok(0);
     };
     if flags & 3 != COMPRESSED {
-        // A byte for each pixel.
+        // A flag byte and a byte for each pixel.
         return Ok(alpha.len().min(1 + width as usize * height as usize));
     }
-    // The stream is that of a lossless picture without its header (RFC 9649, 2.7.1.2).
+    // The stream of a lossless picture without its header (RFC 9649, 2.7.1.2).
     let mut picture = b"VP8L".to_vec();
     let length = stream.len() + VP8L_HEADER;
     picture.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
@@ -54,14 +54,14 @@ pub(super) fn needed_of_alpha(
     }))
 }
 
-/// In the flags of an alpha plane.
+/// Flag of an alpha plane.
 const COMPRESSED: u8 = 1;
 /// Signature, size and version of a lossless picture.
 const VP8L_HEADER: usize = 5;
 
-/// The length of the shortest beginning that has all pixels.
+/// The length of the shortest prefix that contains all pixels.
 fn search(bytes: &[u8], size: (u32, u32), control: &Control) -> Result<Option<usize>> {
-    // Too few, and enough.
+    // Too few bytes, and enough.
     let mut bounds = (0, bytes.len());
     let mut start = bytes.len().saturating_sub(FINE);
     let mut step = 1;
@@ -83,7 +83,7 @@ fn search(bytes: &[u8], size: (u32, u32), control: &Control) -> Result<Option<us
     }
 }
 
-/// The first of the lengths `start`, `start + step`, …, `most` that is enough.
+/// The first of the lengths `start`, `start + step`, …, `most` that is sufficient.
 fn first_enough(
     bytes: &[u8],
     (width, height): (u32, u32),

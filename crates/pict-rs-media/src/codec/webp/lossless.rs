@@ -1,24 +1,24 @@
-//! What a decoder of a lossless bitstream keeps beside the pixels: tables of prefix codes.
+//! The tables of prefix codes that a decoder of a lossless bitstream keeps besides the pixels.
 //!
-//! A picture may have codes of its own for each block of 4 × 4 pixels, up to 65,536 groups of
-//! them, and a decoder keeps the tables of all. The number of groups stands behind the
-//! transforms, which are small pictures themselves: these are read through here, their codes
-//! only, no pixel. All by the specification of the bitstream (RFC 9649, section 3). Start
-//! reading at [`table_bytes`].
+//! A picture may have separate codes for each block of 4 × 4 pixels, up to 65,536 groups of them,
+//! and a decoder keeps the tables of all. The number of groups comes after the transforms, which
+//! are small pictures themselves: these are parsed here, only their codes and no pixels. Everything
+//! follows the specification of the bitstream (RFC 9649, section 3). Start reading at
+//! [`table_bytes`].
 
 use super::riff::{Bitstream, corrupt};
 use crate::Result;
 
-/// An upper bound, in bytes, of what libwebp keeps for the prefix codes of a bitstream. None for a
-/// damaged one: it fails before it gets there. The work is bounded by the number of bits that are
-/// read.
+/// An upper bound, in bytes, of what libwebp keeps for the prefix codes of a bitstream. 0 for a
+/// damaged one, because decoding fails before that. The work is limited by the number of bits that
+/// are read.
 pub(super) fn table_bytes(bitstream: &Bitstream<'_>) -> u64 {
     let Bitstream { width, height, .. } = *bitstream;
     let stream = if bitstream.lossless {
         // Signature, sizes and version.
         bitstream.image.data.get(5..)
     } else {
-        // One byte of flags, of which the lower two bits say how it is compressed.
+        // One byte of flags, of which the lower two bits give the compression.
         bitstream
             .alpha
             .and_then(|alpha| alpha.data.split_first())
@@ -28,11 +28,11 @@ pub(super) fn table_bytes(bitstream: &Bitstream<'_>) -> u64 {
     let Some(Ok(Groups { count, cache })) = groups else {
         return 0;
     };
-    // Five tables with entries of four bytes, and one of what is asked for most.
+    // Five tables with entries of four bytes, and a sixth for the most common codes.
     count * ((2956 + cache as u64) * 4 + 640)
 }
 
-/// As many groups as libwebp makes without a look at which of them are used.
+/// The number of groups up to which libwebp does not check which of them are used.
 const UNCHECKED_GROUPS: u64 = 1000;
 
 /// Symbols of the five codes of a group: green with lengths, red, blue, alpha, distances.
@@ -40,11 +40,11 @@ const ALPHABETS: [usize; 5] = [LITERALS + LENGTHS, LITERALS, LITERALS, LITERALS,
 const LITERALS: usize = 256;
 const LENGTHS: usize = 24;
 
-/// The prefix codes that a picture asks for.
+/// The prefix codes of a picture.
 struct Groups {
-    /// How many there are at most.
+    /// The maximum number of groups.
     count: u64,
-    /// How many symbols of the first code of each stand for recent colours.
+    /// How many symbols of the first code of each group are for recent colours.
     cache: usize,
 }
 
@@ -63,7 +63,7 @@ fn groups(bits: &mut Bits<'_>, mut width: u32, height: u32) -> Result<Groups> {
             PALETTE => {
                 let colours = bits.read(8)? + 1;
                 skip_picture(bits, u64::from(colours))?;
-                // Small palettes have several pixels in one.
+                // Small palettes pack several pixels into one.
                 let shared = match colours {
                     0..=2 => 3,
                     3..=4 => 2,
@@ -81,8 +81,8 @@ fn groups(bits: &mut Bits<'_>, mut width: u32, height: u32) -> Result<Groups> {
     }
     let block = bits.read(3)? + 2;
     let blocks = blocks(width, block) * blocks(height, block);
-    // The number of a block's group is in red and green. Where the largest of both are known,
-    // no pixel is needed.
+    // The group number of a block is in red and green. If the maximum of both is known, no pixel is
+    // needed.
     let own_cache = cache_size(bits)?;
     let [green, red, ..] = codes(bits, own_cache)?;
     let largest = |code: &PrefixCode| u64::from(code.largest).min(LITERALS as u64 - 1);
@@ -95,12 +95,12 @@ const PREDICTOR: u32 = 0;
 const COLOUR: u32 = 1;
 const PALETTE: u32 = 3;
 
-/// How many blocks of `1 << bits` pixels there are in a row.
+/// The number of blocks of `1 << bits` pixels in a row.
 fn blocks(pixels: u32, bits: u32) -> u64 {
     u64::from(pixels.div_ceil(1 << bits))
 }
 
-/// Reads over a picture of so many pixels that a transform consists of.
+/// Skips a picture of this many pixels that belongs to a transform.
 fn skip_picture(bits: &mut Bits<'_>, pixels: u64) -> Result<()> {
     let cache = cache_size(bits)?;
     let codes = codes(bits, cache)?;
@@ -112,7 +112,7 @@ fn skip_picture(bits: &mut Bits<'_>, pixels: u64) -> Result<()> {
             return Err(corrupt("the lossless picture begins with a copy"));
         }
         if symbol >= LITERALS || [red, blue, alpha].into_iter().all(is_free) {
-            // All pixels are the same, and not a bit is spent on them.
+            // All pixels are the same, and take no bits.
             return Ok(());
         }
     }
@@ -139,7 +139,7 @@ fn skip_picture(bits: &mut Bits<'_>, pixels: u64) -> Result<()> {
     Ok(())
 }
 
-/// A length or distance: a prefix, and bits that follow it.
+/// A length or distance: a prefix, and extra bits.
 fn number(bits: &mut Bits<'_>, prefix: usize) -> Result<u64> {
     if prefix < 4 {
         return Ok(prefix as u64 + 1);
@@ -149,7 +149,7 @@ fn number(bits: &mut Bits<'_>, prefix: usize) -> Result<u64> {
     Ok(offset + u64::from(bits.read(extra)?) + 1)
 }
 
-/// How many colours the cache has; 0 without one.
+/// The size of the colour cache; 0 without one.
 fn cache_size(bits: &mut Bits<'_>) -> Result<usize> {
     if bits.read(1)? == 0 {
         return Ok(0);
@@ -171,9 +171,9 @@ fn codes(bits: &mut Bits<'_>, cache: usize) -> Result<[PrefixCode; 5]> {
 
 /// A canonical prefix code.
 struct PrefixCode {
-    /// How many bits are looked at; 0 when there is one symbol only, which costs nothing.
+    /// The number of bits to look up; 0 if there is only one symbol, which takes no bits.
     bits: u32,
-    /// By the next bits: the symbol, and how many of them are its own.
+    /// Indexed by the next bits: the symbol, and the length of its code.
     table: Vec<(u16, u8)>,
     /// The largest symbol.
     largest: u16,
@@ -198,7 +198,7 @@ impl PrefixCode {
         Self::new(&lengths[..symbols])
     }
 
-    /// From the length of each symbol's code, 0 for those that are not used.
+    /// From the code length of each symbol, 0 for unused ones.
     fn new(lengths: &[u8]) -> Result<Self> {
         let used = || {
             lengths
@@ -223,7 +223,7 @@ impl PrefixCode {
         let mut code: usize = 0;
         for length in 1..=bits {
             for (_, symbol) in used().filter(|(found, _)| u32::from(**found) == length) {
-                // The first bit of a code is the lowest of those that are looked at.
+                // The first bit of a code is the lowest bit of the index.
                 let first = code.reverse_bits() >> (usize::BITS - length);
                 for entry in table.iter_mut().skip(first).step_by(1 << length) {
                     *entry = (symbol, length as u8);
@@ -291,7 +291,7 @@ fn invalid_code() -> crate::Error {
     corrupt("a prefix code of the lossless picture is invalid")
 }
 
-/// Bits from the lowest of the first byte on.
+/// Reads bits, lowest first.
 struct Bits<'a> {
     bytes: std::slice::Iter<'a, u8>,
     buffer: u64,
@@ -307,7 +307,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits, at most 32; zeros behind the end.
+    /// The next bits, at most 32; zeros after the end.
     fn peek(&mut self, count: u32) -> u32 {
         while self.filled <= 32 {
             let Some(byte) = self.bytes.next() else { break };
@@ -317,7 +317,7 @@ impl<'a> Bits<'a> {
         (self.buffer & ((1 << count) - 1)) as u32
     }
 
-    /// Goes on behind bits that were looked at.
+    /// Skips bits that were peeked at.
     fn skip(&mut self, count: u32) -> Result<()> {
         self.filled = self
             .filled
@@ -340,7 +340,7 @@ mod tests {
     use crate::codec::webp::{self, riff};
     use crate::{Control, Error, preview::blurhash};
 
-    /// Bits from the lowest of the first byte on.
+    /// Writes bits, lowest first.
     #[derive(Default)]
     struct Writer {
         bytes: Vec<u8>,
@@ -376,7 +376,7 @@ mod tests {
             }
         }
 
-        /// A code of one symbol, which costs nothing.
+        /// A code of one symbol, which takes no bits.
         fn single(&mut self, symbol: u32) {
             self.put_all(&[(1, 1), (0, 1), (1, 1), (symbol, 8)]);
         }
@@ -388,18 +388,18 @@ mod tests {
 
         /// A code of all literals, eight bits each, last bit first.
         fn bytes(&mut self) {
-            // Lengths: twelve of their codes are told, of which only that of 8 is used.
+            // Lengths: twelve of their codes are given, of which only that of 8 is used.
             self.put(0, 1);
             self.put(12 - 4, 4);
             for _ in 0..11 {
                 self.put(0, 3);
             }
             self.put(1, 3);
-            // The lengths of 256 symbols follow, and cost nothing.
+            // The lengths of 256 symbols follow, and take no bits.
             self.put_all(&[(1, 1), (3, 3), (254, 8)]);
         }
 
-        /// A code of literal 0 and of a length, one bit each.
+        /// A code of literal 0 and a length, one bit each.
         fn zero_and_length(&mut self, length: u32) {
             // Codes of lengths: of 17, 18, 0 and 1, the second and the last are used.
             self.put_all(&[(0, 1), (0, 4), (0, 3), (1, 3), (0, 3), (1, 3), (0, 1)]);
@@ -413,12 +413,12 @@ mod tests {
             self.put(0, 1);
             zeros(self, 255 + length);
             self.put(0, 1);
-            // Symbols behind the last that is told are not used, but all are told here.
+            // Symbols after the last given one are unused, but all are given here.
             zeros(self, 23 - length);
         }
 
         fn file(mut self) -> Vec<u8> {
-            // Decoders like to look ahead.
+            // Decoders may read ahead.
             self.bytes.extend([0; 16]);
             if self.bytes.len() % 2 == 1 {
                 self.bytes.push(0);
@@ -452,7 +452,7 @@ mod tests {
         for _ in 0..3 {
             writer.single(0);
         }
-        // The distance to the pixel before.
+        // The distance to the previous pixel.
         writer.single(1);
         // 256 pixels: one, a copy of 65 + 31, and 159.
         writer.put_all(&[(0, 1), (1, 1), (31, 5)]);
@@ -486,7 +486,7 @@ mod tests {
         let mut writer = Writer::picture(4096, 4096);
         writer.put_all(&[(0, 1), (0, 1), (1, 1), (2, 3), (0, 1)]);
         writer.bytes();
-        // Red and its like have no lengths behind the literals.
+        // Red and the others have no lengths after the literals.
         writer.bytes();
         for _ in 0..3 {
             writer.single(0);
@@ -526,7 +526,7 @@ mod tests {
                     }
                     writer.put_all(&[(1, 1), (PALETTE, 2)]);
                 }
-                // A copy of what comes before the first pixel.
+                // A copy of pixels before the first one.
                 2 => {
                     writer.put_all(&[(0, 1), (0, 4), (0, 3), (1, 3), (0, 3), (1, 3), (0, 1)]);
                     writer.put_all(&[(1, 1), (127, 7), (1, 1), (107, 7), (0, 1), (1, 1), (12, 7)]);

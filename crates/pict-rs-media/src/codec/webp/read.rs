@@ -1,4 +1,4 @@
-//! WebP to pixels: rows of a still, composed canvases of an animation.
+//! Decodes WebP: rows of a still, composed canvases of an animation.
 
 use super::riff::{self, Bitstream, Container, Content, Frame, corrupt};
 use super::sys::{self, Incremental, Pixels};
@@ -6,10 +6,10 @@ use crate::codec::blend::blend_row;
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Result};
 
-/// Bytes of bitstream between two looks at the control.
+/// Bytes of bitstream between two checks of the control.
 const STEP: usize = 64 << 10;
 
-/// Pushes the still picture's rows (`Rgb8` or `Rgba8`); not turned, not colour managed.
+/// Pushes the still picture's rows (`Rgb8` or `Rgba8`); neither turned nor colour managed.
 pub(crate) fn decode(
     source: &[u8],
     _facts: &Facts,
@@ -39,7 +39,7 @@ pub(crate) fn decode(
     loop {
         control.check()?;
         let more = decoder.advance(STEP)?;
-        // Rows go on while they are warm in the cache.
+        // Rows are pushed while they are still in the cache.
         for row in pushed..decoder.rows() {
             if row % 64 == 0 {
                 control.check()?;
@@ -94,13 +94,13 @@ pub(crate) fn decode_animation(
     sink.end()
 }
 
-/// The canvas of an animation and the means to draw on it.
+/// The canvas of an animation, and the buffers for drawing on it.
 struct Composer {
     stride: usize,
-    /// RGBA, straight alpha. Transparent at first: like all browsers, this does not look at
-    /// the background colour.
+    /// RGBA, straight alpha. Initially transparent: like all browsers, this ignores the background
+    /// colour.
     canvas: Vec<u8>,
-    /// Room for a frame that must be blended.
+    /// A buffer for a frame that must be blended.
     frame: Vec<u8>,
 }
 

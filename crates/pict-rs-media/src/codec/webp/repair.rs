@@ -1,7 +1,7 @@
-//! A WebP whose sizes are wrong, or that was cut.
+//! Repairs a WebP whose sizes are wrong, or that is truncated.
 //!
-//! Chunks are followed whatever the header of the file says, and what is whole is put together
-//! again. Of a still that was cut the rows that libwebp gives are kept.
+//! Chunks are parsed regardless of the file header's size, and complete ones are written again. Of
+//! a truncated still the rows that libwebp decodes are kept.
 
 use super::riff::{self, CHUNK_HEADER, RIFF_HEADER};
 use super::sys::{Incremental, Pixels};
@@ -10,7 +10,7 @@ use crate::codec::partial::Partial;
 use crate::codec::png;
 use crate::{Control, Error, Extent, Format, Missing, Repaired, Result};
 
-/// Of what is written again because it was cut.
+/// The quality of a truncated still that is encoded again.
 const QUALITY: u8 = 95;
 
 /// The size that the first header of a damaged file claims.
@@ -24,7 +24,7 @@ pub(crate) fn claimed_size(source: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-/// Whether a damaged file says that it is an animation.
+/// Whether a damaged file declares an animation.
 pub(crate) fn may_move(source: &[u8]) -> bool {
     let first = Walk::new(source).next();
     first.is_some_and(|first| {
@@ -36,17 +36,17 @@ pub(crate) fn may_move(source: &[u8]) -> bool {
     })
 }
 
-/// A chunk, whose data may end with the file.
+/// A chunk, whose data may be truncated.
 #[derive(Clone, Copy)]
 struct Chunk<'a> {
     name: [u8; 4],
     data: &'a [u8],
-    /// Where its header starts in the file.
+    /// The position of its header in the file.
     start: usize,
     is_whole: bool,
 }
 
-/// The chunks as far as they can be followed.
+/// The chunks as far as they can be parsed.
 struct Walk<'a> {
     source: &'a [u8],
     at: usize,
@@ -111,7 +111,7 @@ pub(crate) fn repair(source: &[u8], control: &Control) -> Result<Option<Repaired
                 missing: missing(there),
             }))
         }
-        // What tells about a picture may stand behind it.
+        // Metadata of a picture may follow it.
         _ => Ok(picture_of(before).then(|| Repaired {
             bytes: file(source, before),
             missing: None,
@@ -136,16 +136,16 @@ fn file(source: &[u8], chunks: &[Chunk<'_>]) -> Vec<u8> {
             file.push(0);
         }
     }
-    // A file of 4 GiB does not get here.
+    // Files of 4 GiB are refused earlier.
     let size = u32::try_from(file.len() - CHUNK_HEADER).unwrap_or(u32::MAX);
     file[4..8].copy_from_slice(&size.to_le_bytes());
     file
 }
 
-/// Bytes that libwebp looks at between two looks at the control.
+/// Bytes that libwebp processes between two checks of the control.
 const STEP: usize = 64 << 10;
 
-/// The rows of a still that was cut.
+/// The available rows of a truncated still.
 fn still(
     source: &[u8],
     before: &[Chunk<'_>],

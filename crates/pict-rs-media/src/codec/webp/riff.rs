@@ -1,8 +1,8 @@
 //! The WebP container: chunks, frames and bitstream headers, read without decoding a pixel.
 //!
-//! Owns every size check between the file and libwebp, so that the decoder is only ever given
-//! one frame's bytes whose dimensions are known. Never allocates for what a file claims.
-//! Start reading at [`read`].
+//! All sizes are checked here before libwebp is called, so that the decoder only gets the bytes of
+//! one frame with known dimensions. Never allocates memory for claimed sizes. Start reading at
+//! [`read`].
 
 use crate::{Control, Error, Format, Result};
 
@@ -22,12 +22,12 @@ pub(super) const CHUNK_HEADER: usize = 8;
 /// Length of the fields that precede the chunks inside `ANMF`.
 pub(super) const FRAME_HEADER: usize = 16;
 
-/// What the whole file holds.
+/// The contents of the whole file.
 #[derive(Debug)]
 pub(super) struct Container<'a> {
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Whether any pixel shown can be transparent.
+    /// Whether any shown pixel can be transparent.
     pub(super) has_alpha: bool,
     /// Whether every bitstream is `VP8L`.
     pub(super) lossless: bool,
@@ -45,7 +45,7 @@ pub(super) enum Content<'a> {
     Animation {
         /// The `ANIM` chunk.
         anim: Chunk<'a>,
-        /// How often the animation plays; 0 = for ever.
+        /// The number of plays; 0 = for ever.
         loop_count: u16,
         frames: u32,
         duration_ms: u64,
@@ -63,11 +63,11 @@ pub(super) struct Bitstream<'a> {
     pub(super) height: u32,
     pub(super) has_alpha: bool,
     pub(super) lossless: bool,
-    /// Whether its pixels have an alpha channel that the container says is not there.
+    /// Whether its pixels have an alpha channel although the container says that there is none.
     pub(super) alpha_is_void: bool,
 }
 
-/// One frame of an animation; it lies inside the canvas.
+/// One frame of an animation; it is inside the canvas.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame<'a> {
     pub(super) x: u32,
@@ -75,7 +75,7 @@ pub(super) struct Frame<'a> {
     pub(super) duration_ms: u32,
     /// The whole `ANMF` chunk.
     pub(super) chunk: Chunk<'a>,
-    /// Whether it is laid over what is there, or replaces it.
+    /// Whether it is blended over the canvas; otherwise it replaces it.
     pub(super) blend: bool,
     /// Whether its box becomes transparent after it was shown.
     pub(super) clear: bool,
@@ -139,8 +139,8 @@ fn read_extended<'a>(
             b"ALPH" if alpha.is_some() => return Err(corrupt("it has two alpha planes")),
             b"ALPH" if !canvas.animated && still.is_none() => alpha = Some(chunk),
             b"VP8 " | b"VP8L" if !canvas.animated && still.is_none() => {
-                // Without the flag decoders do not look for an alpha plane. The channel of a lossless
-                // picture is part of it, and counts all the same.
+                // Without the flag decoders ignore an alpha plane. The alpha channel of a lossless
+                // picture is part of it, and applies anyway.
                 let alpha = alpha.filter(|_| canvas.flags & ALPHA != 0);
                 still = Some(Bitstream::of_chunks(alpha, chunk)?);
             }
@@ -200,15 +200,15 @@ pub(super) fn frames(source: &[u8]) -> Result<impl Iterator<Item = Result<Frame<
     }))
 }
 
-/// Sums over the frames seen so far.
+/// Properties of the frames so far.
 #[derive(Default)]
 struct FrameFacts {
     count: u32,
     duration_ms: u64,
-    /// Whether a pixel of some canvas can be transparent.
+    /// Whether a pixel of any canvas can be transparent.
     has_alpha: bool,
     lossy: bool,
-    /// Whether the canvas that the next frame is laid on is known to be opaque.
+    /// Whether the canvas before the next frame is known to be opaque.
     opaque: bool,
 }
 
@@ -222,8 +222,8 @@ impl FrameFacts {
             ..
         } = frame.bitstream;
         let covers = (width, height) == (canvas.width, canvas.height);
-        // The canvas starts out transparent. Alpha that is only blended over an opaque canvas,
-        // which is how encoders skip what did not change, shows nothing through.
+        // The canvas is initially transparent. Alpha that is only blended over an opaque canvas,
+        // which is how encoders skip unchanged pixels, is not visible.
         self.opaque = (covers && !has_alpha) || (self.opaque && (frame.blend || !has_alpha));
         self.has_alpha |= !self.opaque;
         self.opaque &= !frame.clear;
@@ -264,7 +264,7 @@ impl Canvas {
     }
 }
 
-/// Width and height that the data of a `VP8X` chunk say.
+/// Width and height in the data of a `VP8X` chunk.
 pub(super) fn canvas_size(vp8x: &[u8]) -> Result<(u32, u32)> {
     Ok((le24(vp8x, 4)? + 1, le24(vp8x, 7)? + 1))
 }
@@ -284,7 +284,7 @@ impl<'a> Frame<'a> {
         if (bitstream.width, bitstream.height) != (width, height) {
             return Err(corrupt("a frame is not as large as its header says"));
         }
-        // No sum can wrap: offsets have 25 bits, sizes 24.
+        // No sum can overflow: offsets have 25 bits, sizes 24.
         if x + width > canvas.width || y + height > canvas.height {
             return Err(corrupt("a frame lies outside of the canvas"));
         }
@@ -315,7 +315,7 @@ impl<'a> Bitstream<'a> {
         Err(corrupt("a frame has no picture"))
     }
 
-    /// Both chunks must be of one buffer, `alpha` before `image`.
+    /// Both chunks must be in one buffer, `alpha` before `image`.
     fn of_chunks(alpha: Option<Chunk<'a>>, image: Chunk<'a>) -> Result<Self> {
         if &image.name == b"VP8L" {
             let (width, height, has_alpha) = vp8l_header(image.data)?;
@@ -341,7 +341,7 @@ impl<'a> Bitstream<'a> {
         })
     }
 
-    /// What becomes of a frame whose file says that it has no transparency.
+    /// Drops the alpha of a frame whose file declares no transparency.
     fn drop_alpha(&mut self) {
         self.alpha_is_void = self.has_alpha && self.lossless;
         self.has_alpha = false;
@@ -367,7 +367,7 @@ pub(super) fn vp8_header(data: &[u8]) -> Result<(u32, u32)> {
     if !shown_key_frame || data.get(3..6) != Some(b"\x9d\x01\x2a") {
         return Err(corrupt("the lossy picture does not start with a key frame"));
     }
-    // The upper two bits of both are a scale that no decoder applies.
+    // The upper two bits of both are a scale that decoders ignore.
     let (width, height) = (le16(data, 6)? & 0x3fff, le16(data, 8)? & 0x3fff);
     if width == 0 || height == 0 {
         return Err(corrupt("the lossy picture has no pixels"));
@@ -390,11 +390,11 @@ pub(super) fn vp8l_header(data: &[u8]) -> Result<(u32, u32, bool)> {
 pub(super) struct Chunk<'a> {
     pub(super) name: [u8; 4],
     pub(super) data: &'a [u8],
-    /// The buffer that holds the chunk.
+    /// The buffer that contains the chunk.
     parent: &'a [u8],
-    /// Where its header starts in the buffer.
+    /// The position of its header in the buffer.
     start: usize,
-    /// Where its data end.
+    /// The end of its data.
     end: usize,
 }
 
@@ -411,14 +411,14 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Walks the chunks of a buffer. Ends at the first error.
+/// Iterates over the chunks of a buffer. Ends at the first error.
 pub(super) struct Chunks<'a> {
     parent: &'a [u8],
     position: usize,
 }
 
 impl<'a> Chunks<'a> {
-    /// The chunks of a whole file; what follows the end that its header states is not looked at.
+    /// The chunks of a whole file; bytes after the end stated in its header are ignored.
     pub(super) fn of_file(source: &'a [u8]) -> Result<Self> {
         if source.get(..4) != Some(b"RIFF") || source.get(8..12) != Some(b"WEBP") {
             return Err(corrupt("it does not start with RIFF and WEBP"));
@@ -437,7 +437,7 @@ impl<'a> Chunks<'a> {
         })
     }
 
-    /// The chunks of a buffer that holds nothing else.
+    /// The chunks of a buffer that contains nothing else.
     pub(super) fn of(parent: &'a [u8]) -> Self {
         Self {
             parent,
@@ -452,7 +452,7 @@ impl<'a> Iterator for Chunks<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.position;
         let rest = self.parent.get(start..)?;
-        // Fewer bytes than a header are left-over padding of some writer.
+        // Less than a header is padding left by some writers.
         let header = rest.get(..CHUNK_HEADER)?;
         let name = [header[0], header[1], header[2], header[3]];
         let size = le32(header, 4).ok()? as usize;

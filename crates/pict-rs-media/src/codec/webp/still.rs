@@ -1,4 +1,4 @@
-//! Rows to a still WebP. Lossy pictures are held only as VP8's own planes (1.5 bytes a pixel,
+//! Encodes rows as a still WebP. Lossy pictures are stored as VP8's own planes (1.5 bytes a pixel,
 //! one more for alpha), lossless ones at four bytes a pixel.
 
 use super::Settings;
@@ -6,7 +6,7 @@ use super::sys::{self, Config, Pixels, Planes};
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{Error, Result};
 
-/// Rows that are converted at a time; even, because chroma is shared by two rows.
+/// Rows that are converted at a time; even, because two rows share their chroma.
 const STRIP: usize = 16;
 
 /// Receives `Gray8`, `Rgb8` or `Rgba8` rows of an sRGB picture.
@@ -24,7 +24,7 @@ struct Picture {
 enum Samples {
     Lossy {
         planes: Planes,
-        /// Rows not converted yet.
+        /// Rows that are not converted yet.
         strip: Vec<u8>,
         pixels: Pixels,
         converted: usize,
@@ -43,7 +43,7 @@ impl Encoder {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -127,28 +127,28 @@ impl RowSink for Encoder {
 /// On libwebp's scale.
 const DEFAULT_QUALITY: u8 = 80;
 
-/// Up to this many pixels a still gets libwebp's full search.
+/// Stills with at most this many pixels get libwebp's full search.
 const SMALL: u64 = 1 << 19;
 
-/// libwebp's configuration for a picture of so many pixels.
+/// libwebp's configuration for a picture of `pixels` pixels.
 ///
-/// Over eight photographs at 1024 px, methods 1, 2 and 4 take 13, 17 and 43 ms, and 18, 4 and
-/// 0 % more bytes than method 4 for the same SSIMULACRA2 score. So method 2 is the rule; small
-/// pictures, whose cost is in decoding the large ones that they are made of, get method 4.
+/// Over eight photographs at 1024 px, methods 1, 2 and 4 take 13, 17 and 43 ms, and 18, 4 and 0 %
+/// more bytes than method 4 for the same SSIMULACRA2 score. So method 2 is the default; small
+/// pictures, whose cost is mostly decoding their large originals, get method 4.
 pub(super) fn config(settings: Settings, pixels: u64) -> Result<Config> {
     let mut config = sys::config()?;
     config.thread_level = 0;
     if settings.lossless {
         config.lossless = 1;
-        // For lossless pictures this is effort, not quality. More is 3 % smaller in twice the
-        // time; less is 14 % larger in a sixth of it.
+        // For lossless pictures this is effort, not quality. More is 3 % smaller in twice the time;
+        // less is 14 % larger in a sixth of it.
         (config.method, config.quality) = if settings.fast { (0, 0.0) } else { (2, 25.0) };
         return Ok(config);
     }
     config.quality = f32::from(settings.quality.unwrap_or(DEFAULT_QUALITY).min(100));
     if settings.fast || pixels > SMALL {
         config.method = 2;
-        // Worth 1 % of the bytes with this method, nothing with the slower ones.
+        // Saves 1 % of the bytes with this method, nothing with the slower ones.
         config.filter_strength = 80;
     } else {
         config.method = 4;
@@ -157,7 +157,7 @@ pub(super) fn config(settings: Settings, pixels: u64) -> Result<Config> {
 }
 
 /// # Errors
-/// [`Error::Unsupported`] for what the format cannot hold.
+/// [`Error::Unsupported`] for sizes that the format cannot represent.
 pub(super) fn check_size(width: u32, height: u32) -> Result<()> {
     if width.max(height) <= sys::MAX_SIZE && width > 0 && height > 0 {
         return Ok(());

@@ -21,7 +21,7 @@ pub(super) use c::WebPConfig as Config;
 /// The largest width and height of a VP8 or VP8L picture, in pixels.
 pub(super) const MAX_SIZE: u32 = c::WEBP_MAX_DIMENSION;
 
-/// Whether decoded pixels have three channels or four; alpha is straight.
+/// Whether decoded pixels have three or four channels; alpha is straight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pixels {
     Rgb,
@@ -44,7 +44,7 @@ impl Pixels {
     }
 }
 
-/// Decodes a bitstream into `into`, row after row, `stride` bytes from one to the next.
+/// Decodes a bitstream into `into`, row by row, with `stride` bytes from one row to the next.
 pub(super) fn decode(
     bitstream: &[u8],
     pixels: Pixels,
@@ -59,7 +59,7 @@ pub(super) fn decode(
     check(status)
 }
 
-/// Decodes a bitstream step by step, so that the work can be watched and stopped.
+/// Decodes a bitstream in steps, so that the work can be monitored and cancelled.
 pub(super) struct Incremental<'a> {
     bitstream: &'a [u8],
     given: usize,
@@ -99,7 +99,7 @@ impl<'a> Incremental<'a> {
         Ok(this)
     }
 
-    /// Looks at up to `bytes` more of the bitstream; `None` once all rows are decoded.
+    /// Passes up to `bytes` more of the bitstream to the decoder; `None` once all rows are decoded.
     pub(super) fn advance(&mut self, bytes: usize) -> Result<Option<()>> {
         self.given = self.given.saturating_add(bytes).min(self.bitstream.len());
         // SAFETY: the decoder is live, and every call gives it a longer piece of the same
@@ -114,11 +114,11 @@ impl<'a> Incremental<'a> {
         }
     }
 
-    /// How many rows are decoded, from the top.
+    /// The number of decoded rows, from the top.
     pub(super) fn rows(&self) -> usize {
         let mut last = 0;
-        // SAFETY: the decoder is live, `last` is a place to write to, and libwebp allows null
-        // for the values that nobody wants.
+        // SAFETY: the decoder is live, `last` is valid for writes, and libwebp allows null for
+        // unneeded values.
         let area = unsafe {
             c::WebPIDecGetRGB(
                 self.decoder,
@@ -135,7 +135,7 @@ impl<'a> Incremental<'a> {
         last.min(self.samples.len() / self.stride)
     }
 
-    /// One of the decoded rows.
+    /// A decoded row.
     pub(super) fn row(&self, row: usize) -> &[u8] {
         &self.samples[row * self.stride..][..self.stride]
     }
@@ -143,8 +143,8 @@ impl<'a> Incremental<'a> {
 
 impl Drop for Incremental<'_> {
     fn drop(&mut self) {
-        // SAFETY: the decoder was made by `WebPIDecode` (or is null, which is allowed), points
-        // to `config` until here, and nobody can use it afterwards. `config` came from a `Box`.
+        // SAFETY: the decoder was made by `WebPIDecode` (or is null, which is allowed), points to
+        // `config` until here, and cannot be used after drop. `config` came from a `Box`.
         unsafe {
             c::WebPIDelete(self.decoder);
             drop(Box::from_raw(self.config));
@@ -173,8 +173,8 @@ fn check(status: c::VP8StatusCode) -> Result<()> {
     use c::VP8StatusCode as Status;
     Err(match status {
         Status::VP8_STATUS_OK => return Ok(()),
-        // Said of a damaged alpha header as well, and the prediction of memory comes before
-        // decoding, so the file is the likelier culprit.
+        // Also returned for a damaged alpha header. Memory was predicted before decoding, so the
+        // file is more likely the cause.
         Status::VP8_STATUS_OUT_OF_MEMORY => {
             corrupt("its transparency is invalid, or there is no memory for the picture")
         }
@@ -182,7 +182,7 @@ fn check(status: c::VP8StatusCode) -> Result<()> {
             corrupt("the picture ends too early")
         }
         Status::VP8_STATUS_BITSTREAM_ERROR => corrupt("the picture's data are invalid"),
-        // Nobody here can abort: this is what becomes of alpha that cannot be decoded.
+        // We never abort: libwebp returns this when alpha cannot be decoded.
         Status::VP8_STATUS_USER_ABORT => corrupt("the picture's transparency is invalid"),
         Status::VP8_STATUS_UNSUPPORTED_FEATURE => {
             corrupt("the picture uses a feature that the format reserves")
@@ -196,7 +196,7 @@ pub(super) fn config() -> Result<Config> {
     Config::new().map_err(|()| version_mismatch())
 }
 
-/// A picture as VP8 sees it: luma, chroma at half size, and alpha if it has any.
+/// Planes for VP8: luma, chroma at half resolution, and alpha if there is any.
 pub(super) struct Planes {
     width: usize,
     height: usize,
@@ -244,7 +244,7 @@ impl Planes {
         Ok(())
     }
 
-    /// Encodes the planes as a whole WebP file. May change samples that nobody can see.
+    /// Encodes the planes as a complete WebP file. May change samples that are invisible.
     pub(super) fn encode(&mut self, config: &Config) -> Result<Vec<u8>> {
         let mut picture = picture(self.width, self.height)?;
         picture.y = self.y.as_mut_ptr();
@@ -257,14 +257,14 @@ impl Planes {
             picture.a = self.a.as_mut_ptr();
             picture.a_stride = int(self.width)?;
         }
-        // SAFETY: the planes are vectors of exactly the sizes that follow from the picture's
-        // size and strides, and they live and are not touched until the call returns.
+        // SAFETY: the planes are vectors of exactly the sizes that follow from the picture's size
+        // and strides, and they are neither dropped nor accessed until the call returns.
         unsafe { encode(config, picture) }
     }
 }
 
-/// Encodes pixels, each `0xAARRGGBB`, without loss as a whole WebP file. May change pixels
-/// that nobody can see.
+/// Encodes pixels, each `0xAARRGGBB`, losslessly as a complete WebP file. May change pixels that
+/// are invisible.
 pub(super) fn encode_argb(
     config: &Config,
     width: u32,
@@ -279,7 +279,7 @@ pub(super) fn encode_argb(
     picture.use_argb = 1;
     picture.argb = argb.as_mut_ptr();
     picture.argb_stride = int(width)?;
-    // SAFETY: the slice has exactly `width * height` pixels, and lives and is not touched
+    // SAFETY: the slice has exactly `width * height` pixels, and is neither dropped nor accessed
     // until the call returns.
     unsafe { encode(config, picture) }
 }
@@ -291,11 +291,11 @@ unsafe fn encode(config: &Config, mut picture: c::WebPPicture) -> Result<Vec<u8>
     let mut out: Vec<u8> = Vec::new();
     picture.writer = Some(append);
     picture.custom_ptr = (&raw mut out).cast::<c_void>();
-    // SAFETY: the caller vouches for the pixels; the writer matches the type behind
-    // `custom_ptr`, which outlives the call. The configuration is checked by libwebp.
+    // SAFETY: the caller guarantees the pixels; the writer matches the type behind `custom_ptr`,
+    // which outlives the call. libwebp checks the configuration.
     let ok = unsafe { c::WebPEncode(config, &raw mut picture) };
-    // SAFETY: frees only what libwebp itself has attached to the picture (a converted copy);
-    // planes that were set from outside are not known to it as its own.
+    // SAFETY: frees only what libwebp itself has attached to the picture (a converted copy); it
+    // does not own planes that were set from outside.
     unsafe { c::WebPPictureFree(&raw mut picture) };
     if ok == 0 {
         return Err(Error::Internal(format!(
@@ -314,8 +314,8 @@ unsafe extern "C" fn append(data: *const u8, size: usize, picture: *const c::Web
     if size == 0 {
         return 1;
     }
-    // SAFETY: `encode` has set `custom_ptr` to a live vector that nobody else uses meanwhile,
-    // and libwebp gives `size` readable bytes at `data`.
+    // SAFETY: `encode` has set `custom_ptr` to a live vector that is not used elsewhere meanwhile,
+    // and libwebp passes `size` readable bytes at `data`.
     let (out, data) = unsafe {
         let out = &mut *(*picture).custom_ptr.cast::<Vec<u8>>();
         (out, std::slice::from_raw_parts(data, size))
@@ -327,7 +327,7 @@ unsafe extern "C" fn append(data: *const u8, size: usize, picture: *const c::Web
     1
 }
 
-/// A few rows that libwebp has converted to planes of its own.
+/// Some rows that libwebp has converted to its own planes.
 struct Strip {
     picture: c::WebPPicture,
 }
@@ -350,7 +350,7 @@ impl Strip {
             Pixels::Rgb => c::WebPPictureImportRGB,
             Pixels::Rgba => c::WebPPictureImportRGBA,
         };
-        // SAFETY: `samples` holds `rows` rows of `stride` bytes. The picture is initialised and
+        // SAFETY: `samples` contains `rows` rows of `stride` bytes. The picture is initialised and
         // owns no planes yet; libwebp allocates them.
         let ok = unsafe { import(&raw mut strip.picture, samples.as_ptr(), stride) };
         if ok == 0 {
@@ -363,7 +363,7 @@ impl Strip {
         self.picture.colorspace == c::WebPEncCSP::WEBP_YUV420A
     }
 
-    /// Copies a plane without gaps; `into` holds whole rows of `width`.
+    /// Copies a plane without gaps; `into` contains whole rows of `width`.
     fn copy_plane(&self, plane: Plane, width: usize, into: &mut [u8]) {
         let picture = &self.picture;
         let (start, stride) = match plane {

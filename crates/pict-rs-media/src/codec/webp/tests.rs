@@ -1,4 +1,4 @@
-//! The codec as the pipeline sees it, on generated pictures.
+//! Tests of the codec through the pipeline, on generated pictures.
 
 use super::*;
 use crate::codec::testing::{self, Film};
@@ -119,7 +119,7 @@ fn picture(width: u32, height: u32, layout: Layout) -> Still {
     Still { shape, samples }
 }
 
-/// The canvas of a square that wanders over a background, or over nothing.
+/// A canvas with a square that moves over a background, or over transparency.
 fn wandering_square(step: u32, background: [u8; 4]) -> Vec<u8> {
     let mut rgba = Vec::new();
     for y in 0..40 {
@@ -154,7 +154,7 @@ fn mean_difference(a: &[u8], b: &[u8]) -> f64 {
     sum as f64 / a.len() as f64
 }
 
-/// The file with further chunks before its picture and after it, and bytes after its end.
+/// The file with additional chunks before and after its picture, and bytes after its end.
 fn with_metadata(file: &[u8]) -> Vec<u8> {
     let facts = inspect(file).expect("a file of ours");
     let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
@@ -355,7 +355,7 @@ fn cancelled_work_stops() {
     assert!(matches!(result, Err(Error::Cancelled)));
 }
 
-/// A frame by hand: a box of one colour.
+/// A handmade frame: a box of one colour.
 fn hand_made(x: u8, y: u8, side: u8, rgba: [u8; 4], flags: u8) -> Vec<u8> {
     let still = Still {
         shape: Shape {
@@ -414,7 +414,7 @@ fn frames_are_blended_replaced_and_cleared() {
     );
 }
 
-/// The same file, whose header does not say that it has transparency.
+/// The same file, with a header that declares no transparency.
 fn without_alpha_flag(file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     assert_eq!(file[12..16], *b"VP8X");
@@ -466,7 +466,7 @@ fn frames_have_no_alpha_unless_the_header_of_the_file_says_so() {
         for (rgba, _) in &film.canvases {
             assert!(rgba.chunks_exact(4).all(|pixel| pixel[3] == 255));
         }
-        // The colours are those that were hidden.
+        // The hidden colours become visible.
         assert!(
             film.canvases[0].0[..3]
                 .iter()
@@ -594,7 +594,7 @@ fn truncated_bitstreams_in_whole_containers_are_corrupt() {
             cut.extend(&data[..length]);
             cut.extend(vec![0; length % 2]);
             let result = decode_still(&cut);
-            // The last bytes of a lossy picture may hold nothing but rounding of the coder.
+            // The last bytes of a lossy picture may only contain rounding of the coder.
             let harmless = !settings.lossless && length + 8 > data.len();
             assert!(
                 harmless || matches!(result, Err(Error::Corrupt { .. })),

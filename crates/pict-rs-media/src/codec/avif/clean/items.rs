@@ -1,4 +1,4 @@
-//! `meta`, written from the items that are needed to show the primary one.
+//! Writes `meta` with the items that are needed to show the primary one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -20,9 +20,9 @@ use crate::{
 pub(super) struct Items {
     items: BTreeMap<u32, Needed>,
     primary: u32,
-    /// The item that describes the primary one, and how long it is.
+    /// The item that describes the primary one, and its length.
     exif: Option<(u32, usize)>,
-    /// Where there is one in the source.
+    /// The EXIF item of the source, if there is one.
     old_exif: Option<u32>,
 }
 
@@ -31,10 +31,10 @@ struct Needed {
     ranges: Vec<Range<usize>>,
 }
 
-/// Bytes by which the new file can be longer than the source, with room to spare.
+/// Bytes by which the new file can be longer than the source, with a margin.
 const ROOM: usize = 1 << 20;
 
-/// Gives the new place of a byte of the source.
+/// Maps a position in the source to the new file.
 type At<'a> = &'a dyn Fn(usize) -> usize;
 
 impl Items {
@@ -53,7 +53,7 @@ impl Items {
             };
             let ranges = meta.ranges(id)?;
             let is_layered = meta.properties_of(id).any(|p| p.kind == *b"a1lx");
-            // The sizes of layers would not be true any more.
+            // The sizes of layers would no longer be correct.
             let ranges = match &ranges[..] {
                 [whole] if item.kind == *b"av01" && !is_layered => {
                     let parts = obus::pictures_alone(&source[whole.clone()]);
@@ -84,7 +84,7 @@ impl Items {
         );
     }
 
-    /// Adds an item of EXIF of that length.
+    /// Adds an EXIF item of this length.
     pub(super) fn describe(&mut self, length: usize) -> Option<()> {
         let last = *self.items.last_key_value()?.0;
         let free = || {
@@ -97,7 +97,7 @@ impl Items {
         Some(())
     }
 
-    /// `end`: where in the file the data that are not in the source begin.
+    /// `end`: the position in the file of the data that are not in the source.
     pub(super) fn write(
         &self,
         source: &[u8],
@@ -144,7 +144,7 @@ impl Items {
         let mut entry = |id: u32, extents: &[(usize, usize)]| -> Result<()> {
             entries.extend(writer.id(id));
             if writer.is_wide {
-                // Offsets count from the beginning of the file.
+                // Offsets are relative to the beginning of the file.
                 entries.extend([0; 2]);
             }
             // In this file.
@@ -209,7 +209,7 @@ impl Items {
             Ok(())
         };
         for reference in &meta.references {
-            // An item that is needed is made of needed ones only; what else it points to goes.
+            // A needed item is made only of needed ones; its other references are dropped.
             let to = reference.to.iter().filter(|to| self.items.contains_key(to));
             let to: Vec<u32> = to.copied().collect();
             let says_something = KNOWN_REFERENCES.contains(&&reference.kind);
@@ -226,7 +226,7 @@ impl Items {
         boxed(b"iref", &[&writer.version(), &entries])
     }
 
-    /// The properties that needed items have, under new numbers.
+    /// The properties of needed items, renumbered.
     fn properties(
         &self,
         source: &[u8],
@@ -309,7 +309,7 @@ impl Items {
         Some(())
     }
 
-    /// Groups of alternatives, which tell that a gain map belongs to the picture.
+    /// Groups of alternatives, which tie a gain map to the picture.
     fn groups(&self, source: &[u8], grpl: &BoxRef<'_>) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         for group in boxes(source, grpl.inside()).map_while(std::result::Result::ok) {
@@ -339,14 +339,15 @@ impl Items {
     }
 }
 
-/// What an item is made of, what it is the alpha of, and by which alpha it is multiplied.
+/// References to the parts of an item, to the item whose alpha it is, and to the alpha by which it
+/// is multiplied.
 const KNOWN_REFERENCES: [&[u8; 4]; 4] = [b"dimg", b"auxl", b"prem", b"prog"];
 
 /// The ids of the items that are needed to show the primary one.
 fn ids(meta: &Meta<'_>, primary: u32) -> BTreeSet<u32> {
     let mut needed = BTreeSet::new();
     let mut waiting = vec![primary];
-    // A gain map hangs on an item that is made of the picture and the map.
+    // A gain map belongs to an item that is made of the picture and the map.
     for reference in &meta.references {
         let is_map = (meta.items.get(&reference.from)).is_some_and(|item| item.kind == *b"tmap");
         if is_map && reference.kind == *b"dimg" && reference.to.first() == Some(&primary) {
@@ -363,7 +364,7 @@ fn ids(meta: &Meta<'_>, primary: u32) -> BTreeSet<u32> {
     needed
 }
 
-/// The items that are not meant to be shown by themselves.
+/// The hidden items, which are not shown by themselves.
 fn hidden(source: &[u8], iinf: &BoxRef<'_>) -> BTreeSet<u32> {
     let Some(start) = item_info_entries(iinf) else {
         return BTreeSet::new();
@@ -376,17 +377,17 @@ fn hidden(source: &[u8], iinf: &BoxRef<'_>) -> BTreeSet<u32> {
         .collect()
 }
 
-/// How numbers are written.
+/// The sizes of numbers.
 #[derive(Clone, Copy)]
 struct Writer {
     /// Whether ids have 32 bits.
     is_wide: bool,
-    /// Whether places in the file have 64 bits.
+    /// Whether offsets have 64 bits.
     is_long: bool,
 }
 
 impl Writer {
-    /// Of an id, or of a count of ids.
+    /// Encodes an id, or a count of ids.
     fn id(self, id: u32) -> Vec<u8> {
         let bytes = id.to_be_bytes();
         bytes[if self.is_wide { 0 } else { 2 }..].to_vec()

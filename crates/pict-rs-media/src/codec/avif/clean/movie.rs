@@ -1,4 +1,4 @@
-//! `moov`, written with nothing but the tracks that are shown.
+//! Writes `moov` with only the tracks that are shown.
 
 use super::{Shown, boxed, handler, properties};
 use crate::{
@@ -9,10 +9,10 @@ use crate::{
     },
 };
 
-/// Gives the new place of a byte of the source.
+/// Maps a position in the source to the new file.
 type At<'a> = &'a dyn Fn(usize) -> usize;
 
-/// The box with everything in it. A track whose boxes cannot be read was not taken for one.
+/// The whole box. Tracks with unreadable boxes were not accepted as tracks.
 pub(super) fn write(
     source: &[u8],
     moov: &BoxRef<'_>,
@@ -37,11 +37,11 @@ pub(super) fn write(
     boxed(b"moov", &[&content])
 }
 
-/// A box with the times at which something was made and changed, which go. Of version 0 it has
-/// `length` bytes.
+/// A box with creation and modification times, which are zeroed. In version 0 its length is
+/// `length`.
 fn times(place: &BoxRef<'_>, length: usize) -> Result<Vec<u8>> {
     let is_long = place.body.first() == Some(&1);
-    // Two times and a duration are longer.
+    // In version 1 two times and a duration are longer.
     let (length, times) = if is_long {
         (length + 12, 20)
     } else {
@@ -61,7 +61,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The boxes in a track, each of which is known at one depth only.
+    /// The boxes in a track, each of which is valid at only one depth.
     fn container(&self, place: &BoxRef<'_>, depth: u8) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         for child in boxes(self.source, place.inside()).map_while(std::result::Result::ok) {
@@ -91,7 +91,7 @@ impl Writer<'_> {
             },
             (b"vmhd", 2) => boxed(b"vmhd", &[child.body.get(..12).unwrap_or(child.body)]),
             (b"nmhd", 2) => boxed(b"nmhd", &[&[0; 4]]),
-            // All is in the file itself; other places are paths on the sender's machine.
+            // All data are in the file itself; other references are paths on the sender's machine.
             (b"dinf", 2) => {
                 let here = boxed(b"url ", &[&[0, 0, 0, 1]])?;
                 boxed(
@@ -110,7 +110,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A count and as many entries, of which there may be fewer.
+    /// A count and that many entries, of which there may be fewer.
     fn table(&self, place: &BoxRef<'_>, entry: usize) -> Result<Vec<u8>> {
         let (count, rows) = rows(place.body, 8, entry)?;
         boxed(&place.kind, &[&place.body[..4], &count.to_be_bytes(), rows])
@@ -156,7 +156,7 @@ impl Writer<'_> {
         boxed(&place.kind, &[&[0; 4], &count.to_be_bytes(), &offsets])
     }
 
-    /// How the pictures are coded. Only the first entry is read.
+    /// The sample description. Only the first entry is read.
     fn entry(&self, stsd: &BoxRef<'_>) -> Result<Vec<u8>> {
         let start = stsd.body_start.saturating_add(8);
         let entry = boxes(self.source, start..stsd.end()).next();
@@ -169,8 +169,8 @@ impl Writer<'_> {
                 parts.extend(boxed(&part.kind, &[&cleaned])?);
             }
         }
-        // Which of the places the data are in, size and resolution, frames in a sample, depth;
-        // between them what is reserved, and the name of the compressor.
+        // Data reference, size and resolution, frames per sample, depth; between them reserved
+        // fields, and the name of the compressor.
         let fields: [&[u8]; 9] = [
             &[0, 0, 0, 0, 0, 0, 0, 1],
             &[0; 16],
@@ -187,8 +187,8 @@ impl Writer<'_> {
     }
 }
 
-/// How many entries there are, and their bytes behind a head of so many bytes that ends with the
-/// count that the box says.
+/// The number of entries, and their bytes after a head of `head` bytes that ends with the stated
+/// count.
 fn rows(body: &[u8], head: usize, entry: usize) -> Result<(u32, &[u8])> {
     let said = body
         .get(head - 4..head)

@@ -1,10 +1,11 @@
-//! Properties of items and tracks, of the length that the standards give them.
+//! Properties of items and tracks, with their standard lengths.
 
 use std::borrow::Cow;
 
 use crate::codec::{avif::obus, bmff::BoxRef, icc};
 
-/// What of a property says how a picture is shown. `None` for one that is unknown or too short.
+/// The part of a property that determines how a picture is shown. `None` for one that is unknown or
+/// too short.
 pub(super) fn clean<'a>(property: &BoxRef<'a>) -> Option<Cow<'a, [u8]>> {
     let body = property.body;
     let length = match &property.kind {
@@ -17,15 +18,15 @@ pub(super) fn clean<'a>(property: &BoxRef<'a>) -> Option<Cow<'a, [u8]>> {
         b"clap" => 32,
         // Version and flags, then a count of channels and their depths.
         b"pixi" => 5 + usize::from(*body.get(4)?),
-        // Three sizes of layers, of 4 bytes each or of 2.
+        // Three sizes of layers, each of 4 bytes or of 2.
         b"a1lx" => 1 + 3 * if body.first()? & 1 == 1 { 4 } else { 2 },
-        // Which of primaries and three luminances there are.
+        // Flags for primaries and three luminances.
         b"cclv" => {
             let has = |bit: u8| usize::from(body[0] & bit != 0);
             body.first()?;
             1 + 24 * has(0x20) + 4 * (has(0x10) + has(0x08) + has(0x04))
         }
-        // Version and flags, then a name that ends with a zero.
+        // Version and flags, then a zero-terminated name.
         b"auxC" | b"auxi" => 5 + memchr::memchr(0, body.get(4..)?)?,
         b"av1C" => {
             let headers = obus::sequence_headers(body.get(4..)?);
@@ -41,7 +42,7 @@ fn colours(body: &[u8]) -> Option<Cow<'_, [u8]>> {
     match body.get(..4)? {
         b"nclx" => {
             let mut points = body.get(..11)?.to_vec();
-            // One bit says the range.
+            // One bit is the range.
             points[10] &= 0x80;
             Some(Cow::Owned(points))
         }

@@ -1,5 +1,5 @@
-//! Canvases to an animated AVIF, one at a time: nothing is held but the planes of one canvas,
-//! what the encoder predicts from, and what is encoded so far.
+//! Encodes canvases as an animated AVIF, one at a time: only the planes of one canvas, the
+//! encoder's references and the encoded data are in memory.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use super::{Settings, check_size, misused};
 use crate::rows::{AnimationShape, Canvas, CanvasSink, Layout};
 use crate::{Error, Result};
 
-/// An animation on its way into a file.
+/// An animation that is being encoded.
 pub(crate) struct Canvases<A> {
     settings: Settings,
     animation: Option<Animation<A>>,
@@ -27,7 +27,7 @@ impl<A> Canvases<A> {
         }
     }
 
-    /// The file; valid after `end`.
+    /// The file; only valid after `end`.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -63,7 +63,7 @@ struct Animation<A> {
     size: Size,
     loop_count: u32,
     colour: Coder<A>,
-    /// There from the first canvas on that is not opaque.
+    /// Created with the first canvas that is not opaque.
     alpha: Option<Coder<A>>,
     durations: Vec<u32>,
 }
@@ -81,7 +81,7 @@ impl<A: Av1> Animation<A> {
             None if self.alpha.is_some() => self.add_alpha(&opaque(self.size).frame())?,
             None => {}
         }
-        // A picture without a duration is one that no player shows.
+        // Players do not show a picture without a duration.
         self.durations.push(canvas.delay_ms.max(1));
         Ok(())
     }
@@ -91,7 +91,7 @@ impl<A: Av1> Animation<A> {
             return coder.add(alpha);
         }
         let mut coder = Coder::new(&self.settings.alpha(self.size, false))?;
-        // Both tracks have a picture for each canvas. These cost a few bytes each.
+        // Both tracks need a picture for each canvas. These cost a few bytes each.
         let before = opaque(self.size);
         for _ in &self.durations {
             coder.add(&before.frame())?;
@@ -118,7 +118,7 @@ impl<A: Av1> Animation<A> {
     }
 }
 
-/// A plane of alpha that hides nothing.
+/// A fully opaque plane of alpha.
 struct Opaque {
     size: Size,
     samples: Vec<u8>,
@@ -141,7 +141,7 @@ impl Opaque {
     }
 }
 
-/// An encoder and what it has made.
+/// An encoder and its output.
 struct Coder<A> {
     encoder: A,
     monochrome: bool,
@@ -178,7 +178,7 @@ impl<A: Av1> Coder<A> {
         Ok(())
     }
 
-    /// The track, which has to have so many pictures.
+    /// The track, which must have this number of pictures.
     fn finish(mut self, pictures: usize) -> Result<Track> {
         self.encoder.finish(&mut self.units)?;
         self.collect()?;

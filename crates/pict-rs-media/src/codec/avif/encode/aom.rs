@@ -1,7 +1,7 @@
-//! AV1 by libaom.
+//! Encodes AV1 with libaom.
 //!
-//! The only unsafe code of this codec. It is given planes of our own making, never bytes of a
-//! file. Start reading at [`Aom`].
+//! The only unsafe code of this codec. It gets planes that we made, never bytes of a file. Start
+//! reading at [`Aom`].
 #![expect(
     unsafe_code,
     reason = "libaom is a C library; each block says why it is sound"
@@ -17,25 +17,25 @@ use super::av1::{Av1, Stream, Unit};
 use super::planes::Frame;
 use crate::{Error, Result};
 
-/// libaom's fastest for stills. With quantiser matrices the next slower one takes four times as
-/// long, for 10 % more bytes at equal score.
+/// libaom's fastest speed for stills. With quantiser matrices the next slower one takes four times
+/// as long, for 10 % more bytes at equal score.
 const STILL_SPEED: c_int = 9;
 
-/// Of its modes for video without delay: slower ones are not smaller.
+/// The speed of real-time mode: slower ones do not give smaller files.
 const SEQUENCE_SPEED: c_int = 10;
 
 pub(crate) struct Aom {
-    /// Initialised until `drop`. libaom keeps pointers into what it has allocated, not into this.
+    /// Initialised until `drop`. libaom keeps pointers to its own allocations, not to this.
     context: c::aom_codec_ctx_t,
     stream: Stream,
-    /// Gray chroma for monochrome pictures, whose chroma libaom may look at all the same.
+    /// Gray chroma for monochrome pictures, because libaom may read it anyway.
     neutral: Vec<u8>,
     pictures: i64,
 }
 
 impl Av1 for Aom {
     fn new(stream: &Stream) -> Result<Self> {
-        // SAFETY: gives a pointer to a static table.
+        // SAFETY: returns a pointer to a static table.
         let interface = unsafe { c::aom_codec_av1_cx() };
         let config = config(interface, stream)?;
         let mut context = MaybeUninit::uninit();
@@ -82,8 +82,8 @@ impl Av1 for Aom {
             return Err(super::misused());
         }
         let mut image = MaybeUninit::uninit();
-        // SAFETY: fills in the image's description; the pixels are not touched. All places are
-        // set anew below.
+        // SAFETY: fills in the image's description; the pixels are not accessed. All pointers are
+        // set again below.
         let wrapped = unsafe {
             c::aom_img_wrap(
                 image.as_mut_ptr(),
@@ -107,9 +107,9 @@ impl Av1 for Aom {
         } else {
             c::AOM_CR_STUDIO_RANGE
         };
-        // SAFETY: the context is initialised. The planes have as many rows of as many bytes as
-        // the image's size and strides say (checked above); libaom only reads them, and copies
-        // what it needs before it returns.
+        // SAFETY: the context is initialised. The planes have the number and length of rows that
+        // the image's size and strides say (checked above); libaom only reads them, and copies what
+        // it needs before it returns.
         let status = unsafe {
             c::aom_codec_encode(&raw mut self.context, &raw const image, self.pictures, 1, 0)
         };
@@ -120,7 +120,7 @@ impl Av1 for Aom {
     }
 
     fn finish(&mut self, units: &mut Vec<Unit>) -> Result<()> {
-        // SAFETY: the context is initialised; no image means that there are no more.
+        // SAFETY: the context is initialised; no image signals the end of the stream.
         let status =
             unsafe { c::aom_codec_encode(&raw mut self.context, ptr::null(), self.pictures, 1, 0) };
         check(status)?;
@@ -156,8 +156,8 @@ impl Aom {
                 unsafe { c::aom_codec_control(&raw mut self.context, control as c_int, value) };
             check(status)?;
         }
-        // Quantiser matrices are worth 17 % of the bytes, more than five steps of speed. For stills
-        // the search for cheaper coefficients costs 15 % of the time and wins 3 % of the bytes:
+        // Quantiser matrices save 17 % of the bytes, more than five steps of speed. For stills the
+        // search for cheaper coefficients costs 15 % of the time and saves 3 % of the bytes:
         // without it, and with flatter matrices, a quality gives the same score as before.
         let options = if self.stream.single {
             [
@@ -175,7 +175,7 @@ impl Aom {
             ]
         };
         for (name, value) in options {
-            // SAFETY: the context is initialised, and both are strings that end with a zero.
+            // SAFETY: the context is initialised, and both are zero-terminated strings.
             let status = unsafe {
                 c::aom_codec_set_option(&raw mut self.context, name.as_ptr(), value.as_ptr())
             };
@@ -184,7 +184,7 @@ impl Aom {
         Ok(())
     }
 
-    /// Takes what is finished.
+    /// Collects finished packets.
     fn receive(&mut self, units: &mut Vec<Unit>) {
         let mut iterator = ptr::null();
         loop {
@@ -200,8 +200,8 @@ impl Aom {
             if packet.kind != c::AOM_CODEC_CX_FRAME_PKT {
                 continue;
             }
-            // SAFETY: this kind of packet has this field of the union, whose buffer has as many
-            // bytes as it says.
+            // SAFETY: this kind of packet has this field of the union, whose buffer has the stated
+            // number of bytes.
             let (data, flags) = unsafe {
                 let frame = packet.data.frame;
                 let data = std::slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz);
@@ -217,7 +217,7 @@ impl Aom {
 
 impl Drop for Aom {
     fn drop(&mut self) {
-        // SAFETY: the context was initialised once, and nobody can use it afterwards.
+        // SAFETY: the context was initialised once, and cannot be used after drop.
         unsafe { c::aom_codec_destroy(&raw mut self.context) };
     }
 }
@@ -229,16 +229,16 @@ fn config(interface: *const c::aom_codec_iface_t, stream: &Stream) -> Result<c::
         c::AOM_USAGE_REALTIME
     };
     let mut config = MaybeUninit::uninit();
-    // SAFETY: the interface is libaom's own, the configuration is a place to write to.
+    // SAFETY: the interface is libaom's own, and the configuration is valid for writes.
     let status = unsafe { c::aom_codec_enc_config_default(interface, config.as_mut_ptr(), usage) };
     check(status)?;
-    // SAFETY: success means that all of it was written.
+    // SAFETY: on success all of it has been written.
     let mut config: c::aom_codec_enc_cfg = unsafe { config.assume_init() };
     config.g_w = stream.size.width;
     config.g_h = stream.size.height;
     config.g_threads = 1;
     config.g_limit = c_uint::from(stream.single);
-    // One picture in, one picture out, and only the first is one to start from.
+    // One picture in, one picture out; only the first is a key frame.
     config.g_lag_in_frames = 0;
     config.kf_mode = c::AOM_KF_DISABLED;
     config.g_timebase = c::aom_rational { num: 1, den: 1000 };
@@ -247,7 +247,7 @@ fn config(interface: *const c::aom_codec_iface_t, stream: &Stream) -> Result<c::
     Ok(config)
 }
 
-/// Quantiser, 0-63, for a quality.
+/// The quantiser, 0-63, for a quality.
 fn quantizer(quality: u8) -> c_int {
     ((100 - c_int::from(quality)) * 63 + 50) / 100
 }
@@ -256,7 +256,7 @@ fn check(status: c::aom_codec_err_t) -> Result<()> {
     if status == c::AOM_CODEC_OK {
         return Ok(());
     }
-    // SAFETY: gives a static string for whatever number.
+    // SAFETY: returns a static string for any number.
     let reason = unsafe { CStr::from_ptr(c::aom_codec_err_to_string(status)) };
     Err(refused(&reason.to_string_lossy()))
 }

@@ -1,10 +1,10 @@
-//! What an AV1 encoder has to do for us.
+//! The interface of AV1 encoders.
 
 use super::boxes::Size;
 use super::planes::Frame;
 use crate::Result;
 
-/// A sequence of pictures of one size, as it is to be encoded.
+/// The parameters of a sequence of pictures of one size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stream {
     pub(crate) size: Size,
@@ -12,9 +12,9 @@ pub(crate) struct Stream {
     pub(crate) monochrome: bool,
     /// Whether there will be exactly one picture.
     pub(crate) single: bool,
-    /// Whether samples go from 0 to 255, else from 16 to 235 or, of chroma, 240.
+    /// Whether samples range from 0 to 255, else from 16 to 235 or, for chroma, 240.
     pub(crate) full_range: bool,
-    /// 0-100; 100 is nearly without loss.
+    /// 0-100; 100 is nearly lossless.
     pub(crate) quality: u8,
 }
 
@@ -26,13 +26,13 @@ pub(crate) struct Unit {
     pub(crate) is_key: bool,
 }
 
-/// Encodes on the thread that calls, in the order of the pictures; holds a few of them at most.
+/// Encodes on the calling thread, in the order of the pictures; buffers only a few of them.
 pub(crate) trait Av1: Sized {
     fn new(stream: &Stream) -> Result<Self>;
 
-    /// Takes the next picture, and appends what is finished by then.
+    /// Takes the next picture, and appends finished units.
     fn encode(&mut self, frame: &Frame<'_>, units: &mut Vec<Unit>) -> Result<()>;
 
-    /// Appends what is still under way. Called once, at the end.
+    /// Appends the remaining units. Called once, at the end.
     fn finish(&mut self, units: &mut Vec<Unit>) -> Result<()>;
 }

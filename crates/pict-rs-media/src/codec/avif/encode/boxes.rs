@@ -2,22 +2,22 @@
 //! the AVIF specification.
 //!
 //! Colours are always sRGB in BT.601 YCbCr, of full range in stills and of limited range in
-//! animations; alpha is straight, and of full range. Start reading at
-//! [`still`] and [`animation`].
+//! animations; alpha is not premultiplied, and of full range. Start reading at [`still`] and
+//! [`animation`].
 
 use super::obu::SequenceHeader;
 use crate::{Error, Result};
 
-/// Ticks a second of an animation: delays are in milliseconds.
+/// Ticks per second of an animation: delays are in milliseconds.
 const TIMESCALE: u32 = 1000;
 
-/// What both specifications call a plane of alpha.
+/// The name of an alpha plane in both specifications.
 const ALPHA_URN: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 
 const COLOUR_ITEM: u16 = 1;
 const ALPHA_ITEM: u16 = 2;
 
-/// The width and height of all that a file holds, in pixels.
+/// The width and height of everything in a file, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(super) width: u32,
@@ -104,8 +104,8 @@ pub(super) fn still(size: Size, colour: &Picture, alpha: Option<&Picture>) -> Re
     Ok(file.bytes)
 }
 
-/// An animation. `durations` are milliseconds, one for each picture of each track;
-/// `loop_count` is how often it plays, 0 = for ever.
+/// An animation. `durations` are milliseconds, one for each picture of each track; `loop_count` is
+/// the number of plays, 0 = for ever.
 pub(super) fn animation(
     size: Size,
     loop_count: u32,
@@ -121,7 +121,7 @@ pub(super) fn animation(
         &[b"avis", b"avif", b"mif1", b"miaf", b"msf1", b"iso8"],
         headers,
     );
-    // The first picture is there as a still one too, for readers that know no animations.
+    // The first picture is also included as a still, for readers without support for animations.
     let items = file.meta(
         size,
         Item::new(colour.first_size() as usize, &colour.header)?,
@@ -154,7 +154,7 @@ pub(super) fn animation(
     Ok(file.bytes)
 }
 
-/// How long the pictures take once, and how long they are shown.
+/// The duration of one run, and the total time shown.
 struct Play {
     once: u64,
     total: u64,
@@ -176,7 +176,7 @@ impl Play {
     }
 }
 
-/// A place in the file that gets an offset later.
+/// The position of an offset that is filled in later.
 #[derive(Clone, Copy)]
 struct Place(usize);
 
@@ -199,7 +199,7 @@ struct Places {
 
 struct Boxes {
     bytes: Vec<u8>,
-    /// Where the boxes start that are not ended yet.
+    /// The starts of boxes that are not ended yet.
     open: Vec<usize>,
 }
 
@@ -222,7 +222,7 @@ impl Boxes {
         self.u32(u32::from(version) << 24 | flags);
     }
 
-    /// Ends the box that was started last.
+    /// Ends the innermost open box.
     fn end(&mut self) -> Result<()> {
         let start = self.open.pop().unwrap_or(0);
         let size = u32::try_from(self.bytes.len() - start).map_err(|_| too_large())?;
@@ -268,7 +268,7 @@ impl Boxes {
         place
     }
 
-    /// Writes the offset of what comes next into `place`.
+    /// Writes the current offset to `place`.
     fn fill_in(&mut self, place: Place) -> Result<()> {
         let offset = u32::try_from(self.bytes.len()).map_err(|_| too_large())?;
         self.bytes[place.0..place.0 + 4].copy_from_slice(&offset.to_be_bytes());
@@ -338,7 +338,7 @@ impl Boxes {
 
     fn item_places(&mut self, colour: &Item<'_>, alpha: Option<&Item<'_>>) -> Result<Places> {
         self.start_full(b"iloc", 0, 0);
-        // Offsets and lengths of four bytes, no base.
+        // Offsets and lengths of four bytes, no base offset.
         self.u16(0x4400);
         self.u16(if alpha.is_some() { 2 } else { 1 });
         let colour = self.item_place(COLOUR_ITEM, colour.length);
@@ -349,7 +349,7 @@ impl Boxes {
 
     fn item_place(&mut self, item: u16, length: u32) -> Place {
         self.u16(item);
-        // In this file, in one piece.
+        // In this file, as one extent.
         self.u16(0);
         self.u16(1);
         let place = self.place();
@@ -387,7 +387,7 @@ impl Boxes {
             self.full_leaf(b"auxC", 0, ALPHA_URN)?;
         }
         self.end()?;
-        // The properties by their place above; 0x80 marks what a reader must understand.
+        // Properties by their index above; 0x80 marks essential ones.
         self.start_full(b"ipma", 0, 0);
         self.u32(if alpha.is_some() { 2 } else { 1 });
         self.u16(COLOUR_ITEM);
@@ -430,7 +430,7 @@ impl Boxes {
 
     fn movie_header(&mut self, play: &Play, next_track: u32) {
         self.start_full(b"mvhd", 1, 0);
-        // Created and changed: not told.
+        // Creation and modification times are unset.
         self.zeros(16);
         self.u32(TIMESCALE);
         self.u64(play.total);
@@ -443,7 +443,7 @@ impl Boxes {
         let _ = self.end();
     }
 
-    /// A track; `alpha_of` is the track whose alpha it is.
+    /// A track; `alpha_of` is the track whose alpha it contains.
     fn track(
         &mut self,
         size: Size,
@@ -471,7 +471,7 @@ impl Boxes {
             self.leaf(b"auxl", &other.to_be_bytes())?;
             self.end()?;
         }
-        // Flag 1: this edit is repeated until the track's duration is over.
+        // Flag 1: this edit is repeated until the end of the track's duration.
         self.start(b"edts");
         self.start_full(b"elst", 1, play.repeats.into());
         self.u32(1);
@@ -544,7 +544,7 @@ impl Boxes {
             .filter(|(_, sample)| sample.is_key)
             .map(|(number, _): (u32, _)| number)
             .collect();
-        // Without this table every sample is one to start from.
+        // Without this table every sample is a sync sample.
         if keys.len() != track.samples.len() {
             self.start_full(b"stss", 0, 0);
             self.u32(keys.len() as u32);
@@ -569,10 +569,10 @@ impl Boxes {
         self.zeros(6);
         self.u16(1);
         self.zeros(16);
-        // `check_size` has seen to it that they fit.
+        // `check_size` ensures that they fit.
         self.u16(size.width as u16);
         self.u16(size.height as u16);
-        // 72 dots per inch, as everybody writes.
+        // 72 dots per inch, as usual.
         self.u32(0x48_0000);
         self.u32(0x48_0000);
         self.u32(0);

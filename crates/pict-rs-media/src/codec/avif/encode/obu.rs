@@ -1,4 +1,4 @@
-//! What the boxes must know of an AV1 bitstream: its units, and its sequence header.
+//! The parts of an AV1 bitstream that the boxes need: its units, and its sequence header.
 
 use crate::codec::bits::Bits;
 use crate::{Error, Result};
@@ -39,8 +39,8 @@ impl SequenceHeader {
         self.profile == 0 && self.level <= BASELINE_LEVEL
     }
 
-    /// The contents of an `av1C` box, without its optional copy of the header. Chroma is 4:2:0
-    /// with its position untold.
+    /// The contents of an `av1C` box, without its optional copy of the header. Chroma is 4:2:0 with
+    /// unknown position.
     pub(super) fn configuration(&self) -> [u8; 4] {
         let bit = |value: bool, place: u8| u8::from(value) << place;
         [
@@ -57,7 +57,7 @@ impl SequenceHeader {
     }
 }
 
-/// A temporal unit without the delimiter in front, which files do not have.
+/// A temporal unit without its leading delimiter, which files do not contain.
 pub(super) fn without_delimiter(unit: &[u8]) -> &[u8] {
     let mut units = Obus { rest: unit };
     match units.next() {

@@ -1,4 +1,4 @@
-//! Pixels as AV1 sees them: luma, chroma at half size, and alpha if there is any.
+//! Planes for AV1: luma, chroma at half resolution, and alpha if there is any.
 
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
@@ -20,7 +20,7 @@ pub(super) struct Planes {
     range: YuvRange,
 }
 
-/// What one stream gets of a picture. Rows of luma are as long as the picture is wide, those of
+/// The part of a picture for one stream. Rows of luma are as long as the picture is wide, those of
 /// chroma half of that, rounded up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
@@ -30,7 +30,7 @@ pub(crate) struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Pixels in a row of luma and one of chroma.
+    /// The row lengths of luma and chroma in pixels.
     pub(super) fn strides(&self) -> (usize, usize) {
         let width = self.size.width as usize;
         (width, width.div_ceil(2))
@@ -67,8 +67,8 @@ impl Planes {
         self.u.is_empty()
     }
 
-    /// Converts some rows, given without gaps between them. `top` is even, and so is the number
-    /// of rows unless they are the last.
+    /// Converts some rows, given without gaps between them. `top` is even, and so is the number of
+    /// rows unless they are the last.
     pub(super) fn import(&mut self, top: usize, layout: Layout, samples: &[u8]) -> Result<()> {
         let width = self.size.width as usize;
         let stride = width * layout.channels();

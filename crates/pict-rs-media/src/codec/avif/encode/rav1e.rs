@@ -1,4 +1,4 @@
-//! AV1 by rav1e, which is Rust without a line of C or assembly here.
+//! Encodes AV1 with rav1e, built here without C or assembly.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,12 +8,12 @@ use super::av1::{Av1, Stream, Unit};
 use super::planes;
 use crate::{Error, Result};
 
-/// The smallest side of a picture in a sequence. Smaller ones become stills one by one.
+/// The smallest side of a picture in a sequence. Smaller ones are encoded as separate stills.
 const MIN_SEQUENCE_SIZE: u32 = 16;
 
 pub(crate) struct Rav1e {
     config: Config,
-    /// `None` where every picture gets a context of its own.
+    /// `None` if every picture gets its own context.
     sequence: Option<Context<u8>>,
 }
 
@@ -81,7 +81,7 @@ fn encoder_config(stream: &Stream, still: bool) -> EncoderConfig {
     });
     config.still_picture = still;
     config.quantizer = quantizer(stream.quality);
-    // One picture in, one picture out, and only the first is one to start from.
+    // One picture in, one picture out; only the first is a key frame.
     config.low_latency = true;
     config.set_key_frame_interval(0, 0);
     config.speed_settings.rdo_lookahead_frames = 1;
@@ -89,11 +89,11 @@ fn encoder_config(stream: &Stream, still: bool) -> EncoderConfig {
     config
 }
 
-/// Qualities, and the quantiser indices that give photographs the score that libaom gives them
-/// at the same quality.
+/// Qualities, and the quantiser indices that give photographs the same score as libaom at that
+/// quality.
 const QUANTIZERS: [(usize, usize); 5] = [(0, 255), (50, 153), (75, 113), (90, 70), (100, 0)];
 
-/// Quantiser index for a quality.
+/// The quantiser index for a quality.
 fn quantizer(quality: u8) -> usize {
     let quality = usize::from(quality.min(100));
     let steps = QUANTIZERS.windows(2).map(|pair| (pair[0], pair[1]));
@@ -116,7 +116,7 @@ fn send(context: &mut Context<u8>, from: &planes::Frame<'_>) -> Result<()> {
     context.send_frame(frame).map_err(refused)
 }
 
-/// Takes what is finished.
+/// Collects finished packets.
 fn receive(context: &mut Context<u8>, units: &mut Vec<Unit>) -> Result<()> {
     loop {
         match context.receive_packet() {
@@ -131,7 +131,7 @@ fn receive(context: &mut Context<u8>, units: &mut Vec<Unit>) -> Result<()> {
     }
 }
 
-/// rav1e asserts what it believes about its own state.
+/// Catches panics: rav1e asserts its own invariants.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::Internal("rav1e has panicked".into())))

@@ -1,4 +1,4 @@
-//! What was written is read back by another decoder, of the file and of its pictures.
+//! Written files are read back by a different parser and decoder.
 
 use rav1d_safe::{Decoder, Planes as Decoded, Settings as DecoderSettings};
 use zenavif_parse::AvifParser;
@@ -159,7 +159,7 @@ fn stills_come_back<A: Av1>() {
             let expected = as_rgba(&pixels);
             let is_opaque = expected.chunks_exact(4).all(|pixel| pixel[3] == 255);
             assert_eq!(has_alpha, !is_opaque, "{layout:?} {width}×{height}");
-            // Two pixels share their chroma, and in a picture this small they differ.
+            // Two pixels share their chroma, and in such a small picture they differ.
             let allowed = if width.min(height) < 16 { 40.0 } else { 3.0 };
             let difference = mean_difference(&rgba, &expected);
             assert!(
@@ -210,7 +210,7 @@ fn flat_colours_stay_what_they_are() {
 }
 
 fn quality_is_monotone<A: Av1>() {
-    // Texture, so that there is something to lose.
+    // Texture, so that there is detail to lose.
     let mut pixels = pixels(200, 150, Layout::Rgb8);
     for (index, sample) in pixels.samples.iter_mut().enumerate() {
         *sample = (*sample + (index * index / 7 % 61) as u16).min(255);
@@ -309,7 +309,7 @@ fn animate<A: Av1>(
     encoder.into_bytes()
 }
 
-/// What a reader of the container and a decoder of its tracks see.
+/// The frames as seen by a parser of the container and a decoder of its tracks.
 fn played(file: &[u8]) -> (Vec<Vec<u8>>, Vec<u32>) {
     let parser = AvifParser::from_bytes(file).expect("is AVIF");
     let info = parser.animation_info().expect("is animated");
@@ -344,7 +344,7 @@ fn animations_come_back<A: Av1>() {
             let file = animate::<A>(size, 3, &canvases, FINE);
             let (pictures, durations) = played(&file);
             assert_eq!(durations, [1, 30, 60, 90, 120, 150]);
-            // What Chromium takes every animation for, and says so.
+            // The range that Chromium assumes for every animation is also signalled.
             let named = file.windows(11).filter(|bytes| bytes.starts_with(b"nclx"));
             let ranges: Vec<u8> = named.map(|bytes| bytes[10]).collect();
             // The first picture as a still, the track, and the track of alpha.

@@ -1,14 +1,14 @@
-//! Exact palettes that grow while an animation goes on. Pure colours, no codec.
+//! Exact palettes that grow during an animation. Works on colours only, for any codec.
 
-/// Slots of the table; far more than colours, so that a search ends soon.
+/// Slots of the table; far more than colours, so that searches are short.
 const SLOTS: usize = 2048;
 
-/// Up to 255 colours and, at index 0, the transparent one, that frames use for what stays.
+/// Up to 255 colours and, at index 0, the transparent one, which frames use for unchanged pixels.
 #[derive(Clone)]
 pub(super) struct Palette {
     /// RGBA.
     colours: Vec<[u8; 4]>,
-    /// Index plus one of the colour whose search ends here; 0 for none.
+    /// Index plus one of the colour in this slot; 0 if it is free.
     slots: Vec<u16>,
     uses_transparent: bool,
 }
@@ -22,8 +22,8 @@ impl Palette {
         }
     }
 
-    /// The index of each pixel, new colours added; `None`, and nothing has changed, when there
-    /// are too many.
+    /// The index of each pixel, adding new colours; `None`, and nothing is changed, when there are
+    /// too many.
     pub(super) fn indices(&mut self, rgba: &[u8]) -> Option<Vec<u8>> {
         let before = self.clone();
         let found = self.add(rgba);
@@ -74,7 +74,7 @@ impl Palette {
         rgb.collect()
     }
 
-    /// The data of `tRNS`, empty when everything is opaque.
+    /// The data of `tRNS`, empty if everything is opaque.
     pub(super) fn alphas(&self) -> Vec<u8> {
         let mut alphas: Vec<_> = self.colours.iter().map(|colour| colour[3]).collect();
         if !self.uses_transparent {

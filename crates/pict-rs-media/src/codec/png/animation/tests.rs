@@ -1,5 +1,5 @@
-//! APNG in and out. The `image` crate, which shares only the inflating with this code, is the
-//! judge of what a file shows.
+//! Tests of reading and writing APNG. The `image` crate, which shares only the inflating with this
+//! code, is the reference.
 
 use std::io::Cursor;
 
@@ -20,7 +20,7 @@ fn decoded(file: &[u8]) -> Result<Canvases> {
     Ok(sink.canvases)
 }
 
-/// As the `image` crate shows it.
+/// The canvases according to the `image` crate.
 fn judged(file: &[u8]) -> Canvases {
     let decoder = image::codecs::png::PngDecoder::new(Cursor::new(file)).expect("is a PNG");
     let frames = decoder.apng().expect("is an APNG").into_frames();
@@ -58,7 +58,7 @@ fn colour_type(file: &[u8]) -> u8 {
     file[25]
 }
 
-/// A square of 9 pixels that moves over what `ground` says.
+/// A square of 9 pixels that moves over a background given by `ground`.
 fn moving(ground: impl Fn(u32, u32) -> [u8; 4], frames: u32) -> Canvases {
     let frame = |number: u32| {
         let square =
@@ -128,7 +128,7 @@ fn a_file_that_is_begun_anew_notices_a_cancellation() {
 
 #[test]
 fn a_palette_that_is_outgrown_is_left_behind() {
-    // Each canvas brings 50 colours.
+    // Each canvas adds 50 colours.
     let film: Canvases = (0..8)
         .map(|n| (canvas(|x, _| [x as u8, n * 30, 0, 255]), 100))
         .collect();
@@ -196,7 +196,7 @@ fn plays_are_handed_on() {
     }
 }
 
-/// One frame of a file put together by hand.
+/// One frame of a handmade file.
 #[derive(Clone, Copy)]
 struct Part {
     area: [u32; 4],
@@ -216,7 +216,7 @@ fn part(area: [u32; 4], dispose: u8, blend: u8, colour: [u8; 4]) -> Part {
     }
 }
 
-/// 8×8 pixels. With `hidden` the picture is not part of the animation.
+/// 8×8 pixels. If `hidden` the picture is not part of the animation.
 fn by_hand(parts: &[Part], hidden: bool, deep: bool) -> Vec<u8> {
     let mut file = SIGNATURE.to_vec();
     let mut push = |kind: &[u8; 4], data: &[u8]| {
@@ -262,7 +262,7 @@ fn by_hand(parts: &[Part], hidden: bool, deep: bool) -> Vec<u8> {
             push(b"IDAT", &data(part));
             continue;
         }
-        // In two pieces, which says nothing.
+        // In two pieces, which must make no difference.
         let data = data(part);
         for half in data.chunks(data.len().div_ceil(2)) {
             push(b"fdAT", &[&sequence.to_be_bytes()[..], half].concat());
@@ -293,14 +293,14 @@ fn every_way_to_blend_and_to_dispose_is_followed() {
                         let (found, mut expected) =
                             (decoded(&file).expect("decodes"), judged(&file));
                         if (first, dispose) == (1, 2) {
-                            // The judge puts back what was cleared already.
+                            // The reference restores what was already cleared.
                             expected.pop();
                         }
                         assert_eq!(found.len(), 3);
                         for (found, expected) in found.iter().zip(&expected) {
                             assert_eq!(found.1, 100);
                             let off = found.0.iter().zip(&expected.0).map(|(a, b)| a.abs_diff(*b));
-                            // Blending is rounded here and cut off there.
+                            // Blending is rounded here and truncated there.
                             assert!(
                                 off.max() <= Some(2),
                                 "{hidden} {first} {dispose} {blend} {colour:?}"
@@ -403,7 +403,7 @@ fn refusals_say_what_is_wrong() {
     assert!(changed(at(b"acTL", 0) + 7, 3).contains("3 frames, and has 2"));
     assert!(changed(at(b"fcTL", 1) + 7, 9).contains("not in order"));
     assert!(changed(at(b"fdAT", 1) + 7, 1).contains("not in order"));
-    // A checksum is only looked at when the frame is.
+    // A checksum is verified only when the frame is decoded.
     let mut broken = file.clone();
     broken[at(b"fdAT", 0) + 8] ^= 1;
     inspect(&broken).expect("the container is sound");
@@ -431,7 +431,7 @@ fn no_damage_panics_and_no_cut_file_is_taken() {
             let Ok(facts) = inspect(&damaged) else {
                 continue;
             };
-            // Sizes far beyond what limits allow are not decoded.
+            // Sizes far beyond the limits are not decoded.
             if facts.stored_width.max(facts.stored_height) <= 300 && facts.format == Format::Apng {
                 let _ = decoded(&damaged);
             }
