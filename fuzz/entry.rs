@@ -165,7 +165,7 @@ fn inspect(source: &[u8]) -> Result<Facts, Error> {
     run(Job::Inspect(Bounds::NONE), source).and_then(Done::facts)
 }
 
-/// Does a job that nobody stops.
+/// Does a job that is not stopped.
 fn run(job: Job, source: &[u8]) -> Result<Done, Error> {
     pict_rs_media::run(&job, source, &Control::new())
 }

@@ -96,7 +96,7 @@ impl Engine {
     }
 }
 
-/// Bytes that nobody else has, somewhere in the store.
+/// Bytes that are stored once, somewhere in the store.
 fn representation(format: Format) -> Representation {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut digest = [7; 32];

@@ -90,8 +90,8 @@ fn commands_run_as_the_service_does_without_systemd() {
     assert_eq!(status(&["pict-rs-admin", "check-config"]), Some(78));
     let said = machine.fails(&["pict-rs-admin", "run"]);
     assert!(said.contains("systemctl start"), "{said}");
-    let nobody = ["setpriv", "--reuid=65534", "--clear-groups"];
-    let said = machine.fails(&[&nobody[..], &["pict-rs-admin", "doctor"]].concat());
+    let unprivileged = ["setpriv", "--reuid=65534", "--clear-groups"];
+    let said = machine.fails(&[&unprivileged[..], &["pict-rs-admin", "doctor"]].concat());
     assert!(said.contains("as root"), "{said}");
 }
 

@@ -194,7 +194,7 @@ async fn a_lost_object_is_replaced_once(engine: Engine) {
         repo.garbage().await.expect("asked"),
         std::slice::from_ref(lost)
     );
-    // Whoever comes second must not take the place of the first.
+    // The second one must not replace the first.
     let replaced = repo.replace_object(hash, lost, &late).await;
     assert_eq!(replaced.expect("done"), None);
     let healed = repo.original(&upload.alias).await.expect("asked");

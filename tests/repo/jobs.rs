@@ -56,7 +56,7 @@ async fn a_job_is_held_by_one_worker_until_its_lease_ends(engine: Engine) {
     assert!(is_idle(&repo, NOW + 4999).await, "still held");
     let second = hold(&repo, NOW + 5000).await;
     assert_eq!((&second.work, second.attempt), (&Work::Ingest(id), 2));
-    // Whoever lost it can do nothing with it any more.
+    // A worker that lost it can do nothing with it.
     let failure = Failure {
         code: ErrorCode::MediaDamaged,
         message: None,

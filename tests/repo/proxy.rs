@@ -87,7 +87,7 @@ async fn a_newer_content_takes_the_place_of_the_old_one_at_once(engine: Engine) 
     assert_eq!(gone, expected);
     assert_eq!(found(&repo).await.expect("known").alias, new.alias);
     assert_eq!(repo.original(&old.alias).await.expect("asked"), None);
-    // Whoever still takes the old one for the current one is told that it is not.
+    // A caller that takes the old one for the current one is told that it is not.
     let late = repo.add_proxied(&upload(), &swap, 3000).await;
     assert!(late.expect("asked").is_none());
     assert!(!repo.refresh_proxy(&swap).await.expect("asked"));

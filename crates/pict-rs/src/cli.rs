@@ -265,7 +265,7 @@ media_flags! {
     media_auto_budget: u64 => "media.auto.budget",
     /// max-age of the answer in another format meanwhile [default: 1m]
     media_auto_fallback_max_age: String => "media.auto.fallback_max_age",
-    /// Time after which a backgrounded upload that nobody claims goes [default: 7d]
+    /// Time after which an unclaimed backgrounded upload is dropped [default: 7d]
     media_retention_claims: String => "media.retention.claims",
     /// Time after which unused variants go [default: 7d]
     media_retention_variants: String => "media.retention.variants",

@@ -178,7 +178,7 @@ impl Upstream {
         });
         drop(probe);
         let connections = self.state.connections.fetch_sub(1, Ordering::SeqCst);
-        assert_eq!(connections, 1, "somebody connected");
+        assert_eq!(connections, 1, "only the probe may have connected");
     }
 }
 

@@ -199,7 +199,7 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
             let cause = Cause::new(Actor::Server);
             let (expired, removal) = ctx.repo.expire(before, BATCH, &cause, now()).await?;
             forget(&ctx, removal).await;
-            tracing::info!(expired, "uploads that nobody claimed are dropped");
+            tracing::info!(expired, "unclaimed uploads are dropped");
             Ok(())
         })
         .await?;

@@ -73,7 +73,7 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Re
     let turn = ctx.collecting.clone().try_lock_owned().map_err(|_| {
         Error::user(
             ErrorCode::TooBusy,
-            "Files that nobody needs are being looked for already; the limit is 1 search at a time",
+            "A search for orphaned files is running already; the limit is 1 search at a time",
         )
     })?;
     let ctx = ctx.clone();
@@ -85,7 +85,7 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Re
             orphans = report.orphans,
             bytes = report.bytes,
             removed = report.removed,
-            "looked for files that nobody needs"
+            "searched for orphaned files"
         );
         Ok(report)
     })

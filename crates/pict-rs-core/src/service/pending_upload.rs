@@ -60,7 +60,7 @@ impl Drop for PendingUpload {
         let (ctx, alias) = (self.ctx.clone(), self.uploaded.alias.clone());
         self.ctx.runtime.spawn(async move {
             if let Err(error) = remove::take_back(&ctx, &alias).await {
-                tracing::error!(%error, %alias, "an upload that nobody heard of stays");
+                tracing::error!(%error, %alias, "an unacknowledged upload stays");
             }
         });
     }

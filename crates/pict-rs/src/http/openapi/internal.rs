@@ -134,7 +134,7 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
             vec![
                 call(POST, "pruneMissing", "Purge contents whose file is missing")
                     .parameters([
-                        switch("force", "True begins anew, and purges however much is lost"),
+                        switch("force", "True starts over, and purges however much is lost"),
                         switch("block", "True blocks what is purged"),
                         reason(),
                     ])
