@@ -8,6 +8,7 @@
 pub mod client;
 pub mod nginx;
 pub mod pictures;
+pub mod postgres;
 pub mod programs;
 pub mod server;
 pub mod upstream;
