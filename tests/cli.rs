@@ -151,7 +151,8 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
         ("media.image.format", "bmp", &["format", "bmp"]),
         ("media.retention.variants", "soon", &["variants"]),
         ("repo.type", "mysql", &["type", "mysql"]),
-        ("repo.type", "postgres", &["postgres", "not supported"]),
+        ("repo.type", "postgres", &["postgres", "repo.url"]),
+        ("repo.max_connections", "many", &["max_connections"]),
         (
             "store.type",
             "object_storage",

@@ -108,7 +108,7 @@ fn data_of_the_existing_pict_rs_is_refused_and_untouched() {
             .clone()
             .arguments(["run", "filesystem", word, flag, "repo"])
             .refused();
-        assert_eq!(refusal.status.code(), Some(1), "{what}");
+        assert_eq!(refusal.status.code(), Some(78), "{what}");
         for word in ["existing pict-rs", "Nothing was changed", "repo"] {
             assert!(refusal.output.contains(word), "{what}: {}", refusal.output);
         }
@@ -124,7 +124,7 @@ fn data_of_the_existing_pict_rs_beside_ours_is_refused_unless_a_path_is_given() 
         let foreign = launch.folder().join(name).join("v0.5.0");
         std::fs::create_dir_all(&foreign).expect("made");
         let refusal = launch.clone().refused();
-        assert_eq!(refusal.status.code(), Some(1));
+        assert_eq!(refusal.status.code(), Some(78));
         for word in ["existing pict-rs", "Nothing was changed", name, "repo.path"] {
             assert!(refusal.output.contains(word), "{}", refusal.output);
         }
@@ -265,7 +265,7 @@ fn a_database_of_a_newer_version_is_refused_in_words_and_unchanged() {
     let data = server.data();
     let launch = server.stop();
     let refusal = launch.clone().refused();
-    assert_eq!(refusal.status.code(), Some(1));
+    assert_eq!(refusal.status.code(), Some(78));
     for word in [
         "database",
         "newer version of pict-rs",

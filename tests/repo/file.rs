@@ -6,7 +6,7 @@ use super::*;
 async fn one_database_has_one_owner() {
     let (repo, folder) = Engine::Sqlite.empty().await;
     let error = Repo::open(folder.path()).await.expect_err("in use");
-    assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+    assert_eq!(error.code(), ErrorCode::AlreadyRunning);
     repo.close().await;
     drop(repo);
     Repo::open(folder.path()).await.expect("free again");

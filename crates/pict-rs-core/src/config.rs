@@ -31,6 +31,7 @@ pub use words::{
     ValidationFailure, ValidationForm, VideoCodec,
 };
 
+use crate::repo::{Location, Server, ServerSettings};
 use crate::{Error, ErrorCode, Result, query};
 
 /// Upper bound of `media.concurrency`: a larger value is a typo, and each slot costs a task.
@@ -418,6 +419,10 @@ pub struct RepoConfig {
     pub use_tls: bool,
     /// CA certificate for PostgreSQL.
     pub certificate_file: Option<PathBuf>,
+    /// Connections to PostgreSQL at a time, at least 2.
+    pub max_connections: u32,
+    /// How long a start waits for a PostgreSQL server that cannot be reached.
+    pub connect_timeout: Seconds,
 }
 
 impl Default for RepoConfig {
@@ -434,6 +439,8 @@ impl Default for RepoConfig {
             url_file: None,
             use_tls: false,
             certificate_file: None,
+            max_connections: 8,
+            connect_timeout: Seconds(60),
         }
     }
 }
@@ -502,7 +509,46 @@ impl ServerConfig {
     }
 }
 
+impl RepoConfig {
+    /// The PostgreSQL server.
+    fn server(&self) -> Result<Server> {
+        let Some(url) = self.url.as_ref().filter(|url| !url.expose().is_empty()) else {
+            return Err(invalid(
+                "repo.type = \"postgres\" needs repo.url or repo.url_file".to_owned(),
+            ));
+        };
+        if self.max_connections < 2 {
+            return Err(invalid(format!(
+                "repo.max_connections = {}: it must be at least 2, one to write and one to read",
+                self.max_connections
+            )));
+        }
+        let is_given = |file: &&PathBuf| !file.as_os_str().is_empty();
+        Server::new(&ServerSettings {
+            url: url.expose(),
+            use_tls: self.use_tls,
+            certificate_file: self.certificate_file.as_ref().filter(is_given),
+            max_connections: self.max_connections,
+            patience: self.connect_timeout.duration(),
+        })
+    }
+}
+
 impl Config {
+    /// Where the database is. `data` is the default data folder.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when it is a server and the settings do not say which.
+    pub fn database(&self, data: &std::path::Path) -> Result<Location> {
+        match self.repo.r#type {
+            RepoType::Postgres => self.repo.server().map(Location::Server),
+            RepoType::Sqlite | RepoType::Sled | RepoType::Fjall => Ok(Location::Folder {
+                path: self.database_folder(data),
+                reserve: self.repo.reserve,
+            }),
+        }
+    }
+
     /// The folder that holds the embedded database. `data` is the default data folder.
     pub fn database_folder(&self, data: &std::path::Path) -> PathBuf {
         let configured = self.configured_database_folder().cloned();
@@ -541,20 +587,14 @@ impl Config {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`], naming the key.
     pub fn validate(&self) -> Result<()> {
-        let unsupported = [
-            (
-                "repo.type = \"postgres\"",
-                self.repo.r#type == RepoType::Postgres,
-            ),
-            (
-                "store.type = \"object_storage\"",
-                self.store.r#type == StoreType::ObjectStorage,
-            ),
-        ];
-        if let Some((key, _)) = unsupported.iter().find(|(_, set)| *set) {
-            return Err(invalid(format!(
-                "{key} is not supported by this version of pict-rs yet"
-            )));
+        if self.store.r#type == StoreType::ObjectStorage {
+            return Err(invalid(
+                "store.type = \"object_storage\" is not supported by this version of pict-rs yet"
+                    .to_owned(),
+            ));
+        }
+        if self.repo.r#type == RepoType::Postgres {
+            self.repo.server()?;
         }
         if self.server.certificate.is_some() != self.server.private_key.is_some() {
             return Err(invalid(
@@ -688,9 +728,26 @@ mod tests {
     #[test]
     fn what_this_version_cannot_do_is_refused_by_name() {
         let mut config = Config::default();
-        config.repo.r#type = RepoType::Postgres;
+        config.store.r#type = StoreType::ObjectStorage;
         let message = config.validate().expect_err("refused").to_string();
-        assert!(message.contains("postgres"), "{message}");
+        assert!(message.contains("object_storage"), "{message}");
+    }
+
+    #[test]
+    fn a_server_needs_a_url_and_two_connections() {
+        let mut config = Config::default();
+        config.repo.r#type = RepoType::Postgres;
+        let refusal = |config: &Config| config.validate().expect_err("refused").to_string();
+        assert!(refusal(&config).contains("repo.url"));
+        config.repo.url = Some(Secret::new("mysql://a:hush@h/d"));
+        let message = refusal(&config);
+        assert!(message.contains("repo.url") && !message.contains("hush"));
+        config.repo.url = Some(Secret::new("postgres://a:hush@h/d"));
+        config.validate().expect("valid");
+        let place = config.database("data".as_ref()).expect("valid");
+        assert_eq!(place.to_string(), "postgres://a@h:5432/d");
+        config.repo.max_connections = 1;
+        assert!(refusal(&config).contains("repo.max_connections = 1"));
     }
 
     #[test]

@@ -82,8 +82,7 @@ impl Context {
     /// and when a folder cannot be used.
     pub(crate) async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Self> {
         config.validate()?;
-        let database = config.database_folder(data);
-        let repo = Repo::open_with_reserve(&database, config.repo.reserve).await?;
+        let repo = Repo::open_at(&config.database(data)?, config.server.read_only).await?;
         let store = Store::open(&config.files_folder(data))?;
         let store_id = store_id::pair(&repo, &store).await?;
         Ok(Self {

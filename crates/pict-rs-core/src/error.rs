@@ -45,6 +45,8 @@ codes! {
     AliasNotFound = "alias-not-found",
     /// No upload can be claimed under this id: it was claimed, it expired, or it never existed.
     AlreadyClaimed = "already-claimed",
+    /// Another server uses the folder of the database or of the files.
+    AlreadyRunning = "already-running",
     /// The request is not valid HTTP.
     BadRequest = "bad-request",
     /// The bytes are on the blocklist.
@@ -113,6 +115,8 @@ codes! {
     ReadOnly = "read-only",
     /// The database failed.
     RepoError = "repo-error",
+    /// The database cannot be reached at the moment, or ended a transaction because of others.
+    RepoUnavailable = "repo-unavailable",
     /// The request's deadline has passed.
     RequestTimeout = "request-timeout",
     /// The folder of files is not the one that belongs to the database.

@@ -2,16 +2,17 @@
 //!
 //! Jobs are stored here too, so that acknowledged work survives a crash of the server.
 //!
-//! One embedded SQLite database. A write is durable when its function returns (`synchronous=FULL`);
-//! writes go through one connection, reads through others, so a read never waits for a flush.
-//! Objects that lose their last row move to the `garbage` table in the same transaction, so that a
-//! crash cannot forget them.
+//! An embedded SQLite database, or a PostgreSQL server. A write is durable when its function returns;
+//! writes and reads go through connections of their own, so a read never waits for a flush. Objects
+//! that lose their last row move to the `garbage` table in the same transaction, so that a crash
+//! cannot forget them.
 
 pub mod audit;
 mod blocklist;
 mod change;
 mod content;
 mod export;
+mod fault;
 mod garbage;
 pub(crate) mod hash;
 mod job;
@@ -21,28 +22,27 @@ mod migrations;
 mod page;
 #[cfg(test)]
 mod plans;
-mod pool;
+mod postgres;
 mod proxy;
 mod removal;
 mod reserve;
 mod retention;
 mod setting;
 mod sql;
+mod sqlite;
 mod upload;
 mod usage;
 mod variant;
 
-use std::fs::File;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use pict_rs_media::{Facts, Kind};
-use rustix::fs::{FlockOperation, flock};
 
 use self::change::Change;
-use self::reserve::Reserve;
 use self::sql::{Pool, Row, sql};
-use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
+use self::sqlite::Embedded;
+use crate::{ContentKey, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
 pub use content::Original;
@@ -53,6 +53,7 @@ pub use legacy_files::refuse_foreign_database;
 pub(crate) use legacy_files::{SLED_FOLDER, is_sled};
 pub use maintenance::{Plan, Run, Task};
 pub use page::Page;
+pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removal};
 pub use retention::Dropped;
@@ -61,8 +62,6 @@ pub use usage::{Total, Usage};
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
-/// Held while the server runs: two servers on one database would serve stale data.
-const LOCK: &str = "pict-rs.lock";
 
 /// A stored file and its facts: an original or a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,71 +116,156 @@ impl Representation {
     }
 }
 
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A folder of ours, with an embedded database.
+    Folder {
+        /// Its path.
+        path: PathBuf,
+        /// Disk space that is kept for removals, in MiB; 0 keeps none.
+        reserve: u64,
+    },
+    /// A PostgreSQL server.
+    Server(Server),
+}
+
+impl Location {
+    /// The folder, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder { path, .. } => Some(path),
+            Self::Server(_) => None,
+        }
+    }
+}
+
+impl Location {
+    /// Connects to a server once, and returns its version. Changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`], [`ErrorCode::RepoUnavailable`].
+    pub async fn look_at(&self) -> Result<String> {
+        match self {
+            Self::Folder { .. } => Ok(String::new()),
+            Self::Server(server) => postgres::look_at(server).await,
+        }
+    }
+}
+
+/// For people: a path, or a URL without the password.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder { path, .. } => path.display().fmt(f),
+            Self::Server(server) => server.fmt(f),
+        }
+    }
+}
+
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Repo {
     write: Pool,
     read: Pool,
-    folder: PathBuf,
-    reserve: Arc<Reserve>,
-    _lock: Arc<File>,
+    engine: Engine,
+}
+
+/// What an engine needs besides its connections.
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite(Embedded),
+    Postgres(Server),
 }
 
 impl Repo {
-    /// Opens the database in `folder`, creating and migrating it if needed. No reserve is kept for
-    /// removals.
+    /// Opens the embedded database in `folder`, creating and migrating it if needed. No reserve is
+    /// kept for removals.
     ///
     /// # Errors
-    /// [`ErrorCode::ConfigInvalid`] when another server has it open; [`ErrorCode::RepoError`]
+    /// [`ErrorCode::AlreadyRunning`] when another server has it open; [`ErrorCode::RepoError`]
     /// otherwise.
     pub async fn open(folder: &Path) -> Result<Self> {
-        Self::open_with_reserve(folder, 0).await
+        let location = Location::Folder {
+            path: folder.to_owned(),
+            reserve: 0,
+        };
+        Self::open_at(&location, false).await
     }
 
-    /// As [`Repo::open`], and keeps `reserve` MiB of the disk for removals.
+    /// Opens a database, creating and migrating its tables if needed. `is_read_only` tells that the
+    /// server changes nothing, for which a server of PostgreSQL that only reads is enough; then
+    /// nothing is migrated there.
     ///
     /// # Errors
-    /// As [`Repo::open`].
-    pub async fn open_with_reserve(folder: &Path, reserve: u64) -> Result<Self> {
-        let lock = lock(folder)?;
-        let place = folder.to_owned();
-        // First, because opening a database needs disk space too.
-        let reserve = reserve::blocking(move || Reserve::open(&place, reserve)).await?;
-        let (write, read) = pool::open(folder).await?;
-        Ok(Self {
-            write,
-            read,
-            folder: folder.to_owned(),
-            reserve: reserve.into(),
-            _lock: lock.into(),
-        })
+    /// [`ErrorCode::AlreadyRunning`] when another server has it open; [`ErrorCode::ConfigInvalid`]
+    /// when settings or the database have to be changed; [`ErrorCode::RepoUnavailable`] when the
+    /// server cannot be reached; [`ErrorCode::RepoError`] otherwise.
+    pub async fn open_at(location: &Location, is_read_only: bool) -> Result<Self> {
+        match location {
+            Location::Folder { path, reserve } => {
+                let (embedded, write, read) = Embedded::open(path, *reserve).await?;
+                Ok(Self {
+                    write,
+                    read,
+                    engine: Engine::Sqlite(embedded),
+                })
+            }
+            Location::Server(server) => {
+                let (write, read) = postgres::open(server, is_read_only).await?;
+                Ok(Self {
+                    write,
+                    read,
+                    engine: Engine::Postgres(server.clone()),
+                })
+            }
+        }
     }
 
-    /// The folder of the database.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The folder of an embedded database.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.engine {
+            Engine::Sqlite(embedded) => Some(embedded.folder()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Where the database is, for people.
+    pub fn place(&self) -> String {
+        match &self.engine {
+            Engine::Sqlite(embedded) => embedded.folder().display().to_string(),
+            Engine::Postgres(server) => server.to_string(),
+        }
     }
 
     /// Checks that the database can be read, by a look-up in a table, as for an alias.
     ///
     /// # Errors
-    /// [`ErrorCode::RepoError`].
+    /// [`ErrorCode::RepoError`], [`ErrorCode::RepoUnavailable`].
     pub async fn ping(&self) -> Result<()> {
-        sql("SELECT hash FROM aliases LIMIT 1")
-            .any(&self.read)
-            .await
-            .map(drop)
+        let asked = sql("SELECT hash FROM aliases LIMIT 1").any(&self.read);
+        self.explained(asked.await.map(drop)).await
     }
 
-    /// Whether writes other than removals are allowed. If not, the disk is full.
-    pub async fn has_room(&self) -> bool {
-        if !self.reserve.is_given_back() {
-            return true;
+    /// Adds why no connection can be had, which is known only to the one who asks for one.
+    async fn explained(&self, result: Result<()>) -> Result<()> {
+        match (&self.engine, result) {
+            (Engine::Postgres(server), Err(error))
+                if error.code() == ErrorCode::RepoUnavailable =>
+            {
+                Err(postgres::cause(server).await.unwrap_or(error))
+            }
+            (_, result) => result,
         }
-        let reserve = self.reserve.clone();
-        reserve::blocking(move || reserve.has_room())
-            .await
-            .unwrap_or(false)
+    }
+
+    /// Whether writes other than removals are allowed. If not, the disk is full. The disk of a
+    /// server is its own affair.
+    pub async fn has_room(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(embedded) => embedded.has_room().await,
+            Engine::Postgres(_) => true,
+        }
     }
 
     /// Refuses writes other than removals while the disk is full.
@@ -203,15 +287,10 @@ impl Repo {
     }
 
     /// As [`Repo::begin`], for removals, which must work on a full disk because only they can empty
-    /// it. Releases the reserve if there is no other space.
+    /// it.
     async fn begin_removal(&self) -> Result<Change> {
-        let reserve = self.reserve.clone();
-        if !reserve::blocking(move || reserve.make_room()).await? {
-            // The write-ahead log is the last space that can be freed. If this fails, the removal
-            // may still find some.
-            if let Err(error) = self.write.shrink_log().await {
-                tracing::debug!(%error, "the write-ahead log cannot be shrunk");
-            }
+        if let Engine::Sqlite(embedded) = &self.engine {
+            embedded.make_room(&self.write).await?;
         }
         Change::begin(&self.write).await
     }
@@ -222,38 +301,11 @@ impl Repo {
         sql(query).bind(bound).any(&self.read).await
     }
 
-    /// Closes all connections and folds the write-ahead log into the database file.
+    /// Closes all connections. SQLite folds the write-ahead log into the database file.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
-}
-
-fn lock(folder: &Path) -> Result<File> {
-    let open = || -> std::io::Result<File> {
-        std::fs::create_dir_all(folder)?;
-        File::create(folder.join(LOCK))
-    };
-    let file = open().map_err(|e| {
-        Error::internal(
-            ErrorCode::RepoError,
-            format!(
-                "cannot make or write to the database folder {}",
-                folder.display()
-            ),
-            e,
-        )
-    })?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Error::user(
-            ErrorCode::ConfigInvalid,
-            format!(
-                "another pict-rs is running on the database in {}",
-                folder.display()
-            ),
-        )
-    })?;
-    Ok(file)
 }
 
 /// Integers in the database are signed; sizes and counts of media fit.

@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`] when it cannot be created or written to,
-    /// [`ErrorCode::ConfigInvalid`] when another server uses it.
+    /// [`ErrorCode::AlreadyRunning`] when another server uses it.
     pub fn open(root: &Path) -> Result<Self> {
         let folder = Folder::open(root)?;
         match ping(&folder) {

@@ -276,8 +276,9 @@ async fn cut_off(ctx: &Context) {
 }
 
 async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
-    let settled = if error.code() == ErrorCode::TooBusy {
-        // Requests wanted the same variant, and there were too many of them.
+    let settled = if [ErrorCode::TooBusy, ErrorCode::RepoUnavailable].contains(&error.code()) {
+        // Requests wanted the same variant, and there were too many of them; or the database is
+        // away, and the job is not the cause.
         ctx.repo.return_job(job, after(BACK_OFF)).await.map(drop)
     } else if error.code() == ErrorCode::InsufficientStorage {
         // It waits for space, however long that takes.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pict_rs_core::Config;
 use pict_rs_core::helper::{self, Helper, Helpers};
+use pict_rs_core::repo::Location;
 use pict_rs_core::service::health;
 use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
 use serde::Serialize;
@@ -79,7 +80,13 @@ impl Report {
             report.program(config, helpers, helper);
         }
         report.formats = formats(config, helpers);
-        report.folder("database", &config.database_folder(data));
+        match config.database(data) {
+            Ok(location) => match location.folder() {
+                Some(folder) => report.folder("database", folder),
+                None => report.server(&location),
+            },
+            Err(error) => report.problems.push(error.to_string()),
+        }
         report.folder("files", &config.files_folder(data));
         if let Some(folder) = &config.server.temporary_directory {
             report.folder("temporary", folder);
@@ -152,6 +159,27 @@ impl Report {
             reason,
             free_bytes: found.space.map(|space| space.free),
             total_bytes: found.space.map(|space| space.total),
+        });
+    }
+
+    fn server(&mut self, location: &Location) {
+        let asked = tokio::runtime::Runtime::new()
+            .map_err(anyhow::Error::from)
+            .and_then(|runtime| Ok(runtime.block_on(location.look_at())?));
+        let (ok, reason) = match asked {
+            Ok(version) => (true, format!("is PostgreSQL {version}")),
+            Err(error) => (false, format!("cannot be used: {error:#}")),
+        };
+        if !ok {
+            self.problems.push(format!("database: {location} {reason}"));
+        }
+        self.folders.push(Folder {
+            name: "database",
+            path: location.to_string(),
+            ok,
+            reason,
+            free_bytes: None,
+            total_bytes: None,
         });
     }
 

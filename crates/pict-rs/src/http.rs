@@ -329,7 +329,7 @@ pub async fn serve(
     // Installers wait for this line, which the existing pict-rs logs.
     tracing::info!("starting in existing Tokio runtime");
     tracing::info!(
-        database = %context.config.database_folder(data).display(),
+        database = %context.repo.place(),
         files = %context.config.files_folder(data).display(),
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"

@@ -19,6 +19,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use pict_rs_core::ErrorCode;
 use pict_rs_core::service::{guard, recover};
 use pict_rs_core::worker::Worker;
 
@@ -34,8 +35,15 @@ fn main() -> ExitCode {
     };
     match run(&cli, loaded) {
         Ok(code) => code,
+        Err(error) if needs_an_administrator(&error) => failed(&cli, &error, CANNOT_WORK.into()),
         Err(error) => failed(&cli, &error, ExitCode::FAILURE),
     }
+}
+
+/// Whether another start would fail in the same way.
+fn needs_an_administrator(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<pict_rs_core::Error>();
+    error.is_some_and(|error| error.code() == ErrorCode::ConfigInvalid)
 }
 
 /// The exit code for an invalid configuration, `EX_CONFIG` of `sysexits.h`. Units do not restart
@@ -115,7 +123,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
                 std::io::stdout(),
                 "{} and {} belong together from now on. The database has {} contents; of {} files that \
                  were looked for {} are there",
-                config.database_folder(&data).display(),
+                config.database(&data)?,
                 config.files_folder(&data).display(),
                 accepted.contents,
                 accepted.sampled,

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use pict_rs_core::legacy::Existing;
+use pict_rs_core::repo::Location;
 use pict_rs_core::service::migrate::Report;
 use pict_rs_core::service::recover;
 use pict_rs_core::{Config, service};
@@ -79,12 +80,18 @@ impl Target {
 /// When a database cannot be opened or written to, or the disk fails.
 pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Result<bool> {
     let data = &target.data;
-    let written = [config.database_folder(data), config.files_folder(data)];
     let mut out = std::io::stdout();
-    for (name, folder) in ["database", "files"].into_iter().zip(&written) {
-        let folder = std::path::absolute(folder)?;
-        writeln!(out, "writing the {name} to {}", folder.display())?;
+    let mut written = vec![config.files_folder(data)];
+    match config.database(data)? {
+        Location::Server(server) => writeln!(out, "writing the database to {server}")?,
+        Location::Folder { path, .. } => {
+            let folder = std::path::absolute(&path)?;
+            writeln!(out, "writing the database to {}", folder.display())?;
+            written.insert(0, path);
+        }
     }
+    let files = std::path::absolute(config.files_folder(data))?;
+    writeln!(out, "writing the files to {}", files.display())?;
     let taken = take_over(config, data, from);
     // Also for what was migrated before an error.
     if let Some(owner) = &target.owner {

@@ -14,18 +14,21 @@ use pict_rs_core::Config;
 /// # Errors
 /// When a folder belongs to another user; names both.
 pub fn refuse_to_intrude(config: &Config, data: &Path) -> anyhow::Result<()> {
-    let database = config.database_folder(data);
-    if !rustix::process::geteuid().is_root() || !is_empty(&database) {
+    let files = config.files_folder(data);
+    let database = config.database(data)?;
+    // With a server, files are what root could make here.
+    let made = database.folder().unwrap_or(&files);
+    if !rustix::process::geteuid().is_root() || !is_empty(made) {
         return Ok(());
     }
-    for folder in [data, &database, &config.files_folder(data)] {
+    for folder in [data, made, &files] {
         let Ok(found) = fs::metadata(folder) else {
             continue;
         };
         if found.uid() != 0 {
             anyhow::bail!(
-                "{} belongs to the user with the id {}, who could not open a database that root makes \
-                 there. Run this as that user; where a package runs the server as a service, \
+                "{} belongs to the user with the id {}, who could not open what root makes there. \
+                 Run this as that user; where a package runs the server as a service, \
                  'pict-rs-admin' does. Nothing was changed",
                 folder.display(),
                 found.uid()
@@ -36,16 +39,19 @@ pub fn refuse_to_intrude(config: &Config, data: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses to create and tie folders of which neither exists: then this command uses other folders
-/// than the server.
+/// than the server. A database server is known by its URL.
 ///
 /// # Errors
 /// When neither exists; names the folders.
 pub fn refuse_to_begin(config: &Config, data: &Path) -> anyhow::Result<()> {
-    let folders = [config.database_folder(data), config.files_folder(data)];
-    if folders.iter().any(|folder| folder.exists()) {
+    let location = config.database(data)?;
+    let Some(database) = location.folder() else {
+        return Ok(());
+    };
+    let files = config.files_folder(data);
+    if database.exists() || files.exists() {
         return Ok(());
     }
-    let [database, files] = folders;
     anyhow::bail!(
         "there is neither {} nor {}: run this with the configuration of the server; where a package runs \
          it as a service, 'pict-rs-admin accept-store' does. Nothing was changed",

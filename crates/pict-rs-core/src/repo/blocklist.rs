@@ -92,7 +92,10 @@ async fn block_in(
     cause: &Cause,
     now: i64,
 ) -> Result<()> {
-    for digest in digests {
+    // In one order for all transactions.
+    let mut sorted = digests.to_vec();
+    sorted.sort();
+    for digest in &sorted {
         sql(
             "INSERT INTO blocklist (digest, reason, created_at) VALUES ($1, $2, $3) \
              ON CONFLICT (digest) DO NOTHING",

@@ -23,6 +23,11 @@ impl Change {
         })
     }
 
+    /// As [`Tx::pass_alone`].
+    pub(super) async fn pass_alone(&mut self, place: i64) -> Result<()> {
+        self.tx.pass_alone(place).await
+    }
+
     /// Adds `count`, which may be negative, to the number of a class.
     pub(super) fn count(&mut self, class: Class, count: i64) {
         self.deltas.add(

@@ -2,6 +2,7 @@
 
 use super::Repo;
 use super::change::Change;
+use super::fault::again;
 use super::sql::{self, composed, sql};
 use crate::{ObjectKey, Result};
 
@@ -37,14 +38,20 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn collected(&self, objects: &[ObjectKey]) -> Result<()> {
-        let mut tx = self.begin_removal().await?;
-        for object in objects {
-            sql("DELETE FROM garbage WHERE object = $1")
-                .bind(object.as_str())
-                .run(&mut tx)
-                .await?;
-        }
-        tx.commit().await
+        // In one order for all transactions.
+        let mut objects: Vec<_> = objects.iter().map(ObjectKey::as_str).collect();
+        objects.sort_unstable();
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            for object in &objects {
+                sql("DELETE FROM garbage WHERE object = $1")
+                    .bind(*object)
+                    .run(&mut tx)
+                    .await?;
+            }
+            tx.commit().await
+        })
+        .await
     }
 
     /// Whether a row names the object.

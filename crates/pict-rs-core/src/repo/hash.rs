@@ -2,6 +2,7 @@
 
 use super::change::Change;
 use super::content::{COLUMNS, Original, from_row, lock_in};
+use super::fault::{self, again};
 use super::sql::{self, Row, composed, sql};
 use super::usage::Class;
 use super::{Removal, Repo, bigint, blocklist, content, garbage};
@@ -71,10 +72,13 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::Blocked`], [`ErrorCode::DuplicateAlias`], [`ErrorCode::RepoError`].
     pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
-        let mut tx = self.begin().await?;
-        let added = add_in(&mut tx, upload).await?;
-        tx.commit().await?;
-        Ok(added)
+        again(|| async {
+            let mut tx = self.begin().await?;
+            let added = add_in(&mut tx, upload).await?;
+            tx.commit().await?;
+            Ok(added)
+        })
+        .await
     }
 
     /// Points a content whose object was lost to another copy of its bytes. Remains of the lost
@@ -239,7 +243,7 @@ async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
             });
         }
     }
-    Err(sql::repo_error("a content comes and goes"))
+    Err(fault::repo_error("a content comes and goes"))
 }
 
 /// Returns false when the content exists.

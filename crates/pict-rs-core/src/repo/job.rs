@@ -14,6 +14,9 @@ use super::sql::{Row, broken, composed, sql};
 use super::{Repo, bigint};
 use crate::{Alias, ContentKey, Result, UploadId};
 
+/// Where transactions that add to the queue pass one at a time.
+const QUEUE: i64 = 0x7069_6374_6a6f_6273;
+
 /// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -237,6 +240,8 @@ pub(super) async fn insert(
     now: i64,
     limit: u64,
 ) -> Result<bool> {
+    // Otherwise two transactions could each find room for one more.
+    tx.pass_alone(QUEUE).await?;
     let (kind, subject, detail) = match work {
         Work::Ingest(id) => ("ingest", id.expose(), None),
         Work::Variant { alias, variant } => ("variant", alias.to_string(), Some(variant)),

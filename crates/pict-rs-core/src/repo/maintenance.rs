@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
+use super::fault::again;
 use super::sql::{Row, broken, composed, sql};
 use super::{Removal, Repo, bigint, blocklist, content, garbage, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
@@ -163,28 +164,31 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn drop_variants(&self, run: &Run, limit: u32, now: i64) -> Result<Option<Removal>> {
-        let mut tx = self.begin_removal().await?;
-        let rows = sql(
-            "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
-             WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object, size",
-        )
-        .bind(run.started_at)
-        .bind(i64::from(limit))
-        .all(&mut tx)
-        .await?;
-        variant::discount(&mut tx, &rows)?;
-        let mut removal = Removal::default();
-        for row in &rows {
-            removal.contents.push(row.content_key("hash")?);
-            removal.objects.push(row.object("object")?);
-        }
-        garbage::discard_in(&mut tx, &removal.objects).await?;
-        let is_last = rows.len() < limit as usize;
-        if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
-            return Ok(None);
-        }
-        tx.commit().await?;
-        Ok(Some(removal))
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let rows = sql(
+                "DELETE FROM variants WHERE (hash, variant) IN (SELECT hash, variant FROM variants \
+                 WHERE created_at <= $1 ORDER BY hash, variant LIMIT $2) RETURNING hash, object, size",
+            )
+            .bind(run.started_at)
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
+            variant::discount(&mut tx, &rows)?;
+            let mut removal = Removal::default();
+            for row in &rows {
+                removal.contents.push(row.content_key("hash")?);
+                removal.objects.push(row.object("object")?);
+            }
+            garbage::discard_in(&mut tx, &removal.objects).await?;
+            let is_last = rows.len() < limit as usize;
+            if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
+                return Ok(None);
+            }
+            tx.commit().await?;
+            Ok(Some(removal))
+        })
+        .await
     }
 
     /// The next contents for a step of [`Task::Prune`], with their objects.
@@ -262,32 +266,35 @@ impl Repo {
         lost: &[(ContentKey, ObjectKey)],
         now: i64,
     ) -> Result<Option<Removal>> {
-        let mut tx = self.begin_removal().await?;
-        let mut pruned = Removal::default();
-        let mut count = 0;
-        for (hash, object) in lost {
-            // An upload may have restored it meanwhile.
-            let known = content::lock_in(&mut tx, hash).await?;
-            if known.is_some_and(|known| known.representation.object == *object) {
-                let action = Action::Prune;
-                if run.block {
-                    blocklist::block_content_in(&mut tx, hash, &run.cause, now).await?;
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let mut pruned = Removal::default();
+            let mut count = 0;
+            for (hash, object) in lost {
+                // An upload may have restored it meanwhile.
+                let known = content::lock_in(&mut tx, hash).await?;
+                if known.is_some_and(|known| known.representation.object == *object) {
+                    let action = Action::Prune;
+                    if run.block {
+                        blocklist::block_content_in(&mut tx, hash, &run.cause, now).await?;
+                    }
+                    let purged = removal::purge_in(&mut tx, hash, action, &run.cause, now).await?;
+                    pruned.aliases.extend(purged.aliases);
+                    pruned.objects.extend(purged.objects);
+                    count += 1;
                 }
-                let purged = removal::purge_in(&mut tx, hash, action, &run.cause, now).await?;
-                pruned.aliases.extend(purged.aliases);
-                pruned.objects.extend(purged.objects);
-                count += 1;
             }
-        }
-        if cursor.is_none() {
-            prune_aliases_in(&mut tx, run, &mut pruned, now).await?;
-        }
-        let end = cursor.is_none().then_some(now);
-        if !advance_in(&mut tx, run, cursor, count, end).await? {
-            return Ok(None);
-        }
-        tx.commit().await?;
-        Ok(Some(pruned))
+            if cursor.is_none() {
+                prune_aliases_in(&mut tx, run, &mut pruned, now).await?;
+            }
+            let end = cursor.is_none().then_some(now);
+            if !advance_in(&mut tx, run, cursor, count, end).await? {
+                return Ok(None);
+            }
+            tx.commit().await?;
+            Ok(Some(pruned))
+        })
+        .await
     }
 }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{SqlStr, SqlitePool};
+use sqlx::postgres::PgConnection;
+use sqlx::{Row as _, SqlStr, SqlitePool};
 
-use super::sql::repo_error;
+use super::fault::{code, repo_error};
 use crate::{Error, ErrorCode, Result};
 
 /// Creates or migrates the database in `folder`.
@@ -23,10 +24,120 @@ pub(super) async fn run(database: &SqlitePool, folder: &Path) -> Result<()> {
         );
     }
     let migrated = all.run(database).await;
-    migrated.map_err(|error| unmigrated(error, folder))
+    migrated.map_err(|error| unmigrated(error, &folder.display().to_string()))
 }
 
-/// All migrations, oldest first.
+/// Of PostgreSQL, where other programs may have tables beside ours.
+const TABLE: &str = "pict_rs_migrations";
+
+/// Creates or migrates the tables of a PostgreSQL database; `place` is its name for people. Several
+/// starts at once take turns.
+pub(super) async fn run_on_server(
+    connection: &mut PgConnection,
+    place: &str,
+    is_read_only: bool,
+) -> Result<()> {
+    let all = all_of_postgres();
+    let found = applied(connection).await?;
+    if let Some(version) = found
+        .iter()
+        .flatten()
+        .find(|version| !all.version_exists(**version))
+    {
+        return Err(newer(*version, place));
+    }
+    let is_current = |found: &Vec<i64>| all.iter().all(|own| found.contains(&own.version));
+    if found.as_ref().is_some_and(is_current) {
+        return Ok(());
+    }
+    if is_read_only {
+        return Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "the tables of the database {place} are not there or not up to date, and a read-only \
+                 server changes nothing. Start one without server.read_only first"
+            ),
+        ));
+    }
+    if found.is_none() {
+        refuse_foreign_tables(connection, place).await?;
+    }
+    tracing::info!(database = place, "the tables are brought up to date");
+    let migrated = all.run_direct(None, connection, false).await;
+    migrated.map_err(|error| unmigrated(error, place))
+}
+
+/// The versions of the migrations that were applied; `None` in a database without our tables.
+async fn applied(connection: &mut PgConnection) -> Result<Option<Vec<i64>>> {
+    if !has_table(connection, TABLE).await? {
+        return Ok(None);
+    }
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT version FROM {TABLE}")))
+        .fetch_all(connection)
+        .await
+        .map_err(repo_error)?;
+    let versions = rows.iter().map(|row| row.try_get("version"));
+    Ok(Some(
+        versions.collect::<sqlx::Result<_>>().map_err(repo_error)?,
+    ))
+}
+
+async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool> {
+    let row = sqlx::query("SELECT to_regclass($1) IS NOT NULL AS found")
+        .bind(name)
+        .fetch_one(connection)
+        .await
+        .map_err(repo_error)?;
+    row.try_get("found").map_err(repo_error)
+}
+
+/// Tables of another program, most likely of the existing pict-rs, are neither used nor changed.
+async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Result<()> {
+    // Its migrations are noted in the first one.
+    let is_existing = has_table(connection, "refinery_schema_history").await?;
+    if !is_existing && !has_table(connection, "hashes").await? {
+        return Ok(());
+    }
+    let whose = match is_existing {
+        true => "the existing pict-rs",
+        false => "another program",
+    };
+    Err(Error::user(
+        ErrorCode::ConfigInvalid,
+        format!(
+            "the database {place} holds tables of {whose}. Nothing was changed. To begin without them, \
+             make another database and name it in repo.url"
+        ),
+    ))
+}
+
+/// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
+fn all_of_postgres() -> Migrator {
+    const FILES: [(i64, &str, &str); 1] = [(
+        8,
+        "tables",
+        include_str!("../../migrations/postgres/0008_tables.sql"),
+    )];
+    let mut all = migrator(&FILES);
+    // Fine in a database that never had another.
+    all.dangerous_set_table_name(TABLE);
+    all
+}
+
+fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = files.iter().map(|(version, name, sql)| {
+        Migration::new(
+            *version,
+            (*name).into(),
+            MigrationType::Simple,
+            SqlStr::from_static(sql),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
     const FILES: [(i64, &str, &str); 8] = [
         (
@@ -70,37 +181,45 @@ pub(super) fn all() -> Migrator {
             include_str!("../../migrations/sqlite/0008_columns.sql"),
         ),
     ];
-    let migrations = FILES.map(|(version, name, sql)| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            SqlStr::from_static(sql),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.into())
+    migrator(&FILES)
 }
 
-fn unmigrated(error: MigrateError, folder: &Path) -> Error {
-    let MigrateError::VersionMissing(version) = error else {
-        return repo_error(error);
-    };
+fn unmigrated(error: MigrateError, place: &str) -> Error {
+    match error {
+        MigrateError::VersionMissing(version) => newer(version, place),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if code(&error) == "42501" =>
+        {
+            Error::user(
+                ErrorCode::ConfigInvalid,
+                format!(
+                    "the tables of the database {place} cannot be made: {error}. Make its user the owner \
+                     of the database: ALTER DATABASE … OWNER TO …"
+                ),
+            )
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            repo_error(error)
+        }
+        error => repo_error(error),
+    }
+}
+
+fn newer(version: i64, place: &str) -> Error {
     Error::user(
         ErrorCode::ConfigInvalid,
         format!(
-            "the database in {} was changed by a newer version of pict-rs (its change {version} is not \
-             known here). Nothing was changed now. Start that version or a newer one, or restore a \
-             copy of the database that was made before the update",
-            folder.display()
+            "the database in {place} was changed by a newer version of pict-rs (its change {version} is \
+             not known here). Nothing was changed now. Start that version or a newer one, or restore a \
+             copy of the database that was made before the update"
         ),
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use sqlx::AssertSqlSafe;
     use sqlx::sqlite::SqliteConnectOptions;
-    use sqlx::{AssertSqlSafe, Row as _};
 
     use super::*;
     use crate::Alias;

@@ -1,6 +1,7 @@
 //! Proxied URLs: which alias holds the content of a URL, and when the URL is checked again.
 
 use super::change::Change;
+use super::fault::again;
 use super::sql::sql;
 use super::usage::Class;
 use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, removal};
@@ -80,50 +81,57 @@ impl Repo {
         proxy: &NewProxy,
         now: i64,
     ) -> Result<Option<Proxied>> {
-        let mut tx = self.begin().await?;
-        let row = sql("SELECT alias FROM proxies WHERE url = $1 FOR UPDATE")
-            .bind(&proxy.url)
-            .optional(&mut tx)
-            .await?;
-        let old = row.map(|row| row.text("alias")).transpose()?;
-        if old.as_deref() != proxy.replaces.as_ref().map(Alias::as_str) {
-            return Ok(None);
-        }
-        let old = match &proxy.replaces {
-            None => None,
-            Some(alias) => hash::find_in(&mut tx, alias.clone()).await?,
-        };
-        let same = old
-            .as_ref()
-            .filter(|old| old.original.hash() == upload.original.hash());
-        let added = match same {
-            Some(old) => {
-                content::lock_in(&mut tx, old.original.hash()).await?;
-                Added {
-                    original: old.original.clone(),
-                    is_new: false,
-                }
+        again(|| async {
+            let mut tx = self.begin().await?;
+            if !is_replaceable(&mut tx, proxy, "SELECT alias FROM proxies WHERE url = $1").await? {
+                return Ok(None);
             }
-            None => hash::add_in(&mut tx, upload).await?,
-        };
-        let alias = same.map_or(&upload.alias, |old| &old.alias).clone();
-        if !put(&mut tx, proxy, &alias, now).await? {
-            return Ok(None);
-        }
-        content::settle_in(&mut tx, upload.original.hash()).await?;
-        hash::find_again_in(&mut tx, &alias).await?;
-        let mut proxied = Proxied {
-            added,
-            alias,
-            removal: Removal::default(),
-        };
-        let is_same = same.is_some();
-        if let Some(old) = old.filter(|_| !is_same) {
-            // Not in the audit log: the upstream replaced its content, it was not removed.
-            proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
-        }
-        tx.commit().await?;
-        Ok(Some(proxied))
+            let old = match &proxy.replaces {
+                None => None,
+                Some(alias) => hash::find_in(&mut tx, alias.clone()).await?,
+            };
+            let hash = upload.original.hash();
+            let other = old.as_ref().map(|old| *old.original.hash());
+            let other = other.filter(|other| other != hash);
+            // Contents are locked before anything else, in the order of their keys.
+            if let Some(other) = other.filter(|other| other < hash) {
+                content::lock_in(&mut tx, &other).await?;
+            }
+            let (added, alias) = match &old {
+                Some(old) if other.is_none() => {
+                    let Some(original) = content::lock_in(&mut tx, hash).await? else {
+                        return Ok(None);
+                    };
+                    let is_new = false;
+                    (Added { original, is_new }, old.alias.clone())
+                }
+                _ => (hash::add_in(&mut tx, upload).await?, upload.alias.clone()),
+            };
+            if let Some(other) = other.filter(|other| other > hash) {
+                content::lock_in(&mut tx, &other).await?;
+            }
+            let locked = "SELECT alias FROM proxies WHERE url = $1 FOR UPDATE";
+            if !is_replaceable(&mut tx, proxy, locked).await? {
+                return Ok(None);
+            }
+            if !put(&mut tx, proxy, &alias, now).await? {
+                return Ok(None);
+            }
+            content::settle_in(&mut tx, hash).await?;
+            hash::find_again_in(&mut tx, &alias).await?;
+            let mut proxied = Proxied {
+                added,
+                alias,
+                removal: Removal::default(),
+            };
+            if let Some(old) = old.filter(|_| other.is_some()) {
+                // Not in the audit log: the upstream replaced its content, it was not removed.
+                proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
+            }
+            tx.commit().await?;
+            Ok(Some(proxied))
+        })
+        .await
     }
 
     /// Called when the upstream says that nothing has changed. Returns false, and changes nothing,
@@ -151,16 +159,29 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn touch_proxies(&self, accesses: &[(String, i64)]) -> Result<()> {
-        let mut tx = self.begin().await?;
-        for (url, at) in accesses {
-            sql("UPDATE proxies SET accessed_at = $2 WHERE url = $1 AND accessed_at < $2")
-                .bind(url)
-                .bind(*at)
-                .run(&mut tx)
-                .await?;
-        }
-        tx.commit().await
+        // In one order for all transactions.
+        let mut accesses: Vec<_> = accesses.iter().collect();
+        accesses.sort_unstable();
+        again(|| async {
+            let mut tx = self.begin().await?;
+            for (url, at) in &accesses {
+                sql("UPDATE proxies SET accessed_at = $2 WHERE url = $1 AND accessed_at < $2")
+                    .bind(url)
+                    .bind(*at)
+                    .run(&mut tx)
+                    .await?;
+            }
+            tx.commit().await
+        })
+        .await
     }
+}
+
+/// Whether the alias of the URL is still [`NewProxy::replaces`].
+async fn is_replaceable(tx: &mut Change, proxy: &NewProxy, query: &'static str) -> Result<bool> {
+    let row = sql(query).bind(&proxy.url).optional(tx).await?;
+    let alias = row.map(|row| row.text("alias")).transpose()?;
+    Ok(alias.as_deref() == proxy.replaces.as_ref().map(Alias::as_str))
 }
 
 /// Sets the alias of a URL. Returns false when its alias is no longer [`NewProxy::replaces`].
@@ -168,7 +189,7 @@ async fn put(tx: &mut Change, proxy: &NewProxy, alias: &Alias, now: i64) -> Resu
     let statement = match proxy.replaces {
         None => sql(
             "INSERT INTO proxies (url, alias, created_at, accessed_at, etag, last_modified, fresh_until) \
-             VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (url) DO NOTHING",
+             VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         ),
         Some(_) => sql(
             "UPDATE proxies SET alias = $2, accessed_at = $3, etag = $4, last_modified = $5, \

@@ -4,6 +4,7 @@
 
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
+use super::fault::again;
 use super::sql::{self, sql};
 use super::usage::Class;
 use super::{Repo, bigint, blocklist, content, garbage, variant};
@@ -43,13 +44,16 @@ impl Repo {
         cause: Option<&Cause>,
         now: i64,
     ) -> Result<Removal> {
-        let mut tx = self.begin_removal().await?;
-        let removed = match cause {
-            Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
-            None => remove_in(&mut tx, alias).await?.0,
-        };
-        tx.commit().await?;
-        Ok(removed)
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let removed = match cause {
+                Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
+                None => remove_in(&mut tx, alias).await?.0,
+            };
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
     }
 
     /// Removes a content with all its aliases and variants. `block` adds it to the blocklist.
@@ -63,14 +67,17 @@ impl Repo {
         cause: &Cause,
         now: i64,
     ) -> Result<Purged> {
-        let mut tx = self.begin_removal().await?;
-        let blocked = match block {
-            true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
-            false => Vec::new(),
-        };
-        let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
-        tx.commit().await?;
-        Ok(Purged { removal, blocked })
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let blocked = match block {
+                true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
+                false => Vec::new(),
+            };
+            let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
+            tx.commit().await?;
+            Ok(Purged { removal, blocked })
+        })
+        .await
     }
 }
 
@@ -147,13 +154,17 @@ pub(super) async fn remove_in(
         return Ok((Removal::default(), None));
     };
     content::lock_in(tx, &hash).await?;
-    let urls = sql("DELETE FROM proxies WHERE alias = $1")
-        .bind(alias.as_str())
-        .run(&mut *tx)
-        .await?;
+    // The alias may have been removed and given to another content before the lock was had.
+    let urls = sql("DELETE FROM proxies WHERE alias IN \
+         (SELECT alias FROM aliases WHERE alias = $1 AND hash = $2)")
+    .bind(alias.as_str())
+    .bind(hash.as_bytes())
+    .run(&mut *tx)
+    .await?;
     tx.count(Class::Proxied, -bigint(urls));
-    let removed = sql("DELETE FROM aliases WHERE alias = $1")
+    let removed = sql("DELETE FROM aliases WHERE alias = $1 AND hash = $2")
         .bind(alias.as_str())
+        .bind(hash.as_bytes())
         .run(&mut *tx)
         .await?;
     if removed == 0 {

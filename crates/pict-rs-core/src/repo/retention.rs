@@ -6,6 +6,7 @@
 
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
+use super::fault::again;
 use super::sql::{Row, sql};
 use super::usage::{self, Class};
 use super::{Removal, Repo, garbage, removal, variant};
@@ -32,18 +33,24 @@ impl Repo {
         if used.is_empty() {
             return Ok(());
         }
-        let mut tx = self.begin().await?;
-        for (object, at) in used {
-            // A time in the future was recorded while the clock was wrong.
-            sql("UPDATE variants SET accessed_at = $2 \
-                 WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2")
-            .bind(object.as_str())
-            .bind(*at)
-            .bind(at.saturating_sub(coarse))
-            .run(&mut tx)
-            .await?;
-        }
-        tx.commit().await
+        // In one order for all transactions.
+        let mut used: Vec<_> = used.iter().collect();
+        used.sort_unstable_by(|(one, _), (two, _)| one.as_str().cmp(two.as_str()));
+        again(|| async {
+            let mut tx = self.begin().await?;
+            for (object, at) in &used {
+                // A time in the future was recorded while the clock was wrong.
+                sql("UPDATE variants SET accessed_at = $2 \
+                     WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2")
+                .bind(object.as_str())
+                .bind(*at)
+                .bind(at.saturating_sub(coarse))
+                .run(&mut tx)
+                .await?;
+            }
+            tx.commit().await
+        })
+        .await
     }
 
     /// Drops up to `limit` variants that were not used since `before`, oldest use first.
@@ -55,18 +62,21 @@ impl Repo {
         if !self.has_any(any, before).await? {
             return Ok(Dropped::default());
         }
-        let mut tx = self.begin_removal().await?;
-        let rows = sql(
-            "SELECT hash, object, size FROM variants WHERE accessed_at <= $1 \
-             ORDER BY accessed_at LIMIT $2",
-        )
-        .bind(before)
-        .bind(i64::from(limit))
-        .all(&mut tx)
-        .await?;
-        let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
-        tx.commit().await?;
-        Ok(dropped)
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let rows = sql(
+                "SELECT hash, object, size FROM variants WHERE accessed_at <= $1 \
+                 ORDER BY accessed_at LIMIT $2",
+            )
+            .bind(before)
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
+            let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
+            tx.commit().await?;
+            Ok(dropped)
+        })
+        .await
     }
 
     /// Drops up to `limit` variants, least recently used first, until all variants together take at
@@ -78,20 +88,23 @@ impl Repo {
         if usage::allocated(&self.read, Class::Variants).await? <= bytes {
             return Ok(Dropped::default());
         }
-        let mut tx = self.begin_removal().await?;
-        let excess = usage::allocated(&mut tx, Class::Variants)
-            .await?
-            .saturating_sub(bytes);
-        if excess == 0 {
-            return Ok(Dropped::default());
-        }
-        let rows = sql("SELECT hash, object, size FROM variants ORDER BY accessed_at LIMIT $1")
-            .bind(i64::from(limit))
-            .all(&mut tx)
-            .await?;
-        let dropped = drop_variants(&mut tx, &rows, excess).await?;
-        tx.commit().await?;
-        Ok(dropped)
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let excess = usage::allocated(&mut tx, Class::Variants)
+                .await?
+                .saturating_sub(bytes);
+            if excess == 0 {
+                return Ok(Dropped::default());
+            }
+            let rows = sql("SELECT hash, object, size FROM variants ORDER BY accessed_at LIMIT $1")
+                .bind(i64::from(limit))
+                .all(&mut tx)
+                .await?;
+            let dropped = drop_variants(&mut tx, &rows, excess).await?;
+            tx.commit().await?;
+            Ok(dropped)
+        })
+        .await
     }
 
     /// Drops variants of one content, least recently used first, until at most `count` remain and
@@ -124,10 +137,13 @@ impl Repo {
         if excess.is_empty() {
             return Ok(Dropped::default());
         }
-        let mut tx = self.begin().await?;
-        let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
-        tx.commit().await?;
-        Ok(dropped)
+        again(|| async {
+            let mut tx = self.begin().await?;
+            let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
+            tx.commit().await?;
+            Ok(dropped)
+        })
+        .await
     }
 
     /// Drops up to `limit` proxied media that were not used since `before`, oldest use first.
@@ -139,16 +155,20 @@ impl Repo {
         if !self.has_any(any, before).await? {
             return Ok(Dropped::default());
         }
-        let mut tx = self.begin_removal().await?;
-        let rows =
-            sql("SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2")
-                .bind(before)
-                .bind(i64::from(limit))
-                .all(&mut tx)
-                .await?;
-        let dropped = drop_proxies(&mut tx, &rows, None, now).await?;
-        tx.commit().await?;
-        Ok(dropped)
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let rows = sql(
+                "SELECT alias FROM proxies WHERE accessed_at <= $1 ORDER BY accessed_at LIMIT $2",
+            )
+            .bind(before)
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
+            let dropped = drop_proxies(&mut tx, &rows, None, now).await?;
+            tx.commit().await?;
+            Ok(dropped)
+        })
+        .await
     }
 
     /// Drops up to `limit` proxied media, least recently used first, until all of them together
@@ -161,21 +181,24 @@ impl Repo {
         if usage::allocated(&self.read, Class::Proxied).await? <= bytes {
             return Ok(Dropped::default());
         }
-        let mut tx = self.begin_removal().await?;
-        if usage::allocated(&mut tx, Class::Proxied).await? <= bytes {
-            return Ok(Dropped::default());
-        }
-        let rows = sql(
-            "SELECT p.alias FROM proxies p WHERE EXISTS (SELECT 1 FROM aliases a \
-             JOIN proxied x ON x.hash = a.hash WHERE a.alias = p.alias) \
-             ORDER BY p.accessed_at LIMIT $1",
-        )
-        .bind(i64::from(limit))
-        .all(&mut tx)
-        .await?;
-        let dropped = drop_proxies(&mut tx, &rows, Some(bytes), now).await?;
-        tx.commit().await?;
-        Ok(dropped)
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            if usage::allocated(&mut tx, Class::Proxied).await? <= bytes {
+                return Ok(Dropped::default());
+            }
+            let rows = sql(
+                "SELECT p.alias FROM proxies p WHERE EXISTS (SELECT 1 FROM aliases a \
+                 JOIN proxied x ON x.hash = a.hash WHERE a.alias = p.alias) \
+                 ORDER BY p.accessed_at LIMIT $1",
+            )
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
+            let dropped = drop_proxies(&mut tx, &rows, Some(bytes), now).await?;
+            tx.commit().await?;
+            Ok(dropped)
+        })
+        .await
     }
 }
 
@@ -195,6 +218,10 @@ async fn drop_proxies(
         }
         let alias = row.alias("alias")?;
         let removed = removal::remove_in(tx, &alias).await?.0;
+        if removed.aliases.is_empty() {
+            // Another removal was first.
+            continue;
+        }
         dropped.removal.objects.extend(removed.objects);
         dropped.count += 1;
         dropped.removal.aliases.push(alias);

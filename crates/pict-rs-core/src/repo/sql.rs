@@ -2,20 +2,22 @@
 //!
 //! Modules above do not depend on the engine. Statements work on SQLite and PostgreSQL alike:
 //! parameters are `$1`, `$2`, …, columns are text, blob and bigint, and a statement that locks rows
-//! ends with `FOR UPDATE`. Differences between engines are arms of the enums in this file. Only the
-//! embedded SQLite exists today.
+//! ends with `FOR UPDATE`. Differences between engines are arms of the enums in this file.
+
+pub(super) mod postgres;
+pub(super) mod value;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::Duration;
 
+use sqlx::postgres::{PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlitePool};
 
+use self::postgres::{Sessions, in_time};
+use self::value::Value;
+use super::fault::{commit_error, is_lost, repo_error};
 use crate::{Alias, ContentKey, Error, ErrorCode, ObjectKey, Result};
-
-/// How long a request waits for a connection.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A literal statement.
 pub(super) fn sql(text: &'static str) -> Statement {
@@ -41,14 +43,6 @@ pub(super) struct Statement {
     values: Vec<Value>,
 }
 
-/// The value of a parameter. Nulls are typed too, because some engines require it.
-#[derive(Debug)]
-pub(super) enum Value {
-    Int(Option<i64>),
-    Text(Option<String>),
-    Blob(Option<Vec<u8>>),
-}
-
 impl Statement {
     /// Binds the next parameter.
     pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
@@ -59,20 +53,34 @@ impl Statement {
     /// Runs the statement. Returns the number of rows that it added, changed or removed.
     pub(super) async fn run<'a>(self, on: impl Into<On<'a>>) -> Result<u64> {
         let done = match on.into() {
-            On::Pool(Pool::Sqlite(pool)) => self.for_sqlite().execute(pool).await,
-            On::Tx(Tx::Sqlite(tx)) => self.for_sqlite().execute(&mut **tx).await,
+            On::Pool(Pool::Sqlite(pool)) => {
+                let done = self.for_sqlite().execute(pool).await;
+                done.map(|done| done.rows_affected())
+            }
+            On::Tx(Tx::Sqlite(tx)) => {
+                let done = self.for_sqlite().execute(&mut **tx).await;
+                done.map(|done| done.rows_affected())
+            }
+            On::Pool(Pool::Postgres(sessions)) => sessions.run(self).await,
+            On::Tx(Tx::Postgres(tx)) => {
+                let done = in_time(self.for_postgres().execute(&mut **tx)).await;
+                done.map(|done| done.rows_affected())
+            }
         };
-        done.map(|done| done.rows_affected()).map_err(repo_error)
+        done.map_err(repo_error)
     }
 
     /// Runs the statement and returns all rows.
     pub(super) async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>> {
         let rows = match on.into() {
-            On::Pool(Pool::Sqlite(pool)) => self.for_sqlite().fetch_all(pool).await,
-            On::Tx(Tx::Sqlite(tx)) => self.for_sqlite().fetch_all(&mut **tx).await,
+            On::Pool(Pool::Sqlite(pool)) => sqlite_rows(self.for_sqlite().fetch_all(pool).await),
+            On::Tx(Tx::Sqlite(tx)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
+            On::Pool(Pool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
+            On::Tx(Tx::Postgres(tx)) => {
+                postgres_rows(in_time(self.for_postgres().fetch_all(&mut **tx)).await)
+            }
         };
-        let rows = rows.map_err(repo_error)?;
-        Ok(rows.into_iter().map(Row::Sqlite).collect())
+        rows.map_err(repo_error)
     }
 
     /// The first row, for a statement that returns at most one.
@@ -102,6 +110,14 @@ impl Statement {
         }
         query
     }
+}
+
+fn sqlite_rows(rows: sqlx::Result<Vec<SqliteRow>>) -> sqlx::Result<Vec<Row>> {
+    Ok(rows?.into_iter().map(Row::Sqlite).collect())
+}
+
+fn postgres_rows(rows: sqlx::Result<Vec<PgRow>>) -> sqlx::Result<Vec<Row>> {
+    Ok(rows?.into_iter().map(Row::Postgres).collect())
 }
 
 /// SQLite has no row locks and needs none: a writing transaction begins with `BEGIN IMMEDIATE` and
@@ -138,6 +154,7 @@ impl<'a> From<&'a mut Tx> for On<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum Pool {
     Sqlite(SqlitePool),
+    Postgres(Sessions),
 }
 
 impl Pool {
@@ -145,6 +162,7 @@ impl Pool {
     pub(super) async fn begin(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
         }
         .map_err(repo_error)
     }
@@ -153,22 +171,32 @@ impl Pool {
     pub(super) async fn begin_read(&self) -> Result<Tx> {
         match self {
             Self::Sqlite(pool) => pool.begin().await.map(Tx::Sqlite),
+            Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
         }
         .map_err(repo_error)
     }
 
-    /// Frees disk space that the engine does not need at the moment.
+    /// Frees disk space that the engine does not need at the moment. A server frees its own.
     pub(super) async fn shrink_log(&self) -> Result<()> {
         match self {
             Self::Sqlite(_) => sql("PRAGMA wal_checkpoint(TRUNCATE)").run(self).await?,
+            Self::Postgres(_) => 0,
         };
         Ok(())
     }
 
     /// Writes a copy of the whole database to `file`, which must not exist. The copy is not
     /// flushed.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`] for a database that is not a file.
     pub(super) async fn copy_to(&self, file: &Path) -> Result<()> {
-        let Self::Sqlite(pool) = self;
+        let Self::Sqlite(pool) = self else {
+            return Err(Error::user(
+                ErrorCode::NotFound,
+                "Only the embedded database is exported; pg_dump makes a copy of PostgreSQL's",
+            ));
+        };
         let path = file.to_str().ok_or_else(|| Error::Internal {
             code: ErrorCode::RepoError,
             message: format!("SQLite cannot write to {}: not UTF-8", file.display()),
@@ -188,6 +216,7 @@ impl Pool {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(sessions) => sessions.close().await,
         }
     }
 }
@@ -196,15 +225,29 @@ impl Pool {
 #[derive(Debug)]
 pub(super) enum Tx {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
 impl Tx {
+    /// Lets one transaction at a time pass here, until it ends. SQLite has only one that writes.
+    pub(super) async fn pass_alone(&mut self, place: i64) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => sql("SELECT 1 FROM pg_advisory_xact_lock($1)")
+                .bind(place)
+                .any(self)
+                .await
+                .map(drop),
+        }
+    }
+
     /// Commits the change durably.
     pub(super) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => in_time(tx.commit()).await,
         }
-        .map_err(repo_error)
+        .map_err(commit_error)
     }
 }
 
@@ -212,6 +255,7 @@ impl Tx {
 #[derive(Debug)]
 pub(super) enum Row {
     Sqlite(SqliteRow),
+    Postgres(PgRow),
 }
 
 impl Row {
@@ -224,6 +268,7 @@ impl Row {
     pub(super) fn int_or_null(&self, column: &str) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
         }
         .map_err(repo_error)
     }
@@ -242,6 +287,7 @@ impl Row {
     pub(super) fn text_or_null(&self, column: &str) -> Result<Option<String>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
         }
         .map_err(repo_error)
     }
@@ -255,6 +301,7 @@ impl Row {
     pub(super) fn blob_or_null(&self, column: &str) -> Result<Option<&[u8]>> {
         match self {
             Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
         }
         .map_err(repo_error)
     }
@@ -285,36 +332,6 @@ pub(super) fn aliases(rows: &[Row]) -> Result<Vec<Alias>> {
     rows.iter().map(|row| row.alias("alias")).collect()
 }
 
-macro_rules! values {
-    ($($kind:ident: $($from:ty),+;)+) => {
-        $($(
-            impl From<$from> for Value {
-                fn from(value: $from) -> Self {
-                    Self::$kind(Some(value.into()))
-                }
-            }
-
-            impl From<Option<$from>> for Value {
-                fn from(value: Option<$from>) -> Self {
-                    Self::$kind(value.map(Into::into))
-                }
-            }
-        )+)+
-    };
-}
-
-values! {
-    Int: i64, u32, bool;
-    Text: &str, String, &String;
-    Blob: &[u8], Vec<u8>;
-}
-
-impl From<&Option<String>> for Value {
-    fn from(value: &Option<String>) -> Self {
-        Self::Text(value.clone())
-    }
-}
-
 /// The error for a column with a value that this program never writes.
 pub(super) fn broken(column: &str) -> Error {
     Error::Internal {
@@ -324,51 +341,9 @@ pub(super) fn broken(column: &str) -> Error {
     }
 }
 
-/// The error that callers get.
-pub(super) fn repo_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let error = error.into();
-    if let Some(sqlx::Error::PoolTimedOut) = error.downcast_ref() {
-        // The disk hangs or there are too many requests. That passes, so clients may retry.
-        tracing::warn!("the database did not get to a request in time");
-        return Error::user(
-            ErrorCode::TooBusy,
-            format!(
-                "The database has too much to do; a request waits for it for {} seconds at most",
-                ACQUIRE_TIMEOUT.as_secs()
-            ),
-        );
-    }
-    if is_disk_full(error.downcast_ref()) {
-        let message = "the database has no room to write to";
-        return Error::internal(ErrorCode::InsufficientStorage, message, error);
-    }
-    Error::internal(ErrorCode::RepoError, "the database failed", error)
-}
-
-/// Whether SQLite reports a full disk: for its own files, or for the shared memory of its
-/// connections, which is also a file.
-fn is_disk_full(error: Option<&sqlx::Error>) -> bool {
-    const FULL: [&str; 2] = ["13", "4874"];
-    let code = error.and_then(sqlx::Error::as_database_error);
-    let code = code.and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| FULL.contains(&&*code))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_request_that_waited_in_vain_may_be_sent_again() {
-        let error = repo_error(sqlx::Error::PoolTimedOut);
-        assert_eq!(error.code(), ErrorCode::TooBusy);
-        assert!(
-            error.is_users(),
-            "no fault, and the message is for the client"
-        );
-        let error = repo_error(sqlx::Error::PoolClosed);
-        assert_eq!(error.code(), ErrorCode::RepoError);
-    }
 
     #[test]
     fn a_statement_that_locks_rows_runs_where_rows_have_no_locks() {

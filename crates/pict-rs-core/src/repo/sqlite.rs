@@ -1,27 +1,116 @@
-//! Connections to the database, and the check that each passes before it is used again.
+//! The embedded database: its folder with a lock and a reserve of disk space, its connections, and
+//! the check that each passes before it is used again.
 //!
 //! SQLite ends a transaction by itself when a disk is full or fails. The rollback that follows then
 //! fails too, and sqlx keeps counting the transaction, so every later one on this connection would
 //! be refused. Such a connection is closed, and the next request opens another.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use rustix::fs::{FlockOperation, flock};
 use sqlx::Connection as _;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::sql::{ACQUIRE_TIMEOUT, Pool, repo_error};
+use super::fault::{ACQUIRE_TIMEOUT, repo_error};
+use super::reserve::{self, Reserve};
+use super::sql::Pool;
 use super::{FILE, migrations};
 use crate::{Error, ErrorCode, Result};
 
+/// Held while the server runs: two servers on one database would serve stale data.
+const LOCK: &str = "pict-rs.lock";
+
+/// The folder of the database. Dropping it gives the lock back.
+#[derive(Clone, Debug)]
+pub(super) struct Embedded {
+    folder: PathBuf,
+    reserve: Arc<Reserve>,
+    _lock: Arc<File>,
+}
+
+impl Embedded {
+    /// Opens the database in `folder`, creating and migrating it if needed, and keeps `reserve` MiB
+    /// of the disk for removals. Returns a pool for writing and one for reading, too.
+    pub(super) async fn open(folder: &Path, reserve: u64) -> Result<(Self, Pool, Pool)> {
+        let lock = lock(folder)?;
+        let place = folder.to_owned();
+        // First, because opening a database needs disk space too.
+        let reserve = reserve::blocking(move || Reserve::open(&place, reserve)).await?;
+        let (write, read) = open(folder).await?;
+        let embedded = Self {
+            folder: folder.to_owned(),
+            reserve: reserve.into(),
+            _lock: lock.into(),
+        };
+        Ok((embedded, write, read))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether writes other than removals are allowed.
+    pub(super) async fn has_room(&self) -> bool {
+        if !self.reserve.is_given_back() {
+            return true;
+        }
+        let reserve = self.reserve.clone();
+        reserve::blocking(move || reserve.has_room())
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Releases the reserve for a removal if there is no other space.
+    pub(super) async fn make_room(&self, write: &Pool) -> Result<()> {
+        let reserve = self.reserve.clone();
+        if !reserve::blocking(move || reserve.make_room()).await? {
+            // The write-ahead log is the last space that can be freed. If this fails, the removal
+            // may still find some.
+            if let Err(error) = write.shrink_log().await {
+                tracing::debug!(%error, "the write-ahead log cannot be shrunk");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let open = || -> std::io::Result<File> {
+        std::fs::create_dir_all(folder)?;
+        File::create(folder.join(LOCK))
+    };
+    let file = open().map_err(|e| {
+        Error::internal(
+            ErrorCode::RepoError,
+            format!(
+                "cannot make or write to the database folder {}",
+                folder.display()
+            ),
+            e,
+        )
+    })?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::user(
+            ErrorCode::AlreadyRunning,
+            format!(
+                "another pict-rs is running on the database in {}",
+                folder.display()
+            ),
+        )
+    })?;
+    Ok(file)
+}
+
 /// Opens the database in `folder`, creating and migrating it if needed. Returns a pool for writing
 /// and one for reading.
-pub(super) async fn open(folder: &Path) -> Result<(Pool, Pool)> {
+async fn open(folder: &Path) -> Result<(Pool, Pool)> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))
         .create_if_missing(true)

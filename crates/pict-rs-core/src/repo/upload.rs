@@ -2,6 +2,7 @@
 //! the end of the job, so each upload has exactly one, and no alias exists without it.
 
 use super::audit::{Action, Cause};
+use super::fault::again;
 use super::job::{self, Job, Work};
 use super::sql::{Row, broken, sql};
 use super::{Added, NewUpload, Removal, Repo, hash, removal};
@@ -68,20 +69,23 @@ impl Repo {
         now: i64,
         limit: u64,
     ) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        for id in ids {
-            sql("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
-                .bind(id.expose())
-                .bind(query)
-                .run(&mut tx)
-                .await?;
-            let key = format!("ingest/{}", id.expose());
-            if !job::insert(&mut tx, &key, &Work::Ingest(*id), now, limit).await? {
-                return Ok(false);
+        again(|| async {
+            let mut tx = self.begin().await?;
+            for id in ids {
+                sql("INSERT INTO uploads (upload_id, query) VALUES ($1, $2)")
+                    .bind(id.expose())
+                    .bind(query)
+                    .run(&mut tx)
+                    .await?;
+                let key = format!("ingest/{}", id.expose());
+                if !job::insert(&mut tx, &key, &Work::Ingest(*id), now, limit).await? {
+                    return Ok(false);
+                }
             }
-        }
-        tx.commit().await?;
-        Ok(true)
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// The query of an upload that has no outcome yet.
@@ -126,19 +130,22 @@ impl Repo {
         upload: &NewUpload,
         now: i64,
     ) -> Result<Option<Added>> {
-        let mut tx = self.begin().await?;
-        if !job::finish_in(&mut tx, job).await? {
-            return Ok(None);
-        }
-        let added = hash::add_in(&mut tx, upload).await?;
-        sql("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
-            .bind(id.expose())
-            .bind(upload.alias.as_str())
-            .bind(now)
-            .run(&mut tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Some(added))
+        again(|| async {
+            let mut tx = self.begin().await?;
+            if !job::finish_in(&mut tx, job).await? {
+                return Ok(None);
+            }
+            let added = hash::add_in(&mut tx, upload).await?;
+            sql("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
+                .bind(id.expose())
+                .bind(upload.alias.as_str())
+                .bind(now)
+                .run(&mut tx)
+                .await?;
+            tx.commit().await?;
+            Ok(Some(added))
+        })
+        .await
     }
 
     /// Records that an upload failed. Returns false, and changes nothing, when the lease was lost.
@@ -209,7 +216,7 @@ impl Repo {
         let message = failure.map(Failure::to_text).transpose()?.flatten();
         sql(
             "INSERT INTO uploads (upload_id, query, alias, code, message, finished_at) \
-             VALUES ($1, '', $2, $3, $4, $5)",
+             VALUES ($1, '', $2, $3, $4, $5) ON CONFLICT (upload_id) DO NOTHING",
         )
         .bind(id.expose())
         .bind(alias.map(Alias::as_str))
@@ -237,26 +244,29 @@ impl Repo {
         if !self.has_any(any, before).await? {
             return Ok((0, Removal::default()));
         }
-        let mut tx = self.begin_removal().await?;
-        let rows = sql(
-            "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \
-             WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2) RETURNING alias",
-        )
-        .bind(before)
-        .bind(i64::from(limit))
-        .all(&mut tx)
-        .await?;
-        let mut removal = Removal::default();
-        for row in &rows {
-            if let Some(alias) = alias(row)? {
-                let action = Action::Expire;
-                let removed = removal::remove_for(&mut tx, &alias, action, cause, now).await?;
-                removal.objects.extend(removed.objects);
-                removal.aliases.push(alias);
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let rows = sql(
+                "DELETE FROM uploads WHERE upload_id IN (SELECT upload_id FROM uploads \
+                 WHERE finished_at <= $1 ORDER BY finished_at LIMIT $2) RETURNING alias",
+            )
+            .bind(before)
+            .bind(i64::from(limit))
+            .all(&mut tx)
+            .await?;
+            let mut removal = Removal::default();
+            for row in &rows {
+                if let Some(alias) = alias(row)? {
+                    let action = Action::Expire;
+                    let removed = removal::remove_for(&mut tx, &alias, action, cause, now).await?;
+                    removal.objects.extend(removed.objects);
+                    removal.aliases.push(alias);
+                }
             }
-        }
-        tx.commit().await?;
-        Ok((rows.len(), removal))
+            tx.commit().await?;
+            Ok((rows.len(), removal))
+        })
+        .await
     }
 
     /// When the oldest unclaimed outcome was finished.

@@ -1,6 +1,7 @@
 //! Variants: pictures made from a content.
 
 use super::change::Change;
+use super::fault::again;
 use super::garbage::discard_in;
 use super::sql::{On, Row, sql};
 use super::usage::Class;
@@ -31,34 +32,37 @@ impl Repo {
         variant: &VariantKey,
         made: &Representation,
     ) -> Result<Option<Representation>> {
-        let mut tx = self.begin().await?;
-        if content::lock_in(&mut tx, hash).await?.is_none() {
-            return Ok(None);
-        }
-        let inserted = sql(
-            "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at, size, format) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11) ON CONFLICT (hash, variant) DO NOTHING",
-        )
-        .bind(hash.as_bytes())
-        .bind(variant.as_str())
-        .bind(made.key.as_bytes())
-        .bind(made.object.as_str())
-        .bind(i64::from(made.width))
-        .bind(i64::from(made.height))
-        .bind(i64::from(made.frames))
-        .bind(made.duration_ms.map(bigint))
-        .bind(made.created_at)
-        .bind(bigint(made.key.size()))
-        .bind(i64::from(made.key.format().byte()))
-        .run(&mut tx)
-        .await?;
-        if inserted == 0 {
-            return find_in(&mut tx, hash, variant).await;
-        }
-        tx.count(Class::Variants, 1);
-        tx.add_file(Class::Variants, made.key.size());
-        tx.commit().await?;
-        Ok(Some(made.clone()))
+        again(|| async {
+            let mut tx = self.begin().await?;
+            if content::lock_in(&mut tx, hash).await?.is_none() {
+                return Ok(None);
+            }
+            let inserted = sql(
+                "INSERT INTO variants (hash, variant, content_key, object, width, height, frames, duration_ms, created_at, accessed_at, size, format) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11) ON CONFLICT (hash, variant) DO NOTHING",
+            )
+            .bind(hash.as_bytes())
+            .bind(variant.as_str())
+            .bind(made.key.as_bytes())
+            .bind(made.object.as_str())
+            .bind(i64::from(made.width))
+            .bind(i64::from(made.height))
+            .bind(i64::from(made.frames))
+            .bind(made.duration_ms.map(bigint))
+            .bind(made.created_at)
+            .bind(bigint(made.key.size()))
+            .bind(i64::from(made.key.format().byte()))
+            .run(&mut tx)
+            .await?;
+            if inserted == 0 {
+                return find_in(&mut tx, hash, variant).await;
+            }
+            tx.count(Class::Variants, 1);
+            tx.add_file(Class::Variants, made.key.size());
+            tx.commit().await?;
+            Ok(Some(made.clone()))
+        })
+        .await
     }
 
     /// Removes a variant whose object was lost or damaged, so that it can be made again. Remains of

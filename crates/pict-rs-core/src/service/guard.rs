@@ -29,7 +29,7 @@ pub struct Accepted {
 /// # Errors
 /// When a folder cannot be used, or a server runs on it.
 pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
-    let repo = Repo::open(&config.database_folder(data)).await?;
+    let repo = Repo::open_at(&config.database(data)?, false).await?;
     let store = Store::open(&config.files_folder(data))?;
     let contents = repo.usage().await?.originals.count;
     let (sampled, present) = sample(&repo, &store).await?;

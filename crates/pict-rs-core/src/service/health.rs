@@ -78,7 +78,7 @@ pub struct Space {
 /// The part that fails.
 pub async fn serves(ctx: &Context) -> Result<()> {
     let (repo, store) = tokio::join!(
-        in_time(ctx.repo.ping(), ErrorCode::RepoError),
+        in_time(ctx.repo.ping(), late_code(ctx)),
         in_time(ctx.store.ping_reads(), ErrorCode::FileIoError),
     );
     repo.and(store)
@@ -117,8 +117,12 @@ async fn prove(ctx: &Context) -> (Part, Part) {
         ctx.repo.prove_writable(now()).await
     };
     tokio::join!(
-        timed(repo, ctx.repo.folder(), ErrorCode::RepoError),
-        timed(ctx.store.ping(), ctx.store.root(), ErrorCode::FileIoError),
+        timed(repo, ctx.repo.folder(), late_code(ctx)),
+        timed(
+            ctx.store.ping(),
+            Some(ctx.store.root()),
+            ErrorCode::FileIoError
+        ),
     )
 }
 
@@ -154,17 +158,29 @@ pub async fn figures(ctx: &Context) -> Figures {
     }
 }
 
-async fn in_time(work: impl Future<Output = Result<()>>, code: ErrorCode) -> Result<()> {
-    let done = tokio::time::timeout(TIMEOUT, work).await;
-    done.unwrap_or_else(|late| Err(Error::internal(code, "the disk takes too long", late)))
+/// The code of a database that does not answer in time.
+fn late_code(ctx: &Context) -> ErrorCode {
+    match ctx.repo.folder() {
+        Some(_) => ErrorCode::RepoError,
+        None => ErrorCode::RepoUnavailable,
+    }
 }
 
-async fn timed(work: impl Future<Output = Result<()>>, folder: &Path, code: ErrorCode) -> Part {
+async fn in_time(work: impl Future<Output = Result<()>>, code: ErrorCode) -> Result<()> {
+    let done = tokio::time::timeout(TIMEOUT, work).await;
+    done.unwrap_or_else(|late| Err(Error::internal(code, "it takes too long", late)))
+}
+
+async fn timed(
+    work: impl Future<Output = Result<()>>,
+    folder: Option<&Path>,
+    code: ErrorCode,
+) -> Part {
     let started = Instant::now();
     let written = in_time(work, code).await;
     let took = started.elapsed();
-    let folder = folder.to_owned();
-    let space = blocking(move || Ok(space(&folder)));
+    let folder = folder.map(Path::to_owned);
+    let space = blocking(move || Ok(folder.and_then(|folder| space(&folder))));
     let space = tokio::time::timeout(TIMEOUT, space).await;
     Part {
         written,
@@ -208,7 +224,7 @@ pub fn space(folder: &Path) -> Option<Space> {
 /// Monitors free space on the disks of database and files, and warns when it is low.
 #[derive(Debug)]
 pub(crate) struct SpaceWatch {
-    folders: [(&'static str, PathBuf, bool); 2],
+    folders: Vec<(&'static str, PathBuf, bool)>,
     /// The configured threshold, in bytes.
     least: Option<u64>,
 }
@@ -216,11 +232,14 @@ pub(crate) struct SpaceWatch {
 impl SpaceWatch {
     pub(crate) fn new(ctx: &Context) -> Self {
         let least = ctx.config.server.free_space_warning;
+        let folders = [
+            ("repo", ctx.repo.folder()),
+            ("store", Some(ctx.store.root())),
+        ];
         Self {
-            folders: [
-                ("repo", ctx.repo.folder().to_owned(), false),
-                ("store", ctx.store.root().to_owned(), false),
-            ],
+            folders: (folders.into_iter())
+                .filter_map(|(part, folder)| Some((part, folder?.to_owned(), false)))
+                .collect(),
             least: least.map(|mib| mib.saturating_mul(MIB)),
         }
     }

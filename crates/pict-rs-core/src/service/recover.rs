@@ -23,8 +23,9 @@ pub(crate) const VARIANT_RETRY_DELAY: Duration = Duration::from_secs(24 * 60 * 6
 /// [`ErrorCode::ConfigInvalid`] for settings that cannot work, [`ErrorCode::RepoError`] and
 /// [`ErrorCode::FileIoError`] when a folder cannot be used.
 pub async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<Context>> {
-    let database = config.database_folder(data);
-    repo::refuse_foreign_database(&database, data, config.is_database_folder_default())?;
+    if let Some(database) = config.database(data)?.folder() {
+        repo::refuse_foreign_database(database, data, config.is_database_folder_default())?;
+    }
     open_beside(config, data, helpers).await
 }
 

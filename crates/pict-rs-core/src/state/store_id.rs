@@ -31,14 +31,14 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
     let id = match (known, found) {
         _ if has_objects => {
             return Err(mismatch(
-                repo.folder(),
+                &repo.place(),
                 store.root(),
                 "there are files, and the database is empty",
             ));
         }
         (Some(_), Some(_)) if !names_nothing => {
             return Err(mismatch(
-                repo.folder(),
+                &repo.place(),
                 store.root(),
                 "they have different ids",
             ));
@@ -52,7 +52,7 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
         // A few files may be lost for good reasons, but not most of them.
         if present * 2 < sampled {
             let found = format!("of {sampled} files that the database names, {present} are there");
-            return Err(mismatch(repo.folder(), store.root(), &found));
+            return Err(mismatch(&repo.place(), store.root(), &found));
         }
     }
     tie(repo, store, id).await?;
@@ -72,17 +72,17 @@ pub(crate) async fn tie(repo: &Repo, store: &Store, id: Uuid) -> Result<()> {
     repo.set_store_id(id).await
 }
 
-fn mismatch(database: &Path, files: &Path, why: &str) -> Error {
+fn mismatch(database: &str, files: &Path, why: &str) -> Error {
     Error::user(
         ErrorCode::StoreMismatch,
         format!(
             "the files in {} do not belong to the database in {}: {why}. Is a disk or volume not \
-             mounted, or does store.path or repo.path name another folder? Nothing was removed. If \
+             mounted, or does store.path, repo.path or repo.url name another one? Nothing was removed. If \
              they are to be used together all the same, run 'pict-rs accept-store' once with the \
              same configuration; where a package runs the server as a service: 'pict-rs-admin \
              accept-store'",
             files.display(),
-            database.display()
+            database
         ),
     )
 }

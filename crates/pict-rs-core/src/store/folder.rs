@@ -308,7 +308,7 @@ fn lock(root: &Path, incoming: &Path) -> Result<File> {
         .map_err(|e| Error::io(format!("cannot make {}", root.display()), e))?;
     match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(Error::user(
-            ErrorCode::ConfigInvalid,
+            ErrorCode::AlreadyRunning,
             format!(
                 "another pict-rs is running on the files in {}",
                 root.display()

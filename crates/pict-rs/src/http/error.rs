@@ -119,7 +119,8 @@ pub fn status(code: ErrorCode) -> StatusCode {
             StatusCode::NOT_FOUND
         }
         Code::Gone => StatusCode::GONE,
-        Code::ConfigInvalid
+        Code::AlreadyRunning
+        | Code::ConfigInvalid
         | Code::FileIoError
         | Code::LostFile
         | Code::MediaFailed
@@ -160,9 +161,10 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Code::ProgramMissing => StatusCode::NOT_IMPLEMENTED,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::ExternalValidationUnavailable | Code::InsufficientStorage | Code::TooBusy => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::ExternalValidationUnavailable
+        | Code::InsufficientStorage
+        | Code::RepoUnavailable
+        | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -176,6 +178,7 @@ fn fault(code: ErrorCode) -> &'static str {
         ErrorCode::LostFile => "The server has lost this file",
         ErrorCode::MediaFailed => "The server could not process this media",
         ErrorCode::RepoError => "The server's database failed",
+        ErrorCode::RepoUnavailable => "The server's database cannot be reached at the moment",
         ErrorCode::ExternalValidationUnavailable => {
             "New files cannot be checked at the moment, so none are accepted"
         }
