@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::support::client::{Client, claim_path, content_type, multipart, process_path};
 use crate::support::{File, Launch, Server, database, disk, eventually, pictures, pixels, work};
@@ -182,13 +180,13 @@ pub fn assert_rows_and_objects_agree(data: &Path) {
     let objects = disk::objects(&data.join("files"));
     assert_eq!(rows(data), objects.keys().cloned().collect());
     assert!(objects.values().all(|size| *size > 0));
-    let orphans = "SELECT HEX(hash) FROM sources WHERE hash NOT IN (SELECT hash FROM hashes)";
+    let orphans = "SELECT 'a source' FROM sources WHERE hash NOT IN (SELECT hash FROM hashes)";
     assert_eq!(database::texts(data, orphans), Vec::<String>::new());
     let mut sums = database::texts(
         data,
         "SELECT class || ' ' || SUM(count) || ' ' || SUM(bytes) FROM \
          (SELECT class, count, bytes FROM usage \
-         UNION ALL SELECT class, count, bytes FROM usage_deltas) GROUP BY class",
+         UNION ALL SELECT class, count, bytes FROM usage_deltas) AS sums GROUP BY class",
     );
     let mut counted = database::texts(
         data,
@@ -295,18 +293,10 @@ fn a_deletion_that_death_interrupted_is_finished_at_start() {
     let object = data.join("files").join(&name);
     std::fs::create_dir_all(object.parent().expect("a folder")).expect("made");
     std::fs::write(&object, bytes).expect("written");
-    database::block_on(async {
-        let options = SqliteConnectOptions::new().filename(data.join("database/pict-rs.sqlite3"));
-        let mut database = SqliteConnection::connect_with(&options)
-            .await
-            .expect("the database opens");
-        sqlx::query("INSERT INTO garbage (object) VALUES ($1)")
-            .bind(&name)
-            .execute(&mut database)
-            .await
-            .expect("inserted");
-        database.close().await.expect("closed");
-    });
+    database::change(
+        &data,
+        &format!("INSERT INTO garbage (object) VALUES ('{name}')"),
+    );
     disk::assert_nothing_stored(&launch.start());
 }
 
@@ -381,9 +371,13 @@ fn a_variant_that_kills_the_server_twice_is_not_tried_again_for_a_day() {
     server.wait_for_output("put off for a day");
     // Asking again changes nothing.
     server.get(&path).status(202);
-    let state = "SELECT 'deaths ' || deaths || ' ' || COALESCE(lease, 'free') || ' ' || \
-                 (due_at / 1000 - CAST(strftime('%s', 'now') AS INTEGER) > 86000) FROM jobs";
-    let put_off = ["deaths 1 free 1"];
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let soon = now.expect("after 1970").as_millis() + 86_000_000;
+    let state = &format!(
+        "SELECT 'deaths ' || deaths || ' ' || COALESCE(lease, 'free') || \
+         CASE WHEN due_at > {soon} THEN ' later' ELSE ' soon' END FROM jobs"
+    );
+    let put_off = ["deaths 1 free later"];
     eventually("it is put off", || {
         (database::texts(&server.data(), state) == put_off).then_some(())
     });

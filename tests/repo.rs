@@ -14,6 +14,8 @@ mod proxy;
 mod races;
 /// The audit log, the blocklist, and runs.
 mod removals;
+/// A server of PostgreSQL.
+mod server;
 /// Variants.
 mod variants;
 
@@ -23,14 +25,15 @@ use std::time::Duration;
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
-    Dropped, Enqueued, Failure, Job, NewUpload, Original, Outcome, Plan, Progress, Removal, Repo,
-    Representation, Task, Work,
+    Dropped, Enqueued, Failure, Job, Location, NewProxy, NewUpload, Original, Outcome, Plan,
+    Progress, Removal, Repo, Representation, Server, ServerSettings, Task, Work,
 };
 use pict_rs_core::{
     Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, UserMessage, VariantKey,
 };
 use pict_rs_media::{Format, OutputFormat, operation::Operation};
 use tempfile::TempDir;
+use testkit::postgres::{Cluster, Database};
 
 /// Unix time in milliseconds; these tests have a clock of their own.
 const NOW: i64 = 1_700_000_000_000;
@@ -47,19 +50,40 @@ fn server() -> Cause {
 #[derive(Clone, Copy, Debug)]
 enum Engine {
     Sqlite,
+    Postgres,
+}
+
+/// Where a database is; dropping it removes the database.
+enum Home {
+    Folder(TempDir),
+    Server(Database),
+}
+
+impl Home {
+    /// The folder of an embedded database.
+    fn path(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder.path(),
+            Self::Server(database) => panic!("{database:?} has no folder"),
+        }
+    }
 }
 
 /// Makes one test of each function for each engine, so that the name of a failed one tells both.
 macro_rules! on_each_engine {
     ($($test:ident),* $(,)?) => {
         on_each_engine!(@ sqlite Sqlite $($test),*);
+        on_each_engine!(@ postgres Postgres $($test),*);
     };
     (@ $module:ident $engine:ident $($test:ident),*) => {
         mod $module {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $test() {
-                    super::$test(crate::repo::Engine::$engine).await;
+                    let engine = crate::repo::Engine::$engine;
+                    if engine.is_there(stringify!($test)) {
+                        super::$test(engine).await;
+                    }
                 }
             )*
         }
@@ -68,25 +92,39 @@ macro_rules! on_each_engine {
 use on_each_engine;
 
 impl Engine {
-    /// An empty database.
-    async fn empty(self) -> (Repo, TempDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        (self.open(folder.path()).await, folder)
-    }
-
-    async fn open(self, folder: &Path) -> Repo {
+    /// Whether it is installed; tells that a test is skipped if not.
+    fn is_there(self, test: &str) -> bool {
         match self {
-            Self::Sqlite => Repo::open(folder).await.expect("opened"),
+            Self::Sqlite => true,
+            Self::Postgres => Cluster::shared_or_skip(test).is_some(),
         }
     }
 
+    /// An empty database.
+    async fn empty(self) -> (Repo, Home) {
+        let home = match self {
+            Self::Sqlite => Home::Folder(tempfile::tempdir().expect("a folder")),
+            Self::Postgres => {
+                let cluster = Cluster::shared_or_skip("an empty database");
+                Home::Server(cluster.expect("installed").database())
+            }
+        };
+        (self.again(&home).await, home)
+    }
+
     /// The same database once more. A server that another test starts in this moment holds a copy
-    /// of the lock until it becomes a program of its own.
-    async fn again(self, folder: &TempDir) -> Repo {
-        let Self::Sqlite = self;
+    /// of the lock of a folder until it becomes a program of its own.
+    async fn again(self, home: &Home) -> Repo {
+        let location = match home {
+            Home::Folder(folder) => Location::Folder {
+                path: folder.path().to_owned(),
+                reserve: 0,
+            },
+            Home::Server(database) => Location::Server(postgres(&database.url())),
+        };
         for _ in 0..500 {
-            match Repo::open(folder.path()).await {
-                Err(error) if error.code() == ErrorCode::ConfigInvalid => {
+            match Repo::open_at(&location, false).await {
+                Err(error) if error.code() == ErrorCode::AlreadyRunning => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 opened => return opened.expect("opened again"),
@@ -94,6 +132,18 @@ impl Engine {
         }
         panic!("the lock was never given back")
     }
+}
+
+/// A server of PostgreSQL.
+fn postgres(url: &str) -> Server {
+    let settings = ServerSettings {
+        url,
+        use_tls: false,
+        certificate_file: None,
+        max_connections: 8,
+        patience: Duration::from_secs(10),
+    };
+    Server::new(&settings).expect("valid")
 }
 
 /// Bytes that are stored once, somewhere in the store.

@@ -464,7 +464,8 @@ fn tls_is_trusted_when_the_systems_certificates_say_so() {
 
 #[test]
 fn a_server_that_changes_nothing_fetches_nothing() {
-    let server = open().setting("server.read_only", true).start();
+    let launch = open().start().stop();
+    let server = launch.setting("server.read_only", true).start();
     let upstream = Upstream::serving(&small());
     for query in ["", "&backgrounded=true"] {
         download(&server, &upstream.url("/x"), query).refused(400, "read-only");

@@ -169,7 +169,8 @@ fn a_run_that_a_death_of_the_server_cut_off_goes_on_with_the_next_start() {
     let data = launch.folder().join("data");
     database::change(
         &data,
-        "UPDATE maintenance SET finished_at = NULL, cursor = (SELECT MIN(hash) FROM hashes)",
+        "UPDATE maintenance SET finished_at = NULL, cursor = \
+         (SELECT hash FROM hashes ORDER BY hash LIMIT 1)",
     );
     let server = launch.start();
     // The first one was looked at before the death, when it was there.

@@ -212,7 +212,8 @@ fn proxied_media_that_nobody_uses_go_and_uploads_of_the_same_bytes_stay() {
     let launch = server.stop();
     // As if the first and the third had been fetched, long ago.
     let fetched = "INSERT INTO proxies SELECT 'http://example.com/' || alias, alias, 1, 1, NULL, \
-                   NULL, 1 FROM aliases WHERE rowid IN (1, 3)";
+                   NULL, 1 FROM aliases WHERE alias <> \
+                   (SELECT alias FROM aliases ORDER BY created_at LIMIT 1 OFFSET 1)";
     database::change(&launch.folder().join("data"), fetched);
     let server = launch.start();
     eventually("the one that nobody shares is gone", || {
@@ -232,8 +233,8 @@ fn over_their_budget_the_proxied_media_go_that_were_not_used_for_longest() {
     let [older, newer, mine] = [upload(1), upload(2), upload(3)];
     let launch = server.stop();
     let fetched = "INSERT INTO proxies SELECT 'http://example.com/' || alias, alias, 1, \
-                   CAST(strftime('%s', 'now') AS BIGINT) * 1000 + rowid, NULL, NULL, 1 \
-                   FROM aliases WHERE rowid IN (1, 2)";
+                   created_at, NULL, NULL, 1 FROM aliases WHERE alias <> \
+                   (SELECT alias FROM aliases ORDER BY created_at DESC LIMIT 1)";
     let alone = "INSERT INTO proxied \
                  SELECT a.hash FROM proxies p JOIN aliases a ON a.alias = p.alias";
     let sums = "INSERT INTO usage_deltas (class, count, bytes, allocated) \

@@ -116,7 +116,8 @@ fn a_search_finds_files_that_no_row_names_and_removes_them_only_when_told_to() {
 
 #[test]
 fn a_search_with_a_bad_query_is_refused_and_a_read_only_server_only_looks() {
-    let server = Server::with([("server.api_key", "key"), ("server.read_only", "true")]);
+    let launch = Server::with([("server.api_key", "key")]).stop();
+    let server = launch.setting("server.read_only", true).start();
     let send = |query: &str| {
         let path = format!("/internal/collect?{query}");
         server.send("POST", &path, &KEY, None)

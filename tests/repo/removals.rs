@@ -144,7 +144,7 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past(engine: Engine) {
     // Where it was is known over the end of the server.
     repo.close().await;
     drop(repo);
-    let repo = engine.open(folder.path()).await;
+    let repo = engine.again(&folder).await;
     let run = repo.unfinished_run().await.expect("asked").expect("one");
     assert_eq!(
         (run.task, run.cursor, run.progress),

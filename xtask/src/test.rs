@@ -143,6 +143,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if args.quick {
         return Ok(());
     }
+    postgres(args, gate)?;
     libaom(args, gate)?;
     gate.stage("directions", |_| direction::check())?;
     nix(args, gate)?;
@@ -178,6 +179,50 @@ fn documentation(gate: &mut Gate) -> Result<()> {
                     "-D warnings -A rustdoc::private_intra_doc_links",
                 ),
         )
+    })
+}
+
+/// Tests whose answers come from the database, and those of deaths of the server. Exports and what
+/// is done to the file of SQLite are left out.
+const ON_POSTGRES: [&str; 21] = [
+    "api::audit",
+    "api::background",
+    "api::blocklist",
+    "api::contract",
+    "api::deadline",
+    "api::delete",
+    "api::download",
+    "api::hashes",
+    "api::health",
+    "api::import",
+    "api::internal",
+    "api::lemmy",
+    "api::metrics",
+    "api::not_found",
+    "api::proxy",
+    "api::prune",
+    "api::read_only",
+    "api::retention",
+    "api::storage",
+    "api::upload",
+    "crash::",
+];
+
+/// Repeats the tests that touch the database, with servers whose database is on PostgreSQL.
+fn postgres(args: &Args, gate: &mut Gate) -> Result<()> {
+    if !command::is_installed("pg_ctlcluster") {
+        if args.requires("postgres") {
+            bail!("PostgreSQL is required and not installed");
+        }
+        gate.note("the server is NOT TESTED on PostgreSQL");
+        return Ok(());
+    }
+    gate.stage("postgres", |gate| {
+        let mut command = Gate::test_command(&["--workspace", "--test", "integration", "--"]);
+        command
+            .args(ON_POSTGRES)
+            .env("PICTRS_TEST_REPO", "postgres");
+        gate.run_tests(args, command)
     })
 }
 

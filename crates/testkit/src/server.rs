@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::postgres::{Cluster, Database};
 use crate::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
@@ -89,11 +90,16 @@ pub fn is_emulated() -> bool {
     Program::under_test().is_emulated()
 }
 
+/// The file in the working folder that tells where the database is, if it is not in the data folder.
+pub const DATABASE_URL: &str = "database-url";
+
 /// A server to start.
 #[derive(Clone)]
 pub struct Launch {
     program: Program,
     folder: Arc<Folder>,
+    /// Its database, if `PICTRS_TEST_REPO` asks for one on PostgreSQL.
+    database: Option<Arc<Database>>,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
 }
@@ -135,13 +141,34 @@ impl Launch {
     }
 
     fn with_folder(program: Program, folder: Folder) -> Self {
-        Self {
+        let launch = Self {
             program,
             folder: Arc::new(folder),
+            database: None,
             arguments: Vec::new(),
             environment: BTreeMap::new(),
         }
-        .setting("server.address", "127.0.0.1:0")
+        .setting("server.address", "127.0.0.1:0");
+        match std::env::var("PICTRS_TEST_REPO").as_deref() {
+            Ok("postgres") => launch.on_postgres(),
+            _ => launch,
+        }
+    }
+
+    /// With a database on the PostgreSQL server that tests share; the one that an earlier server in
+    /// this folder had, if there was one.
+    fn on_postgres(mut self) -> Self {
+        let file = self.folder().join(DATABASE_URL);
+        let url = std::fs::read_to_string(&file).unwrap_or_else(|_| {
+            let cluster = Cluster::shared_or_skip("PICTRS_TEST_REPO=postgres");
+            let database = cluster.expect("PostgreSQL is installed").database();
+            let url = database.url();
+            std::fs::write(&file, &url).expect("the working folder can be written to");
+            self.database = Some(Arc::new(database));
+            url
+        });
+        self.setting("repo.type", "postgres")
+            .setting("repo.url", url)
     }
 
     /// Sets a configuration key through the environment, as deployments do.
