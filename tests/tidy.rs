@@ -72,7 +72,7 @@ fn documentation_comments_have_no_code_blocks() {
 /// every one can be read, tested and taken out without those below it.
 const LEVELS: [&[&str]; 10] = [
     &["error"],
-    &["accept", "clock", "metrics", "timing"],
+    &["accept", "clock", "metrics", "system", "timing"],
     &["id", "task"],
     &["scratch"],
     &["query", "repo", "store"],
@@ -139,6 +139,20 @@ fn sources(folder: &str) -> Vec<(PathBuf, String, String)> {
         .collect();
     assert!(found.len() > 20, "not the sources");
     found
+}
+
+#[test]
+fn what_only_one_system_has_is_in_one_module() {
+    for (path, module, text) in sources("crates/pict-rs-core/src") {
+        let is_portable = !text.contains("target_os") && !text.contains("\"/proc");
+        // Tests run on Linux.
+        let is_test = path.ends_with("tests.rs");
+        assert!(
+            is_portable || is_test || module == "system",
+            "{}",
+            path.display()
+        );
+    }
 }
 
 #[test]

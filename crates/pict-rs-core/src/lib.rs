@@ -22,6 +22,7 @@ pub mod scratch;
 pub mod service;
 mod state;
 pub mod store;
+pub mod system;
 mod task;
 pub mod timing;
 pub mod worker;

@@ -8,21 +8,18 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::system::{name_file, nameless_file};
 use crate::{Digest, Error, Result};
 
 /// Suffix of a file that is still being written.
 pub(crate) const PARTIAL: &str = ".partial";
-/// Open files are linked from here to give them a name.
-const OPEN_FILES: &str = "/proc/self/fd";
 /// Prefix of the folders of helper programs.
 const HELPER: &str = "helper-";
 
@@ -69,7 +66,7 @@ impl Scratch {
     }
 
     fn create_file(&self) -> io::Result<ScratchWriter> {
-        if let Some(file) = create_nameless(&self.folder) {
+        if let Some(file) = nameless_file(&self.folder) {
             return Ok(ScratchWriter::new(file, Name::Later));
         }
         self.create_named()
@@ -90,7 +87,7 @@ impl Scratch {
         let Some(folder) = &self.uploads else {
             return self.create();
         };
-        if let Some(file) = create_nameless(folder) {
+        if let Some(file) = nameless_file(folder) {
             return Ok(ScratchWriter::new(file, Name::Later));
         }
         // Others may use that folder too, so nothing is deleted there at start.
@@ -134,17 +131,6 @@ impl Scratch {
         };
         tidy().map_err(|e| Error::io("cannot remove a leftover", e))
     }
-}
-
-/// Creates a file that can be given a name later; `None` where the file system does not support
-/// that.
-fn create_nameless(folder: &Path) -> Option<File> {
-    if !Path::new(OPEN_FILES).is_dir() {
-        return None;
-    }
-    let how = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o666);
-    rustix::fs::open(folder, how, mode).ok().map(File::from)
 }
 
 /// A file that is being written and hashed. Dropping it deletes it.
@@ -249,17 +235,13 @@ impl ScratchFile {
         match &self.name {
             Name::Now(path) => fs::rename(path, to)?,
             Name::Later => {
-                let open = format!("{OPEN_FILES}/{}", self.file.as_raw_fd());
-                rustix::fs::linkat(CWD, open, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(|e| {
-                    let error = io::Error::from(e);
-                    match error.kind() {
-                        io::ErrorKind::AlreadyExists
-                        | io::ErrorKind::NotFound
-                        | io::ErrorKind::QuotaExceeded
-                        | io::ErrorKind::ReadOnlyFilesystem
-                        | io::ErrorKind::StorageFull => error,
-                        _ => io::ErrorKind::CrossesDevices.into(),
-                    }
+                name_file(&self.file, to).map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::NotFound
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::StorageFull => error,
+                    _ => io::ErrorKind::CrossesDevices.into(),
                 })?;
             }
             Name::Never => return Err(io::ErrorKind::CrossesDevices.into()),

@@ -3,6 +3,9 @@
 //! a bounded amount of its output is read. The whole process group is killed when the work is
 //! cancelled.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -14,11 +17,11 @@ use pict_rs_media::Control;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, prlimit,
-    waitid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, waitid,
 };
 
 use super::{Helper, missing};
+use crate::system::{HAS_LIMITS, set_limit};
 use crate::{Error, ErrorCode, Result};
 
 /// Bytes of each output stream that are kept.
@@ -70,6 +73,7 @@ pub(super) fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let files = (!HAS_LIMITS).then(|| FileSizes::of(folder));
     let child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => missing(helper),
         _ => Error::internal(
@@ -85,7 +89,14 @@ pub(super) fn run(
     let status = loop {
         control.check()?;
         let has_said = output.read() | complaints.read();
-        if running.has_ended()? {
+        let has_ended = running.has_ended()?;
+        if files
+            .as_ref()
+            .is_some_and(|f| f.grow_beyond(limits.file_size, folder))
+        {
+            return Err(too_large(helper, limits));
+        }
+        if has_ended {
             let status = running.end()?;
             output.read();
             complaints.read();
@@ -113,13 +124,7 @@ fn judge(helper: Helper, limits: ResourceLimits, status: ExitStatus, said: &str)
     let name = helper.name();
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => too_slow(helper, limits),
-        Some(Signal::XFSZ) => Error::user(
-            ErrorCode::ValidateFileSize,
-            format!(
-                "What {name} makes of this file is larger than {} bytes",
-                limits.file_size
-            ),
-        ),
+        Some(Signal::XFSZ) => too_large(helper, limits),
         // A full disk says nothing about the file: the program could not write its result.
         _ if DISK_FULL.iter().any(|words| said.contains(words)) => Error::internal(
             ErrorCode::InsufficientStorage,
@@ -140,6 +145,17 @@ fn too_slow(helper: Helper, limits: ResourceLimits) -> Error {
             "{} took longer than {} seconds",
             helper.name(),
             limits.time.as_secs()
+        ),
+    )
+}
+
+fn too_large(helper: Helper, limits: ResourceLimits) -> Error {
+    Error::user(
+        ErrorCode::ValidateFileSize,
+        format!(
+            "What {} makes of this file is larger than {} bytes",
+            helper.name(),
+            limits.file_size
         ),
     )
 }
@@ -190,9 +206,9 @@ impl Running {
             (Resource::Core, 0),
         ] {
             let limit = within(most, getrlimit(resource).maximum);
-            match prlimit(Some(self.id), resource, limit) {
+            match set_limit(self.id, resource, limit) {
                 // It has already ended.
-                Ok(_) | Err(Errno::SRCH) => {}
+                Ok(()) | Err(Errno::SRCH) => {}
                 Err(error) => return Err(failed("cannot limit a program", error)),
             }
         }
@@ -222,6 +238,28 @@ impl Drop for Running {
         if !self.is_over {
             let _ = self.end();
         }
+    }
+}
+
+/// The files of a folder before a program is run, and their sizes. For systems that do not limit
+/// the files that it writes; they are not read in the folders that it makes.
+struct FileSizes(HashMap<OsString, u64>);
+
+impl FileSizes {
+    fn of(folder: &Path) -> Self {
+        Self(Self::list(folder).collect())
+    }
+
+    /// Whether one is larger than `most` bytes and was not there, or was smaller.
+    fn grow_beyond(&self, most: u64, folder: &Path) -> bool {
+        Self::list(folder).any(|(name, size)| {
+            size > most && self.0.get(&name).is_none_or(|before| size > *before)
+        })
+    }
+
+    fn list(folder: &Path) -> impl Iterator<Item = (OsString, u64)> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some((entry.file_name(), entry.metadata().ok()?.len())))
     }
 }
 
@@ -307,6 +345,23 @@ mod tests {
         );
         check("Disk quota exceeded", ErrorCode::InsufficientStorage);
         check("Invalid data found", ErrorCode::MediaDamaged);
+    }
+
+    #[test]
+    fn a_file_counts_when_it_is_new_or_has_grown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, size| {
+            fs::write(folder.path().join(name), vec![0; size]).expect("written");
+        };
+        write("source", 20);
+        let files = FileSizes::of(folder.path());
+        write("made", 10);
+        assert!(!files.grow_beyond(10, folder.path()));
+        write("made", 11);
+        assert!(files.grow_beyond(10, folder.path()));
+        write("made", 1);
+        write("source", 21);
+        assert!(files.grow_beyond(10, folder.path()));
     }
 
     #[test]

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::Errno;
 
 use super::content::{self, Content, SMALL};
 use super::{Source, lost};
 use crate::scratch::{PARTIAL, Scratch, ScratchFile};
+use crate::system::read_cached;
 use crate::task::blocking;
 use crate::{Error, ErrorCode, ObjectKey, Result, UploadId};
 
@@ -196,9 +197,8 @@ impl Folder {
         // One byte more, because a file that is too long is as wrong as a truncated one.
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let mut bytes = vec![0; size + 1];
-        let buffer = &mut [io::IoSliceMut::new(&mut bytes)];
-        match preadv2(&file, buffer, 0, ReadWriteFlags::NOWAIT) {
-            Ok(read) if read == size => {
+        match read_cached(&file, &mut bytes) {
+            Some(read) if read == size => {
                 bytes.truncate(size);
                 Ok(Some(bytes))
             }

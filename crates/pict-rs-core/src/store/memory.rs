@@ -8,10 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pict_rs_media::Format;
-use rustix::fs::{MemfdFlags, memfd_create};
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
+use crate::system::memory_file;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 /// Prefix of the keys of such objects. Other keys begin with two hexadecimal digits.
@@ -47,10 +47,8 @@ impl Store {
                 source: None,
             });
         }
-        let file = memfd_create("pict-rs", MemfdFlags::CLOEXEC)
-            .map_err(std::io::Error::from)
-            .and_then(|file| {
-                let mut file = File::from(file);
+        let file = memory_file()
+            .and_then(|mut file| {
                 file.write_all(bytes)?;
                 Ok(file)
             })

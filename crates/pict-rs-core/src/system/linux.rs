@@ -1,0 +1,70 @@
+//! The calls that only Linux has.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, memfd_create};
+use rustix::io::{ReadWriteFlags, preadv2};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+/// Open files are linked from here to give them a name.
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// Whether [`set_limit`] has an effect.
+pub(crate) const HAS_LIMITS: bool = true;
+
+/// Reads from the start of a file what the system has in memory, and returns the number of bytes.
+/// `None` when something is not there, or the file system does not support the call.
+pub(crate) fn read_cached(file: &File, bytes: &mut [u8]) -> Option<usize> {
+    preadv2(
+        file,
+        &mut [IoSliceMut::new(bytes)],
+        0,
+        ReadWriteFlags::NOWAIT,
+    )
+    .ok()
+}
+
+/// An empty file in memory, which no folder lists.
+///
+/// # Errors
+/// When the system has no memory or no descriptor left.
+pub(crate) fn memory_file() -> io::Result<File> {
+    Ok(memfd_create("pict-rs", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// Creates a file that can be given a name later, on the same disk as `folder`; `None` where the
+/// file system does not support that.
+pub(crate) fn nameless_file(folder: &Path) -> Option<File> {
+    if !Path::new(OPEN_FILES).is_dir() {
+        return None;
+    }
+    let how = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o666);
+    rustix::fs::open(folder, how, mode).ok().map(File::from)
+}
+
+/// Gives a name to a file of [`nameless_file`].
+///
+/// # Errors
+/// When the name is taken or its folder is missing, on another disk or not writable.
+pub(crate) fn name_file(file: &File, to: &Path) -> io::Result<()> {
+    let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(
+        CWD,
+        open,
+        CWD,
+        to,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+/// Limits another process.
+///
+/// # Errors
+/// When there is no such process, or it is another user's.
+pub(crate) fn set_limit(id: Pid, resource: Resource, limit: Rlimit) -> rustix::io::Result<()> {
+    prlimit(Some(id), resource, limit).map(drop)
+}
