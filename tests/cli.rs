@@ -379,6 +379,8 @@ fn doctor_tells_what_there_is_and_fails_for_what_is_broken() {
     assert_eq!(
         named("formats", "SVG")["reason"],
         "media.svg.enable is false"
+    let is_linux = cfg!(target_os = "linux");
+    assert_eq!(named("system", "program limits")["ok"], is_linux);
     );
     assert!(report["outputs"].to_string().contains("\"avif\""));
     assert!(named("engine", "AVIF by libaom")["ok"].is_boolean());

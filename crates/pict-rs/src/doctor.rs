@@ -8,6 +8,7 @@ use pict_rs_core::Config;
 use pict_rs_core::helper::{self, Helper, Helpers};
 use pict_rs_core::repo::Location;
 use pict_rs_core::service::health;
+use pict_rs_core::system::{self, Ability};
 use pict_rs_media::{Foreign, Format, Kind, OutputFormat};
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub struct Report {
     /// File extensions.
     outputs: [&'static str; OutputFormat::ALL.len()],
     engine: Vec<Line>,
+    /// What not every operating system can do.
+    system: Vec<Line>,
     programs: Vec<Program>,
     folders: Vec<Folder>,
 }
@@ -73,6 +76,7 @@ impl Report {
             formats: Vec::new(),
             outputs: OutputFormat::ALL.map(OutputFormat::extension),
             engine: engine(),
+            system: system(),
             programs: Vec::new(),
             folders: Vec::new(),
         };
@@ -213,6 +217,7 @@ impl Report {
         for (title, lines) in [
             ("Formats that are taken in", &self.formats),
             ("Engine", &self.engine),
+            ("Operating system", &self.system),
         ] {
             writeln!(out, "\n{title}")?;
             for line in lines {
@@ -300,4 +305,13 @@ fn engine() -> Vec<Line> {
         reason: feature.detail.to_owned(),
     };
     features.map(of).collect()
+}
+
+fn system() -> Vec<Line> {
+    let of = |ability: Ability| Line {
+        name: ability.name.to_owned(),
+        ok: ability.is_there,
+        reason: ability.detail.to_owned(),
+    };
+    system::abilities().map(of).into()
 }
