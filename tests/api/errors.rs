@@ -62,7 +62,6 @@ fn a_query_that_names_nothing_is_400() {
 fn unknown_paths_are_404_with_json() {
     let server = Server::start();
     for path in [
-        "/",
         "/image/",
         "/image/absent",
         "/image/delete",

@@ -49,6 +49,21 @@ fn the_health_in_detail_is_for_the_holder_of_a_key() {
 }
 
 #[test]
+fn the_index_tells_where_the_sources_are() {
+    let server = Server::start();
+    let index = server.get("/").ok().json();
+    assert_eq!(index["msg"], "ok");
+    assert_eq!(index["name"], "pict-rs");
+    assert_eq!(index["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(index["license"], "AGPL-3.0-or-later");
+    assert_eq!(index["source"], env!("CARGO_PKG_REPOSITORY"));
+    let document = server.get("/openapi.json").ok().json();
+    assert_eq!(document["info"]["contact"]["url"], index["source"]);
+    assert!(server.head("/").ok().body.is_empty());
+    server.send("POST", "/", &[], None).status(405);
+}
+
+#[test]
 fn a_store_that_cannot_be_written_to_is_named() {
     let server = Server::with([("server.api_key", KEY.1)]);
     let (files, aside) = (server.files(), server.data().join("aside"));

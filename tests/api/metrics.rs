@@ -102,7 +102,7 @@ fn requests_are_counted_by_route_and_status() {
     server.process("webp", alias, "thumbnail=16");
     server.delete("/image").status(405);
     server.get("/internal/aliases?alias=a").status(401);
-    for path in ["/", "/wp-login.php", "/image/nothing", "/%F0%9F"] {
+    for path in ["/images", "/wp-login.php", "/image/nothing", "/%F0%9F"] {
         server.get(path).status(404);
     }
     let samples = scrape(&metrics);

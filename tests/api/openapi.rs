@@ -209,6 +209,7 @@ fn answers_have_the_keys_that_are_described_and_no_others() {
             format!("/image/download?url={url}&backgrounded=true"),
             "/image/download",
         ),
+        ("/".to_owned(), "/"),
         ("/image/limits".to_owned(), "/image/limits"),
         (
             format!("/image/details/original/{alias}"),

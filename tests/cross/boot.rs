@@ -23,7 +23,9 @@ fn the_command_line_answers(target: &Target) {
     };
     let run = |arguments: &[&str]| program.command().args(arguments).assert();
     let version = concat!("pict-rs ", env!("CARGO_PKG_VERSION"), "\n");
-    run(&["--version"]).success().stdout(version).stderr("");
+    run(&["-V"]).success().stdout(version).stderr("");
+    let sources = predicate::str::contains(env!("CARGO_PKG_REPOSITORY"));
+    run(&["--version"]).success().stdout(sources).stderr("");
     run(&["--help"])
         .success()
         .stdout(predicate::str::contains("check-config"));

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 /// Settings come from, in this order, later wins: built-in defaults, the file given with -c,
 /// RUST_LOG, environment variables such as PICTRS__SERVER__API_KEY, the command line.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, long_version = crate::source::long_version())]
 pub struct Cli {
     /// Configuration file: TOML, JSON, YAML or RON, by its extension
     #[arg(short, long, value_name = "FILE")]

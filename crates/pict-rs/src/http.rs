@@ -16,6 +16,7 @@ mod fallback;
 mod form;
 mod health;
 mod image;
+mod index;
 mod internal;
 mod limits;
 pub mod metrics;
@@ -140,6 +141,11 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             )),
     )
+    .service(resource(
+        "/",
+        get_or_head,
+        [web::get().to(index::get), web::head().to(index::get)],
+    ))
     .service(resource(
         "/healthz",
         get_or_head,

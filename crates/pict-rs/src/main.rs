@@ -14,6 +14,7 @@ mod migrate;
 mod otlp;
 mod owner;
 mod programs;
+mod source;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -49,8 +49,8 @@ const TAKEN_IN: [&str; 5] = [
     "xtask/src/tool.rs",
 ];
 
-/// Prefixes of variables that cargo, cc and zig read.
-const VARIABLES: [&str; 14] = [
+/// Prefixes of variables that cargo, cc, zig and our own sources read.
+const VARIABLES: [&str; 15] = [
     "AR",
     "AS",
     "ASM_NASM",
@@ -62,6 +62,7 @@ const VARIABLES: [&str; 14] = [
     "CXX",
     "HOST_",
     "LDFLAGS",
+    "PICTRS_SOURCE_URL",
     "RUSTC",
     "TARGET_",
     "ZIG",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::builder::Resettable;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -17,7 +18,10 @@ use super::Cli;
 fn manual_pages_and_completions_are_those_of_the_command_line() {
     let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib");
     let mut files = BTreeMap::new();
-    let mut cli = Cli::command().disable_help_subcommand(true);
+    let mut cli = Cli::command()
+        .disable_help_subcommand(true)
+        // The pages are the same for every build, which may have another address of its sources.
+        .long_version(Resettable::Reset);
     cli.build();
     page(&cli, &mut files);
     for command in cli.get_subcommands() {

@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
 
+use crate::source;
+
 const GET: &[&str] = &["GET"];
 const GET_OR_HEAD: &[&str] = &["GET", "HEAD"];
 const POST: &[&str] = &["POST"];
@@ -45,7 +47,11 @@ fn document() -> Value {
             "summary": "A self-hosted image server: stores, cleans, serves and transforms pictures",
             "description": "Every request may carry X-Request-Deadline, Unix time in nanoseconds: \
                             when it has passed, the request is given up with 408.",
-            "license": { "name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later" },
+            "license": {
+                "name": env!("CARGO_PKG_LICENSE"),
+                "identifier": env!("CARGO_PKG_LICENSE"),
+            },
+            "contact": { "name": "Sources of this server", "url": source::URL },
         },
         "servers": [{ "url": "/" }],
         "paths": paths,

@@ -12,6 +12,17 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
     all.extend(internal::paths());
     all.extend([
         (
+            "/",
+            vec![
+                Operation::new(
+                    GET_OR_HEAD,
+                    "index",
+                    "What is this, and where are its sources?",
+                )
+                .json(200, "Index", "Always"),
+            ],
+        ),
+        (
             "/healthz",
             vec![
                 Operation::new(GET_OR_HEAD, "health", "Can what is stored be served?")

@@ -44,6 +44,16 @@ pub fn all() -> Value {
             }),
             &["msg", "code"],
         ),
+        "Index": object(
+            json!({
+                "msg": ok(),
+                "name": { "type": "string" },
+                "version": { "type": "string" },
+                "license": { "type": "string", "description": "An expression of SPDX" },
+                "source": { "type": "string", "format": "uri" },
+            }),
+            &["msg", "name", "version", "license", "source"],
+        ),
         "Ok": object(json!({ "msg": ok() }), &["msg"]),
         "Details": object(details, &of_details),
         "DetailsAnswer": object(answer, &of_answer),
