@@ -72,7 +72,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       Speaks the HTTP API of pict-rs 0.5 and 0.6, as used by Lemmy. Pictures and
       animations are processed inside the binary, without helper programs.
     '';
-    # The sources are AGPL-3.0-or-later; the JPEG encoder in the binary is AGPL-3.0-only.
+    # The sources are AGPL-3.0-or-later; four codecs in the binary are AGPL-3.0-only.
     license = lib.licenses.agpl3Only;
     mainProgram = "pict-rs";
     platforms = lib.platforms.unix;

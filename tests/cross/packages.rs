@@ -115,6 +115,14 @@ fn the_debian_package_installs_starts_and_goes(target: &Target) {
     dpkg(&["--install", package.to_str().expect("UTF-8")]);
     let unit = "usr/lib/systemd/system/pict-rs.service";
     assert_installed(root.path(), unit);
+    let copyright = root.path().join("usr/share/doc/pict-rs/copyright");
+    let copyright = std::fs::read_to_string(copyright).expect("there");
+    for line in [
+        "License: AGPL-3.0-only",
+        concat!("Source: ", env!("CARGO_PKG_REPOSITORY")),
+    ] {
+        assert!(copyright.lines().any(|found| found == line), "{line}");
+    }
     let conffiles = dpkg(&["--status", "pict-rs"]);
     assert!(
         conffiles.contains("/etc/pict-rs/pict-rs.toml"),
@@ -242,6 +250,10 @@ fn assert_installed(root: &Path, unit: &str) {
         let found = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
         assert_eq!(found & 0o777, mode, "{file}");
     }
+    let folders = ["doc", "licenses"].iter();
+    let mut notices = folders.map(|folder| root.join("usr/share").join(folder).join("pict-rs"));
+    let has_notices = notices.any(|folder| folder.join("THIRD-PARTY-NOTICES.txt").is_file());
+    assert!(has_notices, "the notices of third parties");
     for page in PAGES {
         let names = [page.to_owned(), format!("{page}.gz")];
         let found = names

@@ -1,7 +1,8 @@
-//! What lies beside the binaries: checksums, and the bill of materials, which must name every
-//! crate that the binary itself says it was made of.
+//! What lies beside the binaries: checksums, and the bill of materials and the notices, which must
+//! name every crate that the binary itself says it was made of.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use auditable_info::{Limits, audit_info_from_file};
 use serde_json::Value;
@@ -9,7 +10,25 @@ use sha2::{Digest as _, Sha256};
 
 use super::{AMD64, ARM64, ARMV7L, Target, on_each_target};
 
-on_each_target!(the_bill_of_materials_names_what_the_binary_was_made_of);
+on_each_target!(
+    the_bill_of_materials_names_what_the_binary_was_made_of,
+    the_notices_name_what_the_binary_was_made_of,
+);
+
+/// Name and version of each crate in the binary, as it says itself.
+fn linked(folder: &Path) -> BTreeSet<(String, String)> {
+    let audit = audit_info_from_file(&folder.join("pict-rs"), Limits::default())
+        .expect("the binary carries its list");
+    let linked: BTreeSet<_> = audit
+        .packages
+        .iter()
+        // By default a dependency is one of run time; others are of build time.
+        .filter(|package| package.kind == Default::default())
+        .map(|package| (package.name.clone(), package.version.to_string()))
+        .collect();
+    assert!(linked.len() > 100, "{}", linked.len());
+    linked
+}
 
 fn the_bill_of_materials_names_what_the_binary_was_made_of(target: &Target) {
     let Some(folder) = target.folder("bill of materials") else {
@@ -27,16 +46,7 @@ fn the_bill_of_materials_names_what_the_binary_was_made_of(target: &Target) {
     let mut listed: BTreeSet<_> = components.iter().map(name).collect();
     listed.insert(name(&bill["metadata"]["component"]));
 
-    let audit = audit_info_from_file(&folder.join("pict-rs"), Limits::default())
-        .expect("the binary carries its list");
-    let linked: BTreeSet<_> = audit
-        .packages
-        .iter()
-        // By default a dependency is one of run time; others are of build time.
-        .filter(|package| package.kind == Default::default())
-        .map(|package| (package.name.clone(), package.version.to_string()))
-        .collect();
-    assert!(linked.len() > 100, "{}", linked.len());
+    let linked = linked(&folder);
     for name in [
         "pict-rs-media",
         "mozjpeg-sys",
@@ -52,6 +62,49 @@ fn the_bill_of_materials_names_what_the_binary_was_made_of(target: &Target) {
             .as_array()
             .is_some_and(|l| !l.is_empty());
         assert!(has_licence, "{component}");
+    }
+    let home = std::env::home_dir().expect("a home");
+    for place in [env!("CARGO_MANIFEST_DIR"), home.to_str().expect("UTF-8")] {
+        // A home of "/" would be found everywhere.
+        assert!(place.len() < 2 || !text.contains(place), "{place}");
+    }
+}
+
+fn the_notices_name_what_the_binary_was_made_of(target: &Target) {
+    let Some(folder) = target.folder("notices") else {
+        return;
+    };
+    let text = std::fs::read_to_string(folder.join("THIRD-PARTY-NOTICES.txt")).expect("there");
+    let lines: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(named, _)| named)
+        .collect();
+    for (name, version) in linked(&folder) {
+        let is_ours = name.starts_with("pict-rs");
+        let is_named = lines.contains(&*format!("{name} {version}"));
+        assert!(is_ours || is_named, "{name} {version}");
+    }
+    let mut parts = vec![
+        "libaom",
+        "libwebp",
+        "musl",
+        "Rust's standard library",
+        "SQLite",
+    ];
+    if target.is_64 {
+        parts.push("mimalloc");
+    }
+    for part in parts {
+        assert!(lines.contains(part), "{part}");
+    }
+    for sentence in [
+        "This software is based in part on the work of the Independent JPEG Group.",
+        "Alliance for Open Media Patent License 1.0",
+        "Rich Felker",
+        "disclaims copyright",
+    ] {
+        assert!(text.contains(sentence), "{sentence}");
     }
     let home = std::env::home_dir().expect("a home");
     for place in [env!("CARGO_MANIFEST_DIR"), home.to_str().expect("UTF-8")] {
@@ -93,7 +146,7 @@ fn every_released_file_has_its_checksum() {
                 )
             })
             .collect();
-        for ending in ["pict-rs", ".cdx.json", ".deb", ".rpm"] {
+        for ending in ["pict-rs", "NOTICES.txt", ".cdx.json", ".deb", ".rpm"] {
             let count = kinds.iter().filter(|name| name.ends_with(ending)).count();
             assert_eq!(count, 1, "{ending} in {kinds:?}");
         }

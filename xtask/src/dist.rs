@@ -6,6 +6,7 @@
 mod build;
 mod bundle;
 mod ingredients;
+mod notices;
 mod package;
 mod requires;
 mod target;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{build::Build, package, target::Target};
+use super::{build::Build, notices, package, target::Target};
 use crate::{cache, clone, command, tool};
 
 /// Next to the folders, in the format of `sha256sum`.
@@ -26,6 +26,9 @@ pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Resul
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
     fs::copy(build.binary(target), partial.join("pict-rs"))?;
+    // The packages take it from beside the binary.
+    let notice = notices::write(build, target)?;
+    fs::copy(notice, partial.join(notices::FILE))?;
     if packages {
         materials(build, target, &partial.join("pict-rs.cdx.json"))?;
         package::deb(build, target, &partial)?;
