@@ -231,6 +231,31 @@ pub fn static_rust() -> Result<(PathBuf, PathBuf)> {
     Ok((library, toolchain.venv))
 }
 
+/// What compiles for a system whose libraries rustup has not installed.
+pub struct Foreign {
+    /// The standard library's sources.
+    pub library: PathBuf,
+    /// The C compiler.
+    pub zig: PathBuf,
+    /// cargo with that compiler.
+    pub zigbuild: PathBuf,
+}
+
+/// Provides it.
+///
+/// # Errors
+/// As [`Dist::prepare`].
+pub fn foreign() -> Result<Foreign> {
+    let toolchain = Toolchain::ensure(&target::ALL.iter().collect::<Vec<_>>())?;
+    Ok(Foreign {
+        zig: toolchain.zig()?,
+        zigbuild: toolchain.programs().join("cargo-zigbuild"),
+        library: toolchain
+            .library
+            .context("one target always builds its own")?,
+    })
+}
+
 /// The size of a full build of one target in the target folder, rounded up.
 const BYTES_PER_TARGET: u64 = 1 << 30;
 

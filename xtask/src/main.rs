@@ -25,6 +25,7 @@ mod kept;
 mod load;
 mod measure;
 mod provision;
+mod systems;
 mod test;
 mod tool;
 
@@ -55,6 +56,8 @@ enum Chore {
     Corpus,
     /// Send one list of requests to pict-rs and to another server, and print the differences.
     Conform(against::Args),
+    /// Check that the server compiles for macOS and FreeBSD.
+    Systems,
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
     Flake(flake::Args),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Chore::Clients => clients::run(),
         Chore::Corpus => corpus::run(),
         Chore::Conform(args) => against::run(&args),
+        Chore::Systems => systems::run(),
         Chore::Flake(args) => flake::run(&args),
     };
     match result {

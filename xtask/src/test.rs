@@ -15,7 +15,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    aom::Library, cache, clients, command, corpus, deny, direction, dist::Dist, flake, provision,
+    aom::Library, cache, clients, command, corpus, deny, direction, dist, dist::Dist, flake,
+    provision, systems,
 };
 
 /// Options of `cargo xtask test`.
@@ -146,6 +147,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     postgres(args, gate)?;
     libaom(args, gate)?;
     gate.stage("directions", |_| direction::check())?;
+    other_systems(args, gate)?;
     nix(args, gate)?;
     gate.stage("deny", |gate| match deny::check()? {
         deny::Advisories::Checked => Ok(()),
@@ -359,6 +361,19 @@ fn others_files(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<(
             }
         }
         Ok(())
+    })
+}
+
+/// Checks that the server compiles where no static binary is made for.
+fn other_systems(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("other systems", |gate| match dist::foreign() {
+        Ok(tools) => systems::check(&tools),
+        Err(error) if args.requires("cross") => Err(error),
+        Err(error) => {
+            println!("{error:#}");
+            gate.note("macOS and FreeBSD were NOT CHECKED");
+            Ok(())
+        }
     })
 }
 
