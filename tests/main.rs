@@ -40,6 +40,8 @@ mod matrix;
 mod migrate;
 /// A real nginx in front.
 mod nginx;
+/// Recipes of distributions that are not here.
+mod recipes;
 /// The database: one suite for whatever is behind `Repo`.
 mod repo;
 /// A server that starts, stops, logs, or refuses to.

@@ -25,6 +25,7 @@ mod kept;
 mod load;
 mod measure;
 mod provision;
+mod release;
 mod systems;
 mod test;
 mod tool;
@@ -58,6 +59,8 @@ enum Chore {
     Conform(against::Args),
     /// Check that the server compiles for macOS and FreeBSD.
     Systems,
+    /// Check that all files name the same version, and what a release still lacks.
+    Release(release::Args),
     /// Check the Nix flake without a network: evaluate it, and build and run what it describes.
     Flake(flake::Args),
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Corpus => corpus::run(),
         Chore::Conform(args) => against::run(&args),
         Chore::Systems => systems::run(),
+        Chore::Release(args) => release::run(&args),
         Chore::Flake(args) => flake::run(&args),
     };
     match result {

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     aom::Library, cache, clients, command, corpus, deny, direction, dist, dist::Dist, flake,
-    provision, systems,
+    provision, release, systems,
 };
 
 /// Options of `cargo xtask test`.
@@ -136,6 +136,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     if let Some(fetched) = &mut fetched {
         others_clients(args, gate, fetched)?;
         others_files(args, gate, fetched)?;
+        workflows(args, gate)?;
     }
     gate.stage("tests", |gate| {
         let command = Gate::test_command(&ALL_TESTS);
@@ -346,6 +347,20 @@ fn others_clients(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result
             }
         }
         Ok(())
+    })
+}
+
+/// Checks the workflow files of forges. After the clients, which install Node.
+fn workflows(args: &Args, gate: &mut Gate) -> Result<()> {
+    gate.stage("workflows", |gate| match release::workflows::problems() {
+        Ok(problems) if problems.is_empty() => Ok(()),
+        Ok(problems) => bail!("{}", problems.join("\n")),
+        Err(error) if args.requires("clients") => Err(error),
+        Err(error) => {
+            println!("{error:#}");
+            gate.note("workflow files were NOT CHECKED");
+            Ok(())
+        }
     })
 }
 

@@ -16,8 +16,10 @@ use crate::{cache, clone, command, kept::Ingredients, tool};
 
 /// Files and folders that do not affect a binary: tests, files packed with the binary (packages are
 /// made in each run), and chores that do not build it.
-const LEFT_OUT: [&str; 21] = [
+const LEFT_OUT: [&str; 23] = [
     ".ci/",
+    ".forgejo/",
+    ".github/",
     ".gitignore",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
