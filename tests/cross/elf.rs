@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use goblin::elf::dynamic::{DF_1_PIE, DF_TEXTREL, DT_FLAGS_1};
 use goblin::elf::header::{ET_DYN, ET_EXEC};
-use goblin::elf::program_header::{PF_W, PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP};
+use goblin::elf::program_header::{PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP};
 use goblin::elf::{Elf, ProgramHeader};
 
 use super::{AMD64, ARM64, ARMV7L, Target, on_each_target};
@@ -57,6 +58,35 @@ fn a_dynamic_debug_binary_is_not_taken_for_a_static_one() {
     assert!(found.contains("bits"), "{found}");
 }
 
+/// The binary under test is position-independent. Without either of the two marks of that, it must
+/// not be taken for one that is.
+#[test]
+fn a_file_at_a_fixed_address_is_not_taken_for_a_static_pie() {
+    let bytes = std::fs::read(env!("CARGO_BIN_EXE_pict-rs")).expect("readable");
+    let fixed = |bytes: &[u8]| -> Vec<_> {
+        let found = faults(bytes, &AMD64).into_iter();
+        found.filter(|fault| fault.contains("fixed")).collect()
+    };
+    assert_eq!(fixed(&bytes), Vec::<String>::new());
+
+    let mut changed = bytes.clone();
+    // The header's `e_type`, after the 16 bytes that identify the file.
+    changed[16..18].copy_from_slice(&ET_EXEC.to_le_bytes());
+    assert_eq!(fixed(&changed), ["is loaded at a fixed address"]);
+
+    let elf = Elf::parse(&bytes).expect("an ELF file");
+    let entries = &elf.dynamic.as_ref().expect("a dynamic section").dyns;
+    let at = entries.iter().position(|entry| entry.d_tag == DT_FLAGS_1);
+    let at = at.expect("flags");
+    let start = segment(&elf, PT_DYNAMIC).expect("a segment").p_offset as usize;
+    let word = if elf.is_64 { 8 } else { 4 };
+    // Each entry is a tag and a value.
+    let value = start + (2 * at + 1) * word;
+    let mut changed = bytes.clone();
+    changed[value..value + 4].copy_from_slice(&(!DF_1_PIE as u32).to_le_bytes());
+    assert_eq!(fixed(&changed), ["is marked as one for a fixed address"]);
+}
+
 /// Everything that is wrong with a file as a static binary for `target`.
 fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
     let elf = Elf::parse(bytes).expect("an ELF file");
@@ -76,9 +106,16 @@ fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
         machine == target.machine,
         &format!("is for machine {machine}"),
     );
+    // The system chooses the address of such a file at each start.
+    check(elf.header.e_type == ET_DYN, "is loaded at a fixed address");
+    let dynamic = elf.dynamic.as_ref().map(|dynamic| &dynamic.info);
     check(
-        matches!(elf.header.e_type, ET_EXEC | ET_DYN),
-        "is no executable",
+        dynamic.is_some_and(|info| info.flags_1 & DF_1_PIE != 0),
+        "is marked as one for a fixed address",
+    );
+    check(
+        dynamic.is_none_or(|info| !info.textrel && info.flags & DF_TEXTREL == 0),
+        "its code is changed when it is loaded",
     );
     if !target.is_64 {
         let flags = elf.header.e_flags;

@@ -54,13 +54,15 @@ pub enum Compiler<'a> {
 
 /// Disables everything that is not needed to encode 4:2:0 pictures of 8 bits. Threads stay enabled
 /// although each encoder uses only one: without them, tables are initialised without a lock, and
-/// several encoders may start at once.
-const SETTINGS: [&str; 12] = [
+/// several encoders may start at once. Position-independent, as the binaries are: zig's compiler
+/// makes other code unless asked.
+const SETTINGS: [&str; 13] = [
     "-DCMAKE_BUILD_TYPE=Release",
     "-DCONFIG_AV1_DECODER=0",
     "-DCONFIG_AV1_HIGHBITDEPTH=0",
     "-DCONFIG_DENOISE=0",
     "-DCONFIG_LIBYUV=0",
+    "-DCONFIG_PIC=1",
     "-DCONFIG_WEBM_IO=0",
     "-DENABLE_DOCS=0",
     "-DENABLE_EXAMPLES=0",
