@@ -47,9 +47,8 @@ pub struct Args {
     /// Measure the peers alone.
     #[arg(long)]
     peers_only: bool,
-    /// Never install a missing program; say which ones are missing.
-    #[arg(long)]
-    no_install: bool,
+    #[command(flatten)]
+    install: provision::Install,
 }
 
 /// The last one is never part of a complete run.
@@ -69,7 +68,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.only == ["scale"] {
         return only_scale(args);
     }
-    provision::ensure(&provision::FOR_BENCH, !args.no_install)?;
+    provision::ensure(&provision::FOR_BENCH, args.install)?;
     if args.only == ["formats"] {
         return only_formats(formats::measure);
     }

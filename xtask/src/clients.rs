@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::provision::Programs;
+use crate::provision::{Install, Programs};
 use crate::{cache, command, provision};
 
 /// The crate that contains the examples.
@@ -28,12 +28,19 @@ const PYTHON: [&str; 4] = [
 /// Programs that all of this needs.
 pub static PROGRAMS: Programs = LazyLock::new(|| provision::list("clients"));
 
+/// Options of `cargo xtask clients`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    install: Install,
+}
+
 /// Fetches everything and prints the folder.
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn run() -> Result<ExitCode> {
-    let folder = prepare(true)?;
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let folder = prepare(args.install)?;
     println!("PICTRS_TEST_CLIENTS_DIR={}", folder.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -42,7 +49,7 @@ pub fn run() -> Result<ExitCode> {
 ///
 /// # Errors
 /// When something cannot be obtained.
-pub fn prepare(install: bool) -> Result<PathBuf> {
+pub fn prepare(install: Install) -> Result<PathBuf> {
     let missing = provision::ensure(&PROGRAMS, install)?;
     if let Some(program) = missing.first() {
         bail!("{} is missing: {}", program.name, program.purpose);

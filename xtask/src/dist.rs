@@ -25,7 +25,7 @@ use crate::{
     aom::Library,
     cache, clone,
     kept::{Ingredients, Shelf},
-    provision,
+    provision::{self, Install},
 };
 use build::Build;
 use target::Target;
@@ -46,9 +46,8 @@ pub struct Args {
     /// Build a second time in another folder and compare: the bytes must be the same.
     #[arg(long)]
     verify: bool,
-    /// Never install a missing program; say which ones are missing.
-    #[arg(long)]
-    no_install: bool,
+    #[command(flatten)]
+    install: Install,
 }
 
 /// Builds, bundles, and prints sizes, checksums and seconds.
@@ -57,7 +56,7 @@ pub struct Args {
 /// One line that names the cause and, if there is one, the command that fixes it. Unfinished
 /// results are not in the output folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let dist = Dist::prepare(&target::named(&args.target), !args.no_install)?;
+    let dist = Dist::prepare(&target::named(&args.target), args.install)?;
     dist.build(&dist.targets)?;
     if args.verify {
         dist.verify(&dist.targets)?;
@@ -79,7 +78,7 @@ impl Dist {
     ///
     /// # Errors
     /// As [`Dist::prepare`].
-    pub fn of_all_targets(install: bool) -> Result<Self> {
+    pub fn of_all_targets(install: Install) -> Result<Self> {
         Self::prepare(&target::ALL.iter().collect::<Vec<_>>(), install)
     }
 
@@ -87,7 +86,7 @@ impl Dist {
     ///
     /// # Errors
     /// One line that names what cannot be obtained, with the command that fixes it.
-    fn prepare(targets: &[&'static Target], install: bool) -> Result<Self> {
+    fn prepare(targets: &[&'static Target], install: Install) -> Result<Self> {
         let started = Instant::now();
         let missing = provision::ensure(&provision::FOR_DIST, install)?;
         if let Some(program) = missing.first() {

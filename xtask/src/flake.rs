@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     cache, clone, command, dist,
     kept::{Ingredients, Shelf},
-    provision,
+    provision::{self, Install},
 };
 use offline::Flake;
 use report::Report;
@@ -43,9 +43,8 @@ pub struct Args {
     /// another one: amd64, arm64, armv7l or all (minutes each).
     #[arg(long = "static", value_delimiter = ',', value_name = "TARGETS")]
     targets: Vec<String>,
-    /// Never install a missing program; say which ones are missing.
-    #[arg(long)]
-    no_install: bool,
+    #[command(flatten)]
+    install: Install,
 }
 
 /// Runs all checks and prints the results.
@@ -66,7 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn gate(install: bool, fresh: bool) -> Result<bool> {
+pub fn gate(install: Install, fresh: bool) -> Result<bool> {
     provision::ensure(&provision::FOR_FLAKE, install)?;
     let digest = ingredients(&nix::ensure(&cache::folder("nix")?, install)?)?.digest();
     let shelf = Shelf::of("nix")?;
@@ -79,7 +78,7 @@ pub fn gate(install: bool, fresh: bool) -> Result<bool> {
         checks: false,
         boot: false,
         targets: Vec::new(),
-        no_install: !install,
+        install,
     })?;
     if is_good {
         shelf.keep(&digest, &[])?;
@@ -117,7 +116,7 @@ fn counts(file: &str) -> bool {
 
 fn ask(args: &Args) -> Result<bool> {
     let targets = chosen(&args.targets)?;
-    let install = !args.no_install;
+    let install = args.install;
     provision::ensure(&provision::FOR_FLAKE, install)?;
     if !targets.is_empty() {
         let missing = provision::ensure(&provision::FOR_STATIC, install)?;

@@ -52,7 +52,7 @@ enum Chore {
     /// Let many clients upload and ask for variants, all at once, for minutes.
     Load(load::Args),
     /// Fetch others' clients for the tests, and print the folder for PICTRS_TEST_CLIENTS_DIR.
-    Clients,
+    Clients(clients::Args),
     /// Fetch files that others test with, and print the folder for PICTRS_TEST_CORPUS_DIR.
     Corpus,
     /// Send one list of requests to pict-rs and to another server, and print the differences.
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         Chore::Dist(args) => dist::run(&args),
         Chore::Bench(args) => bench::run(&args),
         Chore::Load(args) => load::run(&args),
-        Chore::Clients => clients::run(),
+        Chore::Clients(args) => clients::run(&args),
         Chore::Corpus => corpus::run(),
         Chore::Conform(args) => against::run(&args),
         Chore::Systems => systems::run(),

@@ -1,8 +1,13 @@
-//! Programs that tests and benchmarks use: reports what is missing, and installs it if that works
-//! without asking (Debian's packages, as root or with passwordless sudo). The lists are in
+//! Programs that tests and benchmarks use: reports what is missing, and installs it where the caller
+//! allows that (Debian's packages, as root or with passwordless sudo). The lists are in
 //! `provision.toml`.
 
-use std::{collections::BTreeMap, process::Stdio, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Write as _},
+    process::Stdio,
+    sync::LazyLock,
+};
 
 use anyhow::{Result, bail};
 
@@ -50,15 +55,65 @@ pub fn list(name: &str) -> Vec<Program> {
     list.into_iter().map(program).collect()
 }
 
-/// Checks for `programs`, and installs missing ones if `install` is set and that works without
-/// asking. Returns those that are still missing.
+/// Whether missing programs are installed. Without an option the user is asked on a terminal, and
+/// elsewhere nothing is installed.
+#[derive(Clone, Copy, Default, clap::Args)]
+pub struct Install {
+    /// Install missing programs with apt-get, as root or by sudo, without asking.
+    #[arg(long, overrides_with = "no_install")]
+    install: bool,
+    /// Never install a missing program; say which ones are missing.
+    #[arg(long, overrides_with = "install")]
+    no_install: bool,
+    #[arg(skip)]
+    is_asked: bool,
+}
+
+impl Install {
+    /// The same without a question: for what runs beside other output, after a question.
+    pub const fn unasked(self) -> Self {
+        Self {
+            is_asked: true,
+            ..self
+        }
+    }
+
+    /// Whether programs may be fetched into the cache, where they change nothing else.
+    pub const fn may_fetch(self) -> bool {
+        !self.no_install
+    }
+
+    fn allows(self, packages: &[&str]) -> bool {
+        self.install || (!self.no_install && !self.is_asked && ask(packages))
+    }
+}
+
+/// Asks on a terminal; elsewhere the answer is no.
+fn ask(packages: &[&str]) -> bool {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return false;
+    }
+    print!("apt-get install {}? [y/N] ", packages.join(" "));
+    let mut answer = String::new();
+    let read = io::stdout()
+        .flush()
+        .and_then(|()| io::stdin().read_line(&mut answer));
+    read.is_ok() && is_yes(&answer)
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Checks for `programs`, and installs missing ones if that is allowed. Returns those that are still
+/// missing.
 ///
 /// # Errors
 /// When the C compiler is still missing, because nothing can be built without it.
-pub fn ensure(programs: &'static [Program], install: bool) -> Result<Vec<&'static Program>> {
+pub fn ensure(programs: &'static [Program], install: Install) -> Result<Vec<&'static Program>> {
     let mut missing = absent(programs);
-    if install && !missing.is_empty() {
-        try_install(&missing);
+    if !missing.is_empty() {
+        try_install(&missing, install);
         missing = absent(programs);
     }
     for program in programs.iter().filter(|p| command::is_installed(&p.name)) {
@@ -69,7 +124,7 @@ pub fn ensure(programs: &'static [Program], install: bool) -> Result<Vec<&'stati
     }
     if !missing.is_empty() {
         println!(
-            "to install: sudo apt-get install {}",
+            "to install: sudo apt-get install {}, or the same command with --install",
             packages(&missing).join(" ")
         );
     }
@@ -94,11 +149,11 @@ fn packages<'a>(missing: &[&'a Program]) -> Vec<&'a str> {
 }
 
 /// A failure is not an error here: the caller checks again and reports what is missing.
-fn try_install(missing: &[&Program]) {
-    let Some(prefix) = privilege() else {
+fn try_install(missing: &[&Program], install: Install) {
+    let packages = packages(missing);
+    let Some(prefix) = privilege().filter(|_| install.allows(&packages)) else {
         return;
     };
-    let packages = packages(missing);
     println!("installing {}", packages.join(" "));
     let apt = |arguments: &[&str]| {
         let mut words = prefix.iter().copied().chain(["apt-get", "-q", "-y"]);
@@ -139,6 +194,38 @@ fn privilege() -> Option<&'static [&'static str]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_clear_yes_installs() {
+        for answer in ["y\n", "Y", " yes\n"] {
+            assert!(is_yes(answer), "{answer:?}");
+        }
+        for answer in ["", "\n", "n\n", "yep\n"] {
+            assert!(!is_yes(answer), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_installed_without_an_option_or_an_answer() {
+        let of = |words: &[&str]| {
+            #[derive(clap::Parser)]
+            struct Chore {
+                #[command(flatten)]
+                install: Install,
+            }
+            let words = ["chore"].iter().chain(words);
+            <Chore as clap::Parser>::try_parse_from(words).map(|chore| chore.install)
+        };
+        let install = of(&["--install"]).expect("an option");
+        assert!(install.allows(&["nasm"]));
+        let install = of(&["--no-install"]).expect("an option");
+        assert!(!install.allows(&["nasm"]) && !install.may_fetch());
+        let install = of(&[]).expect("no option").unasked();
+        assert!(!install.allows(&["nasm"]) && install.may_fetch());
+        // The last one counts, so that a script's option can be overruled.
+        let install = of(&["--install", "--no-install"]).expect("options");
+        assert!(!install.allows(&["nasm"]));
+    }
 
     #[test]
     fn every_chore_has_its_programs() {

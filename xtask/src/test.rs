@@ -15,8 +15,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    aom::Library, cache, clients, command, corpus, deny, direction, dist, dist::Dist, flake,
-    provision, release, systems,
+    aom::Library,
+    cache, clients, command, corpus, deny, direction, dist,
+    dist::Dist,
+    flake,
+    provision::{self, Install},
+    release, systems,
 };
 
 /// Options of `cargo xtask test`.
@@ -30,9 +34,8 @@ pub struct Args {
     /// Only formatting, lints and tests.
     #[arg(long)]
     quick: bool,
-    /// Never install a missing program; say which ones are missing.
-    #[arg(long)]
-    no_install: bool,
+    #[command(flatten)]
+    install: Install,
     /// Make again what an earlier run has kept: static binaries, and what was found out of them
     /// and of the flake.
     #[arg(long)]
@@ -85,7 +88,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("provision", |gate| {
-        let missing = provision::ensure(&provision::FOR_TESTS, !args.no_install)?;
+        let missing = provision::ensure(&provision::FOR_TESTS, args.install)?;
         if !missing.is_empty() && args.requires("programs") {
             bail!("programs are required and not all of them are there");
         }
@@ -101,7 +104,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
                 &clients::PROGRAMS,
             ];
             for programs in lists {
-                provision::ensure(programs, !args.no_install)?;
+                provision::ensure(programs, args.install)?;
             }
         }
         Ok(())
@@ -116,7 +119,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
             "fuzz/Cargo.toml",
         ]))
     })?;
-    let mut fetched = (!args.quick).then(|| Fetched::begin(!args.no_install));
+    let mut fetched = (!args.quick).then(|| Fetched::begin(args.install.unasked()));
     gate.stage("clippy", |_| clippy(None))?;
     // After clippy, so that its findings are reported without waiting for these.
     let binaries = (!args.quick).then(|| Binaries::begin(args));
@@ -260,7 +263,7 @@ fn clippy(libaom: Option<&Library>) -> Result<()> {
 fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
     let mut made = None;
     gate.stage("toolchain", |gate| {
-        match Dist::of_all_targets(!args.no_install) {
+        match Dist::of_all_targets(args.install.unasked()) {
             Ok(dist) => made = Some(dist),
             Err(error) if args.requires("cross") => return Err(error),
             Err(error) => {
@@ -319,7 +322,7 @@ struct Fetched {
 type Arrival = thread::JoinHandle<Result<PathBuf>>;
 
 impl Fetched {
-    fn begin(install: bool) -> Self {
+    fn begin(install: Install) -> Self {
         Self {
             clients: Some(thread::spawn(move || clients::prepare(install))),
             corpus: Some(thread::spawn(corpus::prepare)),
@@ -395,7 +398,7 @@ fn other_systems(args: &Args, gate: &mut Gate) -> Result<()> {
 /// Checks the flake with the offline package set.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("nix", |gate| {
-        match flake::gate(!args.no_install, args.fresh) {
+        match flake::gate(args.install.unasked(), args.fresh) {
             Ok(true) => Ok(()),
             Ok(false) => bail!("the flake is not as it should be"),
             Err(error) if args.requires("nix") => Err(error),
@@ -574,7 +577,7 @@ mod tests {
         let args = |require: &[&str]| Args {
             require: require.iter().map(|&word| word.to_owned()).collect(),
             quick: false,
-            no_install: true,
+            install: Install::default(),
             fresh: false,
         };
         assert!(args(&["all"]).requires("programs"));

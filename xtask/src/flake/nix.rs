@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::{
     apt::{Apt, Scratch},
     command::{self, said},
+    provision::Install,
 };
 
 /// A Nix with its own store.
@@ -34,13 +35,13 @@ const SUITE: &str = "sid";
 ///
 /// # Errors
 /// When there is none and it cannot be fetched; says how to get it.
-pub fn ensure(folder: &Path, install: bool) -> Result<Nix> {
+pub fn ensure(folder: &Path, install: Install) -> Result<Nix> {
     let private = folder.join(SUITE);
     let mut program = private.join("bin/nix");
     if !program.is_file() {
         if command::is_installed("nix") {
             program = "nix".into();
-        } else if install {
+        } else if install.may_fetch() {
             fetch(folder, &private)?;
         } else {
             bail!("there is no nix; mend it with: cargo xtask flake, without --no-install");
