@@ -15,12 +15,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::{target::Target, toolchain::Toolchain};
 use crate::{cache, command, tool};
 
 /// The date passed to compilers, so that binaries of the same source are identical on every day:
-/// libjpeg writes it into its version. Packages have the date of the commit.
+/// libjpeg writes it into its version. Packages have the date of [`Build::epoch`].
 pub const EPOCH: &str = "1";
 
 /// How and where the binary is compiled.
@@ -28,8 +29,8 @@ pub struct Build {
     sources: PathBuf,
     /// Cargo's target folder.
     pub target_folder: PathBuf,
-    /// The date of the sources in Unix seconds; the date of packages.
-    pub epoch: String,
+    /// The date of packages, archives and images, in Unix seconds.
+    pub epoch: u64,
     environment: Vec<(&'static str, OsString)>,
     builds_std: bool,
     auditable: PathBuf,
@@ -94,7 +95,7 @@ impl Build {
             ("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\u{1f}"))),
             ("CARGO_ZIGBUILD_ZIG_PATH", toolchain.zig()?.into_os_string()),
             ("CARGO_INCREMENTAL", "0".into()),
-            ("SOURCE_DATE_EPOCH", epoch.clone().into()),
+            ("SOURCE_DATE_EPOCH", epoch.to_string().into()),
             ("PATH", path),
         ];
         if let Some(library) = &toolchain.library {
@@ -181,12 +182,42 @@ fn renamed_folders(target_folder: &Path, toolchain: &Toolchain) -> Result<Vec<(P
     Ok(folders)
 }
 
-/// From the environment, else from the last commit, so that archives of one commit are equal.
-fn epoch() -> Result<String> {
+/// From the environment, else from the package's changelog, so that a clone and a source archive of
+/// one version give the same files.
+fn epoch() -> Result<u64> {
     if let Ok(epoch) = env::var("SOURCE_DATE_EPOCH") {
-        return Ok(epoch);
+        return epoch
+            .parse()
+            .with_context(|| format!("SOURCE_DATE_EPOCH is {epoch}, not a number of seconds"));
     }
-    let time = command::output(command::new("git").args(["log", "-1", "--format=%ct"]))
-        .context("no commit to take the time from; mend it: set SOURCE_DATE_EPOCH")?;
-    Ok(time.trim().to_owned())
+    let file = cache::repository().join(CHANGELOG);
+    let text = fs::read_to_string(&file).with_context(|| format!("no {CHANGELOG}"))?;
+    newest_date(&text).with_context(|| format!("the first entry of {CHANGELOG} has no date"))
+}
+
+/// Debian's changelog, whose entries have dates that programs read.
+const CHANGELOG: &str = "contrib/debian/changelog";
+
+/// The date of the first entry: ` -- NAME <ADDRESS>  DATE`.
+fn newest_date(changelog: &str) -> Option<u64> {
+    let line = changelog.lines().find(|line| line.starts_with(" -- "))?;
+    let (_, date) = line.split_once(">  ")?;
+    let date = OffsetDateTime::parse(date.trim(), &Rfc2822).ok()?;
+    date.unix_timestamp().try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::newest_date;
+
+    #[test]
+    fn packages_have_the_date_of_the_newest_entry() {
+        let text = "a (2-1) unstable; urgency=low\n\n  * new\n\n \
+                    -- A B <a@b>  Thu, 01 Jan 1970 01:00:01 +0100\n\n\
+                    a (1-1) unstable; urgency=low\n\n \
+                    -- A B <a@b>  Thu, 01 Jan 1970 00:00:09 +0000\n";
+        assert_eq!(newest_date(text), Some(1));
+        assert_eq!(newest_date(" -- A B <a@b>  yesterday\n"), None);
+        assert_eq!(newest_date(""), None);
+    }
 }

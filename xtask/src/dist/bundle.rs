@@ -52,7 +52,7 @@ fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
             .args(["--describe", "binaries", "--no-build-deps", "--quiet"])
             .args(["--manifest-path", "crates/pict-rs/Cargo.toml"])
             .args(["--target", target.rust, "--features", "libaom"])
-            .env("SOURCE_DATE_EPOCH", &build.epoch)
+            .env("SOURCE_DATE_EPOCH", build.epoch.to_string())
             .current_dir(&sources),
     )?;
     let written = fs::read_to_string(sources.join("crates/pict-rs/pict-rs_bin.cdx.json"))?;

@@ -32,7 +32,7 @@ pub fn rpm(build: &Build, target: &Target, folder: &Path) -> Result<()> {
         .args(["generate-rpm", "--package", "crates/pict-rs"])
         .args(["--target", target.rust, "--arch", target.rpm])
         .args(["--payload-compress", "xz"])
-        .args(["--source-date", &build.epoch])
+        .args(["--source-date", &build.epoch.to_string()])
         .arg("--output")
         .arg(folder);
     command::run(build.prepare(&mut command))?;
