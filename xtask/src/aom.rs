@@ -11,13 +11,16 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-use crate::{apt::Scratch, cache, command};
+use crate::{
+    apt::Scratch,
+    cache, command,
+    progress::{self, Progress},
+};
 
 /// The feature, by a name that is also valid for the whole workspace.
 pub const FEATURE: &str = "pict-rs/libaom";
@@ -107,8 +110,8 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
     if library.folder.join("libaom.a").is_file() {
         return Ok(library);
     }
-    let started = Instant::now();
     println!("building libaom into {}", library.folder.display());
+    let mut progress = Progress::begin("libaom");
     let scratch = Scratch::new(cache::folder("libaom")?.join(format!(".{name}.partial")))?;
     let build = scratch.path().join("build");
     // Assertions and logs would contain folder names of this machine.
@@ -143,19 +146,22 @@ pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
         "libaom cannot be configured; mend it: sudo apt-get install cmake make g++ nasm perl",
     )?;
     let jobs = std::thread::available_parallelism().map_or(1, |count| count.get());
-    command::said(command::new("cmake").arg("--build").arg(&build).args([
-        "--target",
-        "aom",
-        "--parallel",
-        &jobs.to_string(),
-    ]))
-    .context("libaom cannot be built")?;
+    let mut make = command::new("cmake");
+    make.arg("--build")
+        .arg(&build)
+        .args(["--target", "aom", "--parallel", &jobs.to_string()]);
+    progress
+        .follow(&mut make)
+        .context("libaom cannot be built")?;
     let finished = scratch.path().join("finished");
     fs::create_dir_all(&finished)?;
     fs::copy(build.join("libaom.a"), finished.join("libaom.a"))
         .context("the build has made no libaom.a")?;
     fs::rename(&finished, &library.folder)?;
-    println!("libaom: built in {:.1} s", started.elapsed().as_secs_f64());
+    println!(
+        "libaom: built in {}",
+        progress::readable(progress.elapsed())
+    );
     Ok(library)
 }
 

@@ -4,11 +4,12 @@
 use std::{
     env,
     ffi::OsStr,
-    io::{BufRead as _, BufReader, IsTerminal as _, Read},
+    io::{BufReader, IsTerminal as _, Read},
     path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -62,6 +63,47 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// # Errors
 /// When it cannot be started or fails.
 pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
+    let (mut child, lines, readers) = start(command, b"\n")?;
+    for line in lines {
+        println!("{line}");
+        look(&line);
+    }
+    for reader in readers {
+        let _ = reader.join();
+    }
+    let status = child.wait()?;
+    expect_success(command, status)
+}
+
+/// Runs the command and passes each line of both outputs to `look`, and `None` whenever there was
+/// none for `pause`. A line that is redrawn on a terminal counts as one each time.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub fn follow(
+    command: &mut Command,
+    pause: Duration,
+    mut look: impl FnMut(Option<&str>),
+) -> Result<()> {
+    let (mut child, lines, readers) = start(command, b"\n\r")?;
+    loop {
+        match lines.recv_timeout(pause) {
+            Ok(line) => look(Some(&line)),
+            Err(mpsc::RecvTimeoutError::Timeout) => look(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    for reader in readers {
+        let _ = reader.join();
+    }
+    let status = child.wait()?;
+    expect_success(command, status)
+}
+
+type Running = (Child, mpsc::Receiver<String>, Vec<thread::JoinHandle<()>>);
+
+/// Starts the command with both outputs read by threads; one of the bytes `ends` ends a line.
+fn start(command: &mut Command, ends: &'static [u8]) -> Result<Running> {
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -69,18 +111,13 @@ pub fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<()> {
         .with_context(|| format!("cannot start {}", name(command)))?;
     let (sender, lines) = mpsc::channel();
     let readers = [
-        child.stdout.take().map(|out| forward(out, sender.clone())),
-        child.stderr.take().map(|err| forward(err, sender)),
+        child
+            .stdout
+            .take()
+            .map(|out| forward(out, ends, sender.clone())),
+        child.stderr.take().map(|err| forward(err, ends, sender)),
     ];
-    for line in lines {
-        println!("{line}");
-        look(&line);
-    }
-    for reader in readers.into_iter().flatten() {
-        let _ = reader.join();
-    }
-    let status = child.wait()?;
-    expect_success(command, status)
+    Ok((child, lines, readers.into_iter().flatten().collect()))
 }
 
 /// Runs the command silently and returns standard output. An error contains the end of both
@@ -123,18 +160,25 @@ pub fn is_installed(program: &str) -> bool {
 
 fn forward(
     output: impl Read + Send + 'static,
+    ends: &'static [u8],
     lines: mpsc::Sender<String>,
 ) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let mut reader = BufReader::new(output);
-        let mut line = Vec::new();
         // Read as bytes: a test may print anything, and its line must not be lost.
-        while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            let text = String::from_utf8_lossy(&line);
-            if lines.send(text.trim_end_matches('\n').to_owned()).is_err() {
+        let mut line = Vec::new();
+        let send = |line: &[u8]| lines.send(String::from_utf8_lossy(line).into_owned());
+        for byte in BufReader::new(output).bytes().map_while(Result::ok) {
+            if !ends.contains(&byte) {
+                line.push(byte);
+                continue;
+            }
+            if send(&line).is_err() {
                 return;
             }
             line.clear();
+        }
+        if !line.is_empty() {
+            let _ = send(&line);
         }
     })
 }

@@ -25,6 +25,7 @@ use crate::{
     aom::Library,
     cache, clone,
     kept::{Ingredients, Shelf},
+    progress,
     provision::{self, Install},
 };
 use build::Build;
@@ -192,7 +193,10 @@ impl Dist {
     }
 
     fn say(&self, what: &str) {
-        println!("{what} after {:.1} s", self.started.elapsed().as_secs_f64());
+        println!(
+            "{what} after {}",
+            progress::readable(self.started.elapsed())
+        );
     }
 }
 

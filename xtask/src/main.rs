@@ -24,6 +24,7 @@ mod flake;
 mod kept;
 mod load;
 mod measure;
+mod progress;
 mod provision;
 mod release;
 mod systems;

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{cache, command};
+use crate::{
+    cache, command,
+    progress::{self, Progress},
+};
 
 /// A program from a crate.
 pub struct Tool {
@@ -54,18 +57,19 @@ impl Tool {
             return Ok(program);
         }
         println!("installing {name} {version} into {}", root.display());
-        command::run(
-            command::cargo()
-                .args(["install", "--quiet", "--locked", name])
-                .args(["--version", version, "--root"])
-                .arg(&root)
-                // Keeps its few hundred crates out of the caller's target folder.
-                .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
-                // The tools run for seconds, so optimising them would cost more than it saves.
-                .env("CARGO_PROFILE_RELEASE_LTO", "off")
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
-        )
-        .with_context(|| format!("{name} could not be installed"))?;
+        let mut install = command::cargo();
+        install
+            .args(["install", "--locked", name])
+            .args(["--version", version, "--root"])
+            .arg(&root)
+            // Keeps its few hundred crates out of the caller's target folder.
+            .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
+            // The tools run for seconds, so optimising them would cost more than it saves.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
+        Progress::begin(*name)
+            .follow(progress::of_cargo(&mut install))
+            .with_context(|| format!("{name} could not be installed"))?;
         Ok(program)
     }
 }

@@ -11,14 +11,17 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
 use anyhow::{Context as _, Result};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::{target::Target, toolchain::Toolchain};
-use crate::{cache, command, tool};
+use crate::{
+    cache, command,
+    progress::{self, Progress},
+    tool,
+};
 
 /// The date passed to compilers, so that binaries of the same source are identical on every day:
 /// libjpeg writes it into its version. Packages have the date of [`Build::epoch`].
@@ -120,21 +123,23 @@ impl Build {
     pub fn run(&self, targets: &[&Target], toolchain: &Toolchain) -> Result<()> {
         for target in targets {
             let libaom = toolchain.libaom(target)?;
-            let started = Instant::now();
+            let mut progress = Progress::begin(target.name);
             // Called as cargo would call it: `cargo-auditable auditable zigbuild …`.
             let mut command = command::new(&self.auditable);
             command
-                .args(["auditable", "zigbuild", "--release", "--locked", "--quiet"])
+                .args(["auditable", "zigbuild", "--release", "--locked"])
                 .args(["--package", "pict-rs", "--target", target.rust]);
             libaom.enable(&mut command);
             if self.builds_std {
                 command.arg("-Zbuild-std=std,panic_unwind");
             }
-            command::run(self.prepare(&mut command).env("SOURCE_DATE_EPOCH", EPOCH))?;
+            self.prepare(progress::of_cargo(&mut command))
+                .env("SOURCE_DATE_EPOCH", EPOCH);
+            progress.follow(&mut command)?;
             println!(
-                "{}: built in {:.1} s",
+                "{}: built in {}",
                 target.name,
-                started.elapsed().as_secs_f64()
+                progress::readable(progress.elapsed())
             );
         }
         Ok(())
