@@ -1,7 +1,8 @@
 //! What lies beside the binaries: checksums, and the bill of materials and the notices, which must
-//! name every crate that the binary itself says it was made of.
+//! name every crate that the binary itself says it was made of, and the C libraries that some of
+//! these crates carry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use auditable_info::{Limits, audit_info_from_file};
@@ -57,6 +58,9 @@ fn the_bill_of_materials_names_what_the_binary_was_made_of(target: &Target) {
     }
     let missing: Vec<_> = linked.difference(&listed).collect();
     assert!(missing.is_empty(), "{missing:?}");
+    assert_names_what_is_no_crate(&bill, &linked, target);
+    let binary = std::fs::read(folder.join("pict-rs")).expect("there");
+    assert_sqlite_is_the_one_inside(&bill, &binary);
     for component in components {
         let has_licence = component["licenses"]
             .as_array()
@@ -111,6 +115,83 @@ fn the_notices_name_what_the_binary_was_made_of(target: &Target) {
         // A home of "/" would be found everywhere.
         assert!(place.len() < 2 || !text.contains(place), "{place}");
     }
+}
+
+/// Crates whose name says that they bring a library in C, and do not.
+const BRING_NOTHING: [&str; 1] = ["linux-raw-sys"];
+
+/// Every crate that carries a library must depend on one in the bill; so does the program itself, on
+/// the C library and Rust's standard library.
+fn assert_names_what_is_no_crate(
+    bill: &Value,
+    linked: &BTreeSet<(String, String)>,
+    target: &Target,
+) {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let components = list(&bill["components"]);
+    let named: BTreeMap<_, _> = components
+        .iter()
+        .chain([&bill["metadata"]["component"]])
+        .map(|component| (text(&component["bom-ref"]), component))
+        .collect();
+    let below: BTreeMap<_, _> = list(&bill["dependencies"])
+        .iter()
+        .map(|entry| {
+            let below: Vec<_> = list(&entry["dependsOn"]).iter().map(text).collect();
+            (text(&entry["ref"]), below)
+        })
+        .collect();
+    // Only what is no crate has a number in the database of vulnerabilities.
+    let parts = |name: &str| -> Vec<String> {
+        let parents = named.iter().filter(|(_, value)| value["name"] == *name);
+        parents
+            .filter_map(|(reference, _)| below.get(reference))
+            .flatten()
+            .filter_map(|reference| named.get(reference))
+            .filter(|component| !component["cpe"].is_null())
+            .map(|component| {
+                let version = text(&component["version"]);
+                let cpe = text(&component["cpe"]);
+                let fields: Vec<_> = cpe.split(':').collect();
+                assert_eq!(fields.len(), 13, "{cpe}");
+                assert_eq!(fields[..3], ["cpe", "2.3", "a"], "{cpe}");
+                assert_eq!(fields[5], version, "{cpe}");
+                let numbers = version.split('.').all(|part| part.parse::<u32>().is_ok());
+                assert!(numbers && version.contains('.'), "{version}");
+                let purl = text(&component["purl"]);
+                assert!(purl.starts_with("pkg:"), "{purl}");
+                assert!(purl.ends_with(&version), "{purl}");
+                text(&component["name"])
+            })
+            .collect()
+    };
+    let mut found = BTreeSet::new();
+    for (name, _) in linked {
+        if name.ends_with("-sys") && !BRING_NOTHING.contains(&name.as_str()) {
+            let parts = parts(name);
+            assert!(!parts.is_empty(), "what does {name} bring into the binary?");
+            found.extend(parts);
+        }
+    }
+    found.extend(parts("pict-rs"));
+    let mut expected = vec!["libaom", "libwebp", "mozjpeg", "musl", "rust-std", "sqlite"];
+    // 32-bit binaries have the allocator of the C library.
+    expected.extend(target.is_64.then_some("mimalloc"));
+    let expected: BTreeSet<_> = expected.into_iter().map(str::to_owned).collect();
+    assert_eq!(found, expected);
+}
+
+/// SQLite is the one library that tells its version in the binary; the others name theirs nowhere.
+fn assert_sqlite_is_the_one_inside(bill: &Value, binary: &[u8]) {
+    let components = bill["components"].as_array().expect("a list");
+    let sqlite = components.iter().find(|found| found["name"] == "sqlite");
+    let version = sqlite.expect("listed")["version"].as_str().expect("text");
+    let text = format!("\0{version}\0");
+    let is_inside = binary
+        .windows(text.len())
+        .any(|found| found == text.as_bytes());
+    assert!(is_inside, "the binary has another SQLite than {version}");
 }
 
 #[test]

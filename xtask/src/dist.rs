@@ -6,6 +6,7 @@
 mod build;
 mod bundle;
 mod ingredients;
+mod materials;
 mod notices;
 mod package;
 mod requires;
@@ -155,7 +156,7 @@ impl Dist {
     /// When a tool fails or the disk is full.
     pub fn bundle(&self, out: &Path, packages: bool) -> Result<()> {
         for target in &self.targets {
-            bundle::make(&self.build, target, out, packages)?;
+            bundle::make(&self.build, target, &self.toolchain, out, packages)?;
         }
         bundle::write_checksums(out)?;
         print!("{}", bundle::summary(out, &self.targets)?);

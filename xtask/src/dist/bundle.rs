@@ -10,8 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{build::Build, notices, package, target::Target};
-use crate::{cache, clone, command, tool};
+use super::{build::Build, materials, notices, package, target::Target, toolchain::Toolchain};
 
 /// Next to the folders, in the format of `sha256sum`.
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -20,7 +19,13 @@ const CHECKSUMS: &str = "SHA256SUMS";
 ///
 /// # Errors
 /// When a tool fails or the disk is full.
-pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Result<()> {
+pub fn make(
+    build: &Build,
+    target: &Target,
+    toolchain: &Toolchain,
+    out: &Path,
+    packages: bool,
+) -> Result<()> {
     let folder = out.join(target.name);
     let partial = out.join(format!(".{}.partial", target.name));
     let _ = fs::remove_dir_all(&partial);
@@ -30,7 +35,7 @@ pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Resul
     let notice = notices::write(build, target)?;
     fs::copy(notice, partial.join(notices::FILE))?;
     if packages {
-        materials(build, target, &partial.join("pict-rs.cdx.json"))?;
+        materials::write(build, target, toolchain, &partial.join("pict-rs.cdx.json"))?;
         package::deb(build, target, &partial)?;
         package::rpm(build, target, &partial)?;
     }
@@ -38,28 +43,6 @@ pub fn make(build: &Build, target: &Target, out: &Path, packages: bool) -> Resul
         fs::remove_dir_all(&folder)?;
     }
     fs::rename(&partial, &folder)?;
-    Ok(())
-}
-
-/// The bill of materials, CycloneDX as JSON. The tool writes next to each manifest of the
-/// workspace, so it runs on a copy.
-fn materials(build: &Build, target: &Target, to: &Path) -> Result<()> {
-    let sources = cache::folder("materials")?.join("sources");
-    clone::copy_sources(&sources)?;
-    command::run(
-        command::new(tool::CYCLONEDX.installed()?)
-            .args(["cyclonedx", "--format", "json", "--spec-version", "1.5"])
-            .args(["--describe", "binaries", "--no-build-deps", "--quiet"])
-            .args(["--manifest-path", "crates/pict-rs/Cargo.toml"])
-            .args(["--target", target.rust, "--features", "libaom"])
-            .env("SOURCE_DATE_EPOCH", build.epoch.to_string())
-            .current_dir(&sources),
-    )?;
-    let written = fs::read_to_string(sources.join("crates/pict-rs/pict-rs_bin.cdx.json"))?;
-    // The tool names our own crates by their path.
-    let here = sources.to_str().context("a folder with a name in UTF-8")?;
-    fs::write(to, written.replace(here, "/pict-rs"))?;
-    fs::remove_dir_all(sources)?;
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub struct Toolchain {
     pub library: Option<PathBuf>,
     /// The commit that the compiler was built from, as in its debug information.
     pub rustc_commit: String,
+    /// The version of the compiler and of the standard library.
+    pub rustc_version: String,
 }
 
 impl Toolchain {
@@ -51,6 +53,7 @@ impl Toolchain {
                 false => Some(std_sources(&rustc)?),
             },
             rustc_commit: rustc.commit,
+            rustc_version: rustc.version,
         })
     }
 
