@@ -12,7 +12,7 @@ mod elf;
 mod machine;
 /// Debian's and Red Hat's packages, installed into a folder and started.
 mod packages;
-/// Checksums, bill of materials and notices.
+/// Archives, checksums, bill of materials and notices.
 mod released;
 /// A root that holds the binary and a data folder, and nothing else.
 mod root;

@@ -1,11 +1,13 @@
-//! What lies beside the binaries: checksums, and the bill of materials and the notices, which must
-//! name every crate that the binary itself says it was made of, and the C libraries that some of
-//! these crates carry.
+//! What a release consists of besides packages: archives, checksums, and the bill of materials and
+//! the notices, which must name every crate that the binary itself says it was made of, and the C
+//! libraries that some of these crates carry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::path::Path;
 
 use auditable_info::{Limits, audit_info_from_file};
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +16,7 @@ use super::{AMD64, ARM64, ARMV7L, Target, on_each_target};
 on_each_target!(
     the_bill_of_materials_names_what_the_binary_was_made_of,
     the_notices_name_what_the_binary_was_made_of,
+    the_archive_has_all_that_belongs_to_the_binary,
 );
 
 /// Name and version of each crate in the binary, as it says itself.
@@ -29,6 +32,15 @@ fn linked(folder: &Path) -> BTreeSet<(String, String)> {
         .collect();
     assert!(linked.len() > 100, "{}", linked.len());
     linked
+}
+
+/// The start of the names of a target's files.
+fn stem(target: &Target) -> String {
+    format!(
+        "pict-rs-{}-linux-{}",
+        env!("CARGO_PKG_VERSION"),
+        target.name
+    )
 }
 
 fn the_bill_of_materials_names_what_the_binary_was_made_of(target: &Target) {
@@ -194,6 +206,54 @@ fn assert_sqlite_is_the_one_inside(bill: &Value, binary: &[u8]) {
     assert!(is_inside, "the binary has another SQLite than {version}");
 }
 
+fn the_archive_has_all_that_belongs_to_the_binary(target: &Target) {
+    let Some(folder) = target.folder("archive") else {
+        return;
+    };
+    let stem = stem(target);
+    let archive = folder.with_file_name(format!("{stem}.tar.gz"));
+    let archive = std::fs::File::open(&archive).expect("there");
+    let mut archive = tar::Archive::new(GzDecoder::new(archive));
+    let mut found = BTreeMap::new();
+    for entry in archive.entries().expect("an archive") {
+        let mut entry = entry.expect("an entry");
+        let name = entry.path().expect("a name").display().to_string();
+        let header = entry.header();
+        let owner = (header.uid().expect("one"), header.gid().expect("one"));
+        assert_eq!(owner, (0, 0), "{name}");
+        let mode = header.mode().expect("a mode");
+        let mut contents = Vec::new();
+        entry.read_to_end(&mut contents).expect("readable");
+        let name = name.strip_prefix(&format!("{stem}/")).expect("one folder");
+        found.insert(name.to_owned(), (mode, contents));
+    }
+    for (name, mode) in [
+        ("pict-rs", 0o755),
+        ("pict-rs-admin", 0o755),
+        ("LICENSE", 0o644),
+        ("README.md", 0o644),
+        ("CHANGELOG.md", 0o644),
+        ("pict-rs.toml", 0o644),
+        ("pict-rs.cdx.json", 0o644),
+        ("etc/pict-rs.toml", 0o644),
+        ("man/pict-rs.1", 0o644),
+        ("man/pict-rs-admin.8", 0o644),
+        ("completions/pict-rs.bash", 0o644),
+        ("completions/pict-rs.fish", 0o644),
+        ("completions/_pict-rs", 0o644),
+        ("systemd/pict-rs.service", 0o644),
+        ("systemd/pict-rs.sysusers", 0o644),
+    ] {
+        let (found, contents) = found.get(name).unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!(*found, mode, "{name}");
+        assert!(!contents.is_empty(), "{name}");
+    }
+    for name in ["pict-rs", "pict-rs.cdx.json"] {
+        let own = std::fs::read(folder.join(name)).expect("there");
+        assert!(found[name].1 == own, "{name} is another than in the folder");
+    }
+}
+
 #[test]
 fn every_released_file_has_its_checksum() {
     let Some(folder) = AMD64.folder("checksums") else {
@@ -207,29 +267,31 @@ fn every_released_file_has_its_checksum() {
         let bytes =
             std::fs::read(dist.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(hex::encode(Sha256::digest(&bytes)), sum, "{name}");
+        // A release page has no folders.
+        assert!(!name.contains('/'), "{name}");
+        assert!(name.contains(env!("CARGO_PKG_VERSION")), "{name}");
         checked.insert(name.to_owned());
     }
+    let mut endings = Vec::new();
     for target in [AMD64, ARM64, ARMV7L] {
-        let Ok(files) = std::fs::read_dir(dist.join(target.name)) else {
+        if !dist.join(target.name).is_dir() {
             continue;
-        };
-        let kinds: Vec<_> = files
-            .map(|file| {
-                file.expect("an entry")
-                    .file_name()
-                    .into_string()
-                    .expect("UTF-8")
-            })
-            .inspect(|name| {
-                assert!(
-                    checked.contains(&format!("{}/{name}", target.name)),
-                    "{name}"
-                )
-            })
-            .collect();
-        for ending in ["pict-rs", "NOTICES.txt", ".cdx.json", ".deb", ".rpm"] {
-            let count = kinds.iter().filter(|name| name.ends_with(ending)).count();
-            assert_eq!(count, 1, "{ending} in {kinds:?}");
+        }
+        let name = target.name;
+        for ending in [".tar.gz", ".cdx.json"] {
+            endings.push(format!("linux-{name}{ending}"));
+        }
+        for file in std::fs::read_dir(dist.join(name)).expect("readable") {
+            let file = file.expect("an entry").file_name();
+            let file = file.to_str().expect("UTF-8");
+            if file.ends_with(".deb") || file.ends_with(".rpm") {
+                endings.push(file.to_owned());
+            }
         }
     }
+    for ending in &endings {
+        let count = checked.iter().filter(|name| name.ends_with(ending)).count();
+        assert_eq!(count, 1, "{ending} in {checked:?}");
+    }
+    assert_eq!(checked.len(), endings.len(), "{checked:?}");
 }

@@ -1,10 +1,12 @@
 //! `cargo xtask dist`: reproducible static musl binaries for every target, with their bill of
-//! materials, checksums and packages.
+//! materials, archives, packages, and checksums of all of these.
 //!
-//! The folder of a target appears in the output only when it is complete.
+//! The folder of a target, and each file, appears in the output only when it is complete.
 
+mod archive;
 mod build;
 mod bundle;
+mod contents;
 mod ingredients;
 mod materials;
 mod notices;
@@ -42,7 +44,7 @@ pub struct Args {
     /// Where the results go.
     #[arg(long, default_value = "dist")]
     out: PathBuf,
-    /// Only the binaries and their checksums.
+    /// Only the binaries and their archives: no bill of materials, and no packages.
     #[arg(long)]
     no_packages: bool,
     /// Build a second time in another folder and compare: the bytes must be the same.
@@ -150,7 +152,7 @@ impl Dist {
         self.toolchain.libaom(self.targets[0])
     }
 
-    /// Puts binaries, bills of materials, packages and checksums into `out`.
+    /// Puts the folders of the targets and the files of the release into `out`.
     ///
     /// # Errors
     /// When a tool fails or the disk is full.
@@ -158,8 +160,8 @@ impl Dist {
         for target in &self.targets {
             bundle::make(&self.build, target, &self.toolchain, out, packages)?;
         }
-        bundle::write_checksums(out)?;
-        print!("{}", bundle::summary(out, &self.targets)?);
+        bundle::release(out, &self.targets, self.build.epoch, packages)?;
+        print!("{}", bundle::summary(out)?);
         self.say("finished");
         Ok(())
     }

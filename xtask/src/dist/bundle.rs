@@ -1,5 +1,6 @@
-//! The release files of each target: a folder with the binary, its bill of materials and its
-//! packages; and one file of checksums for all folders.
+//! What a release consists of: files with versioned names, side by side, as a release page shows
+//! them, and one file of checksums. A folder for each target has what they are made from, for tests
+//! and for use on the spot.
 
 use std::{
     fmt::Write as _,
@@ -10,12 +11,22 @@ use std::{
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{build::Build, materials, notices, package, target::Target, toolchain::Toolchain};
+use super::{
+    archive,
+    build::Build,
+    contents::{self, MATERIALS},
+    materials, notices, package,
+    target::Target,
+    toolchain::Toolchain,
+};
 
-/// Next to the folders, in the format of `sha256sum`.
+/// In the format of `sha256sum`.
 const CHECKSUMS: &str = "SHA256SUMS";
+/// The version of the workspace, and so of everything in a release.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Creates the folder of a target, or leaves an existing one.
+/// Creates the folder of a target, or leaves an existing one: the binary and, with `packages`, its
+/// bill of materials and packages.
 ///
 /// # Errors
 /// When a tool fails or the disk is full.
@@ -35,7 +46,7 @@ pub fn make(
     let notice = notices::write(build, target)?;
     fs::copy(notice, partial.join(notices::FILE))?;
     if packages {
-        materials::write(build, target, toolchain, &partial.join("pict-rs.cdx.json"))?;
+        materials::write(build, target, toolchain, &partial.join(MATERIALS))?;
         package::deb(build, target, &partial)?;
         package::rpm(build, target, &partial)?;
     }
@@ -46,57 +57,125 @@ pub fn make(
     Ok(())
 }
 
-/// Rewrites the checksums of all files in the folders of `out`.
+/// Makes the files of a release from the folders of `targets`, and their checksums. Files of other
+/// versions stay, but have no checksum.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub fn write_checksums(out: &Path) -> Result<()> {
+/// When a file cannot be read or written.
+pub fn release(out: &Path, targets: &[&Target], epoch: u64, packages: bool) -> Result<()> {
+    for target in targets {
+        let folder = out.join(target.name);
+        let name = format!("pict-rs-{VERSION}-linux-{}", target.name);
+        let files = contents::of_archive(&folder)?;
+        finished(out, &format!("{name}.tar.gz"), |to| {
+            archive::write(to, &name, &files, epoch)
+        })?;
+        if !packages {
+            continue;
+        }
+        for (from, to) in named(&folder, &name)? {
+            finished(out, &to, |to| {
+                fs::copy(&from, to)?;
+                Ok(())
+            })?;
+        }
+    }
+    write_checksums(out)
+}
+
+/// Files of a target's folder that are released as they are, with their names.
+fn named(folder: &Path, name: &str) -> Result<Vec<(PathBuf, String)>> {
+    let mut found = vec![(folder.join(MATERIALS), format!("{name}.cdx.json"))];
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let own = entry.file_name().to_string_lossy().into_owned();
+        // Package managers name them after version and processor.
+        if own.ends_with(".deb") || own.ends_with(".rpm") {
+            found.push((entry.path(), own));
+        }
+    }
+    Ok(found)
+}
+
+/// Lets a file appear when it is complete.
+fn finished(out: &Path, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = out.join(format!(".{name}.partial"));
+    write(&partial).with_context(|| format!("cannot make {name}"))?;
+    fs::rename(&partial, out.join(name))?;
+    Ok(())
+}
+
+/// Rewrites the checksums of all files of this version.
+fn write_checksums(out: &Path) -> Result<()> {
     let mut text = String::new();
-    for file in files(out)? {
-        let name = file.strip_prefix(out).context("below the folder")?;
-        let _ = writeln!(text, "{}  {}", digest(&file)?, name.display());
+    for name in released(out)? {
+        let _ = writeln!(text, "{}  {name}", digest(&out.join(&name))?);
     }
     fs::write(out.join(CHECKSUMS), text)?;
     Ok(())
 }
 
-/// A line for each file of `targets`: bytes, checksum, name.
+/// A line for each released file: bytes, checksum, name.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn summary(out: &Path, targets: &[&Target]) -> Result<String> {
+pub fn summary(out: &Path) -> Result<String> {
     let mut text = String::new();
-    for target in targets {
-        for file in files(&out.join(target.name))? {
-            let name = file.strip_prefix(out).context("below the folder")?;
-            let size = file.metadata()?.len();
-            let _ = writeln!(text, "{size:>9}  {}  {}", digest(&file)?, name.display());
-        }
+    for name in released(out)? {
+        let file = out.join(&name);
+        let size = file.metadata()?.len();
+        let _ = writeln!(text, "{size:>9}  {}  {name}", digest(&file)?);
     }
     Ok(text)
 }
 
-/// All files below, sorted, without unfinished files and checksums.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The names of all released files of this version, sorted.
+fn released(out: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let listing =
-        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let listing = fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))?;
     for entry in listing {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') || name == CHECKSUMS {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(files(&path)?);
-        } else {
-            found.push(path);
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_file() && is_of(&name, VERSION) {
+            found.push(name);
         }
     }
     found.sort();
     Ok(found)
 }
 
+/// Whether a file is of this version: `pict-rs-1.0.0-…`, or `pict-rs_1.0.0-…` as Debian writes it.
+fn is_of(name: &str, version: &str) -> bool {
+    let rest = name.strip_prefix("pict-rs");
+    let rest = rest.and_then(|rest| rest.strip_prefix(['-', '_'])?.strip_prefix(version));
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
 fn digest(file: &Path) -> Result<String> {
     Ok(hex::encode(Sha256::digest(fs::read(file)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_versions_and_unfinished_ones_are_not_released() {
+        for name in [
+            "pict-rs-1.0.0-linux-amd64.tar.gz",
+            "pict-rs_1.0.0-1_amd64.deb",
+            "pict-rs-1.0.0-1.x86_64.rpm",
+        ] {
+            assert!(is_of(name, "1.0.0"), "{name}");
+        }
+        for name in [
+            "pict-rs-1.0.01-linux-amd64.tar.gz",
+            "pict-rs-0.9.0-linux-amd64.tar.gz",
+            ".pict-rs-1.0.0-linux-amd64.tar.gz.partial",
+            "SHA256SUMS",
+            "pict-rs",
+        ] {
+            assert!(!is_of(name, "1.0.0"), "{name}");
+        }
+    }
 }
