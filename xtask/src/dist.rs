@@ -12,6 +12,7 @@ mod materials;
 mod notices;
 mod package;
 mod requires;
+mod sign;
 mod target;
 mod toolchain;
 
@@ -32,6 +33,7 @@ use crate::{
     provision::{self, Install},
 };
 use build::Build;
+use sign::Signer;
 use target::Target;
 use toolchain::Toolchain;
 
@@ -50,6 +52,9 @@ pub struct Args {
     /// Build a second time in another folder and compare: the bytes must be the same.
     #[arg(long)]
     verify: bool,
+    /// Sign the checksums: a command with `{}` for the file, as 'minisign -S -m {}'.
+    #[arg(long, value_name = "COMMAND")]
+    sign: Option<Signer>,
     #[command(flatten)]
     install: Install,
 }
@@ -65,7 +70,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.verify {
         dist.verify(&dist.targets)?;
     }
-    dist.bundle(&cache::repository().join(&args.out), !args.no_packages)?;
+    let out = cache::repository().join(&args.out);
+    dist.bundle(&out, !args.no_packages)?;
+    if let Some(signer) = &args.sign {
+        signer.sign(&bundle::checksums(&out))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

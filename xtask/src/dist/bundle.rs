@@ -105,13 +105,25 @@ fn finished(out: &Path, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> 
     Ok(())
 }
 
-/// Rewrites the checksums of all files of this version.
+/// The path of the checksums.
+pub fn checksums(out: &Path) -> PathBuf {
+    out.join(CHECKSUMS)
+}
+
+/// Rewrites the checksums of all files of this version. Signatures of older ones are removed.
 fn write_checksums(out: &Path) -> Result<()> {
+    for entry in fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(&format!("{CHECKSUMS}.")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
     let mut text = String::new();
     for name in released(out)? {
         let _ = writeln!(text, "{}  {name}", digest(&out.join(&name))?);
     }
-    fs::write(out.join(CHECKSUMS), text)?;
+    fs::write(checksums(out), text)?;
     Ok(())
 }
 
@@ -158,6 +170,7 @@ fn digest(file: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apt::Scratch;
 
     #[test]
     fn files_of_other_versions_and_unfinished_ones_are_not_released() {
@@ -177,5 +190,20 @@ mod tests {
         ] {
             assert!(!is_of(name, "1.0.0"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_signature_of_older_checksums_does_not_stay() {
+        let place = std::env::temp_dir().join(format!("bundle-{}", std::process::id()));
+        let place = Scratch::new(place).expect("a folder");
+        let name = format!("pict-rs-{VERSION}-linux-amd64.tar.gz");
+        for file in [&*name, "SHA256SUMS.minisig", "notes"] {
+            fs::write(place.path().join(file), "a").expect("written");
+        }
+        write_checksums(place.path()).expect("written");
+        assert!(!place.path().join("SHA256SUMS.minisig").exists());
+        let sums = fs::read_to_string(checksums(place.path())).expect("there");
+        let expected = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+        assert_eq!(sums, format!("{expected}  {name}\n"));
     }
 }
