@@ -8,6 +8,8 @@ mod admin;
 mod boot;
 /// Class, machine, hardening, and no path of the machine that built it.
 mod elf;
+/// Images for containers.
+mod image;
 /// A Debian to install packages on.
 mod machine;
 /// Debian's and Red Hat's packages, installed into a folder and started.

@@ -1,6 +1,6 @@
-//! What a release consists of besides packages: archives, checksums, and the bill of materials and
-//! the notices, which must name every crate that the binary itself says it was made of, and the C
-//! libraries that some of these crates carry.
+//! What a release consists of besides packages and images: archives, checksums, and the bill of
+//! materials and the notices, which must name every crate that the binary itself says it was made
+//! of, and the C libraries that some of these crates carry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -35,7 +35,7 @@ fn linked(folder: &Path) -> BTreeSet<(String, String)> {
 }
 
 /// The start of the names of a target's files.
-fn stem(target: &Target) -> String {
+pub fn stem(target: &Target) -> String {
     format!(
         "pict-rs-{}-linux-{}",
         env!("CARGO_PKG_VERSION"),
@@ -272,13 +272,13 @@ fn every_released_file_has_its_checksum() {
         assert!(name.contains(env!("CARGO_PKG_VERSION")), "{name}");
         checked.insert(name.to_owned());
     }
-    let mut endings = Vec::new();
+    let mut endings = vec!["linux-image.tar".to_owned()];
     for target in [AMD64, ARM64, ARMV7L] {
         if !dist.join(target.name).is_dir() {
             continue;
         }
         let name = target.name;
-        for ending in [".tar.gz", ".cdx.json"] {
+        for ending in [".tar.gz", ".cdx.json", "-image.tar"] {
             endings.push(format!("linux-{name}{ending}"));
         }
         for file in std::fs::read_dir(dist.join(name)).expect("readable") {

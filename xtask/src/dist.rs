@@ -1,5 +1,5 @@
 //! `cargo xtask dist`: reproducible static musl binaries for every target, with their bill of
-//! materials, archives, packages, and checksums of all of these.
+//! materials, archives, packages, container images, and checksums of all of these.
 //!
 //! The folder of a target, and each file, appears in the output only when it is complete.
 
@@ -7,6 +7,7 @@ mod archive;
 mod build;
 mod bundle;
 mod contents;
+mod image;
 mod ingredients;
 mod materials;
 mod notices;
@@ -46,7 +47,7 @@ pub struct Args {
     /// Where the results go.
     #[arg(long, default_value = "dist")]
     out: PathBuf,
-    /// Only the binaries and their archives: no bill of materials, and no packages.
+    /// Only the binaries and their archives: no bill of materials, packages and images.
     #[arg(long)]
     no_packages: bool,
     /// Build a second time in another folder and compare: the bytes must be the same.

@@ -15,6 +15,7 @@ use super::{
     archive,
     build::Build,
     contents::{self, MATERIALS},
+    image::{self, Image},
     materials, notices, package,
     target::Target,
     toolchain::Toolchain,
@@ -63,6 +64,7 @@ pub fn make(
 /// # Errors
 /// When a file cannot be read or written.
 pub fn release(out: &Path, targets: &[&Target], epoch: u64, packages: bool) -> Result<()> {
+    let mut images = Vec::new();
     for target in targets {
         let folder = out.join(target.name);
         let name = format!("pict-rs-{VERSION}-linux-{}", target.name);
@@ -79,6 +81,16 @@ pub fn release(out: &Path, targets: &[&Target], epoch: u64, packages: bool) -> R
                 Ok(())
             })?;
         }
+        let image = Image::new(target, &folder, VERSION, epoch)?;
+        finished(out, &format!("{name}-image.tar"), |to| {
+            image::write(to, std::slice::from_ref(&image), VERSION, epoch)
+        })?;
+        images.push(image);
+    }
+    if packages {
+        finished(out, &format!("pict-rs-{VERSION}-linux-image.tar"), |to| {
+            image::write(to, &images, VERSION, epoch)
+        })?;
     }
     write_checksums(out)
 }

@@ -1,4 +1,4 @@
-//! What users get beside the binary, wherever they get it: the files of archives.
+//! What users get beside the binary, wherever they get it: the files of archives and images.
 
 use std::{
     fs,
@@ -62,6 +62,17 @@ pub fn of_archive(folder: &Path) -> Result<Vec<File>> {
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+/// The licences, for images.
+pub fn licences(folder: &Path) -> Vec<File> {
+    let licence = cache::repository().join("LICENSE");
+    let mut files = vec![File::new("LICENSE", 0o644, licence)];
+    let notices = folder.join(notices::FILE);
+    if notices.is_file() {
+        files.push(File::new(notices::FILE, 0o644, notices));
+    }
+    files
 }
 
 fn add(files: &mut Vec<File>, path: &Path, name: &str) -> Result<()> {
