@@ -1,5 +1,6 @@
-# An OCI image: the static binary, its helpers, and a busybox for health checks. It can stand
-# where the image `asonix/pictrs` stood: data under /mnt, user 991, port 8080, the same commands.
+# An OCI image: the bare binary of the machine's own kind, its helpers, and a busybox for health
+# checks. It replaces the image `asonix/pictrs`: data under /mnt, user 991, port 8080, the same
+# commands. An image around a static binary, for every processor, is made by `cargo xtask dist`.
 #
 # $(nix build --print-out-paths .#docker) | docker load
 {
@@ -9,12 +10,13 @@
   exiftool,
   ffmpeg-headless,
   imagemagick,
-  pkgsStatic,
+  pict-rs-unwrapped,
   tini,
 }:
 
 let
-  pict-rs = pkgsStatic.callPackage ../pict-rs-unwrapped.nix { };
+  # Native: a static one would want a cross toolchain, which no public cache has.
+  pict-rs = pict-rs-unwrapped;
 in
 dockerTools.streamLayeredImage {
   name = "pict-rs";
@@ -37,8 +39,7 @@ dockerTools.streamLayeredImage {
   extraCommands = ''
     mkdir -p mnt sbin usr/local/bin
     ln -sf /bin/tini sbin/tini
-    # A file: some copy it out of the image, and a link would lead nowhere there.
-    cp ${pict-rs}/bin/pict-rs usr/local/bin/pict-rs
+    ln -s ${pict-rs}/bin/pict-rs usr/local/bin/pict-rs
   '';
   fakeRootCommands = "chown 991:991 mnt";
 
