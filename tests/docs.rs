@@ -1,6 +1,7 @@
 //! What the documentation shows, done with the real programs. The nginx configuration is in
 //! `nginx.rs`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -10,6 +11,7 @@ use crate::support::{Launch, Server, pictures, programs};
 const README: &str = include_str!("../README.md");
 const DEPLOYMENT: &str = include_str!("../docs/deployment.md");
 const CONFIGURATION: &str = include_str!("../docs/configuration.md");
+const PACKAGING: &str = include_str!("../docs/packaging.md");
 
 /// Command lines that begin with `word`, from blocks and from the text.
 fn lines<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
@@ -151,4 +153,45 @@ fn the_service_for_lemmy_has_known_settings_and_time_to_stop() {
         .expect("seconds");
     let config = pict_rs_core::Config::default();
     assert!(grace > config.server.shutdown_timeout.duration().as_secs());
+}
+
+#[test]
+fn the_table_of_cargo_features_is_the_manifest() {
+    let manifest: toml::Table = include_str!("../crates/pict-rs/Cargo.toml")
+        .parse()
+        .expect("TOML");
+    let features = manifest["features"].as_table().expect("features");
+    let default = features["default"].as_array().expect("a list");
+    let expected: BTreeSet<_> = features
+        .keys()
+        .filter(|name| *name != "default")
+        .map(|name| {
+            let is_on = default.iter().any(|on| on.as_str() == Some(name));
+            (name.as_str(), if is_on { "on" } else { "off" })
+        })
+        .collect();
+    let (_, section) = PACKAGING.split_once("## Cargo features").expect("there");
+    let (section, _) = section.split_once("\n## ").expect("another section");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let shown: BTreeSet<_> = rows
+        .map(|row| {
+            let mut cells = row.split(" | ");
+            let name = cells.next().expect("a name").trim_end_matches('`');
+            (name, cells.next().expect("a default"))
+        })
+        .collect();
+    assert_eq!(shown, expected);
+
+    // Wherever a document says how to build with or without them.
+    let mut named = 0;
+    for document in [README, DEPLOYMENT, CONFIGURATION, PACKAGING] {
+        for list in document.split("--features ").skip(1) {
+            let end = list.find(['`', ')', '\n']).unwrap_or(list.len());
+            for name in list[..end].split(' ').next().unwrap_or_default().split(',') {
+                assert!(features.contains_key(name), "--features {name}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 4, "{named}");
 }
