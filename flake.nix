@@ -8,14 +8,10 @@
     let
       inherit (nixpkgs) lib;
 
-      # One line per static target: our name for it, and the triple by which nixpkgs knows it.
-      # Rust's own name for it and the emulator that runs it follow from the triple, as
-      # `stdenv.hostPlatform.rust` and `stdenv.hostPlatform.emulator`.
-      targets = {
-        amd64 = "x86_64-unknown-linux-musl";
-        arm64 = "aarch64-unknown-linux-musl";
-        armv7l = "armv7l-unknown-linux-musleabihf";
-      };
+      # The triple by which nixpkgs knows each static target. Rust's own name for it and the
+      # emulator that runs it follow from the triple, as `stdenv.hostPlatform.rust` and
+      # `stdenv.hostPlatform.emulator`.
+      targets = lib.mapAttrs (_: { nix, ... }: nix) (lib.importTOML ./targets.toml);
 
       # nixpkgs with our packages among its own.
       native = system: nixpkgs.legacyPackages.${system}.extend self.overlays.default;

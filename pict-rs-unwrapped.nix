@@ -31,6 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./contrib
       ./docs/errors.md
       ./pict-rs.toml
+      ./targets.toml
     ];
   };
 

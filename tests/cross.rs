@@ -25,65 +25,67 @@ mod unit;
 /// The life of a package: its scripts, from installation to removal.
 mod upgrades;
 
+use std::ops::Deref;
 use std::path::PathBuf;
-
-use goblin::elf::header::{EM_AARCH64, EM_ARM, EM_X86_64};
 
 use crate::support::programs;
 use crate::support::server::{Launch, Program};
 
-/// A processor that binaries are made for.
-pub struct Target {
-    /// Its folder.
-    pub name: &'static str,
-    /// `e_machine` of its binaries.
-    machine: u16,
-    /// Whether pointers have 64 bits.
-    is_64: bool,
-    /// What `std::env::consts::ARCH` says on such a machine.
-    arch: &'static str,
-    /// Runs its binaries on other machines.
-    emulator: &'static str,
+/// A processor that binaries are made for, and its row in the table.
+pub struct Target(&'static xtask::targets::Target);
+
+impl Deref for Target {
+    type Target = xtask::targets::Target;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
 }
 
-pub const AMD64: Target = Target {
-    name: "amd64",
-    machine: EM_X86_64,
-    is_64: true,
-    arch: "x86_64",
-    emulator: "qemu-x86_64-static",
-};
-pub const ARM64: Target = Target {
-    name: "arm64",
-    machine: EM_AARCH64,
-    is_64: true,
-    arch: "aarch64",
-    emulator: "qemu-aarch64-static",
-};
-pub const ARMV7L: Target = Target {
-    name: "armv7l",
-    machine: EM_ARM,
-    is_64: false,
-    arch: "arm",
-    emulator: "qemu-arm-static",
-};
-
 /// Makes one test of each function for each target, so that the name of a failed one tells both.
+/// A test compares the lines with the table.
 macro_rules! on_each_target {
     ($($test:ident),* $(,)?) => {
-        on_each_target!(@ amd64 AMD64 $($test),*);
-        on_each_target!(@ arm64 ARM64 $($test),*);
-        on_each_target!(@ armv7l ARMV7L $($test),*);
+        on_each_target!(@ amd64 $($test),*);
+        on_each_target!(@ arm64 $($test),*);
+        on_each_target!(@ armv7l $($test),*);
     };
-    (@ $module:ident $target:ident $($test:ident),*) => {
-        mod $module {
-            $(#[test] fn $test() { super::$test(&crate::cross::$target) })*
+    (@ $target:ident $($test:ident),*) => {
+        mod $target {
+            $(#[test] fn $test() {
+                super::$test(&crate::cross::Target::named(stringify!($target)))
+            })*
         }
     };
 }
-use on_each_target;
+pub(crate) use on_each_target;
+
+#[test]
+fn every_target_of_the_table_is_tested() {
+    let own = include_str!("cross.rs");
+    for target in xtask::targets::ALL.iter() {
+        let line = format!("on_each_target!(@ {} ", target.name);
+        assert!(own.contains(&line), "{line}");
+    }
+}
 
 impl Target {
+    /// All of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        xtask::targets::ALL.iter().map(Self)
+    }
+
+    /// The one whose folder has this name.
+    pub fn named(name: &str) -> Self {
+        let found = Self::all().find(|target| target.name == name);
+        found.unwrap_or_else(|| panic!("{name} is not in targets.toml"))
+    }
+
+    /// Runs its binaries on other machines.
+    pub fn emulator_name(&self) -> String {
+        format!("qemu-{}-static", self.qemu)
+    }
+
     /// The folder with everything that is released for this target.
     pub fn folder(&self, test: &str) -> Option<PathBuf> {
         let test = format!("{test} on {}", self.name);
@@ -117,9 +119,10 @@ impl Target {
         if std::env::consts::ARCH == self.arch {
             return Some(Vec::new());
         }
-        let found = programs::find(self.emulator);
+        let emulator = self.emulator_name();
+        let found = programs::find(&emulator);
         if found.is_none() {
-            let reason = format!("{} is not on PATH", self.emulator);
+            let reason = format!("{emulator} is not on PATH");
             programs::skip("cross", &format!("{test} on {}", self.name), &reason);
         }
         Some(vec![found?])

@@ -195,3 +195,12 @@ fn the_table_of_cargo_features_is_the_manifest() {
     }
     assert!(named > 4, "{named}");
 }
+
+#[test]
+fn every_static_target_is_named() {
+    for target in xtask::targets::ALL.iter() {
+        for (file, text) in [("README.md", README), ("packaging.md", PACKAGING)] {
+            assert!(text.contains(target.name), "{file} lacks {}", target.name);
+        }
+    }
+}

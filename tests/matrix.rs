@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image::DynamicImage;
 
-use crate::cross::{AMD64, ARM64, ARMV7L, Target};
+use crate::cross::{Target, on_each_target};
 use crate::support::client::process_path;
 use crate::support::{File, Launch, Server, pixels};
 
@@ -56,22 +56,9 @@ fn the_native_binary_does_what_the_table_says() {
     assert_is_documented(&table);
 }
 
-#[test]
-fn amd64_does_what_the_table_says() {
-    check(&AMD64);
-}
+on_each_target!(the_static_binary_does_what_the_table_says);
 
-#[test]
-fn arm64_does_what_the_table_says() {
-    check(&ARM64);
-}
-
-#[test]
-fn armv7l_does_what_the_table_says() {
-    check(&ARMV7L);
-}
-
-fn check(target: &Target) {
+fn the_static_binary_does_what_the_table_says(target: &Target) {
     let (Some(plain), Some(svg)) = (target.launch(TEST), target.launch(TEST)) else {
         return;
     };

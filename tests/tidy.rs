@@ -474,6 +474,23 @@ fn dependencies_come_from_the_one_registry() {
     }
 }
 
+/// deny.toml cannot include the table of targets, because it also has to work with cargo-deny alone.
+#[test]
+fn crates_are_judged_for_every_target_with_both_c_libraries() {
+    let rules: toml::Table = read(Path::new("deny.toml")).parse().expect("TOML");
+    let judged = rules["graph"]["targets"].as_array().expect("a list");
+    let judged: BTreeSet<_> = judged
+        .iter()
+        .map(|target| target.as_str().expect("a triple").to_owned())
+        .filter(|triple| triple.contains("-linux-"))
+        .collect();
+    let expected: BTreeSet<_> = xtask::targets::ALL
+        .iter()
+        .flat_map(|target| [target.rust.to_owned(), target.rust.replace("musl", "gnu")])
+        .collect();
+    assert_eq!(judged, expected);
+}
+
 #[test]
 fn every_test_data_file_is_credited() {
     let credits = read(Path::new("tests/data/CREDITS.md"));

@@ -33,6 +33,7 @@ let
     "x86_64-linux"
     "aarch64-linux"
     "armv7l-linux"
+    "riscv64-linux"
   ];
   darwin = [ "aarch64-darwin" ];
 

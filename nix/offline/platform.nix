@@ -5,8 +5,13 @@ let
   cpu = lib.elemAt parts 0;
   rest = lib.elemAt parts 2;
   isDarwin = lib.hasPrefix "darwin" rest;
-  # The one processor that rustc calls by another name.
-  rustCpu = if cpu == "armv7l" then "armv7" else cpu;
+  # Processors that rustc calls by another name.
+  rustCpu =
+    {
+      armv7l = "armv7";
+      riscv64 = "riscv64gc";
+    }
+    .${cpu} or cpu;
   rustc = if isDarwin then "${rustCpu}-apple-darwin" else "${rustCpu}-unknown-${rest}";
   kernel = if isDarwin then "darwin" else "linux";
 

@@ -64,8 +64,9 @@ removeAttrs tools [
   # Debian's programs say in their name that they are static.
   qemu-user = pkgs.runCommand "qemu-user" { } ''
     mkdir -p $out/bin
-    for cpu in aarch64 arm x86_64; do
-      ln -s /usr/bin/qemu-$cpu-static $out/bin/qemu-$cpu
+    for program in /usr/bin/qemu-*-static; do
+      name=$(basename "$program" -static)
+      ln -s "$program" "$out/bin/$name"
     done
   '';
 }

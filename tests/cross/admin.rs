@@ -3,14 +3,14 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use super::AMD64;
+use super::Target;
 use super::machine::Machine;
 use super::packages::package;
 use super::upgrades::dpkg;
 
 /// A machine with the package.
 fn installed(test: &str) -> Option<Machine> {
-    let package = package(&AMD64, test, "deb", &["dpkg", "setpriv"])?;
+    let package = package(&Target::named("amd64"), test, "deb", &["dpkg", "setpriv"])?;
     let machine = Machine::new(test)?;
     let package = machine.take(&package);
     machine.run(&dpkg("--install", &package));

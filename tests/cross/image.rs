@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::released::stem;
-use super::{AMD64, ARM64, ARMV7L, Target, on_each_target};
+use super::{Target, on_each_target};
 use crate::support::server::Program;
 use crate::support::{Launch, pictures, programs};
 
@@ -237,14 +237,14 @@ fn docker_without_containerd_finds_the_same_image(target: &Target) {
 
 #[test]
 fn one_archive_has_the_images_of_all_processors() {
-    let Some(folder) = AMD64.folder("the image for all") else {
+    let Some(folder) = Target::named("amd64").folder("the image for all") else {
         return;
     };
     let version = env!("CARGO_PKG_VERSION");
     let all = format!("pict-rs-{version}-linux-image.tar");
     let all = Layout::read(&folder.with_file_name(all));
     let found = all.manifests();
-    for target in [AMD64, ARM64, ARMV7L] {
+    for target in Target::all() {
         let Some(own) = layout(&target, "the image for all") else {
             return;
         };
@@ -351,7 +351,7 @@ fn containerfile_and_nix_make_images_with_the_same_settings() {
 fn the_compose_file_for_lemmy_uses_an_image_of_the_release() {
     let compose = include_str!("../../contrib/lemmy/docker-compose.yml");
     let version = env!("CARGO_PKG_VERSION");
-    let file = format!("docker load -i {}-image.tar", stem(&AMD64));
+    let file = format!("docker load -i {}-image.tar", stem(&Target::named("amd64")));
     assert!(compose.contains(&file), "{file}");
     let name = format!("    image: pict-rs:{version}\n");
     assert!(compose.contains(&name), "{name}");

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{AMD64, ARMV7L, Target, on_each_target};
+use super::{Target, on_each_target};
 use crate::support::server::Program;
 use crate::support::{Launch, database, disk, pictures, pixels, programs};
 
@@ -102,8 +102,8 @@ fn the_clock_goes_on_after_2038(target: &Target) {
         return;
     };
     // A static binary takes no library in, so the clock of a dynamic emulator is changed.
-    let emulator = target.emulator.trim_end_matches("-static");
-    let (Some(emulator), Some(library)) = (programs::find(emulator), faketime()) else {
+    let emulator = format!("qemu-{}", target.qemu);
+    let (Some(emulator), Some(library)) = (programs::find(&emulator), faketime()) else {
         let reason = "qemu-user or libfaketime is not installed";
         return programs::skip("cross", &format!("{TEST} on {}", target.name), reason);
     };
@@ -141,7 +141,8 @@ fn faketime() -> Option<PathBuf> {
 #[test]
 fn one_gigabyte_of_memory_is_enough_for_a_small_board() {
     const TEST: &str = "a small board";
-    let (Some(binary), Some(emulator)) = (ARMV7L.binary(TEST), ARMV7L.emulator(TEST)) else {
+    let target = Target::named("armv7l");
+    let (Some(binary), Some(emulator)) = (target.binary(TEST), target.emulator(TEST)) else {
         return;
     };
     let mut runner = vec![
@@ -173,7 +174,7 @@ fn one_gigabyte_of_memory_is_enough_for_a_small_board() {
 #[test]
 fn a_burst_of_pictures_leaves_little_memory_in_use() {
     const TEST: &str = "memory after a burst";
-    let Some(program) = AMD64.program(TEST) else {
+    let Some(program) = Target::named("amd64").program(TEST) else {
         return;
     };
     if program.is_emulated() {

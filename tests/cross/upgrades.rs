@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::AMD64;
+use super::Target;
 use super::machine::Machine;
 use super::packages::{package, run};
 
@@ -57,7 +57,7 @@ fn assert_data_and_user_stay(machine: &Machine) {
 #[test]
 fn the_debian_package_keeps_what_the_administrator_chose() {
     const TEST: &str = "the life of the .deb";
-    let Some(first) = package(&AMD64, TEST, "deb", &["dpkg", "dpkg-deb"]) else {
+    let Some(first) = package(&Target::named("amd64"), TEST, "deb", &["dpkg", "dpkg-deb"]) else {
         return;
     };
     let Some(machine) = Machine::new(TEST) else {
@@ -141,7 +141,7 @@ fn next_deb(first: &Path, folder: &TempDir) -> PathBuf {
 #[test]
 fn the_rpm_package_keeps_what_the_administrator_chose() {
     const TEST: &str = "the life of the .rpm";
-    let Some(first) = package(&AMD64, TEST, "rpm", &["rpm", "rpmbuild"]) else {
+    let Some(first) = package(&Target::named("amd64"), TEST, "rpm", &["rpm", "rpmbuild"]) else {
         return;
     };
     let Some(machine) = Machine::new(TEST) else {

@@ -432,7 +432,7 @@ mod tests {
     /// So that a new dependency without one is found before a release.
     #[test]
     fn every_crate_that_is_linked_has_a_text() {
-        for target in &super::super::target::ALL {
+        for target in super::super::target::ALL.iter() {
             let crates = crates(target).expect("cargo knows them");
             let has = |name: &str| crates.iter().any(|found| found.name == name);
             assert!(has("mozjpeg-sys") && has("libaom-sys") && !has("serde_derive"));

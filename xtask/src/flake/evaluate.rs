@@ -5,13 +5,7 @@ use serde_json::Value;
 
 use super::{offline::Flake, report::Report};
 use crate::clone;
-
-/// The promised targets, deliberately repeated here: a wrong triple in the flake must not pass.
-pub const TARGETS: [(&str, &str); 3] = [
-    ("amd64", "x86_64-unknown-linux-musl"),
-    ("arm64", "aarch64-unknown-linux-musl"),
-    ("armv7l", "armv7l-unknown-linux-musleabihf"),
-];
+use xtask::targets::{self, Target};
 
 /// Programs that only the wrapped package may name.
 pub const HELPERS: [&str; 3] = ["exiftool", "ffmpeg-headless", "imagemagick"];
@@ -31,9 +25,12 @@ pub fn all(flake: &Flake, report: &mut Report) {
     report.step("every output evaluates, for every system", || {
         flake.run(&["flake", "check", "--no-build", "--all-systems"], &["."])
     });
-    for (name, triple) in TARGETS {
-        let what = format!("pict-rs-{name} is the unwrapped file in the static set of {triple}");
-        report.step(&what, || target(flake, &flake.own(""), name, triple));
+    for row in targets::ALL.iter() {
+        let what = format!(
+            "pict-rs-{} is the unwrapped file in the static set of {}",
+            row.name, row.nix
+        );
+        report.step(&what, || target(flake, &flake.own(""), row));
     }
     report.step("the flake's table has no target more or less", || {
         table(flake, &flake.own(""))
@@ -68,13 +65,15 @@ fn parse(flake: &Flake) -> Result<()> {
 }
 
 /// # Errors
-/// When the package of this name is not the bare recipe in the static set of `triple`.
-pub fn target(flake: &Flake, reference: &str, name: &str, triple: &str) -> Result<()> {
-    let attribute = package(flake, reference, &format!("pict-rs-{name}.standin"));
+/// When the package of this target is not the bare recipe in the static set of its triple, or when
+/// that triple is of another processor than the one that rustc is told.
+pub fn target(flake: &Flake, reference: &str, row: &Target) -> Result<()> {
+    let attribute = package(flake, reference, &format!("pict-rs-{}.standin", row.name));
     let record = flake.json(&attribute)?;
     ensure!(
         record["file"] == "pict-rs-unwrapped.nix"
-            && record["host"] == triple
+            && record["host"] == row.nix
+            && record["rustTarget"] == row.rust
             && record["static"] == true,
         "it is {record}"
     );
@@ -83,9 +82,9 @@ pub fn target(flake: &Flake, reference: &str, name: &str, triple: &str) -> Resul
 
 fn table(flake: &Flake, reference: &str) -> Result<()> {
     let found = flake.json(&format!("{reference}lib.targets"))?;
-    let promised: serde_json::Map<_, _> = TARGETS
+    let promised: serde_json::Map<_, _> = targets::ALL
         .iter()
-        .map(|&(name, triple)| (name.to_owned(), Value::from(triple)))
+        .map(|row| (row.name.to_owned(), Value::from(row.nix)))
         .collect();
     ensure!(found == Value::Object(promised), "it is {found}");
     Ok(())

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
+use xtask::targets;
 
 use super::{
     evaluate::{self, package},
@@ -61,10 +62,11 @@ fn ask(flake: &Flake, question: &str) -> Result<()> {
     let root = flake.mutant("");
     let attribute = match question.split_once(' ') {
         Some(("target", name)) => {
-            let mut targets = evaluate::TARGETS.into_iter();
-            let found = targets.find(|(found, _)| *found == name);
-            let (name, triple) = found.context("no such target")?;
-            return evaluate::target(flake, &root, name, triple);
+            // The copy's own table: no second one says what is right.
+            let table = fs::read_to_string(flake.copy.path().join("targets.toml"))?;
+            let targets = targets::parse(&table)?;
+            let row = targets.iter().find(|row| row.name == name);
+            return evaluate::target(flake, &root, row.context("no such target")?);
         }
         Some(("package", name)) => package(flake, &root, &format!("{name}.drvPath")),
         None if question == "machine" => format!("{root}checks.{}.vm.drvPath", linux(flake)),
