@@ -13,9 +13,9 @@
 let
   inherit (stdenv.hostPlatform) isx86_64 isAarch64;
 
-  crate = lib.findFirst (package: package.name == "libaom-sys") (throw "no libaom-sys in Cargo.lock") (
-    lib.importTOML ../Cargo.lock
-  ).package;
+  crate = lib.findFirst (
+    package: package.name == "libaom-sys"
+  ) (throw "no libaom-sys in Cargo.lock") (lib.importTOML ../Cargo.lock).package;
   crates = rustPlatform.importCargoLock { lockFile = ../Cargo.lock; };
 in
 stdenv.mkDerivation (finalAttrs: {

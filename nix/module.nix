@@ -39,8 +39,7 @@ let
 
   # As a URL and a socket have it.
   bracketed =
-    address:
-    if lib.hasInfix ":" address && !lib.hasPrefix "[" address then "[${address}]" else address;
+    address: if lib.hasInfix ":" address && !lib.hasPrefix "[" address then "[${address}]" else address;
 
   # What the server reads from a file whose name is in a variable.
   secrets = [

@@ -12,8 +12,10 @@ use crate::{
 
 /// A program from a crate.
 pub struct Tool {
-    /// The name of both crate and program.
+    /// The name of the crate.
     pub name: &'static str,
+    /// The name of its program.
+    pub program: &'static str,
     /// Pinned, so that a new release cannot break an old commit.
     pub version: &'static str,
 }
@@ -21,27 +23,38 @@ pub struct Tool {
 /// Checks licences, banned crates, sources and advisories.
 pub const DENY: Tool = Tool {
     name: "cargo-deny",
+    program: "cargo-deny",
     version: "0.20.2",
 };
 /// Builds a binary that contains the list of its dependencies.
 pub const AUDITABLE: Tool = Tool {
     name: "cargo-auditable",
+    program: "cargo-auditable",
     version: "0.7.7",
 };
 /// Writes the bill of materials.
 pub const CYCLONEDX: Tool = Tool {
     name: "cargo-cyclonedx",
+    program: "cargo-cyclonedx",
     version: "0.5.9",
 };
 /// Builds Debian packages.
 pub const DEB: Tool = Tool {
     name: "cargo-deb",
+    program: "cargo-deb",
     version: "3.8.0",
 };
 /// Builds RPM packages.
 pub const RPM: Tool = Tool {
     name: "cargo-generate-rpm",
+    program: "cargo-generate-rpm",
     version: "0.21.1",
+};
+/// Formats Nix as nixpkgs wants it.
+pub const NIXFMT: Tool = Tool {
+    name: "nixfmt_rs",
+    program: "nixfmt",
+    version: "0.5.3",
 };
 
 impl Tool {
@@ -50,9 +63,13 @@ impl Tool {
     /// # Errors
     /// When it cannot be installed, which requires the crate registry.
     pub fn installed(&self) -> Result<PathBuf> {
-        let Self { name, version } = self;
+        let Self {
+            name,
+            program,
+            version,
+        } = self;
         let root = cache::folder("tools")?.join(format!("{name}-{version}"));
-        let program = root.join("bin").join(name);
+        let program = root.join("bin").join(program);
         if program.is_file() {
             return Ok(program);
         }

@@ -4,7 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{offline::Flake, report::Report};
-use crate::clone;
+use crate::{
+    clone,
+    command::{self, said},
+    tool,
+};
 use xtask::targets::{self, Target};
 
 /// Programs that only the wrapped package may name.
@@ -13,6 +17,7 @@ pub const HELPERS: [&str; 3] = ["exiftool", "ffmpeg-headless", "imagemagick"];
 /// Runs all of them.
 pub fn all(flake: &Flake, report: &mut Report) {
     report.step("every .nix file parses", || parse(flake));
+    report.step("every .nix file has nixpkgs' format", format);
     report.step("flake.lock is the lock of flake.nix", || {
         flake.nix.run(&[
             "flake",
@@ -54,14 +59,25 @@ pub fn package(flake: &Flake, reference: &str, rest: &str) -> String {
     format!("{reference}packages.{}.{rest}", flake.system)
 }
 
+fn nix_files() -> Result<Vec<String>> {
+    let mut files = clone::files()?;
+    files.retain(|file| file.ends_with(".nix"));
+    ensure!(files.len() > 5, "this is not the repository");
+    Ok(files)
+}
+
 fn parse(flake: &Flake) -> Result<()> {
-    let all = clone::files()?;
-    let nix: Vec<_> = all.iter().filter(|file| file.ends_with(".nix")).collect();
-    ensure!(nix.len() > 5, "this is not the repository");
-    for file in nix {
-        flake.nix.parse(file).with_context(|| file.clone())?;
+    for file in nix_files()? {
+        flake.nix.parse(&file).with_context(|| file.clone())?;
     }
     Ok(())
+}
+
+fn format() -> Result<()> {
+    let mut nixfmt = command::new(tool::NIXFMT.installed()?);
+    said(nixfmt.arg("--check").args(nix_files()?))
+        .map(drop)
+        .context("mend it with: nix fmt")
 }
 
 /// # Errors
