@@ -2,6 +2,7 @@
 export PATH=$rustToolchain/bin:$initialPath
 for input in ${nativeBuildInputs-}; do
   if [ -d "$input/bin" ]; then PATH=$input/bin:$PATH; fi
+  if [ -f "$input/nix-support/setup-hook" ]; then . "$input/nix-support/setup-hook"; fi
 done
 export HOME=$TMPDIR CARGO_HOME=$TMPDIR/cargo SOURCE_DATE_EPOCH=1
 umask 022
@@ -30,8 +31,11 @@ wrapProgram() {
 unpack() {
   cd "$TMPDIR"
   if [ -z "${src-}" ]; then return; fi
-  cp -r --no-preserve=mode,ownership "$src" source
-  cd source
+  # The name behind the hash.
+  local name=${src##*/}
+  name=${name:33}
+  cp -r --no-preserve=mode,ownership "$src" "$name"
+  cd "${sourceRoot:-$name}"
   if [ -z "${cargoDeps-}" ]; then return; fi
   mkdir -p "$CARGO_HOME/vendor"
   printf '[source.%s]\n%s = "%s"\n' \
@@ -45,7 +49,7 @@ zigProgram() { echo "$zigbuild"/lib/python3*/site-packages/ziglang/zig; }
 # What cmake's hook does in nixpkgs, and a compiler for another system as programs of one word.
 cmakeConfigure() {
   local cross=() tool
-  mkdir build && cd build
+  mkdir -p build && cd build
   if [ -n "${zig-}" ]; then
     export ZIG_GLOBAL_CACHE_DIR=$TMPDIR/zig ZIG_LOCAL_CACHE_DIR=$TMPDIR/zig
     for tool in cc ar ranlib; do
@@ -57,7 +61,7 @@ cmakeConfigure() {
       "-DCMAKE_C_COMPILER=$TMPDIR/zig-cc" "-DCMAKE_CXX_COMPILER=$TMPDIR/zig-cc"
       "-DCMAKE_AR=$TMPDIR/zig-ar" "-DCMAKE_RANLIB=$TMPDIR/zig-ranlib")
   fi
-  cmake "$cmakeDir" -DCMAKE_BUILD_TYPE=Release $cmakeFlags "${cross[@]}"
+  cmake "${cmakeDir:-..}" -DCMAKE_BUILD_TYPE=Release $cmakeFlags "${cross[@]}"
 }
 
 # cargoRun COMMAND PROFILE FLAGS...
@@ -106,7 +110,7 @@ if [ -n "${script-}" ]; then
 else
   phase unpack unpack
   build=cargoBuild
-  if [ -n "${cmakeDir-}" ]; then
+  if [ -n "${cmakeFlags-}" ]; then
     phase configure cmakeConfigure
     build='make -j "$(nproc)" $buildFlags'
   fi

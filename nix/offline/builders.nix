@@ -28,6 +28,8 @@ let
       doCheck = attrs.doCheck or false && canExecute;
       doInstallCheck = attrs.doInstallCheck or false && canExecute;
       name = attrs.name or "${attrs.pname}${suffix}-${attrs.version}";
+      refuse = lib.throwIf (attrs.meta.broken or false
+      ) "Package '${name}' is marked as broken, refusing to evaluate.";
       drv = derivation (
         removeAttrs attrs ownNames
         // attrs.env or { }
@@ -51,7 +53,7 @@ let
           inherit (host) rustToolchain rustVersion;
           mainProgram = attrs.meta.mainProgram or "";
         }
-        // lib.optionalAttrs (attrs ? cmakeDir && hostPlatform.isStatic) {
+        // lib.optionalAttrs (attrs ? cmakeFlags && hostPlatform.isStatic) {
           inherit (host) zigbuild;
           inherit (hostPlatform) zig;
           processor = hostPlatform.parsed.cpu.name;
@@ -64,6 +66,10 @@ let
         // {
           inherit name;
           inherit (pkgs) stdenv;
+          drvPath = refuse drv.drvPath;
+          outPath = refuse drv.outPath;
+          # What the recipe says, to be compared with another.
+          arguments = attrs;
           meta = attrs.meta or { };
           finalPackage = final;
           overrideAttrs =
@@ -78,6 +84,8 @@ let
         };
     in
     final;
+
+  fetchers = import ./fetchers.nix { inherit lib host runCommand; };
 
   # The crates come from `cargo vendor`, run before Nix is: Nix itself needs no network. cargo
   # compares each with the lock file's checksum.
@@ -97,9 +105,13 @@ let
       }
       // attrs
       // {
-        cargoDeps = lib.throwIf (
-          !builtins.pathExists attrs.cargoLock.lockFile
-        ) "cargoLock.lockFile does not exist" host.vendor;
+        cargoDeps =
+          lib.throwIf (attrs ? cargoLock == attrs ? cargoHash) "cargoHash or cargoLock must be set"
+            (
+              lib.throwIf (attrs ? cargoLock && !builtins.pathExists attrs.cargoLock.lockFile)
+                "cargoLock.lockFile does not exist"
+                (fetchers.checked (attrs.cargoHash or lib.fakeHash) host.vendor)
+            );
         cargoTarget = hostPlatform.rust.rustcTarget;
         # A static target has no standard library on the machine: cargo builds it from source,
         # which leaves out the test harness.
@@ -128,6 +140,7 @@ let
 in
 {
   inherit mkDerivation runCommand;
+  inherit (fetchers) fetchCrate fetchFromGitea;
   rustPlatform = {
     inherit buildRustPackage;
     importCargoLock = { lockFile }: host.vendor;
@@ -155,8 +168,10 @@ in
     {
       inputsFrom ? [ ],
       packages ? [ ],
+      env ? { },
     }:
     runCommand "nix-shell" {
+      inherit env;
       nativeBuildInputs =
         packages ++ lib.concatMap ({ nativeBuildInputs, ... }: nativeBuildInputs) inputsFrom;
     } "mkdir $out";

@@ -67,6 +67,8 @@ let
     };
     inherit (pkgs.builders)
       dockerTools
+      fetchCrate
+      fetchFromGitea
       formats
       mkShell
       runCommand
@@ -77,10 +79,27 @@ let
       writeShellScriptBin
       writeText
       ;
+    rustc = {
+      # "rustc 1.94.0 (…)"
+      version = lib.head (builtins.match "rustc ([0-9.]+).*" host.rustVersion);
+    };
+    # Newer than the crate's declarations, as nixpkgs' is.
+    libaom = pkgs.callPackage (
+      {
+        enableVmaf ? true,
+      }:
+      pkgs.runCommand "libaom-${lib.optionalString (!enableVmaf) "without-vmaf-"}3.13.1" {
+        version = "3.13.1";
+      } "mkdir $out"
+    ) { };
+    nix-update-script = _: [ "nix-update" ];
+    nixosTests.pict-rs = pkgs.runCommand "vm-test-run-of-nixpkgs" { } "exit 1";
+    runtimeShell = "/bin/bash";
     buildPackages = again {
       crossSystem = null;
       static = false;
     };
+    pkgsMusl = again { crossSystem.config = musl wanted; };
     pkgsStatic = again { static = true; };
     extend = overlay: again { overlays = overlays ++ [ overlay ]; };
     darwin = throw "pkgs.darwin.* frameworks are gone from nixpkgs since 25.11";

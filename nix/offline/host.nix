@@ -6,6 +6,8 @@
   # Part of every build, so that another compiler at the same place builds anew.
   rustVersion = "";
   vendor = "";
+  # The files of the repository, for recipes that fetch them.
+  sources = "";
   # For static targets: rust-src's library folder, and a venv with cargo-zigbuild and zig.
   rustSrc = "";
   zigbuild = "";

@@ -15,7 +15,7 @@ let
 
   nameValuePair = name: value: { inherit name value; };
   optionals = condition: list: if condition then list else [ ];
-  getOutput = output: drv: drv.${output} or drv;
+  getOutput = output: drv: drv.${output} or drv.out or drv;
   getBin = getOutput "bin";
   hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
   escapeShellArg = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
@@ -64,6 +64,7 @@ let
       escapeShellArg
       fileset
       getBin
+      getOutput
       hasPrefix
       nameValuePair
       optionals
@@ -82,6 +83,7 @@ let
       elemAt
       filter
       foldl'
+      fromJSON
       functionArgs
       genList
       head
@@ -101,6 +103,26 @@ let
       tail
       toJSON
       ;
+
+    getDev = getOutput "dev";
+    # What a recipe has until its sources were fetched once.
+    fakeHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    last = list: builtins.elemAt list (builtins.length list - 1);
+    splitString =
+      separator: text:
+      let
+        # Every sign stands for itself.
+        literal = builtins.replaceStrings [ "+" "." ] [ "[+]" "[.]" ] separator;
+      in
+      filter builtins.isString (builtins.split literal text);
+    versionOlder = one: other: builtins.compareVersions one other < 0;
+    versions.majorMinor =
+      version:
+      let
+        parts = builtins.splitVersion version;
+      in
+      "${builtins.elemAt parts 0}.${builtins.elemAt parts 1}";
+    cmakeFeature = name: value: "-D${name}:STRING=${value}";
 
     findFirst =
       is: default: list:

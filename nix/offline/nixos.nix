@@ -7,6 +7,7 @@ let
 
   base = {
     options = {
+      meta.maintainers = option (types.listOf types.anything) [ ];
       assertions = option (types.listOf types.anything) [ ];
       networking.firewall.allowedTCPPorts = option (types.listOf types.port) [ ];
       environment.etc = option (types.attrsOf types.anything) { };
@@ -34,15 +35,15 @@ let
   };
 
   machine =
-    module:
+    own:
     let
       inherit
         (lib.evalModules {
           modules = [
             base
             taken
-            module
-          ];
+          ]
+          ++ own;
           specialArgs = { inherit pkgs; };
         })
         config
@@ -94,8 +95,6 @@ let
     );
 in
 {
-  inherit machine;
-
   runNixOSTest =
     module:
     let
@@ -105,6 +104,7 @@ in
             {
               options = {
                 name = mkOption { type = types.str; };
+                defaults = option types.raw { };
                 nodes = mkOption { type = types.attrsOf types.raw; };
                 testScript = mkOption { type = types.str; };
               };
@@ -112,7 +112,13 @@ in
             module
           ];
         }).config;
-      nodes = lib.mapAttrs (_: machine) test.nodes;
+      nodes = lib.mapAttrs (
+        _: node:
+        machine [
+          test.defaults
+          node
+        ]
+      ) test.nodes;
     in
     pkgs.runCommand "vm-test-run-${test.name}"
       {

@@ -162,6 +162,16 @@ let
         default = false;
         description = "Whether to enable ${what}.";
       };
+    mkPackageOption =
+      pkgs: name:
+      {
+        extraDescription ? "",
+      }:
+      self.mkOption {
+        type = types.package;
+        default = pkgs.${name};
+        description = "The ${name} package to use. ${extraDescription}";
+      };
     mkIf = condition: content: property "if" { inherit condition content; };
     mkMerge = contents: property "merge" { inherit contents; };
     mkForce = mkOverride 50;

@@ -22,6 +22,7 @@ let
   tools = lib.mapAttrs tool {
     binutils = [ "readelf" ];
     busybox = [ "busybox" ];
+    cargo = [ "cargo" ];
     clippy = [ "cargo-clippy" ];
     cmake = [ "cmake" ];
     curl = [ "curl" ];
@@ -29,6 +30,7 @@ let
     nasm = [ "nasm" ];
     nixfmt-tree = [ "treefmt" ];
     perl = [ "perl" ];
+    python3 = [ "python3" ];
     rustfmt = [ "rustfmt" ];
     tini = [ "tini" ];
     version-check-hook = [ "true" ];
@@ -61,6 +63,9 @@ removeAttrs tools [
 // {
   makeBinaryWrapper = tools.make-wrapper;
   versionCheckHook = tools.version-check-hook;
+  installShellFiles = pkgs.runCommand "install-shell-files" {
+    hook = ./install-shell-files.sh;
+  } "install -Dm644 $hook $out/nix-support/setup-hook";
   # Debian's programs say in their name that they are static.
   qemu-user = pkgs.runCommand "qemu-user" { } ''
     mkdir -p $out/bin
