@@ -31,6 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./contrib
       ./docs/errors.md
       ./pict-rs.toml
+      ./libaom.toml
       ./targets.toml
     ];
   };
@@ -51,9 +52,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   # The crate's build script takes a finished library only when all three are set.
   env = lib.optionalAttrs withLibaom {
-    LIB_AOM_STATIC_LIB_PATH = "${libaom}/lib";
-    LIB_AOM_INCLUDE_PATH = "${libaom}/include";
-    LIB_AOM_PKG_CONFIG_PATH = "${libaom}/lib";
+    LIB_AOM_STATIC_LIB_PATH = "${lib.getOutput "static" libaom}/lib";
+    LIB_AOM_INCLUDE_PATH = "${lib.getDev libaom}/include";
+    LIB_AOM_PKG_CONFIG_PATH = "${lib.getOutput "static" libaom}/lib";
   };
 
   # They are made from the command line and lie in the sources, so that a cross build has them too.

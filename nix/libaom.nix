@@ -1,71 +1,66 @@
-# libaom, which encodes AVIF, from the sources that the crate `libaom-sys` carries: the crate's
-# declarations fit these, while a libaom of the package set may be newer. The crate's own build
-# script would do too, but not for 32-bit ARM.
+# libaom, which encodes AVIF: the package set's own where its interface is that of the sources that
+# the crate `libaom-sys` carries, to which the crate's declarations fit, and else those sources. The
+# crate's own build script would do too, but not for 32-bit ARM.
 {
   lib,
   stdenv,
   rustPlatform,
+  libaom,
   cmake,
   perl,
   nasm,
 }:
 
 let
-  inherit (stdenv.hostPlatform) isx86_64 isAarch64;
+  inherit (stdenv.hostPlatform) isx86_64;
 
   crate = lib.findFirst (
     package: package.name == "libaom-sys"
   ) (throw "no libaom-sys in Cargo.lock") (lib.importTOML ../Cargo.lock).package;
   crates = rustPlatform.importCargoLock { lockFile = ../Cargo.lock; };
+  configuration = lib.importTOML ../libaom.toml;
+
+  # "0.17.2+libaom.3.11.0": behind the last sign is the library's version.
+  version = lib.last (lib.splitString "+libaom." crate.version);
 in
-stdenv.mkDerivation (finalAttrs: {
-  pname = "libaom-for-pict-rs";
-  inherit (crate) version;
+if lib.versions.majorMinor libaom.version == lib.versions.majorMinor version then
+  # VMAF would have to be linked too; no setting of ours asks for it.
+  libaom.override { enableVmaf = false; }
+else
+  stdenv.mkDerivation (finalAttrs: {
+    pname = "libaom-for-pict-rs";
+    inherit version;
 
-  dontUnpack = true;
-  cmakeDir = "${crates}/libaom-sys-${crate.version}/vendor";
+    dontUnpack = true;
+    cmakeDir = "${crates}/libaom-sys-${crate.version}/vendor";
 
-  strictDeps = true;
-  nativeBuildInputs = [
-    cmake
-    perl
-  ]
-  ++ lib.optionals isx86_64 [ nasm ];
+    strictDeps = true;
+    nativeBuildInputs = [
+      cmake
+      perl
+    ]
+    ++ lib.optionals isx86_64 [ nasm ];
 
-  # All that does not encode 4:2:0 pictures is left out. Not every 32-bit ARM has NEON.
-  cmakeFlags = [
-    "-DAOM_TARGET_CPU=${
-      if isx86_64 then
-        "x86_64"
-      else if isAarch64 then
-        "arm64"
-      else
-        "generic"
-    }"
-    "-DCONFIG_AV1_DECODER=0"
-    "-DCONFIG_LIBYUV=0"
-    "-DCONFIG_WEBM_IO=0"
-    "-DENABLE_DOCS=0"
-    "-DENABLE_EXAMPLES=0"
-    "-DENABLE_TESTDATA=0"
-    "-DENABLE_TESTS=0"
-    "-DENABLE_TOOLS=0"
-    "-DENABLE_NASM=1"
-  ];
-  buildFlags = [ "aom" ];
+    cmakeFlags = lib.mapAttrsToList (name: value: lib.cmakeFeature name (toString value)) (
+      configuration.cmake
+      // {
+        AOM_TARGET_CPU = configuration.cpu.${stdenv.hostPlatform.parsed.cpu.name} or "generic";
+      }
+    );
+    buildFlags = [ "aom" ];
 
-  installPhase = ''
-    runHook preInstall
-    install -D -m 644 -t $out/lib libaom.a
-    mkdir -p $out/include
-    cp -r ${finalAttrs.cmakeDir}/aom $out/include/
-    runHook postInstall
-  '';
+    installPhase = ''
+      runHook preInstall
+      install -Dm644 -t $out/lib libaom.a
+      mkdir -p $out/include
+      cp -r ${finalAttrs.cmakeDir}/aom $out/include/
+      runHook postInstall
+    '';
 
-  meta = {
-    description = "AV1 encoder as a static library, for pict-rs";
-    homepage = "https://aomedia.googlesource.com/aom/";
-    license = lib.licenses.bsd2;
-    platforms = lib.platforms.unix;
-  };
-})
+    meta = {
+      description = "AV1 encoder as a static library, for pict-rs";
+      homepage = "https://aomedia.googlesource.com/aom/";
+      license = lib.licenses.bsd2;
+      platforms = lib.platforms.unix;
+    };
+  })

@@ -6,6 +6,7 @@
 //! cargo's debug profile without optimisation and with assertions that abort the process.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -14,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -50,30 +52,28 @@ pub enum Compiler<'a> {
         target: &'static str,
         /// The CPU features that may be used, as zig names them.
         cpu: Option<&'static str>,
-        /// The processor, as libaom names it.
-        aom_cpu: &'static str,
     },
 }
 
-/// Disables everything that is not needed to encode 4:2:0 pictures of 8 bits. Threads stay enabled
-/// although each encoder uses only one: without them, tables are initialised without a lock, and
-/// several encoders may start at once. Position-independent, as the binaries are: zig's compiler
-/// makes other code unless asked.
-const SETTINGS: [&str; 13] = [
-    "-DCMAKE_BUILD_TYPE=Release",
-    "-DCONFIG_AV1_DECODER=0",
-    "-DCONFIG_AV1_HIGHBITDEPTH=0",
-    "-DCONFIG_DENOISE=0",
-    "-DCONFIG_LIBYUV=0",
-    "-DCONFIG_PIC=1",
-    "-DCONFIG_WEBM_IO=0",
-    "-DENABLE_DOCS=0",
-    "-DENABLE_EXAMPLES=0",
-    "-DENABLE_TESTDATA=0",
-    "-DENABLE_TESTS=0",
-    "-DENABLE_TOOLS=0",
-    "-DENABLE_NASM=1",
-];
+/// `libaom.toml`, which the Nix recipes use as well.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    cmake: BTreeMap<String, u8>,
+    cpu: BTreeMap<String, String>,
+}
+
+impl Configuration {
+    fn read() -> Self {
+        toml::from_str(include_str!("../../libaom.toml")).expect("libaom.toml is right")
+    }
+
+    /// What libaom calls the processor of a triple.
+    fn cpu(&self, triple: &str) -> &str {
+        let word = triple.split('-').next().unwrap_or_default();
+        self.cpu.get(word).map_or("generic", String::as_str)
+    }
+}
 
 /// The library for `compiler`, from the cache or newly built.
 ///
@@ -82,23 +82,26 @@ const SETTINGS: [&str; 13] = [
 pub fn library(compiler: &Compiler<'_>) -> Result<Library> {
     let sources = sources()?;
     let vendor = sources.vendor();
+    let configuration = Configuration::read();
     let (name, mut settings) = match compiler {
         Compiler::Host => ("host".to_owned(), Vec::new()),
         Compiler::Zig {
-            version,
-            target,
-            aom_cpu,
-            ..
-        } => (
-            format!("{target}-{version}"),
-            vec![
-                "-DCMAKE_SYSTEM_NAME=Linux".to_owned(),
-                format!("-DCMAKE_SYSTEM_PROCESSOR={aom_cpu}"),
-                format!("-DAOM_TARGET_CPU={aom_cpu}"),
-            ],
-        ),
+            version, target, ..
+        } => {
+            let cpu = configuration.cpu(target);
+            (
+                format!("{target}-{version}"),
+                vec![
+                    "-DCMAKE_SYSTEM_NAME=Linux".to_owned(),
+                    format!("-DCMAKE_SYSTEM_PROCESSOR={cpu}"),
+                    format!("-DAOM_TARGET_CPU={cpu}"),
+                ],
+            )
+        }
     };
-    settings.extend(SETTINGS.map(str::to_owned));
+    settings.push("-DCMAKE_BUILD_TYPE=Release".to_owned());
+    let flags = configuration.cmake.iter();
+    settings.extend(flags.map(|(name, value)| format!("-D{name}={value}")));
     let recipe = format!("{settings:?} {}", compiler.words().join(" "));
     let digest = hex::encode(&Sha256::digest(recipe)[..4]);
     let name = format!("{}-{name}-{digest}", sources.version);
@@ -263,6 +266,19 @@ fn wrap(program: &Path, zig: &Path, tool: &str, words: &[String]) -> Result<()> 
 mod tests {
     use super::*;
     use crate::clone;
+
+    #[test]
+    fn only_processors_with_code_of_their_own_have_a_name() {
+        let configuration = Configuration::read();
+        for (triple, name) in [
+            ("x86_64-linux-musl", "x86_64"),
+            ("aarch64-linux-musl", "arm64"),
+            ("arm-linux-musleabihf", "generic"),
+            ("riscv64-linux-musl", "generic"),
+        ] {
+            assert_eq!(configuration.cpu(triple), name, "{triple}");
+        }
+    }
 
     /// Lints and the AVIF tests with rav1e skip the other crates.
     #[test]

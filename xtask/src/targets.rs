@@ -27,9 +27,6 @@ pub struct Target {
     /// The CPU features that C may use, if they differ from zig's defaults.
     #[serde(default, deserialize_with = "optional_text")]
     pub zig_cpu: Option<Text>,
-    /// What libaom calls the processor.
-    #[serde(deserialize_with = "text")]
-    pub aom_cpu: Text,
     /// What RPM calls it.
     #[serde(deserialize_with = "text")]
     pub rpm: Text,

@@ -75,7 +75,6 @@ impl Toolchain {
             version: WHEELS[1].trim_start_matches("ziglang=="),
             target: target.zig,
             cpu: target.zig_cpu,
-            aom_cpu: target.aom_cpu,
         })
     }
 
