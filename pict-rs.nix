@@ -1,8 +1,8 @@
 # The binary with its optional helpers on PATH: ffmpeg and ImageMagick, which the server calls, and
-# exiftool for whoever looks at files. Compiles nothing, so it costs seconds; the static packages do
-# without it, because a static set has no perl for exiftool.
+# exiftool for whoever looks at files. Compiles nothing, so it costs seconds.
 {
   lib,
+  stdenv,
   symlinkJoin,
   makeBinaryWrapper,
   runCommand,
@@ -55,4 +55,6 @@ let
     };
   };
 in
-pict-rs
+lib.throwIf stdenv.hostPlatform.isStatic
+  "pict-rs has helper programs on its PATH, and a static package set has no perl for exiftool: use pict-rs-unwrapped, which needs none"
+  pict-rs
