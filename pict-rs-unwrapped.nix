@@ -4,6 +4,7 @@
   lib,
   stdenv,
   rustPlatform,
+  rustc,
   nasm,
   versionCheckHook,
   callPackage,
@@ -78,6 +79,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     license = lib.licenses.agpl3Only;
     mainProgram = "pict-rs";
     platforms = lib.platforms.unix;
+    broken = lib.versionOlder rustc.version manifest.rust-version;
   }
   // lib.optionalAttrs (manifest ? homepage) { inherit (manifest) homepage; };
 })
