@@ -19,18 +19,22 @@
       forAllSystems =
         f: lib.genAttrs [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ] (system: f (native system));
 
-      static =
+      cross =
         pkgs: triple:
-        let
-          set =
-            (import nixpkgs {
-              inherit (pkgs.stdenv.buildPlatform) system;
-              crossSystem.config = triple;
-            }).pkgsStatic;
-        in
-        set.callPackage ./pict-rs-unwrapped.nix { };
+        import nixpkgs {
+          inherit (pkgs.stdenv.buildPlatform) system;
+          crossSystem.config = triple;
+        };
 
-      statics = pkgs: lib.mapAttrs (_: static pkgs) targets;
+      bare = set: set.callPackage ./pict-rs-unwrapped.nix { };
+
+      statics = pkgs: lib.mapAttrs (_: triple: bare (cross pkgs triple).pkgsStatic) targets;
+
+      # From sets that give no static package.
+      dynamics = pkgs: {
+        cross = bare (cross pkgs "aarch64-unknown-linux-gnu");
+        musl = bare pkgs.pkgsMusl;
+      };
 
       # An image is made of Linux programs; on a Mac a Linux builder makes it.
       linux = pkgs: native (lib.replaceStrings [ "darwin" ] [ "linux" ] pkgs.stdenv.hostPlatform.system);
@@ -62,9 +66,20 @@
         import ./nix/checks.nix {
           inherit pkgs;
           source = self;
-          statics = statics pkgs;
           module = self.nixosModules.default;
         }
+      );
+
+      hydraJobs = lib.filterAttrs (system: _: lib.hasSuffix "linux" system) (
+        forAllSystems (
+          pkgs:
+          import ./nix/jobs.nix {
+            inherit pkgs;
+            source = self;
+            statics = statics pkgs;
+            dynamics = dynamics pkgs;
+          }
+        )
       );
 
       devShells = forAllSystems (pkgs: {

@@ -1,12 +1,11 @@
-# What `nix flake check` builds. Each check of the sources is the one recipe with another
-# command in place of its build, so that there is no second list of crates and tools.
+# What `nix flake check` builds, all of it for this system; jobs.nix has the rest. Each check of the
+# sources is the one recipe with another command in place of its build, so that there is no second
+# list of crates and tools.
 {
   # nixpkgs with our packages.
   pkgs,
   # The whole repository: some tests read its documents.
   source,
-  # The static packages by name.
-  statics,
   # The NixOS module.
   module,
 }:
@@ -28,18 +27,6 @@ let
       }
       // change old
     );
-
-  boots =
-    name: package:
-    pkgs.runCommand "pict-rs-${name}-boots" {
-      nativeBuildInputs = [
-        pkgs.binutils
-        pkgs.curl
-      ];
-      emulator = package.stdenv.hostPlatform.emulator pkgs;
-      program = lib.getExe package;
-      picture = "${source}/tests/data/cmyk.jpeg";
-    } (lib.readFile ./boots.sh);
 in
 {
   fmt = check "fmt" (old: {
@@ -68,12 +55,11 @@ in
 
   inherit (pkgs.pict-rs.tests) helpers version;
 }
-// lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (
-  {
-    vm = pkgs.testers.runNixOSTest {
-      imports = [ ./vm-test.nix ];
-      _module.args = { inherit module; };
-    };
-  }
-  // lib.mapAttrs' (name: package: lib.nameValuePair "boots-${name}" (boots name package)) statics
-)
+// lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
+  linkage = import ./linkage.nix pkgs "native" pkgs.pict-rs-unwrapped;
+
+  vm = pkgs.testers.runNixOSTest {
+    imports = [ ./vm-test.nix ];
+    _module.args = { inherit module; };
+  };
+}

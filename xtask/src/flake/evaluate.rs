@@ -40,6 +40,9 @@ pub fn all(flake: &Flake, report: &mut Report) {
     report.step("the flake's table has no target more or less", || {
         table(flake, &flake.own(""))
     });
+    report.step("a cross set and a musl set give other packages", || {
+        dynamic(flake)
+    });
     report.step("the unwrapped file asks for no helper program", || {
         let asked = flake.json(&package(
             flake,
@@ -94,6 +97,28 @@ pub fn target(flake: &Flake, reference: &str, row: &Target) -> Result<()> {
         "it is {record}"
     );
     Ok(())
+}
+
+/// The jobs that show why static packages come from `pkgsStatic` are about the bare recipe.
+fn dynamic(flake: &Flake) -> Result<()> {
+    for (name, library) in [("cross", "-gnu"), ("musl", "-musl")] {
+        let job = format!("{}hydraJobs.{}.linkage-{name}", flake.own(""), linux(flake));
+        let record = flake.json(&format!("{job}.package.standin"))?;
+        ensure!(
+            record["file"] == "pict-rs-unwrapped.nix"
+                && record["static"] == false
+                && record["host"]
+                    .as_str()
+                    .is_some_and(|host| host.ends_with(library)),
+            "{name} is {record}"
+        );
+    }
+    Ok(())
+}
+
+/// The machine's own system, or the corresponding Linux.
+pub fn linux(flake: &Flake) -> String {
+    flake.system.replace("darwin", "linux")
 }
 
 fn table(flake: &Flake, reference: &str) -> Result<()> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use xtask::targets;
 
 use super::{
-    evaluate::{self, package},
+    evaluate::{self, linux, package},
     offline::Flake,
     report::Report,
 };
@@ -73,11 +73,6 @@ fn ask(flake: &Flake, question: &str) -> Result<()> {
         _ => bail!("no such question: {question}"),
     };
     flake.run(&["eval", "--raw", &attribute], &[]).map(drop)
-}
-
-/// The machine's own system, or the corresponding Linux.
-fn linux(flake: &Flake) -> String {
-    flake.system.replace("darwin", "linux")
 }
 
 /// A file of the copy with a mistake in it, restored on drop.

@@ -30,6 +30,9 @@ pub fn native(flake: &Flake, report: &mut Report) {
     });
     report.step("nix build of the check fmt", || check(flake, "fmt"));
     if flake.system.ends_with("linux") {
+        report.step("the native package is linked dynamically", || {
+            check(flake, "linkage")
+        });
         report.step("systemd finds the unit closed", || unit(flake));
     }
 }
@@ -43,7 +46,7 @@ pub fn checks(flake: &Flake, report: &mut Report) {
     }
 }
 
-/// One static package: the check of the same name proves that it is static and boots.
+/// One static package: the job of the same name proves that it is static and boots.
 pub fn static_package(flake: &Flake, name: &str, report: &mut Report) {
     println!("building pict-rs-{name}; the first time takes minutes");
     let built = report.step(&format!("nix build .#pict-rs-{name}"), || {
@@ -52,15 +55,17 @@ pub fn static_package(flake: &Flake, name: &str, report: &mut Report) {
     if let Some(path) = built {
         report.step("it refers to no other store path", || alone(flake, &path));
         report.step(&format!("pict-rs-{name} is static and serves"), || {
-            check(flake, &format!("boots-{name}"))
+            build(flake, &format!("hydraJobs.{}.boots-{name}", flake.system))
         });
     }
 }
 
 fn check(flake: &Flake, name: &str) -> Result<()> {
-    flake
-        .build(&format!("checks.{}.{name}", flake.system))
-        .map(drop)
+    build(flake, &format!("checks.{}.{name}", flake.system))
+}
+
+fn build(flake: &Flake, attribute: &str) -> Result<()> {
+    flake.build(attribute).map(drop)
 }
 
 fn alone(flake: &Flake, path: &Path) -> Result<()> {
