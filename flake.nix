@@ -85,9 +85,23 @@
       devShells = forAllSystems (pkgs: {
         default = pkgs.mkShell {
           inputsFrom = [ pkgs.pict-rs-unwrapped ];
+          # For the feature `libaom`.
+          env = {
+            inherit (pkgs.pict-rs-unwrapped)
+              LIB_AOM_STATIC_LIB_PATH
+              LIB_AOM_INCLUDE_PATH
+              LIB_AOM_PKG_CONFIG_PATH
+              ;
+          };
           packages = [
+            pkgs.cargo
             pkgs.clippy
             pkgs.rustfmt
+            # For `cargo xtask`, which builds libaom and, with zig from PyPI, static binaries.
+            pkgs.cmake
+            pkgs.nasm
+            pkgs.perl
+            pkgs.python3
             pkgs.exiftool
             pkgs.ffmpeg-headless
             pkgs.imagemagick
