@@ -1,10 +1,12 @@
 # The bare binary: the one recipe for native and static builds. In `pkgsStatic` it gives a
-# static executable. It needs no program at run time; `pict-rs.nix` adds the optional ones.
+# static executable. It needs no program at run time; `pict-rs.nix` adds the optional ones. What
+# nixpkgs would have in its place is contrib/nixpkgs/package.nix; a check says what may differ.
 {
   lib,
   stdenv,
   rustPlatform,
   rustc,
+  installShellFiles,
   nasm,
   versionCheckHook,
   callPackage,
@@ -48,8 +50,11 @@ rustPlatform.buildRustPackage (finalAttrs: {
   ];
 
   strictDeps = true;
+  nativeBuildInputs = [
+    installShellFiles
+  ]
   # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
-  nativeBuildInputs = lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
+  ++ lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
 
   # The crate's build script takes a finished library only when all three are set.
   env = lib.optionalAttrs withLibaom {
@@ -58,12 +63,13 @@ rustPlatform.buildRustPackage (finalAttrs: {
     LIB_AOM_PKG_CONFIG_PATH = "${lib.getOutput "static" libaom}/lib";
   };
 
-  # They are made from the command line and lie in the sources, so that a cross build has them too.
+  # Pages and completions are made from the command line and lie in the sources, so that a cross
+  # build has them too. The module makes a program of pict-rs-admin, whose interpreter would be
+  # another store path here.
   postInstall = ''
-    install -Dm644 -t $out/share/man/man1 contrib/man/*.1
-    install -Dm644 contrib/completions/pict-rs.bash $out/share/bash-completion/completions/pict-rs
-    install -Dm644 -t $out/share/zsh/site-functions contrib/completions/_pict-rs
-    install -Dm644 -t $out/share/fish/vendor_completions.d contrib/completions/pict-rs.fish
+    installManPage contrib/man/*.1
+    installShellCompletion contrib/completions/pict-rs.{bash,fish} --zsh contrib/completions/_pict-rs
+    install -Dm644 -t $out/share/pict-rs contrib/pict-rs-admin
   '';
 
   doInstallCheck = true;

@@ -1,5 +1,6 @@
 # The binary with its optional helpers on PATH: ffmpeg and ImageMagick, which the server calls, and
-# exiftool for whoever looks at files. Compiles nothing, so it costs seconds.
+# exiftool, which nothing calls yet: it is there for a check of cleaned files at run time, as the tests
+# do it. Compiles nothing, so it costs seconds. nixpkgs can take this file as it is.
 {
   lib,
   stdenv,
@@ -7,6 +8,7 @@
   makeBinaryWrapper,
   runCommand,
   testers,
+  nixosTests,
   pict-rs-unwrapped,
   exiftool,
   ffmpeg-headless,
@@ -36,6 +38,7 @@ let
     passthru = {
       unwrapped = pict-rs-unwrapped;
       tests = {
+        nixos = nixosTests.pict-rs;
         version = testers.testVersion { package = pict-rs; };
         # The server says at start which of its helpers it found.
         helpers = runCommand "pict-rs-helpers" { } ''

@@ -60,6 +60,6 @@ in
 
   vm = pkgs.testers.runNixOSTest {
     imports = [ ./vm-test.nix ];
-    _module.args = { inherit module; };
+    defaults.imports = [ module ];
   };
 }

@@ -1,14 +1,11 @@
-# Boots a machine with the module and does what an administrator would try first.
-{ module, ... }:
-
+# Boots a machine with the module and does what an administrator would try first. nixpkgs can take
+# this file as it is: the module is among those of all machines.
 {
   name = "pict-rs";
 
   nodes.server =
     { pkgs, ... }:
     {
-      imports = [ module ];
-
       services.pict-rs = {
         enable = true;
         credentials.PICTRS__SERVER__API_KEY = "/etc/pict-rs-api-key";
@@ -32,8 +29,6 @@
   nodes.before =
     { config, ... }:
     {
-      imports = [ module ];
-
       services.pict-rs = {
         enable = true;
         address = "::1";

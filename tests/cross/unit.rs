@@ -56,7 +56,7 @@ const DIFFERENT: [&str; 13] = [
 #[test]
 fn the_unit_of_packages_and_that_of_the_nixos_module_say_the_same() {
     let mut packages = of_systemd(&read("contrib/systemd/pict-rs.service"));
-    let mut module = of_nix(&read("nix/module.nix"));
+    let mut module = of_nix(&read("contrib/nixpkgs/module.nix"));
     for settings in [&mut packages, &mut module] {
         assert!(settings.len() > 30, "{settings:?}");
         settings.retain(|key, _| !DIFFERENT.contains(&key.as_str()));

@@ -10,6 +10,7 @@ mod boot;
 mod evaluate;
 mod mutants;
 mod nix;
+mod nixpkgs;
 mod offline;
 mod outputs;
 mod report;
@@ -146,6 +147,7 @@ fn ask(args: &Args) -> Result<bool> {
     let flake = Flake::prepare(&folder, nix, builds, with_static)?;
     let mut report = Report::default();
     evaluate::all(&flake, &mut report);
+    nixpkgs::all(&flake, &folder, &mut report);
     mutants::all(&flake, &mut report);
     if !args.quick {
         outputs::native(&flake, &mut report);

@@ -9,6 +9,7 @@ use xtask::targets;
 
 use super::{
     evaluate::{self, linux, package},
+    nixpkgs,
     offline::Flake,
     report::Report,
 };
@@ -68,7 +69,11 @@ fn ask(flake: &Flake, question: &str) -> Result<()> {
             let row = targets.iter().find(|row| row.name == name);
             return evaluate::target(flake, &root, row.context("no such target")?);
         }
+        Some(("nixpkgs", attribute)) => return nixpkgs::ask(flake, attribute).map(drop),
         Some(("package", name)) => package(flake, &root, &format!("{name}.drvPath")),
+        None if question == "sameness" => {
+            return nixpkgs::same(flake, flake.copy.path());
+        }
         None if question == "machine" => format!("{root}checks.{}.vm.drvPath", linux(flake)),
         _ => bail!("no such question: {question}"),
     };

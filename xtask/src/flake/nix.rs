@@ -73,6 +73,15 @@ impl Nix {
         said(command.args(["--parse", file])).map(drop)
     }
 
+    /// The hash of a folder, as recipes have it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn hash(&self, folder: &Path) -> Result<String> {
+        let folder = folder.display().to_string();
+        Ok(self.run(&["hash", "path", &folder])?.trim().to_owned())
+    }
+
     /// A command of Nix.
     pub fn command(&self) -> Command {
         self.of(&self.program)

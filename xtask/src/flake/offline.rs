@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use xtask::targets;
 
 use super::nix::Nix;
 use crate::{
@@ -55,6 +56,10 @@ impl Flake {
             Default::default()
         };
 
+        let copy = copy(folder)?;
+        // By its contents in the store, so that a build notices every change.
+        let copied = copy.path().display().to_string();
+        let sources = nix.run(&["store", "add", "--name", "source", &copied])?;
         let standin = Scratch::new(folder.join("standin"))?;
         for entry in fs::read_dir(cache::repository().join("nix/offline"))? {
             let entry = entry?;
@@ -67,10 +72,11 @@ impl Flake {
         fs::write(
             standin.path().join("host.nix"),
             format!(
-                "{{\n  path = \"/usr/bin:/bin\";\n  rustToolchain = {};\n  rustVersion = {:?};\n  vendor = {};\n  rustSrc = {};\n  zigbuild = {};\n}}\n",
+                "{{\n  path = \"/usr/bin:/bin\";\n  rustToolchain = {};\n  rustVersion = {:?};\n  vendor = {};\n  sources = {:?};\n  rustSrc = {};\n  zigbuild = {};\n}}\n",
                 text(Path::new(sysroot.trim())),
                 version.trim(),
                 text(&vendor.path().canonicalize()?),
+                sources.trim(),
                 text(&library),
                 text(&venv),
             ),
@@ -83,7 +89,7 @@ impl Flake {
             "builtins.currentSystem",
         ])?;
         Ok(Self {
-            copy: copy(folder)?,
+            copy,
             nix,
             system,
             standin,
@@ -124,6 +130,35 @@ impl Flake {
         Ok(serde_json::from_str(
             &self.run(&["eval", "--json", attribute], &[])?,
         )?)
+    }
+
+    /// An attribute of `form.nix`, which has nixpkgs' form of the recipes in `root`, evaluated under
+    /// nixpkgs' rule that evaluation reads nothing that a build makes.
+    ///
+    /// # Errors
+    /// When it does not evaluate.
+    pub fn form(&self, root: &Path, attribute: &str) -> Result<serde_json::Value> {
+        let triples: Vec<_> = targets::ALL
+            .iter()
+            .map(|row| format!("{:?}", row.nix))
+            .collect();
+        let expression = format!(
+            "(import (/. + {:?}) {{ system = {:?}; root = /. + {:?}; triples = [ {} ]; }}).{attribute}",
+            self.standin.path().join("form.nix"),
+            self.system,
+            root,
+            triples.join(" "),
+        );
+        Ok(serde_json::from_str(&self.nix.run(&[
+            "eval",
+            "--json",
+            "--impure",
+            "--option",
+            "allow-import-from-derivation",
+            "false",
+            "--expr",
+            &expression,
+        ])?)?)
     }
 
     /// Builds an attribute; returns its path.
