@@ -204,3 +204,41 @@ fn every_static_target_is_named() {
         }
     }
 }
+
+#[test]
+fn every_command_for_packagers_is_in_the_gate_or_says_what_it_needs() {
+    // The command, and where the gate does what it does.
+    const GATE: [(&str, &str); 2] = [
+        ("cargo xtask flake --quick", "flake::gate("),
+        ("cargo xtask dist", "dist.bundle("),
+    ];
+    let gate = include_str!("../xtask/src/test.rs");
+    let mut run = Vec::new();
+    let mut blocks = 0;
+    for block in PACKAGING.split("```sh\n").skip(1) {
+        let block = block.split("```").next().expect("an end");
+        let (mark, commands) = block.split_once('\n').expect("two lines");
+        let needs = mark.strip_prefix("# Not in the gate: ");
+        assert!(
+            mark == "# In the gate." || needs.is_some_and(|needs| needs.len() > 5),
+            "{block}"
+        );
+        if needs.is_none() {
+            let commands = commands.lines().filter(|line| !line.starts_with('#'));
+            run.extend(commands.map(|line| line.split("  #").next().unwrap_or(line).trim()));
+        }
+        blocks += 1;
+    }
+    assert!(blocks > 6, "{blocks}");
+    for (_, source) in GATE {
+        assert!(gate.contains(source), "the gate has no {source}");
+    }
+    assert_eq!(run, GATE.map(|(command, _)| command));
+}
+
+#[test]
+fn as_many_mistakes_are_made_as_is_said() {
+    let mutants = include_str!("../xtask/src/flake/mutants.toml");
+    let count = mutants.matches("[[mutants]]").count();
+    assert!(PACKAGING.contains(&format!("{count} mistakes")), "{count}");
+}
