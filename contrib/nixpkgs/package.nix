@@ -22,7 +22,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
   version = "0.7.0";
 
   src = fetchFromGitea {
-    domain = "forge.example";
+    domain = "git.example.org";
     owner = "pict-rs";
     repo = "pict-rs";
     tag = "v${finalAttrs.version}";

