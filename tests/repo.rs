@@ -120,7 +120,7 @@ impl Engine {
                 path: folder.path().to_owned(),
                 reserve: 0,
             },
-            Home::Server(database) => Location::Server(postgres(&database.url())),
+            Home::Server(database) => Location::Server(postgres(&database.url()).into()),
         };
         for _ in 0..500 {
             match Repo::open_at(&location, false).await {

@@ -16,7 +16,7 @@ fn impatient(url: &str) -> Server {
 }
 
 async fn open(url: &str, is_read_only: bool) -> pict_rs_core::Result<Repo> {
-    Repo::open_at(&Location::Server(impatient(url)), is_read_only).await
+    Repo::open_at(&Location::Server(impatient(url).into()), is_read_only).await
 }
 
 async fn refusal(url: &str, is_read_only: bool) -> pict_rs_core::Error {
@@ -185,8 +185,9 @@ async fn a_start_waits_for_a_server_that_comes_later() {
     let database = cluster.database();
     cluster.stop();
     let url = database.url();
-    let start =
-        tokio::spawn(async move { Repo::open_at(&Location::Server(postgres(&url)), false).await });
+    let start = tokio::spawn(async move {
+        Repo::open_at(&Location::Server(postgres(&url).into()), false).await
+    });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!start.is_finished());
     cluster.resume().expect("started");

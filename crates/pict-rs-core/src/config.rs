@@ -541,7 +541,7 @@ impl Config {
     /// [`ErrorCode::ConfigInvalid`] when it is a server and the settings do not say which.
     pub fn database(&self, data: &std::path::Path) -> Result<Location> {
         match self.repo.r#type {
-            RepoType::Postgres => self.repo.server().map(Location::Server),
+            RepoType::Postgres => Ok(Location::Server(self.repo.server()?.into())),
             RepoType::Sqlite | RepoType::Sled | RepoType::Fjall => Ok(Location::Folder {
                 path: self.database_folder(data),
                 reserve: self.repo.reserve,

@@ -127,7 +127,7 @@ pub enum Location {
         reserve: u64,
     },
     /// A PostgreSQL server.
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Location {
@@ -175,7 +175,7 @@ pub struct Repo {
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite(Embedded),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 impl Repo {

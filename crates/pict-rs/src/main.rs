@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     };
     match run(&cli, loaded) {
         Ok(code) => code,
-        Err(error) if needs_an_administrator(&error) => failed(&cli, &error, CANNOT_WORK.into()),
+        Err(error) if is_server(&cli) && needs_an_administrator(&error) => {
+            failed(&cli, &error, CANNOT_WORK.into())
+        }
         Err(error) => failed(&cli, &error, ExitCode::FAILURE),
     }
 }
@@ -51,10 +53,13 @@ fn needs_an_administrator(error: &anyhow::Error) -> bool {
 /// the server after it, because it would fail again.
 const CANNOT_WORK: u8 = 78;
 
+fn is_server(cli: &Cli) -> bool {
+    matches!(cli.command, Some(Command::Run(_)) | None)
+}
+
 fn failed(cli: &Cli, error: &anyhow::Error, code: ExitCode) -> ExitCode {
-    let is_server = matches!(cli.command, Some(Command::Run(_)) | None);
     // The reason why the server ends must be in the log.
-    let format = is_server
+    let format = is_server(cli)
         .then(|| load::log_format(cli.config_file.as_deref(), environment(), cli.overrides()));
     log::fatal(error, format.flatten());
     code

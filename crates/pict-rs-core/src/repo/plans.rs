@@ -178,7 +178,7 @@ async fn postgres_database(test: &str) -> Option<testkit::postgres::Database> {
         max_connections: 2,
         patience: std::time::Duration::ZERO,
     };
-    let location = Location::Server(Server::new(&settings).expect("valid"));
+    let location = Location::Server(Server::new(&settings).expect("valid").into());
     let repo = Repo::open_at(&location, false).await.expect("opened");
     repo.close().await;
     Some(database)
