@@ -38,6 +38,8 @@ mod leftovers;
 mod matrix;
 /// Data of the existing pict-rs, taken over.
 mod migrate;
+/// Several servers on one database.
+mod multinode;
 /// A real nginx in front.
 mod nginx;
 /// Recipes of distributions that are not here.

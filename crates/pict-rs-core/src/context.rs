@@ -83,7 +83,7 @@ impl Context {
     pub(crate) async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Self> {
         config.validate()?;
         let repo = Repo::open_at(&config.database(data)?, config.server.read_only).await?;
-        let store = Store::open(&config.files_folder(data))?;
+        let store = Store::open_for(&config.files_folder(data), repo.is_shared())?;
         let store_id = store_id::pair(&repo, &store).await?;
         Ok(Self {
             store_id,
@@ -95,7 +95,7 @@ impl Context {
             helpers,
             export_folder: config.export_folder(data),
             exporting: tokio::sync::Mutex::default(),
-            fact_cache: FactCache::default(),
+            fact_cache: FactCache::new(repo.is_shared()),
             last_used: LastUsed::new(&config),
             last_proof: LastProof::default(),
             collecting: Arc::default(),

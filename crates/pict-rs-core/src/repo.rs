@@ -19,6 +19,7 @@ mod job;
 mod legacy_files;
 mod maintenance;
 mod migrations;
+pub(crate) mod node;
 mod page;
 #[cfg(test)]
 mod plans;
@@ -40,6 +41,7 @@ use std::path::{Path, PathBuf};
 use pict_rs_media::{Facts, Kind};
 
 use self::change::Change;
+use self::node::Node;
 use self::sql::{Pool, Row, sql};
 use self::sqlite::Embedded;
 use crate::{ContentKey, ErrorCode, ObjectKey, Result};
@@ -169,6 +171,7 @@ pub struct Repo {
     write: Pool,
     read: Pool,
     engine: Engine,
+    node: Node,
 }
 
 /// What an engine needs besides its connections.
@@ -209,6 +212,7 @@ impl Repo {
                     write,
                     read,
                     engine: Engine::Sqlite(embedded),
+                    node: Node::default(),
                 })
             }
             Location::Server(server) => {
@@ -217,6 +221,7 @@ impl Repo {
                     write,
                     read,
                     engine: Engine::Postgres(server.clone()),
+                    node: Node::default(),
                 })
             }
         }

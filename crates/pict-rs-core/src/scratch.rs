@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -107,16 +108,19 @@ impl Scratch {
             .map_err(|e| Error::io("cannot make a helper's folder", e))
     }
 
-    /// Deletes what the last run left. Must be called before anything is created here. Returns the
-    /// number of files and folders. Blocks.
+    /// Deletes what the last run left. Must be called before anything is created here. What is young
+    /// stays unless this server `is_alone` here. Returns the number of files and folders. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`].
-    pub(crate) fn tidy(&self) -> Result<u64> {
+    pub(crate) fn tidy(&self, is_alone: bool) -> Result<u64> {
         let tidy = || -> io::Result<u64> {
             let mut removed = 0;
             for entry in fs::read_dir(&self.folder)? {
                 let path = entry?.path();
+                if !is_alone && is_young(&path) {
+                    continue;
+                }
                 let name = path.file_name().and_then(|name| name.to_str());
                 if path.is_dir() && name.is_some_and(|name| name.starts_with(HELPER)) {
                     fs::remove_dir_all(&path)?;
@@ -131,6 +135,14 @@ impl Scratch {
         };
         tidy().map_err(|e| Error::io("cannot remove a leftover", e))
     }
+}
+
+/// Whether something unfinished may still be in use: work takes less than an hour, and clocks of
+/// servers that share a folder differ by less.
+pub(crate) fn is_young(path: &Path) -> bool {
+    const LONGEST_WORK: Duration = Duration::from_secs(60 * 60);
+    let changed = fs::metadata(path).and_then(|found| found.modified());
+    changed.is_ok_and(|time| time.elapsed().map_or(true, |age| age < LONGEST_WORK))
 }
 
 /// A file that is being written and hashed. Dropping it deletes it.
@@ -344,8 +356,8 @@ mod tests {
         // A crash runs no destructors.
         std::mem::forget(scratch.helper_folder().expect("made"));
         fs::write(folder.path().join("marker.png"), b"").expect("written");
-        assert_eq!(scratch.tidy().expect("tidied"), 2);
-        assert_eq!(scratch.tidy().expect("tidied"), 0);
+        assert_eq!(scratch.tidy(true).expect("tidied"), 2);
+        assert_eq!(scratch.tidy(true).expect("tidied"), 0);
         assert_eq!(count(folder.path()), 1);
     }
 }

@@ -19,6 +19,7 @@ pub mod maintain;
 #[cfg(feature = "migrate")]
 pub mod migrate;
 pub mod moderate;
+pub(crate) mod nodes;
 pub mod pending_upload;
 pub mod placeholder;
 pub(crate) mod prepare;

@@ -82,7 +82,16 @@ impl Store {
     /// [`ErrorCode::FileIoError`] when it cannot be created or written to,
     /// [`ErrorCode::AlreadyRunning`] when another server uses it.
     pub fn open(root: &Path) -> Result<Self> {
-        let folder = Folder::open(root)?;
+        Self::open_for(root, false)
+    }
+
+    /// As [`Store::open`]; with `is_shared` for several servers on one network file system, all of
+    /// which have to be opened so.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_for(root: &Path, is_shared: bool) -> Result<Self> {
+        let folder = Folder::open(root, is_shared)?;
         match ping(&folder) {
             // On a full disk, stored media can still be served and space be freed.
             Err(error) if error.code() == ErrorCode::InsufficientStorage => {
@@ -94,6 +103,23 @@ impl Store {
             objects: Objects::Folder(folder),
             memory: Arc::default(),
         })
+    }
+
+    /// Whether no other server uses it, as far as that is known.
+    pub(crate) fn is_alone(&self) -> bool {
+        match &self.objects {
+            Objects::Folder(folder) => folder.is_alone(),
+        }
+    }
+
+    /// Lets other servers that share it use it. Must be called after [`Store::recover`] and before
+    /// anything is stored.
+    ///
+    /// # Errors
+    /// [`ErrorCode::AlreadyRunning`] when another server keeps it for itself.
+    pub(crate) async fn share(&self) -> Result<()> {
+        let Objects::Folder(folder) = self.objects.clone();
+        blocking(move || folder.share()).await
     }
 
     /// Where files should be written that are to become objects.

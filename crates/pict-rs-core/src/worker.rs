@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::repo::{Job, Work};
 use crate::service::health::SpaceWatch;
 use crate::service::recover::VARIANT_RETRY_DELAY;
-use crate::service::{background, claim, maintain, retention};
+use crate::service::{background, claim, maintain, nodes, retention};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -65,6 +65,13 @@ impl Worker {
             tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(evict(ctx.clone()));
         }
+        if ctx.repo.is_shared() {
+            tasks.spawn(nodes::follow(ctx.clone()));
+            tasks.spawn(nodes::hear(ctx.clone()));
+            if !ctx.config.server.read_only {
+                tasks.spawn(nodes::live(ctx.clone()));
+            }
+        }
         Self { ctx, tasks }
     }
 
@@ -107,7 +114,7 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
             continue;
         }
         let queued = ctx.notifier.next_job();
-        let held = ctx.repo.hold_job(now(), after(LEASE)).await;
+        let held = ctx.repo.hold_job(ctx.repo.time(), after(&ctx, LEASE)).await;
         let pause = match held {
             Ok(Some(job)) => {
                 let span = tracing::info_span!("job", work = label(&job.work), job.attempt);
@@ -115,7 +122,7 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
                 continue;
             }
             Ok(None) => match ctx.repo.next_due().await {
-                Ok(Some(due)) => until(due),
+                Ok(Some(due)) => until(ctx.repo.time(), due),
                 Ok(None) => POLL_INTERVAL,
                 Err(_) => RETRY_DELAY,
             },
@@ -133,8 +140,12 @@ async fn work(ctx: Arc<Context>, alone: Alone) {
 
 async fn expire(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
+        if !nodes::keeps_house(&ctx).await {
+            rest(&ctx, nodes::HOUSE_LEASE, std::future::pending()).await;
+            continue;
+        }
         let pause = match claim::expire(&ctx).await {
-            Ok(next) => until(next),
+            Ok(next) => until(now(), next),
             Err(error) => {
                 log(&error, "unclaimed uploads cannot be dropped");
                 POLL_INTERVAL
@@ -149,6 +160,10 @@ async fn expire(ctx: Arc<Context>) {
 async fn run_maintenance(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
         let due = ctx.notifier.next_maintenance();
+        if !nodes::keeps_house(&ctx).await {
+            rest(&ctx, nodes::HOUSE_LEASE, due).await;
+            continue;
+        }
         match maintain::step(&ctx).await {
             Ok(true) => continue,
             Ok(false) => {}
@@ -160,7 +175,11 @@ async fn run_maintenance(ctx: Arc<Context>) {
 
 async fn evict(ctx: Arc<Context>) {
     while !ctx.notifier.is_stopping() {
-        if let Err(error) = retention::evict(&ctx).await {
+        let swept = match nodes::keeps_house(&ctx).await {
+            true => retention::evict(&ctx).await,
+            false => retention::flush(&ctx).await,
+        };
+        if let Err(error) = swept {
             log(&error, "unused media cannot be dropped");
         }
         let (shortest, longest) = retention::period(&ctx);
@@ -210,7 +229,7 @@ async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
         }
         () = cut_off(ctx) => {
             tracing::info!("an unfinished job is left to the next start");
-            if let Err(error) = ctx.repo.return_job(job, now()).await {
+            if let Err(error) = ctx.repo.return_job(job, ctx.repo.time()).await {
                 log(&error, "a job cannot be given back");
             }
             return;
@@ -249,7 +268,11 @@ async fn killed(ctx: &Arc<Context>, job: &Job) {
         Work::Ingest(_) => failed(ctx, job, error).await,
         Work::Variant { .. } => {
             log(&error, "put off for a day");
-            if let Err(error) = ctx.repo.put_job_off(job, after(VARIANT_RETRY_DELAY)).await {
+            if let Err(error) = ctx
+                .repo
+                .put_job_off(job, after(ctx, VARIANT_RETRY_DELAY))
+                .await
+            {
                 log(&error, "a job cannot be put off");
             }
         }
@@ -260,7 +283,7 @@ async fn killed(ctx: &Arc<Context>, job: &Job) {
 async fn lose_lease(ctx: &Context, job: &Job) {
     loop {
         sleep(RENEWAL_INTERVAL).await;
-        match ctx.repo.renew_job(job, after(LEASE)).await {
+        match ctx.repo.renew_job(job, after(ctx, LEASE)).await {
             Ok(true) => {}
             Ok(false) => return,
             // The lease is still valid for a while, and the next renewal may succeed.
@@ -279,12 +302,15 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     let settled = if [ErrorCode::TooBusy, ErrorCode::RepoUnavailable].contains(&error.code()) {
         // Requests wanted the same variant, and there were too many of them; or the database is
         // away, and the job is not the cause.
-        ctx.repo.return_job(job, after(BACK_OFF)).await.map(drop)
+        ctx.repo
+            .return_job(job, after(ctx, BACK_OFF))
+            .await
+            .map(drop)
     } else if error.code() == ErrorCode::InsufficientStorage {
         // It waits for space, however long that takes.
         log(&error, "to be done when there is room");
         ctx.repo
-            .return_job(job, after(SPACE_RETRY_DELAY))
+            .return_job(job, after(ctx, SPACE_RETRY_DELAY))
             .await
             .map(drop)
     } else if is_final(&error) || job.attempt >= MAX_ATTEMPTS {
@@ -297,7 +323,7 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     } else {
         log(&error, "to be tried again");
         ctx.repo
-            .retry_job(job, after(back_off(job.attempt)))
+            .retry_job(job, after(ctx, back_off(job.attempt)))
             .await
             .map(drop)
     };
@@ -336,12 +362,13 @@ fn label(work: &Work) -> String {
     }
 }
 
-fn after(time: Duration) -> i64 {
-    now().saturating_add(millis(time))
+/// By the clock of leases.
+fn after(ctx: &Context, time: Duration) -> i64 {
+    ctx.repo.time().saturating_add(millis(time))
 }
 
-fn until(time: i64) -> Duration {
-    let ms = u64::try_from(time.saturating_sub(now())).unwrap_or(0);
+fn until(now: i64, time: i64) -> Duration {
+    let ms = u64::try_from(time.saturating_sub(now)).unwrap_or(0);
     Duration::from_millis(ms).min(POLL_INTERVAL)
 }
 

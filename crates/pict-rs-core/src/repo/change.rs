@@ -23,6 +23,11 @@ impl Change {
         })
     }
 
+    /// Whether other servers may use the database at the same time.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.tx, Tx::Postgres(_))
+    }
+
     /// As [`Tx::pass_alone`].
     pub(super) async fn pass_alone(&mut self, place: i64) -> Result<()> {
         self.tx.pass_alone(place).await

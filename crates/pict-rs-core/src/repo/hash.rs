@@ -5,7 +5,7 @@ use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::fault::{self, again};
 use super::sql::{self, Row, composed, sql};
 use super::usage::Class;
-use super::{Removal, Repo, bigint, blocklist, content, garbage};
+use super::{Removal, Repo, bigint, blocklist, content, garbage, node};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// An alias with the content that it names.
@@ -96,6 +96,9 @@ impl Repo {
         lock_in(&mut tx, hash).await?;
         let removal = replace_in(&mut tx, hash, lost, found).await?;
         find_all_again_in(&mut tx, hash).await?;
+        if let Some(removal) = &removal {
+            node::announce_in(&mut tx, removal).await?;
+        }
         tx.commit().await?;
         Ok(removal)
     }
@@ -144,6 +147,9 @@ impl Repo {
         }
         // Another upload may have just replaced it and marked this alias as lost.
         find_again_in(&mut tx, alias).await?;
+        if let Some(removal) = &removal {
+            node::announce_in(&mut tx, removal).await?;
+        }
         tx.commit().await?;
         Ok(removal)
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::change::Change;
 use super::sql::{Row, broken, composed, sql};
-use super::{Repo, bigint};
+use super::{Repo, bigint, node};
 use crate::{Alias, ContentKey, Result, UploadId};
 
 /// Where transactions that add to the queue pass one at a time.
@@ -94,7 +94,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn hold_job(&self, now: i64, until: i64) -> Result<Option<Job>> {
-        let lease = Uuid::new_v4().to_string();
+        let lease = format!("{}/{}", self.node.id, Uuid::new_v4());
         let row = sql(
             "UPDATE jobs SET lease = $1, due_at = $2, attempts = attempts + 1, \
              begun = CASE deaths WHEN 0 THEN 1 ELSE 0 END WHERE key = \
@@ -226,6 +226,7 @@ impl Repo {
         .bind(latest)
         .run(&mut tx)
         .await?;
+        node::forget_all_in(&mut tx).await?;
         tx.commit().await?;
         Ok(freed)
     }

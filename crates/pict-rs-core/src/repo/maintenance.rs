@@ -7,7 +7,7 @@ use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::fault::again;
 use super::sql::{Row, broken, composed, sql};
-use super::{Removal, Repo, bigint, blocklist, content, garbage, removal, variant};
+use super::{Removal, Repo, bigint, blocklist, content, garbage, node, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What a run does.
@@ -185,6 +185,7 @@ impl Repo {
             if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
                 return Ok(None);
             }
+            node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
             Ok(Some(removal))
         })
@@ -291,6 +292,7 @@ impl Repo {
             if !advance_in(&mut tx, run, cursor, count, end).await? {
                 return Ok(None);
             }
+            node::announce_in(&mut tx, &pruned).await?;
             tx.commit().await?;
             Ok(Some(pruned))
         })

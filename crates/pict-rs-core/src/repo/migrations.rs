@@ -113,11 +113,18 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 1] = [(
-        8,
-        "tables",
-        include_str!("../../migrations/postgres/0008_tables.sql"),
-    )];
+    const FILES: [(i64, &str, &str); 2] = [
+        (
+            8,
+            "tables",
+            include_str!("../../migrations/postgres/0008_tables.sql"),
+        ),
+        (
+            10,
+            "nodes",
+            include_str!("../../migrations/postgres/0010_nodes.sql"),
+        ),
+    ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
     all.dangerous_set_table_name(TABLE);

@@ -11,7 +11,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions, PgSslMode};
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a statement waits for a row that another transaction has locked.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a transaction may do nothing, as when its process is stopped, before the server ends it.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a check of a connection may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection for writing that was idle for longer is checked before it is used.
@@ -318,6 +318,20 @@ fn is_clean(connection: &mut PgConnection) -> BoxFuture<'_, sqlx::Result<bool>> 
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
     })
+}
+
+/// A connection of its own that hears notices. It opens another one by itself when that is lost.
+pub(super) async fn listener(server: &Server) -> sqlx::Result<PgListener> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(server.options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    // Nothing else uses the pool.
+    listener.ignore_pool_close_event(true);
+    Ok(listener)
 }
 
 /// Why the server gives no connections; `None` when it gives one.

@@ -4,7 +4,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::sql;
 use super::usage::Class;
-use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, removal};
+use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, node, removal};
 use crate::{Alias, Result};
 
 /// The row of a URL.
@@ -128,6 +128,7 @@ impl Repo {
                 // Not in the audit log: the upstream replaced its content, it was not removed.
                 proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
             }
+            node::announce_in(&mut tx, &proxied.removal).await?;
             tx.commit().await?;
             Ok(Some(proxied))
         })

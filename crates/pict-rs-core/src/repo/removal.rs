@@ -7,7 +7,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::{self, sql};
 use super::usage::Class;
-use super::{Repo, bigint, blocklist, content, garbage, variant};
+use super::{Repo, bigint, blocklist, content, garbage, node, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has removed. After the commit it is passed on, so that caches and store
@@ -50,6 +50,7 @@ impl Repo {
                 Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
                 None => remove_in(&mut tx, alias).await?.0,
             };
+            node::announce_in(&mut tx, &removed).await?;
             tx.commit().await?;
             Ok(removed)
         })
@@ -74,6 +75,7 @@ impl Repo {
                 false => Vec::new(),
             };
             let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
+            node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
             Ok(Purged { removal, blocked })
         })

@@ -9,7 +9,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::{Row, sql};
 use super::usage::{self, Class};
-use super::{Removal, Repo, garbage, removal, variant};
+use super::{Removal, Repo, garbage, node, removal, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -73,6 +73,7 @@ impl Repo {
             .all(&mut tx)
             .await?;
             let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
+            node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
         })
@@ -101,6 +102,7 @@ impl Repo {
                 .all(&mut tx)
                 .await?;
             let dropped = drop_variants(&mut tx, &rows, excess).await?;
+            node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
         })
@@ -140,6 +142,7 @@ impl Repo {
         again(|| async {
             let mut tx = self.begin().await?;
             let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
+            node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
         })
@@ -165,6 +168,7 @@ impl Repo {
             .all(&mut tx)
             .await?;
             let dropped = drop_proxies(&mut tx, &rows, None, now).await?;
+            node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
         })
@@ -195,6 +199,7 @@ impl Repo {
             .all(&mut tx)
             .await?;
             let dropped = drop_proxies(&mut tx, &rows, Some(bytes), now).await?;
+            node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
         })

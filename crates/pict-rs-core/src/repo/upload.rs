@@ -5,7 +5,7 @@ use super::audit::{Action, Cause};
 use super::fault::again;
 use super::job::{self, Job, Work};
 use super::sql::{Row, broken, sql};
-use super::{Added, NewUpload, Removal, Repo, hash, removal};
+use super::{Added, NewUpload, Removal, Repo, hash, node, removal};
 use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
 
 /// The state of an upload.
@@ -263,6 +263,7 @@ impl Repo {
                     removal.aliases.push(alias);
                 }
             }
+            node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
             Ok((rows.len(), removal))
         })

@@ -5,7 +5,7 @@ use super::fault::again;
 use super::garbage::discard_in;
 use super::sql::{On, Row, sql};
 use super::usage::Class;
-use super::{Removal, Repo, Representation, bigint, content};
+use super::{Removal, Repo, Representation, bigint, content, node};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 impl Repo {
@@ -83,6 +83,7 @@ impl Repo {
             removal.objects.push(lost.clone());
         }
         discard_in(&mut tx, &removal.objects).await?;
+        node::announce_in(&mut tx, &removal).await?;
         tx.commit().await?;
         Ok(removal)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::clock::now;
 use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
+use crate::repo::node::Notice;
 use crate::repo::{Enqueued, Failure, Job, Work};
 use crate::service::spool::Spooled;
 use crate::service::variant;
@@ -42,10 +43,15 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
             stored.push(file.wait(&ctx, id).await?);
         }
         stored.iter_mut().for_each(StoredObject::name);
-        match ctx.repo.add_waiting(&ids, &query, now(), limit(&ctx)).await {
+        match ctx
+            .repo
+            .add_waiting(&ids, &query, ctx.repo.time(), limit(&ctx))
+            .await
+        {
             Ok(true) => {
                 metrics::background_uploads(ids.len());
                 ids.iter().for_each(|_| ctx.notifier.job_queued());
+                ctx.repo.notify(Notice::Job).await;
                 Ok(ids)
             }
             Ok(false) => {
@@ -84,12 +90,13 @@ pub async fn process(ctx: &Arc<Context>, alias: &Alias, request: &ProcessRequest
     let variant = request.key.as_str();
     match ctx
         .repo
-        .enqueue_variant(original.hash(), alias, variant, now(), limit(ctx))
+        .enqueue_variant(original.hash(), alias, variant, ctx.repo.time(), limit(ctx))
         .await?
     {
         Enqueued::Added => {
             metrics::queued("variant", 1);
             ctx.notifier.job_queued();
+            ctx.repo.notify(Notice::Job).await;
         }
         Enqueued::Known => {}
         Enqueued::Full => return Err(full(ctx)),
@@ -148,6 +155,7 @@ pub(crate) async fn give_up(ctx: &Arc<Context>, job: &Job, error: &Error) -> Res
 /// Deletes the file of an upload whose outcome is committed, and wakes waiting clients.
 async fn over(ctx: &Context, id: &UploadId) {
     ctx.notifier.ring(id);
+    ctx.repo.notify(Notice::Upload(*id)).await;
     let file = vec![ObjectKey::of_upload(id)];
     if let Err(error) = ctx.store.remove(file).await {
         tracing::warn!(%error, "a file stays on disk until the next start");

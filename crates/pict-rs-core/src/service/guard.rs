@@ -30,7 +30,7 @@ pub struct Accepted {
 /// When a folder cannot be used, or a server runs on it.
 pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
     let repo = Repo::open_at(&config.database(data)?, false).await?;
-    let store = Store::open(&config.files_folder(data))?;
+    let store = Store::open_for(&config.files_folder(data), repo.is_shared())?;
     let contents = repo.usage().await?.originals.count;
     let (sampled, present) = sample(&repo, &store).await?;
     tie(&repo, &store, Uuid::new_v4()).await?;

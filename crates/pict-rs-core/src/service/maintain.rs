@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::{millis, now};
 use crate::repo::audit::Cause;
+use crate::repo::node::Notice;
 use crate::repo::{Plan, Run, Task};
 use crate::service::forget::forget;
 use crate::service::{guard, remove};
@@ -75,6 +76,7 @@ pub async fn prune_missing(
 async fn begin(ctx: &Context, plan: Plan, cause: &Cause) -> Result<Run> {
     let run = ctx.repo.begin_run(plan, cause, now()).await?;
     ctx.notifier.maintenance_due();
+    ctx.repo.notify(Notice::Maintenance).await;
     Ok(run)
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{millis, now};
+use crate::clock::millis;
 use crate::config::Config;
 use crate::helper::Helpers;
 use crate::service::forget;
@@ -12,7 +12,7 @@ use crate::task::blocking;
 use crate::{Context, ErrorCode, ObjectKey, Result, repo};
 
 /// After a crash other jobs go first, and a server that is killed at once does not start the job.
-const RETRY_DELAY: Duration = Duration::from_secs(2);
+pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(2);
 /// How long until a variant that killed the server is tried again.
 pub(crate) const VARIANT_RETRY_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -42,6 +42,9 @@ pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Resul
         }
         recovered => recovered?,
     }
+    if ctx.repo.is_shared() {
+        ctx.store.share().await?;
+    }
     Ok(ctx)
 }
 
@@ -50,7 +53,8 @@ async fn recover(ctx: &Context) -> Result<()> {
         return Ok(());
     }
     let scratch = ctx.store.scratch().clone();
-    let mut leftovers = blocking(move || scratch.tidy()).await?;
+    let is_alone = ctx.store.is_alone();
+    let mut leftovers = blocking(move || scratch.tidy(is_alone)).await?;
     let is_known = async |object: ObjectKey| match object.upload_id() {
         Some(id) => Ok(ctx.repo.waiting(&id).await?.is_some()),
         None => ctx.repo.knows_object(&object).await,
@@ -71,10 +75,15 @@ async fn recover(ctx: &Context) -> Result<()> {
     forget::collect(ctx, garbage).await
 }
 
-/// Releases jobs that the last run held. Those during which the server died are delayed.
+/// Releases jobs that the last run held. Those during which the server died are delayed. Jobs of
+/// other servers are released when these give no sign of life.
 async fn free_jobs(ctx: &Context) -> Result<u64> {
-    let after = |time: Duration| now().saturating_add(millis(time));
     let repo = &ctx.repo;
-    repo.free_jobs(now(), after(RETRY_DELAY), after(VARIANT_RETRY_DELAY))
+    repo.read_clock().await?;
+    if !ctx.store.is_alone() {
+        return Ok(0);
+    }
+    let after = |time: Duration| repo.time().saturating_add(millis(time));
+    repo.free_jobs(repo.time(), after(RETRY_DELAY), after(VARIANT_RETRY_DELAY))
         .await
 }

@@ -88,6 +88,9 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
         noted => noted?,
     }
     ctx.repo.fold_usage().await?;
+    if ctx.repo.is_shared() {
+        ctx.repo.forget_announcements().await?;
+    }
     guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
     evict_all(ctx, Class::Proxies, Reason::Age(retention.proxy)).await?;

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Control, Done, Facts, Job, Kind};
+use tokio::time::Instant;
 
 use crate::clock::now;
 use crate::config::output::output;
@@ -13,11 +15,15 @@ use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::service::forget::forget;
+use crate::service::nodes::{self, Turn};
 use crate::service::{clip, find, keep, remove, retention};
 use crate::store::{Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
 use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result};
+
+/// How often to look whether another server has made a variant.
+const TURN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A content and the requested variant of it.
 pub type Found = (Arc<Original>, Arc<Representation>);
@@ -162,10 +168,10 @@ async fn make(
     request: ProcessRequest,
     rank: Rank,
 ) -> Result<Arc<Representation>> {
-    // A flight that has just ended may have made it.
-    if let Some(variant) = ctx.repo.variant(original.hash(), &request.key).await? {
-        return Ok(Arc::new(variant));
-    }
+    let turn = match turn(&ctx, &original, &request).await? {
+        Turning::Made(variant) => return Ok(Arc::new(variant)),
+        Turning::Ours(turn) => turn,
+    };
     let running = metrics::begin(Work::Generate);
     let permit = match rank {
         Rank::Foreground => ctx.media.acquire().await?,
@@ -246,7 +252,47 @@ async fn make(
         kept => kept?,
     };
     running.completed();
+    drop(turn);
     Ok(variant)
+}
+
+/// What becomes of the wish to make a variant.
+enum Turning {
+    /// It has been made, by a flight that has just ended or by another server.
+    Made(Representation),
+    /// No other server makes it.
+    Ours(Turn),
+}
+
+/// Waits while another server makes the variant.
+async fn turn(
+    ctx: &Arc<Context>,
+    original: &Original,
+    request: &ProcessRequest,
+) -> Result<Turning> {
+    let hash = original.hash();
+    let deadline = Instant::now() + ctx.config.media.queue_timeout.duration();
+    loop {
+        if let Some(variant) = ctx.repo.variant(hash, &request.key).await? {
+            return Ok(Turning::Made(variant));
+        }
+        if let Some(turn) = nodes::take_turn(ctx, hash, &request.key).await? {
+            if ctx.repo.is_shared()
+                && let Some(variant) = ctx.repo.variant(hash, &request.key).await?
+            {
+                // Made between the two looks.
+                return Ok(Turning::Made(variant));
+            }
+            return Ok(Turning::Ours(turn));
+        }
+        if Instant::now() > deadline {
+            return Err(Error::user(
+                ErrorCode::TooBusy,
+                "Another server is making this picture and takes too long",
+            ));
+        }
+        tokio::time::sleep(TURN_INTERVAL).await;
+    }
 }
 
 /// The file that a job made, as one piece, and its facts.

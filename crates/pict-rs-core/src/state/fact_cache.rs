@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use lru::LruCache;
 
@@ -29,6 +30,9 @@ struct Inner {
     entries: LruCache<Alias, Entry>,
     /// Counts removals. Facts that were read before a removal are not cached after it.
     generation: u64,
+    /// Until when these facts may be used without asking whether another server removed something;
+    /// `None` where no other server can.
+    trusted_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -51,22 +55,56 @@ pub(crate) struct Generation(u64);
 
 impl Default for FactCache {
     fn default() -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                entries: LruCache::new(ALIASES),
-                generation: 0,
-            }),
-            lookups: Lookups::default(),
+        Self::new(false)
+    }
+}
+
+impl Inner {
+    /// An entry that may be used.
+    fn trusted(&mut self, alias: &Alias) -> Option<&mut Entry> {
+        if self
+            .trusted_until
+            .is_some_and(|until| until <= Instant::now())
+        {
+            return None;
         }
+        self.entries.get_mut(alias)
     }
 }
 
 impl FactCache {
+    /// With `is_shared`, other servers remove things too: nothing is used before the first
+    /// [`FactCache::trust_until`].
+    pub(crate) fn new(is_shared: bool) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                entries: LruCache::new(ALIASES),
+                generation: 0,
+                trusted_until: is_shared.then(Instant::now),
+            }),
+            lookups: Lookups::default(),
+        }
+    }
+
+    /// Called when everything that other servers removed some time ago is forgotten here.
+    pub(crate) fn trust_until(&self, time: Instant) {
+        let mut inner = self.lock();
+        if let Some(until) = &mut inner.trusted_until {
+            *until = time;
+        }
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let mut inner = self.lock();
+        inner.generation += 1;
+        inner.entries.clear();
+    }
+
     pub(crate) fn original(&self, alias: &Alias) -> Option<Arc<Original>> {
         let found = self
             .lock()
-            .entries
-            .get(alias)
+            .trusted(alias)
             .map(|entry| entry.original.clone());
         self.lookups.count(found)
     }
@@ -78,7 +116,7 @@ impl FactCache {
         key: &VariantKey,
         accesses: &LastUsed,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
-        let found = self.lock().entries.get_mut(alias).and_then(|entry| {
+        let found = self.lock().trusted(alias).and_then(|entry| {
             let variant = entry.variants.iter_mut().find(|known| known.key == *key)?;
             variant.noted_at = accesses.variant(&variant.facts.object, variant.noted_at);
             Some((entry.original.clone(), variant.facts.clone()))
@@ -165,6 +203,7 @@ mod tests {
     use crate::config::{Config, Span};
     use crate::{ContentKey, ObjectKey};
     use pict_rs_media::{Format, OutputFormat, operation::Operation};
+    use std::time::Duration;
 
     fn original() -> Arc<Original> {
         Arc::new(Original {
@@ -191,6 +230,26 @@ mod tests {
         assert!(known.original(&alias).is_none());
         known.remember(known.generation(), &alias, &original());
         assert!(known.original(&alias).is_some());
+    }
+
+    #[test]
+    fn what_other_servers_may_have_removed_is_used_only_for_a_while() {
+        let known = FactCache::new(true);
+        let alias = Alias::parse("a.png").expect("valid");
+        known.remember(known.generation(), &alias, &original());
+        assert!(
+            known.original(&alias).is_none(),
+            "not before the first news"
+        );
+        known.trust_until(Instant::now() + Duration::from_secs(600));
+        assert!(known.original(&alias).is_some());
+        known.trust_until(Instant::now());
+        assert!(known.original(&alias).is_none());
+        known.trust_until(Instant::now() + Duration::from_secs(600));
+        let read_before = known.generation();
+        known.clear();
+        known.remember(read_before, &alias, &original());
+        assert!(known.original(&alias).is_none());
     }
 
     #[test]

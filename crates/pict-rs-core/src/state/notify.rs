@@ -16,6 +16,7 @@ use crate::UploadId;
 pub(crate) struct Notifier {
     jobs: Notify,
     maintenance: Notify,
+    removals: Notify,
     uploads: Mutex<Uploads>,
     /// Notified when a claim has ended.
     claims: Notify,
@@ -41,6 +42,7 @@ impl Default for Notifier {
         Self {
             jobs: Notify::new(),
             maintenance: Notify::new(),
+            removals: Notify::new(),
             uploads: Mutex::default(),
             claims: Notify::new(),
             stop: watch::Sender::new(None),
@@ -67,6 +69,23 @@ impl Notifier {
     /// Completes when a long run is requested, or at once if one was since the last wait.
     pub(crate) fn next_maintenance(&self) -> Notified<'_> {
         self.maintenance.notified()
+    }
+
+    /// Called when a server, this or another one, has announced a removal.
+    pub(crate) fn removal_announced(&self) {
+        self.removals.notify_one();
+    }
+
+    /// Completes with the next announced removal, or at once if there was one since the last wait.
+    pub(crate) fn removed(&self) -> Notified<'_> {
+        self.removals.notified()
+    }
+
+    /// Called when the state of any upload may have changed.
+    pub(crate) fn ring_all(&self) {
+        for bell in self.lock().bells.values() {
+            bell.notify.notify_waiters();
+        }
     }
 
     /// Called when the state of this upload may have changed.

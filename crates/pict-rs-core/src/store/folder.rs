@@ -13,6 +13,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
@@ -20,7 +22,7 @@ use rustix::io::Errno;
 
 use super::content::{self, Content, SMALL};
 use super::{Source, lost};
-use crate::scratch::{PARTIAL, Scratch, ScratchFile};
+use crate::scratch::{PARTIAL, Scratch, ScratchFile, is_young};
 use crate::system::read_cached;
 use crate::task::blocking;
 use crate::{Error, ErrorCode, ObjectKey, Result, UploadId};
@@ -33,24 +35,47 @@ const INCOMING: &str = ".incoming";
 /// Suffix of the file of a waiting upload.
 const WAITING: &str = ".waiting";
 
+/// How long a server waits for another one that shares the folder and recovers at its start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A folder of objects.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: Arc<Path>,
     incoming: Arc<Path>,
     scratch: Scratch,
-    _lock: Arc<File>,
+    /// Whether no other server uses it.
+    is_alone: Arc<AtomicBool>,
+    lock: Arc<File>,
 }
 
 impl Folder {
-    pub(super) fn open(root: &Path) -> Result<Self> {
+    pub(super) fn open(root: &Path, is_shared: bool) -> Result<Self> {
         let incoming = root.join(INCOMING);
+        let (lock, is_alone) = lock(root, &incoming, is_shared)?;
         Ok(Self {
             root: root.into(),
-            _lock: lock(root, &incoming)?.into(),
+            is_alone: Arc::new(is_alone.into()),
+            lock: lock.into(),
             scratch: Scratch::new(&incoming),
             incoming: incoming.into(),
         })
+    }
+
+    /// Whether no other server uses it.
+    pub(super) fn is_alone(&self) -> bool {
+        self.is_alone.load(Ordering::Acquire)
+    }
+
+    /// Lets other servers use it from now on. Must be called before anything is made here, but after
+    /// [`Folder::recover`]: between the two locks another server may be alone for a moment, and
+    /// recover.
+    pub(super) fn share(&self) -> Result<()> {
+        self.is_alone.store(false, Ordering::Release);
+        match take(&self.lock, &[FlockOperation::NonBlockingLockShared]) {
+            Some(_) => Ok(()),
+            None => Err(in_use(&self.root)),
+        }
     }
 
     /// On the same disk as the objects.
@@ -248,6 +273,10 @@ impl Folder {
         };
         let mut removed = 0;
         for path in listing().map_err(|e| Error::io("cannot list leftovers", e))? {
+            if !self.is_alone() && is_young(&path) {
+                // Another server may be about to finish it.
+                continue;
+            }
             let name = path.file_name().and_then(|name| name.to_str());
             let name = name.unwrap_or_default();
             if let Some(id) = id_of(name) {
@@ -301,22 +330,56 @@ impl Folder {
 }
 
 /// Creates and locks the folder of unfinished files: the [`Folder::recover`] of a second server
-/// would remove what the first is about to finish.
-fn lock(root: &Path, incoming: &Path) -> Result<File> {
+/// would remove what the first is about to finish. Of servers that share the folder one that starts
+/// alone recovers, and the others leave alone what is young. Returns whether this one is alone.
+fn lock(root: &Path, incoming: &Path, is_shared: bool) -> Result<(File, bool)> {
     let folder = fs::create_dir_all(incoming)
         .and_then(|()| File::open(incoming))
         .map_err(|e| Error::io(format!("cannot make {}", root.display()), e))?;
-    match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => Err(Error::user(
-            ErrorCode::AlreadyRunning,
-            format!(
-                "another pict-rs is running on the files in {}",
-                root.display()
-            ),
-        )),
-        // Some network file systems do not support locks.
-        _ => Ok(folder),
+    let both = [
+        FlockOperation::NonBlockingLockExclusive,
+        FlockOperation::NonBlockingLockShared,
+    ];
+    if is_shared {
+        return match take(&folder, &both) {
+            Some(taken) => Ok((folder, taken == Some(both[0]))),
+            None => Err(in_use(root)),
+        };
     }
+    match flock(&folder, both[0]) {
+        Err(Errno::WOULDBLOCK) => Err(in_use(root)),
+        // Some network file systems do not support locks.
+        _ => Ok((folder, true)),
+    }
+}
+
+/// Takes the first of these locks that can be had, waiting for a server that starts. Returns which
+/// one; `Some(None)` where locks are not supported, `None` when another server does not let go.
+fn take(folder: &File, locks: &[FlockOperation]) -> Option<Option<FlockOperation>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        for operation in locks {
+            match flock(folder, *operation) {
+                Ok(()) => return Some(Some(*operation)),
+                Err(Errno::WOULDBLOCK) => {}
+                Err(_) => return Some(None),
+            }
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn in_use(root: &Path) -> Error {
+    Error::user(
+        ErrorCode::AlreadyRunning,
+        format!(
+            "another pict-rs is running on the files in {}",
+            root.display()
+        ),
+    )
 }
 
 fn file_name(object: &ObjectKey) -> &str {
