@@ -369,7 +369,7 @@ fn a_full_queue_is_503_with_a_time_to_come_back_and_keeps_nothing() {
     let later = format!("/image/process_backgrounded.webp?src={alias}&thumbnail=5");
     server.get(&later).status(202);
     refused(&server.background_form("", &[File::new(&bytes)]));
-    refused(&server.get(&later.replace("=5", "=6")));
+    refused(&server.get(&later.replace("thumbnail=5", "thumbnail=6")));
     // What is queued already needs no room.
     server.get(&later).status(202);
     assert_eq!(disk::unfinished(&server.files()), waiting);
