@@ -72,7 +72,7 @@ fn documentation_comments_have_no_code_blocks() {
 /// every one can be read, tested and taken out without those below it.
 const LEVELS: [&[&str]; 10] = [
     &["error"],
-    &["accept", "clock", "metrics", "system", "timing"],
+    &["accept", "clock", "metrics", "system", "timing", "tls"],
     &["id", "task"],
     &["scratch"],
     &["query", "repo", "store"],

@@ -30,7 +30,6 @@ use crate::id::url::loggable;
 use crate::{Error, ErrorCode, Result, SourceUrl};
 
 pub use answer::{Freshness, Validators};
-pub(crate) use connect::client_config;
 
 use coding::Decoder;
 use connect::{Connection, Tls};

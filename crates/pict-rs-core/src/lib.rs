@@ -25,6 +25,7 @@ pub mod store;
 pub mod system;
 mod task;
 pub mod timing;
+mod tls;
 pub mod worker;
 
 pub use config::Config;

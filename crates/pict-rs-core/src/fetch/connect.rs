@@ -18,13 +18,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 use url::Host;
 
 use super::policy::Target;
 use super::{Permit, upstream};
 use crate::task::blocking;
-use crate::{Error, ErrorCode, Result};
+use crate::tls;
+use crate::{Error, Result};
 
 /// Timeout for one address, which leaves time for the next.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -184,37 +184,13 @@ impl Tls {
 }
 
 fn trust() -> Result<Trust> {
-    Ok(Trust(Arc::new(client_config()?).into()))
-}
-
-/// Trusts the system's certificates if there are any, so that an admin can add one; otherwise
-/// Mozilla's, as of the build.
-///
-/// # Errors
-/// Never in practice: the versions of TLS are built in.
-pub(crate) fn client_config() -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (used, broken) = roots.add_parsable_certificates(found.certs);
-    let broken = broken + found.errors.len();
-    if used == 0 {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    tracing::info!(
-        used,
-        broken,
-        built_in = used == 0,
-        "certificates of the system"
-    );
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal(ErrorCode::UnknownError, "TLS cannot be set up", error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(Trust(Arc::new(tls::client_config(None)?).into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorCode;
     use std::net::Ipv4Addr;
     use tokio::sync::Semaphore;
 

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::config::{MediaConfig, ValidationFailure, ValidationForm, validation};
 use crate::store::{Content, Store, StoredObject};
+use crate::tls;
 use crate::{Error, ErrorCode, Result};
 
 /// Concurrent requests; each takes a connection and an open file.
@@ -60,7 +61,7 @@ impl Validator {
             // A redirect would lead to a server that was not configured, so it counts as a refusal.
             .redirect(redirect::Policy::none())
             .timeout(config.external_validation_timeout.duration())
-            .tls_backend_preconfigured(super::client_config()?);
+            .tls_backend_preconfigured(tls::client_config(None)?);
         let client = client.build().map_err(|e| {
             Error::internal(
                 ErrorCode::ConfigInvalid,
