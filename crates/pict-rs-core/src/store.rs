@@ -32,9 +32,6 @@ use folder::Folder;
 pub use folder::Look;
 use memory::Memory;
 
-/// Bytes that a check of the store writes: the size of the smallest pictures on disk.
-const PING: usize = 4096;
-
 /// Objects.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -92,7 +89,7 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_for(root: &Path, is_shared: bool) -> Result<Self> {
         let folder = Folder::open(root, is_shared)?;
-        match ping(&folder) {
+        match folder.prove() {
             // On a full disk, stored media can still be served and space be freed.
             Err(error) if error.code() == ErrorCode::InsufficientStorage => {
                 tracing::warn!("the disk of the files is full: nothing new can be stored");
@@ -148,17 +145,9 @@ impl Store {
         source: Source,
     ) -> Result<StoredObject> {
         let key = source.content_key(format);
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || {
-            folder.put(&object, source)?;
-            Ok(StoredObject {
-                objects: Objects::Folder(folder),
-                object,
-                key,
-                fate: Fate::Unnamed,
-            })
-        })
-        .await
+        match &self.objects {
+            Objects::Folder(folder) => folder.put(object, key, source).await,
+        }
     }
 
     /// Bytes of an object of `size` bytes; an empty range only checks that it exists. An object of
@@ -193,8 +182,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn sizes(&self, objects: Vec<ObjectKey>) -> Result<Vec<Option<u64>>> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || objects.iter().map(|object| folder.size(object)).collect()).await
+        match &self.objects {
+            Objects::Folder(folder) => folder.sizes(objects).await,
+        }
     }
 
     /// Removes objects. Missing ones count as removed. Returns the objects that no longer exist;
@@ -203,31 +193,18 @@ impl Store {
     /// # Errors
     /// When the work panicked.
     pub async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
-        use std::error::Error as _;
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || {
-            let mut gone = objects;
-            gone.retain(|object| match folder.remove(object) {
-                Ok(()) => true,
-                Err(error) => {
-                    let cause = error.source().map(ToString::to_string);
-                    tracing::warn!(%error, cause, "an object stays for now");
-                    false
-                }
-            });
-            Ok(gone)
-        })
-        .await
+        match &self.objects {
+            Objects::Folder(folder) => folder.remove(objects).await,
+        }
     }
 
     /// Lists everything but unfinished files, `batch` names at a time. Files that appear or
     /// disappear meanwhile may be missed.
     pub fn list(&self, batch: usize) -> Listing {
         let (sender, batches) = mpsc::channel(1);
-        let Objects::Folder(folder) = self.objects.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            folder.walk(batch, |names| sender.blocking_send(names).is_ok())
-        });
+        let work = match &self.objects {
+            Objects::Folder(folder) => folder.list(batch, sender),
+        };
         Listing { batches, work }
     }
 
@@ -241,15 +218,9 @@ impl Store {
         objects: Vec<ObjectKey>,
         written_before: SystemTime,
     ) -> Result<Vec<(ObjectKey, Look)>> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || {
-            let look = |object: ObjectKey| {
-                let look = folder.look(&object, written_before);
-                (object, look)
-            };
-            Ok(objects.into_iter().map(look).collect())
-        })
-        .await
+        match &self.objects {
+            Objects::Folder(folder) => folder.look(objects, written_before).await,
+        }
     }
 
     /// Whether a file with this name could be one of ours.
@@ -282,8 +253,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`].
     pub async fn ping(&self) -> Result<()> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || ping(&folder)).await
+        match &self.objects {
+            Objects::Folder(folder) => folder.ping().await,
+        }
     }
 
     /// Checks that objects can be looked up.
@@ -291,8 +263,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn ping_reads(&self) -> Result<()> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || folder.ping_reads()).await
+        match &self.objects {
+            Objects::Folder(folder) => folder.ping_reads().await,
+        }
     }
 
     /// The id of the store. `None` when there is none, or the file does not contain an id.
@@ -300,8 +273,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`] when it cannot be read.
     pub async fn id(&self) -> Result<Option<Uuid>> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || folder.id()).await
+        match &self.objects {
+            Objects::Folder(folder) => folder.id().await,
+        }
     }
 
     /// Durably gives the store an id.
@@ -309,8 +283,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn set_id(&self, id: Uuid) -> Result<()> {
-        let Objects::Folder(folder) = self.objects.clone();
-        blocking(move || folder.set_id(id)).await
+        match &self.objects {
+            Objects::Folder(folder) => folder.set_id(id).await,
+        }
     }
 
     /// Cleans up after a crash: marked objects were placed but may have no row, so `is_known`
@@ -327,16 +302,6 @@ impl Store {
             Objects::Folder(folder) => folder.recover(is_known).await,
         }
     }
-}
-
-fn ping(folder: &Folder) -> Result<()> {
-    let mut writer = folder.scratch().create()?;
-    writer.write(&[0x5a; PING])?;
-    let object = ObjectKey::generate(Format::Png);
-    let written = folder.put(&object, Source::Scratch(writer.finish()));
-    let removed = folder.remove(&object);
-    folder.unmark(&object);
-    written.and(removed)
 }
 
 fn lost(object: &ObjectKey, error: io::Error) -> Error {
@@ -433,15 +398,9 @@ impl Drop for StoredObject {
     fn drop(&mut self) {
         let Objects::Folder(folder) = &self.objects;
         match self.fate {
-            Fate::MaybeNamed => return,
-            Fate::Named => {}
-            Fate::Unnamed => {
-                if let Err(error) = folder.remove(&self.object) {
-                    tracing::warn!(%error, object = %self.object, "an unused object stays until the next start");
-                    return;
-                }
-            }
+            Fate::Unnamed => folder.discard(&self.object),
+            Fate::MaybeNamed => {}
+            Fate::Named => folder.unmark(&self.object),
         }
-        folder.unmark(&self.object);
     }
 }

@@ -1,4 +1,4 @@
-//! A folder of objects. All functions block, except small reads.
+//! A folder of objects.
 //!
 //! A scratch file is fsynced, linked to its final path, then that folder is fsynced; only then
 //! [`Folder::put`] returns. Before that a small marker for the object is created in `.incoming`,
@@ -14,18 +14,21 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use pict_rs_media::Format;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinHandle;
 
 use super::content::{self, Content, SMALL};
-use super::{Source, lost};
+use super::{Fate, Objects, Source, StoredObject, lost};
 use crate::scratch::{PARTIAL, Scratch, ScratchFile, is_young};
 use crate::system::read_cached;
 use crate::task::blocking;
-use crate::{Error, ErrorCode, ObjectKey, Result, UploadId};
+use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
 
 pub use walk::Look;
 
@@ -34,6 +37,8 @@ pub use walk::Look;
 const INCOMING: &str = ".incoming";
 /// Suffix of the file of a waiting upload.
 const WAITING: &str = ".waiting";
+/// Bytes that a check of the folder writes: the size of the smallest pictures on disk.
+const PING: usize = 4096;
 
 /// How long a server waits for another one that shares the folder and recovers at its start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,6 +55,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// Blocks.
     pub(super) fn open(root: &Path, is_shared: bool) -> Result<Self> {
         let incoming = root.join(INCOMING);
         let (lock, is_alone) = lock(root, &incoming, is_shared)?;
@@ -87,13 +93,105 @@ impl Folder {
         &self.root
     }
 
-    pub(super) fn ping_reads(&self) -> Result<()> {
-        fs::read_dir(&self.root)
-            .map(drop)
-            .map_err(|e| Error::io(format!("cannot read {}", self.root.display()), e))
+    /// Makes an object. If the caller goes away meanwhile, the object goes too.
+    pub(super) async fn put(
+        &self,
+        object: ObjectKey,
+        key: ContentKey,
+        source: Source,
+    ) -> Result<StoredObject> {
+        let folder = self.clone();
+        blocking(move || {
+            folder.store(&object, source)?;
+            Ok(StoredObject {
+                objects: Objects::Folder(folder),
+                object,
+                key,
+                fate: Fate::Unnamed,
+            })
+        })
+        .await
     }
 
-    pub(super) fn put(&self, object: &ObjectKey, source: Source) -> Result<()> {
+    pub(super) async fn sizes(&self, objects: Vec<ObjectKey>) -> Result<Vec<Option<u64>>> {
+        let folder = self.clone();
+        blocking(move || objects.iter().map(|object| folder.size(object)).collect()).await
+    }
+
+    /// Returns the objects that no longer exist.
+    pub(super) async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
+        use std::error::Error as _;
+        let folder = self.clone();
+        blocking(move || {
+            let mut gone = objects;
+            gone.retain(|object| match folder.unlink(object) {
+                Ok(()) => true,
+                Err(error) => {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "an object stays for now");
+                    false
+                }
+            });
+            Ok(gone)
+        })
+        .await
+    }
+
+    /// Sends the names of all files except unfinished ones, until there is no receiver.
+    pub(super) fn list(
+        &self,
+        batch: usize,
+        names: Sender<Vec<ObjectKey>>,
+    ) -> JoinHandle<Result<()>> {
+        let folder = self.clone();
+        tokio::task::spawn_blocking(move || {
+            folder.walk(batch, |batch| names.blocking_send(batch).is_ok())
+        })
+    }
+
+    pub(super) async fn look(
+        &self,
+        objects: Vec<ObjectKey>,
+        written_before: SystemTime,
+    ) -> Result<Vec<(ObjectKey, Look)>> {
+        let folder = self.clone();
+        blocking(move || {
+            let look = |object: ObjectKey| {
+                let look = folder.look_at(&object, written_before);
+                (object, look)
+            };
+            Ok(objects.into_iter().map(look).collect())
+        })
+        .await
+    }
+
+    pub(super) async fn ping(&self) -> Result<()> {
+        let folder = self.clone();
+        blocking(move || folder.prove()).await
+    }
+
+    pub(super) async fn ping_reads(&self) -> Result<()> {
+        let folder = self.clone();
+        let read = move || {
+            fs::read_dir(&folder.root)
+                .map(drop)
+                .map_err(|e| Error::io(format!("cannot read {}", folder.root.display()), e))
+        };
+        blocking(read).await
+    }
+
+    /// Makes and removes an object with the same calls as an upload. Blocks.
+    pub(super) fn prove(&self) -> Result<()> {
+        let mut writer = self.scratch.create()?;
+        writer.write(&[0x5a; PING])?;
+        let object = ObjectKey::generate(Format::Png);
+        let written = self.store(&object, Source::Scratch(writer.finish()));
+        let removed = self.unlink(&object);
+        self.unmark(&object);
+        written.and(removed)
+    }
+
+    fn store(&self, object: &ObjectKey, source: Source) -> Result<()> {
         let failed = |error| Error::io("cannot put an object in its place", error);
         match source {
             Source::Scratch(file) => self.place(object, file).map_err(failed),
@@ -163,7 +261,17 @@ impl Folder {
         flushed
     }
 
-    /// Removes the marker, because the fate of the object is known.
+    /// Removes an object that no row names. Blocks.
+    pub(super) fn discard(&self, object: &ObjectKey) {
+        match self.unlink(object) {
+            Ok(()) => self.unmark(object),
+            Err(error) => {
+                tracing::warn!(%error, %object, "an unused object stays until the next start");
+            }
+        }
+    }
+
+    /// Removes the marker, because the fate of the object is known. Blocks.
     pub(super) fn unmark(&self, object: &ObjectKey) {
         if let Some(marker) = self.marker(object) {
             // Nothing else can be done here; the next start removes it.
@@ -232,7 +340,7 @@ impl Folder {
         }
     }
 
-    pub(super) fn size(&self, object: &ObjectKey) -> Result<Option<u64>> {
+    fn size(&self, object: &ObjectKey) -> Result<Option<u64>> {
         match fs::metadata(self.path(object)) {
             Ok(found) => Ok(Some(found.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -241,7 +349,7 @@ impl Folder {
     }
 
     /// Removes an object and the folders that this leaves empty. A missing object is not an error.
-    pub(super) fn remove(&self, object: &ObjectKey) -> Result<()> {
+    fn unlink(&self, object: &ObjectKey) -> Result<()> {
         let path = self.path(object);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -286,7 +394,7 @@ impl Folder {
             } else {
                 for object in objects_of_marker(name) {
                     if !is_known(object.clone()).await? {
-                        self.remove(&object)?;
+                        self.unlink(&object)?;
                     }
                 }
             }

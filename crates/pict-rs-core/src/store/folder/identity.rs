@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Folder, INCOMING, sync_folder};
 use crate::scratch::PARTIAL;
+use crate::task::blocking;
 use crate::{Error, Result};
 
 /// The name of the file inside the root.
@@ -19,8 +20,9 @@ const NOTE: &str =
 
 impl Folder {
     /// The id of the folder. `None` when there is none, or the file does not contain an id.
-    pub(in crate::store) fn id(&self) -> Result<Option<Uuid>> {
-        match fs::read_to_string(self.root.join(FILE)) {
+    pub(in crate::store) async fn id(&self) -> Result<Option<Uuid>> {
+        let root = self.root.clone();
+        blocking(move || match fs::read_to_string(root.join(FILE)) {
             Ok(text) => Ok(text
                 .lines()
                 .next()
@@ -28,10 +30,11 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
             Err(error) => Err(Error::io(
-                format!("cannot read {FILE} in {}", self.root.display()),
+                format!("cannot read {FILE} in {}", root.display()),
                 error,
             )),
-        }
+        })
+        .await
     }
 
     /// Whether a path, relative to the root, belongs to our own housekeeping.
@@ -40,16 +43,20 @@ impl Folder {
     }
 
     /// Durably gives the folder an id.
-    pub(in crate::store) fn set_id(&self, id: Uuid) -> Result<()> {
-        let path = self.root.join(FILE);
-        let partial = self.incoming.join(format!("{FILE}{PARTIAL}"));
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&partial)?;
-            writeln!(file, "{}\n{NOTE}", id.simple())?;
-            file.sync_all()?;
-            fs::rename(&partial, &path)?;
-            sync_folder(&self.root)
-        };
-        write().map_err(|e| Error::io(format!("cannot write {}", path.display()), e))
+    pub(in crate::store) async fn set_id(&self, id: Uuid) -> Result<()> {
+        let folder = self.clone();
+        blocking(move || {
+            let path = folder.root.join(FILE);
+            let partial = folder.incoming.join(format!("{FILE}{PARTIAL}"));
+            let write = || -> io::Result<()> {
+                let mut file = File::create(&partial)?;
+                writeln!(file, "{}\n{NOTE}", id.simple())?;
+                file.sync_all()?;
+                fs::rename(&partial, &path)?;
+                sync_folder(&folder.root)
+            };
+            write().map_err(|e| Error::io(format!("cannot write {}", path.display()), e))
+        })
+        .await
     }
 }

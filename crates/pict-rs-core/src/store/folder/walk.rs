@@ -21,7 +21,7 @@ pub enum Look {
 
 impl Folder {
     /// Passes the names of all files except unfinished ones to `each`, `batch` at a time, until it
-    /// returns false. Files that appear or disappear meanwhile may be missed.
+    /// returns false. Files that appear or disappear meanwhile may be missed. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`] when a folder cannot be read.
@@ -65,8 +65,8 @@ impl Folder {
     }
 
     /// Checks an object that the database did not know. The database must be asked again
-    /// afterwards: a row may have been committed before the marker was removed.
-    pub(in crate::store) fn look(&self, object: &ObjectKey, written_before: SystemTime) -> Look {
+    /// afterwards: a row may have been committed before the marker was removed. Blocks.
+    pub(in crate::store) fn look_at(&self, object: &ObjectKey, written_before: SystemTime) -> Look {
         if self.marker(object).is_some_and(|marker| marker.exists()) {
             return Look::Moving;
         }
