@@ -4,6 +4,8 @@
 mod contents;
 /// The file of SQLite.
 mod file;
+/// Objects that are about to be stored.
+mod intents;
 /// The queue.
 mod jobs;
 /// Backgrounded uploads.

@@ -121,6 +121,8 @@ codes! {
     RequestTimeout = "request-timeout",
     /// The folder of files is not the one that belongs to the database.
     StoreMismatch = "store-mismatch",
+    /// The bucket of files cannot be used at the moment.
+    StoreUnavailable = "store-unavailable",
     /// The body did not arrive in time.
     StreamTooSlow = "stream-too-slow",
     /// SVG files are not accepted.

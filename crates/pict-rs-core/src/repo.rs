@@ -172,6 +172,7 @@ pub struct Repo {
     read: Pool,
     engine: Engine,
     node: Node,
+    needs_intents: bool,
 }
 
 /// What an engine needs besides its connections.
@@ -213,6 +214,7 @@ impl Repo {
                     read,
                     engine: Engine::Sqlite(embedded),
                     node: Node::default(),
+                    needs_intents: false,
                 })
             }
             Location::Server(server) => {
@@ -222,9 +224,18 @@ impl Repo {
                     read,
                     engine: Engine::Postgres(server.clone()),
                     node: Node::default(),
+                    needs_intents: false,
                 })
             }
         }
+    }
+
+    /// From now on rows can only name objects of which [`Repo::intend`] was told before: the store
+    /// keeps no markers of its own.
+    #[must_use]
+    pub fn with_intents(mut self) -> Self {
+        self.needs_intents = true;
+        self
     }
 
     /// The folder of an embedded database.
@@ -288,7 +299,7 @@ impl Repo {
     /// with [`Repo::begin_removal`].
     async fn begin(&self) -> Result<Change> {
         self.admit().await?;
-        Change::begin(&self.write).await
+        Change::begin(&self.write, self.needs_intents).await
     }
 
     /// As [`Repo::begin`], for removals, which must work on a full disk because only they can empty
@@ -297,7 +308,7 @@ impl Repo {
         if let Engine::Sqlite(embedded) = &self.engine {
             embedded.make_room(&self.write).await?;
         }
-        Change::begin(&self.write).await
+        Change::begin(&self.write, self.needs_intents).await
     }
 
     /// Whether a sweep has anything to remove. Without this check, a sweep on a full disk would

@@ -1,5 +1,5 @@
 -- What several servers on one database tell each other. Times are unix milliseconds by the clock of
--- the database. Number 9 is left to the tables that both engines share.
+-- the database.
 
 -- Servers that run.
 CREATE TABLE nodes (

@@ -12,14 +12,16 @@ use crate::Result;
 pub(super) struct Change {
     tx: Tx,
     deltas: Deltas,
+    needs_intents: bool,
 }
 
 impl Change {
-    /// Begins a transaction.
-    pub(super) async fn begin(pool: &Pool) -> Result<Self> {
+    /// Begins a transaction. With `needs_intents` it can only name objects that were intended.
+    pub(super) async fn begin(pool: &Pool, needs_intents: bool) -> Result<Self> {
         Ok(Self {
             tx: pool.begin().await?,
             deltas: Deltas::default(),
+            needs_intents,
         })
     }
 
@@ -31,6 +33,11 @@ impl Change {
     /// As [`Tx::pass_alone`].
     pub(super) async fn pass_alone(&mut self, place: i64) -> Result<()> {
         self.tx.pass_alone(place).await
+    }
+
+    /// Whether objects must have been intended before a row names them.
+    pub(super) fn needs_intents(&self) -> bool {
+        self.needs_intents
     }
 
     /// Adds `count`, which may be negative, to the number of a class.

@@ -4,7 +4,7 @@ use super::Repo;
 use super::change::Change;
 use super::fault::again;
 use super::sql::{self, composed, sql};
-use crate::{ObjectKey, Result};
+use crate::{Error, ErrorCode, ObjectKey, Result};
 
 /// Objects that are looked up in one statement.
 const ASKED: usize = 16;
@@ -17,7 +17,9 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn garbage(&self) -> Result<Vec<ObjectKey>> {
-        let rows = sql("SELECT object FROM garbage").all(&self.read).await?;
+        let rows = sql("SELECT object FROM garbage WHERE not_before = 0")
+            .all(&self.read)
+            .await?;
         sql::objects(&rows)
     }
 
@@ -26,7 +28,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn some_garbage(&self, limit: u32) -> Result<Vec<ObjectKey>> {
-        let rows = sql("SELECT object FROM garbage LIMIT $1")
+        let rows = sql("SELECT object FROM garbage WHERE not_before = 0 LIMIT $1")
             .bind(i64::from(limit))
             .all(&self.read)
             .await?;
@@ -50,6 +52,49 @@ impl Repo {
                     .await?;
             }
             tx.commit().await
+        })
+        .await
+    }
+
+    /// Records that objects are about to be stored, which become garbage if no row names them until
+    /// `not_before`, in unix milliseconds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
+    pub async fn intend(&self, objects: &[ObjectKey], not_before: i64) -> Result<()> {
+        again(|| async {
+            let mut tx = self.begin().await?;
+            for object in objects {
+                sql("INSERT INTO garbage (object, not_before) VALUES ($1, $2)")
+                    .bind(object.as_str())
+                    .bind(not_before)
+                    .run(&mut tx)
+                    .await?;
+            }
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Makes garbage of objects whose time has passed: from then on no row can name them. Returns
+    /// their number.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn expire_intents(&self, now: i64) -> Result<u64> {
+        let is_due = "SELECT 1 FROM garbage WHERE not_before > 0 AND not_before <= $1 LIMIT 1";
+        if !self.has_any(is_due, now).await? {
+            return Ok(0);
+        }
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let expired =
+                sql("UPDATE garbage SET not_before = 0 WHERE not_before > 0 AND not_before <= $1")
+                    .bind(now)
+                    .run(&mut tx)
+                    .await?;
+            tx.commit().await?;
+            Ok(expired)
         })
         .await
     }
@@ -99,10 +144,34 @@ impl Repo {
     }
 }
 
+/// Must be called in the transaction that adds a row that names an object, after the row was added.
+/// Does nothing where objects need no intent.
+///
+/// # Errors
+/// [`ErrorCode::StoreUnavailable`] when too much time has passed since [`Repo::intend`]: then the
+/// object is being removed.
+pub(super) async fn fulfil_in(tx: &mut Change, object: &ObjectKey) -> Result<()> {
+    if !tx.needs_intents() {
+        return Ok(());
+    }
+    let fulfilled = sql("DELETE FROM garbage WHERE object = $1 AND not_before > 0")
+        .bind(object.as_str())
+        .run(&mut *tx)
+        .await?;
+    match fulfilled {
+        1 => Ok(()),
+        _ => Err(Error::Internal {
+            code: ErrorCode::StoreUnavailable,
+            message: format!("object {object} was stored too slowly, and is given up"),
+            source: None,
+        }),
+    }
+}
+
 /// Marks objects without rows for removal from the store.
 pub(super) async fn discard_in(tx: &mut Change, objects: &[ObjectKey]) -> Result<()> {
     for object in objects {
-        sql("INSERT INTO garbage (object) VALUES ($1) ON CONFLICT (object) DO NOTHING")
+        sql("INSERT INTO garbage (object, not_before) VALUES ($1, 0) ON CONFLICT (object) DO NOTHING")
             .bind(object.as_str())
             .run(&mut *tx)
             .await?;

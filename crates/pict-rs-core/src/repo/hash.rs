@@ -103,6 +103,28 @@ impl Repo {
         Ok(removal)
     }
 
+    /// Points a content at another object with the same bytes; the old one becomes garbage. Aliases
+    /// that lost the content do not get it back. `None` when the content is gone or points elsewhere
+    /// by now.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn exchange_object(
+        &self,
+        hash: &ContentKey,
+        known: &ObjectKey,
+        found: &ObjectKey,
+    ) -> Result<Option<Removal>> {
+        again(|| async {
+            let mut tx = self.begin().await?;
+            lock_in(&mut tx, hash).await?;
+            let removal = replace_in(&mut tx, hash, known, found).await?;
+            tx.commit().await?;
+            Ok(removal)
+        })
+        .await
+    }
+
     /// Restores a content for aliases that had lost it.
     ///
     /// # Errors
@@ -202,6 +224,7 @@ async fn replace_in(
     if updated == 0 {
         return Ok(None);
     }
+    garbage::fulfil_in(tx, found).await?;
     // The object may exist but be damaged.
     let objects = vec![lost.clone()];
     garbage::discard_in(tx, &objects).await?;
@@ -274,6 +297,7 @@ async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
     if inserted == 0 {
         return Ok(false);
     }
+    garbage::fulfil_in(tx, &stored.object).await?;
     tx.count(Class::Originals, 1);
     tx.add_file(Class::Originals, stored.key.size());
     Ok(true)

@@ -113,11 +113,16 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 2] = [
+    const FILES: [(i64, &str, &str); 3] = [
         (
             8,
             "tables",
             include_str!("../../migrations/postgres/0008_tables.sql"),
+        ),
+        (
+            9,
+            "intents",
+            include_str!("../../migrations/postgres/0009_intents.sql"),
         ),
         (
             10,
@@ -146,7 +151,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 8] = [
+    const FILES: [(i64, &str, &str); 9] = [
         (
             1,
             "media",
@@ -186,6 +191,11 @@ pub(super) fn all() -> Migrator {
             8,
             "columns",
             include_str!("../../migrations/sqlite/0008_columns.sql"),
+        ),
+        (
+            9,
+            "intents",
+            include_str!("../../migrations/sqlite/0009_intents.sql"),
         ),
     ];
     migrator(&FILES)

@@ -2,11 +2,12 @@
 //! the end of the job, so each upload has exactly one, and no alias exists without it.
 
 use super::audit::{Action, Cause};
+use super::change::Change;
 use super::fault::again;
 use super::job::{self, Job, Work};
 use super::sql::{Row, broken, sql};
-use super::{Added, NewUpload, Removal, Repo, hash, node, removal};
-use crate::{Alias, ErrorCode, Result, UploadId, UserMessage};
+use super::{Added, NewUpload, Removal, Repo, garbage, hash, node, removal};
+use crate::{Alias, ErrorCode, ObjectKey, Result, UploadId, UserMessage};
 
 /// The state of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Repo {
                     .bind(query)
                     .run(&mut tx)
                     .await?;
+                garbage::fulfil_in(&mut tx, &ObjectKey::of_upload(id)).await?;
                 let key = format!("ingest/{}", id.expose());
                 if !job::insert(&mut tx, &key, &Work::Ingest(*id), now, limit).await? {
                     return Ok(false);
@@ -136,6 +138,7 @@ impl Repo {
                 return Ok(None);
             }
             let added = hash::add_in(&mut tx, upload).await?;
+            discard_file_in(&mut tx, id).await?;
             sql("UPDATE uploads SET alias = $2, finished_at = $3 WHERE upload_id = $1")
                 .bind(id.expose())
                 .bind(upload.alias.as_str())
@@ -163,6 +166,7 @@ impl Repo {
         if !job::finish_in(&mut tx, job).await? {
             return Ok(false);
         }
+        discard_file_in(&mut tx, id).await?;
         sql("UPDATE uploads SET code = $2, message = $3, finished_at = $4 WHERE upload_id = $1")
             .bind(id.expose())
             .bind(failure.code.as_str())
@@ -278,6 +282,14 @@ impl Repo {
         let oldest = sql("SELECT MIN(finished_at) AS finished_at FROM uploads");
         oldest.one(&self.read).await?.int_or_null("finished_at")
     }
+}
+
+/// Where objects need intents, nothing else remembers the file of an upload that is over.
+async fn discard_file_in(tx: &mut Change, id: &UploadId) -> Result<()> {
+    if tx.needs_intents() {
+        garbage::discard_in(tx, &[ObjectKey::of_upload(id)]).await?;
+    }
+    Ok(())
 }
 
 fn alias(row: &Row) -> Result<Option<Alias>> {

@@ -75,7 +75,7 @@ impl Repo {
         let row = sql(
             "SELECT (SELECT MIN(accessed_at) FROM variants) AS oldest_variant, \
              (SELECT MIN(accessed_at) FROM proxies) AS oldest_proxied, \
-             (SELECT COUNT(*) FROM garbage) AS garbage, \
+             (SELECT COUNT(*) FROM garbage WHERE not_before = 0) AS garbage, \
              (SELECT COUNT(*) FROM uploads WHERE finished_at IS NULL) AS waiting, \
              (SELECT COUNT(*) FROM uploads WHERE finished_at IS NOT NULL) AS unclaimed",
         )

@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::fault::again;
-use super::garbage::discard_in;
+use super::garbage::{discard_in, fulfil_in};
 use super::sql::{On, Row, sql};
 use super::usage::Class;
 use super::{Removal, Repo, Representation, bigint, content, node};
@@ -57,6 +57,7 @@ impl Repo {
             if inserted == 0 {
                 return find_in(&mut tx, hash, variant).await;
             }
+            fulfil_in(&mut tx, &made.object).await?;
             tx.count(Class::Variants, 1);
             tx.add_file(Class::Variants, made.key.size());
             tx.commit().await?;

@@ -164,6 +164,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::ExternalValidationUnavailable
         | Code::InsufficientStorage
         | Code::RepoUnavailable
+        | Code::StoreUnavailable
         | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::UpstreamError => StatusCode::BAD_GATEWAY,
@@ -183,6 +184,7 @@ fn fault(code: ErrorCode) -> &'static str {
             "New files cannot be checked at the moment, so none are accepted"
         }
         ErrorCode::FileIoError => "The server's storage failed",
+        ErrorCode::StoreUnavailable => "The server's storage cannot be reached at the moment",
         ErrorCode::InsufficientStorage => "The server has no room for new files at the moment",
         _ => "The server failed",
     }
