@@ -1,5 +1,5 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench | load | clients | conform | corpus`.
+//! bench | load | clients | conform | corpus | s3`.
 //!
 //! It runs other programs and prints what they did. It never becomes part of the server. Start
 //! reading at the chore: [`mod@test`], [`mod@dist`], [`mod@flake`], [`mod@bench`] or [`mod@load`].
@@ -27,6 +27,7 @@ mod measure;
 mod progress;
 mod provision;
 mod release;
+mod s3;
 mod systems;
 mod test;
 mod tool;
@@ -56,6 +57,8 @@ enum Chore {
     Clients(clients::Args),
     /// Fetch files that others test with, and print the folder for PICTRS_TEST_CORPUS_DIR.
     Corpus,
+    /// Install S3 servers of others for the tests, and print the folder for PICTRS_TEST_S3_DIR.
+    S3(s3::Args),
     /// Send one list of requests to pict-rs and to another server, and print the differences.
     Conform(against::Args),
     /// Check that the server compiles for macOS and FreeBSD.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Chore::Load(args) => load::run(&args),
         Chore::Clients(args) => clients::run(&args),
         Chore::Corpus => corpus::run(),
+        Chore::S3(args) => s3::run(&args),
         Chore::Conform(args) => against::run(&args),
         Chore::Systems => systems::run(),
         Chore::Release(args) => release::run(&args),

@@ -20,7 +20,7 @@ use crate::{
     dist::Dist,
     flake,
     provision::{self, Install},
-    release, systems,
+    release, s3, systems,
 };
 
 /// Options of `cargo xtask test`.
@@ -98,10 +98,11 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         if !args.quick {
             // All at once, because later stages run in parallel and apt cannot; these stages report
             // what is missing.
-            let lists: [&'static [provision::Program]; 3] = [
+            let lists: [&'static [provision::Program]; 4] = [
                 &provision::FOR_DIST,
                 &provision::FOR_FLAKE,
                 &clients::PROGRAMS,
+                &s3::PROGRAMS,
             ];
             for programs in lists {
                 provision::ensure(programs, args.install)?;
@@ -140,6 +141,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         others_clients(args, gate, fetched)?;
         others_files(args, gate, fetched)?;
         workflows(args, gate)?;
+        others_buckets(args, gate, fetched)?;
     }
     gate.stage("tests", |gate| {
         let command = Gate::test_command(&ALL_TESTS);
@@ -317,6 +319,7 @@ impl Binaries {
 struct Fetched {
     clients: Option<Arrival>,
     corpus: Option<Arrival>,
+    s3: Option<Arrival>,
 }
 
 type Arrival = thread::JoinHandle<Result<PathBuf>>;
@@ -326,6 +329,7 @@ impl Fetched {
         Self {
             clients: Some(thread::spawn(move || clients::prepare(install))),
             corpus: Some(thread::spawn(corpus::prepare)),
+            s3: Some(thread::spawn(move || s3::prepare(install))),
         }
     }
 }
@@ -395,6 +399,21 @@ fn other_systems(args: &Args, gate: &mut Gate) -> Result<()> {
     })
 }
 
+/// Waits for third-party S3 servers.
+fn others_buckets(args: &Args, gate: &mut Gate, fetched: &mut Fetched) -> Result<()> {
+    gate.stage("s3", |gate| {
+        match arrived(fetched.s3.take()) {
+            Ok(folder) => gate.s3 = Some(folder),
+            Err(error) if args.requires("s3") => return Err(error),
+            Err(error) => {
+                println!("{error:#}");
+                gate.note("no S3 servers of others, their tests will say SKIPPED");
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Checks the flake with the offline package set.
 fn nix(args: &Args, gate: &mut Gate) -> Result<()> {
     gate.stage("nix", |gate| {
@@ -422,6 +441,8 @@ struct Gate {
     clients: Option<PathBuf>,
     /// The folder with third-party files.
     corpus: Option<PathBuf>,
+    /// The folder with third-party S3 servers.
+    s3: Option<PathBuf>,
     rows: Vec<Row>,
     tally: Tally,
     note: Option<&'static str>,
@@ -482,6 +503,9 @@ impl Gate {
         }
         if let Some(folder) = &self.corpus {
             command.env("PICTRS_TEST_CORPUS_DIR", folder);
+        }
+        if let Some(folder) = &self.s3 {
+            command.env("PICTRS_TEST_S3_DIR", folder);
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))

@@ -63,6 +63,14 @@ impl Tool {
     /// # Errors
     /// When it cannot be installed, which requires the crate registry.
     pub fn installed(&self) -> Result<PathBuf> {
+        self.installed_with(&[])
+    }
+
+    /// As [`Tool::installed`], built with these features.
+    ///
+    /// # Errors
+    /// As [`Tool::installed`].
+    pub fn installed_with(&self, features: &[&str]) -> Result<PathBuf> {
         let Self {
             name,
             program,
@@ -79,6 +87,7 @@ impl Tool {
             .args(["install", "--locked", name])
             .args(["--version", version, "--root"])
             .arg(&root)
+            .args(["--features", &features.join(",")])
             // Keeps its few hundred crates out of the caller's target folder.
             .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
             // The tools run for seconds, so optimising them would cost more than it saves.

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::postgres::{Cluster, Database};
+use crate::s3::Bucket;
 use crate::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
@@ -102,6 +103,7 @@ pub struct Launch {
     database: Option<Arc<Database>>,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+    bucket: Option<Bucket>,
 }
 
 /// The working folder of a server.
@@ -147,11 +149,20 @@ impl Launch {
             database: None,
             arguments: Vec::new(),
             environment: BTreeMap::new(),
-        }
-        .setting("server.address", "127.0.0.1:0");
-        match std::env::var("PICTRS_TEST_REPO").as_deref() {
+            bucket: None,
+        };
+        let launch = launch.setting("server.address", "127.0.0.1:0");
+        let launch = match std::env::var("PICTRS_TEST_REPO").as_deref() {
             Ok("postgres") => launch.on_postgres(),
             _ => launch,
+        };
+        match Bucket::of_environment() {
+            None => launch,
+            // Tests change what is stored behind the back of the server.
+            Some(bucket) => Self {
+                bucket: Some(bucket.clone()),
+                ..bucket.holds(launch).setting("store.cache_size", 0)
+            },
         }
     }
 
@@ -349,9 +360,17 @@ impl Server {
         self.launch.folder().join("data")
     }
 
-    /// The folder of stored files.
+    /// The folder of stored files; in a bucket that of the S3 server.
     pub fn files(&self) -> PathBuf {
-        self.data().join("files")
+        match &self.launch.bucket {
+            Some(bucket) => bucket.folder(),
+            None => self.data().join("files"),
+        }
+    }
+
+    /// Whether `PICTRS_TEST_STORE` has put the files into a bucket.
+    pub fn is_in_bucket(&self) -> bool {
+        self.launch.bucket.is_some()
     }
 
     /// Its output so far.

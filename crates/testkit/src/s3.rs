@@ -1,0 +1,469 @@
+//! S3 servers that others wrote, run as processes: [`S3`] with its buckets, and a [`Proxy`] that
+//! disturbs what is said to one.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::programs::skip;
+use crate::server::{Launch, address_after};
+use crate::{Answer, Client};
+
+/// The id of the key that both servers are used with.
+pub const KEY: &str = "pict-rs-key";
+/// Its secret.
+pub const SECRET: &str = "pict-rs-secret";
+/// The region.
+pub const REGION: &str = "us-east-1";
+
+/// A program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Written in Python; keeps everything in memory and accepts any key.
+    Moto,
+    /// Written in Rust; keeps objects as files and checks signatures.
+    S3sFs,
+}
+
+/// A running server, which ends with this process.
+#[derive(Debug)]
+pub struct S3 {
+    kind: Kind,
+    address: SocketAddr,
+    root: TempDir,
+    /// The server runs until this process closes its side of the pipe.
+    _child: Child,
+}
+
+/// An empty bucket at the start.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    server: &'static S3,
+    name: String,
+}
+
+impl S3 {
+    /// The server of this kind that all tests share, each with buckets of its own; a line says
+    /// which test was skipped if it is not installed.
+    ///
+    /// # Panics
+    /// When it is installed and does not start.
+    pub fn shared(kind: Kind, test: &str) -> Option<&'static Self> {
+        static SERVERS: [OnceLock<S3>; 2] = [const { OnceLock::new() }; 2];
+        let Some(folder) = std::env::var_os("PICTRS_TEST_S3_DIR") else {
+            let reason = "PICTRS_TEST_S3_DIR is not set; cargo xtask test sets it";
+            skip("s3", test, reason);
+            return None;
+        };
+        let server = &SERVERS[kind as usize];
+        Some(server.get_or_init(|| Self::start(kind, Path::new(&folder))))
+    }
+
+    fn start(kind: Kind, folder: &Path) -> Self {
+        let root = tempfile::tempdir().expect("a temporary folder can be made");
+        let (program, arguments): (PathBuf, Vec<&str>) = match kind {
+            Kind::Moto => (
+                folder.join("moto/bin/moto_server"),
+                vec!["-H", "127.0.0.1", "-p", "0"],
+            ),
+            Kind::S3sFs => (
+                folder.join("s3s-fs/bin/s3s-fs"),
+                vec![
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    "0",
+                    "--access-key",
+                    KEY,
+                    "--secret-key",
+                    SECRET,
+                ],
+            ),
+        };
+        assert!(program.is_file(), "no {}", program.display());
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", END_WITH_THE_PIPE, "sh"])
+            .arg(program)
+            .args(arguments)
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if kind == Kind::S3sFs {
+            command.arg(root.path());
+        }
+        let mut child = command.spawn().expect("a shell runs");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, found) = mpsc::channel();
+        thread::spawn(move || {
+            // To the end, so that the server never blocks.
+            for line in output.lines().map_while(Result::ok) {
+                if let Some(address) = address_after("http://", &line) {
+                    let _ = sender.send(address);
+                }
+            }
+        });
+        let address = found
+            .recv_timeout(Duration::from_secs(120))
+            .unwrap_or_else(|_| panic!("{kind:?} does not start"));
+        Self {
+            kind,
+            address,
+            root,
+            _child: child,
+        }
+    }
+
+    /// Its socket.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new bucket.
+    pub fn bucket(&'static self) -> Bucket {
+        let bucket = self.absent_bucket();
+        bucket.make();
+        bucket
+    }
+
+    /// A name that no bucket has.
+    pub fn absent_bucket(&'static self) -> Bucket {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Bucket {
+            server: self,
+            name: format!("bucket-{number}"),
+        }
+    }
+}
+
+/// Runs a program until standard input ends, which it does however the caller ends.
+const END_WITH_THE_PIPE: &str = r#""$@" </dev/null 2>&1 & id=$!; read -r _; kill $id; wait $id"#;
+
+impl Bucket {
+    /// Makes it.
+    pub fn make(&self) {
+        match self.server.kind {
+            Kind::Moto => {
+                let path = format!("/{}", self.name);
+                self.ask("PUT", &path).ok();
+            }
+            Kind::S3sFs => {
+                std::fs::create_dir(self.folder()).expect("a folder can be made");
+            }
+        }
+    }
+
+    /// A new bucket of s3s-fs for every server, if `PICTRS_TEST_STORE` says so.
+    ///
+    /// # Panics
+    /// When it names something else, or there is no such server.
+    pub(crate) fn of_environment() -> Option<Self> {
+        let wanted = std::env::var("PICTRS_TEST_STORE").ok()?;
+        assert_eq!(wanted, "s3", "PICTRS_TEST_STORE can be s3");
+        let server = S3::shared(Kind::S3sFs, "PICTRS_TEST_STORE");
+        Some(server.expect("there is an S3 server").bucket())
+    }
+
+    /// Where s3s-fs keeps its objects, by their keys.
+    pub fn folder(&self) -> PathBuf {
+        self.server.root.path().join(&self.name)
+    }
+
+    /// Asks moto, which takes any key, but wants one.
+    fn ask(&self, method: &str, path: &str) -> Answer {
+        let client = Client::new(self.server.address);
+        client.send(method, path, &[("authorization", "AWS key:any")], None)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The URL of its server.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// The server that it is on.
+    pub fn server(&self) -> &'static S3 {
+        self.server
+    }
+
+    /// The keys of its objects, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys = match self.server.kind {
+            Kind::Moto => {
+                let path = format!("/{}?list-type=2", self.name);
+                let answer = self.ask("GET", &path).ok();
+                let text = String::from_utf8(answer.body).expect("XML");
+                assert!(!text.contains("<IsTruncated>true"), "too many objects");
+                let keys = text.split("<Key>").skip(1);
+                keys.filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()))
+                    .collect()
+            }
+            Kind::S3sFs => {
+                let root = self.folder();
+                let mut keys = Vec::new();
+                walk(&root, &root, &mut keys);
+                keys
+            }
+        };
+        keys.sort();
+        keys
+    }
+
+    /// The keys of what tests and users made, without what ties the bucket to its database.
+    pub fn objects(&self) -> Vec<String> {
+        let mut keys = self.keys();
+        keys.retain(|key| !key.starts_with(".pict-rs-"));
+        keys
+    }
+
+    /// How many uploads in parts were begun and neither completed nor aborted.
+    pub fn unfinished_uploads(&self) -> usize {
+        match self.server.kind {
+            Kind::Moto => {
+                let answer = self.ask("GET", &format!("/{}?uploads", self.name)).ok();
+                String::from_utf8_lossy(&answer.body)
+                    .matches("<UploadId>")
+                    .count()
+            }
+            // Of all buckets, because it does not say of which.
+            Kind::S3sFs => {
+                let files = std::fs::read_dir(self.server.root.path()).expect("readable");
+                let names = files.map(|file| file.expect("an entry").file_name());
+                names
+                    .filter(|name| name.to_string_lossy().starts_with(".upload-"))
+                    .count()
+            }
+        }
+    }
+
+    /// Removes an object behind the back of everybody.
+    ///
+    /// # Panics
+    /// When it does not exist.
+    pub fn remove(&self, key: &str) {
+        assert!(self.keys().iter().any(|found| found == key), "no {key}");
+        match self.server.kind {
+            Kind::Moto => {
+                let path = format!("/{}/{key}", self.name);
+                self.ask("DELETE", &path).status(204);
+            }
+            Kind::S3sFs => {
+                let path = self.folder().join(key);
+                std::fs::remove_file(path).expect("it is there");
+            }
+        }
+    }
+
+    /// A server that keeps its files here.
+    pub fn holds(&self, launch: Launch) -> Launch {
+        self.holds_behind(launch, self.server.address)
+    }
+
+    /// The same, with something between the two.
+    pub fn holds_behind(&self, launch: Launch, address: SocketAddr) -> Launch {
+        launch
+            .setting("store.type", "object_storage")
+            .setting("store.endpoint", format!("http://{address}"))
+            .setting("store.bucket_name", &self.name)
+            .setting("store.region", REGION)
+            .setting("store.access_key", KEY)
+            .setting("store.secret_key", SECRET)
+            .setting("store.use_path_style", true)
+    }
+}
+
+fn walk(root: &Path, folder: &Path, keys: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            walk(root, &path, keys);
+            continue;
+        }
+        let key = path.strip_prefix(root).expect("below").to_string_lossy();
+        // What the server notes about objects, and uploads in parts.
+        let name = key.rsplit('/').next().unwrap_or_default();
+        if !name.starts_with('.') || key.starts_with(".pict-rs-") {
+            keys.push(key.into_owned());
+        }
+    }
+}
+
+/// What a [`Proxy`] does to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// Passes everything on.
+    None,
+    /// Closes connections as they are opened.
+    Closed,
+    /// Accepts connections, and never answers.
+    Silent,
+    /// Answers every request with 503.
+    Busy,
+    /// Answers every request that would write with 403.
+    ReadOnly,
+    /// Answers every PUT with 403.
+    NoPuts,
+    /// Breaks off after this many bytes of what the server sends on a connection.
+    CutAnswers(usize),
+}
+
+/// A socket before a server. What it does can be changed while it is used.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    disturbance: Disturbance,
+    open: Vec<TcpStream>,
+    requests: u64,
+}
+
+impl Proxy {
+    /// Stands before the server at this address.
+    ///
+    /// # Panics
+    /// When no socket can be opened.
+    pub fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let state = Arc::new(Mutex::new(State {
+            disturbance: Disturbance::None,
+            open: Vec::new(),
+            requests: 0,
+        }));
+        let shared = state.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let state = shared.clone();
+                thread::spawn(move || pass(client, server, &state));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Where to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on does this to connections; those that are open are closed.
+    pub fn set(&self, disturbance: Disturbance) {
+        let mut state = lock(&self.state);
+        state.disturbance = disturbance;
+        for open in state.open.drain(..) {
+            let _ = open.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How many requests have come, as far as can be told from where they begin.
+    pub fn requests(&self) -> u64 {
+        lock(&self.state).requests
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves one connection.
+fn pass(mut client: TcpStream, server: SocketAddr, state: &Arc<Mutex<State>>) {
+    let disturbance = {
+        let mut state = lock(state);
+        state.open.extend(client.try_clone());
+        state.disturbance
+    };
+    let Some(mut upstream) = connect(disturbance, server, state) else {
+        if disturbance != Disturbance::Closed {
+            // Read what is said, so that the client does not notice anything else.
+            let mut bytes = [0; 16 * 1024];
+            while matches!(client.read(&mut bytes), Ok(1..)) {}
+        }
+        let _ = client.shutdown(Shutdown::Both);
+        return;
+    };
+    let most = match disturbance {
+        Disturbance::CutAnswers(most) => most,
+        _ => usize::MAX,
+    };
+    let mut answers = (
+        upstream.try_clone().expect("a socket"),
+        client.try_clone().expect("a socket"),
+    );
+    thread::spawn(move || {
+        let mut bytes = [0; 16 * 1024];
+        let mut left = most;
+        while let Ok(read @ 1..) = answers.0.read(&mut bytes) {
+            let sent = read.min(left);
+            left -= sent;
+            if answers.1.write_all(&bytes[..sent]).is_err() || left == 0 {
+                break;
+            }
+        }
+        let _ = answers.0.shutdown(Shutdown::Both);
+        let _ = answers.1.shutdown(Shutdown::Both);
+    });
+    let mut bytes = [0; 16 * 1024];
+    while let Ok(read @ 1..) = client.read(&mut bytes) {
+        let is_write = [&b"PUT "[..], b"POST ", b"DELETE "]
+            .iter()
+            .any(|method| bytes[..read].starts_with(method));
+        if is_write || bytes[..read].starts_with(b"GET ") || bytes[..read].starts_with(b"HEAD ") {
+            lock(state).requests += 1;
+        }
+        let refusal = match disturbance {
+            Disturbance::Busy => Some("503 Service Unavailable"),
+            Disturbance::ReadOnly if is_write => Some("403 Forbidden"),
+            Disturbance::NoPuts if bytes[..read].starts_with(b"PUT ") => Some("403 Forbidden"),
+            _ => None,
+        };
+        if let Some(status) = refusal {
+            let body = "<Error><Code>AccessDenied</Code></Error>";
+            let body = if status.starts_with("403") { body } else { "" };
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let _ = client.write_all(answer.as_bytes());
+            // A body that is still coming must be read, or the answer is lost.
+            let _ = client.shutdown(Shutdown::Write);
+            while matches!(client.read(&mut bytes), Ok(1..)) {}
+            break;
+        }
+        if upstream.write_all(&bytes[..read]).is_err() {
+            break;
+        }
+    }
+    let _ = upstream.shutdown(Shutdown::Both);
+    let _ = client.shutdown(Shutdown::Both);
+}
+
+fn connect(
+    disturbance: Disturbance,
+    server: SocketAddr,
+    state: &Mutex<State>,
+) -> Option<TcpStream> {
+    if matches!(disturbance, Disturbance::Closed | Disturbance::Silent) {
+        return None;
+    }
+    let upstream = TcpStream::connect(server).ok()?;
+    lock(state).open.extend(upstream.try_clone());
+    Some(upstream)
+}
