@@ -153,7 +153,7 @@ fn a_setting_that_cannot_work_is_named_before_anything_is_touched() {
         (
             "store.type",
             "object_storage",
-            &["object_storage", "not supported"],
+            &["object_storage", "store.bucket_name"],
         ),
         (
             "tracing.opentelemetry.url",

@@ -46,6 +46,8 @@ mod nginx;
 mod recipes;
 /// The database: one suite for whatever is behind `Repo`.
 mod repo;
+/// A server whose files are in a bucket.
+mod s3;
 /// A server that starts, stops, logs, or refuses to.
 mod start;
 /// The bytes: one suite for whatever is behind `Store`.

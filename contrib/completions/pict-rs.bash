@@ -1321,7 +1321,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__run__subcmd__object__subcmd__storage)
-            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --use-path-style --client-timeout --public-endpoint --tag-healthz --help sqlite sled fjall postgres help"
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help sqlite sled fjall postgres help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1375,7 +1375,15 @@ _pict__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --public-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signed-redirects)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -147,16 +147,19 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_sub
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "fjall" -d 'The embedded database, in the folder given for fjall'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "postgres" -d 'PostgreSQL'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s e -l endpoint -d 'S3 endpoint' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s e -l endpoint -d 'URL of the S3 server, without the bucket' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s b -l bucket-name -d 'S3 bucket' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s r -l region -d 'S3 region' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s a -l access-key -d 'S3 key id' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s s -l secret-key -d 'S3 secret' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l session-token -d 'S3 session' -r
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l client-timeout -d 'Seconds for one request' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l client-timeout -d 'Seconds for one request [default: 30]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l certificate-file -d 'CA certificates of the S3 server (PEM)' -r -F
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l public-endpoint -d 'Send clients there instead of answering with bytes' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l signed-redirects -d 'Send clients to the bucket instead, with URLs that are valid for this time' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l instance-credentials -d 'Take the key from the cloud that the server runs in'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s u -l use-path-style -d 'Bucket in the path instead of the host name'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l tag-healthz -d 'Tag health check objects'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l tag-healthz -d 'Accepted, without effect: health checks store no object'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -f -a "sqlite" -d 'The embedded database (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -f -a "sled" -d 'The embedded database, in the folder given for sled'

@@ -9,6 +9,7 @@ mod auto;
 mod hosts;
 mod limits;
 pub(crate) mod output;
+mod store;
 mod types;
 pub(crate) mod validation;
 mod words;
@@ -25,6 +26,7 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
     VideoConfig, VideoQuality,
 };
+pub use store::StoreConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
     AnimationFormat, AudioCodec, Heal, ImageFormat, LogFormat, RepoType, StoreType, ValidationAs,
@@ -445,42 +447,6 @@ impl Default for RepoConfig {
     }
 }
 
-/// `[store]`: flat, as in the existing pict-rs; `type` decides which keys apply.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct StoreConfig {
-    /// Where bytes are kept.
-    pub r#type: StoreType,
-    /// Folder.
-    pub path: Option<PathBuf>,
-    /// S3 endpoint.
-    pub endpoint: Option<String>,
-    /// S3 bucket.
-    pub bucket_name: Option<String>,
-    /// S3 region.
-    pub region: Option<String>,
-    /// S3 key id.
-    pub access_key: Option<Secret>,
-    /// File that holds `access_key`.
-    pub access_key_file: Option<PathBuf>,
-    /// S3 secret.
-    pub secret_key: Option<Secret>,
-    /// File that holds `secret_key`.
-    pub secret_key_file: Option<PathBuf>,
-    /// S3 session.
-    pub session_token: Option<Secret>,
-    /// File that holds `session_token`.
-    pub session_token_file: Option<PathBuf>,
-    /// Bucket in the path instead of the host name.
-    pub use_path_style: bool,
-    /// Timeout of one S3 request.
-    pub client_timeout: Option<Seconds>,
-    /// Redirect clients there instead of sending the bytes.
-    pub public_endpoint: Option<String>,
-    /// Tag health check objects.
-    pub tag_healthz: bool,
-}
-
 impl ServerConfig {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when one of `cors_origins` is not an origin as browsers send
@@ -575,6 +541,13 @@ impl Config {
             .unwrap_or_else(|| data.join("files"))
     }
 
+    /// The folder for temporary files where objects are kept in a bucket. `data` is the default data
+    /// folder.
+    pub fn scratch_folder(&self, data: &std::path::Path) -> PathBuf {
+        let configured = self.server.temporary_directory.clone();
+        configured.unwrap_or_else(|| data.join("scratch"))
+    }
+
     /// The folder for exports of the database. `data` is the default data folder.
     pub fn export_folder(&self, data: &std::path::Path) -> PathBuf {
         let configured = self.repo.export_path.clone();
@@ -587,15 +560,10 @@ impl Config {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`], naming the key.
     pub fn validate(&self) -> Result<()> {
-        if self.store.r#type == StoreType::ObjectStorage {
-            return Err(invalid(
-                "store.type = \"object_storage\" is not supported by this version of pict-rs yet"
-                    .to_owned(),
-            ));
-        }
         if self.repo.r#type == RepoType::Postgres {
             self.repo.server()?;
         }
+        self.store.bucket()?;
         if self.server.certificate.is_some() != self.server.private_key.is_some() {
             return Err(invalid(
                 "TLS needs both server.certificate and server.private_key, and one is not set"

@@ -20,7 +20,7 @@ use crate::state::last_used::LastUsed;
 use crate::state::notify::Notifier;
 use crate::state::proxies::Proxies;
 use crate::state::retention_clock::RetentionClock;
-use crate::state::store_id;
+use crate::state::store_id::StoreId;
 use crate::store::Store;
 use crate::{ContentKey, Result, VariantKey};
 
@@ -34,7 +34,7 @@ pub struct Context {
     /// Facts.
     pub repo: Repo,
     /// The id that ties the database to the folder of files.
-    pub(crate) store_id: uuid::Uuid,
+    pub(crate) store_id: StoreId,
     /// The clock by which retention decides what is too old.
     pub(crate) retention_clock: RetentionClock,
     /// Where media work runs.
@@ -83,10 +83,13 @@ impl Context {
     pub(crate) async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Self> {
         config.validate()?;
         let repo = Repo::open_at(&config.database(data)?, config.server.read_only).await?;
-        let store = Store::open_for(&config.files_folder(data), repo.is_shared())?;
-        let store_id = store_id::pair(&repo, &store).await?;
+        let store = open_store(&config, data, repo.is_shared())?;
+        let repo = match store.needs_intents() {
+            true => repo.with_intents(),
+            false => repo,
+        };
         Ok(Self {
-            store_id,
+            store_id: StoreId::open(&repo, &store).await?,
             retention_clock: RetentionClock::open(&repo).await?,
             preprocess_steps: config.preprocess_steps()?,
             fetcher: Fetcher::new(&config)?,
@@ -118,10 +121,27 @@ impl Context {
     }
 }
 
+/// Opens the store that the settings name. `data` is the default folder; with `is_shared` other
+/// servers may use it too. Blocks.
+///
+/// # Errors
+/// [`ErrorCode::ConfigInvalid`](crate::ErrorCode::ConfigInvalid) for settings that cannot work,
+/// [`ErrorCode::FileIoError`](crate::ErrorCode::FileIoError) when a folder cannot be used.
+pub(crate) fn open_store(config: &Config, data: &Path, is_shared: bool) -> Result<Store> {
+    match config.store.bucket()? {
+        None => Store::open_for(&config.files_folder(data), is_shared),
+        Some(bucket) => {
+            let folder = config.scratch_folder(data);
+            Store::open_bucket(bucket, Scratch::of_process(&folder)?)
+        }
+    }
+}
+
 fn scratch(config: &Config, store: &Store) -> Result<Scratch> {
     let scratch = store.scratch().clone();
     match &config.server.temporary_directory {
-        Some(folder) => scratch.with_uploads_in(folder),
-        None => Ok(scratch),
+        // Files of a bucket are all spooled there.
+        Some(folder) if store.root().is_some() => scratch.with_uploads_in(folder),
+        _ => Ok(scratch),
     }
 }

@@ -287,6 +287,11 @@ impl ObjectKey {
         Self(format!("{}/{}.{}", &uuid[..2], uuid, format.extension()))
     }
 
+    /// The same key below a prefix, such as `variant/ab/<uuid>.webp`.
+    pub(crate) fn below(self, prefix: &str) -> Self {
+        Self(format!("{prefix}/{}", self.0))
+    }
+
     /// From the database. Not parsed, so that keys of other shapes stay valid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

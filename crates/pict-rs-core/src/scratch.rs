@@ -4,14 +4,17 @@
 //! A file is hashed while it is written. It has no name, so that nothing is left of it after a
 //! crash; it becomes an object when it is given a name, so its bytes are written only once. Where
 //! the file system does not support that, it has a name that the next start recognises, and is
-//! renamed.
+//! renamed. Where objects are kept in a bucket, its bytes are sent there.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -23,6 +26,10 @@ use crate::{Digest, Error, Result};
 pub(crate) const PARTIAL: &str = ".partial";
 /// Prefix of the folders of helper programs.
 const HELPER: &str = "helper-";
+/// Prefix of the folders of processes.
+const PROCESS: &str = "pict-rs-scratch-";
+/// Prefix of such a folder until it is locked.
+const UNLOCKED: &str = "pict-rs-new-";
 
 /// The folder of temporary files.
 #[derive(Clone, Debug)]
@@ -30,6 +37,7 @@ pub struct Scratch {
     folder: Arc<Path>,
     /// For uploads, if they have another folder.
     uploads: Option<Arc<Path>>,
+    _lock: Option<Arc<File>>,
 }
 
 impl Scratch {
@@ -38,7 +46,47 @@ impl Scratch {
         Self {
             folder: folder.into(),
             uploads: None,
+            _lock: None,
         }
+    }
+
+    /// Makes a folder in `parent`, for this process only, and deletes those that processes left
+    /// there which no longer run. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub fn of_process(parent: &Path) -> Result<Self> {
+        let make = || -> io::Result<Self> {
+            fs::create_dir_all(parent)?;
+            for entry in fs::read_dir(parent)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                if name.is_some_and(|name| name.starts_with(PROCESS)) && lock(&path)?.is_some() {
+                    fs::remove_dir_all(&path)?;
+                }
+            }
+            let id = Uuid::new_v4().simple();
+            let unlocked = parent.join(format!("{UNLOCKED}{id}"));
+            let folder = parent.join(format!("{PROCESS}{id}"));
+            fs::create_dir(&unlocked)?;
+            // Under the name that others look for it is locked from the beginning.
+            let lock = lock(&unlocked)?;
+            fs::rename(&unlocked, &folder)?;
+            Ok(Self {
+                folder: folder.into(),
+                uploads: None,
+                _lock: lock.map(Arc::new),
+            })
+        };
+        make().map_err(|e| {
+            let parent = parent.display();
+            Error::io(format!("cannot make temporary files in {parent}"), e)
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Puts uploads into another folder, which is created if needed. It may be in memory.
@@ -145,6 +193,17 @@ pub(crate) fn is_young(path: &Path) -> bool {
     changed.is_ok_and(|time| time.elapsed().map_or(true, |age| age < LONGEST_WORK))
 }
 
+/// Locks a folder; `None` when it is locked already, or gone.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let open = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        open => open?,
+    };
+    Ok(flock(&open, FlockOperation::NonBlockingLockExclusive)
+        .is_ok()
+        .then_some(open))
+}
+
 /// A file that is being written and hashed. Dropping it deletes it.
 #[derive(Debug)]
 pub struct ScratchWriter {
@@ -228,6 +287,19 @@ impl ScratchFile {
             Ok(bytes)
         };
         read().map_err(|e| Error::io("cannot read a scratch file", e))
+    }
+
+    /// Reads some of the bytes. Blocks.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::FileIoError`].
+    pub(crate) fn read_part(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let length = range.end.saturating_sub(range.start);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        self.file
+            .read_exact_at(&mut bytes, range.start)
+            .map_err(|e| Error::io("cannot read a scratch file", e))?;
+        Ok(bytes)
     }
 
     #[cfg(test)]
@@ -346,6 +418,25 @@ mod tests {
         drop(named);
         assert_eq!(fs::read(&place).expect("there"), b"def");
         assert_eq!(count(folders[0].path()), 1);
+    }
+
+    #[test]
+    fn a_folder_of_a_process_is_its_own_and_goes_after_it() {
+        let parent = tempfile::tempdir().expect("a folder");
+        fs::write(parent.path().join("note.txt"), b"x").expect("written");
+        let first = Scratch::of_process(parent.path()).expect("made");
+        let second = Scratch::of_process(parent.path()).expect("made");
+        assert_ne!(first.folder(), second.folder());
+        let file = write(first.create().expect("created"), &[b"abcdef"]);
+        assert_eq!(file.read_part(2..4).expect("read"), b"cd");
+        assert!(file.read_part(4..9).is_err());
+        fs::write(second.folder().join("left.partial"), b"x").expect("written");
+        let left = second.folder().to_owned();
+        drop(second);
+        let third = Scratch::of_process(parent.path()).expect("made");
+        assert!(!left.exists());
+        assert!(first.folder().is_dir() && third.folder().is_dir());
+        assert_eq!(count(parent.path()), 3, "two processes and the note");
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Bytes: objects under random keys, written durably. Where they are stored is an arm of
-//! [`Objects`]; today there is only a folder.
+//! [`Objects`]: a folder, or a bucket.
 //!
 //! [`Store::put`] makes an object of a scratch file; a database row may name the object only after
-//! it returns. A marker exists until a row is committed, so that a crash in between leaves nothing
-//! behind: see [`StoredObject`] and [`Store::recover`]. Waiting uploads are objects too; the row of
-//! the upload names them.
+//! it returns. Waiting uploads are objects too; the row of the upload names them.
+//!
+//! A crash between the two leaves nothing behind. In a folder a marker exists until a row is
+//! committed: see [`StoredObject`] and [`Store::recover`]. Of an object in a bucket the database
+//! knows before it is sent: see [`Store::needs_intents`].
 
+mod bucket;
 mod content;
 mod folder;
 mod memory;
+mod prefix;
 #[cfg(test)]
 mod tests;
 
@@ -21,16 +25,20 @@ use std::time::SystemTime;
 use pict_rs_media::Format;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use url::Url;
 use uuid::Uuid;
 
 use crate::scratch::{Scratch, ScratchFile};
 use crate::task::blocking;
 use crate::{ContentKey, Digest, Error, ErrorCode, ObjectKey, Result};
 
+use bucket::Bucket;
+pub use bucket::{BucketSettings, Credentials, Redirects};
 pub use content::{Content, SMALL};
 use folder::Folder;
 pub use folder::Look;
 use memory::Memory;
+pub use prefix::Prefix;
 
 /// Objects.
 #[derive(Clone, Debug)]
@@ -44,6 +52,8 @@ pub struct Store {
 enum Objects {
     /// In a folder.
     Folder(Folder),
+    /// In a bucket.
+    Bucket(Bucket),
 }
 
 /// The source of an object.
@@ -106,6 +116,8 @@ impl Store {
     pub(crate) fn is_alone(&self) -> bool {
         match &self.objects {
             Objects::Folder(folder) => folder.is_alone(),
+            // Nothing tells.
+            Objects::Bucket(_) => false,
         }
     }
 
@@ -115,21 +127,66 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::AlreadyRunning`] when another server keeps it for itself.
     pub(crate) async fn share(&self) -> Result<()> {
-        let Objects::Folder(folder) = self.objects.clone();
+        let Objects::Folder(folder) = self.objects.clone() else {
+            return Ok(());
+        };
         blocking(move || folder.share()).await
+    }
+
+    /// Uses a bucket. Sends no request, so the server may be away. Must be called in a runtime that
+    /// lives as long as the store. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`].
+    pub fn open_bucket(settings: BucketSettings, scratch: Scratch) -> Result<Self> {
+        Ok(Self {
+            objects: Objects::Bucket(Bucket::open(settings, scratch)?),
+            memory: Arc::default(),
+        })
     }
 
     /// Where files should be written that are to become objects.
     pub fn scratch(&self) -> &Scratch {
         match &self.objects {
             Objects::Folder(folder) => folder.scratch(),
+            Objects::Bucket(bucket) => bucket.scratch(),
         }
     }
 
-    /// The root folder of the objects.
-    pub fn root(&self) -> &Path {
+    /// The root folder of the objects, if they are in one.
+    pub fn root(&self) -> Option<&Path> {
         match &self.objects {
-            Objects::Folder(folder) => folder.root(),
+            Objects::Folder(folder) => Some(folder.root()),
+            Objects::Bucket(_) => None,
+        }
+    }
+
+    /// Where the objects are, for people.
+    pub fn place(&self) -> String {
+        match &self.objects {
+            Objects::Folder(folder) => format!("folder of files {}", folder.root().display()),
+            Objects::Bucket(bucket) => bucket.place(),
+        }
+    }
+
+    /// Whether the database must know of an object before it is stored, because the store keeps no
+    /// marker of what has no row yet.
+    pub fn needs_intents(&self) -> bool {
+        match &self.objects {
+            Objects::Folder(_) => false,
+            Objects::Bucket(_) => true,
+        }
+    }
+
+    /// Where a client is sent to, instead of being answered with the bytes of an object.
+    ///
+    /// # Errors
+    /// [`ErrorCode::StoreUnavailable`] when a URL cannot be signed.
+    pub async fn redirect(&self, object: &ObjectKey, is_head: bool) -> Result<Option<Url>> {
+        match &self.objects {
+            _ if Self::is_in_memory(object) => Ok(None),
+            Objects::Folder(_) => Ok(None),
+            Objects::Bucket(bucket) => bucket.redirect(object, is_head).await,
         }
     }
 
@@ -147,6 +204,7 @@ impl Store {
         let key = source.content_key(format);
         match &self.objects {
             Objects::Folder(folder) => folder.put(object, key, source).await,
+            Objects::Bucket(bucket) => bucket.put(object, key, source).await,
         }
     }
 
@@ -165,6 +223,7 @@ impl Store {
         }
         match &self.objects {
             Objects::Folder(folder) => folder.read(object, size, range).await,
+            Objects::Bucket(bucket) => bucket.read(object, size, range).await,
         }
     }
 
@@ -184,6 +243,7 @@ impl Store {
     pub async fn sizes(&self, objects: Vec<ObjectKey>) -> Result<Vec<Option<u64>>> {
         match &self.objects {
             Objects::Folder(folder) => folder.sizes(objects).await,
+            Objects::Bucket(bucket) => bucket.sizes(objects).await,
         }
     }
 
@@ -195,6 +255,7 @@ impl Store {
     pub async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
         match &self.objects {
             Objects::Folder(folder) => folder.remove(objects).await,
+            Objects::Bucket(bucket) => Ok(bucket.remove(objects).await),
         }
     }
 
@@ -204,6 +265,7 @@ impl Store {
         let (sender, batches) = mpsc::channel(1);
         let work = match &self.objects {
             Objects::Folder(folder) => folder.list(batch, sender),
+            Objects::Bucket(bucket) => bucket.list(batch, sender),
         };
         Listing { batches, work }
     }
@@ -220,12 +282,15 @@ impl Store {
     ) -> Result<Vec<(ObjectKey, Look)>> {
         match &self.objects {
             Objects::Folder(folder) => folder.look(objects, written_before).await,
+            Objects::Bucket(bucket) => bucket.look(objects, written_before).await,
         }
     }
 
-    /// Whether a file with this name could be one of ours.
+    /// Whether an object with this name could be one of ours. The name does not tell in which kind
+    /// of store it was made, because all objects can be moved to another.
     pub fn is_ours(object: &ObjectKey) -> bool {
-        Folder::is_ours(object)
+        let name = Prefix::split(object).map_or(object.as_str(), |(_, name)| name);
+        Folder::is_ours(name)
     }
 
     /// Whether a path, relative to the root, belongs to our own housekeeping.
@@ -247,14 +312,15 @@ impl Store {
         Ok(false)
     }
 
-    /// Makes and removes an object with the same calls as an upload, which proves that uploads can
-    /// be stored.
+    /// Does what an upload needs, which proves that uploads can be stored. Leaves nothing.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`].
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`],
+    /// [`ErrorCode::StoreUnavailable`].
     pub async fn ping(&self) -> Result<()> {
         match &self.objects {
             Objects::Folder(folder) => folder.ping().await,
+            Objects::Bucket(bucket) => bucket.ping().await,
         }
     }
 
@@ -265,6 +331,7 @@ impl Store {
     pub async fn ping_reads(&self) -> Result<()> {
         match &self.objects {
             Objects::Folder(folder) => folder.ping_reads().await,
+            Objects::Bucket(bucket) => bucket.ping_reads().await,
         }
     }
 
@@ -275,6 +342,7 @@ impl Store {
     pub async fn id(&self) -> Result<Option<Uuid>> {
         match &self.objects {
             Objects::Folder(folder) => folder.id().await,
+            Objects::Bucket(bucket) => bucket.id().await,
         }
     }
 
@@ -285,12 +353,13 @@ impl Store {
     pub async fn set_id(&self, id: Uuid) -> Result<()> {
         match &self.objects {
             Objects::Folder(folder) => folder.set_id(id).await,
+            Objects::Bucket(bucket) => bucket.set_id(id).await,
         }
     }
 
     /// Cleans up after a crash: marked objects were placed but may have no row, so `is_known`
     /// decides about them, and about waiting uploads. Returns how many markers and uploads were
-    /// removed. Must be called after the scratch was tidied.
+    /// removed. Must be called after the scratch was tidied. In a bucket there is nothing to do.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`], and the errors of `is_known`.
@@ -300,6 +369,7 @@ impl Store {
     {
         match &self.objects {
             Objects::Folder(folder) => folder.recover(is_known).await,
+            Objects::Bucket(_) => Ok(0),
         }
     }
 }
@@ -367,8 +437,8 @@ impl StoredObject {
     }
 
     /// Must be called before a row that names it may be committed, because the request or the
-    /// server may end without learning the result. If dropped after that, it is kept together with
-    /// its marker, and the next start asks the database.
+    /// server may end without learning the result. If dropped after that, it is kept; its marker or
+    /// its intent, which is kept too, decides later.
     pub fn name(&mut self) {
         self.fate = Fate::MaybeNamed;
     }
@@ -384,6 +454,11 @@ impl StoredObject {
     }
 
     async fn meet(mut self, fate: Fate) {
+        if let (Objects::Bucket(bucket), Fate::Unnamed) = (&self.objects, fate) {
+            bucket.remove(vec![self.object.clone()]).await;
+            self.fate = Fate::MaybeNamed;
+            return;
+        }
         self.fate = fate;
         // Panics are logged, and the next start removes what is left.
         let _ = blocking(move || {
@@ -396,11 +471,11 @@ impl StoredObject {
 
 impl Drop for StoredObject {
     fn drop(&mut self) {
-        let Objects::Folder(folder) = &self.objects;
-        match self.fate {
-            Fate::Unnamed => folder.discard(&self.object),
-            Fate::MaybeNamed => {}
-            Fate::Named => folder.unmark(&self.object),
+        match (&self.objects, self.fate) {
+            (_, Fate::MaybeNamed) | (Objects::Bucket(_), Fate::Named) => {}
+            (Objects::Folder(folder), Fate::Unnamed) => folder.discard(&self.object),
+            (Objects::Folder(folder), Fate::Named) => folder.unmark(&self.object),
+            (Objects::Bucket(bucket), Fate::Unnamed) => bucket.discard(&self.object),
         }
     }
 }

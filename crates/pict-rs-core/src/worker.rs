@@ -35,7 +35,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 /// After this many deaths of the server during a job, an upload fails and a variant is put off.
 /// After the first death the job is started alone, so that it is not blamed for other work.
 const MAX_DEATHS: u32 = 2;
-/// How often a full disk is checked for space.
+/// How often a full disk is checked for space, or a bucket that is away.
 const SPACE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// After a failure of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -61,6 +61,7 @@ impl Worker {
                 tasks.spawn(work(ctx.clone(), Arc::clone(&alone)));
             }
             tasks.spawn(watch_space(ctx.clone()));
+            tasks.spawn(compare_store(ctx.clone()));
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(evict(ctx.clone()));
@@ -100,6 +101,26 @@ async fn watch_space(ctx: Arc<Context>) {
         // Recreates the reserve, if it was released and there is space.
         ctx.repo.has_room().await;
         rest(&ctx, SPACE_INTERVAL, std::future::pending()).await;
+    }
+}
+
+/// Finds out whether a store that was away at start is the right one.
+async fn compare_store(ctx: Arc<Context>) {
+    let mut told = Ok(());
+    while !ctx.notifier.is_stopping() {
+        let found = ctx.store_id.find(&ctx.repo, &ctx.store).await;
+        match &found {
+            Ok(()) if told.is_ok() => return,
+            Ok(()) => {
+                tracing::info!("the store is there and belongs to the database");
+                return;
+            }
+            // It is told again only when something else is wrong.
+            Err(error) if told.as_ref().err() == Some(&error.code()) => {}
+            Err(error) => log(error, "nothing is stored or removed"),
+        }
+        told = found.map_err(|error| error.code());
+        rest(&ctx, SPACE_RETRY_DELAY, std::future::pending()).await;
     }
 }
 
@@ -306,9 +327,12 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
             .return_job(job, after(ctx, BACK_OFF))
             .await
             .map(drop)
-    } else if error.code() == ErrorCode::InsufficientStorage {
-        // It waits for space, however long that takes.
-        log(&error, "to be done when there is room");
+    } else if matches!(
+        error.code(),
+        ErrorCode::InsufficientStorage | ErrorCode::StoreUnavailable
+    ) {
+        // It waits for space or for the bucket, however long that takes.
+        log(&error, "to be done when the store takes it");
         ctx.repo
             .return_job(job, after(ctx, SPACE_RETRY_DELAY))
             .await

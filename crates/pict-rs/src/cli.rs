@@ -368,12 +368,12 @@ enum StoreCommand {
         repo: Option<RepoCommand>,
     },
     /// Keep files in an S3 bucket
-    ObjectStorage(ObjectStorage),
+    ObjectStorage(Box<ObjectStorage>),
 }
 
 #[derive(Debug, Args)]
 struct ObjectStorage {
-    /// S3 endpoint
+    /// URL of the S3 server, without the bucket
     #[arg(short, long)]
     endpoint: Option<String>,
     /// S3 bucket
@@ -391,16 +391,25 @@ struct ObjectStorage {
     /// S3 session
     #[arg(long)]
     session_token: Option<String>,
+    /// Take the key from the cloud that the server runs in
+    #[arg(long)]
+    instance_credentials: bool,
     /// Bucket in the path instead of the host name
     #[arg(short, long)]
     use_path_style: bool,
-    /// Seconds for one request
+    /// Seconds for one request [default: 30]
     #[arg(long)]
     client_timeout: Option<u64>,
+    /// CA certificates of the S3 server (PEM)
+    #[arg(long)]
+    certificate_file: Option<PathBuf>,
     /// Send clients there instead of answering with bytes
     #[arg(long)]
     public_endpoint: Option<String>,
-    /// Tag health check objects
+    /// Send clients to the bucket instead, with URLs that are valid for this time
+    #[arg(long)]
+    signed_redirects: Option<String>,
+    /// Accepted, without effect: health checks store no object
     #[arg(long)]
     tag_healthz: bool,
     #[command(subcommand)]
@@ -560,9 +569,12 @@ impl ObjectStorage {
         set.option("store.access_key", self.access_key.as_ref());
         set.option("store.secret_key", self.secret_key.as_ref());
         set.option("store.session_token", self.session_token.as_ref());
+        set.switch("store.instance_credentials", self.instance_credentials);
         set.switch("store.use_path_style", self.use_path_style);
         set.option("store.client_timeout", self.client_timeout);
+        set.path("store.certificate_file", self.certificate_file.as_ref());
         set.option("store.public_endpoint", self.public_endpoint.as_ref());
+        set.option("store.signed_redirects", self.signed_redirects.as_ref());
         set.switch("store.tag_healthz", self.tag_healthz);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use pict_rs_core::Config;
+use pict_rs_core::config::StoreType;
 use pict_rs_core::helper::{self, Helper, Helpers};
 use pict_rs_core::repo::Location;
 use pict_rs_core::service::health;
@@ -91,9 +92,13 @@ impl Report {
             },
             Err(error) => report.problems.push(error.to_string()),
         }
-        report.folder("files", &config.files_folder(data));
-        if let Some(folder) = &config.server.temporary_directory {
-            report.folder("temporary", folder);
+        if config.store.r#type == StoreType::Filesystem {
+            report.folder("files", &config.files_folder(data));
+            if let Some(folder) = &config.server.temporary_directory {
+                report.folder("temporary", folder);
+            }
+        } else {
+            report.folder("temporary", &config.scratch_folder(data));
         }
         let unknown = unknown
             .into_iter()

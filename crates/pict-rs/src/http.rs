@@ -334,9 +334,13 @@ pub async fn serve(
     }
     // Installers wait for this line, which the existing pict-rs logs.
     tracing::info!("starting in existing Tokio runtime");
+    let files = match context.store.root() {
+        Some(root) => root.display().to_string(),
+        None => context.store.place(),
+    };
     tracing::info!(
         database = %context.repo.place(),
-        files = %context.config.files_folder(data).display(),
+        files = %files,
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );

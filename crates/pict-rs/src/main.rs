@@ -130,7 +130,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
                 "{} and {} belong together from now on. The database has {} contents; of {} files that \
                  were looked for {} are there",
                 config.database(&data)?,
-                config.files_folder(&data).display(),
+                accepted.place,
                 accepted.contents,
                 accepted.sampled,
                 accepted.present

@@ -5,6 +5,7 @@ mod unit;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use pict_rs_core::config::StoreType;
 use pict_rs_core::legacy::Existing;
 use pict_rs_core::repo::Location;
 use pict_rs_core::service::migrate::Report;
@@ -81,17 +82,21 @@ impl Target {
 pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Result<bool> {
     let data = &target.data;
     let mut out = std::io::stdout();
-    let mut written = vec![config.files_folder(data)];
+    let mut written = Vec::new();
     match config.database(data)? {
         Location::Server(server) => writeln!(out, "writing the database to {server}")?,
         Location::Folder { path, .. } => {
             let folder = std::path::absolute(&path)?;
             writeln!(out, "writing the database to {}", folder.display())?;
-            written.insert(0, path);
+            written.push(path);
         }
     }
-    let files = std::path::absolute(config.files_folder(data))?;
-    writeln!(out, "writing the files to {}", files.display())?;
+    if config.store.r#type == StoreType::Filesystem {
+        let files = config.files_folder(data);
+        let place = std::path::absolute(&files)?;
+        writeln!(out, "writing the files to {}", place.display())?;
+        written.push(files);
+    }
     let taken = take_over(config, data, from);
     // Also for what was migrated before an error.
     if let Some(owner) = &target.owner {

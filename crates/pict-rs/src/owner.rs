@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pict_rs_core::Config;
+use pict_rs_core::config::StoreType;
 
 /// Refuses to create a database as root if a folder of the server belongs to another user. An
 /// existing database may be used: SQLite gives the files that it creates to the owner of the
@@ -14,14 +15,17 @@ use pict_rs_core::Config;
 /// # Errors
 /// When a folder belongs to another user; names both.
 pub fn refuse_to_intrude(config: &Config, data: &Path) -> anyhow::Result<()> {
-    let files = config.files_folder(data);
+    let files = local_files(config, data);
     let database = config.database(data)?;
-    // With a server, files are what root could make here.
-    let made = database.folder().unwrap_or(&files);
+    // With a database server, files are what root could make here.
+    let Some(made) = database.folder().or(files.as_deref()) else {
+        return Ok(());
+    };
     if !rustix::process::geteuid().is_root() || !is_empty(made) {
         return Ok(());
     }
-    for folder in [data, made, &files] {
+    for folder in [Some(data), Some(made), files.as_deref()] {
+        let Some(folder) = folder else { continue };
         let Ok(found) = fs::metadata(folder) else {
             continue;
         };
@@ -48,16 +52,22 @@ pub fn refuse_to_begin(config: &Config, data: &Path) -> anyhow::Result<()> {
     let Some(database) = location.folder() else {
         return Ok(());
     };
-    let files = config.files_folder(data);
-    if database.exists() || files.exists() {
+    let files = local_files(config, data);
+    if database.exists() || files.as_ref().is_some_and(|files| files.exists()) {
         return Ok(());
     }
+    let files = files.map_or_else(String::new, |files| format!(" nor {}", files.display()));
     anyhow::bail!(
-        "there is neither {} nor {}: run this with the configuration of the server; where a package runs \
+        "there is neither a database in {}{files}: run this with the configuration of the server; where a package runs \
          it as a service, 'pict-rs-admin accept-store' does. Nothing was changed",
-        database.display(),
-        files.display()
+        database.display()
     )
+}
+
+/// The folder of files, unless they are in a bucket.
+fn local_files(config: &Config, data: &Path) -> Option<PathBuf> {
+    let is_local = config.store.r#type == StoreType::Filesystem;
+    is_local.then(|| config.files_folder(data))
 }
 
 /// Whether the folder is empty or does not exist.

@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::node::Notice;
 use crate::repo::{Enqueued, Failure, Job, Work};
+use crate::service::forget::collect;
 use crate::service::spool::Spooled;
 use crate::service::variant;
 use crate::service::{find, remove, upload};
@@ -63,8 +64,10 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
             Err(error) => {
                 for (id, file) in ids.iter().zip(stored) {
                     // The file is deleted now only if the database confirms that no row names it;
-                    // otherwise the next start decides.
-                    if let Ok(None) = ctx.repo.waiting(id).await {
+                    // otherwise the next start decides, or its intent.
+                    if !ctx.store.needs_intents()
+                        && let Ok(None) = ctx.repo.waiting(id).await
+                    {
                         file.discard().await;
                     }
                 }
@@ -157,8 +160,12 @@ async fn over(ctx: &Context, id: &UploadId) {
     ctx.notifier.ring(id);
     ctx.repo.notify(Notice::Upload(*id)).await;
     let file = vec![ObjectKey::of_upload(id)];
-    if let Err(error) = ctx.store.remove(file).await {
-        tracing::warn!(%error, "a file stays on disk until the next start");
+    let removed = match ctx.store.needs_intents() {
+        true => collect(ctx, file).await,
+        false => ctx.store.remove(file).await.map(drop),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(%error, "a file stays in the store until the next start");
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn bytes(
     range: Range<u64>,
 ) -> Result<Content> {
     let size = representation.key.size();
-    let is_quick = size <= SMALL && !range.is_empty();
+    let is_quick = size <= SMALL && !range.is_empty() && ctx.store.root().is_some();
     let read = ctx.store.read(&representation.object, size, range);
     match is_quick {
         true => read.await,

@@ -7,14 +7,16 @@ use std::path::Path;
 use uuid::Uuid;
 
 use crate::config::{Config, ServerConfig};
+use crate::context::open_store;
 use crate::repo::Repo;
 use crate::state::store_id::{sample, tie};
-use crate::store::Store;
 use crate::{Context, Error, ErrorCode, Result};
 
 /// The result of [`accept`].
 #[derive(Clone, Debug)]
 pub struct Accepted {
+    /// The store, for people.
+    pub place: String,
     /// Contents in the database.
     pub contents: u64,
     /// How many of them were sampled.
@@ -30,12 +32,16 @@ pub struct Accepted {
 /// When a folder cannot be used, or a server runs on it.
 pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
     let repo = Repo::open_at(&config.database(data)?, false).await?;
-    let store = Store::open_for(&config.files_folder(data), repo.is_shared())?;
+    let store = open_store(config, data, repo.is_shared())?;
     let contents = repo.usage().await?.originals.count;
     let (sampled, present) = sample(&repo, &store).await?;
     tie(&repo, &store, Uuid::new_v4()).await?;
     repo.close().await;
     Ok(Accepted {
+        place: match store.root() {
+            Some(root) => root.display().to_string(),
+            None => store.place(),
+        },
         contents,
         sampled,
         present,
@@ -48,8 +54,9 @@ pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
 /// # Errors
 /// [`ErrorCode::StoreMismatch`].
 pub(crate) async fn check(ctx: &Context) -> Result<()> {
+    let known = ctx.store_id.get()?;
     match ctx.store.id().await? {
-        Some(found) if found == ctx.store_id => Ok(()),
+        Some(found) if found == known => Ok(()),
         Some(_) => Err(moved(ctx, "has another id")),
         None => Err(moved(ctx, "has no id")),
     }
@@ -77,12 +84,16 @@ pub(crate) fn too_many(config: &ServerConfig, what: &str, total: u64, allowed: u
 }
 
 fn moved(ctx: &Context, why: &str) -> Error {
+    let hint = match ctx.store.root() {
+        Some(_) => ": is a disk or volume not mounted?",
+        None => ".",
+    };
     Error::user(
         ErrorCode::StoreMismatch,
         format!(
-            "The folder of files {} {why}, so it is not the one that belongs to the database: is a \
-             disk or volume not mounted? Nothing is removed until it is back",
-            ctx.store.root().display()
+            "The {} {why}, so it is not the one that belongs to the database{hint} Nothing is removed \
+             until it is back",
+            ctx.store.place()
         ),
     )
 }

@@ -44,7 +44,7 @@ pub struct Part {
     pub written: Result<()>,
     /// How long the write took.
     pub took: Duration,
-    /// The space on its file system.
+    /// The space on its file system, if it has one.
     pub space: Option<Space>,
 }
 
@@ -79,7 +79,7 @@ pub struct Space {
 pub async fn serves(ctx: &Context) -> Result<()> {
     let (repo, store) = tokio::join!(
         in_time(ctx.repo.ping(), late_code(ctx)),
-        in_time(ctx.store.ping_reads(), ErrorCode::FileIoError),
+        in_time(ctx.store.ping_reads(), store_fault(ctx)),
     );
     repo.and(store)
 }
@@ -118,12 +118,26 @@ async fn prove(ctx: &Context) -> (Part, Part) {
     };
     tokio::join!(
         timed(repo, ctx.repo.folder(), late_code(ctx)),
-        timed(
-            ctx.store.ping(),
-            Some(ctx.store.root()),
-            ErrorCode::FileIoError
-        ),
+        timed(store(ctx), ctx.store.root(), store_fault(ctx)),
     )
+}
+
+/// Checks that the store can be written to, and that it is the right one.
+async fn store(ctx: &Context) -> Result<()> {
+    if ctx.config.server.read_only && ctx.store.root().is_none() {
+        // Its key may be one that cannot write.
+        return ctx.store.ping_reads().await;
+    }
+    ctx.store.ping().await?;
+    ctx.store_id.get().map(drop)
+}
+
+/// The code of a store that does not answer in time.
+fn store_fault(ctx: &Context) -> ErrorCode {
+    match ctx.store.root() {
+        Some(_) => ErrorCode::FileIoError,
+        None => ErrorCode::StoreUnavailable,
+    }
 }
 
 /// Writes to database and store, and collects the details. In read-only mode the database is only
@@ -180,7 +194,7 @@ async fn timed(
     let written = in_time(work, code).await;
     let took = started.elapsed();
     let folder = folder.map(Path::to_owned);
-    let space = blocking(move || Ok(folder.and_then(|folder| space(&folder))));
+    let space = blocking(move || Ok(folder.as_deref().and_then(space)));
     let space = tokio::time::timeout(TIMEOUT, space).await;
     Part {
         written,
@@ -232,10 +246,7 @@ pub(crate) struct SpaceWatch {
 impl SpaceWatch {
     pub(crate) fn new(ctx: &Context) -> Self {
         let least = ctx.config.server.free_space_warning;
-        let folders = [
-            ("repo", ctx.repo.folder()),
-            ("store", Some(ctx.store.root())),
-        ];
+        let folders = [("repo", ctx.repo.folder()), ("store", ctx.store.root())];
         Self {
             folders: (folders.into_iter())
                 .filter_map(|(part, folder)| Some((part, folder?.to_owned(), false)))

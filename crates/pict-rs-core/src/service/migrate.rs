@@ -14,9 +14,9 @@ use crate::helper::Helper;
 use crate::legacy::{Content, Existing, Files, Name};
 use crate::media;
 use crate::repo::{NewProxy, NewUpload, Original, Representation};
-use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
+use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
 use crate::service::{clip, dummy};
-use crate::store::{Source, Store, StoredObject};
+use crate::store::{Prefix, Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
@@ -82,11 +82,10 @@ pub async fn migrate(
             format!("there is no folder of files {}", files.display()),
         ));
     }
-    let is_own = files.canonicalize().ok() == ctx.store.root().canonicalize().ok();
-    let place = if is_own {
-        Place::Own
-    } else {
-        Place::Other(files.into())
+    let is_own = |root: &Path| files.canonicalize().ok() == root.canonicalize().ok();
+    let place = match ctx.store.root() {
+        Some(root) if is_own(root) => Place::Own(root.into()),
+        _ => Place::Other(files.into()),
     };
     let mut report = Report::default();
     let mut running = JoinSet::new();
@@ -181,7 +180,7 @@ async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> R
 #[derive(Clone)]
 enum Place {
     /// Our own folder of objects.
-    Own,
+    Own(Arc<Path>),
     /// Another folder.
     Other(Arc<Path>),
 }
@@ -207,8 +206,7 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
         return Ok(report);
     }
     let path = match place {
-        Place::Own => ctx.store.root().join(&content.file),
-        Place::Other(files) => files.join(&content.file),
+        Place::Own(files) | Place::Other(files) => files.join(&content.file),
     };
     let read = blocking(move || Ok(std::fs::read(path))).await?;
     let source = match read {
@@ -261,7 +259,7 @@ async fn store(
     let decoded = decoded.filter(|memory| *memory <= limit);
     let memory = decoded.unwrap_or(size).min(limit);
     let (context, content) = (ctx.clone(), content.clone());
-    let is_own = matches!(place, Place::Own);
+    let is_own = matches!(place, Place::Own(_));
     let work = move |control: &Control| {
         let mut copy = None;
         if !is_own {
@@ -285,9 +283,8 @@ async fn store(
     let stored = match copy {
         None => None,
         Some(copy) => {
-            let object = ObjectKey::generate(format);
-            let put = ctx.store.put(object, format, Source::Scratch(copy));
-            Some(put.await?)
+            let object = ctx.store.new_key(Prefix::Original, format);
+            Some(keep::put(ctx, object, format, Source::Scratch(copy)).await?)
         }
     };
     let object = match &stored {
@@ -376,7 +373,7 @@ async fn remember(
             Err(error) if error.is_users() => report.fail(&name.alias, &error),
             Err(error) => {
                 if let Some(stored) = stored {
-                    discard_if_unreferenced(ctx, stored).await;
+                    discard_if_unreferenced(ctx, stored, &error).await;
                 }
                 return Err(error);
             }

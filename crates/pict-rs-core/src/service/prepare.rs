@@ -12,11 +12,12 @@ use crate::media::{Outcome, Permit, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
 use crate::scratch::{Scratch, ScratchFile};
+use crate::service::keep::put;
 use crate::service::spool::{Incoming, Sent};
 use crate::service::{clip, dummy, validate};
-use crate::store::{Source, StoredObject};
+use crate::store::{Prefix, Source, StoredObject};
 use crate::timing::{Stage, timed};
-use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result};
+use crate::{Context, Digest, Error, ErrorCode, Result};
 
 fn svg_disabled() -> Error {
     Error::user(
@@ -34,7 +35,7 @@ pub(super) struct Ready {
     pub(super) source: Digest,
 }
 
-/// Reads a file, prepares it and stores the result.
+/// Reads a file, prepares it and stores the result under a key with `prefix`.
 ///
 /// # Errors
 /// As [`super::upload::ingest`].
@@ -43,13 +44,14 @@ pub(super) async fn prepare(
     permit: Permit,
     query: &UploadQuery,
     damaged: Damaged,
+    prefix: Prefix,
     incoming: Incoming,
 ) -> Result<Ready> {
     let (source, sent) = incoming.read(ctx).await?;
     if ctx.config.server.danger_dummy_mode {
         let (facts, digest) = (dummy::facts(), sent.digest());
-        let object = ObjectKey::generate(facts.format);
-        let stored = ctx.store.put(object, facts.format, sent.source()).await?;
+        let object = ctx.store.new_key(prefix, facts.format);
+        let stored = put(ctx, object, facts.format, sent.source()).await?;
         return Ok(Ready {
             stored: validate::external(ctx, stored).await?,
             facts,
@@ -100,7 +102,7 @@ pub(super) async fn prepare(
         },
         made => made,
     };
-    keep(ctx, made?, sent).await
+    keep(ctx, made?, prefix, sent).await
 }
 
 /// What to do with a file that lacks pixels or frames.
@@ -232,7 +234,7 @@ fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bound
 }
 
 /// Stores the result.
-async fn keep(ctx: &Arc<Context>, made: Made, sent: Sent) -> Result<Ready> {
+async fn keep(ctx: &Arc<Context>, made: Made, prefix: Prefix, sent: Sent) -> Result<Ready> {
     let Made {
         bytes,
         facts,
@@ -247,9 +249,9 @@ async fn keep(ctx: &Arc<Context>, made: Made, sent: Sent) -> Result<Ready> {
             Source::Scratch(file)
         }
     };
-    let object = ObjectKey::generate(facts.format);
+    let object = ctx.store.new_key(prefix, facts.format);
     // Waiting for the disk needs no processor, so the permit has been released.
-    let put = ctx.store.put(object, facts.format, source);
+    let put = put(ctx, object, facts.format, source);
     let stored = timed(Stage::Store, put).await?;
     Ok(Ready {
         stored: validate::external(ctx, stored).await?,

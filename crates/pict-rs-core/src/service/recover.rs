@@ -40,6 +40,9 @@ pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Resul
         Err(error) if error.code() == ErrorCode::InsufficientStorage => {
             tracing::warn!(%error, "what the last run left is finished when there is room");
         }
+        Err(error) if error.code() == ErrorCode::StoreUnavailable => {
+            tracing::warn!(%error, "what the last run left is finished when the bucket is back");
+        }
         recovered => recovered?,
     }
     if ctx.repo.is_shared() {
@@ -48,18 +51,24 @@ pub async fn open_beside(config: Config, data: &Path, helpers: Helpers) -> Resul
     Ok(ctx)
 }
 
+/// Whether no other server uses what this one does. An embedded database is locked.
+fn is_alone(ctx: &Context) -> bool {
+    !ctx.repo.is_shared() || ctx.store.is_alone()
+}
+
 async fn recover(ctx: &Context) -> Result<()> {
     if ctx.config.server.read_only {
         return Ok(());
     }
     let scratch = ctx.store.scratch().clone();
-    let is_alone = ctx.store.is_alone();
+    let is_alone = is_alone(ctx);
     let mut leftovers = blocking(move || scratch.tidy(is_alone)).await?;
     let is_known = async |object: ObjectKey| match object.upload_id() {
         Some(id) => Ok(ctx.repo.waiting(&id).await?.is_some()),
         None => ctx.repo.knows_object(&object).await,
     };
     leftovers += ctx.store.recover(is_known).await?;
+    ctx.repo.expire_intents(now()).await?;
     let garbage = ctx.repo.garbage().await?;
     if leftovers > 0 || !garbage.is_empty() {
         tracing::info!(
@@ -80,7 +89,7 @@ async fn recover(ctx: &Context) -> Result<()> {
 async fn free_jobs(ctx: &Context) -> Result<u64> {
     let repo = &ctx.repo;
     repo.read_clock().await?;
-    if !ctx.store.is_alone() {
+    if !is_alone(ctx) {
         return Ok(0);
     }
     let after = |time: Duration| repo.time().saturating_add(millis(time));

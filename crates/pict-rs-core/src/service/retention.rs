@@ -113,7 +113,8 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
             evict_all(ctx, class, Reason::Size(budget - budget / 20)).await?;
         }
     }
-    // Files that could not be deleted earlier.
+    // Objects whose work came to no end, and files that could not be deleted earlier.
+    ctx.repo.expire_intents(now()).await?;
     let garbage = ctx.repo.some_garbage(BATCH).await?;
     if let Err(error) = collect(ctx, garbage).await {
         tracing::warn!(%error, "removed objects stay on disk for now");

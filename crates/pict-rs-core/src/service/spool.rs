@@ -7,6 +7,7 @@ use pict_rs_media::limits::{LimitKind, at_most};
 
 use crate::query::UploadQuery;
 use crate::scratch::{Scratch, ScratchFile, ScratchWriter};
+use crate::service::keep;
 use crate::store::{Source, StoredObject};
 use crate::task::blocking;
 use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
@@ -117,9 +118,7 @@ impl Spooled {
     pub(super) async fn wait(self, ctx: &Context, id: &UploadId) -> Result<StoredObject> {
         let key = ObjectKey::of_upload(id);
         // The format is not known yet, and no row records it.
-        ctx.store
-            .put(key, Format::Png, Source::Scratch(self.0))
-            .await
+        keep::put(ctx, key, Format::Png, Source::Scratch(self.0)).await
     }
 }
 

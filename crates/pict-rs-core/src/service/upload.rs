@@ -14,6 +14,7 @@ use crate::service::pending_upload::Uploaded;
 use crate::service::prepare::{Damaged, Ready, prepare};
 use crate::service::retention;
 use crate::service::spool::{Incoming, Spooled};
+use crate::store::Prefix;
 use crate::task::run_to_completion;
 use crate::timing::{Stage, timed};
 use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
@@ -67,7 +68,8 @@ async fn ingest_as(
     let running = metrics::begin(Work::Ingest);
     let permit = ctx.media.acquire().await?;
     let damaged = Damaged::of_uploads(ctx);
-    let ready = prepare(ctx, permit, query, damaged, Incoming::Spooled(spooled)).await?;
+    let incoming = Incoming::Spooled(spooled);
+    let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
     let ctx = ctx.clone();
     let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
@@ -95,7 +97,8 @@ pub(crate) async fn ingest_proxied(
     let query = UploadQuery::default();
     // The upstream will not send a better copy.
     let damaged = Damaged::Accepted;
-    let ready = prepare(ctx, permit, &query, damaged, Incoming::Spooled(spooled)).await?;
+    let incoming = Incoming::Spooled(spooled);
+    let ready = prepare(ctx, permit, &query, damaged, Prefix::Proxied, incoming).await?;
     let ctx = ctx.clone();
     let alias = run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Destination::Proxy(&proxy)).await?;
@@ -121,7 +124,8 @@ pub(crate) async fn ingest_waiting(
     let running = metrics::begin(Work::BackgroundIngest);
     let permit = ctx.media.acquire_background().await?;
     let damaged = Damaged::of_uploads(ctx);
-    let ready = prepare(ctx, permit, query, damaged, Incoming::Waiting(*id)).await?;
+    let incoming = Incoming::Waiting(*id);
+    let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
     let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
     run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Destination::Waiting(&job, &id)).await?;
@@ -202,7 +206,7 @@ async fn remember(
             return Ok(None);
         }
         Err(error) => {
-            discard_if_unreferenced(ctx, stored).await;
+            discard_if_unreferenced(ctx, stored, &error).await;
             return Err(error);
         }
     };

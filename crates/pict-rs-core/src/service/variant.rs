@@ -17,10 +17,10 @@ use crate::repo::{Original, Representation};
 use crate::service::forget::forget;
 use crate::service::nodes::{self, Turn};
 use crate::service::{clip, find, keep, remove, retention};
-use crate::store::{Source, Store, StoredObject};
+use crate::store::{Prefix, Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
-use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result};
+use crate::{Alias, Context, Error, ErrorCode, Result};
 
 /// How often to look whether another server has made a variant.
 const TURN_INTERVAL: Duration = Duration::from_millis(100);
@@ -229,8 +229,8 @@ async fn make(
                     Ok(writer.finish())
                 };
                 let file = blocking(write).await?;
-                let object = ObjectKey::generate_for_variant(format);
-                ctx.store.put(object, format, Source::Scratch(file)).await
+                let object = ctx.store.new_key(Prefix::Variant, format);
+                keep::put(&ctx, object, format, Source::Scratch(file)).await
             };
             let stored = timed(Stage::Store, stored).await?;
             let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
@@ -243,8 +243,10 @@ async fn make(
     let variant = match kept.await {
         // The variant exists now, so a client that waits for it need not be refused.
         Err(error)
-            if error.code() == ErrorCode::InsufficientStorage
-                && matches!(rank, Rank::Foreground) =>
+            if matches!(
+                error.code(),
+                ErrorCode::InsufficientStorage | ErrorCode::StoreUnavailable
+            ) && matches!(rank, Rank::Foreground) =>
         {
             tracing::warn!(%error, "a variant is served from memory");
             unstored(&ctx, bytes, &facts).await?
@@ -327,7 +329,7 @@ async fn remember(
     let added = match added {
         Ok(added) => added,
         Err(error) => {
-            keep::discard_if_unreferenced(ctx, stored).await;
+            keep::discard_if_unreferenced(ctx, stored, &error).await;
             return Err(error);
         }
     };

@@ -1,11 +1,13 @@
 //! The bytes of an object, as read from the store.
 
+use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, BoxStream, Stream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
 use crate::task::blocking;
@@ -25,47 +27,94 @@ pub enum Content {
     Stream(Pieces),
 }
 
-/// Bytes of a file, piece by piece.
+/// Bytes of an object, piece by piece.
 #[derive(Debug)]
-pub struct Pieces {
-    file: File,
-    range: Range<u64>,
+pub struct Pieces(Origin);
+
+enum Origin {
+    File(File, Range<u64>),
+    Network(BoxStream<'static, Result<Bytes>>, u64),
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(_, range) => write!(f, "File({range:?})"),
+            Self::Network(_, length) => write!(f, "Network({length})"),
+        }
+    }
 }
 
 impl Content {
     pub(super) fn file(file: File, range: Range<u64>) -> Self {
-        Self::Stream(Pieces { file, range })
+        Self::Stream(Pieces(Origin::File(file, range)))
+    }
+
+    /// `length` bytes that come over the network.
+    pub(super) fn pieces(
+        pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
+        length: u64,
+    ) -> Self {
+        Self::Stream(Pieces(Origin::Network(pieces.boxed(), length)))
     }
 
     /// All bytes in memory.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`].
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::StoreUnavailable`].
     pub async fn into_vec(self) -> Result<Vec<u8>> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.into()),
-            Self::Stream(Pieces { file, range }) => blocking(move || read(&file, range)).await,
+            Self::Stream(Pieces(Origin::File(file, range))) => {
+                blocking(move || read(&file, range)).await
+            }
+            Self::Stream(Pieces(Origin::Network(mut pieces, length))) => {
+                let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+                while let Some(piece) = pieces.try_next().await? {
+                    bytes.extend_from_slice(&piece);
+                }
+                if bytes.len() as u64 != length {
+                    return Err(cut(bytes.len() as u64, length));
+                }
+                Ok(bytes)
+            }
         }
     }
 }
 
 impl Pieces {
     /// Reads the next piece while the current one is used.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        let Range { start, end } = self.range;
-        let first = (start < end).then(|| (ahead(self.file, start, end), start));
-        stream::try_unfold(first, move |state| async move {
-            let Some((reading, at)) = state else {
-                return Ok(None);
-            };
-            let read = reading.await.map_err(|panic| {
-                Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
-            })?;
-            let (file, bytes) = read?;
-            let next = at + bytes.len() as u64;
-            let state = (next < end).then(|| (ahead(file, next, end), next));
-            Ok(Some((bytes, state)))
-        })
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
+        match self.0 {
+            Origin::File(file, range) => of_file(file, range).boxed(),
+            // The answer to a client is as long as it says, so a shorter one breaks off.
+            Origin::Network(pieces, _) => pieces,
+        }
+    }
+}
+
+fn of_file(file: File, range: Range<u64>) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    let Range { start, end } = range;
+    let first = (start < end).then(|| (ahead(file, start, end), start));
+    stream::try_unfold(first, move |state| async move {
+        let Some((reading, at)) = state else {
+            return Ok(None);
+        };
+        let read = reading.await.map_err(|panic| {
+            Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
+        })?;
+        let (file, bytes) = read?;
+        let next = at + bytes.len() as u64;
+        let state = (next < end).then(|| (ahead(file, next, end), next));
+        Ok(Some((bytes, state)))
+    })
+}
+
+fn cut(found: u64, length: u64) -> Error {
+    Error::Internal {
+        code: ErrorCode::StoreUnavailable,
+        message: format!("an object broke off: {found} of {length} bytes came"),
+        source: None,
     }
 }
 

@@ -315,6 +315,10 @@ fn only_names_that_we_give_are_ours() {
     check(ObjectKey::generate(Format::Png).as_str(), true);
     check(ObjectKey::generate_for_variant(Format::Webp).as_str(), true);
     check("ab/cd/abcd0000000000000000000000000000.png", true);
+    check("original/ab/cd/abcd0000000000000000000000000000.png", true);
+    check("variant/ab/abcd0000000000000000000000000000.webp", true);
+    check("variant/notes.txt", false);
+    check("waiting/ab/abcd0000000000000000000000000000.webp", false);
     check("ab/abcd0000000000000000000000000000.png", true);
     check("ac/abcd0000000000000000000000000000.png", false);
     check("a/abcd0000000000000000000000000000.png", false);

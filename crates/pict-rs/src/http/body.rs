@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use actix_web::body::{BodySize, MessageBody, SizedStream};
-use actix_web::http::header::{self, ContentRange, ContentRangeSpec};
+use actix_web::http::header::{self, ContentRange, ContentRangeSpec, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -34,8 +34,37 @@ pub async fn respond(
     let size = representation.key.size();
     let validators = Validators::new(representation.key.to_base64(), representation.created_at);
     let decision = decide(request, &validators, size);
+    if matches!(decision, Decision::Whole | Decision::Part { .. })
+        && let Some(redirect) = redirect(ctx, settings, request, representation).await?
+    {
+        return Ok(redirect);
+    }
     let response = HttpResponse::Ok();
     answer(ctx, settings, request, representation, response, decision).await
+}
+
+/// Sends the client to where the bytes are, if the settings say so. The answer there has validators
+/// of its own.
+async fn redirect(
+    ctx: &Context,
+    settings: &Settings,
+    request: &HttpRequest,
+    representation: &Representation,
+) -> Result<Option<HttpResponse>> {
+    let is_head = request.method() == Method::HEAD;
+    let redirect = ctx.store.redirect(&representation.object, is_head).await?;
+    Ok(redirect.map(|url| {
+        let mut response = HttpResponse::SeeOther();
+        // A signature ends before the answer would be stale.
+        let cache_control = match ctx.config.store.signed_redirects {
+            Some(_) => HeaderValue::from_static("no-store"),
+            None => settings.cache_control.clone(),
+        };
+        response
+            .insert_header((header::LOCATION, url.as_str()))
+            .insert_header((header::CACHE_CONTROL, cache_control))
+            .finish()
+    }))
 }
 
 /// Answers a GET of missing media with `representation`, as 404. Conditions and ranges are ignored,

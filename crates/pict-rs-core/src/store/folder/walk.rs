@@ -81,8 +81,8 @@ impl Folder {
 
     /// Whether a file with this name could be one of ours: `0a/1b/0a1b….png`, or `0a/0a1b….png` for
     /// a variant.
-    pub(in crate::store) fn is_ours(object: &ObjectKey) -> bool {
-        let parts: Vec<_> = object.as_str().split('/').collect();
+    pub(in crate::store) fn is_ours(name: &str) -> bool {
+        let parts: Vec<_> = name.split('/').collect();
         let (first, second, name) = match parts[..] {
             [first, second, name] if second.len() == 2 => (first, second, name),
             [first, name] => (first, "", name),

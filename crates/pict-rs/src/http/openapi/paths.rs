@@ -66,6 +66,7 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
         Operation::new(GET_OR_HEAD, id, summary)
             .media(200, "The file")
             .media(206, "The range that was asked for")
+            .empty(303, "The file is at Location, where files are in a bucket")
             .empty(304, "As If-None-Match or If-Modified-Since know it")
             .empty(412, "If-Match or If-Unmodified-Since do not hold")
             .refusals([
