@@ -8,7 +8,7 @@ use crate::support::client::Client;
 use crate::support::s3::{self, Bucket, Disturbance, Proxy, S3};
 use crate::support::upstream::Upstream;
 use crate::support::validator::Validator;
-use crate::support::{Answer, File, Launch, Server, database, eventually, pictures};
+use crate::support::{Answer, File, Launch, Server, database, disk, eventually, pictures};
 
 const API_KEY: &str = "key";
 
@@ -39,6 +39,7 @@ on_each_server!(
     a_lost_variant_is_made_again_and_a_lost_original_is_told,
     while_the_bucket_is_away_answers_are_503_and_afterwards_all_goes_on,
     a_backgrounded_upload_waits_for_the_bucket,
+    small_objects_are_kept_on_the_disk_within_a_bound,
     a_bucket_that_only_reads_is_told_and_serves,
     a_start_without_the_bucket_goes_on_when_it_is_there,
     what_a_dead_server_sent_goes_when_its_time_has_passed,
@@ -148,7 +149,7 @@ fn a_restart_finds_everything_and_another_bucket_is_refused(bucket: &Bucket) {
 }
 
 fn a_lost_variant_is_made_again_and_a_lost_original_is_told(bucket: &Bucket) {
-    let launch = bucket.holds(launch());
+    let launch = bucket.holds(launch()).setting("store.cache_size", 0);
     let server = launch.start();
     let uploaded = server.upload(&picture(1));
     let variant = server.process("webp", &uploaded.alias, "thumbnail=32");
@@ -173,6 +174,7 @@ fn while_the_bucket_is_away_answers_are_503_and_afterwards_all_goes_on(bucket: &
     let server = bucket
         .holds_behind(launch(), proxy.address())
         .setting("store.client_timeout", 2)
+        .setting("store.cache_size", 0)
         .start();
     let uploaded = server.upload(&picture(1));
     let details = format!("/image/details/original/{}", uploaded.alias);
@@ -221,6 +223,52 @@ fn a_backgrounded_upload_waits_for_the_bucket(bucket: &Bucket) {
     eventually("the file as it was sent goes", || {
         (bucket.objects().len() == 1).then_some(())
     });
+}
+
+/// What was used lately is served without a request, even while the bucket is away.
+fn small_objects_are_kept_on_the_disk_within_a_bound(bucket: &Bucket) {
+    let proxy = Proxy::before(bucket.server().address());
+    let launch = bucket
+        .holds_behind(launch(), proxy.address())
+        .setting("store.cache_size", 1);
+    let server = launch.start();
+    let uploaded = server.upload(&picture(1));
+    let variant = server.process("webp", &uploaded.alias, "thumbnail=32");
+    let seen = proxy.requests();
+    proxy.set(Disturbance::Closed);
+    assert_eq!(server.original(&uploaded.alias), picture(1));
+    let part = server.get_with(&path(&uploaded.alias), &[("Range", "bytes=5-9")]);
+    assert_eq!(part.status(206).body, &picture(1)[5..10]);
+    assert_eq!(
+        server.process("webp", &uploaded.alias, "thumbnail=32"),
+        variant
+    );
+    assert_eq!(proxy.requests(), seen);
+    proxy.set(Disturbance::None);
+
+    // 256 x 256 pixels of noise are nearly as large as an object that is kept may be.
+    for seed in 2..9 {
+        server.upload(&pictures::png(&pictures::noise(256, 256, seed)));
+    }
+    let kept: u64 = disk::snapshot(&server.data().join("scratch"))
+        .values()
+        .map(|bytes| bytes.len() as u64)
+        .sum();
+    assert!((1..=1 << 20).contains(&kept), "{kept}");
+    let seen = proxy.requests();
+    assert_eq!(server.original(&uploaded.alias), picture(1));
+    assert!(proxy.requests() > seen, "it was not used for longest");
+
+    // What is removed is not kept either, and a new process begins with nothing.
+    let delete = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+    assert_eq!(server.delete(&delete).status, 204);
+    let is_kept = |server: &Server| {
+        let found = disk::snapshot(&server.data().join("scratch"));
+        found.values().any(|bytes| *bytes == picture(1))
+    };
+    assert!(!is_kept(&server));
+    let server = server.stop().start();
+    assert!(disk::snapshot(&server.data().join("scratch")).is_empty());
 }
 
 fn a_bucket_that_only_reads_is_told_and_serves(bucket: &Bucket) {

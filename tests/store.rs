@@ -101,6 +101,8 @@ fn settings(bucket: &Bucket) -> BucketSettings {
         timeout: Duration::from_secs(30),
         certificates: None,
         redirects: Redirects::Never,
+        cache_size: 0,
+        cache_folder: None,
     }
 }
 

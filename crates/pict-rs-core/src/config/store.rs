@@ -48,6 +48,10 @@ pub struct StoreConfig {
     /// Redirect clients to the S3 server instead of sending the bytes, with a URL that is valid for
     /// this long.
     pub signed_redirects: Option<Span>,
+    /// What small objects of the bucket may take on a local disk, in MiB; 0 keeps none.
+    pub cache_size: u64,
+    /// Folder for them; with the temporary files by default.
+    pub cache_path: Option<PathBuf>,
     /// Accepted, without effect: a health check stores no object.
     pub tag_healthz: bool,
 }
@@ -72,6 +76,8 @@ impl Default for StoreConfig {
             certificate_file: None,
             public_endpoint: None,
             signed_redirects: None,
+            cache_size: 256,
+            cache_path: None,
             tag_healthz: false,
         }
     }
@@ -117,6 +123,8 @@ impl StoreConfig {
             timeout: self.client_timeout.duration(),
             certificates: self.certificate_file.clone(),
             redirects: self.redirects()?,
+            cache_size: self.cache_size.saturating_mul(1024 * 1024),
+            cache_folder: self.cache_path.clone(),
         }))
     }
 

@@ -6,6 +6,7 @@
 //! Requests are repeated a few times, with pauses that grow and differ, because such a server is
 //! busy now and then. What still fails is [`ErrorCode::StoreUnavailable`], which passes.
 
+mod cache;
 mod client;
 mod fault;
 mod send;
@@ -30,13 +31,14 @@ use tokio::task::JoinHandle;
 use url::Url;
 use uuid::Uuid;
 
-use super::content::{Content, SMALL};
+use super::content::{Content, SMALL, part};
 use super::prefix::Prefix;
 use super::{Fate, Look, Objects, Source, StoredObject};
 use crate::scratch::Scratch;
 use crate::task::run_to_completion;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
+use cache::DiskCache;
 use fault::Fault;
 pub use settings::{BucketSettings, Credentials, Redirects};
 
@@ -57,6 +59,7 @@ pub(super) struct Bucket {
     s3: AmazonS3,
     settings: Arc<BucketSettings>,
     scratch: Scratch,
+    cache: Option<Arc<DiskCache>>,
     sending: Arc<Semaphore>,
     written_at: Arc<Mutex<Option<Instant>>>,
     /// Removes what is dropped.
@@ -66,8 +69,21 @@ pub(super) struct Bucket {
 impl Bucket {
     /// Sends no request. Blocks.
     pub(super) fn open(settings: BucketSettings, scratch: Scratch) -> Result<Self> {
+        let cache = match settings.cache_size {
+            0 => None,
+            size => {
+                let own = match &settings.cache_folder {
+                    Some(folder) => Scratch::of_process(folder)?,
+                    None => scratch.clone(),
+                };
+                let cache = DiskCache::open(own, size);
+                let cache = cache.map_err(|e| Error::io("cannot make a cache of objects", e))?;
+                Some(Arc::new(cache))
+            }
+        };
         Ok(Self {
             s3: client::open(&settings)?,
+            cache,
             settings: Arc::new(settings),
             scratch,
             sending: Arc::new(Semaphore::new(SENDING)),
@@ -119,11 +135,32 @@ impl Bucket {
             whole(object, found.size, size)?;
             return Ok(Content::Bytes(Bytes::new()));
         }
-        let found = self.fetch(object, size, range).await?;
-        if size > SMALL {
-            return Ok(found);
+        if let Some(cache) = self.cache_for(size) {
+            let bytes = match cache.get(object, size).await {
+                Some(bytes) => bytes,
+                None => {
+                    let bytes: Bytes = self.fetch_small(object, size, 0..size).await?;
+                    cache.keep(object, bytes.clone()).await;
+                    bytes
+                }
+            };
+            return Ok(Content::Bytes(part(bytes, range)));
         }
-        Ok(Content::Bytes(found.into_vec().await?.into()))
+        if size <= SMALL {
+            let bytes = self.fetch_small(object, size, range).await?;
+            return Ok(Content::Bytes(bytes));
+        }
+        self.fetch(object, size, range).await
+    }
+
+    /// The cache, if it may contain objects of this size.
+    fn cache_for(&self, size: u64) -> Option<Arc<DiskCache>> {
+        self.cache.clone().filter(|cache| cache.takes(size))
+    }
+
+    async fn fetch_small(&self, object: &ObjectKey, size: u64, range: Range<u64>) -> Result<Bytes> {
+        let bytes = self.fetch(object, size, range).await?;
+        Ok(bytes.into_vec().await?.into())
     }
 
     async fn fetch(&self, object: &ObjectKey, size: u64, range: Range<u64>) -> Result<Content> {
@@ -152,6 +189,11 @@ impl Bucket {
 
     /// Returns the objects that no longer exist.
     pub(super) async fn remove(&self, objects: Vec<ObjectKey>) -> Vec<ObjectKey> {
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.clone().remove(&objects).await
+        {
+            tracing::warn!(%error, "copies of objects stay for now");
+        }
         let (mut gone, mut failed) = (Vec::new(), 0_usize);
         let mut removals = stream::iter(objects)
             .map(|object| async move { (self.delete(&object).await, object) })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
@@ -10,6 +11,7 @@ use futures_util::stream::{self, BoxStream, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
+use crate::system;
 use crate::task::blocking;
 use crate::{Error, ErrorCode, Result};
 
@@ -123,6 +125,29 @@ fn ahead(file: File, start: u64, end: u64) -> JoinHandle<Result<(File, Bytes)>> 
         let bytes = read(&file, start..end.min(start + PIECE))?;
         Ok((file, bytes.into()))
     })
+}
+
+/// All bytes of a small file if the system has them cached. Fast enough to be called where blocking
+/// is not allowed.
+pub(super) fn read_cached(file: &File, size: u64) -> Option<Vec<u8>> {
+    // One byte more, because a file that is too long is as wrong as a truncated one.
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; size + 1];
+    match system::read_cached(file, &mut bytes) {
+        Some(read) if read == size => {
+            bytes.truncate(size);
+            Some(bytes)
+        }
+        // Not cached, of another size, or no support for the call.
+        _ => None,
+    }
+}
+
+/// A range of a small object.
+pub(super) fn part(bytes: impl Into<Bytes>, range: Range<u64>) -> Bytes {
+    let bytes = bytes.into();
+    let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
+    bytes.slice(at(range.start)..at(range.end))
 }
 
 /// Blocks.

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use pict_rs_media::Format;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -26,7 +25,6 @@ use tokio::task::JoinHandle;
 use super::content::{self, Content, SMALL};
 use super::{Fate, Objects, Source, StoredObject, lost};
 use crate::scratch::{PARTIAL, Scratch, ScratchFile, is_young};
-use crate::system::read_cached;
 use crate::task::blocking;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
 
@@ -309,7 +307,7 @@ impl Folder {
     ) -> Result<Content> {
         let is_small = size <= SMALL && !range.is_empty();
         if is_small && let Some(bytes) = self.read_cached(object, size)? {
-            return Ok(Content::Bytes(part(bytes, range)));
+            return Ok(Content::Bytes(content::part(bytes, range)));
         }
         let (folder, object) = (self.clone(), object.clone());
         blocking(move || {
@@ -327,17 +325,7 @@ impl Folder {
     /// blocking is not allowed.
     fn read_cached(&self, object: &ObjectKey, size: u64) -> Result<Option<Vec<u8>>> {
         let file = self.open_any(object)?;
-        // One byte more, because a file that is too long is as wrong as a truncated one.
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; size + 1];
-        match read_cached(&file, &mut bytes) {
-            Some(read) if read == size => {
-                bytes.truncate(size);
-                Ok(Some(bytes))
-            }
-            // Not cached, of another size, or no support for the call: use the blocking read.
-            _ => Ok(None),
-        }
+        Ok(content::read_cached(&file, size))
     }
 
     fn size(&self, object: &ObjectKey) -> Result<Option<u64>> {
@@ -515,11 +503,4 @@ fn id_of(name: &str) -> Option<UploadId> {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-/// A range of a small object.
-fn part(bytes: Vec<u8>, range: Range<u64>) -> Bytes {
-    let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
-    let (start, end) = (at(range.start), at(range.end));
-    Bytes::from(bytes).slice(start..end)
 }

@@ -44,23 +44,33 @@ impl Bucket {
         if file.size() > PART {
             self.send_parts(&place, mime, file).await?;
         } else {
-            self.send_whole(&place, mime, file).await?;
+            let cache = self.cache_for(file.size());
+            let bytes = self.send_whole(&place, mime, file).await?;
+            // What is made is asked for at once; a waiting upload is read once.
+            if let (Some(cache), None) = (cache, object.upload_id()) {
+                cache.keep(object, bytes).await;
+            }
         }
         self.note_write(true);
         Ok(())
     }
 
-    async fn send_whole(&self, place: &Key, mime: &'static str, file: ScratchFile) -> Result<()> {
+    /// Returns the bytes.
+    async fn send_whole(
+        &self,
+        place: &Key,
+        mime: &'static str,
+        file: ScratchFile,
+    ) -> Result<Bytes> {
         let (bytes, _permit) = self.part(&Arc::new(file), None).await?;
         let options = PutOptions {
             attributes: attributes(mime),
             ..PutOptions::default()
         };
-        let sent = self.s3.put_opts(place, PutPayload::from(bytes), options);
-        match sent.await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.unsent(error)),
-        }
+        let payload = PutPayload::from(bytes.clone());
+        let sent = self.s3.put_opts(place, payload, options).await;
+        sent.map_err(|error| self.unsent(error))?;
+        Ok(bytes)
     }
 
     /// The server removes nothing of an upload that was neither completed nor aborted, so it is

@@ -25,6 +25,10 @@ pub struct BucketSettings {
     pub certificates: Option<PathBuf>,
     /// Where clients get the bytes.
     pub redirects: Redirects,
+    /// Bytes of small objects that are kept on a local disk; 0 keeps none.
+    pub cache_size: u64,
+    /// Where they are kept, if not with the temporary files.
+    pub cache_folder: Option<PathBuf>,
 }
 
 /// What requests are signed with.
@@ -110,6 +114,8 @@ mod tests {
                 timeout: Duration::from_secs(1),
                 certificates: None,
                 redirects: Redirects::Never,
+                cache_size: 0,
+                cache_folder: None,
             };
             assert_eq!(settings.root().as_str(), expected);
         };
