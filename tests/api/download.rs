@@ -135,7 +135,7 @@ fn a_download_in_the_background_is_on_disk_when_it_is_acknowledged() {
     drop((held, upstream));
     let server = launch.start();
     assert_eq!(server.claim(&ids[0]).claimed().details["width"], 9);
-    assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+    disk::assert_nothing_unfinished(&server);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Server;
+use super::{Server, eventually};
 
 /// The folder of files that are still being written.
 const INCOMING: &str = ".incoming";
@@ -58,11 +58,24 @@ pub fn unfinished(files: &Path) -> Vec<String> {
 #[track_caller]
 pub fn assert_nothing_stored(server: &Server) {
     let files = server.files();
+    assert_nothing_unfinished(server);
     assert_eq!(objects(&files), BTreeMap::new());
-    assert_eq!(unfinished(&files), Vec::<String>::new());
     if !server.is_in_bucket() {
         assert_eq!(folders(&files), [INCOMING]);
     }
+}
+
+/// Expects that nothing is left of what was begun. In a bucket that takes a moment: a client hears
+/// of its upload before the file is removed as it was sent.
+#[track_caller]
+pub fn assert_nothing_unfinished(server: &Server) {
+    let files = server.files();
+    if server.is_in_bucket() {
+        eventually("nothing is left of what was begun", || {
+            unfinished(&files).is_empty().then_some(())
+        });
+    }
+    assert_eq!(unfinished(&files), Vec::<String>::new());
 }
 
 fn is_unfinished(name: &str) -> bool {

@@ -151,6 +151,7 @@ fn stages(args: &Args, gate: &mut Gate) -> Result<()> {
         return Ok(());
     }
     postgres(args, gate)?;
+    in_a_bucket(args, gate)?;
     libaom(args, gate)?;
     gate.stage("directions", |_| direction::check())?;
     other_systems(args, gate)?;
@@ -230,6 +231,46 @@ fn postgres(args: &Args, gate: &mut Gate) -> Result<()> {
         command
             .args(ON_POSTGRES)
             .env("PICTRS_TEST_REPO", "postgres");
+        gate.run_tests(args, command)
+    })
+}
+
+/// Tests that write, change and remove files, which are repeated with the files in a bucket.
+const OF_FILES: [&str; 12] = [
+    "api::background",
+    "api::contract",
+    "api::delete",
+    "api::download",
+    "api::hashes",
+    "api::import",
+    "api::original",
+    "api::process",
+    "api::proxy",
+    "api::retention",
+    "api::upload",
+    "api::validation",
+];
+
+/// Those of them that are about a folder: one puts something else in the place of a file, and one is
+/// about a moment that is too short in a bucket.
+const OF_A_FOLDER: [&str; 2] = [
+    "what_fails_for_a_while_is_done_when_the_fault_has_gone",
+    "a_claim_whose_client_has_gone_is_not_lost",
+];
+
+fn in_a_bucket(args: &Args, gate: &mut Gate) -> Result<()> {
+    if gate.s3.is_none() {
+        gate.note("a bucket is only TESTED where its tests start an S3 server");
+        return Ok(());
+    }
+    gate.stage("bucket", |gate| {
+        let mut targets = vec!["--workspace", "--test", "integration", "--"];
+        targets.extend(OF_FILES);
+        for test in OF_A_FOLDER {
+            targets.extend(["--skip", test]);
+        }
+        let mut command = Gate::test_command(&targets);
+        command.env("PICTRS_TEST_STORE", "s3");
         gate.run_tests(args, command)
     })
 }
