@@ -1,5 +1,6 @@
 //! Use cases, one per file. Only they use media, store and repo together.
 
+pub(crate) mod adopt;
 pub mod auto;
 pub mod background;
 pub mod claim;

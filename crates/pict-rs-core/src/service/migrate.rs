@@ -5,17 +5,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Control, Done, Facts, Job, Kind};
 use tokio::task::JoinSet;
 
 use crate::clock::now;
-use crate::helper::Helper;
 use crate::legacy::{Content, Existing, Files, Name};
-use crate::media;
-use crate::repo::{NewProxy, NewUpload, Original, Representation};
+use crate::repo::{NewProxy, NewUpload, Original};
+use crate::service::adopt::{self, Examined, Shape};
 use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
-use crate::service::{clip, dummy};
 use crate::store::{Prefix, Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
@@ -245,40 +241,25 @@ async fn store(
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
     let permit = ctx.media.acquire().await?;
-    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
+    let examined = adopt::examine(ctx, permit, source, content.blurhash.clone()).await?;
+    let Examined {
+        source,
+        facts,
+        blurhash,
+    } = examined;
     let size = source.len() as u64;
-    let limit = ctx.media.load().memory_limit;
-    // Pixels are only needed for a blurhash, and no file is too large to be migrated.
-    let decoded = match &facts {
-        _ if content.blurhash.is_some() => None,
-        Ok(facts) if facts.kind() == Kind::Video => Some(clip::memory(facts, size)),
-        Ok(facts) => Some(size + pict_rs_media::preview_memory(facts)),
-        Err(_) => None,
-    };
-    let decoded = decoded.filter(|memory| *memory <= limit);
-    let memory = decoded.unwrap_or(size).min(limit);
-    let (context, content) = (ctx.clone(), content.clone());
-    let is_own = matches!(place, Place::Own(_));
-    let work = move |control: &Control| {
-        let mut copy = None;
-        if !is_own {
-            let mut writer = context.scratch.create()?;
-            writer.write(&source)?;
-            copy = Some(writer.finish());
+    let (scratch, is_own) = (ctx.scratch.clone(), matches!(place, Place::Own(_)));
+    let (copy, digest) = blocking(move || {
+        if is_own {
+            return Ok((None, Digest::of(&source)));
         }
-        let blurhash = match (content.blurhash.clone(), &facts) {
-            (Some(blurhash), _) => blurhash,
-            (None, Ok(facts)) if decoded.is_some() => blurhash(&context, &source, facts, control),
-            (None, _) => dummy::BLURHASH.to_owned(),
-        };
-        let digest = match &copy {
-            Some(copy) => copy.digest(),
-            None => Digest::of(&source),
-        };
-        Ok((copy, digest, facts, content, blurhash))
-    };
-    let (copy, digest, facts, content, blurhash) = ctx.media.run(permit, memory, work).await?;
+        let mut writer = scratch.create()?;
+        writer.write(&source)?;
+        let copy = writer.finish();
+        let digest = copy.digest();
+        Ok((Some(copy), digest))
+    })
+    .await?;
     let format = content.key.format();
     let stored = match copy {
         None => None,
@@ -292,58 +273,30 @@ async fn store(
         None => ObjectKey::new(content.file.to_string_lossy()),
     };
     let key = ContentKey::of(digest, size, format);
-    let representation = match (facts, content.details) {
-        (Ok(facts), _) if facts.format == content.key.format() => {
-            Representation::new(object, key, &facts, content.created_at)
-        }
-        (_, Some(details)) => Representation {
-            object,
-            key,
-            width: details.width,
-            height: details.height,
-            frames: details.frames.unwrap_or(1).max(1),
-            duration_ms: None,
-            created_at: content.created_at,
-        },
-        (facts, None) => {
+    let shape = content.details.map(|details| Shape {
+        width: details.width,
+        height: details.height,
+        frames: details.frames,
+    });
+    match adopt::representation(object, key, facts, shape, content.created_at) {
+        Ok(representation) => Ok((
+            stored,
+            Original {
+                representation,
+                blurhash,
+            },
+        )),
+        Err(error) => {
             discard(stored).await;
-            facts?;
-            return Err(Error::user(
-                ErrorCode::DiscoverError,
-                "the file is not what the database says, and nothing else is known of it",
-            ));
+            Err(error)
         }
-    };
-    let original = Original {
-        representation,
-        blurhash,
-    };
-    Ok((stored, original))
+    }
 }
 
 async fn discard(stored: Option<StoredObject>) {
     if let Some(stored) = stored {
         stored.discard().await;
     }
-}
-
-/// The blurhash; for a clip, that of a frame, which needs ffmpeg. A missing blurhash is no reason
-/// to lose a file.
-fn blurhash(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> String {
-    let preview = |source: &[u8], facts: Facts| {
-        let done = media::run(&Job::Preview(facts), source, control);
-        done.and_then(Done::blurhash).ok()
-    };
-    let found = if facts.kind() != Kind::Video {
-        preview(source, facts.clone())
-    } else if ctx.helpers.path(Helper::Ffmpeg).is_some() {
-        clip::frame(ctx, source, None, control)
-            .ok()
-            .and_then(|(frame, facts)| preview(&frame, facts))
-    } else {
-        None
-    };
-    found.unwrap_or_else(|| dummy::BLURHASH.to_owned())
 }
 
 async fn remember(
@@ -383,6 +336,17 @@ async fn remember(
     Ok(())
 }
 
+fn proxied(url: &str) -> NewProxy {
+    NewProxy {
+        url: url.to_owned(),
+        etag: None,
+        last_modified: None,
+        // The upstream is asked on the first request.
+        fresh_until: 0,
+        replaces: None,
+    }
+}
+
 async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::repo::Added> {
     let upload = NewUpload {
         alias: name.alias.clone(),
@@ -391,15 +355,7 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
         source: None,
     };
     if let Some(url) = &name.url {
-        let proxy = NewProxy {
-            url: url.clone(),
-            etag: None,
-            last_modified: None,
-            // The upstream is asked on the first request.
-            fresh_until: 0,
-            replaces: None,
-        };
-        if let Some(proxied) = ctx.repo.add_proxied(&upload, &proxy, now()).await? {
+        if let Some(proxied) = ctx.repo.add_proxied(&upload, &proxied(url), now()).await? {
             return Ok(proxied.added);
         }
         // It was fetched again meanwhile; the old alias keeps the old bytes.

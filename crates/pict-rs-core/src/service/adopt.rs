@@ -1,0 +1,124 @@
+//! Takes in a file as it is, with what another server has recorded about it. Nothing is cleaned,
+//! converted or refused, because aliases of the file are in use.
+
+use std::sync::Arc;
+
+use pict_rs_media::limits::Bounds;
+use pict_rs_media::{Control, Done, Facts, Job, Kind};
+
+use crate::helper::Helper;
+use crate::media::{self, Permit};
+use crate::repo::Representation;
+use crate::service::{clip, dummy};
+use crate::{ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
+
+/// A file, and what the engine found in it.
+pub(crate) struct Examined {
+    pub(crate) source: Vec<u8>,
+    /// Its facts, or why the engine cannot read it.
+    pub(crate) facts: pict_rs_media::Result<Facts>,
+    pub(crate) blurhash: String,
+}
+
+/// Pixels and frames, as the other server recorded them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) frames: Option<u32>,
+}
+
+/// Reads the facts of a file, and computes its blurhash unless the other server has recorded one. A
+/// missing blurhash is no reason to lose a file.
+///
+/// # Errors
+/// As [`media::Pool::work`], but no file is too large.
+pub(crate) async fn examine(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    source: Vec<u8>,
+    blurhash: Option<String>,
+) -> Result<Examined> {
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
+    let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
+    let size = source.len() as u64;
+    let limit = ctx.media.load().memory_limit;
+    let (blurhash, memory) = match (blurhash, &facts) {
+        (Some(blurhash), _) => (blurhash, None),
+        (None, Ok(facts)) => {
+            let memory = match facts.kind() {
+                Kind::Video => clip::memory(facts, size),
+                _ => size.saturating_add(pict_rs_media::preview_memory(facts)),
+            };
+            let memory = Some(memory).filter(|memory| *memory <= limit);
+            (dummy::BLURHASH.to_owned(), memory)
+        }
+        (None, Err(_)) => (dummy::BLURHASH.to_owned(), None),
+    };
+    let Some(memory) = memory else {
+        return Ok(Examined {
+            source,
+            facts,
+            blurhash,
+        });
+    };
+    let context = ctx.clone();
+    let work = move |control: &Control| {
+        let found = facts
+            .as_ref()
+            .ok()
+            .and_then(|facts| compute(&context, &source, facts, control));
+        Ok(Examined {
+            source,
+            facts,
+            blurhash: found.unwrap_or(blurhash),
+        })
+    };
+    ctx.media.run(permit, memory, work).await
+}
+
+/// The blurhash; for a clip, that of a frame, which needs ffmpeg.
+fn compute(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> Option<String> {
+    let preview = |source: &[u8], facts: Facts| {
+        let done = media::run(&Job::Preview(facts), source, control);
+        done.and_then(Done::blurhash).ok()
+    };
+    if facts.kind() != Kind::Video {
+        return preview(source, facts.clone());
+    }
+    ctx.helpers.path(Helper::Ffmpeg)?;
+    let (frame, facts) = clip::frame(ctx, source, None, control).ok()?;
+    preview(&frame, facts)
+}
+
+/// The row of a file: from its facts if they agree with its format, else from what was recorded.
+///
+/// # Errors
+/// [`ErrorCode::DiscoverError`] when neither is known.
+pub(crate) fn representation(
+    object: ObjectKey,
+    key: ContentKey,
+    facts: pict_rs_media::Result<Facts>,
+    shape: Option<Shape>,
+    created_at: i64,
+) -> Result<Representation> {
+    match (facts, shape) {
+        (Ok(facts), _) if facts.format == key.format() => {
+            Ok(Representation::new(object, key, &facts, created_at))
+        }
+        (_, Some(shape)) => Ok(Representation {
+            object,
+            key,
+            width: shape.width,
+            height: shape.height,
+            frames: shape.frames.unwrap_or(1).max(1),
+            duration_ms: None,
+            created_at,
+        }),
+        (Err(error), None) => Err(error.into()),
+        (Ok(_), None) => Err(Error::user(
+            ErrorCode::DiscoverError,
+            "the file is not what the database says, and nothing else is known of it",
+        )),
+    }
+}
