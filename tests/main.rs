@@ -52,6 +52,8 @@ mod s3;
 mod start;
 /// The bytes: one suite for whatever is behind `Store`.
 mod store;
+/// A running server, taken over.
+mod takeover;
 /// Rules about the files of this repository.
 mod tidy;
 /// A server that speaks TLS.

@@ -37,6 +37,9 @@ _pict__rs() {
             pict__rs,run)
                 cmd="pict__rs__subcmd__run"
                 ;;
+            pict__rs,takeover)
+                cmd="pict__rs__subcmd__takeover"
+                ;;
             pict__rs__subcmd__help,accept-store)
                 cmd="pict__rs__subcmd__help__subcmd__accept__subcmd__store"
                 ;;
@@ -57,6 +60,9 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help,run)
                 cmd="pict__rs__subcmd__help__subcmd__run"
+                ;;
+            pict__rs__subcmd__help,takeover)
+                cmd="pict__rs__subcmd__help__subcmd__takeover"
                 ;;
             pict__rs__subcmd__help__subcmd__run,filesystem)
                 cmd="pict__rs__subcmd__help__subcmd__run__subcmd__filesystem"
@@ -197,7 +203,7 @@ _pict__rs() {
 
     case "${cmd}" in
         pict__rs)
-            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run check-config print-config doctor accept-store migrate help"
+            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -301,7 +307,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help)
-            opts="run check-config print-config doctor accept-store migrate help"
+            opts="run takeover check-config print-config doctor accept-store migrate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -541,6 +547,20 @@ _pict__rs() {
         pict__subcmd__rs__subcmd__help__subcmd__run__subcmd__object__subcmd__storage__subcmd__sqlite)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__takeover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1588,6 +1608,48 @@ _pict__rs() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__takeover)
+            opts="-a -h --api-key --api-key-file --concurrency --rate --timeout --address --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --api-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -41,6 +41,7 @@ complete -c pict-rs -n "__fish_pict_rs_needs_command" -l no-log-ansi -d 'No colo
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -s V -l version -d 'Print version'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "run" -d 'Serve (the default)'
+complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "takeover" -d 'Serve, and take over from a running pict-rs 0.5 or later: what is unknown here is fetched from it and kept, everything else is copied in the background'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "check-config" -d 'Check the configuration and exit'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
@@ -169,6 +170,13 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_sub
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "filesystem" -d 'Keep files in a folder (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "object-storage" -d 'Keep files in an S3 bucket'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key -d 'Its API key' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key-file -d 'File that holds its API key' -r -F
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l concurrency -d 'Files copied at a time in the background [default: 2]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l rate -d 'Files copied per second in the background at most; 0 is no limit [default: 20]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l timeout -d 'Seconds for one request to it [default: 60]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -s a -l address -d 'Socket to listen on [default: 0.0.0.0:8080]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand print-config" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand doctor" -l json -d 'For programs'
@@ -180,12 +188,13 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l unit -d 'The
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l skip-missing-files -d 'Exit with 0 although files are missing; their aliases stay unknown'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l skip-unnamed -d 'Exit with 0 although there are files that the database does not name, or contents without an alias'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -s h -l help -d 'Print help'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "run" -d 'Serve (the default)'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "check-config" -d 'Check the configuration and exit'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "accept-store" -d 'Tie the folder of files to the database whatever they hold, after a start was refused because they do not belong together'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "migrate" -d 'Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither server may run meanwhile. Exits with 1 if something could not be taken over'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "run" -d 'Serve (the default)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "takeover" -d 'Serve, and take over from a running pict-rs 0.5 or later: what is unknown here is fetched from it and kept, everything else is copied in the background'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "check-config" -d 'Check the configuration and exit'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "accept-store" -d 'Tie the folder of files to the database whatever they hold, after a start was refused because they do not belong together'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "migrate" -d 'Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither server may run meanwhile. Exits with 1 if something could not be taken over'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and __fish_seen_subcommand_from run" -f -a "filesystem" -d 'Keep files in a folder (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and __fish_seen_subcommand_from run" -f -a "object-storage" -d 'Keep files in an S3 bucket'

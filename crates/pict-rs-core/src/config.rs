@@ -10,6 +10,7 @@ mod hosts;
 mod limits;
 pub(crate) mod output;
 mod store;
+mod takeover;
 mod types;
 pub(crate) mod validation;
 mod words;
@@ -27,6 +28,7 @@ pub use limits::{
     VideoConfig, VideoQuality,
 };
 pub use store::StoreConfig;
+pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
     AnimationFormat, AudioCodec, Heal, ImageFormat, LogFormat, RepoType, StoreType, ValidationAs,
@@ -59,6 +61,8 @@ pub struct Config {
     pub repo: RepoConfig,
     /// The bytes.
     pub store: StoreConfig,
+    /// The running server that this one takes over from.
+    pub takeover: TakeoverConfig,
 }
 
 /// `[server]`
@@ -593,6 +597,7 @@ impl Config {
         self.allowed_hosts()?;
         self.server.validate_origins()?;
         validation::parse_url(&self.media)?;
+        self.takeover.validate(&self.server)?;
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),
             ("media.max_file_size", self.media.max_file_size),

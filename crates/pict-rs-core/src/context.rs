@@ -7,11 +7,13 @@ use pict_rs_media::operation::Operation;
 
 use crate::config::Config;
 use crate::fetch::Fetcher;
+use crate::fetch::predecessor::Predecessor;
 use crate::fetch::validator::Validator;
 use crate::helper::Helpers;
 use crate::media::Pool;
 use crate::repo::{Repo, Representation};
 use crate::scratch::Scratch;
+use crate::state::arrivals::Arrivals;
 use crate::state::auto::Auto;
 use crate::state::fact_cache::FactCache;
 use crate::state::flights::Flights;
@@ -65,6 +67,10 @@ pub struct Context {
     pub(crate) auto: Auto,
     /// Proxied media: which are known, and which are being fetched.
     pub(crate) proxies: Proxies,
+    /// The running server that this one takes over from, if there is one.
+    pub(crate) predecessor: Option<Predecessor>,
+    /// What is being brought from it.
+    pub(crate) arrivals: Arrivals,
     /// The external validation, if one is configured.
     pub(crate) validator: Option<Validator>,
     /// Wakes tasks that wait for background work.
@@ -105,6 +111,8 @@ impl Context {
             flights: Flights::default(),
             auto: Auto::default(),
             proxies: Proxies::new(&config),
+            predecessor: Predecessor::open(&config)?,
+            arrivals: Arrivals::default(),
             validator: Validator::open(&config.media)?,
             notifier: Notifier::default(),
             runtime: tokio::runtime::Handle::current(),

@@ -101,6 +101,10 @@ codes! {
     NotFound = "not-found",
     /// The request's deadline is not a time.
     ParseDeadline = "parse-deadline",
+    /// The server that this one takes over from answered with an error.
+    PredecessorError = "predecessor-error",
+    /// The server that this one takes over from does not answer.
+    PredecessorUnavailable = "predecessor-unavailable",
     /// Media work took longer than `media.process_timeout`.
     ProcessTimeout = "process-timeout",
     /// A program that the work needs is not installed.

@@ -11,6 +11,7 @@ mod answer;
 mod coding;
 mod connect;
 mod policy;
+pub(crate) mod predecessor;
 pub(crate) mod validator;
 
 use std::sync::Arc;

@@ -67,6 +67,16 @@ impl DeleteToken {
         Self(text.into())
     }
 
+    /// Stands for a token that only another server knows. It matches no token.
+    pub(crate) fn unknown() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether this server knows the token.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The token as text, for the one client that may see it and for the database.
     pub fn expose(&self) -> &str {
         &self.0
@@ -74,7 +84,7 @@ impl DeleteToken {
 
     /// Compares in constant time for equal lengths.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+        self.is_known() & bool::from(self.0.as_bytes().ct_eq(other.0.as_bytes()))
     }
 }
 
@@ -251,6 +261,16 @@ impl ContentKey {
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.0)
     }
+
+    /// From [`ContentKey::to_base64`].
+    pub(crate) fn from_base64(text: &str) -> Option<Self> {
+        Self::from_bytes(&STANDARD.decode(text).ok()?)
+    }
+
+    /// From [`ContentKey::to_hex`].
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        Self::from_bytes(&hex::decode(text).ok()?)
+    }
 }
 
 impl fmt::Debug for ContentKey {
@@ -405,6 +425,9 @@ mod tests {
         let key = ContentKey::new([0xfb; 32], 77, Format::Png);
         assert_eq!(ContentKey::from_slug(&key.to_slug()), Some(key));
         assert!(!key.to_slug().contains(['+', '/', '=']));
+        assert_eq!(ContentKey::from_base64(&key.to_base64()), Some(key));
+        assert_eq!(ContentKey::from_hex(&key.to_hex()), Some(key));
+        assert_eq!(ContentKey::from_hex(&key.digest().to_hex()), None);
         assert_eq!(ContentKey::from_slug("absent"), None);
         let digest = Digest::parse(&key.to_hex()).expect("valid");
         assert_eq!(digest, key.digest());
@@ -420,6 +443,7 @@ mod tests {
         let token = DeleteToken::generate();
         assert!(token.matches(&DeleteToken::new(token.expose())));
         assert!(!token.matches(&DeleteToken::generate()));
+        assert!(!DeleteToken::unknown().matches(&DeleteToken::unknown()));
         assert_eq!(format!("{token:?}"), "DeleteToken(***)");
     }
 

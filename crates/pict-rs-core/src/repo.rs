@@ -31,6 +31,7 @@ mod retention;
 mod setting;
 mod sql;
 mod sqlite;
+mod takeover;
 mod upload;
 mod usage;
 mod variant;
@@ -59,6 +60,7 @@ pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removal};
 pub use retention::Dropped;
+pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Total, Usage};
 

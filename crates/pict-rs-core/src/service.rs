@@ -31,6 +31,7 @@ pub mod requested;
 pub(crate) mod retention;
 pub mod serve;
 pub mod spool;
+pub mod takeover;
 pub mod target;
 pub mod upload;
 pub(crate) mod validate;

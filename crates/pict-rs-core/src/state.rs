@@ -1,6 +1,7 @@
 //! State that the open server keeps between requests: caches, records, and waiting tasks. It does
 //! not depend on any use case.
 
+pub(crate) mod arrivals;
 pub(crate) mod auto;
 pub(crate) mod fact_cache;
 pub(crate) mod flights;

@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::repo::{Job, Work};
 use crate::service::health::SpaceWatch;
 use crate::service::recover::VARIANT_RETRY_DELAY;
-use crate::service::{background, claim, maintain, nodes, retention};
+use crate::service::{background, claim, maintain, nodes, retention, takeover};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -39,6 +39,8 @@ const MAX_DEATHS: u32 = 2;
 const SPACE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// After a failure of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// After a failure of the server that is taken over.
+const TAKEOVER_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How often the free space on the disks is checked.
 const SPACE_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest sleep, in case the clock is set meanwhile.
@@ -65,6 +67,7 @@ impl Worker {
             tasks.spawn(expire(ctx.clone()));
             tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(evict(ctx.clone()));
+            tasks.spawn(take_over(ctx.clone()));
         }
         if ctx.repo.is_shared() {
             tasks.spawn(nodes::follow(ctx.clone()));
@@ -191,6 +194,29 @@ async fn run_maintenance(ctx: Arc<Context>) {
             Err(error) => log(&error, "maintenance fails and is tried again"),
         }
         rest(&ctx, POLL_INTERVAL, due).await;
+    }
+}
+
+/// Copies what a running server has, if this one takes over from it.
+async fn take_over(ctx: Arc<Context>) {
+    while ctx.predecessor.is_some() && !ctx.notifier.is_stopping() {
+        let deletion = ctx.arrivals.next_deletion();
+        if !nodes::keeps_house(&ctx).await {
+            rest(&ctx, TAKEOVER_RETRY_DELAY, deletion).await;
+            continue;
+        }
+        let stepped = tokio::select! {
+            stepped = takeover::run::step(&ctx) => stepped,
+            // A page that was begun is begun again by the next start.
+            _ = ctx.notifier.stopped() => return,
+        };
+        let pause = stepped.unwrap_or_else(|error| {
+            log(&error, "the takeover does not proceed and is tried again");
+            TAKEOVER_RETRY_DELAY
+        });
+        if !pause.is_zero() {
+            rest(&ctx, pause, deletion).await;
+        }
     }
 }
 

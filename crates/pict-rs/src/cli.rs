@@ -70,6 +70,9 @@ pub struct Cli {
 pub enum Command {
     /// Serve (the default)
     Run(Box<Run>),
+    /// Serve, and take over from a running pict-rs 0.5 or later: what is unknown here is fetched from
+    /// it and kept, everything else is copied in the background
+    Takeover(Takeover),
     /// Check the configuration and exit
     CheckConfig,
     /// Print the merged configuration, secrets as ***, and exit
@@ -109,6 +112,43 @@ pub struct Migrate {
     /// pict-rs.service, if there is one]
     #[arg(long, value_name = "FILE")]
     pub unit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Takeover {
+    /// Where the running pict-rs answers, such as http://old:8080
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// Its API key
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// File that holds its API key
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Files copied at a time in the background [default: 2]
+    #[arg(long, value_name = "COUNT")]
+    concurrency: Option<usize>,
+    /// Files copied per second in the background at most; 0 is no limit [default: 20]
+    #[arg(long, value_name = "COUNT")]
+    rate: Option<u64>,
+    /// Seconds for one request to it [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Socket to listen on [default: 0.0.0.0:8080]
+    #[arg(short, long, value_name = "ADDRESS")]
+    address: Option<String>,
+}
+
+impl Takeover {
+    fn overrides(&self, set: &mut Overrides) {
+        set.option("takeover.url", self.url.as_ref());
+        set.option("takeover.api_key", self.api_key.as_ref());
+        set.path("takeover.api_key_file", self.api_key_file.as_ref());
+        set.option("takeover.concurrency", self.concurrency);
+        set.option("takeover.rate", self.rate);
+        set.option("takeover.timeout", self.timeout);
+        set.option("server.address", self.address.as_ref());
+    }
 }
 
 #[derive(Debug, Args)]
@@ -506,8 +546,10 @@ impl Cli {
         );
         set.path("old_repo.path", self.old_repo_path.as_ref());
         set.option("old_repo.cache_capacity", self.old_repo_cache_capacity);
-        if let Some(Command::Run(run)) = &self.command {
-            run.overrides(&mut set);
+        match &self.command {
+            Some(Command::Run(run)) => run.overrides(&mut set),
+            Some(Command::Takeover(takeover)) => takeover.overrides(&mut set),
+            _ => {}
         }
         set
     }
@@ -671,6 +713,13 @@ mod tests {
             set.0
                 .contains(&("client.allowed_hosts", "a,b:1".to_owned()))
         );
+        let set = parse("pict-rs takeover http://old:8080 --api-key a --rate 0");
+        let expected = [
+            ("takeover.url", "http://old:8080".to_owned()),
+            ("takeover.api_key", "a".to_owned()),
+            ("takeover.rate", "0".to_owned()),
+        ];
+        assert_eq!(set.0, expected);
         let set = parse("pict-rs run --addr 127.0.0.1:1");
         assert_eq!(set.0, [("server.address", "127.0.0.1:1".to_owned())]);
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");

@@ -54,7 +54,10 @@ fn needs_an_administrator(error: &anyhow::Error) -> bool {
 const CANNOT_WORK: u8 = 78;
 
 fn is_server(cli: &Cli) -> bool {
-    matches!(cli.command, Some(Command::Run(_)) | None)
+    matches!(
+        cli.command,
+        Some(Command::Takeover(_) | Command::Run(_)) | None
+    )
 }
 
 fn failed(cli: &Cli, error: &anyhow::Error, code: ExitCode) -> ExitCode {
@@ -75,6 +78,13 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 fn configure(cli: &Cli) -> anyhow::Result<load::Loaded> {
     let loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
     loaded.config.validate()?;
+    if matches!(cli.command, Some(Command::Takeover(_))) {
+        let url = loaded.config.takeover.url.as_deref();
+        anyhow::ensure!(
+            !url.unwrap_or_default().is_empty(),
+            "takeover needs the URL of the running server, as an argument or as takeover.url"
+        );
+    }
     log::check(&loaded.config.tracing)?;
     Ok(loaded)
 }
@@ -139,7 +149,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "migrate")]
         Some(Command::Migrate(_)) => {}
-        Some(Command::Run(_)) | None => {}
+        Some(Command::Takeover(_) | Command::Run(_)) | None => {}
     }
     let _traces = log::start(&config.tracing)?;
     log::take_panics();

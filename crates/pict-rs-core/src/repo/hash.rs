@@ -256,7 +256,7 @@ pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> 
 const ATTEMPTS: u32 = 10;
 
 /// Adds a content unless it exists, and locks its row.
-async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
+pub(super) async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
     for _ in 0..ATTEMPTS {
         if insert_in(tx, original).await? {
             return Ok(Added {
@@ -315,20 +315,9 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     let added = add_content_in(tx, original).await?;
     // Only with the row locked, because blocking a content locks it too.
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
-    let named = sql(
-        "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (alias) DO NOTHING",
-    )
-    .bind(alias.as_str())
-    .bind(stored.key.as_bytes())
-    .bind(token.expose())
-    .bind(stored.created_at)
-    .run(&mut *tx)
-    .await?;
-    if named == 0 {
+    if !name_in(tx, alias, &stored.key, token, stored.created_at).await? {
         return Err(duplicate(alias));
     }
-    tx.count(Class::Aliases, 1);
     if !added.is_new {
         // At this point the new alias is not proxied.
         content::share_in(tx, &stored.key).await?;
@@ -337,6 +326,30 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
         blocklist::add_source(tx, &stored.key, source).await?;
     }
     Ok(added)
+}
+
+/// Adds an alias to a content whose row is locked. Returns false when the alias exists.
+pub(super) async fn name_in(
+    tx: &mut Change,
+    alias: &Alias,
+    content: &ContentKey,
+    token: &DeleteToken,
+    created_at: i64,
+) -> Result<bool> {
+    let named = sql(
+        "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (alias) DO NOTHING",
+    )
+    .bind(alias.as_str())
+    .bind(content.as_bytes())
+    .bind(token.expose())
+    .bind(created_at)
+    .run(&mut *tx)
+    .await?;
+    if named == 1 {
+        tx.count(Class::Aliases, 1);
+    }
+    Ok(named == 1)
 }
 
 /// Only caller-chosen aliases can collide.

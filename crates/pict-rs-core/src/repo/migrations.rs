@@ -113,7 +113,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 3] = [
+    const FILES: [(i64, &str, &str); 4] = [
         (
             8,
             "tables",
@@ -128,6 +128,11 @@ fn all_of_postgres() -> Migrator {
             10,
             "nodes",
             include_str!("../../migrations/postgres/0010_nodes.sql"),
+        ),
+        (
+            11,
+            "takeover",
+            include_str!("../../migrations/postgres/0011_takeover.sql"),
         ),
     ];
     let mut all = migrator(&FILES);
@@ -151,7 +156,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 9] = [
+    const FILES: [(i64, &str, &str); 10] = [
         (
             1,
             "media",
@@ -196,6 +201,11 @@ pub(super) fn all() -> Migrator {
             9,
             "intents",
             include_str!("../../migrations/sqlite/0009_intents.sql"),
+        ),
+        (
+            10,
+            "takeover",
+            include_str!("../../migrations/sqlite/0010_takeover.sql"),
         ),
     ];
     migrator(&FILES)

@@ -4,7 +4,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::sql;
 use super::usage::Class;
-use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, node, removal};
+use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, node, removal, takeover};
 use crate::{Alias, Result};
 
 /// The row of a URL.
@@ -127,10 +127,36 @@ impl Repo {
             if let Some(old) = old.filter(|_| other.is_some()) {
                 // Not in the audit log: the upstream replaced its content, it was not removed.
                 proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
+                takeover::bury_in(&mut tx, &proxied.removal.aliases, false, now).await?;
             }
             node::announce_in(&mut tx, &proxied.removal).await?;
             tx.commit().await?;
             Ok(Some(proxied))
+        })
+        .await
+    }
+
+    /// Sets the alias of a URL that has none, to one that exists. Returns false, and changes
+    /// nothing, when the URL has an alias or that alias is gone.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn name_url(&self, proxy: &NewProxy, alias: &Alias, now: i64) -> Result<bool> {
+        again(|| async {
+            let mut tx = self.begin().await?;
+            let Some(named) = hash::find_in(&mut tx, alias.clone()).await? else {
+                return Ok(false);
+            };
+            let content = named.original.hash();
+            content::lock_in(&mut tx, content).await?;
+            // It may have gone before the lock was taken.
+            let is_there = hash::find_in(&mut tx, alias.clone()).await?.is_some();
+            if !is_there || !put(&mut tx, proxy, alias, now).await? {
+                return Ok(false);
+            }
+            content::settle_in(&mut tx, content).await?;
+            tx.commit().await?;
+            Ok(true)
         })
         .await
     }

@@ -7,7 +7,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::{self, sql};
 use super::usage::Class;
-use super::{Repo, bigint, blocklist, content, garbage, node, variant};
+use super::{Repo, bigint, blocklist, content, garbage, node, takeover, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has removed. After the commit it is passed on, so that caches and store
@@ -47,7 +47,11 @@ impl Repo {
         again(|| async {
             let mut tx = self.begin_removal().await?;
             let removed = match cause {
-                Some(cause) => remove_for(&mut tx, alias, Action::Delete, cause, now).await?,
+                Some(cause) => {
+                    let removed = remove_for(&mut tx, alias, Action::Delete, cause, now).await?;
+                    takeover::bury_in(&mut tx, &removed.aliases, true, now).await?;
+                    removed
+                }
                 None => remove_in(&mut tx, alias).await?.0,
             };
             node::announce_in(&mut tx, &removed).await?;
@@ -75,6 +79,7 @@ impl Repo {
                 false => Vec::new(),
             };
             let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
+            takeover::bury_in(&mut tx, &removal.aliases, true, now).await?;
             node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
             Ok(Purged { removal, blocked })

@@ -9,7 +9,7 @@ use super::change::Change;
 use super::fault::again;
 use super::sql::{Row, sql};
 use super::usage::{self, Class};
-use super::{Removal, Repo, garbage, node, removal, variant};
+use super::{Removal, Repo, garbage, node, removal, takeover, variant};
 use crate::{ContentKey, ObjectKey, Result};
 
 /// What was dropped.
@@ -232,6 +232,7 @@ async fn drop_proxies(
         dropped.removal.aliases.push(alias);
         left = before.saturating_add_signed(tx.counted(Class::Proxied).allocated);
     }
+    takeover::bury_in(tx, &dropped.removal.aliases, false, now).await?;
     dropped.bytes = before.saturating_sub(left);
     if dropped.count > 0 {
         let event = Event {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::repo::{Original, Representation};
+use crate::service::takeover;
 use crate::store::{Content, SMALL};
 use crate::timing::{Stage, timed};
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
@@ -25,11 +26,14 @@ pub async fn original(ctx: &Context, alias: &Alias) -> Result<Arc<Original>> {
     Ok(original)
 }
 
-/// All aliases of the content that `alias` names, sorted.
+/// All aliases of the content that `alias` names, sorted; during a takeover with those that the
+/// predecessor has.
 ///
 /// # Errors
-/// [`crate::ErrorCode::AliasNotFound`].
+/// [`crate::ErrorCode::AliasNotFound`], [`crate::ErrorCode::PredecessorUnavailable`],
+/// [`crate::ErrorCode::PredecessorError`].
 pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
+    takeover::complete(ctx, alias).await?;
     let content = content(ctx, alias).await?;
     ctx.repo.aliases(&content).await
 }

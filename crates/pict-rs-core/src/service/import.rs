@@ -1,6 +1,9 @@
 //! Imports files under names that an admin chooses, for example their old names.
 
+use std::sync::Arc;
+
 use crate::repo::hash::duplicate;
+use crate::service::takeover;
 use crate::{Alias, Context, Error, ErrorCode, Result};
 
 /// The alias for a file of this name: the last component of its path.
@@ -8,9 +11,10 @@ use crate::{Alias, Context, Error, ErrorCode, Result};
 /// # Errors
 /// [`ErrorCode::FileUploadError`] when that cannot be an alias, [`ErrorCode::DuplicateAlias`]
 /// when it is taken. If another request takes the name first, that is detected at commit.
-pub async fn name(ctx: &Context, filename: &str) -> Result<Alias> {
+pub async fn name(ctx: &Arc<Context>, filename: &str) -> Result<Alias> {
     let alias = parse(filename)?;
-    if ctx.repo.has_alias(&alias).await? {
+    // The predecessor of a takeover may have that alias.
+    if ctx.repo.has_alias(&alias).await? || takeover::bring(ctx, &alias).await? {
         return Err(duplicate(&alias));
     }
     Ok(alias)

@@ -17,19 +17,22 @@ use crate::fetch::{Fetched, Freshness, Validators};
 use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
 use crate::service::spool::Spool;
-use crate::service::{download, remove, upload};
+use crate::service::{download, remove, takeover, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
 
 /// How long an upstream is not asked again after a failed fetch.
 const RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The alias of an already fetched URL. Fetches nothing.
+/// The alias of an already fetched URL. Fetches nothing, except from the predecessor of a takeover.
 ///
 /// # Errors
-/// [`ErrorCode::ProxyNotFound`].
-pub async fn known(ctx: &Context, url: &SourceUrl) -> Result<Alias> {
-    let proxy = find(ctx, url).await?;
-    proxy.map(|proxy| proxy.alias).ok_or_else(not_proxied)
+/// [`ErrorCode::ProxyNotFound`], and those of [`takeover::bring`].
+pub async fn known(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
+    let alias = match find(ctx, url).await? {
+        Some(proxy) => Some(proxy.alias),
+        None => takeover::bring_url(ctx, url).await?,
+    };
+    alias.ok_or_else(not_proxied)
 }
 
 /// The alias of the copy of `url`, which is fetched now if needed. Concurrent requests for a new
@@ -163,11 +166,20 @@ fn is_lasting(code: ErrorCode) -> bool {
 }
 
 async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Result<Alias> {
-    if stale.is_none()
-        && let Some(proxy) = ctx.repo.proxy(url.as_str()).await?
-    {
-        // A flight that has just ended has fetched it.
-        return Ok(proxy.alias);
+    if stale.is_none() {
+        if let Some(proxy) = ctx.repo.proxy(url.as_str()).await? {
+            // A flight that has just ended has fetched it.
+            return Ok(proxy.alias);
+        }
+        match takeover::bring_url(ctx, url).await {
+            Ok(Some(alias)) => return Ok(alias),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(
+                source = url.loggable(),
+                code = error.code().as_str(),
+                "the predecessor is not asked for its copy, the upstream is: {error}"
+            ),
+        }
     }
     let validators = stale.map(|stale| Validators {
         etag: stale.etag.clone(),

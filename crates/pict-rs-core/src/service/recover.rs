@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::millis;
 use crate::config::Config;
 use crate::helper::Helpers;
-use crate::service::forget;
+use crate::service::{forget, takeover};
 use crate::task::blocking;
 use crate::{Context, ErrorCode, ObjectKey, Result, repo};
 
@@ -26,7 +26,9 @@ pub async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Arc<C
     if let Some(database) = config.database(data)?.folder() {
         repo::refuse_foreign_database(database, data, config.is_database_folder_default())?;
     }
-    open_beside(config, data, helpers).await
+    let ctx = open_beside(config, data, helpers).await?;
+    takeover::begin(&ctx).await?;
+    Ok(ctx)
 }
 
 /// As [`open`], but accepts a database of the existing pict-rs in the same folder or next to it.

@@ -10,13 +10,15 @@ use crate::clock::now;
 use crate::repo::audit::Cause;
 use crate::service::find;
 use crate::service::forget::forget;
+use crate::service::takeover::{self, TokenVerdict};
 use crate::task::run_to_completion;
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result};
 
 /// Removes an alias with its delete token. An alias that is already gone is not an error.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidDeleteToken`], [`ErrorCode::ReadOnly`].
+/// [`ErrorCode::InvalidDeleteToken`], [`ErrorCode::ReadOnly`]; during a takeover
+/// [`ErrorCode::PredecessorUnavailable`] and [`ErrorCode::PredecessorError`].
 pub async fn by_token(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -24,18 +26,68 @@ pub async fn by_token(
     cause: Cause,
 ) -> Result<()> {
     writable(ctx)?;
-    let Some(expected) = ctx.repo.delete_token(alias).await? else {
-        // Another request may have removed it, but not yet updated the cache.
-        ctx.fact_cache.forget([alias]);
-        return Ok(());
-    };
-    if !expected.matches(token) {
-        return Err(Error::user(
-            ErrorCode::InvalidDeleteToken,
-            "The delete token does not belong to this alias",
-        ));
+    let expected = ctx.repo.delete_token(alias).await?;
+    match &expected {
+        Some(expected) if expected.is_known() => match expected.matches(token) {
+            true => one_alias(ctx, alias, Some(cause)).await.map(drop),
+            false => Err(wrong_token()),
+        },
+        None if !takeover::has_unknown(ctx, alias).await? => {
+            // Another request may have removed it, but not yet updated the cache.
+            ctx.fact_cache.forget([alias]);
+            Ok(())
+        }
+        _ => {
+            let is_here = expected.is_some();
+            let (ctx, alias, token) = (ctx.clone(), alias.clone(), token.clone());
+            // What the other server has deleted must be deleted here as well.
+            run_to_completion(async move {
+                by_foreign_token(&ctx, &alias, &token, cause, is_here).await
+            })
+            .await
+        }
     }
-    one_alias(ctx, alias, Some(cause)).await.map(drop)
+}
+
+/// As [`by_token`], for an alias whose token only the predecessor of a takeover knows.
+async fn by_foreign_token(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    token: &DeleteToken,
+    cause: Cause,
+    is_here: bool,
+) -> Result<()> {
+    match takeover::delete_there(ctx, alias, token).await? {
+        TokenVerdict::Right => {
+            if is_here {
+                // In case the removal fails: the other server does not know the alias any more.
+                ctx.repo.learn_token(alias, token).await?;
+            } else {
+                // A request may be bringing it at this moment.
+                ctx.repo.bury(alias, false, now()).await?;
+            }
+            one_alias(ctx, alias, Some(cause)).await.map(drop)
+        }
+        TokenVerdict::Wrong => Err(wrong_token()),
+        TokenVerdict::Unknown if is_here => match ctx.repo.delete_token(alias).await? {
+            // Another request with the same token was faster.
+            None => Ok(()),
+            Some(learnt) if learnt.matches(token) => {
+                one_alias(ctx, alias, Some(cause)).await.map(drop)
+            }
+            Some(_) => Err(wrong_token().detail(
+                "This alias came from another server, and only that server knows its token",
+            )),
+        },
+        TokenVerdict::Unknown => Ok(()),
+    }
+}
+
+fn wrong_token() -> Error {
+    Error::user(
+        ErrorCode::InvalidDeleteToken,
+        "The delete token does not belong to this alias",
+    )
 }
 
 /// Removes an alias for an admin.
@@ -74,10 +126,13 @@ pub struct Purged {
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
 pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause) -> Result<Purged> {
     writable(ctx)?;
+    // Otherwise the content would come back with an alias that is not here yet.
+    takeover::complete(ctx, alias).await?;
     let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
     run_to_completion(async move {
         let purged = ctx.repo.purge(&content, block, &cause, now()).await?;
+        ctx.arrivals.deleted();
         let aliases = purged.removal.aliases.clone();
         forget(&ctx, purged.removal).await;
         Ok(Purged {
@@ -105,6 +160,7 @@ async fn one_alias(ctx: &Arc<Context>, alias: &Alias, cause: Option<Cause>) -> R
     let (ctx, alias) = (ctx.clone(), alias.clone());
     run_to_completion(async move {
         let removal = ctx.repo.remove_alias(&alias, cause.as_ref(), now()).await?;
+        ctx.arrivals.deleted();
         let existed = !removal.aliases.is_empty();
         if !existed {
             // Another request may have removed it, but not yet updated the cache.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::service::proxy;
+use crate::service::{proxy, takeover};
 use crate::{Alias, Context, ErrorCode, Result, SourceUrl};
 
 /// The target of a request.
@@ -27,11 +27,12 @@ pub enum Unknown {
 
 impl Target {
     /// Runs `work` with the alias of the target. If it fails with [`ErrorCode::AliasNotFound`], it
-    /// is retried if the URL has another alias by now; if it fails with [`ErrorCode::LostFile`], it
+    /// is retried if the predecessor of a takeover has the alias, or the URL has another alias by
+    /// now; if it fails with [`ErrorCode::LostFile`], it
     /// is retried after the copy was fetched again, if fetching is allowed.
     ///
     /// # Errors
-    /// Those of [`proxy::obtain`] or [`proxy::known`], and of `work`.
+    /// Those of [`takeover::bring`], of [`proxy::obtain`] or [`proxy::known`], and of `work`.
     pub async fn with_alias<T>(
         &self,
         ctx: &Arc<Context>,
@@ -39,7 +40,17 @@ impl Target {
         work: impl AsyncFn(&Alias) -> Result<T>,
     ) -> Result<T> {
         let url = match self {
-            Self::Alias(alias) => return work(alias).await,
+            Self::Alias(alias) => {
+                return match work(alias).await {
+                    Err(error) if error.code() == ErrorCode::AliasNotFound => {
+                        match takeover::bring(ctx, alias).await? {
+                            true => work(alias).await,
+                            false => Err(error),
+                        }
+                    }
+                    done => done,
+                };
+            }
             Self::Proxy(url) => url,
         };
         let find = async || match unknown {

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::moderate::Subject;
-use pict_rs_core::service::target::Unknown;
+use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{export, maintain, moderate, placeholder};
 use pict_rs_core::{Alias, Context, Digest, ErrorCode};
 use serde_json::{Value, json};
@@ -52,7 +52,9 @@ pub async fn set_not_found(
     }
     match body.get("alias") {
         Some(Value::String(alias)) => {
-            placeholder::set(&ctx, Some(&Alias::parse(alias.as_str())?)).await?;
+            let target = Target::Alias(Alias::parse(alias.as_str())?);
+            let set = async |alias: &Alias| placeholder::set(&ctx, Some(alias)).await;
+            target.with_alias(&ctx, Unknown::Refuse, set).await?;
             Ok(HttpResponse::Created().json(json!({ "msg": "ok" })))
         }
         Some(Value::Null) => {

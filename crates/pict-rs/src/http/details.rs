@@ -1,9 +1,10 @@
 //! Details of media, as JSON.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::repo::Original;
 use pict_rs_core::service::requested::Chosen;
-use pict_rs_core::service::target::Unknown;
+use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{find, serve};
 use pict_rs_core::{Alias, Context};
 
@@ -14,21 +15,21 @@ use super::{requested_variant, target};
 
 /// `GET /image/details/original/{alias}`
 pub async fn by_path(ctx: web::Data<Context>, alias: web::Path<String>) -> Result<HttpResponse> {
-    let alias = Alias::parse(alias.into_inner())?;
-    Ok(of_original(&*find::original(&ctx, &alias).await?))
+    let target = Target::Alias(Alias::parse(alias.into_inner())?);
+    by_target(&ctx, &target).await
 }
 
 /// `GET /image/details/original?alias=` or `?proxy=`; never fetches.
 pub async fn by_query(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let target = target::plain(request.query_string())?;
-    let find = async |alias: &Alias| find::original(&ctx, alias).await;
-    let original = target.with_alias(&ctx, Unknown::Refuse, find).await?;
-    Ok(of_original(&original))
+    by_target(&ctx, &target).await
 }
 
-fn of_original(original: &Original) -> HttpResponse {
-    let details = Details::new(original, &original.representation);
-    HttpResponse::Ok().json(DetailsAnswer::from(details))
+async fn by_target(ctx: &Arc<Context>, target: &Target) -> Result<HttpResponse> {
+    let find = async |alias: &Alias| find::original(ctx, alias).await;
+    let original = target.with_alias(ctx, Unknown::Refuse, find).await?;
+    let details = Details::new(&original, &original.representation);
+    Ok(HttpResponse::Ok().json(DetailsAnswer::from(details)))
 }
 
 /// `GET /image/details/process.{ext}?src=`; never makes the variant.

@@ -163,11 +163,12 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::ExternalValidationUnavailable
         | Code::InsufficientStorage
+        | Code::PredecessorUnavailable
         | Code::RepoUnavailable
         | Code::StoreUnavailable
         | Code::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Code::UpstreamError => StatusCode::BAD_GATEWAY,
+        Code::PredecessorError | Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
     }

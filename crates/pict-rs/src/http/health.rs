@@ -1,11 +1,13 @@
 //! Health checks.
 
 use actix_web::{HttpResponse, web};
-use pict_rs_core::Context;
 use pict_rs_core::service::health::{self, Part};
+use pict_rs_core::service::takeover::{self, TakeoverStatus};
+use pict_rs_core::{Context, ErrorCode};
 use serde_json::{Value, json};
 
 use super::error::{Unhealthy, with_cause};
+use super::view;
 use crate::programs;
 
 /// `GET /healthz`, for a supervisor that restarts a broken server: 200 as long as stored media can
@@ -32,7 +34,9 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         .map(|(name, _)| *name)
         .collect();
     let (found, missing) = programs::look(&ctx.helpers);
-    let answer = json!({
+    // A database that fails is told above.
+    let takeover = takeover::status(&ctx).await.ok().flatten();
+    let mut answer = json!({
         "msg": if broken.is_empty() { "ok".to_owned() } else { format!("broken: {}", broken.join(", ")) },
         "broken": broken,
         "version": env!("CARGO_PKG_VERSION"),
@@ -43,11 +47,44 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         "jobs": { "waiting": health.jobs },
         "media": { "running": health.media.running, "waiting": health.media.waiting },
     });
+    if let Some(status) = takeover {
+        answer["takeover"] = takeover_json(&status);
+    }
     let mut response = match broken.is_empty() {
         true => HttpResponse::Ok(),
         false => HttpResponse::ServiceUnavailable(),
     };
     response.json(answer)
+}
+
+fn takeover_json(status: &TakeoverStatus) -> Value {
+    let run = &status.run;
+    let is_complete = run.finished_at.is_some();
+    let (code, cause) = status.trouble.clone().unzip();
+    json!({
+        "url": run.url,
+        "complete": is_complete,
+        "hint": match (is_complete, status.unknown_tokens) {
+            (false, _) => "the old server is still needed",
+            (true, 0) => "the old server can be stopped",
+            (true, _) => "the old server can be stopped, but only it knows some delete tokens",
+        },
+        "pass": run.pass,
+        "contents": run.found.contents,
+        "changed": run.found.changed,
+        "altered": run.found.altered,
+        "lost": run.found.lost,
+        "failed": run.found.failed,
+        "copied": run.copied,
+        "aliases": run.aliases,
+        "bytes": run.bytes,
+        "deletions_to_pass_on": status.untold,
+        "unknown_tokens": status.unknown_tokens,
+        "code": code.map(ErrorCode::as_str),
+        "cause": cause,
+        "started_at": view::rfc3339(run.started_at),
+        "finished_at": run.finished_at.map(view::rfc3339),
+    })
 }
 
 fn part(part: &Part) -> Value {

@@ -9,8 +9,9 @@ use actix_web::http::header::{CACHE_CONTROL, CacheControl, CacheDirective, Heade
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
-use pict_rs_core::Config;
+use pict_rs_core::service::takeover;
 use pict_rs_core::timing::with_timings;
+use pict_rs_core::{Config, Context};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
@@ -104,6 +105,16 @@ fn header(directives: Vec<CacheDirective>) -> HeaderValue {
         .expect("directives are made of words, digits and commas")
 }
 
+/// Refuses what a server that takes over from itself by mistake sends to itself.
+fn refuse_own(request: &ServiceRequest) -> Result<(), error::ApiError> {
+    let successor = request.headers().get(takeover::SUCCESSOR);
+    let ctx = request.app_data::<web::Data<Context>>();
+    match successor.zip(ctx) {
+        Some((id, ctx)) => Ok(takeover::refuse_own(ctx, id.as_bytes())?),
+        None => Ok(()),
+    }
+}
+
 /// Gives each request an id, which is sent in the answer and logged: internal errors with all their
 /// causes, clients' mistakes in one line, other requests only if configured.
 pub async fn identify<B: MessageBody + 'static>(
@@ -133,7 +144,8 @@ pub async fn identify<B: MessageBody + 'static>(
     let started = Instant::now();
     let pending = settings.requests.begin();
     let timings = timing::asked_by(&request);
-    let mut response = match deadline::of(request.headers()) {
+    let checked = refuse_own(&request).and_then(|()| deadline::of(request.headers()));
+    let mut response = match checked {
         Err(error) => request.error_response(error).map_into_right_body(),
         Ok(None) => {
             let work = next.call(request).instrument(span.clone());

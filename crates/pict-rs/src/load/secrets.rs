@@ -19,13 +19,14 @@ enum Shape {
 }
 
 /// Every secret key.
-const SECRETS: [(&str, Shape); 6] = [
+const SECRETS: [(&str, Shape); 7] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
     ("repo.url", Shape::Whole),
     ("store.access_key", Shape::Whole),
     ("store.secret_key", Shape::Whole),
     ("store.session_token", Shape::Whole),
+    ("takeover.api_key", Shape::Whole),
 ];
 
 /// Far more than any secret needs; prevents reading a whole disk by mistake.

@@ -344,6 +344,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "programs": any,
                     "jobs": any,
                     "media": any,
+                    "takeover": any,
                 }),
                 &["msg", "broken", "version", "repo", "store"],
             ),
