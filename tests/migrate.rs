@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Launch, Server, disk, pixels, programs};
+use crate::support::{Launch, Server, disk, eventually, pixels, programs};
 
 /// A sled database, the files that belong to it, and what the existing pict-rs said of them.
 fn fixture() -> PathBuf {
@@ -190,6 +190,56 @@ fn a_migration_from_elsewhere_copies_and_can_be_repeated() {
     assert_all_there(&server);
     assert_eq!(disk::objects(&server.files()).len(), 7);
     assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+}
+
+#[test]
+fn a_migration_after_a_takeover_adds_tokens_and_urls() {
+    let launch = beside();
+    migrate(&launch, &ELSEWHERE);
+    let old = launch.start();
+    let new = beside()
+        .setting("takeover.url", format!("http://{}", old.address))
+        .setting("takeover.api_key", "key")
+        .start();
+    eventually("everything is there", || {
+        let health = new.get_with("/internal/health", &[("X-Api-Token", "key")]);
+        (health.ok().json()["takeover"]["complete"] == true).then_some(())
+    });
+    assert_all_there(&new);
+    old.kill();
+    let launch = new.stop().setting("takeover.url", "");
+    for added in [true, false] {
+        let (code, said) = migrate(&launch, &ELSEWHERE);
+        assert!(
+            said.contains("0 contents and 0 aliases taken over, 10 aliases were here already"),
+            "{said}"
+        );
+        assert_eq!(
+            said.contains("10 delete tokens were added"),
+            added,
+            "{said}"
+        );
+        assert_eq!(code, Some(0));
+    }
+    let server = launch.start();
+    let expected = expected();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let url = text(&expected["proxied"]["url"])
+        .replace('?', "%3F")
+        .replace('=', "%3D");
+    let details = format!("/image/details/original?proxy={url}");
+    server.get(&details).ok();
+    let aliases = expected["aliases"].as_array().expect("some");
+    for (index, entry) in aliases.iter().enumerate() {
+        let alias = text(&entry["alias"]).replace(' ', "%20");
+        let delete = |token: &str| server.delete(&format!("/image/delete/{token}/{alias}"));
+        let other = &aliases[(index + 1) % aliases.len()]["token"];
+        delete(&text(other)).refused(403, "invalid-delete-token");
+        delete(&text(&entry["token"])).status(204);
+        server
+            .get(&format!("/image/details/original/{alias}"))
+            .refused(404, "alias-not-found");
+    }
 }
 
 #[test]

@@ -157,6 +157,13 @@ fn tell(report: &Report, all: usize, out: &mut impl std::io::Write) -> anyhow::R
         report.failed.len(),
         report.unnamed.len()
     )?;
+    if report.learnt > 0 {
+        writeln!(
+            out,
+            "{} delete tokens were added to aliases that a takeover had brought",
+            report.learnt
+        )?;
+    }
     if !report.unnamed.is_empty() || !report.failed.is_empty() {
         let about = match all {
             0 => "The database has no contents, and there are files".to_owned(),

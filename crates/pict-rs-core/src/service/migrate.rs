@@ -28,6 +28,8 @@ pub struct Report {
     pub aliases: u64,
     /// Aliases that existed already.
     pub known: u64,
+    /// Of these, those that a takeover had brought without their tokens.
+    pub learnt: u64,
     /// Files of contents that are not where the database says, with the aliases of these contents.
     pub missing: Vec<(PathBuf, Vec<Alias>)>,
     /// Files that the database does not name, and contents without an alias.
@@ -52,6 +54,7 @@ impl Report {
         self.contents += other.contents;
         self.aliases += other.aliases;
         self.known += other.known;
+        self.learnt += other.learnt;
         self.missing.extend(other.missing);
         self.unnamed.extend(other.unnamed);
         self.failed.extend(other.failed);
@@ -187,6 +190,7 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     for name in &content.names {
         if ctx.repo.has_alias(&name.alias).await? {
             report.known += 1;
+            report.learnt += u64::from(learn(ctx, name).await?);
         } else {
             names.push(name);
         }
@@ -336,6 +340,18 @@ async fn remember(
     Ok(())
 }
 
+/// Adds token and URL to an alias that a takeover has brought: only the database tells them. Returns
+/// whether they were missing.
+async fn learn(ctx: &Context, name: &Name) -> Result<bool> {
+    if !ctx.repo.learn_token(&name.alias, &name.token).await? {
+        return Ok(false);
+    }
+    if let Some(url) = &name.url {
+        ctx.repo.name_url(&proxied(url), &name.alias, now()).await?;
+    }
+    Ok(true)
+}
+
 fn proxied(url: &str) -> NewProxy {
     NewProxy {
         url: url.to_owned(),
@@ -354,11 +370,11 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
         original: original.clone(),
         source: None,
     };
-    if let Some(url) = &name.url {
-        if let Some(proxied) = ctx.repo.add_proxied(&upload, &proxied(url), now()).await? {
-            return Ok(proxied.added);
-        }
-        // It was fetched again meanwhile; the old alias keeps the old bytes.
+    // If it was fetched again meanwhile, the old alias keeps the old bytes.
+    if let Some(url) = &name.url
+        && let Some(proxied) = ctx.repo.add_proxied(&upload, &proxied(url), now()).await?
+    {
+        return Ok(proxied.added);
     }
     ctx.repo.add_upload(&upload).await
 }
