@@ -1,7 +1,8 @@
 //! A running server is taken over. The old one is this program too, in another folder, because it
-//! has the same API.
+//! has the same API; `published` takes over from a pict-rs that others have published.
 
 mod load;
+mod published;
 
 use std::net::SocketAddr;
 use std::thread;

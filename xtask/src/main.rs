@@ -1,5 +1,5 @@
 //! Every chore of the repository, as Rust instead of shell: `cargo xtask test | dist | flake |
-//! bench | load | clients | conform | corpus | s3`.
+//! bench | load | clients | conform | corpus | s3 | predecessors`.
 //!
 //! It runs other programs and prints what they did. It never becomes part of the server. Start
 //! reading at the chore: [`mod@test`], [`mod@dist`], [`mod@flake`], [`mod@bench`] or [`mod@load`].
@@ -24,6 +24,7 @@ mod flake;
 mod kept;
 mod load;
 mod measure;
+mod predecessors;
 mod progress;
 mod provision;
 mod release;
@@ -55,6 +56,9 @@ enum Chore {
     Load(load::Args),
     /// Fetch others' clients for the tests, and print the folder for PICTRS_TEST_CLIENTS_DIR.
     Clients(clients::Args),
+    /// Build published versions of the existing pict-rs for the tests, and print the folder for
+    /// PICTRS_TEST_PREDECESSORS_DIR.
+    Predecessors,
     /// Fetch files that others test with, and print the folder for PICTRS_TEST_CORPUS_DIR.
     Corpus,
     /// Install S3 servers of others for the tests, and print the folder for PICTRS_TEST_S3_DIR.
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Chore::Clients(args) => clients::run(&args),
         Chore::Corpus => corpus::run(),
         Chore::S3(args) => s3::run(&args),
+        Chore::Predecessors => predecessors::run(),
         Chore::Conform(args) => against::run(&args),
         Chore::Systems => systems::run(),
         Chore::Release(args) => release::run(&args),

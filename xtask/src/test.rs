@@ -18,7 +18,7 @@ use crate::{
     aom::Library,
     cache, clients, command, corpus, deny, direction, dist,
     dist::Dist,
-    flake,
+    flake, predecessors,
     provision::{self, Install},
     release, s3, systems,
 };
@@ -547,6 +547,13 @@ impl Gate {
         }
         if let Some(folder) = &self.s3 {
             command.env("PICTRS_TEST_S3_DIR", folder);
+        }
+        match predecessors::present()? {
+            Some(folder) => drop(command.env("PICTRS_TEST_PREDECESSORS_DIR", folder)),
+            None => println!(
+                "notice: no published pict-rs in the cache, the take-over from one will say SKIPPED; \
+                 cargo xtask predecessors builds it"
+            ),
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))
