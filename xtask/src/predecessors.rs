@@ -11,6 +11,7 @@ use crate::tool::Tool;
 /// The newest of the line that most servers run.
 const PUBLISHED: [Tool; 1] = [Tool {
     name: "pict-rs",
+    program: "pict-rs",
     version: "0.5.25",
 }];
 
@@ -33,7 +34,7 @@ pub fn run() -> Result<ExitCode> {
 pub fn present() -> Result<Option<PathBuf>> {
     let folder = folder()?;
     let has_any = PUBLISHED.iter().any(|tool| {
-        let Tool { name, version } = tool;
+        let Tool { name, version, .. } = tool;
         folder
             .join(format!("{name}-{version}/bin/{name}"))
             .is_file()

@@ -31,7 +31,9 @@ mod retention;
 mod setting;
 mod sql;
 mod sqlite;
+mod tables;
 mod takeover;
+pub mod transfer;
 mod upload;
 mod usage;
 mod variant;
@@ -208,28 +210,30 @@ impl Repo {
     /// when settings or the database have to be changed; [`ErrorCode::RepoUnavailable`] when the
     /// server cannot be reached; [`ErrorCode::RepoError`] otherwise.
     pub async fn open_at(location: &Location, is_read_only: bool) -> Result<Self> {
-        match location {
+        let repo = match location {
             Location::Folder { path, reserve } => {
                 let (embedded, write, read) = Embedded::open(path, *reserve).await?;
-                Ok(Self {
+                Self {
                     write,
                     read,
                     engine: Engine::Sqlite(embedded),
                     node: Node::default(),
                     needs_intents: false,
-                })
+                }
             }
             Location::Server(server) => {
                 let (write, read) = postgres::open(server, is_read_only).await?;
-                Ok(Self {
+                Self {
                     write,
                     read,
                     engine: Engine::Postgres(server.clone()),
                     node: Node::default(),
                     needs_intents: false,
-                })
+                }
             }
-        }
+        };
+        transfer::refuse_incomplete(&repo.read, &repo.place()).await?;
+        Ok(repo)
     }
 
     /// From now on rows can only name objects of which [`Repo::intend`] was told before: the store

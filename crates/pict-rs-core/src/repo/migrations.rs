@@ -27,6 +27,40 @@ pub(super) async fn run(database: &SqlitePool, folder: &Path) -> Result<()> {
     migrated.map_err(|error| unmigrated(error, &folder.display().to_string()))
 }
 
+/// Refuses a database of SQLite that has not been brought up to date, and changes nothing.
+pub(super) async fn refuse_unless_current(database: &SqlitePool, folder: &Path) -> Result<()> {
+    let newest = all().iter().map(|migration| migration.version).max();
+    let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(database)
+        .await
+        .map_err(repo_error)?;
+    let place = folder.display().to_string();
+    match version {
+        version if version == newest => Ok(()),
+        Some(version) if Some(version) > newest => Err(newer(version, &place)),
+        _ => Err(Error::user(
+            ErrorCode::ConfigInvalid,
+            format!(
+                "the database in {place} is of an older version of pict-rs. Start the server on it once, \
+                 which brings it up to date"
+            ),
+        )),
+    }
+}
+
+/// Whether a PostgreSQL database has our tables, whatever their version. Those of another program
+/// are refused.
+pub(super) async fn has_tables_on_server(
+    connection: &mut PgConnection,
+    place: &str,
+) -> Result<bool> {
+    let has_tables = applied(connection).await?.is_some();
+    if !has_tables {
+        refuse_foreign_tables(connection, place).await?;
+    }
+    Ok(has_tables)
+}
+
 /// Of PostgreSQL, where other programs may have tables beside ours.
 const TABLE: &str = "pict_rs_migrations";
 

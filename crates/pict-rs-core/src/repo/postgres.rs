@@ -36,6 +36,11 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(1);
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS: usize = 256;
+/// The advisory lock of a database. Every connection of a server shares it; a copy of
+/// the whole database, to or from it, takes it exclusively. The bytes are "pict-rs" and a number.
+const LOCK: i64 = 0x70_69_63_74_2d_72_73_01;
+/// How long the connections of a program that has just ended may keep it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// The oldest version that the tests of this program know.
 const OLDEST: i64 = 14;
 
@@ -210,13 +215,77 @@ pub(super) async fn open(server: &Server, is_read_only: bool) -> Result<(Pool, P
              server.read_only = true"
         )));
     }
+    if !try_lock(&mut first, "SELECT pg_try_advisory_lock_shared($1)").await? {
+        return Err(Error::user(
+            ErrorCode::AlreadyRunning,
+            format!(
+                "pict-rs migrate-repo is working on the database {server}; start the server when it has \
+                 ended"
+            ),
+        ));
+    }
     migrations::run_on_server(&mut first, &server.to_string(), is_read_only).await?;
     // If that fails, the server ends the session by itself.
     let _ = first.close().await;
     let reading = server.max_connections / 2;
-    let write = sessions(server, server.max_connections - reading, false);
-    let read = sessions(server, reading.max(1), true);
+    let write = sessions(server, server.max_connections - reading, false, true);
+    let read = sessions(server, reading.max(1), true, true);
     Ok((Pool::Postgres(write), Pool::Postgres(read)))
+}
+
+/// A database that no server uses as long as this connection is open.
+#[derive(Debug)]
+pub(super) struct ExclusiveLock {
+    connection: PgConnection,
+    place: String,
+}
+
+impl ExclusiveLock {
+    /// Takes the lock of a database.
+    pub(super) async fn take(server: &Server) -> Result<Self> {
+        let mut connection = server.reach().await?;
+        inspect(&mut connection, server).await?;
+        let place = server.to_string();
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        while !try_lock(&mut connection, "SELECT pg_try_advisory_lock($1)").await? {
+            if Instant::now() > deadline {
+                return Err(Error::user(
+                    ErrorCode::AlreadyRunning,
+                    format!("another pict-rs is running on the database {place}; stop it first"),
+                ));
+            }
+            sleep(LOCK_PATIENCE / 25).await;
+        }
+        Ok(Self { connection, place })
+    }
+
+    /// Whether it has tables of ours; those of another program are refused.
+    pub(super) async fn has_tables(&mut self) -> Result<bool> {
+        migrations::has_tables_on_server(&mut self.connection, &self.place).await
+    }
+
+    /// Creates or migrates the tables; with `is_read_only`, refuses what is not up to date.
+    pub(super) async fn migrate(&mut self, is_read_only: bool) -> Result<()> {
+        migrations::run_on_server(&mut self.connection, &self.place, is_read_only).await
+    }
+
+    /// Checks that the lock is still held.
+    pub(super) async fn check(&mut self) -> Result<()> {
+        self.connection.ping().await.map_err(repo_error)
+    }
+}
+
+/// Connections beside an [`ExclusiveLock`].
+pub(super) fn sessions_alone(server: &Server, is_read: bool) -> Pool {
+    Pool::Postgres(sessions(server, 1, is_read, false))
+}
+
+async fn try_lock(connection: &mut PgConnection, statement: &'static str) -> Result<bool> {
+    sqlx::query_scalar(statement)
+        .bind(LOCK)
+        .fetch_one(connection)
+        .await
+        .map_err(repo_error)
 }
 
 /// Refuses a server that cannot keep our texts, and warns of one that loses what it has confirmed.
@@ -267,8 +336,11 @@ pub(super) async fn look_at(server: &Server) -> Result<String> {
 }
 
 /// Connections that are opened when they are needed.
-fn sessions(server: &Server, connections: u32, is_read: bool) -> Sessions {
-    let settings = session_settings(is_read);
+fn sessions(server: &Server, connections: u32, is_read: bool, shares_lock: bool) -> Sessions {
+    let mut settings = session_settings(is_read);
+    if shares_lock {
+        settings.push_str(&sharing_the_lock());
+    }
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -291,6 +363,15 @@ fn sessions(server: &Server, connections: u32, is_read: bool) -> Sessions {
         .after_release(|connection, _| is_clean(connection))
         .connect_lazy_with(server.options.clone());
     Sessions::new(pool, is_read)
+}
+
+/// Shares the lock of the database, or refuses the connection.
+fn sharing_the_lock() -> String {
+    format!(
+        "; DO $$ BEGIN IF NOT pg_try_advisory_lock_shared({LOCK}) THEN \
+         RAISE EXCEPTION 'pict-rs migrate-repo is working on this database' \
+         USING ERRCODE = '55P03'; END IF; END $$"
+    )
 }
 
 /// What connections are told first. A write that was acknowledged must not be lost, so a database

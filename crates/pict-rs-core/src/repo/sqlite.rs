@@ -108,6 +108,41 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Opens an existing, current database only to read it, and keeps servers out while the file that is
+/// returned is open.
+///
+/// # Errors
+/// [`ErrorCode::ConfigInvalid`] when there is none or it is not current,
+/// [`ErrorCode::AlreadyRunning`].
+pub(super) async fn open_to_read(folder: &Path) -> Result<(File, Pool)> {
+    refuse_absent(folder)?;
+    let lock = lock(folder)?;
+    Ok((lock, open_to_look(folder).await?))
+}
+
+fn refuse_absent(folder: &Path) -> Result<()> {
+    if folder.join(FILE).is_file() {
+        return Ok(());
+    }
+    Err(Error::user(
+        ErrorCode::ConfigInvalid,
+        format!("there is no database of pict-rs in {}", folder.display()),
+    ))
+}
+
+/// As [`open_to_read`], but a server may use the database meanwhile.
+async fn open_to_look(folder: &Path) -> Result<Pool> {
+    refuse_absent(folder)?;
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join(FILE))
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("trusted_schema", "OFF");
+    let pool = connect(options, 1).await?;
+    migrations::refuse_unless_current(&pool, folder).await?;
+    Ok(Pool::Sqlite(pool))
+}
+
 /// Opens the database in `folder`, creating and migrating it if needed. Returns a pool for writing
 /// and one for reading.
 async fn open(folder: &Path) -> Result<(Pool, Pool)> {

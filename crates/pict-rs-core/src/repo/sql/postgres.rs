@@ -102,7 +102,7 @@ impl Statement {
 }
 
 /// PostgreSQL stores no NUL in texts. Keys have none; in reasons it means nothing.
-fn storable(text: String) -> String {
+pub(in crate::repo) fn storable(text: String) -> String {
     match text.contains('\0') {
         true => text.replace('\0', "\u{fffd}"),
         false => text,

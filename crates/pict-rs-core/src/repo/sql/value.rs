@@ -1,7 +1,7 @@
 //! Values of parameters.
 
 /// The value of a parameter. Nulls are typed too, because some engines require it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Int(Option<i64>),
     Text(Option<String>),
