@@ -65,6 +65,7 @@ pub use retention::Dropped;
 pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Total, Usage};
+pub use variant::StoredVariant;
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
@@ -183,6 +184,8 @@ pub struct Repo {
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite(Embedded),
+    /// A folder that another process may have locked.
+    Observed(PathBuf),
     Postgres(Box<Server>),
 }
 
@@ -244,10 +247,32 @@ impl Repo {
         self
     }
 
+    /// Opens an existing, current database, to which a server may write meanwhile. Every change
+    /// fails.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when there is none, or it is of another version or incomplete;
+    /// [`ErrorCode::RepoError`], [`ErrorCode::RepoUnavailable`].
+    pub async fn open_to_look(location: &Location) -> Result<Self> {
+        let Location::Folder { path, .. } = location else {
+            return Self::open_at(location, true).await;
+        };
+        let read = sqlite::open_to_look(path).await?;
+        transfer::refuse_incomplete(&read, &location.to_string()).await?;
+        Ok(Self {
+            write: read.clone(),
+            read,
+            engine: Engine::Observed(path.clone()),
+            node: Node::default(),
+            needs_intents: false,
+        })
+    }
+
     /// The folder of an embedded database.
     pub fn folder(&self) -> Option<&Path> {
         match &self.engine {
             Engine::Sqlite(embedded) => Some(embedded.folder()),
+            Engine::Observed(folder) => Some(folder),
             Engine::Postgres(_) => None,
         }
     }
@@ -256,6 +281,7 @@ impl Repo {
     pub fn place(&self) -> String {
         match &self.engine {
             Engine::Sqlite(embedded) => embedded.folder().display().to_string(),
+            Engine::Observed(folder) => folder.display().to_string(),
             Engine::Postgres(server) => server.to_string(),
         }
     }
@@ -286,7 +312,7 @@ impl Repo {
     pub async fn has_room(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(embedded) => embedded.has_room().await,
-            Engine::Postgres(_) => true,
+            Engine::Observed(_) | Engine::Postgres(_) => true,
         }
     }
 

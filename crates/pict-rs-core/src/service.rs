@@ -11,6 +11,7 @@ pub(crate) mod dummy;
 pub mod export;
 pub mod find;
 pub(crate) mod forget;
+pub mod fsck;
 pub mod guard;
 pub mod hashes;
 pub mod health;

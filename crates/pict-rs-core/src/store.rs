@@ -145,6 +145,17 @@ impl Store {
         })
     }
 
+    /// Opens an existing folder of objects that a server may use meanwhile, only to read.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when there is no such folder.
+    pub fn open_to_look(root: &Path) -> Result<Self> {
+        Ok(Self {
+            objects: Objects::Folder(Folder::open_to_look(root)?),
+            memory: Arc::default(),
+        })
+    }
+
     /// Where files should be written that are to become objects.
     pub fn scratch(&self) -> &Scratch {
         match &self.objects {

@@ -131,7 +131,7 @@ fn refuse_absent(folder: &Path) -> Result<()> {
 }
 
 /// As [`open_to_read`], but a server may use the database meanwhile.
-async fn open_to_look(folder: &Path) -> Result<Pool> {
+pub(super) async fn open_to_look(folder: &Path) -> Result<Pool> {
     refuse_absent(folder)?;
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))

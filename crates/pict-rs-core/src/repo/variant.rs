@@ -8,7 +8,51 @@ use super::usage::Class;
 use super::{Removal, Repo, Representation, bigint, content, node};
 use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
+/// A variant, and where its bytes are.
+#[derive(Clone, Debug)]
+pub struct StoredVariant {
+    /// The content that it was made from.
+    pub hash: ContentKey,
+    /// Its name.
+    pub variant: String,
+    /// The key of its own bytes.
+    pub key: ContentKey,
+    /// The key of its bytes in the store.
+    pub object: ObjectKey,
+}
+
 impl Repo {
+    /// Up to `limit` variants after the one with this content and name, in their order.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn variants_after(
+        &self,
+        cursor: Option<&(ContentKey, String)>,
+        limit: u32,
+    ) -> Result<Vec<StoredVariant>> {
+        let (hash, variant) = match cursor {
+            Some((hash, variant)) => (hash.as_bytes(), variant.as_str()),
+            None => (&[][..], ""),
+        };
+        let rows = sql("SELECT hash, variant, content_key, object FROM variants \
+             WHERE (hash, variant) > ($1, $2) ORDER BY hash, variant LIMIT $3")
+        .bind(hash)
+        .bind(variant)
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        let read = |row: &Row| {
+            Ok(StoredVariant {
+                hash: row.content_key("hash")?,
+                variant: row.text("variant")?,
+                key: row.content_key("content_key")?,
+                object: row.object("object")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// The row of a variant, if it exists.
     ///
     /// # Errors

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::repo::Usage;
+use crate::repo::{Repo, Usage};
 use crate::service::{guard, remove::writable};
-use crate::store::{Look, Store};
+use crate::store::{Listing, Look, Store};
 use crate::task::run_to_completion;
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
+/// Files that no row names are not judged before this age, unless another one is asked for.
+pub const AGE: Duration = Duration::from_secs(6 * 60 * 60);
 /// Object keys that are looked up in the database at a time.
 const BATCH: usize = 512;
 /// Orphans that a report lists.
@@ -92,35 +94,34 @@ pub async fn orphans(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Re
     .await
 }
 
+/// As [`orphans`], only to report, and without anything else of a server.
+pub(crate) async fn look(repo: &Repo, store: &Store, age: Duration) -> Result<Report> {
+    let mut search = Search::new(store, age);
+    while search.next(repo, store).await?.is_some() {}
+    let mut report = search.report;
+    report.is_complete = true;
+    Ok(report)
+}
+
 async fn search(ctx: &Arc<Context>, age: Duration, fate: Fate) -> Result<Report> {
     let allowed = match fate {
         Fate::Report => 0,
         Fate::Remove => allowance(ctx).await?,
         Fate::Force => u64::MAX,
     };
-    let written_before = SystemTime::now()
-        .checked_sub(age)
-        .unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut listing = ctx.store.list(BATCH);
-    let mut report = Report::default();
+    let mut search = Search::new(&ctx.store, age);
     let mut doomed = Vec::new();
-    while let Some(names) = listing.next().await? {
+    while let Some(orphans) = search.next(&ctx.repo, &ctx.store).await? {
         if ctx.notifier.is_stopping() {
-            return Ok(report);
+            return Ok(search.report);
         }
-        report.files += names.len() as u64;
-        let unnamed = ctx.repo.unnamed(&names).await?;
-        let (ours, strange): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(Store::is_ours);
-        report.strangers += strange.len() as u64;
-        if !ours.is_empty() {
-            let orphans = judge(ctx, ours, written_before, &mut report).await?;
-            if fate == Fate::Force {
-                report.removed += remove(ctx, &orphans).await?;
-            } else if report.orphans <= allowed {
-                doomed.extend(orphans);
-            }
+        if fate == Fate::Force {
+            search.report.removed += remove(ctx, &orphans).await?;
+        } else if search.report.orphans <= allowed {
+            doomed.extend(orphans);
         }
     }
+    let mut report = search.report;
     report.is_complete = true;
     if fate == Fate::Remove && report.orphans > allowed {
         return Err(refusal(ctx, &report, allowed).await?);
@@ -169,31 +170,55 @@ async fn remove(ctx: &Context, orphans: &[ObjectKey]) -> Result<u64> {
     Ok(ctx.store.remove(orphans).await?.len() as u64)
 }
 
-/// The orphans among these files.
-async fn judge(
-    ctx: &Context,
-    unnamed: Vec<ObjectKey>,
+/// A walk through all files.
+struct Search {
+    listing: Listing,
     written_before: SystemTime,
-    report: &mut Report,
-) -> Result<Vec<ObjectKey>> {
-    let mut lying = Vec::new();
-    for (object, look) in ctx.store.look(unnamed, written_before).await? {
-        match look {
-            Look::Moving => {}
-            Look::Young => report.young += 1,
-            Look::Lies(bytes) => lying.push((object, bytes)),
+    report: Report,
+}
+
+impl Search {
+    fn new(store: &Store, age: Duration) -> Self {
+        let written_before = SystemTime::now().checked_sub(age);
+        Self {
+            listing: store.list(BATCH),
+            written_before: written_before.unwrap_or(SystemTime::UNIX_EPOCH),
+            report: Report::default(),
         }
     }
-    // Checked again after the markers are gone: a row may have been added meanwhile.
-    let objects: Vec<_> = lying.iter().map(|(object, _)| object.clone()).collect();
-    let orphans = ctx.repo.unnamed(&objects).await?;
-    report.orphans += orphans.len() as u64;
-    report.bytes += lying
-        .iter()
-        .filter(|(object, _)| orphans.contains(object))
-        .map(|(_, bytes)| bytes)
-        .sum::<u64>();
-    let room = LISTED.saturating_sub(report.listed.len());
-    report.listed.extend(orphans.iter().take(room).cloned());
-    Ok(orphans)
+
+    /// The orphans among the next files; `None` at the end.
+    async fn next(&mut self, repo: &Repo, store: &Store) -> Result<Option<Vec<ObjectKey>>> {
+        let Some(names) = self.listing.next().await? else {
+            return Ok(None);
+        };
+        let report = &mut self.report;
+        report.files += names.len() as u64;
+        let unnamed = repo.unnamed(&names).await?;
+        let (ours, strange): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(Store::is_ours);
+        report.strangers += strange.len() as u64;
+        if ours.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mut lying = Vec::new();
+        for (object, look) in store.look(ours, self.written_before).await? {
+            match look {
+                Look::Moving => {}
+                Look::Young => report.young += 1,
+                Look::Lies(bytes) => lying.push((object, bytes)),
+            }
+        }
+        // Checked again after the markers are gone: a row may have been added meanwhile.
+        let objects: Vec<_> = lying.iter().map(|(object, _)| object.clone()).collect();
+        let orphans = repo.unnamed(&objects).await?;
+        report.orphans += orphans.len() as u64;
+        report.bytes += lying
+            .iter()
+            .filter(|(object, _)| orphans.contains(object))
+            .map(|(_, bytes)| bytes)
+            .sum::<u64>();
+        let room = LISTED.saturating_sub(report.listed.len());
+        report.listed.extend(orphans.iter().take(room).cloned());
+        Ok(Some(orphans))
+    }
 }

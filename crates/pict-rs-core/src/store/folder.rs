@@ -82,6 +82,27 @@ impl Folder {
         }
     }
 
+    /// Without the lock, so it must only be read.
+    pub(super) fn open_to_look(root: &Path) -> Result<Self> {
+        let folder = File::open(root).map_err(|error| {
+            Error::user(
+                ErrorCode::ConfigInvalid,
+                format!(
+                    "the folder of files {} cannot be read: {error}",
+                    root.display()
+                ),
+            )
+        })?;
+        let incoming = root.join(INCOMING);
+        Ok(Self {
+            root: root.into(),
+            is_alone: Arc::new(false.into()),
+            lock: folder.into(),
+            scratch: Scratch::new(&incoming),
+            incoming: incoming.into(),
+        })
+    }
+
     /// On the same disk as the objects.
     pub(super) fn scratch(&self) -> &Scratch {
         &self.scratch

@@ -1,7 +1,5 @@
 //! Disk usage and orphaned files, with an API key.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::config::Span;
 use pict_rs_core::repo::Total;
@@ -13,8 +11,6 @@ use super::error::{ApiError, Result};
 use super::target;
 use super::view::rfc3339;
 
-/// Files that no row names are not judged before this age.
-const AGE: Duration = Duration::from_secs(6 * 60 * 60);
 const MIB: u64 = 1024 * 1024;
 
 /// `GET /internal/usage`
@@ -44,7 +40,7 @@ pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
 
 /// `POST /internal/collect?dry_run=&min_age=&force=`
 pub async fn collect(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let (mut is_dry_run, mut age) = (true, AGE);
+    let (mut is_dry_run, mut age) = (true, collect::AGE);
     for (key, value) in query::pairs(request.query_string()) {
         match &*key {
             "dry_run" => {
