@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub mod auto;
 pub mod background;
+pub mod backup;
 pub mod claim;
 pub(crate) mod clip;
 pub mod collect;

@@ -48,6 +48,19 @@ pub(super) async fn refuse_unless_current(database: &SqlitePool, folder: &Path) 
     }
 }
 
+/// Refuses a copy of a database of SQLite that is newer than this program.
+pub(super) async fn refuse_newer(database: &SqlitePool, file: &Path) -> Result<()> {
+    let newest = all().iter().map(|migration| migration.version).max();
+    let version: i64 = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(database)
+        .await
+        .map_err(repo_error)?;
+    match Some(version) > newest {
+        true => Err(newer(version, &file.display().to_string())),
+        false => Ok(()),
+    }
+}
+
 /// Whether a PostgreSQL database has our tables, whatever their version. Those of another program
 /// are refused.
 pub(super) async fn has_tables_on_server(

@@ -81,7 +81,7 @@ impl Embedded {
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
+pub(super) fn lock(folder: &Path) -> Result<File> {
     let open = || -> std::io::Result<File> {
         std::fs::create_dir_all(folder)?;
         File::create(folder.join(LOCK))
@@ -140,6 +140,42 @@ pub(super) async fn open_to_look(folder: &Path) -> Result<Pool> {
         .pragma("trusted_schema", "OFF");
     let pool = connect(options, 1).await?;
     migrations::refuse_unless_current(&pool, folder).await?;
+    Ok(Pool::Sqlite(pool))
+}
+
+/// Opens a copy of a database, and checks that all of it is sound and of a known version.
+///
+/// # Errors
+/// [`ErrorCode::ConfigInvalid`] when it is not.
+pub(super) async fn open_copy(file: &Path) -> Result<Pool> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        let place = file.display();
+        Error::user(
+            ErrorCode::ConfigInvalid,
+            format!("{place} is not a whole copy of a database of pict-rs: {why}"),
+        )
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .immutable(true)
+        .pragma("trusted_schema", "OFF");
+    let pool = connect(options, 1)
+        .await
+        .map_err(|error| unusable(&error))?;
+    migrations::refuse_newer(&pool, file)
+        .await
+        .map_err(|error| match error.code() == ErrorCode::ConfigInvalid {
+            true => error,
+            false => unusable(&"it has no tables of ours, or is damaged"),
+        })?;
+    let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+        .fetch_one(&pool)
+        .await
+        .map_err(|error| unusable(&error))?;
+    if found != "ok" {
+        return Err(unusable(&found));
+    }
     Ok(Pool::Sqlite(pool))
 }
 

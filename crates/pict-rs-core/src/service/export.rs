@@ -13,7 +13,7 @@ use crate::{Context, Error, ErrorCode, Result};
 /// Prefix of the name of an export; its time follows.
 const PREFIX: &str = "pict-rs-";
 /// Suffix of an export that is still being written.
-const PARTIAL: &str = ".partial";
+pub(crate) const PARTIAL: &str = ".partial";
 
 /// A complete export.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
             )
         })?;
         let folder = ctx.export_folder.clone();
-        let path = folder.join(name());
+        let path = folder.join(name(PREFIX));
         let mut partial = path.clone().into_os_string();
         partial.push(PARTIAL);
         let partial = PathBuf::from(partial);
@@ -59,10 +59,11 @@ pub async fn export(ctx: &Arc<Context>) -> Result<Exported> {
     .await
 }
 
-fn name() -> String {
+/// The name of a copy made now.
+pub(crate) fn name(prefix: &str) -> String {
     let now = OffsetDateTime::now_utc();
     let time = now.format(&Rfc3339).unwrap_or_default().replace(':', "-");
-    format!("{PREFIX}{time}.sqlite3")
+    format!("{prefix}{time}.sqlite3")
 }
 
 /// Creates the folder, and deletes partial exports that a crash left.
@@ -80,12 +81,16 @@ fn make_room(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn finish(partial: &Path, path: PathBuf) -> std::io::Result<Exported> {
+pub(crate) fn finish(partial: &Path, path: PathBuf) -> std::io::Result<Exported> {
     let file = File::open(partial)?;
     file.sync_all()?;
     let size = file.metadata()?.len();
     fs::rename(partial, &path)?;
     if let Some(folder) = path.parent() {
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
         File::open(folder)?.sync_all()?;
     }
     let path = path.canonicalize()?;
