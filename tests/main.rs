@@ -6,6 +6,8 @@ mod support;
 
 /// What HTTP clients see, one file for each use.
 mod api;
+/// A copy of the database, and the way back.
+mod backup;
 /// What a browser sees of uploads, stored files and variants.
 mod browser;
 /// Metadata goes, pixels and colour profiles stay.
@@ -28,6 +30,8 @@ mod cross;
 mod docs;
 /// One row for each format, in and out.
 mod formats;
+/// Database and files held against each other.
+mod fsck;
 /// A disk without room.
 mod full_disk;
 /// Disks that are not mounted and clocks that are wrong.
@@ -38,6 +42,8 @@ mod leftovers;
 mod matrix;
 /// Data of the existing pict-rs, taken over.
 mod migrate;
+/// A database that moves to the other engine.
+mod move_repo;
 /// Several servers on one database.
 mod multinode;
 /// A real nginx in front.

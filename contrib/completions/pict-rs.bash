@@ -19,11 +19,17 @@ _pict__rs() {
             pict__rs,accept-store)
                 cmd="pict__rs__subcmd__accept__subcmd__store"
                 ;;
+            pict__rs,backup)
+                cmd="pict__rs__subcmd__backup"
+                ;;
             pict__rs,check-config)
                 cmd="pict__rs__subcmd__check__subcmd__config"
                 ;;
             pict__rs,doctor)
                 cmd="pict__rs__subcmd__doctor"
+                ;;
+            pict__rs,fsck)
+                cmd="pict__rs__subcmd__fsck"
                 ;;
             pict__rs,help)
                 cmd="pict__rs__subcmd__help"
@@ -31,17 +37,23 @@ _pict__rs() {
             pict__rs,migrate)
                 cmd="pict__rs__subcmd__migrate"
                 ;;
+            pict__rs,migrate-repo)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo"
+                ;;
             pict__rs,print-config)
                 cmd="pict__rs__subcmd__print__subcmd__config"
+                ;;
+            pict__rs,restore)
+                cmd="pict__rs__subcmd__restore"
                 ;;
             pict__rs,run)
                 cmd="pict__rs__subcmd__run"
                 ;;
-            pict__rs,takeover)
-                cmd="pict__rs__subcmd__takeover"
-                ;;
             pict__rs__subcmd__help,accept-store)
                 cmd="pict__rs__subcmd__help__subcmd__accept__subcmd__store"
+                ;;
+            pict__rs__subcmd__help,backup)
+                cmd="pict__rs__subcmd__help__subcmd__backup"
                 ;;
             pict__rs__subcmd__help,check-config)
                 cmd="pict__rs__subcmd__help__subcmd__check__subcmd__config"
@@ -49,20 +61,86 @@ _pict__rs() {
             pict__rs__subcmd__help,doctor)
                 cmd="pict__rs__subcmd__help__subcmd__doctor"
                 ;;
+            pict__rs__subcmd__help,fsck)
+                cmd="pict__rs__subcmd__help__subcmd__fsck"
+                ;;
             pict__rs__subcmd__help,help)
                 cmd="pict__rs__subcmd__help__subcmd__help"
                 ;;
             pict__rs__subcmd__help,migrate)
                 cmd="pict__rs__subcmd__help__subcmd__migrate"
                 ;;
+            pict__rs__subcmd__help,migrate-repo)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo"
+                ;;
             pict__rs__subcmd__help,print-config)
                 cmd="pict__rs__subcmd__help__subcmd__print__subcmd__config"
+                ;;
+            pict__rs__subcmd__help,restore)
+                cmd="pict__rs__subcmd__help__subcmd__restore"
                 ;;
             pict__rs__subcmd__help,run)
                 cmd="pict__rs__subcmd__help__subcmd__run"
                 ;;
-            pict__rs__subcmd__help,takeover)
-                cmd="pict__rs__subcmd__help__subcmd__takeover"
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite"
                 ;;
             pict__rs__subcmd__help__subcmd__run,filesystem)
                 cmd="pict__rs__subcmd__help__subcmd__run__subcmd__filesystem"
@@ -93,6 +171,66 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help__subcmd__run__subcmd__object__subcmd__storage,sqlite)
                 cmd="pict__rs__subcmd__help__subcmd__run__subcmd__object__subcmd__storage__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite"
                 ;;
             pict__rs__subcmd__run,filesystem)
                 cmd="pict__rs__subcmd__run__subcmd__filesystem"
@@ -203,7 +341,7 @@ _pict__rs() {
 
     case "${cmd}" in
         pict__rs)
-            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate help"
+            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,6 +416,20 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pict__subcmd__rs__subcmd__backup)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pict__subcmd__rs__subcmd__check__subcmd__config)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -306,8 +458,26 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pict__subcmd__rs__subcmd__fsck)
+            opts="-h --digests --json --repair --from --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pict__subcmd__rs__subcmd__help)
-            opts="run takeover check-config print-config doctor accept-store migrate help"
+            opts="run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +491,20 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help__subcmd__accept__subcmd__store)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__backup)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -362,6 +546,20 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pict__subcmd__rs__subcmd__help__subcmd__fsck)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pict__subcmd__rs__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -390,7 +588,315 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo)
+            opts="sqlite postgres sled fjall"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pict__subcmd__rs__subcmd__help__subcmd__print__subcmd__config)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -558,20 +1064,6 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pict__subcmd__rs__subcmd__help__subcmd__takeover)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         pict__subcmd__rs__subcmd__migrate)
             opts="-h --from --files --skip-missing-files --skip-unnamed --unit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -598,7 +1090,643 @@ _pict__rs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo)
+            opts="-c -h --concurrency --dry-run --restart --help sqlite postgres sled fjall"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__fjall__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__postgres__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sled__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite)
+            opts="-p -h --path --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pict__subcmd__rs__subcmd__print__subcmd__config)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__restore)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1341,7 +2469,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__run__subcmd__object__subcmd__storage)
-            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help sqlite sled fjall postgres help"
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --use-path-style --client-timeout --public-endpoint --tag-healthz --help sqlite sled fjall postgres help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1395,15 +2523,7 @@ _pict__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --certificate-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --public-endpoint)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --signed-redirects)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1608,48 +2728,6 @@ _pict__rs() {
                     return 0
                     ;;
                 -p)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pict__subcmd__rs__subcmd__takeover)
-            opts="-a -h --api-key --api-key-file --concurrency --rate --timeout --address --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --api-key)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api-key-file)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --concurrency)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --rate)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --address)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -a)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -3,11 +3,14 @@
 
 #[cfg(test)]
 mod manual;
+mod move_repo;
 
 use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use move_repo::MigrateRepo;
 
 /// A self-hosted image server: stores, cleans, serves and transforms pictures.
 ///
@@ -90,6 +93,42 @@ pub enum Command {
     /// server may run meanwhile. Exits with 1 if something could not be taken over
     #[cfg(feature = "migrate")]
     Migrate(Migrate),
+    /// Copy the database to another one, of the same kind or the other; the files stay where they
+    /// are. No server may run on either meanwhile. A second run continues after an interruption
+    MigrateRepo(MigrateRepo),
+    /// Hold database and files against each other: rows without bytes, damaged bytes, files without a
+    /// row. Exits with 1 if something is wrong. A server may run meanwhile, but not with --repair
+    Fsck(Fsck),
+    /// Write a copy of the embedded database to a new file; a server may run meanwhile
+    Backup {
+        /// The copy, which must not exist [default: a new file in the folder for exports]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Put a copy of the embedded database in its place, where none may be, after checking it
+    Restore {
+        /// The copy, of backup or of POST /internal/export
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Fsck {
+    /// Read all bytes and compare their digests, not only sizes
+    #[arg(long)]
+    pub digests: bool,
+    /// Print the report for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Remove rows of variants that lost their bytes, and files without a row that are older than 6
+    /// hours
+    #[arg(long)]
+    pub repair: bool,
+    /// Bring lost and damaged originals back from this folder, where they may have any names; with
+    /// --repair
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
 }
 
 #[cfg(feature = "migrate")]
@@ -456,47 +495,59 @@ struct ObjectStorage {
     repo: Option<RepoCommand>,
 }
 
-#[derive(Debug, Subcommand)]
-enum RepoCommand {
+#[derive(Clone, Debug, Subcommand)]
+pub enum RepoCommand {
     /// The embedded database (the default)
-    Sqlite {
-        /// Its folder [default: database in the data folder]
-        #[arg(short, long)]
-        path: Option<PathBuf>,
-    },
+    Sqlite(SqliteFlags),
     /// The embedded database, in the folder given for sled
-    Sled {
-        /// Its folder
-        #[arg(short, long)]
-        path: Option<PathBuf>,
-        /// Accepted, without effect
-        #[arg(short, long)]
-        cache_capacity: Option<u64>,
-        /// Folder for exports
-        #[arg(short, long)]
-        export_path: Option<PathBuf>,
-    },
+    Sled(SledFlags),
     /// The embedded database, in the folder given for fjall
-    Fjall {
-        /// Its folder
-        #[arg(short, long)]
-        fjall_path: Option<PathBuf>,
-        /// Accepted, without effect
-        #[arg(short, long)]
-        debug_dump_db_path: Option<PathBuf>,
-    },
+    Fjall(FjallFlags),
     /// PostgreSQL
-    Postgres {
-        /// Connection URL
-        #[arg(short, long)]
-        url: Option<String>,
-        /// Connect over TLS
-        #[arg(short = 't', long)]
-        use_tls: bool,
-        /// CA certificate
-        #[arg(short, long)]
-        certificate_file: Option<PathBuf>,
-    },
+    Postgres(PostgresFlags),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SqliteFlags {
+    /// Its folder [default: database in the data folder]
+    #[arg(short, long)]
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SledFlags {
+    /// Its folder
+    #[arg(short, long)]
+    path: Option<PathBuf>,
+    /// Accepted, without effect
+    #[arg(short, long)]
+    cache_capacity: Option<u64>,
+    /// Folder for exports
+    #[arg(short, long)]
+    export_path: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct FjallFlags {
+    /// Its folder
+    #[arg(short, long)]
+    fjall_path: Option<PathBuf>,
+    /// Accepted, without effect
+    #[arg(short, long)]
+    debug_dump_db_path: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PostgresFlags {
+    /// Connection URL
+    #[arg(short, long)]
+    pub url: Option<String>,
+    /// Connect over TLS
+    #[arg(short = 't', long)]
+    pub use_tls: bool,
+    /// CA certificate
+    #[arg(short, long)]
+    pub certificate_file: Option<PathBuf>,
 }
 
 /// Configuration keys, and their values from the command line.
@@ -624,37 +675,26 @@ impl ObjectStorage {
 impl RepoCommand {
     fn overrides(&self, set: &mut Overrides) {
         match self {
-            Self::Sqlite { path } => {
+            Self::Sqlite(flags) => {
                 set.option("repo.type", Some("sqlite"));
-                set.path("repo.path", path.as_ref());
+                set.path("repo.path", flags.path.as_ref());
             }
-            Self::Sled {
-                path,
-                cache_capacity,
-                export_path,
-            } => {
+            Self::Sled(flags) => {
                 set.option("repo.type", Some("sled"));
-                set.path("repo.path", path.as_ref());
-                set.option("repo.cache_capacity", *cache_capacity);
-                set.path("repo.export_path", export_path.as_ref());
+                set.path("repo.path", flags.path.as_ref());
+                set.option("repo.cache_capacity", flags.cache_capacity);
+                set.path("repo.export_path", flags.export_path.as_ref());
             }
-            Self::Fjall {
-                fjall_path,
-                debug_dump_db_path,
-            } => {
+            Self::Fjall(flags) => {
                 set.option("repo.type", Some("fjall"));
-                set.path("repo.fjall_path", fjall_path.as_ref());
-                set.path("repo.debug_dump_db_path", debug_dump_db_path.as_ref());
+                set.path("repo.fjall_path", flags.fjall_path.as_ref());
+                set.path("repo.debug_dump_db_path", flags.debug_dump_db_path.as_ref());
             }
-            Self::Postgres {
-                url,
-                use_tls,
-                certificate_file,
-            } => {
+            Self::Postgres(flags) => {
                 set.option("repo.type", Some("postgres"));
-                set.option("repo.url", url.as_ref());
-                set.switch("repo.use_tls", *use_tls);
-                set.path("repo.certificate_file", certificate_file.as_ref());
+                set.option("repo.url", flags.url.as_ref());
+                set.switch("repo.use_tls", flags.use_tls);
+                set.path("repo.certificate_file", flags.certificate_file.as_ref());
             }
         }
     }
@@ -722,6 +762,10 @@ mod tests {
         assert_eq!(set.0, expected);
         let set = parse("pict-rs run --addr 127.0.0.1:1");
         assert_eq!(set.0, [("server.address", "127.0.0.1:1".to_owned())]);
+        parse("pict-rs migrate-repo -c 32 sqlite -p a postgres -u b -t -c d");
+        parse("pict-rs migrate-repo postgres -u b -t -c d sqlite -p a");
+        parse("pict-rs migrate-repo --concurrency 3 sled -p a -c 5 -e b fjall -f c");
+        parse("pict-rs fsck --digests --json --repair --from a");
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
     }
 }

@@ -5,15 +5,18 @@
 mod allocator;
 mod cli;
 mod doctor;
+mod fsck;
 mod http;
 mod load;
 mod log;
 #[cfg(feature = "migrate")]
 mod migrate;
+mod migrate_repo;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod owner;
 mod programs;
+mod progress;
 mod source;
 
 use std::io::Write as _;
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use pict_rs_core::ErrorCode;
-use pict_rs_core::service::{guard, recover};
+use pict_rs_core::service::{backup, guard, recover};
 use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
@@ -100,6 +103,8 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
     if let Some(file) = &cli.save_to {
         load::save(&loaded.written, file)?;
     }
+    // Fails only if a provider is already installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match &cli.command {
         Some(Command::CheckConfig) => {
             for name in loaded.unknown {
@@ -149,12 +154,36 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "migrate")]
         Some(Command::Migrate(_)) => {}
+        Some(Command::MigrateRepo(_)) => {}
+        // Before the log begins, because both would write to the same output.
+        Some(Command::Fsck(command)) => {
+            let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            let is_sound = fsck::run(config, &data, command)?;
+            return Ok(u8::from(!is_sound).into());
+        }
+        Some(Command::Backup { file }) => {
+            let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            let folder = config.export_folder(&data);
+            let database = config.database(&data)?;
+            let written = backup::backup(&database, file.as_deref(), &folder);
+            let written = tokio::runtime::Runtime::new()?.block_on(written)?;
+            let (path, size) = (written.path.display(), written.size);
+            writeln!(std::io::stdout(), "{path}: {size} bytes")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Restore { file }) => {
+            let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
+            owner::refuse_to_intrude(&config, &data)?;
+            let database = config.database(&data)?;
+            let size = backup::restore(file, &database);
+            let size = tokio::runtime::Runtime::new()?.block_on(size)?;
+            writeln!(std::io::stdout(), "{database}: {size} bytes")?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Takeover(_) | Command::Run(_)) | None => {}
     }
     let _traces = log::start(&config.tracing)?;
     log::take_panics();
-    // Fails only if a provider is already installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     if !loaded.unknown.is_empty() {
         let names: Vec<_> = loaded.unknown.into_iter().collect();
         tracing::warn!(names = names.join(", "), "unknown settings are ignored");
@@ -177,6 +206,10 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         let target = migrate::Target::find(&config, has_config_file, state_directory, from)?;
         let is_complete = migrate::run(config, &target, from)?;
         return Ok(u8::from(!is_complete).into());
+    }
+    if let Some(Command::MigrateRepo(command)) = &cli.command {
+        let is_whole = migrate_repo::run(&config, &data, command)?;
+        return Ok(u8::from(!is_whole).into());
     }
     owner::refuse_to_intrude(&config, &data)?;
     let counted = config

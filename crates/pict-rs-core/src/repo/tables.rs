@@ -329,7 +329,7 @@ mod tests {
             max_connections: 2,
             patience: std::time::Duration::ZERO,
         });
-        let location = Location::Server(server.expect("valid"));
+        let location = Location::Server(server.expect("valid").into());
         let repo = Repo::open_at(&location, false).await.expect("opened");
         let query = "SELECT table_name::text AS table_name, column_name::text AS column_name, \
              data_type::text AS type_name FROM information_schema.columns \
