@@ -112,7 +112,11 @@ fn media_live_in_the_bucket_and_leave_nothing_there(bucket: &Bucket) {
     let again = server.upload(&sent);
     let id = server.background(&picture(2));
     let background = server.claim(&id).claimed();
-    let objects = bucket.objects();
+    let objects = eventually("the file as it was sent goes", || {
+        let objects = bucket.objects();
+        let is_waiting = objects.iter().any(|key| key.starts_with("waiting/"));
+        (!is_waiting).then_some(objects)
+    });
     let count = |prefix: &str| objects.iter().filter(|key| key.starts_with(prefix)).count();
     assert_eq!(
         (count("original/"), count("variant/"), objects.len()),

@@ -49,6 +49,9 @@ _pict__rs() {
             pict__rs,run)
                 cmd="pict__rs__subcmd__run"
                 ;;
+            pict__rs,takeover)
+                cmd="pict__rs__subcmd__takeover"
+                ;;
             pict__rs__subcmd__help,accept-store)
                 cmd="pict__rs__subcmd__help__subcmd__accept__subcmd__store"
                 ;;
@@ -81,6 +84,9 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help,run)
                 cmd="pict__rs__subcmd__help__subcmd__run"
+                ;;
+            pict__rs__subcmd__help,takeover)
+                cmd="pict__rs__subcmd__help__subcmd__takeover"
                 ;;
             pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,fjall)
                 cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall"
@@ -341,7 +347,7 @@ _pict__rs() {
 
     case "${cmd}" in
         pict__rs)
-            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
+            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -477,7 +483,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help)
-            opts="run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
+            opts="run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1053,6 +1059,20 @@ _pict__rs() {
         pict__subcmd__rs__subcmd__help__subcmd__run__subcmd__object__subcmd__storage__subcmd__sqlite)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__takeover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2469,7 +2489,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__run__subcmd__object__subcmd__storage)
-            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --use-path-style --client-timeout --public-endpoint --tag-healthz --help sqlite sled fjall postgres help"
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help sqlite sled fjall postgres help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2523,7 +2543,15 @@ _pict__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --public-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signed-redirects)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2728,6 +2756,48 @@ _pict__rs() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__takeover)
+            opts="-a -h --api-key --api-key-file --concurrency --rate --timeout --address --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --api-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -41,6 +41,7 @@ complete -c pict-rs -n "__fish_pict_rs_needs_command" -l no-log-ansi -d 'No colo
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -s V -l version -d 'Print version'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "run" -d 'Serve (the default)'
+complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "takeover" -d 'Serve, and take over from a running pict-rs 0.5 or later: what is unknown here is fetched from it and kept, everything else is copied in the background'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "check-config" -d 'Check the configuration and exit'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
 complete -c pict-rs -n "__fish_pict_rs_needs_command" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
@@ -151,16 +152,19 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_sub
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "fjall" -d 'The embedded database, in the folder given for fjall'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "postgres" -d 'PostgreSQL'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from filesystem" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s e -l endpoint -d 'S3 endpoint' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s e -l endpoint -d 'URL of the S3 server, without the bucket' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s b -l bucket-name -d 'S3 bucket' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s r -l region -d 'S3 region' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s a -l access-key -d 'S3 key id' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s s -l secret-key -d 'S3 secret' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l session-token -d 'S3 session' -r
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l client-timeout -d 'Seconds for one request' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l client-timeout -d 'Seconds for one request [default: 30]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l certificate-file -d 'CA certificates of the S3 server (PEM)' -r -F
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l public-endpoint -d 'Send clients there instead of answering with bytes' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l signed-redirects -d 'Send clients to the bucket instead, with URLs that are valid for this time' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l instance-credentials -d 'Take the key from the cloud that the server runs in'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s u -l use-path-style -d 'Bucket in the path instead of the host name'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l tag-healthz -d 'Tag health check objects'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -l tag-healthz -d 'Accepted, without effect: health checks store no object'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -f -a "sqlite" -d 'The embedded database (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from object-storage" -f -a "sled" -d 'The embedded database, in the folder given for sled'
@@ -170,6 +174,13 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_sub
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "filesystem" -d 'Keep files in a folder (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "object-storage" -d 'Keep files in an S3 bucket'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key -d 'Its API key' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key-file -d 'File that holds its API key' -r -F
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l concurrency -d 'Files copied at a time in the background [default: 2]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l rate -d 'Files copied per second in the background at most; 0 is no limit [default: 20]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l timeout -d 'Seconds for one request to it [default: 60]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -s a -l address -d 'Socket to listen on [default: 0.0.0.0:8080]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand check-config" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand print-config" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand doctor" -l json -d 'For programs'
@@ -225,17 +236,18 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand fsck" -l repair -d 'Remo
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand fsck" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand backup" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand restore" -s h -l help -d 'Print help'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "run" -d 'Serve (the default)'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "check-config" -d 'Check the configuration and exit'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "accept-store" -d 'Tie the folder of files to the database whatever they hold, after a start was refused because they do not belong together'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "migrate" -d 'Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither server may run meanwhile. Exits with 1 if something could not be taken over'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "migrate-repo" -d 'Copy the database to another one, of the same kind or the other; the files stay where they are. No server may run on either meanwhile. A second run continues after an interruption'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "fsck" -d 'Hold database and files against each other: rows without bytes, damaged bytes, files without a row. Exits with 1 if something is wrong. A server may run meanwhile, but not with --repair'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "backup" -d 'Write a copy of the embedded database to a new file; a server may run meanwhile'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "restore" -d 'Put a copy of the embedded database in its place, where none may be, after checking it'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "run" -d 'Serve (the default)'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "takeover" -d 'Serve, and take over from a running pict-rs 0.5 or later: what is unknown here is fetched from it and kept, everything else is copied in the background'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "check-config" -d 'Check the configuration and exit'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "print-config" -d 'Print the merged configuration, secrets as ***, and exit'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "doctor" -d 'Tell what this installation can and cannot do, and why; exits with 1 if something is wrong'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "accept-store" -d 'Tie the folder of files to the database whatever they hold, after a start was refused because they do not belong together'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "migrate" -d 'Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither server may run meanwhile. Exits with 1 if something could not be taken over'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "migrate-repo" -d 'Copy the database to another one, of the same kind or the other; the files stay where they are. No server may run on either meanwhile. A second run continues after an interruption'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "fsck" -d 'Hold database and files against each other: rows without bytes, damaged bytes, files without a row. Exits with 1 if something is wrong. A server may run meanwhile, but not with --repair'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "backup" -d 'Write a copy of the embedded database to a new file; a server may run meanwhile'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "restore" -d 'Put a copy of the embedded database in its place, where none may be, after checking it'
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and not __fish_seen_subcommand_from run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and __fish_seen_subcommand_from run" -f -a "filesystem" -d 'Keep files in a folder (the default)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and __fish_seen_subcommand_from run" -f -a "object-storage" -d 'Keep files in an S3 bucket'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand help; and __fish_seen_subcommand_from migrate-repo" -f -a "sqlite" -d 'From the embedded database'

@@ -29,7 +29,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-DNqcBKZtQCpCYf1rH7NWiNzowEJPAVw0U4qtbNWIDXA=";
+  cargoHash = "sha256-FUzRBajCgDweT4+f4O1SzzCWELynS3Yes1a87ZVWJsA=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = lib.optionals withLibaom [ "pict-rs/libaom" ];
   # The integration tests start servers.

@@ -46,7 +46,7 @@ fn an_upload_is_acknowledged_with_an_id_and_claimed_once() {
     );
     server.claim_once(&id).refused(400, "already-claimed");
     assert_eq!(disk::objects(&server.files()).len(), 1);
-    assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
+    disk::assert_nothing_unfinished(&server);
     // The token is the right one.
     let path = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
     server.delete(&path).status(204);

@@ -11,7 +11,7 @@ on_each_engine!(
     an_object_can_be_exchanged_for_another,
 );
 
-async fn empty(engine: Engine) -> (Repo, TempDir) {
+async fn empty(engine: Engine) -> (Repo, Home) {
     let (repo, folder) = engine.empty().await;
     (repo.with_intents(), folder)
 }

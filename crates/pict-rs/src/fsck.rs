@@ -20,10 +20,8 @@ pub fn run(config: Config, data: &Path, command: &cli::Fsck) -> anyhow::Result<b
     }
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(async {
-        let files = config.files_folder(data);
         if !command.repair {
-            let database = config.database(data)?;
-            let looked = fsck::look(&database, &files, command.digests).await?;
+            let looked = fsck::look(&config, data, command.digests).await?;
             return anyhow::Ok(looked);
         }
         owner::refuse_to_begin(&config, data)?;

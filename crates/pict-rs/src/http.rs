@@ -35,7 +35,6 @@ pub mod tls;
 mod trace;
 mod view;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -285,7 +284,6 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
 /// When the socket cannot be opened.
 pub async fn serve(
     context: Arc<Context>,
-    data: &Path,
     worker: Worker,
     counted: Option<PrometheusHandle>,
 ) -> anyhow::Result<()> {

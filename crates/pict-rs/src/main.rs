@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     };
     match run(&cli, loaded) {
         Ok(code) => code,
-        Err(error) if is_server(&cli) && needs_an_administrator(&error) => {
+        Err(error) if !is_migration(&cli) && needs_an_administrator(&error) => {
             failed(&cli, &error, CANNOT_WORK.into())
         }
         Err(error) => failed(&cli, &error, ExitCode::FAILURE),
@@ -61,6 +61,15 @@ fn is_server(cli: &Cli) -> bool {
         cli.command,
         Some(Command::Takeover(_) | Command::Run(_)) | None
     )
+}
+
+/// Whether data of the existing pict-rs are taken over, which ends with 1 if that did not succeed.
+fn is_migration(cli: &Cli) -> bool {
+    match cli.command {
+        #[cfg(feature = "migrate")]
+        Some(Command::Migrate(_)) => true,
+        _ => false,
+    }
 }
 
 fn failed(cli: &Cli, error: &anyhow::Error, code: ExitCode) -> ExitCode {
@@ -222,7 +231,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         programs::announce(&helpers);
         let context = recover::open(config, &data, helpers).await?;
         let worker = Worker::start(context.clone());
-        http::serve(context, &data, worker, counted).await
+        http::serve(context, worker, counted).await
     })?;
     Ok(ExitCode::SUCCESS)
 }

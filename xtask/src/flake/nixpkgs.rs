@@ -84,7 +84,7 @@ pub fn same(flake: &Flake, root: &Path) -> Result<()> {
         // The paths of libaom are in the environment.
         "arguments": ["cargoHash", "cargoLock", "env", "meta", "passthru", "src"],
         "env": [],
-        "meta": ["changelog", "homepage", "maintainers"],
+        "meta": ["changelog", "maintainers"],
     });
     ensure!(
         unwrapped == expected,

@@ -58,8 +58,8 @@ impl Drop for Connection {
 /// Opens a connection to an address that `target` allows.
 ///
 /// # Errors
-/// [`ErrorCode::DownloadFileError`] when it has no such address,
-/// [`ErrorCode::UpstreamError`] when the name or the host cannot be reached.
+/// [`crate::ErrorCode::DownloadFileError`] when it has no such address,
+/// [`crate::ErrorCode::UpstreamError`] when the name or the host cannot be reached.
 pub(super) async fn open(target: &Target, tls: &Tls, permit: &Permit) -> Result<Connection> {
     let addresses = addresses(target, permit).await?;
     let tcp = reach(&addresses, target).await?;

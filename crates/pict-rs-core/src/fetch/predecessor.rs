@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::config::{Config, Secret};
+use crate::tls;
 use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result, SourceUrl};
 
 /// Names the server that asks, so that a server which is told to take over from itself notices it.
@@ -71,7 +72,7 @@ impl Recorded {
 #[derive(Debug)]
 pub(crate) enum Delivery<'a> {
     /// The bytes follow.
-    File(Box<Transfer<'a>>),
+    File(Box<IncomingFile<'a>>),
     /// The bytes are elsewhere, in a public bucket.
     Elsewhere(SourceUrl),
     /// It knows no such alias.
@@ -82,14 +83,14 @@ pub(crate) enum Delivery<'a> {
 
 /// A file that is being received.
 #[derive(Debug)]
-pub(crate) struct Transfer<'a> {
+pub(crate) struct IncomingFile<'a> {
     /// The identity of the bytes, as it claims.
     pub(crate) key: Option<ContentKey>,
     response: Response,
     _turn: SemaphorePermit<'a>,
 }
 
-impl Transfer<'_> {
+impl IncomingFile<'_> {
     /// The next bytes; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
         let received = self.response.chunk().await;
@@ -163,7 +164,7 @@ impl Predecessor {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
             .timeout(takeover.timeout.duration())
-            .tls_backend_preconfigured(super::client_config()?);
+            .tls_backend_preconfigured(tls::client_config(None)?);
         let client = client.build().map_err(|e| {
             Error::internal(
                 ErrorCode::ConfigInvalid,
@@ -213,7 +214,7 @@ impl Predecessor {
                 .get(ETAG)
                 .and_then(|tag| tag.to_str().ok());
             let key = etag.and_then(|tag| ContentKey::from_base64(tag.trim_matches('"')));
-            return Ok(Delivery::File(Box::new(Transfer {
+            return Ok(Delivery::File(Box::new(IncomingFile {
                 key,
                 response,
                 _turn: turn,

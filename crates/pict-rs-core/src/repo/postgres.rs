@@ -215,7 +215,7 @@ pub(super) async fn open(server: &Server, is_read_only: bool) -> Result<(Pool, P
              server.read_only = true"
         )));
     }
-    if !try_lock(&mut first, "SELECT pg_try_advisory_lock_shared($1)").await? {
+    if !lock(&mut first, "SELECT pg_try_advisory_lock_shared($1)").await? {
         return Err(Error::user(
             ErrorCode::AlreadyRunning,
             format!(
@@ -246,15 +246,11 @@ impl ExclusiveLock {
         let mut connection = server.reach().await?;
         inspect(&mut connection, server).await?;
         let place = server.to_string();
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        while !try_lock(&mut connection, "SELECT pg_try_advisory_lock($1)").await? {
-            if Instant::now() > deadline {
-                return Err(Error::user(
-                    ErrorCode::AlreadyRunning,
-                    format!("another pict-rs is running on the database {place}; stop it first"),
-                ));
-            }
-            sleep(LOCK_PATIENCE / 25).await;
+        if !lock(&mut connection, "SELECT pg_try_advisory_lock($1)").await? {
+            return Err(Error::user(
+                ErrorCode::AlreadyRunning,
+                format!("another pict-rs is running on the database {place}; stop it first"),
+            ));
         }
         Ok(Self { connection, place })
     }
@@ -280,12 +276,20 @@ pub(super) fn sessions_alone(server: &Server, is_read: bool) -> Pool {
     Pool::Postgres(sessions(server, 1, is_read, false))
 }
 
-async fn try_lock(connection: &mut PgConnection, statement: &'static str) -> Result<bool> {
-    sqlx::query_scalar(statement)
-        .bind(LOCK)
-        .fetch_one(connection)
-        .await
-        .map_err(repo_error)
+/// Takes a lock by a statement that tells whether it did; retried for a short time.
+async fn lock(connection: &mut PgConnection, statement: &'static str) -> Result<bool> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let is_taken = sqlx::query_scalar(statement)
+            .bind(LOCK)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(repo_error)?;
+        if is_taken || Instant::now() > deadline {
+            return Ok(is_taken);
+        }
+        sleep(LOCK_PATIENCE / 25).await;
+    }
 }
 
 /// Refuses a server that cannot keep our texts, and warns of one that loses what it has confirmed.

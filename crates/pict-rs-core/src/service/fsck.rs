@@ -15,12 +15,14 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::repo::{Location, Repo};
+use crate::config::Config;
+use crate::context::open_store;
+use crate::repo::Repo;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::collect::{self, Fate};
 use crate::service::forget::forget;
-use crate::service::guard;
-use crate::store::{Content, Source, Store};
+use crate::service::{guard, keep};
+use crate::store::{Content, Prefix, Source, Store};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
 
@@ -106,17 +108,20 @@ impl Report {
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`] when there is no database or no folder of files,
 /// [`ErrorCode::StoreMismatch`] when they do not belong together, and when one of them fails.
-pub async fn look(database: &Location, files: &Path, digests: bool) -> Result<Report> {
-    let repo = Repo::open_to_look(database).await?;
-    let store = Store::open_to_look(files)?;
+pub async fn look(config: &Config, data: &Path, digests: bool) -> Result<Report> {
+    let repo = Repo::open_to_look(&config.database(data)?).await?;
+    let store = match config.store.bucket()? {
+        None => Store::open_to_look(&config.files_folder(data))?,
+        Some(_) => open_store(config, data, true)?,
+    };
     let [known, found] = [repo.store_id().await?, store.id().await?];
     if known != found {
         return Err(Error::user(
             ErrorCode::StoreMismatch,
             format!(
-                "the files in {} do not belong to the database {}: they have different ids. Is a disk or \
+                "the {} does not belong to the database {}: they have different ids. Is a disk or \
                  volume not mounted?",
-                files.display(),
+                store.place(),
                 repo.place()
             ),
         ));
@@ -301,8 +306,8 @@ async fn heal(ctx: &Arc<Context>, findings: &mut [Finding], second: &Path) -> Re
 /// Returns whether the content points to this copy now.
 async fn replace(ctx: &Arc<Context>, finding: &Finding, copy: ScratchFile) -> Result<bool> {
     let format = finding.hash.format();
-    let object = ObjectKey::generate(format);
-    let mut stored = ctx.store.put(object, format, Source::Scratch(copy)).await?;
+    let object = ctx.store.new_key(Prefix::Original, format);
+    let mut stored = keep::put(ctx, object, format, Source::Scratch(copy)).await?;
     let found = stored.object().clone();
     stored.name();
     let replaced = ctx
@@ -321,12 +326,12 @@ async fn replace(ctx: &Arc<Context>, finding: &Finding, copy: ScratchFile) -> Re
     }
 }
 
-type Listed = (Vec<PathBuf>, Vec<(PathBuf, u64)>);
+type FolderEntries = (Vec<PathBuf>, Vec<(PathBuf, u64)>);
 
 /// The folders and the files in a folder, the files with their sizes.
-fn list(folder: &Path) -> Result<Listed> {
+fn list(folder: &Path) -> Result<FolderEntries> {
     let failed = |error| Error::io(format!("cannot list {}", folder.display()), error);
-    let mut listed = Listed::default();
+    let mut listed = FolderEntries::default();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let kind = entry.file_type().map_err(failed)?;

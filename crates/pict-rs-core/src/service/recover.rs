@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::millis;
+use crate::clock::{millis, now};
 use crate::config::Config;
 use crate::helper::Helpers;
 use crate::service::{forget, takeover};

@@ -12,19 +12,17 @@ use std::sync::Arc;
 use pict_rs_media::Format;
 
 use crate::clock::now;
-use crate::fetch::predecessor::{self, Delivery, Named, Predecessor, Recorded, Transfer};
+use crate::fetch::predecessor::{self, Delivery, IncomingFile, Named, Predecessor, Recorded};
 use crate::fetch::{Body, Fetched};
 use crate::media::Permit;
 use crate::repo::{Brought, NewProxy, Original, TakeoverRun};
 use crate::scratch::ScratchFile;
 use crate::service::adopt::{self, Shape};
 use crate::service::forget::forget;
-use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
-use crate::store::Source;
+use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
+use crate::store::{Prefix, Source};
 use crate::task::{blocking, run_to_completion};
-use crate::{
-    Alias, ContentKey, Context, DeleteToken, Error, ErrorCode, ObjectKey, Result, SourceUrl,
-};
+use crate::{Alias, ContentKey, Context, DeleteToken, Error, ErrorCode, Result, SourceUrl};
 
 /// Bytes buffered before they are passed to a blocking thread.
 const BATCH: usize = 256 * 1024;
@@ -416,10 +414,8 @@ async fn keep(
             )
         })?;
     let created_at = recorded.created_at();
-    let stored = ctx
-        .store
-        .put(ObjectKey::generate(format), format, Source::Scratch(file))
-        .await?;
+    let object = ctx.store.new_key(Prefix::Original, format);
+    let stored = keep::put(ctx, object, format, Source::Scratch(file)).await?;
     let shape = Shape {
         width: recorded.width,
         height: recorded.height,
@@ -454,7 +450,7 @@ async fn keep(
                 Ok(0)
             }
             Err(error) => {
-                discard_if_unreferenced(&ctx, stored).await;
+                discard_if_unreferenced(&ctx, stored, &error).await;
                 Err(error)
             }
         }
@@ -472,7 +468,7 @@ fn format_of(content_type: &str, facts: Option<&pict_rs_media::Facts>) -> Option
 
 /// A file that is being received.
 enum Arriving<'a> {
-    FromPredecessor(Box<Transfer<'a>>),
+    FromPredecessor(Box<IncomingFile<'a>>),
     FromUpstream(Box<Body>),
 }
 

@@ -1,7 +1,6 @@
 //! The id that database and files share, so that files on a disk that is not mounted are not
 //! mistaken for lost ones.
 
-use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use uuid::Uuid;
