@@ -114,7 +114,7 @@ fn the_debian_package_installs_starts_and_goes(target: &Target) {
     let copyright = root.path().join("usr/share/doc/pict-rs/copyright");
     let copyright = std::fs::read_to_string(copyright).expect("there");
     for line in [
-        "License: AGPL-3.0-only",
+        "License: AGPL-3.0-or-later",
         concat!("Source: ", env!("CARGO_PKG_REPOSITORY")),
     ] {
         assert!(copyright.lines().any(|found| found == line), "{line}");

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{build::Build, target::Target};
-use crate::{cache, command};
+use crate::command;
 
 /// The file, beside each binary and in each package.
 pub const FILE: &str = "THIRD-PARTY-NOTICES.txt";
@@ -156,41 +156,16 @@ struct Crate {
     folder: PathBuf,
 }
 
-/// Writes the notices for the binary of a target, and Debian's `copyright`, beside the binary.
+/// Writes the notices for the binary of a target beside the binary.
 /// Returns the file with the notices.
 ///
 /// # Errors
 /// When cargo fails, or a licence has no text.
 pub fn write(build: &Build, target: &Target) -> Result<PathBuf> {
-    let write = |name: &str, text: String| {
-        let to = build.binary(target).with_file_name(name);
-        fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
-        Ok(to)
-    };
-    let licence = fs::read_to_string(cache::repository().join("LICENSE"))?;
-    write("copyright", copyright(&licence))?;
-    write(FILE, render(target.name, &crates(target)?)?)
-}
-
-/// Debian's machine-readable form of a licence.
-fn copyright(licence: &str) -> String {
-    let mut text = format!(
-        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\
-         Upstream-Name: pict-rs\n\
-         Source: {}\n\
-         Comment: The sources are AGPL-3.0-or-later; parts of the binary are AGPL-3.0-only.\n \
-         {FILE} beside this file has the licenses of everything in the binary.\n\n\
-         Files: *\n\
-         Copyright: The pict-rs developers\n\
-         License: AGPL-3.0-only\n\n\
-         License: AGPL-3.0-only\n",
-        env!("CARGO_PKG_REPOSITORY")
-    );
-    for line in licence.lines() {
-        let line = if line.is_empty() { "." } else { line };
-        let _ = writeln!(text, " {line}");
-    }
-    text
+    let text = render(target.name, &crates(target)?)?;
+    let to = build.binary(target).with_file_name(FILE);
+    fs::write(&to, text).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(to)
 }
 
 /// The crates of others in a binary, sorted.
@@ -231,20 +206,13 @@ fn crates(target: &Target) -> Result<Vec<Crate>> {
 }
 
 /// The ids of all packages that `root` depends on at run time, the way cargo-auditable and
-/// cargo-cyclonedx find them: with the features that the whole workspace enables, which can be a few
-/// crates more than are linked.
+/// cargo-cyclonedx find them: with macros, and with the features that the whole workspace enables,
+/// which can be a few crates more than are linked.
 fn linked(metadata: &Value, root: &str) -> BTreeSet<String> {
-    let is_macro = |package: &&Value| {
-        let targets = list(&package["targets"]).iter();
-        let mut kinds = targets.flat_map(|target| list(&target["kind"]));
-        kinds.any(|kind| kind == "proc-macro")
-    };
-    let packages = list(&metadata["packages"]).iter();
-    let macros: BTreeSet<_> = packages.filter(is_macro).map(|p| text(p, "id")).collect();
     let mut found = BTreeSet::new();
     let mut left = vec![root.to_owned()];
     while let Some(id) = left.pop() {
-        if macros.contains(&id) || !found.insert(id.clone()) {
+        if !found.insert(id.clone()) {
             continue;
         }
         let nodes = list(&metadata["resolve"]["nodes"]).iter();
@@ -462,7 +430,7 @@ mod tests {
         for target in super::super::target::ALL.iter() {
             let crates = crates(target).expect("cargo knows them");
             let has = |name: &str| crates.iter().any(|found| found.name == name);
-            assert!(has("mozjpeg-sys") && has("libaom-sys") && !has("serde_derive"));
+            assert!(has("mozjpeg-sys") && has("libaom-sys") && !has("cc"));
             assert_eq!(has("mimalloc"), target.name != "armv7l");
             let text = render(target.name, &crates).expect("texts");
             assert!(text.contains("libaom: BSD-2-Clause"));
@@ -517,17 +485,6 @@ mod tests {
     }
 
     #[test]
-    fn no_paragraph_of_a_licence_ends_that_of_debian() {
-        let text = copyright("One\n\n  Two\n");
-        assert!(
-            text.contains("\n\nLicense: AGPL-3.0-only\n One\n .\n   Two\n"),
-            "{text}"
-        );
-        assert_eq!(text.matches("\n\n").count(), 2, "{text}");
-        assert!(text.contains("\n THIRD-PARTY"), "{text}");
-    }
-
-    #[test]
     fn what_runs_only_while_building_is_not_linked() {
         let package = |name: &str, kind: &str| serde_json::json!({ "id": name, "targets": [{ "kind": [kind] }] });
         let node = |name: &str, needed: &[(&str, Option<&str>)]| {
@@ -550,6 +507,9 @@ mod tests {
             ] },
         });
         let found = linked(&metadata, "root");
-        assert_eq!(Vec::from_iter(&found), ["a", "b", "root"]);
+        assert_eq!(
+            Vec::from_iter(&found),
+            ["a", "b", "macro", "of-macro", "root"]
+        );
     }
 }
