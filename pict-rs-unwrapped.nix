@@ -10,17 +10,16 @@
   nasm,
   versionCheckHook,
   callPackage,
+  buildPackages,
   # Without it AVIF is written by rav1e, which takes many times as long, and no cmake is needed.
   withLibaom ? true,
 }:
 
 let
   manifest = (lib.importTOML ./Cargo.toml).workspace.package;
-  libaom = callPackage ./nix/libaom.nix { };
-in
-rustPlatform.buildRustPackage (finalAttrs: {
-  pname = "pict-rs-unwrapped";
   inherit (manifest) version;
+  libaom = callPackage ./nix/libaom.nix { };
+  features = lib.optionals withLibaom [ "pict-rs/libaom" ];
 
   # Only what the build reads, so that a change of the docs rebuilds nothing.
   src = lib.fileset.toSource {
@@ -28,6 +27,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     fileset = lib.fileset.unions [
       ./Cargo.toml
       ./Cargo.lock
+      ./LICENSE
       ./crates
       ./xtask
       ./tests
@@ -38,10 +38,17 @@ rustPlatform.buildRustPackage (finalAttrs: {
       ./targets.toml
     ];
   };
+  crates.cargoLock.lockFile = ./Cargo.lock;
 
-  cargoLock.lockFile = ./Cargo.lock;
+  # Runs on the machine that builds.
+  notices = buildPackages.callPackage ./contrib/nixpkgs/notices.nix { inherit src version crates; };
+in
+rustPlatform.buildRustPackage (finalAttrs: {
+  pname = "pict-rs-unwrapped";
+  inherit src version;
+  inherit (crates) cargoLock;
   cargoBuildFlags = [ "--package=pict-rs" ];
-  buildFeatures = lib.optionals withLibaom [ "pict-rs/libaom" ];
+  buildFeatures = features;
   # The integration tests start servers; they run in the flake's checks, not at each build.
   cargoTestFlags = [
     "--workspace"
@@ -56,8 +63,11 @@ rustPlatform.buildRustPackage (finalAttrs: {
   # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
   ++ lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
 
+  env = {
+    PICTRS_NOTICES = lib.getExe notices;
+  }
   # The crate's build script takes a finished library only when all three are set.
-  env = lib.optionalAttrs withLibaom {
+  // lib.optionalAttrs withLibaom {
     LIB_AOM_STATIC_LIB_PATH = "${lib.getOutput "static" libaom}/lib";
     LIB_AOM_INCLUDE_PATH = "${lib.getDev libaom}/include";
     LIB_AOM_PKG_CONFIG_PATH = "${lib.getOutput "static" libaom}/lib";
@@ -70,6 +80,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
     installManPage contrib/man/*.1
     installShellCompletion contrib/completions/pict-rs.{bash,fish} --zsh contrib/completions/_pict-rs
     install -Dm644 -t $out/share/pict-rs contrib/pict-rs-admin
+    $PICTRS_NOTICES ${stdenv.hostPlatform.rust.rustcTarget} ${lib.concatStringsSep "," features} \
+      >THIRD-PARTY-NOTICES.txt
+    install -Dm644 -t $out/share/doc/pict-rs LICENSE THIRD-PARTY-NOTICES.txt
   '';
 
   doInstallCheck = true;

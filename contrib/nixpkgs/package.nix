@@ -10,12 +10,14 @@
   nix-update-script,
   nixosTests,
   callPackage,
+  buildPackages,
   # Without it AVIF is written by rav1e, which takes many times as long, and no cmake is needed.
   withLibaom ? true,
 }:
 
 let
   libaom = callPackage ./libaom.nix { };
+  features = lib.optionals withLibaom [ "pict-rs/libaom" ];
 in
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = "pict-rs-unwrapped";
@@ -29,9 +31,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-FUzRBajCgDweT4+f4O1SzzCWELynS3Yes1a87ZVWJsA=";
+  cargoHash = "sha256-zkknacCoPzjpMt4MWc9x78UGQ9eIYblYULya3OsLooE=";
   cargoBuildFlags = [ "--package=pict-rs" ];
-  buildFeatures = lib.optionals withLibaom [ "pict-rs/libaom" ];
+  buildFeatures = features;
   # The integration tests start servers.
   cargoTestFlags = [
     "--workspace"
@@ -46,8 +48,16 @@ rustPlatform.buildRustPackage (finalAttrs: {
   # Assembles libjpeg's SIMD on x86-64; without it JPEGs decode at half the speed.
   ++ lib.optionals stdenv.hostPlatform.isx86_64 [ nasm ];
 
+  env = {
+    PICTRS_NOTICES = lib.getExe (
+      buildPackages.callPackage ./notices.nix {
+        inherit (finalAttrs) src version;
+        crates = { inherit (finalAttrs) cargoHash; };
+      }
+    );
+  }
   # The crate's build script takes a finished library only when all three are set.
-  env = lib.optionalAttrs withLibaom {
+  // lib.optionalAttrs withLibaom {
     LIB_AOM_STATIC_LIB_PATH = "${lib.getOutput "static" libaom}/lib";
     LIB_AOM_INCLUDE_PATH = "${lib.getDev libaom}/include";
     LIB_AOM_PKG_CONFIG_PATH = "${lib.getOutput "static" libaom}/lib";
@@ -59,6 +69,9 @@ rustPlatform.buildRustPackage (finalAttrs: {
     installManPage contrib/man/*.1
     installShellCompletion contrib/completions/pict-rs.{bash,fish} --zsh contrib/completions/_pict-rs
     install -Dm644 -t $out/share/pict-rs contrib/pict-rs-admin
+    $PICTRS_NOTICES ${stdenv.hostPlatform.rust.rustcTarget} ${lib.concatStringsSep "," features} \
+      >THIRD-PARTY-NOTICES.txt
+    install -Dm644 -t $out/share/doc/pict-rs LICENSE THIRD-PARTY-NOTICES.txt
   '';
 
   doInstallCheck = true;

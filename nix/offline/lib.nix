@@ -173,6 +173,7 @@ let
 
     licenses = {
       agpl3Only = license "AGPL-3.0-only";
+      agpl3Plus = license "AGPL-3.0-or-later";
       bsd2 = license "BSD-2-Clause";
     };
     platforms = {

@@ -1,11 +1,18 @@
 //! Builds and runs the outputs of the flake.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{evaluate::package, offline::Flake, report::Report, serve};
-use crate::command::{self, said};
+use crate::{
+    cache,
+    command::{self, said},
+};
+use xtask::targets;
 
 /// Both packages, the app, and the unit of the module.
 pub fn native(flake: &Flake, report: &mut Report) {
@@ -16,6 +23,11 @@ pub fn native(flake: &Flake, report: &mut Report) {
     });
     if let Some(bare) = &bare {
         report.step("it refers to no other store path", || alone(flake, bare));
+        report.step("it has the notices of its crates", || {
+            let rustc = command::output(command::new("rustc").arg("-vV"))?;
+            let host = rustc.lines().find_map(|line| line.strip_prefix("host: "));
+            notices(bare, host.context("rustc names no host")?)
+        });
     }
     if let Some(wrapped) = report.step("nix build .#pict-rs", || build("pict-rs")) {
         report.step("its wrapper puts three helpers on PATH", || {
@@ -54,6 +66,10 @@ pub fn static_package(flake: &Flake, name: &str, report: &mut Report) {
     });
     if let Some(path) = built {
         report.step("it refers to no other store path", || alone(flake, &path));
+        report.step("it has the notices of its crates", || {
+            let row = targets::ALL.iter().find(|row| row.name == name);
+            notices(&path, row.context("no such target")?.rust)
+        });
         report.step(&format!("pict-rs-{name} is static and serves"), || {
             build(flake, &format!("hydraJobs.{}.boots-{name}", flake.system))
         });
@@ -72,6 +88,21 @@ fn alone(flake: &Flake, path: &Path) -> Result<()> {
     let path = path.display().to_string();
     let closure = flake.nix.run(&["path-info", "--recursive", &path])?;
     ensure!(closure.trim() == path, "{closure}");
+    Ok(())
+}
+
+/// Compares the notices, which the sandbox made of vendored crates, with what the same program says
+/// of the crates in cargo's own folder.
+fn notices(package: &Path, triple: &str) -> Result<()> {
+    let file: PathBuf = package.join("share/doc/pict-rs").join(notices::FILE);
+    let found = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let expected = notices::of(
+        command::cargo(),
+        &cache::repository(),
+        triple,
+        "pict-rs/libaom",
+    )?;
+    ensure!(found == expected, "{} has other notices", file.display());
     Ok(())
 }
 
