@@ -1,6 +1,6 @@
 # The binary with its optional helpers on PATH: ffmpeg and ImageMagick, which the server calls, and
-# exiftool, which nothing calls yet: it is there for a check of cleaned files at run time, as the tests
-# do it. Compiles nothing, so it costs seconds. nixpkgs can take this file as it is.
+# exiftool, against which `pict-rs verify-clean` holds what is stored of a file. Compiles nothing, so
+# it costs seconds. nixpkgs can take this file as it is.
 {
   lib,
   stdenv,
@@ -40,6 +40,11 @@ let
       tests = {
         nixos = nixosTests.pict-rs;
         version = testers.testVersion { package = pict-rs; };
+        # The other judge of cleaned files is found, and agrees.
+        cleaning = runCommand "pict-rs-cleaning" { } ''
+          ${lib.getExe pict-rs} verify-clean ${pict-rs-unwrapped.src}/tests/data/formats/still.jpeg >$out
+          grep 'judged by exiftool' $out
+        '';
         # The server says at start which of its helpers it found.
         helpers = runCommand "pict-rs-helpers" { } ''
           (PATH= exec ${lib.getExe pict-rs} --no-log-ansi run --address 127.0.0.1:0) >log &

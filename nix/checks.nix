@@ -53,7 +53,7 @@ in
     __darwinAllowLocalNetworking = true;
   });
 
-  inherit (pkgs.pict-rs.tests) helpers version;
+  inherit (pkgs.pict-rs.tests) cleaning helpers version;
 }
 // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
   linkage = import ./linkage.nix pkgs "native" pkgs.pict-rs-unwrapped;

@@ -11,18 +11,6 @@ use crate::support::client::process_path;
 use crate::support::exiftool::Exiftool;
 use crate::support::{Launch, Server, dirty, icc, pictures, pixels};
 
-fn dirty_files() -> [(&'static str, Vec<u8>); 5] {
-    let image = pictures::photo(75, 51);
-    let transparent = pictures::fading(75, 51);
-    [
-        ("jpeg", dirty::dirty_jpeg(&image)),
-        ("png", dirty::dirty_png(&transparent)),
-        ("webp", dirty::dirty_webp(&transparent)),
-        ("apng", dirty::dirty_apng(&pictures::film(75, 51, 4))),
-        ("gif", dirty::dirty_gif(&pictures::film(75, 51, 4))),
-    ]
-}
-
 #[test]
 fn the_test_files_are_as_dirty_as_they_should_be() {
     let expected = |format| match format {
@@ -36,7 +24,7 @@ fn the_test_files_are_as_dirty_as_they_should_be() {
         "webp" => &["exif", "trailing", "unknown", "xmp"],
         _ => &["application", "comment", "trailing", "xmp"],
     };
-    for (format, bytes) in dirty_files() {
+    for (format, bytes) in dirty::files() {
         assert_eq!(dirty::secrets(&bytes), expected(format), "{format}");
     }
 }
@@ -44,7 +32,7 @@ fn the_test_files_are_as_dirty_as_they_should_be() {
 #[test]
 fn an_upload_without_conversion_keeps_no_metadata_and_every_pixel() {
     let server = Server::start();
-    for (format, bytes) in dirty_files() {
+    for (format, bytes) in dirty::files() {
         let uploaded = server.upload(&bytes);
         let cleaned = server.original(&uploaded.alias);
         assert_eq!(dirty::secrets(&cleaned), Vec::<String>::new(), "{format}");
@@ -75,7 +63,7 @@ fn an_upload_without_conversion_keeps_no_metadata_and_every_pixel() {
 #[test]
 fn colour_profiles_stay_in_originals() {
     let server = Server::start();
-    for (format, bytes) in dirty_files() {
+    for (format, bytes) in dirty::files() {
         if matches!(format, "apng" | "gif") {
             continue;
         }
@@ -115,7 +103,7 @@ fn an_animated_webp_is_cleaned_and_moves_on() {
 #[test]
 fn variants_and_converted_uploads_have_no_metadata_either() {
     let server = Server::start();
-    for (format, bytes) in dirty_files() {
+    for (format, bytes) in dirty::files() {
         let alias = server.upload(&bytes).alias;
         for extension in ["jpg", "png", "webp", "gif", "apng"] {
             for operations in ["", "thumbnail=20"] {
@@ -136,13 +124,15 @@ fn variants_and_converted_uploads_have_no_metadata_either() {
 #[test]
 fn a_gif_still_runs_forever_after_cleaning() {
     let server = Server::start();
-    let (_, bytes) = dirty_files().into_iter().next_back().expect("the GIF");
+    let (_, bytes) = dirty::files().into_iter().next_back().expect("the GIF");
     let loops = |bytes: &[u8]| bytes.windows(11).any(|window| window == b"NETSCAPE2.0");
     assert!(loops(&bytes));
     let alias = server.upload(&bytes).alias;
     assert!(loops(&server.original(&alias)));
     assert!(loops(&server.process("gif", &alias, "thumbnail=20")));
 }
+
+const STILL_JXL: &[u8] = include_bytes!("data/formats/still.jxl");
 
 /// A TIFF structure with a maker, an artist and an owner.
 fn credited_exif() -> Vec<u8> {
@@ -194,21 +184,6 @@ fn credits_in_compressed_boxes_are_found() {
     assert!(!stored.windows(4).any(|window| window == b"Exif"));
 }
 
-/// A JPEG XL in boxes, with EXIF or XMP behind the picture.
-fn credited_jxl(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    let part = |name: &[u8; 4], data: &[u8]| {
-        let size = u32::try_from(data.len() + 8).expect("small");
-        [&size.to_be_bytes(), &name[..], data].concat()
-    };
-    [
-        part(b"JXL ", b"\r\n\x87\n"),
-        part(b"ftyp", b"jxl \0\0\0\0jxl "),
-        part(b"jxlc", include_bytes!("data/formats/still.jxl")),
-        part(kind, content),
-    ]
-    .concat()
-}
-
 #[test]
 fn credits_stay_by_setting_and_nothing_else_does() {
     let image = pictures::photo(40, 30);
@@ -249,14 +224,14 @@ fn credits_stay_by_setting_and_nothing_else_does() {
         webp.clone(),
         animated(0x08, b"EXIF", &exif),
         agency,
-        credited_jxl(b"Exif", &[&[0; 4], &exif[..]].concat()),
+        dirty::boxed_jxl(STILL_JXL, b"Exif", &[&[0; 4], &exif[..]].concat()),
         with_app1(b"http://ns.adobe.com/xap/1.0/\0", &xmp),
         with_chunk(
             b"iTXt",
             &[b"XML:com.adobe.xmp\0\0\0\0\0", &xmp[..]].concat(),
         ),
         animated(0x04, b"XMP ", &xmp),
-        credited_jxl(b"xml ", &xmp),
+        dirty::boxed_jxl(STILL_JXL, b"xml ", &xmp),
     ];
     let avif = exiftool.as_ref().map(|exiftool| {
         let tags = [
@@ -315,7 +290,7 @@ fn exiftool_finds_nothing_that_it_found_before() {
         tags
     };
     let server = Server::start();
-    for (format, bytes) in dirty_files() {
+    for (format, bytes) in dirty::files() {
         let before = look(&bytes, format);
         assert!(before.len() >= 2, "{format}: {before:?}");
         let alias = server.upload(&bytes).alias;

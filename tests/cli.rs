@@ -382,6 +382,10 @@ fn doctor_tells_what_there_is_and_fails_for_what_is_broken() {
     let is_linux = cfg!(target_os = "linux");
     assert_eq!(named("system", "program limits")["ok"], is_linux);
     assert_eq!(named("programs", "ffmpeg")["path"], serde_json::Value::Null);
+    assert_eq!(
+        named("programs", "exiftool")["reason"],
+        "not on PATH; the server does not use it"
+    );
     assert!(named("folders", "files")["free_bytes"].is_u64());
     assert!(report["warnings"].to_string().contains("ffmpeg"));
     assert_eq!(report["problems"], serde_json::json!([]));

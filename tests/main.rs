@@ -66,3 +66,5 @@ mod tidy;
 mod tls;
 /// Spans that reach a collector.
 mod traces;
+/// What is stored of a file, judged.
+mod verify;

@@ -52,6 +52,9 @@ _pict__rs() {
             pict__rs,takeover)
                 cmd="pict__rs__subcmd__takeover"
                 ;;
+            pict__rs,verify-clean)
+                cmd="pict__rs__subcmd__verify__subcmd__clean"
+                ;;
             pict__rs__subcmd__help,accept-store)
                 cmd="pict__rs__subcmd__help__subcmd__accept__subcmd__store"
                 ;;
@@ -87,6 +90,9 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help,takeover)
                 cmd="pict__rs__subcmd__help__subcmd__takeover"
+                ;;
+            pict__rs__subcmd__help,verify-clean)
+                cmd="pict__rs__subcmd__help__subcmd__verify__subcmd__clean"
                 ;;
             pict__rs__subcmd__help__subcmd__migrate__subcmd__repo,fjall)
                 cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__fjall"
@@ -347,7 +353,7 @@ _pict__rs() {
 
     case "${cmd}" in
         pict__rs)
-            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
+            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate migrate-repo fsck verify-clean backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -483,7 +489,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help)
-            opts="run takeover check-config print-config doctor accept-store migrate migrate-repo fsck backup restore help"
+            opts="run takeover check-config print-config doctor accept-store migrate migrate-repo fsck verify-clean backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1071,6 +1077,20 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help__subcmd__takeover)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__verify__subcmd__clean)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2801,6 +2821,20 @@ _pict__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__verify__subcmd__clean)
+            opts="-h --as-is --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

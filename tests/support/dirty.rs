@@ -308,3 +308,31 @@ pub fn with_profile_png(image: &DynamicImage) -> Vec<u8> {
     ]
     .concat()
 }
+
+/// A JPEG XL in boxes, with EXIF or XMP behind the picture.
+pub fn boxed_jxl(codestream: &[u8], kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let part = |name: &[u8; 4], data: &[u8]| {
+        let size = u32::try_from(data.len() + 8).expect("small");
+        [&size.to_be_bytes(), &name[..], data].concat()
+    };
+    [
+        part(b"JXL ", b"\r\n\x87\n"),
+        part(b"ftyp", b"jxl \0\0\0\0jxl "),
+        part(b"jxlc", codestream),
+        part(kind, content),
+    ]
+    .concat()
+}
+
+/// One of each format whose metadata is written here.
+pub fn files() -> [(&'static str, Vec<u8>); 5] {
+    let image = pictures::photo(75, 51);
+    let transparent = pictures::fading(75, 51);
+    [
+        ("jpeg", dirty_jpeg(&image)),
+        ("png", dirty_png(&transparent)),
+        ("webp", dirty_webp(&transparent)),
+        ("apng", dirty_apng(&pictures::film(75, 51, 4))),
+        ("gif", dirty_gif(&pictures::film(75, 51, 4))),
+    ]
+}

@@ -1,10 +1,11 @@
 //! External programs for what the engine cannot do: ffmpeg for the frames of clips, ImageMagick for
-//! a few formats of cameras and studios. A missing program is not an internal error: requests that
+//! a few formats of cameras and studios; exiftool to verify cleaning. A missing program is not an internal error: requests that
 //! need it get [`ErrorCode::ProgramMissing`].
 //!
 //! The binary finds each program once, at start, by PATH. It is run by its absolute path, never
 //! through a shell; see [`run`] for its limits.
 
+pub mod exiftool;
 pub(crate) mod ffmpeg;
 pub(crate) mod magick;
 mod run;
@@ -30,10 +31,12 @@ pub enum Helper {
     Ffmpeg,
     /// Reads formats that the engine cannot.
     Magick,
+    /// Looks for metadata in cleaned files. Nothing that a client asks for runs it.
+    Exiftool,
 }
 
 impl Helper {
-    /// All of them.
+    /// Those that a server uses.
     pub const ALL: [Self; 2] = [Self::Ffmpeg, Self::Magick];
 
     /// Its name in `media.helpers`, messages and answers.
@@ -41,6 +44,7 @@ impl Helper {
         match self {
             Self::Ffmpeg => "ffmpeg",
             Self::Magick => "magick",
+            Self::Exiftool => "exiftool",
         }
     }
 
@@ -49,6 +53,7 @@ impl Helper {
         match self {
             Self::Ffmpeg => &["ffmpeg"],
             Self::Magick => &["magick", "convert-im6.q16", AMBIGUOUS],
+            Self::Exiftool => &["exiftool"],
         }
     }
 
@@ -57,6 +62,7 @@ impl Helper {
         match self {
             Self::Ffmpeg => "videos",
             Self::Magick => "PSD, JPEG 2000, camera raw and rare kinds of HEIF, TIFF and JPEG",
+            Self::Exiftool => "verify-clean",
         }
     }
 }
@@ -132,7 +138,10 @@ pub(crate) fn missing(helper: Helper) -> Error {
 pub fn version(helper: Helper, path: &Path) -> Result<String> {
     let folder = tempfile::tempdir().map_err(|e| Error::io("no temporary folder", e))?;
     let mut command = Command::new(path);
-    command.arg("-version");
+    command.arg(match helper {
+        Helper::Exiftool => "-ver",
+        Helper::Ffmpeg | Helper::Magick => "-version",
+    });
     let limits = ResourceLimits {
         memory: 256 << 20,
         file_size: 1 << 20,
@@ -141,11 +150,13 @@ pub fn version(helper: Helper, path: &Path) -> Result<String> {
     let said = run::run(helper, command, folder.path(), limits, &Control::new())?;
     let said = String::from_utf8_lossy(&said);
     let line = said.lines().next().unwrap_or_default().trim();
-    let word = match helper {
-        Helper::Ffmpeg => "ffmpeg version",
-        Helper::Magick => "ImageMagick",
+    let is_it = match helper {
+        Helper::Ffmpeg => line.contains("ffmpeg version"),
+        Helper::Magick => line.contains("ImageMagick"),
+        // It says only the number.
+        Helper::Exiftool => line.split('.').all(|part| part.parse::<u32>().is_ok()),
     };
-    if line.contains(word) {
+    if is_it {
         Ok(line.to_owned())
     } else {
         Err(missing(helper))

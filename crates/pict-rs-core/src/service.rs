@@ -38,3 +38,4 @@ pub mod target;
 pub mod upload;
 pub(crate) mod validate;
 pub mod variant;
+pub mod verify;

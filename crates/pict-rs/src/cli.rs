@@ -99,6 +99,10 @@ pub enum Command {
     /// Hold database and files against each other: rows without bytes, damaged bytes, files without a
     /// row. Exits with 1 if something is wrong. A server may run meanwhile, but not with --repair
     Fsck(Fsck),
+    /// Show that files carry no metadata: clean a copy of each as an upload is cleaned, and hold what
+    /// would be stored against exiftool, where it is installed. Exits with 1 if something is left, with
+    /// 3 if a file could not be judged. Keeps nothing; a server may run meanwhile
+    VerifyClean(VerifyClean),
     /// Write a copy of the embedded database to a new file; a server may run meanwhile
     Backup {
         /// The copy, which must not exist [default: a new file in the folder for exports]
@@ -129,6 +133,19 @@ pub struct Fsck {
     /// --repair
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyClean {
+    /// Pictures, animations and videos
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Judge the files as they are: originals that a server has stored or answered with
+    #[arg(long)]
+    pub as_is: bool,
+    /// Print the report for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(feature = "migrate")]

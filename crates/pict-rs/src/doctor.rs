@@ -84,6 +84,7 @@ impl Report {
         for helper in Helper::ALL {
             report.program(config, helpers, helper);
         }
+        report.exiftool();
         report.formats = formats(config, helpers);
         match config.database(data) {
             Ok(location) => match location.folder() {
@@ -124,20 +125,34 @@ impl Report {
         };
         match helpers.path(helper) {
             Some(path) => {
-                program.path = Some(path.display().to_string());
-                match helper::version(helper, path) {
-                    Ok(version) => program.version = Some(version),
-                    Err(error) => {
-                        program.reason = format!("it does not run as {name} should: {error}");
-                        let problem = format!("{}: {}", path.display(), program.reason);
-                        self.problems.push(problem);
-                    }
+                if let Err(problem) = program.look_at(helper, path) {
+                    self.problems.push(problem);
                 }
             }
             None if config.media.helpers.0.iter().any(|used| used == name) => {
                 program.reason = format!("not on PATH (as {})", helper.files().join(", "));
             }
             None => "not named in media.helpers".clone_into(&mut program.reason),
+        }
+        self.programs.push(program);
+    }
+
+    /// Its absence is no problem: the server does not use it.
+    fn exiftool(&mut self) {
+        let mut program = Program {
+            name: Helper::Exiftool.name(),
+            purpose: Helper::Exiftool.purpose(),
+            path: None,
+            version: None,
+            reason: String::new(),
+        };
+        match crate::programs::exiftool() {
+            Some(path) => {
+                if let Err(warning) = program.look_at(Helper::Exiftool, &path) {
+                    self.warnings.push(warning);
+                }
+            }
+            None => "not on PATH; the server does not use it".clone_into(&mut program.reason),
         }
         self.programs.push(program);
     }
@@ -261,6 +276,23 @@ impl Report {
             }
         }
         Ok(())
+    }
+}
+
+impl Program {
+    /// Asks the program for its version; the error is for people.
+    fn look_at(&mut self, helper: Helper, path: &Path) -> Result<(), String> {
+        self.path = Some(path.display().to_string());
+        match helper::version(helper, path) {
+            Ok(version) => {
+                self.version = Some(version);
+                Ok(())
+            }
+            Err(error) => {
+                self.reason = format!("it does not run as {} should: {error}", self.name);
+                Err(format!("{}: {}", path.display(), self.reason))
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod owner;
 mod programs;
 mod progress;
 mod source;
+mod verify_clean;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -169,6 +170,9 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
             let is_sound = fsck::run(config, &data, command)?;
             return Ok(u8::from(!is_sound).into());
+        }
+        Some(Command::VerifyClean(command)) => {
+            return Ok(verify_clean::run(&config, command)?.into());
         }
         Some(Command::Backup { file }) => {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());

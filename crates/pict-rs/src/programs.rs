@@ -56,6 +56,13 @@ pub fn of_the_service(path: Option<&OsStr>) -> Option<String> {
     })
 }
 
+/// Finds exiftool by PATH. No server needs it, so `media.helpers` does not name it.
+pub fn exiftool() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH");
+    let mut files = Helper::Exiftool.files().iter();
+    files.find_map(|name| find(path.as_deref(), name))
+}
+
 /// Finds the programs by PATH.
 pub fn find_all(config: &MediaConfig, path: Option<&OsStr>) -> Helpers {
     Helpers::find(config, |name| find(path, name))

@@ -41,6 +41,9 @@ pub fn native(flake: &Flake, report: &mut Report) {
         flake.run(&["run", "."], &["--", "--version"])
     });
     report.step("nix build of the check fmt", || check(flake, "fmt"));
+    report.step("nix build of the check cleaning", || {
+        check(flake, "cleaning")
+    });
     if flake.system.ends_with("linux") {
         report.step("the native package is linked dynamically", || {
             check(flake, "linkage")

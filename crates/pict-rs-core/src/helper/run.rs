@@ -25,7 +25,7 @@ use crate::system::{HAS_LIMITS, set_limit};
 use crate::{Error, ErrorCode, Result};
 
 /// Bytes of each output stream that are kept.
-const MAX_OUTPUT: usize = 64 * 1024;
+pub(super) const MAX_OUTPUT: usize = 64 * 1024;
 /// Address space that is not memory: libraries, and the stacks of threads.
 const ADDRESSES: u64 = 1 << 30;
 /// How the system reports a full disk, in the locale that programs are run in.
