@@ -62,4 +62,9 @@ in
     imports = [ ./vm-test.nix ];
     defaults.imports = [ module ];
   };
+
+  vm-scaling = pkgs.testers.runNixOSTest {
+    imports = [ ./vm-scaling.nix ];
+    defaults.imports = [ module ];
+  };
 }

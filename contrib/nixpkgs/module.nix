@@ -49,7 +49,11 @@ let
     "PICTRS__STORE__ACCESS_KEY"
     "PICTRS__STORE__SECRET_KEY"
     "PICTRS__STORE__SESSION_TOKEN"
+    "PICTRS__TAKEOVER__API_KEY"
   ];
+
+  # Through the socket, where PostgreSQL asks for no password: it knows the user.
+  localDatabase = "postgres:///pict-rs?host=/run/postgresql&user=pict-rs";
 
   stateFolder = "/var/lib/pict-rs";
 
@@ -104,6 +108,16 @@ in
       description = "Folder of the files; the same as `settings.store.path`.";
     };
 
+    database.createLocally = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = ''
+        Whether to keep the database in PostgreSQL on this machine, which is enabled, and where it
+        and its user are made; else it is embedded, or where `settings.repo` says. A database that
+        is there already is moved by `pict-rs-admin migrate-repo`.
+      '';
+    };
+
     openFirewall = lib.mkOption {
       type = lib.types.bool;
       default = false;
@@ -136,6 +150,8 @@ in
       default = { };
       example = {
         PICTRS__SERVER__API_KEY = "/run/secrets/pict-rs-api-key";
+        PICTRS__STORE__ACCESS_KEY = "/run/secrets/s3-access-key";
+        PICTRS__STORE__SECRET_KEY = "/run/secrets/s3-secret-key";
       };
       description = ''
         Files with secrets, by the environment variable that could hold them (several keys are
@@ -162,119 +178,147 @@ in
     };
   };
 
-  config = lib.mkIf cfg.enable {
-    services.pict-rs.settings = {
-      server.address = "${bracketed cfg.address}:${toString cfg.port}";
-      repo.path = lib.mkMerge [
-        (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/database"))
-        (lib.mkIf (cfg.repoPath != null) cfg.repoPath)
-      ];
-      store.path = lib.mkMerge [
-        (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/files"))
-        (lib.mkIf (cfg.storePath != null) cfg.storePath)
-      ];
-    };
+  config = lib.mkIf cfg.enable (
+    lib.mkMerge [
+      (lib.mkIf cfg.database.createLocally {
+        services.pict-rs.settings.repo = {
+          type = "postgres";
+          url = localDatabase;
+        };
 
-    assertions = [
+        services.postgresql = {
+          enable = true;
+          ensureDatabases = [ "pict-rs" ];
+          ensureUsers = [
+            {
+              name = "pict-rs";
+              ensureDBOwnership = true;
+            }
+          ];
+        };
+
+        systemd.services.pict-rs = {
+          after = [ "postgresql.target" ];
+          requires = [ "postgresql.target" ];
+        };
+      })
+
       {
-        assertion =
-          !(
-            cfg.settings.server ? api_key
-            || cfg.settings.server ? api_keys
-            || cfg.settings.repo ? url
-            || cfg.settings.store ? secret_key
-            || cfg.settings.store ? session_token
-          );
-        message = "services.pict-rs.settings can be read by everybody; give secrets through services.pict-rs.credentials.";
-      }
-      {
-        assertion = lib.all (name: lib.elem name secrets) (lib.attrNames cfg.credentials);
-        message = "services.pict-rs.credentials are ${lib.concatStringsSep ", " secrets}.";
-      }
-    ];
+        services.pict-rs.settings = {
+          server.address = "${bracketed cfg.address}:${toString cfg.port}";
+          repo.path = lib.mkMerge [
+            (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/database"))
+            (lib.mkIf (cfg.repoPath != null) cfg.repoPath)
+          ];
+          store.path = lib.mkMerge [
+            (lib.mkIf (cfg.dataDir != stateFolder) (lib.mkDefault "${cfg.dataDir}/files"))
+            (lib.mkIf (cfg.storePath != null) cfg.storePath)
+          ];
+        };
 
-    # Runs a command as the service would.
-    environment.systemPackages = [
-      (pkgs.writeShellScriptBin "pict-rs-admin" ''
-        exec ${pkgs.runtimeShell} ${cfg.package}/share/pict-rs/pict-rs-admin "$@"
-      '')
-    ];
-
-    networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];
-
-    systemd.services.pict-rs = {
-      description = "pict-rs image server";
-      wantedBy = [ "multi-user.target" ];
-      after = [ "network-online.target" ];
-      wants = [ "network-online.target" ];
-
-      serviceConfig = {
-        Type = "exec";
-        ExecStart = "${lib.getExe cfg.package} --config-file ${settingsFile} run";
-        Environment = map (name: "${name}_FILE=%d/${name}") (lib.attrNames cfg.credentials);
-        LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") cfg.credentials;
-        Restart = "on-failure";
-        RestartSec = "2s";
-        # Wrong arguments and a configuration that cannot work stay wrong.
-        RestartPreventExitStatus = "2 78";
-        # Longer than server.shutdown_timeout.
-        TimeoutStopSec = "45s";
-        LimitNOFILE = 65536;
-
-        DynamicUser = true;
-        User = "pict-rs";
-        StateDirectory = "pict-rs";
-        StateDirectoryMode = "0700";
-        WorkingDirectory = stateFolder;
-        UMask = "0077";
-
-        # What it sees of the machine: its own folders and processes, and programs to run.
-        ProtectSystem = "strict";
-        ReadWritePaths = folders;
-        ProtectHome = true;
-        PrivateTmp = true;
-        PrivateDevices = true;
-        PrivateMounts = true;
-        DevicePolicy = "closed";
-        ProtectProc = "invisible";
-        ProcSubset = "pid";
-        ProtectClock = true;
-        ProtectControlGroups = true;
-        ProtectHostname = true;
-        ProtectKernelLogs = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-
-        # What it may become and do.
-        CapabilityBoundingSet = if hasLowPort then [ "CAP_NET_BIND_SERVICE" ] else [ "" ];
-        AmbientCapabilities = lib.mkIf hasLowPort [ "CAP_NET_BIND_SERVICE" ];
-        # A user namespace has no say about the ports of the machine.
-        PrivateUsers = !hasLowPort;
-        NoNewPrivileges = true;
-        LockPersonality = true;
-        MemoryDenyWriteExecute = true;
-        RemoveIPC = true;
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
-        RestrictSUIDSGID = true;
-        SystemCallArchitectures = "native";
-        SystemCallErrorNumber = "EPERM";
-        SystemCallFilter = [
-          "@system-service"
-          "~@privileged @resources"
-          # The server sets limits for the helper programs that it runs.
-          "prlimit64"
+        assertions = [
+          {
+            assertion =
+              !(
+                cfg.settings.server ? api_key
+                || cfg.settings.server ? api_keys
+                || cfg.settings.repo.url or localDatabase != localDatabase
+                || cfg.settings.store ? secret_key
+                || cfg.settings.store ? session_token
+                || cfg.settings.takeover.api_key or null != null
+              );
+            message = "services.pict-rs.settings can be read by everybody; give secrets through services.pict-rs.credentials.";
+          }
+          {
+            assertion = lib.all (name: lib.elem name secrets) (lib.attrNames cfg.credentials);
+            message = "services.pict-rs.credentials are ${lib.concatStringsSep ", " secrets}.";
+          }
         ];
 
-        # With whom it talks.
-        RestrictAddressFamilies = [
-          "AF_INET"
-          "AF_INET6"
-          "AF_UNIX"
+        # Runs a command as the service would.
+        environment.systemPackages = [
+          (pkgs.writeShellScriptBin "pict-rs-admin" ''
+            exec ${pkgs.runtimeShell} ${cfg.package}/share/pict-rs/pict-rs-admin "$@"
+          '')
         ];
-        IPAddressAllow = cfg.ipAddressAllow;
-        IPAddressDeny = cfg.ipAddressDeny;
-      };
-    };
-  };
+
+        networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];
+
+        systemd.services.pict-rs = {
+          description = "pict-rs image server";
+          wantedBy = [ "multi-user.target" ];
+          after = [ "network-online.target" ];
+          wants = [ "network-online.target" ];
+
+          serviceConfig = {
+            Type = "exec";
+            ExecStart = "${lib.getExe cfg.package} --config-file ${settingsFile} run";
+            Environment = map (name: "${name}_FILE=%d/${name}") (lib.attrNames cfg.credentials);
+            LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") cfg.credentials;
+            Restart = "on-failure";
+            RestartSec = "2s";
+            # Wrong arguments and a configuration that cannot work stay wrong.
+            RestartPreventExitStatus = "2 78";
+            # Longer than server.shutdown_timeout.
+            TimeoutStopSec = "45s";
+            LimitNOFILE = 65536;
+
+            DynamicUser = true;
+            User = "pict-rs";
+            StateDirectory = "pict-rs";
+            StateDirectoryMode = "0700";
+            WorkingDirectory = stateFolder;
+            UMask = "0077";
+
+            # What it sees of the machine: its own folders and processes, and programs to run.
+            ProtectSystem = "strict";
+            ReadWritePaths = folders;
+            ProtectHome = true;
+            PrivateTmp = true;
+            PrivateDevices = true;
+            PrivateMounts = true;
+            DevicePolicy = "closed";
+            ProtectProc = "invisible";
+            ProcSubset = "pid";
+            ProtectClock = true;
+            ProtectControlGroups = true;
+            ProtectHostname = true;
+            ProtectKernelLogs = true;
+            ProtectKernelModules = true;
+            ProtectKernelTunables = true;
+
+            # What it may become and do.
+            CapabilityBoundingSet = if hasLowPort then [ "CAP_NET_BIND_SERVICE" ] else [ "" ];
+            AmbientCapabilities = lib.mkIf hasLowPort [ "CAP_NET_BIND_SERVICE" ];
+            # A user namespace has no say about the ports of the machine.
+            PrivateUsers = !hasLowPort;
+            NoNewPrivileges = true;
+            LockPersonality = true;
+            MemoryDenyWriteExecute = true;
+            RemoveIPC = true;
+            RestrictNamespaces = true;
+            RestrictRealtime = true;
+            RestrictSUIDSGID = true;
+            SystemCallArchitectures = "native";
+            SystemCallErrorNumber = "EPERM";
+            SystemCallFilter = [
+              "@system-service"
+              "~@privileged @resources"
+              # The server sets limits for the helper programs that it runs.
+              "prlimit64"
+            ];
+
+            # With whom it talks.
+            RestrictAddressFamilies = [
+              "AF_INET"
+              "AF_INET6"
+              "AF_UNIX"
+            ];
+            IPAddressAllow = cfg.ipAddressAllow;
+            IPAddressDeny = cfg.ipAddressDeny;
+          };
+        };
+      }
+    ]
+  );
 }

@@ -13,6 +13,17 @@ let
       environment.etc = option (types.attrsOf types.anything) { };
       environment.systemPackages = option (types.listOf types.package) [ ];
       systemd.services = option (types.attrsOf service) { };
+      services.postgresql = {
+        enable = lib.mkEnableOption "PostgreSQL";
+        ensureDatabases = option (types.listOf types.str) [ ];
+        ensureUsers = option (types.listOf types.anything) [ ];
+      };
+      services.garage = {
+        enable = lib.mkEnableOption "Garage";
+        package = option (types.nullOr types.package) null;
+        settings = option (types.attrsOf types.anything) { };
+        environmentFile = option (types.nullOr types.path) null;
+      };
     };
   };
 
@@ -29,6 +40,7 @@ let
       wantedBy = option (types.listOf types.str) [ ];
       after = option (types.listOf types.str) [ ];
       wants = option (types.listOf types.str) [ ];
+      requires = option (types.listOf types.str) [ ];
       # Values of any type, each of them several times if it is a list.
       serviceConfig = option (types.attrsOf types.anything) { };
     };
@@ -73,6 +85,7 @@ let
     Description=${service.description}
     ${lines "After" service.after}
     ${lines "Wants" service.wants}
+    ${lines "Requires" service.requires}
     [Service]
     ${lib.concatStringsSep "" (lib.mapAttrsToList lines service.serviceConfig)}
   '';
@@ -127,6 +140,7 @@ in
           lib.mapAttrs (_: node: {
             units = lib.mapAttrs (_: unit) node.systemd.services;
             inherit (node.networking) firewall;
+            inherit (node.services) garage postgresql;
           }) nodes
         );
         inherit (test) testScript;

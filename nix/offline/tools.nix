@@ -26,6 +26,7 @@ let
     clippy = [ "cargo-clippy" ];
     cmake = [ "cmake" ];
     curl = [ "curl" ];
+    garage = [ "garage" ];
     make-wrapper = [ "true" ];
     nasm = [ "nasm" ];
     nixfmt-tree = [ "treefmt" ];

@@ -87,8 +87,9 @@ fn of_systemd(text: &str) -> Settings {
 
 /// The same of the module, whose values are strings, numbers, booleans and lists of strings.
 fn of_nix(text: &str) -> Settings {
+    // The last one; before it stands what is added for a database on the same machine.
     let unit = text
-        .split_once("systemd.services.pict-rs = {")
+        .rsplit_once("systemd.services.pict-rs = {")
         .expect("a unit");
     let mut settings = Settings::new();
     let mut open = None;
