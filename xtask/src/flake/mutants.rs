@@ -1,5 +1,6 @@
-//! Proves that the checks can fail: mistakes that a change could make, each of which must be
-//! refused, for the right reason.
+//! Changes of a copy of the repository. They prove that the checks can fail: mistakes that somebody
+//! could make, each of which must be refused, for the right reason. And one that must not be: the row
+//! that CONTRIBUTING.md shows as the example of a new target.
 
 use std::{fs, path::PathBuf};
 
@@ -13,6 +14,7 @@ use super::{
     offline::Flake,
     report::Report,
 };
+use crate::cache;
 
 /// An entry of `mutants.toml`, which documents each field.
 #[derive(Deserialize)]
@@ -39,12 +41,32 @@ pub fn all(flake: &Flake, report: &mut Report) {
             refused(flake, mutant)
         });
     }
+    report.step("accepted: the new target of CONTRIBUTING.md", || {
+        new_target(flake)
+    });
+}
+
+/// Adds the row to the table, and nothing else.
+fn new_target(flake: &Flake) -> Result<()> {
+    let guide = fs::read_to_string(cache::repository().join("CONTRIBUTING.md"))?;
+    let block = guide.split("```toml\n").nth(1);
+    let row = block.and_then(|block| block.split("```").next());
+    let row = row.context("CONTRIBUTING.md shows no row")?;
+    let added = targets::parse(row)?;
+    let [added] = &added[..] else {
+        bail!("CONTRIBUTING.md shows {} rows", added.len());
+    };
+    let path = flake.copy.path().join("targets.toml");
+    let right = fs::read_to_string(&path)?;
+    fs::write(&path, format!("{right}\n{row}"))?;
+    let _changed = Changed { path, right };
+    evaluate::target(flake, &flake.mutant(""), added)
 }
 
 fn refused(flake: &Flake, mutant: &Mutant) -> Result<()> {
-    let mistaken = Mistaken::make(flake, mutant)?;
+    let changed = Changed::make(flake, mutant)?;
     let answer = ask(flake, &mutant.ask);
-    drop(mistaken);
+    drop(changed);
     match answer {
         Ok(()) => bail!("it was accepted"),
         Err(error) => {
@@ -80,13 +102,13 @@ fn ask(flake: &Flake, question: &str) -> Result<()> {
     flake.run(&["eval", "--raw", &attribute], &[]).map(drop)
 }
 
-/// A file of the copy with a mistake in it, restored on drop.
-struct Mistaken {
+/// A changed file of the copy, restored on drop.
+struct Changed {
     path: PathBuf,
     right: String,
 }
 
-impl Mistaken {
+impl Changed {
     fn make(flake: &Flake, mutant: &Mutant) -> Result<Self> {
         let path = flake.copy.path().join(&mutant.file);
         let right = fs::read_to_string(&path)?;
@@ -104,7 +126,7 @@ impl Mistaken {
     }
 }
 
-impl Drop for Mistaken {
+impl Drop for Changed {
     fn drop(&mut self) {
         let _ = fs::write(&self.path, &self.right);
     }
