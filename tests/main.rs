@@ -18,6 +18,8 @@ mod cli;
 mod clients;
 /// Pictures in other colours than sRGB.
 mod colours;
+/// Compose files, on servers that are no containers.
+mod compose;
 /// The differential driver, against two servers of ours.
 mod conform;
 /// Files that others test with.

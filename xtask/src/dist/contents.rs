@@ -31,7 +31,7 @@ impl File {
 }
 
 /// Files and folders of the sources, and their names in the archive.
-const OF_SOURCES: [(&str, &str); 11] = [
+const OF_SOURCES: [(&str, &str); 12] = [
     ("LICENSE", "LICENSE"),
     ("README.md", "README.md"),
     ("CHANGELOG.md", "CHANGELOG.md"),
@@ -43,6 +43,7 @@ const OF_SOURCES: [(&str, &str); 11] = [
     ("contrib/systemd", "systemd"),
     ("contrib/openrc", "openrc"),
     ("contrib/lemmy", "lemmy"),
+    ("contrib/scaling", "scaling"),
 ];
 
 /// The files of an archive, sorted by name. `folder` is that of a target.
