@@ -17,6 +17,7 @@
 let
   # Native: a static one would want a cross toolchain, which no public cache has.
   pict-rs = pict-rs-unwrapped;
+  manifest = (lib.importTOML ../Cargo.toml).workspace.package;
 in
 dockerTools.streamLayeredImage {
   name = "pict-rs";
@@ -79,6 +80,8 @@ dockerTools.streamLayeredImage {
       "org.opencontainers.image.description" = pict-rs.meta.description;
       "org.opencontainers.image.version" = pict-rs.version;
       "org.opencontainers.image.licenses" = pict-rs.meta.license.spdxId;
+      "org.opencontainers.image.source" = manifest.repository;
+      "org.opencontainers.image.url" = manifest.homepage;
     };
   };
 }

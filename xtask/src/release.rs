@@ -20,14 +20,18 @@ pub struct Args {
     check: bool,
 }
 
-/// In the manifest until the project has an address; nothing is released with it.
+/// Stands in the address in the manifest until the project has one; nothing is released with it.
 const PLACEHOLDER: &str = "git.example.org";
 /// The licence of binaries: parts of them are licensed under this version only.
 const OF_BINARIES: &str = "AGPL-3.0-only";
 /// The same in nixpkgs.
 const IN_NIXPKGS: &str = "lib.licenses.agpl3Only";
 /// Files that name the image with its tag.
-const IMAGES: [&str; 2] = ["contrib/lemmy/docker-compose.yml", "docs/packaging.md"];
+const IMAGES: [&str; 3] = [
+    "contrib/lemmy/docker-compose.yml",
+    "contrib/scaling/docker-compose.yml",
+    "docs/packaging.md",
+];
 
 /// Prints what differs or is missing; the exit code tells whether there was something.
 ///
@@ -58,8 +62,9 @@ struct Manifest<'a> {
     version: String,
     description: String,
     address: String,
+    /// A site of the project, or the address.
+    homepage: Option<String>,
     licence: String,
-    workspace: toml::Table,
     server: toml::Table,
 }
 
@@ -74,9 +79,9 @@ impl<'a> Manifest<'a> {
             root,
             version: of(&workspace, "workspace.package.version")?,
             address: of(&workspace, "workspace.package.repository")?,
+            homepage: text(&workspace, "workspace.package.homepage"),
             licence: of(&workspace, "workspace.package.license")?,
             description: of(&server, "package.description")?,
-            workspace,
             server,
         })
     }
@@ -119,6 +124,9 @@ impl<'a> Manifest<'a> {
                 all.expect(file, key, expected, &assigned(&recipe, key));
             }
         }
+        let file = "contrib/nixpkgs/package.nix";
+        let found = fetched(&read(self.root, file)?);
+        all.expect(file, "address of src", &self.address, &found);
         self.compare_manifests(&mut all);
         let recipe = read(self.root, "pict-rs-unwrapped.nix")?;
         let found = if recipe.contains(&format!("license = {IN_NIXPKGS};")) {
@@ -138,7 +146,7 @@ impl<'a> Manifest<'a> {
 
     fn compare_manifests(&self, all: &mut Differences) {
         // Recipes in nixpkgs have to name one; it may be a site of the project.
-        if text(&self.workspace, "workspace.package.homepage").is_none() {
+        if self.homepage.is_none() {
             all.0
                 .push("Cargo.toml: workspace.package.homepage is absent".to_owned());
         }
@@ -158,6 +166,24 @@ impl<'a> Manifest<'a> {
         }
     }
 
+    /// Addresses that the project has still to be given.
+    fn placeholders(&self) -> impl Iterator<Item = String> {
+        let named = [
+            ("repository", Some(&self.address)),
+            ("homepage", self.homepage.as_ref()),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(key, found)| Some((key, found?)));
+        let of_nobody = named.filter(|(_, found)| found.contains(PLACEHOLDER));
+        of_nobody.map(|(key, found)| {
+            format!(
+                "Cargo.toml: workspace.package.{key} is {found}, a placeholder: write the address of the \
+                 project there, then in the files that this command names"
+            )
+        })
+    }
+
     /// What a release needs, and a state between two releases may lack.
     fn missing(&self) -> Result<Vec<String>> {
         let mut all = Vec::new();
@@ -169,12 +195,7 @@ impl<'a> Manifest<'a> {
                 self.version
             ));
         }
-        if self.address.contains(PLACEHOLDER) {
-            all.push(format!(
-                "Cargo.toml: workspace.package.repository is {}, which is no address of the project",
-                self.address
-            ));
-        }
+        all.extend(self.placeholders());
         let tag = format!("v{}", self.version);
         let tags = git(&["tag", "--points-at", "HEAD"])?;
         if !tags.lines().any(|found| found == tag) {
@@ -241,6 +262,21 @@ fn assigned(recipe: &str, key: &str) -> String {
     value.trim_matches(['"', '(', ')']).to_owned()
 }
 
+/// The address that nixpkgs' `fetchFromGitea` or `fetchFromGitHub` of a recipe asks.
+fn fetched(recipe: &str) -> String {
+    let value = |key: &str| {
+        let lines = recipe
+            .lines()
+            .filter_map(|line| line.trim().split_once(" = "));
+        let mut values = lines.filter(|(name, _)| *name == key);
+        let value = values.next().map(|(_, value)| value);
+        value.map(|value| value.trim_matches(['"', ';']).to_owned())
+    };
+    let domain = value("domain").unwrap_or_else(|| "github.com".to_owned());
+    let [owner, repo] = ["owner", "repo"].map(|key| value(key).unwrap_or_default());
+    format!("https://{domain}/{owner}/{repo}")
+}
+
 /// The tags of `pict-rs:1.2.3`.
 fn tags(text: &str) -> Vec<String> {
     let pieces = text.split("pict-rs:").skip(1);
@@ -276,6 +312,8 @@ mod tests {
             "contrib/arch/PKGBUILD",
             "contrib/debian/changelog",
             "contrib/lemmy/docker-compose.yml",
+            "contrib/nixpkgs/package.nix",
+            "contrib/scaling/docker-compose.yml",
             "crates/pict-rs/Cargo.toml",
             "docs/packaging.md",
             "pict-rs-unwrapped.nix",
@@ -312,6 +350,11 @@ mod tests {
                 "contrib/arch/PKGBUILD",
                 "url=\"https".to_owned(),
                 "url=\"http".to_owned(),
+            ),
+            (
+                "contrib/nixpkgs/package.nix",
+                "owner = \"".to_owned(),
+                "owner = \"not-".to_owned(),
             ),
             (
                 "contrib/arch/PKGBUILD",
@@ -357,6 +400,64 @@ mod tests {
             );
             copy(file);
         }
+    }
+
+    #[test]
+    fn nothing_is_released_with_a_placeholder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = cache::repository();
+        for file in ["Cargo.toml", "crates/pict-rs/Cargo.toml"] {
+            let to = folder.path().join(file);
+            fs::create_dir_all(to.parent().expect("a folder")).expect("made");
+            let text = read(&root, file).expect("text");
+            let address = "https://git.example.net/somebody/pict-rs";
+            let is_address = |line: &&str| line.starts_with("repository = \"https");
+            let own = text.lines().find(is_address).unwrap_or("none");
+            let own = own.trim_start_matches("repository = ").trim_matches('"');
+            fs::write(to, text.replace(own, address)).expect("written");
+        }
+        let manifest = Manifest::read(folder.path()).expect("manifests");
+        assert_eq!(manifest.placeholders().count(), 0);
+        for (key, count) in [("repository", 1), ("homepage", 2)] {
+            let file = folder.path().join("Cargo.toml");
+            let text = fs::read_to_string(&file).expect("text");
+            let from = format!("{key} = \"https://git.example.net");
+            let to = format!("{key} = \"https://{PLACEHOLDER}");
+            assert!(text.contains(&from), "{text}");
+            fs::write(&file, text.replace(&from, &to)).expect("written");
+            let manifest = Manifest::read(folder.path()).expect("manifests");
+            let found: Vec<_> = manifest.placeholders().collect();
+            assert_eq!(found.len(), count, "{found:?}");
+            assert!(found.iter().any(|line| line.contains(key)), "{found:?}");
+        }
+    }
+
+    /// So that a new address is written into these files only.
+    #[test]
+    fn the_placeholder_is_in_no_file_that_is_not_compared() {
+        let compared = [
+            "Cargo.toml",
+            "contrib/alpine/APKBUILD",
+            "contrib/arch/PKGBUILD",
+            "contrib/nixpkgs/package.nix",
+        ];
+        // These are about it.
+        let about = ["docs/packaging.md", "xtask/src/release.rs"];
+        for file in crate::clone::files().expect("files") {
+            let text = fs::read(cache::repository().join(&file)).unwrap_or_default();
+            let has_it = String::from_utf8_lossy(&text).contains(PLACEHOLDER);
+            let is_known = compared.contains(&&*file) || about.contains(&&*file);
+            assert!(!has_it || is_known, "{file} names {PLACEHOLDER}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_fetcher_is_read() {
+        let gitea =
+            "src = fetchFromGitea {\n  domain = \"a.b\";\n  owner = \"c\";\n  repo = \"d\";\n";
+        assert_eq!(fetched(gitea), "https://a.b/c/d");
+        let hub = "src = fetchFromGitHub {\n  owner = \"c\";\n  repo = \"d\";\n";
+        assert_eq!(fetched(hub), "https://github.com/c/d");
     }
 
     #[test]
