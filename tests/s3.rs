@@ -5,7 +5,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::client::Client;
-use crate::support::s3::{self, Bucket, Disturbance, Proxy, S3};
+use crate::support::proxy::{Disturbance, Proxy};
+use crate::support::s3::{self, Bucket, S3};
 use crate::support::upstream::Upstream;
 use crate::support::validator::Validator;
 use crate::support::{Answer, File, Launch, Server, database, disk, eventually, pictures};

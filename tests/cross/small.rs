@@ -3,7 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Target, on_each_target};
 use crate::support::server::Program;
@@ -103,7 +103,7 @@ fn the_clock_goes_on_after_2038(target: &Target) {
     };
     // A static binary takes no library in, so the clock of a dynamic emulator is changed.
     let emulator = format!("qemu-{}", target.qemu);
-    let (Some(emulator), Some(library)) = (programs::find(&emulator), faketime()) else {
+    let (Some(emulator), Some(library)) = (programs::find(&emulator), programs::faketime()) else {
         let reason = "qemu-user or libfaketime is not installed";
         return programs::skip("cross", &format!("{TEST} on {}", target.name), reason);
     };
@@ -126,13 +126,6 @@ fn the_clock_goes_on_after_2038(target: &Target) {
     }
     server.wait_for_output("2040-03-01T12:");
     server.stop();
-}
-
-/// Debian's place for the library; it wants the processor's own word in between.
-fn faketime() -> Option<PathBuf> {
-    let libraries = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let path = Path::new(&libraries).join("faketime/libfaketimeMT.so.1");
-    path.is_file().then_some(path)
 }
 
 /// As on a board with 1 GB: no more can be had for stacks, database, pictures, and here also for

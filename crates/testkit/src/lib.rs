@@ -10,6 +10,7 @@ pub mod nginx;
 pub mod pictures;
 pub mod postgres;
 pub mod programs;
+pub mod proxy;
 pub mod s3;
 pub mod server;
 pub mod upstream;

@@ -3,6 +3,7 @@
 //! that comes.
 
 use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,8 @@ use crate::programs;
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// The user that Debian's package makes. The server refuses to run as root.
 const USER: &str = "postgres";
-/// The port is part of the name of the socket only.
-const SOCKET: &str = ".s.PGSQL.5432";
+/// The port of a server that listens on no port: it is part of the name of the socket only.
+const PORT: u16 = 5432;
 /// How long the server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,22 +31,24 @@ const LEASH: &str = r#"folder=$1; shift; "$@" & server=$!; word=$(cat); kill -QU
 [ "$word" = keep ] || { cd /; rm -rf "$folder"; }"#;
 
 /// Settings of a server whose data are not kept. Each test has a server with connections of its own.
-const SETTINGS: [&str; 8] = [
-    "fsync=off",
-    "full_page_writes=off",
-    "autovacuum=off",
+const SETTINGS: [&str; 4] = [
     "max_connections=400",
     "shared_buffers=64MB",
-    "listen_addresses=",
     "deadlock_timeout=100ms",
     "log_min_messages=fatal",
 ];
+
+/// Besides, where it forgets to flush.
+const FORGETFUL: [&str; 3] = ["fsync=off", "full_page_writes=off", "autovacuum=off"];
 
 /// A server. Dropping it stops it and removes its data.
 #[derive(Debug)]
 pub struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
+    /// Where it listens besides its socket.
+    address: Option<SocketAddr>,
+    flushes: bool,
     running: Option<Running>,
 }
 
@@ -85,25 +88,48 @@ impl Cluster {
         Some(Self::start(programs).unwrap_or_else(|error| panic!("PostgreSQL: {error}")))
     }
 
+    /// As [`Cluster::own_or_skip`], with its write-ahead log in this folder, such as a small disk.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn with_log_in_or_skip(folder: &Path, test: &str) -> Option<Self> {
+        let Some(programs) = programs() else {
+            programs::skip("postgres", test, "PostgreSQL is not installed");
+            return None;
+        };
+        let log = folder.join("log").display().to_string();
+        // Its files are made in advance, and writes need no room as long as there is one.
+        let arguments = ["-X", &log, "--wal-segsize=1"];
+        let started = give(folder).and_then(|()| Self::start_with(programs, &arguments));
+        Some(started.unwrap_or_else(|error| panic!("PostgreSQL: {error}")))
+    }
+
     fn start(programs: PathBuf) -> io::Result<Self> {
+        Self::start_with(programs, &[])
+    }
+
+    fn new_folder() -> io::Result<PathBuf> {
         let folder = tempfile::Builder::new()
             .prefix("pict-rs-pg-")
             .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempdir()?
-            .keep();
+            .tempdir()?;
+        Ok(folder.keep())
+    }
+
+    fn start_with(programs: PathBuf, arguments: &[&str]) -> io::Result<Self> {
         let mut cluster = Self {
             programs,
-            folder,
+            folder: Self::new_folder()?,
+            address: None,
+            flushes: false,
             running: None,
         };
-        if geteuid().is_root() {
-            let (user, group) = owner()?;
-            chown(&cluster.folder, Some(user), Some(group))?;
-        }
+        give(&cluster.folder)?;
         let made = cluster
             .command("initdb")
             .args(["-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8"])
             .args(["--locale=C", "--no-sync", "--no-instructions"])
+            .args(arguments)
             .output()?;
         succeeded(made)?;
         // One user has a password, for tests of that.
@@ -113,6 +139,79 @@ impl Cluster {
         cluster.resume()?;
         cluster.run("postgres", "CREATE ROLE guarded LOGIN PASSWORD 'hush'")?;
         Ok(cluster)
+    }
+
+    /// Starts it again as a server that keeps what it has confirmed, for measurements.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.stop();
+        self.flushes = true;
+        self.resume()
+    }
+
+    /// Starts it again, on a port as well, where it takes encrypted connections only.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn encrypt(&mut self, certificate: &Path, key: &Path) -> io::Result<SocketAddr> {
+        // It cannot be told to choose one itself.
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        self.encrypt_at(free, certificate, key)?;
+        Ok(free)
+    }
+
+    /// As [`Cluster::encrypt`], on a port of the caller's choice.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn encrypt_at(
+        &mut self,
+        address: SocketAddr,
+        certificate: &Path,
+        key: &Path,
+    ) -> io::Result<()> {
+        self.stop();
+        for (file, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let copy = self.folder.join("data").join(name);
+            std::fs::copy(file, &copy)?;
+            std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600))?;
+            give(&copy)?;
+        }
+        let rules = self.folder.join("data/pg_hba.conf");
+        let text = std::fs::read_to_string(&rules)?.replace("\nhost ", "\nhostssl ");
+        std::fs::write(&rules, text)?;
+        self.address = Some(address);
+        self.resume()
+    }
+
+    /// Makes a standby, which follows this server and can only be read.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn standby(&self) -> Self {
+        let mut standby = Self {
+            programs: self.programs.clone(),
+            folder: Self::new_folder().expect("a folder"),
+            address: None,
+            flushes: false,
+            running: None,
+        };
+        give(&standby.folder).expect("given");
+        let copied = standby
+            .command("pg_basebackup")
+            .args(["-D", "data", "-U", USER, "-R", "-X", "stream", "-c", "fast"])
+            .args(["--no-sync", "-h"])
+            .arg(&self.folder)
+            .arg("-p")
+            .arg(self.port().to_string())
+            .output();
+        copied
+            .and_then(succeeded)
+            .and_then(|_| standby.resume())
+            .unwrap_or_else(|error| panic!("no standby: {error}"));
+        standby
     }
 
     /// Starts the server after [`Cluster::stop`].
@@ -125,9 +224,18 @@ impl Cluster {
         shell.arg(self.programs.join("postgres"));
         shell.arg("-D").arg(self.folder.join("data"));
         shell.arg("-k").arg(&self.folder);
-        for setting in SETTINGS {
+        let forgetful = FORGETFUL.iter().filter(|_| !self.flushes);
+        for setting in SETTINGS.iter().chain(forgetful) {
             shell.args(["-c", setting]);
         }
+        match self.address {
+            None => shell.args(["-c", "listen_addresses="]),
+            Some(address) => shell
+                .args(["-c", "ssl=on", "-c"])
+                .arg(format!("listen_addresses={}", address.ip()))
+                .arg("-p")
+                .arg(address.port().to_string()),
+        };
         shell.stdin(Stdio::piped());
         let log = std::fs::File::options()
             .create(true)
@@ -141,8 +249,8 @@ impl Cluster {
         });
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answered = UnixStream::connect(self.folder.join(SOCKET))
-                .and_then(|_| self.run("postgres", "SELECT 1"));
+            let answered =
+                UnixStream::connect(self.socket()).and_then(|_| self.run("postgres", "SELECT 1"));
             match answered {
                 Err(_) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(20));
@@ -177,11 +285,33 @@ impl Cluster {
         &self.folder
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!(".s.PGSQL.{}", self.port()))
+    }
+
+    fn port(&self) -> u16 {
+        self.address.map_or(PORT, |address| address.port())
+    }
+
+    /// Whether it runs, which it may not after a fault of its own.
+    pub fn runs(&self) -> bool {
+        self.run("postgres", "SELECT 1").is_ok()
+    }
+
     /// Makes an empty database.
     ///
     /// # Panics
     /// When that fails.
     pub fn database(&self) -> Database {
+        self.database_with("")
+    }
+
+    /// The same with more words for `CREATE DATABASE`.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn database_with(&self, words: &str) -> Database {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{}_{number}", std::process::id());
@@ -189,10 +319,12 @@ impl Cluster {
             name,
             programs: self.programs.clone(),
             folder: self.folder.clone(),
+            port: self.port(),
         };
+        let name = &database.name;
         self.run(
             "postgres",
-            &format!("CREATE DATABASE {} TEMPLATE template0", database.name),
+            &format!("CREATE DATABASE {name} TEMPLATE template0 {words}"),
         )
         .unwrap_or_else(|error| panic!("no database: {error}"));
         database
@@ -203,7 +335,8 @@ impl Cluster {
     /// # Errors
     /// What psql says.
     pub fn run(&self, database: &str, statements: &str) -> io::Result<String> {
-        run(&self.programs, &self.folder, database, statements)
+        let place = (&*self.folder, self.port());
+        run(&self.programs, place, database, statements)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -239,6 +372,7 @@ pub struct Database {
     name: String,
     programs: PathBuf,
     folder: PathBuf,
+    port: u16,
 }
 
 impl Database {
@@ -250,7 +384,13 @@ impl Database {
     /// The same for another user.
     pub fn url_of(&self, user: &str) -> String {
         let (name, folder) = (&self.name, self.folder.display());
-        format!("postgres:///{name}?host={folder}&user={user}")
+        let port = self.port;
+        format!("postgres:///{name}?host={folder}&port={port}&user={user}")
+    }
+
+    /// The same by way of an address, where a [`crate::proxy::Proxy`] stands.
+    pub fn url_at(&self, address: SocketAddr) -> String {
+        format!("postgres://{USER}@{address}/{}", self.name)
     }
 
     /// Its name on the server.
@@ -263,23 +403,36 @@ impl Database {
     /// # Panics
     /// When one fails.
     pub fn run(&self, statements: &str) -> String {
-        run(&self.programs, &self.folder, &self.name, statements)
-            .unwrap_or_else(|error| panic!("{statements}: {error}"))
+        run(
+            &self.programs,
+            (&self.folder, self.port),
+            &self.name,
+            statements,
+        )
+        .unwrap_or_else(|error| panic!("{statements}: {error}"))
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        let _ = run(&self.programs, &self.folder, "postgres", &statement);
+        let place = (&*self.folder, self.port);
+        let _ = run(&self.programs, place, "postgres", &statement);
     }
 }
 
-fn run(programs: &Path, folder: &Path, database: &str, statements: &str) -> io::Result<String> {
+fn run(
+    programs: &Path,
+    (folder, port): (&Path, u16),
+    database: &str,
+    statements: &str,
+) -> io::Result<String> {
     let done = Command::new(programs.join("psql"))
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
         .args(["-U", USER, "-d", database, "-c", statements, "-h"])
         .arg(folder)
+        .arg("-p")
+        .arg(port.to_string())
         .stdin(Stdio::null())
         .output()?;
     succeeded(done)
@@ -305,6 +458,20 @@ fn programs() -> Option<PathBuf> {
         .max();
     let on_path = || Some(programs::find("initdb")?.parent()?.to_owned());
     newest.map(|(_, folder)| folder).or_else(on_path)
+}
+
+/// Lets the user of the server own a file, which only root can and has to do.
+///
+/// # Errors
+/// When there is no such user.
+pub fn give(path: &Path) -> io::Result<()> {
+    match geteuid().is_root() {
+        true => {
+            let (user, group) = owner()?;
+            chown(path, Some(user), Some(group))
+        }
+        false => Ok(()),
+    }
 }
 
 /// The ids of the server's user and group.

@@ -2,7 +2,7 @@
 //! silently.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The program, if it is on PATH.
 pub fn find(name: &str) -> Option<PathBuf> {
@@ -20,6 +20,13 @@ pub fn find_or_skip(name: &str, test: &str) -> Option<PathBuf> {
         skip("programs", test, &format!("{name} is not on PATH"));
     }
     found
+}
+
+/// The library that lets a program see another time, if it is installed in Debian's place.
+pub fn faketime() -> Option<PathBuf> {
+    let libraries = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let path = Path::new(&libraries).join("faketime/libfaketimeMT.so.1");
+    path.is_file().then_some(path)
 }
 
 /// Reports that a test cannot run here, or fails if `kind` is required.

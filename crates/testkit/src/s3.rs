@@ -1,12 +1,11 @@
-//! S3 servers that others wrote, run as processes: [`S3`] with its buckets, and a [`Proxy`] that
-//! disturbs what is said to one.
+//! S3 servers that others wrote, run as processes: [`S3`] with its buckets.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -56,14 +55,21 @@ impl S3 {
     /// # Panics
     /// When it is installed and does not start.
     pub fn shared(kind: Kind, test: &str) -> Option<&'static Self> {
-        static SERVERS: [OnceLock<S3>; 2] = [const { OnceLock::new() }; 2];
         let Some(folder) = std::env::var_os("PICTRS_TEST_S3_DIR") else {
             let reason = "PICTRS_TEST_S3_DIR is not set; cargo xtask test sets it";
             skip("s3", test, reason);
             return None;
         };
-        let server = &SERVERS[kind as usize];
-        Some(server.get_or_init(|| Self::start(kind, Path::new(&folder))))
+        Some(Self::shared_in(kind, Path::new(&folder)))
+    }
+
+    /// The same, with the programs in this folder.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn shared_in(kind: Kind, folder: &Path) -> &'static Self {
+        static SERVERS: [OnceLock<S3>; 2] = [const { OnceLock::new() }; 2];
+        SERVERS[kind as usize].get_or_init(|| Self::start(kind, folder))
     }
 
     fn start(kind: Kind, folder: &Path) -> Self {
@@ -301,169 +307,4 @@ fn walk(root: &Path, folder: &Path, keys: &mut Vec<String>) {
             keys.push(key.into_owned());
         }
     }
-}
-
-/// What a [`Proxy`] does to connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disturbance {
-    /// Passes everything on.
-    None,
-    /// Closes connections as they are opened.
-    Closed,
-    /// Accepts connections, and never answers.
-    Silent,
-    /// Answers every request with 503.
-    Busy,
-    /// Answers every request that would write with 403.
-    ReadOnly,
-    /// Answers every PUT with 403.
-    NoPuts,
-    /// Breaks off after this many bytes of what the server sends on a connection.
-    CutAnswers(usize),
-}
-
-/// A socket before a server. What it does can be changed while it is used.
-#[derive(Debug)]
-pub struct Proxy {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug)]
-struct State {
-    disturbance: Disturbance,
-    open: Vec<TcpStream>,
-    requests: u64,
-}
-
-impl Proxy {
-    /// Stands before the server at this address.
-    ///
-    /// # Panics
-    /// When no socket can be opened.
-    pub fn before(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let state = Arc::new(Mutex::new(State {
-            disturbance: Disturbance::None,
-            open: Vec::new(),
-            requests: 0,
-        }));
-        let shared = state.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let state = shared.clone();
-                thread::spawn(move || pass(client, server, &state));
-            }
-        });
-        Self { address, state }
-    }
-
-    /// Where to connect to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// From now on does this to connections; those that are open are closed.
-    pub fn set(&self, disturbance: Disturbance) {
-        let mut state = lock(&self.state);
-        state.disturbance = disturbance;
-        for open in state.open.drain(..) {
-            let _ = open.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// How many requests have come, as far as can be told from where they begin.
-    pub fn requests(&self) -> u64 {
-        lock(&self.state).requests
-    }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Serves one connection.
-fn pass(mut client: TcpStream, server: SocketAddr, state: &Arc<Mutex<State>>) {
-    let disturbance = {
-        let mut state = lock(state);
-        state.open.extend(client.try_clone());
-        state.disturbance
-    };
-    let Some(mut upstream) = connect(disturbance, server, state) else {
-        if disturbance != Disturbance::Closed {
-            // Read what is said, so that the client does not notice anything else.
-            let mut bytes = [0; 16 * 1024];
-            while matches!(client.read(&mut bytes), Ok(1..)) {}
-        }
-        let _ = client.shutdown(Shutdown::Both);
-        return;
-    };
-    let most = match disturbance {
-        Disturbance::CutAnswers(most) => most,
-        _ => usize::MAX,
-    };
-    let mut answers = (
-        upstream.try_clone().expect("a socket"),
-        client.try_clone().expect("a socket"),
-    );
-    thread::spawn(move || {
-        let mut bytes = [0; 16 * 1024];
-        let mut left = most;
-        while let Ok(read @ 1..) = answers.0.read(&mut bytes) {
-            let sent = read.min(left);
-            left -= sent;
-            if answers.1.write_all(&bytes[..sent]).is_err() || left == 0 {
-                break;
-            }
-        }
-        let _ = answers.0.shutdown(Shutdown::Both);
-        let _ = answers.1.shutdown(Shutdown::Both);
-    });
-    let mut bytes = [0; 16 * 1024];
-    while let Ok(read @ 1..) = client.read(&mut bytes) {
-        let is_write = [&b"PUT "[..], b"POST ", b"DELETE "]
-            .iter()
-            .any(|method| bytes[..read].starts_with(method));
-        if is_write || bytes[..read].starts_with(b"GET ") || bytes[..read].starts_with(b"HEAD ") {
-            lock(state).requests += 1;
-        }
-        let refusal = match disturbance {
-            Disturbance::Busy => Some("503 Service Unavailable"),
-            Disturbance::ReadOnly if is_write => Some("403 Forbidden"),
-            Disturbance::NoPuts if bytes[..read].starts_with(b"PUT ") => Some("403 Forbidden"),
-            _ => None,
-        };
-        if let Some(status) = refusal {
-            let body = "<Error><Code>AccessDenied</Code></Error>";
-            let body = if status.starts_with("403") { body } else { "" };
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-            );
-            let _ = client.write_all(answer.as_bytes());
-            // A body that is still coming must be read, or the answer is lost.
-            let _ = client.shutdown(Shutdown::Write);
-            while matches!(client.read(&mut bytes), Ok(1..)) {}
-            break;
-        }
-        if upstream.write_all(&bytes[..read]).is_err() {
-            break;
-        }
-    }
-    let _ = upstream.shutdown(Shutdown::Both);
-    let _ = client.shutdown(Shutdown::Both);
-}
-
-fn connect(
-    disturbance: Disturbance,
-    server: SocketAddr,
-    state: &Mutex<State>,
-) -> Option<TcpStream> {
-    if matches!(disturbance, Disturbance::Closed | Disturbance::Silent) {
-        return None;
-    }
-    let upstream = TcpStream::connect(server).ok()?;
-    lock(state).open.extend(upstream.try_clone());
-    Some(upstream)
 }

@@ -408,6 +408,23 @@ impl Server {
         number.parse().expect("a number")
     }
 
+    /// The processor time that it has used.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("a running process has a status");
+        // Its name may contain blanks; what follows it does not.
+        let (_, fields) = stat.rsplit_once(')').expect("the name in parentheses");
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks
+            .map(|field| field.parse::<u64>().expect("a number"))
+            .sum();
+        // Linux counts hundredths of a second here, whatever its clock is.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Sends a signal, without waiting.
     pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are small");
