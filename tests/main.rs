@@ -50,6 +50,8 @@ mod move_repo;
 mod multinode;
 /// A real nginx in front.
 mod nginx;
+/// A database or a bucket that is away, full, read-only or refuses its users.
+mod outages;
 /// Recipes of distributions that are not here.
 mod recipes;
 /// The database: one suite for whatever is behind `Repo`.

@@ -52,6 +52,7 @@ use crate::{ContentKey, ErrorCode, ObjectKey, Result};
 pub use blocklist::Blocked;
 pub use content::Original;
 pub use export::restore;
+pub(crate) use fault::{UNCERTAIN_FOR, is_uncertain};
 pub use hash::{Added, NewUpload};
 pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;

@@ -17,6 +17,10 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// How often a transaction is run in all when others or a lost connection end it.
 const ATTEMPTS: u32 = 5;
 
+/// After this time a server that has lost its client has committed what it was told to commit, or
+/// has ended the transaction: longer than [`super::postgres::IDLE_TIMEOUT`].
+pub(crate) const UNCERTAIN_FOR: Duration = Duration::from_secs(15);
+
 /// The error that callers get.
 pub(super) fn repo_error(error: impl Into<Source>) -> Error {
     let error = error.into();
@@ -49,9 +53,9 @@ pub(super) fn repo_error(error: impl Into<Source>) -> Error {
     Error::internal(ErrorCode::RepoError, "the database failed", error)
 }
 
-/// The error of a commit. If the connection was lost meanwhile, whether it took effect is unknown.
+/// The error of a commit. If its answer was lost or late, whether it took effect is unknown.
 pub(super) fn commit_error(error: sqlx::Error) -> Error {
-    if !is_lost(&error) {
+    if !is_lost(&error) && !is_late(&error) {
         return repo_error(error);
     }
     Error::internal(
@@ -59,6 +63,19 @@ pub(super) fn commit_error(error: sqlx::Error) -> Error {
         "the connection to the database was lost during a commit",
         Uncertain(error),
     )
+}
+
+/// Whether what was asked for may have been committed all the same. The database can tell for
+/// certain after [`UNCERTAIN_FOR`].
+pub(crate) fn is_uncertain(error: &Error) -> bool {
+    let Error::Internal {
+        source: Some(source),
+        ..
+    } = error
+    else {
+        return false;
+    };
+    source.downcast_ref::<Uncertain>().is_some()
 }
 
 /// Keeps such a transaction from being run again.
@@ -125,11 +142,12 @@ fn is_refused(error: &sqlx::Error) -> bool {
     const CODES: [&str; 9] = [
         "25006", "25P03", "53000", "53200", "53300", "53400", "55P03", "57014", "57P05",
     ];
-    match error {
-        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::TimedOut,
-        sqlx::Error::Database(_) => CODES.contains(&code(error).as_str()),
-        _ => false,
-    }
+    is_late(error) || CODES.contains(&code(error).as_str())
+}
+
+/// Whether we waited for an answer for too long.
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Whether PostgreSQL ended a transaction because of others: serialization failure, deadlock.
@@ -190,5 +208,15 @@ mod tests {
         check(|| commit_error(lost()), 1).await;
         let late = || repo_error(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         check(late, 1).await;
+        let late = || commit_error(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+        check(late, 1).await;
+    }
+
+    #[test]
+    fn only_a_commit_without_an_answer_is_uncertain() {
+        let late = || sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+        assert!(is_uncertain(&commit_error(lost())) && is_uncertain(&commit_error(late())));
+        assert!(!is_uncertain(&repo_error(lost())) && !is_uncertain(&repo_error(late())));
+        assert!(!is_uncertain(&commit_error(sqlx::Error::PoolClosed)));
     }
 }

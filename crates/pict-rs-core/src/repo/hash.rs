@@ -3,7 +3,7 @@
 use super::change::Change;
 use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::fault::{self, again};
-use super::sql::{self, Row, composed, sql};
+use super::sql::{self, On, Row, composed, sql};
 use super::usage::Class;
 use super::{Removal, Repo, bigint, blocklist, content, garbage, node};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
@@ -72,13 +72,31 @@ impl Repo {
     /// # Errors
     /// [`ErrorCode::Blocked`], [`ErrorCode::DuplicateAlias`], [`ErrorCode::RepoError`].
     pub async fn add_upload(&self, upload: &NewUpload) -> Result<Added> {
-        again(|| async {
+        let added = again(|| async {
             let mut tx = self.begin().await?;
             let added = add_in(&mut tx, upload).await?;
             tx.commit().await?;
             Ok(added)
-        })
-        .await
+        });
+        match added.await {
+            Err(error) if fault::is_uncertain(&error) => match self.committed(upload).await {
+                Ok(Some(added)) => Ok(added),
+                // Not yet, or it cannot be told at the moment.
+                _ => Err(error),
+            },
+            added => added,
+        }
+    }
+
+    /// An upload whose commit took effect. Its token, which nobody else has, tells it from another
+    /// one under the same name.
+    async fn committed(&self, upload: &NewUpload) -> Result<Option<Added>> {
+        let found = find_in(&self.read, upload.alias.clone()).await?;
+        let found = found.filter(|found| found.token.matches(&upload.token));
+        Ok(found.map(|NewUpload { original, .. }| Added {
+            is_new: original.representation.object == upload.original.representation.object,
+            original,
+        }))
     }
 
     /// Points a content whose object was lost to another copy of its bytes. Remains of the lost
@@ -361,12 +379,12 @@ pub(crate) fn duplicate(alias: &Alias) -> Error {
 }
 
 /// The content that `alias` names, with the token that deletes the alias.
-pub(super) async fn find_in(tx: &mut Change, alias: Alias) -> Result<Option<NewUpload>> {
+pub(super) async fn find_in<'a>(on: impl Into<On<'a>>, alias: Alias) -> Result<Option<NewUpload>> {
     let row = composed(format!(
         "SELECT a.token, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash WHERE a.alias = $1"
     ))
     .bind(alias.as_str())
-    .optional(&mut *tx).await?;
+    .optional(on).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(NewUpload {
         alias,

@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a statement waits for a row that another transaction has locked.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a transaction may do nothing, as when its process is stopped, before the server ends it.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a check of a connection may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection for writing that was idle for longer is checked before it is used.

@@ -1,5 +1,6 @@
 //! Decides about objects: store one, keep it for its row, replace a lost one, or discard it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::Format;
@@ -8,7 +9,7 @@ use crate::clock::{millis, now};
 use crate::repo::Original;
 use crate::service::forget::forget;
 use crate::store::{Source, StoredObject};
-use crate::{Alias, Context, Error, ObjectKey, Result};
+use crate::{Alias, Context, Error, ObjectKey, Result, repo};
 
 /// How long it may take from before an object is stored until a row names it. Longer than all
 /// timeouts in between.
@@ -93,13 +94,31 @@ async fn exchange(ctx: &Context, stored: StoredObject, mut original: Original) -
     Ok(original)
 }
 
-/// Called after the database refused or failed. The object is deleted now only if the database
-/// confirms that no row names it; otherwise the next start decides. Where there is an intent, that
-/// decides after a failure: a commit whose answer was lost may still be under way.
-pub(crate) async fn discard_if_unreferenced(ctx: &Context, stored: StoredObject, error: &Error) {
+/// Called after the database refused or failed. The object is deleted only if the database confirms
+/// that no row names it; otherwise the next start decides. Where there is an intent, that decides
+/// after a failure.
+pub(crate) async fn discard_if_unreferenced(
+    ctx: &Arc<Context>,
+    stored: StoredObject,
+    error: &Error,
+) {
     if ctx.store.needs_intents() && !error.is_users() {
         return;
     }
+    if !repo::is_uncertain(error) {
+        return look_and_discard(ctx, stored).await;
+    }
+    // A commit whose answer was lost may still be under way.
+    let task = ctx.clone();
+    ctx.runtime.spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(repo::UNCERTAIN_FOR) => look_and_discard(&task, stored).await,
+            _ = task.notifier.stopped() => {}
+        }
+    });
+}
+
+async fn look_and_discard(ctx: &Context, stored: StoredObject) {
     if let Ok(false) = ctx.repo.knows_object(stored.object()).await {
         stored.discard().await;
     }

@@ -9,15 +9,14 @@ use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
-use crate::service::pending_upload::PendingUpload;
-use crate::service::pending_upload::Uploaded;
+use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
 use crate::service::prepare::{Damaged, Ready, prepare};
 use crate::service::retention;
 use crate::service::spool::{Incoming, Spooled};
 use crate::store::Prefix;
 use crate::task::run_to_completion;
 use crate::timing::{Stage, timed};
-use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId};
+use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId, repo};
 
 /// Ingests one spooled file. When this returns, bytes and rows are on disk; they are undone unless
 /// the answer begins.
@@ -159,7 +158,7 @@ enum Destination<'a> {
 /// Returns `None` when its job, or the alias that it replaces, no longer exists. `alias` is chosen
 /// by the caller.
 async fn remember(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     ready: Ready,
     alias: Option<Alias>,
     destination: Destination<'_>,
@@ -181,6 +180,8 @@ async fn remember(
         source: Some(source),
     };
     stored.name();
+    // Nothing else was to be committed that would find the upload again.
+    let is_alone = matches!(destination, Destination::Upload);
     let add = async {
         match destination {
             Destination::Upload => ctx.repo.add_upload(&upload).await.map(Some),
@@ -206,6 +207,9 @@ async fn remember(
             return Ok(None);
         }
         Err(error) => {
+            if is_alone && repo::is_uncertain(&error) {
+                undo_if_committed(ctx, upload.alias, upload.token);
+            }
             discard_if_unreferenced(ctx, stored, &error).await;
             return Err(error);
         }

@@ -317,7 +317,7 @@ async fn unstored(
 }
 
 async fn remember(
-    ctx: &Context,
+    ctx: &Arc<Context>,
     mut stored: StoredObject,
     original: &Original,
     request: &ProcessRequest,
