@@ -63,6 +63,23 @@ impl Repo {
         Ok(id.and_then(|id| Uuid::try_parse(&id).ok()))
     }
 
+    /// Sets that id, unless another server has just set one. Returns the one that is set.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn propose_store_id(&self, id: Uuid) -> Result<Uuid> {
+        let text = id.simple().to_string();
+        // The update changes nothing; it makes the statement return the row.
+        let row = sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
+             ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value")
+        .bind(STORE_ID)
+        .bind(text)
+        .one(&self.write)
+        .await?;
+        let found = Uuid::try_parse(&row.text("value")?);
+        found.map_err(|_| sql::broken("value"))
+    }
+
     /// Sets that id.
     ///
     /// # Errors

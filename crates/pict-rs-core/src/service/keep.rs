@@ -28,7 +28,7 @@ pub(crate) async fn put(
     if ctx.store.needs_intents() {
         // Nothing is written to a bucket that may belong to another database.
         ctx.store_id.get()?;
-        let not_before = now().saturating_add(millis(NAMING));
+        let not_before = ctx.repo.time().saturating_add(millis(NAMING));
         let object = std::slice::from_ref(&object);
         ctx.repo.intend(object, not_before).await?;
     }

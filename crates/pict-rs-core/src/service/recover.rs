@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{millis, now};
+use crate::clock::millis;
 use crate::config::Config;
 use crate::helper::Helpers;
 use crate::service::{forget, takeover};
@@ -70,7 +70,8 @@ async fn recover(ctx: &Context) -> Result<()> {
         None => ctx.repo.knows_object(&object).await,
     };
     leftovers += ctx.store.recover(is_known).await?;
-    ctx.repo.expire_intents(now()).await?;
+    ctx.repo.read_clock().await?;
+    ctx.repo.expire_intents(ctx.repo.time()).await?;
     let garbage = ctx.repo.garbage().await?;
     if leftovers > 0 || !garbage.is_empty() {
         tracing::info!(
@@ -90,7 +91,6 @@ async fn recover(ctx: &Context) -> Result<()> {
 /// other servers are released when these give no sign of life.
 async fn free_jobs(ctx: &Context) -> Result<u64> {
     let repo = &ctx.repo;
-    repo.read_clock().await?;
     if !is_alone(ctx) {
         return Ok(0);
     }

@@ -114,7 +114,7 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
         }
     }
     // Objects whose work came to no end, and files that could not be deleted earlier.
-    ctx.repo.expire_intents(now()).await?;
+    ctx.repo.expire_intents(ctx.repo.time()).await?;
     let garbage = ctx.repo.some_garbage(BATCH).await?;
     if let Err(error) = collect(ctx, garbage).await {
         tracing::warn!(%error, "removed objects stay on disk for now");

@@ -116,8 +116,7 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
             return Err(mismatch(&repo.place(), store, "they have different ids"));
         }
         // At least one of them is empty, or at most one has an id.
-        (Some(id), _) | (None, Some(id)) => id,
-        (None, None) => Uuid::new_v4(),
+        (known, found) => known.or(found),
     };
     if !names_nothing {
         let (sampled, present) = sample(repo, store).await?;
@@ -127,6 +126,11 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
             return Err(mismatch(&repo.place(), store, &found));
         }
     }
+    let id = match id {
+        Some(id) => id,
+        // Servers that are started at once on a new database agree there.
+        None => repo.propose_store_id(Uuid::new_v4()).await?,
+    };
     tie(repo, store, id).await?;
     Ok(id)
 }
