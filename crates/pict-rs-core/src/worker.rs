@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::Instrument as _;
 
 use crate::clock::{millis, now};
@@ -345,8 +345,24 @@ async fn cut_off(ctx: &Context) {
     sleep_until(since + ctx.config.server.shutdown_timeout.duration()).await;
 }
 
+/// Gives a job back. While the database is away, that is tried again until the lease has run out.
 async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
-    let settled = if [ErrorCode::TooBusy, ErrorCode::RepoUnavailable].contains(&error.code()) {
+    let deadline = Instant::now() + LEASE;
+    while let Err(fault) = settle(ctx, job, &error).await {
+        if fault.code() != ErrorCode::RepoUnavailable || Instant::now() > deadline {
+            // The lease expires, and the job is due again.
+            return log(&fault, "a job cannot be given back");
+        }
+        tokio::select! {
+            () = sleep(RETRY_DELAY) => {}
+            _ = ctx.notifier.stopped() => return,
+        }
+    }
+}
+
+/// Decides what becomes of a job whose work has failed.
+async fn settle(ctx: &Arc<Context>, job: &Job, error: &Error) -> Result<()> {
+    if [ErrorCode::TooBusy, ErrorCode::RepoUnavailable].contains(&error.code()) {
         // Requests wanted the same variant, and there were too many of them; or the database is
         // away, and the job is not the cause.
         ctx.repo
@@ -358,28 +374,24 @@ async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
         ErrorCode::InsufficientStorage | ErrorCode::StoreUnavailable
     ) {
         // It waits for space or for the bucket, however long that takes.
-        log(&error, "to be done when the store takes it");
+        log(error, "to be done when the store takes it");
         ctx.repo
             .return_job(job, after(ctx, SPACE_RETRY_DELAY))
             .await
             .map(drop)
-    } else if is_final(&error) || job.attempt >= MAX_ATTEMPTS {
+    } else if is_final(error) || job.attempt >= MAX_ATTEMPTS {
         if error.is_users() {
             tracing::info!(code = error.code().as_str(), "refused: {error}");
         } else {
-            log(&error, "given up");
+            log(error, "given up");
         }
-        background::give_up(ctx, job, &error).await
+        background::give_up(ctx, job, error).await
     } else {
-        log(&error, "to be tried again");
+        log(error, "to be tried again");
         ctx.repo
             .retry_job(job, after(ctx, back_off(job.attempt)))
             .await
             .map(drop)
-    };
-    if let Err(error) = settled {
-        // The lease expires, and the job is due again.
-        log(&error, "a job cannot be given back");
     }
 }
 
