@@ -40,6 +40,7 @@ mod variant;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pict_rs_media::{Facts, Kind};
 
@@ -68,6 +69,9 @@ pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Total, Usage};
 pub use variant::StoredVariant;
+
+/// After this time it is asked why the database does not answer.
+const UNEXPLAINED: Duration = Duration::from_millis(2500);
 
 /// The name of the database file inside its folder.
 const FILE: &str = "pict-rs.sqlite3";
@@ -294,18 +298,25 @@ impl Repo {
     /// [`ErrorCode::RepoError`], [`ErrorCode::RepoUnavailable`].
     pub async fn ping(&self) -> Result<()> {
         let asked = sql("SELECT hash FROM aliases LIMIT 1").any(&self.read);
-        self.explained(asked.await.map(drop)).await
+        self.explained(async { asked.await.map(drop) }).await
     }
 
-    /// Adds why no connection can be had, which is known only to the one who asks for one.
-    async fn explained(&self, result: Result<()>) -> Result<()> {
-        match (&self.engine, result) {
-            (Engine::Postgres(server), Err(error))
-                if error.code() == ErrorCode::RepoUnavailable =>
-            {
+    /// Adds why no connection can be had, which is known only to the one who asks for one. Does so
+    /// before the check of health has waited for too long.
+    async fn explained(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let Engine::Postgres(server) = &self.engine else {
+            return work.await;
+        };
+        let mut work = std::pin::pin!(work);
+        match tokio::time::timeout(UNEXPLAINED, &mut work).await {
+            Ok(Err(error)) if error.code() == ErrorCode::RepoUnavailable => {
                 Err(postgres::cause(server).await.unwrap_or(error))
             }
-            (_, result) => result,
+            Ok(result) => result,
+            Err(_) => match postgres::cause(server).await {
+                Some(cause) => Err(cause),
+                None => work.await,
+            },
         }
     }
 

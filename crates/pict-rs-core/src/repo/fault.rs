@@ -135,14 +135,16 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether PostgreSQL refuses for a reason that passes or that its administrator removes: too many
-/// connections, not enough memory, a statement or a wait for a lock that took too long, a server
-/// that became a standby, or a time out of our own.
+/// Whether PostgreSQL refuses for a reason that passes or that its administrator removes: another
+/// password, a right or a database that is missing, too many connections, not enough memory, a
+/// statement or a wait for a lock that took too long, a server that became a standby, a certificate
+/// that is not trusted, or a time out of our own.
 fn is_refused(error: &sqlx::Error) -> bool {
-    const CODES: [&str; 9] = [
-        "25006", "25P03", "53000", "53200", "53300", "53400", "55P03", "57014", "57P05",
+    const CODES: [&str; 13] = [
+        "25006", "25P03", "28000", "28P01", "3D000", "42501", "53000", "53200", "53300", "53400",
+        "55P03", "57014", "57P05",
     ];
-    is_late(error) || CODES.contains(&code(error).as_str())
+    is_late(error) || matches!(error, sqlx::Error::Tls(_)) || CODES.contains(&code(error).as_str())
 }
 
 /// Whether we waited for an answer for too long.
@@ -157,7 +159,7 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 
 /// Whether SQLite reports a full disk, for its own files or for the shared memory of its
 /// connections, which is also a file; or PostgreSQL for its files.
-fn is_disk_full(error: &sqlx::Error) -> bool {
+pub(super) fn is_disk_full(error: &sqlx::Error) -> bool {
     ["13", "4874", "53100"].contains(&code(error).as_str())
 }
 

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Repo;
-use super::sql::{self, sql};
+use super::sql::{self, Pool, sql};
 use crate::{Alias, ObjectKey, Result};
 
 /// The alias of the placeholder for missing media.
@@ -14,6 +14,9 @@ const HEALTH: &str = "health";
 const STORE_ID: &str = "store-id";
 /// The latest time that the server has seen.
 const CLOCK: &str = "clock";
+
+/// Pieces of 32 bytes that need room in any case: pages of PostgreSQL have 8192 bytes.
+const FILLER: usize = 2048;
 
 impl Repo {
     /// The alias of the placeholder for missing media. It may have been removed since.
@@ -44,14 +47,41 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
     pub async fn prove_writable(&self, now: i64) -> Result<()> {
+        self.explained(async {
+            self.prove_room().await?;
+            let mut tx = self.begin().await?;
+            sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+            .bind(HEALTH)
+            .bind(now.to_string())
+            .run(&mut tx)
+            .await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Writes something that needs room, if there was none lately, and takes it back.
+    async fn prove_room(&self) -> Result<()> {
+        let Pool::Postgres(sessions) = &self.write else {
+            // Its reserve tells.
+            return Ok(());
+        };
+        if !sessions.fullness().was_full() {
+            return Ok(());
+        }
         let mut tx = self.begin().await?;
-        sql("INSERT INTO settings (name, value) VALUES ($1, $2) \
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-        .bind(HEALTH)
-        .bind(now.to_string())
-        .run(&mut tx)
-        .await?;
-        tx.commit().await
+        // By chance, so that it cannot be compressed.
+        let filler: String = (0..FILLER)
+            .map(|_| Uuid::new_v4().simple().to_string())
+            .collect();
+        sql("INSERT INTO settings (name, value) VALUES ($1, $2)")
+            .bind(Uuid::new_v4().to_string())
+            .bind(filler)
+            .run(&mut tx)
+            .await?;
+        sessions.fullness().has_room();
+        Ok(())
     }
 
     /// The id that the folder of files must have. `None` in a database that never had one.

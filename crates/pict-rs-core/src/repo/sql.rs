@@ -10,13 +10,13 @@ pub(super) mod value;
 use std::borrow::Cow;
 use std::path::Path;
 
-use sqlx::postgres::{PgRow, Postgres};
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlitePool};
 
-use self::postgres::{Sessions, in_time};
+use self::postgres::{Sessions, Transaction};
 use self::value::Value;
-use super::fault::{commit_error, is_lost, repo_error};
+use super::fault::{commit_error, is_disk_full, is_lost, repo_error};
 use crate::{Alias, ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 /// A literal statement.
@@ -62,10 +62,7 @@ impl Statement {
                 done.map(|done| done.rows_affected())
             }
             On::Pool(Pool::Postgres(sessions)) => sessions.run(self).await,
-            On::Tx(Tx::Postgres(tx)) => {
-                let done = in_time(self.for_postgres().execute(&mut **tx)).await;
-                done.map(|done| done.rows_affected())
-            }
+            On::Tx(Tx::Postgres(tx)) => tx.run(self).await,
         };
         done.map_err(repo_error)
     }
@@ -76,9 +73,7 @@ impl Statement {
             On::Pool(Pool::Sqlite(pool)) => sqlite_rows(self.for_sqlite().fetch_all(pool).await),
             On::Tx(Tx::Sqlite(tx)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
             On::Pool(Pool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
-            On::Tx(Tx::Postgres(tx)) => {
-                postgres_rows(in_time(self.for_postgres().fetch_all(&mut **tx)).await)
-            }
+            On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
         };
         rows.map_err(repo_error)
     }
@@ -225,7 +220,7 @@ impl Pool {
 #[derive(Debug)]
 pub(super) enum Tx {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(Transaction),
 }
 
 impl Tx {
@@ -245,7 +240,7 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => in_time(tx.commit()).await,
+            Self::Postgres(tx) => tx.commit().await,
         }
         .map_err(commit_error)
     }

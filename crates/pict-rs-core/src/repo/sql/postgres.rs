@@ -7,13 +7,15 @@
 //! ([`super::super::postgres`]), because a statement that writes must not be run twice.
 
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
 use sqlx::{AssertSqlSafe, SqlStr};
 
 use super::value::Value;
-use super::{Statement, is_lost};
+use super::{Statement, is_disk_full, is_lost};
 
 /// How long a request waits for a connection. Long enough for a server that is restarted.
 pub(in crate::repo) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -21,6 +23,14 @@ pub(in crate::repo) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 pub(in crate::repo) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much longer its answer may take, if the network is cut.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long one attempt to get a connection may take.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// Between two attempts; twice as long after each.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+const TOO_LATE: &str = "no connection to the database could be had in time";
 
 /// Transactions that only read see the database as of one moment.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -31,49 +41,56 @@ pub struct Sessions {
     pool: PgPool,
     /// Whether they only read.
     is_read: bool,
+    fullness: Fullness,
 }
 
 impl Sessions {
     pub(in crate::repo) fn new(pool: PgPool, is_read: bool) -> Self {
-        Self { pool, is_read }
+        Self {
+            pool,
+            is_read,
+            fullness: Fullness::default(),
+        }
+    }
+
+    /// Whether the server had no room for a write, and since when none is known that needed room.
+    pub(in crate::repo) fn fullness(&self) -> &Fullness {
+        &self.fullness
     }
 
     pub(super) async fn run(&self, statement: Statement) -> sqlx::Result<u64> {
-        let mut connection = self.pool.acquire().await.map_err(named)?;
+        let mut connection = had(|| self.pool.acquire()).await?;
         let done = in_time(statement.for_postgres().execute(&mut *connection)).await;
         if done.as_ref().is_err_and(is_broken) {
             connection.close_on_drop();
         }
-        done.map(|done| done.rows_affected())
+        self.fullness.note(done).map(|done| done.rows_affected())
     }
 
     pub(super) async fn all(&self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
         let mut attempts = self.attempts();
         loop {
-            let mut connection = self.pool.acquire().await.map_err(named)?;
+            let mut connection = had(|| self.pool.acquire()).await?;
             let rows = in_time(statement.for_postgres().fetch_all(&mut *connection)).await;
             if rows.as_ref().is_err_and(is_broken) {
                 connection.close_on_drop();
             }
             match rows {
                 Err(error) if self.is_read && is_lost(&error) && attempts > 0 => attempts -= 1,
-                rows => return rows,
+                rows => return self.fullness.note(rows),
             }
         }
     }
 
-    pub(super) async fn begin(&self) -> sqlx::Result<sqlx::Transaction<'static, Postgres>> {
-        let mut attempts = self.attempts();
-        loop {
-            let begun = match self.is_read {
-                true => in_time(self.pool.begin_with(BEGIN_READ)).await,
-                false => in_time(self.pool.begin()).await,
-            };
-            match begun {
-                Err(error) if is_lost(&error) && attempts > 0 => attempts -= 1,
-                begun => return begun.map_err(named),
-            }
-        }
+    pub(super) async fn begin(&self) -> sqlx::Result<Transaction> {
+        let inner = match self.is_read {
+            true => had(|| in_time(self.pool.begin_with(BEGIN_READ))).await?,
+            false => had(|| in_time(self.pool.begin())).await?,
+        };
+        Ok(Transaction {
+            inner,
+            fullness: self.fullness.clone(),
+        })
     }
 
     pub(super) async fn close(&self) {
@@ -86,8 +103,55 @@ impl Sessions {
     }
 }
 
+/// A transaction. Rolled back when dropped.
+#[derive(Debug)]
+pub(in crate::repo) struct Transaction {
+    inner: sqlx::Transaction<'static, Postgres>,
+    fullness: Fullness,
+}
+
+impl Transaction {
+    pub(super) async fn run(&mut self, statement: Statement) -> sqlx::Result<u64> {
+        let done = in_time(statement.for_postgres().execute(&mut *self.inner)).await;
+        self.fullness.note(done).map(|done| done.rows_affected())
+    }
+
+    pub(super) async fn all(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
+        let rows = in_time(statement.for_postgres().fetch_all(&mut *self.inner)).await;
+        self.fullness.note(rows)
+    }
+
+    pub(super) async fn commit(self) -> sqlx::Result<()> {
+        let done = in_time(self.inner.commit()).await;
+        self.fullness.note(done)
+    }
+}
+
+/// Remembers that the server had no room: a small write may find room in what was allocated before,
+/// and proves nothing then.
+#[derive(Clone, Debug, Default)]
+pub(in crate::repo) struct Fullness(Arc<AtomicBool>);
+
+impl Fullness {
+    fn note<T>(&self, done: sqlx::Result<T>) -> sqlx::Result<T> {
+        if done.as_ref().is_err_and(is_disk_full) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    pub(in crate::repo) fn was_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A write has succeeded that needed room.
+    pub(in crate::repo) fn has_room(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Statement {
-    pub(super) fn for_postgres(&self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+    fn for_postgres(&self) -> sqlx::query::Query<'static, Postgres, PgArguments> {
         let text: SqlStr = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(self.text.clone()));
         let mut query = sqlx::query(text);
         for value in &self.values {
@@ -115,21 +179,45 @@ fn is_broken(error: &sqlx::Error) -> bool {
 }
 
 /// Bounds the wait for an answer: a connection through a network that was cut tells nothing.
-pub(in crate::repo) async fn in_time<T>(
-    work: impl Future<Output = sqlx::Result<T>>,
-) -> sqlx::Result<T> {
+async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let done = tokio::time::timeout(STATEMENT_TIMEOUT + GRACE, work).await;
     done.unwrap_or_else(|_| Err(late("the database did not answer")))
+}
+
+/// Waits for a connection, also while the server is started again. An attempt that takes long is begun
+/// again: one that waits until the server gives more connections does not notice that one of ours has
+/// become free.
+async fn had<T, F>(get: impl Fn() -> F) -> sqlx::Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    let began = Instant::now();
+    let is_late = || began.elapsed() > ACQUIRE_TIMEOUT;
+    let mut pause = FIRST_PAUSE;
+    let had = loop {
+        match tokio::time::timeout(ATTEMPT, get()).await {
+            Ok(Err(error)) if is_lost(&error) && !is_late() => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            // Another attempt would take as long.
+            Ok(Err(error)) if is_lost(&error) => break Err(late(format!("{TOO_LATE}: {error}"))),
+            Ok(had) => break had,
+            Err(_) if is_late() => break Err(sqlx::Error::PoolTimedOut),
+            Err(_) => {}
+        }
+    };
+    had.map_err(named)
 }
 
 /// The pool does not tell whether all connections are in use or none can be had.
 fn named(error: sqlx::Error) -> sqlx::Error {
     match error {
-        sqlx::Error::PoolTimedOut => late("no connection to the database could be had in time"),
+        sqlx::Error::PoolTimedOut => late(TOO_LATE),
         error => error,
     }
 }
 
-fn late(message: &'static str) -> sqlx::Error {
-    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message))
+fn late(message: impl Into<String>) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message.into()))
 }
