@@ -10,7 +10,7 @@ use testkit::postgres::{self, Cluster};
 
 use crate::support::mount::{Disk, Kind};
 use crate::support::proxy::{Disturbance, Proxy};
-use crate::support::{Answer, File, Launch, Server, disk, eventually, pictures};
+use crate::support::{Answer, File, Launch, Server, disk, eventually, pictures, programs};
 
 const KEY: (&str, &str) = ("X-Api-Token", "key");
 /// What the transaction of an upload prepares.
@@ -386,4 +386,65 @@ fn a_standby_serves_read_only_servers_and_goes_on_for_all_when_it_is_promoted() 
         .expect("promoted");
     is_over(&server, "the standby is the primary");
     assert_eq!(reader.original(&uploaded.alias), picture(1));
+}
+
+#[test]
+fn servers_whose_clocks_are_hours_apart_share_a_database() {
+    let test = "servers_whose_clocks_are_hours_apart";
+    let Some(cluster) = Cluster::shared_or_skip(test) else {
+        return;
+    };
+    let Some(library) = programs::faketime() else {
+        return programs::skip("programs", test, "libfaketime is not installed");
+    };
+    let database = cluster.database();
+    let files = tempfile::tempdir().expect("a folder");
+    let servers = ["+0", "+5h", "-5h"].map(|clock| {
+        on(&database.url())
+            .setting("store.path", files.path().join("files").display())
+            .environment("LD_PRELOAD", library.display())
+            .environment("FAKETIME", clock)
+            .environment("FAKETIME_DONT_FAKE_MONOTONIC", 1)
+            .start()
+    });
+    // Each one takes in, in both ways, and each other one claims, serves and makes variants.
+    for (at, server) in servers.iter().enumerate() {
+        let next = &servers[(at + 1) % 3];
+        let uploaded = server.upload(&picture(at as u64));
+        let id = server.background(&picture(10 + at as u64));
+        let claimed = next.claim(&id).claimed();
+        for alias in [&uploaded.alias, &claimed.alias] {
+            next.original(alias);
+            next.process("webp", alias, "resize=20");
+            server.process("webp", alias, "resize=20");
+        }
+        let purge = format!("/internal/purge?alias={}", uploaded.alias);
+        next.send("POST", &purge, &[KEY], None).ok();
+        std::thread::sleep(Duration::from_secs(1));
+        for server in &servers {
+            server
+                .get(&path(&uploaded.alias))
+                .refused(404, "alias-not-found");
+            server.original(&claimed.alias);
+        }
+    }
+    // Longer than the sign of life of one that is taken for dead.
+    std::thread::sleep(Duration::from_secs(11));
+    for server in &servers {
+        let health = health(server);
+        let nodes = health["nodes"].as_array().expect("a list");
+        assert_eq!(nodes.len(), 3, "{health}");
+        for node in nodes {
+            let silent = node["silent_ms"].as_u64().expect("a number");
+            assert!(silent < 10_000, "{health}");
+        }
+    }
+    let row = |query: &str| database.run(query).trim().to_owned();
+    assert_eq!(row("SELECT count(*) FROM variants"), "3");
+    assert_eq!(row("SELECT count(*) FROM jobs"), "0");
+    assert_eq!(row("SELECT count(DISTINCT node) FROM leases"), "1");
+    for server in &servers {
+        let output = server.output();
+        assert!(!output.contains("other servers are gone"), "{output}");
+    }
 }

@@ -60,6 +60,7 @@ pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]
 pub(crate) use legacy_files::{SLED_FOLDER, is_sled};
 pub use maintenance::{Plan, Run, Task};
+pub use node::NodeStatus;
 pub use page::Page;
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};

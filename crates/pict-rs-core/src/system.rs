@@ -11,9 +11,13 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{HAS_LIMITS, memory_file, name_file, nameless_file, read_cached, set_limit};
+pub(crate) use linux::{
+    HAS_LIMITS, host_name, memory_file, name_file, nameless_file, read_cached, set_limit,
+};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::{HAS_LIMITS, memory_file, name_file, nameless_file, read_cached, set_limit};
+pub(crate) use other::{
+    HAS_LIMITS, host_name, memory_file, name_file, nameless_file, read_cached, set_limit,
+};
 
 /// Something that not every operating system can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +131,13 @@ mod tests {
         assert_eq!(getrlimit(Resource::Core), before);
         linux::set_limit(getpid(), Resource::Core, none).expect("our own process");
         assert_eq!(getrlimit(Resource::Core), none);
+    }
+
+    #[test]
+    fn linux_tells_the_name_of_the_machine() {
+        let name = linux::host_name().expect("a name");
+        assert!(!name.is_empty() && !name.contains(char::is_whitespace));
+        assert_eq!(other::host_name(), None);
     }
 
     #[test]

@@ -160,7 +160,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 4] = [
+    const FILES: [(i64, &str, &str); 5] = [
         (
             8,
             "tables",
@@ -180,6 +180,11 @@ fn all_of_postgres() -> Migrator {
             11,
             "takeover",
             include_str!("../../migrations/postgres/0011_takeover.sql"),
+        ),
+        (
+            12,
+            "node_facts",
+            include_str!("../../migrations/postgres/0012_node_facts.sql"),
         ),
     ];
     let mut all = migrator(&FILES);

@@ -18,7 +18,7 @@ use super::fault::{again, repo_error};
 use super::sql::{Pool, sql};
 use super::{Engine, Removal, Repo};
 use crate::clock::{self, millis};
-use crate::{Alias, ContentKey, Result, UploadId};
+use crate::{Alias, ContentKey, Result, UploadId, system};
 
 /// Servers listen to this.
 const CHANNEL: &str = "pict_rs";
@@ -38,14 +38,39 @@ const TIME: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS 
 pub(super) struct Node {
     /// Random, for each start.
     pub(super) id: Arc<str>,
+    /// The name of its machine, or nothing.
+    host: Arc<str>,
+    /// When it was started, by its own clock.
+    started_at: i64,
     /// How much the clock of the database is ahead, in milliseconds.
     ahead: Arc<AtomicI64>,
+}
+
+/// A server that uses the database.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Random, for each start.
+    pub id: String,
+    /// The name of its machine; empty where the system does not tell it.
+    pub host: String,
+    /// The version of the program; empty for one that does not tell it.
+    pub version: String,
+    /// When it was started, in unix milliseconds by the clock of the database.
+    pub started_at: i64,
+    /// Its last sign of life, in the same way.
+    pub seen_at: i64,
+    /// How long ago that was.
+    pub silent_for: Duration,
+    /// Whether it is this one.
+    pub is_this: bool,
 }
 
 impl Default for Node {
     fn default() -> Self {
         Self {
             id: Uuid::new_v4().simple().to_string().into(),
+            host: system::host_name().unwrap_or_default().into(),
+            started_at: clock::now(),
             ahead: Arc::default(),
         }
     }
@@ -182,10 +207,17 @@ impl Repo {
     pub(crate) async fn give_sign_of_life(&self, later: Duration) -> Result<usize> {
         self.read_clock().await?;
         let now = self.time();
-        sql("INSERT INTO nodes (node, seen_at) VALUES ($1, $2) \
-             ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at")
+        let ahead = self.node.ahead.load(Ordering::Relaxed);
+        sql(
+            "INSERT INTO nodes (node, seen_at, version, host, started_at) \
+             VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at",
+        )
         .bind(&*self.node.id)
         .bind(now)
+        .bind(env!("CARGO_PKG_VERSION"))
+        .bind(&*self.node.host)
+        .bind(self.node.started_at.saturating_add(ahead))
         .run(&self.write)
         .await?;
         let dead = now.saturating_sub(millis(DEAD_AFTER));
@@ -206,6 +238,38 @@ impl Repo {
             Ok(gone.len())
         })
         .await
+    }
+
+    /// All servers that use the database, those included that died a moment ago; none for an
+    /// embedded database.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoUnavailable`].
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>> {
+        if !self.is_shared() {
+            return Ok(Vec::new());
+        }
+        let time = sql(TIME).one(&self.read).await?.int("time")?;
+        let rows = sql(
+            "SELECT node, host, version, started_at, seen_at FROM nodes \
+             ORDER BY host, started_at, node",
+        )
+        .all(&self.read)
+        .await?;
+        let statuses = rows.iter().map(|row| {
+            let (id, seen_at) = (row.text("node")?, row.int("seen_at")?);
+            let silent_ms = time.saturating_sub(seen_at);
+            Ok(NodeStatus {
+                is_this: *id == *self.node.id,
+                id,
+                host: row.text("host")?,
+                version: row.text("version")?,
+                started_at: row.int("started_at")?,
+                seen_at,
+                silent_for: Duration::from_millis(u64::try_from(silent_ms).unwrap_or(0)),
+            })
+        });
+        statuses.collect()
     }
 
     /// Takes or extends a lease. Returns false while another server that lives has it.

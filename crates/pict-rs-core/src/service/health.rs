@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now;
 use crate::media::Load;
-use crate::repo::Usage;
+use crate::repo::{NodeStatus, Usage};
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -35,6 +35,8 @@ pub struct Health {
     pub jobs: Option<u64>,
     /// The load of the media engine.
     pub media: Load,
+    /// The servers that share the database; none for an embedded one, unknown when it fails.
+    pub nodes: Option<Vec<NodeStatus>>,
 }
 
 /// The health of database or store.
@@ -144,11 +146,13 @@ fn store_fault(ctx: &Context) -> ErrorCode {
 /// read.
 pub async fn deep(ctx: &Context) -> Health {
     let (repo, store) = prove(ctx).await;
+    let (jobs, nodes) = match repo.written {
+        Ok(()) => (ctx.repo.jobs().await.ok(), ctx.repo.nodes().await.ok()),
+        Err(_) => (None, None),
+    };
     Health {
-        jobs: match repo.written {
-            Ok(()) => ctx.repo.jobs().await.ok(),
-            Err(_) => None,
-        },
+        jobs,
+        nodes,
         repo,
         store,
         media: ctx.media.load(),

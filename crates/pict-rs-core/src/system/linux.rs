@@ -61,6 +61,12 @@ pub(crate) fn name_file(file: &File, to: &Path) -> io::Result<()> {
     )?)
 }
 
+/// The name of this machine, if `/proc` tells it.
+pub(crate) fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Limits another process.
 ///
 /// # Errors

@@ -35,6 +35,11 @@ pub(crate) fn name_file(_file: &File, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::CrossesDevices.into())
 }
 
+/// There is no file that tells it.
+pub(crate) fn host_name() -> Option<String> {
+    None
+}
+
 /// Does nothing: see [`HAS_LIMITS`].
 ///
 /// # Errors

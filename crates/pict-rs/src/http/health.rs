@@ -1,6 +1,7 @@
 //! Health checks.
 
 use actix_web::{HttpResponse, web};
+use pict_rs_core::repo::NodeStatus;
 use pict_rs_core::service::health::{self, Part};
 use pict_rs_core::service::takeover::{self, TakeoverStatus};
 use pict_rs_core::{Context, ErrorCode};
@@ -47,6 +48,9 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         "jobs": { "waiting": health.jobs },
         "media": { "running": health.media.running, "waiting": health.media.waiting },
     });
+    if let Some(nodes) = health.nodes.filter(|nodes| !nodes.is_empty()) {
+        answer["nodes"] = nodes.iter().map(node).collect();
+    }
     if let Some(status) = takeover {
         answer["takeover"] = takeover_json(&status);
     }
@@ -84,6 +88,18 @@ fn takeover_json(status: &TakeoverStatus) -> Value {
         "cause": cause,
         "started_at": view::rfc3339(run.started_at),
         "finished_at": run.finished_at.map(view::rfc3339),
+    })
+}
+
+fn node(node: &NodeStatus) -> Value {
+    json!({
+        "id": node.id,
+        "this": node.is_this,
+        "host": node.host,
+        "version": node.version,
+        "started_at": view::rfc3339(node.started_at),
+        "seen_at": view::rfc3339(node.seen_at),
+        "silent_ms": node.silent_for.as_millis() as u64,
     })
 }
 

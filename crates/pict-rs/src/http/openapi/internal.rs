@@ -344,9 +344,33 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "programs": any,
                     "jobs": any,
                     "media": any,
+                    "nodes": list("Node"),
                     "takeover": any,
                 }),
                 &["msg", "broken", "version", "repo", "store"],
+            ),
+        ),
+        (
+            "Node",
+            object(
+                json!({
+                    "id": text,
+                    "this": truth,
+                    "host": text,
+                    "version": text,
+                    "started_at": time,
+                    "seen_at": time,
+                    "silent_ms": number,
+                }),
+                &[
+                    "id",
+                    "this",
+                    "host",
+                    "version",
+                    "started_at",
+                    "seen_at",
+                    "silent_ms",
+                ],
             ),
         ),
         (
