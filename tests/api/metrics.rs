@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use testkit::postgres::Cluster;
+
 use crate::support::client::{Client, process_path};
+use crate::support::s3::{self, S3};
 use crate::support::server::address_after;
 use crate::support::upstream::Upstream;
 use crate::support::{Launch, Server, database, eventually, pictures, programs};
@@ -233,6 +236,77 @@ fn the_state_of_this_moment_is_told() {
     std::fs::rename(files.with_extension("away"), &files).expect("renamed");
     assert_eq!(broken["pict_rs_healthy{part=\"store\"}"], 0.0);
     assert_eq!(broken["pict_rs_healthy{part=\"repo\"}"], 1.0);
+}
+
+#[test]
+fn what_postgres_and_the_bucket_are_asked_is_counted() {
+    let test = "what_postgres_and_the_bucket_are_asked_is_counted";
+    let Some(bucket) = S3::shared(s3::Kind::S3sFs, test).map(S3::bucket) else {
+        return;
+    };
+    let Some(cluster) = Cluster::shared_or_skip(test) else {
+        return;
+    };
+    let database = cluster.database();
+    let launch = Launch::new()
+        .setting("metrics.prometheus_address", "127.0.0.1:0")
+        .setting("repo.type", "postgres")
+        .setting("repo.url", database.url());
+    let server = bucket.holds(launch).setting("store.cache_size", 0).start();
+    let metrics = Client::new(metrics_address(&server));
+    let of_bucket = |request: &str| {
+        let name = format!("pict_rs_object_storage_{request}_request_count{{complete=\"true\"}}");
+        scrape(&metrics).get(&name).copied().unwrap_or(0.0)
+    };
+    let before = [of_bucket("put_object"), of_bucket("get_object")];
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(64, 48)))
+        .alias;
+    server.original(&alias);
+    let id = server.background(&pictures::png(&pictures::photo(20, 20)));
+    server.claim(&id).claimed();
+    assert_eq!(of_bucket("put_object"), before[0] + 3.0);
+    assert!(of_bucket("get_object") > before[1]);
+    eventually("the file as it was sent is removed", || {
+        (of_bucket("delete_object") >= 1.0).then_some(())
+    });
+    // Larger than what is sent at once.
+    server.upload(&pictures::png(&pictures::noise(1920, 1600, 7)));
+    assert_eq!(of_bucket("create_upload_part"), 2.0);
+    for request in ["create_multipart", "complete_multipart"] {
+        assert!(of_bucket(request) >= 1.0, "{request}");
+    }
+
+    let samples = scrape(&metrics);
+    let at_least = |name: &str, least: f64| {
+        let found = samples.get(name).copied();
+        assert!(
+            found.is_some_and(|found| found >= least),
+            "{name}: {found:?}"
+        );
+    };
+    at_least("pict_rs_postgres_pool_connection_create", 2.0);
+    at_least("pict_rs_postgres_pool_connection_recycle", 1.0);
+    at_least("pict_rs_postgres_pool_get{completed=\"true\"}", 10.0);
+    at_least(
+        "pict_rs_postgres_pool_duration_count{completed=\"true\"}",
+        10.0,
+    );
+    at_least("pict_rs_postgres_statement_duration_count", 10.0);
+    at_least("pict_rs_postgres_notification", 2.0);
+    at_least("pict_rs_postgres_job_notifier_notified", 1.0);
+    at_least("pict_rs_postgres_upload_notifier_notified", 1.0);
+    for pool in ["read", "write"] {
+        let connections: f64 = ["idle", "used", "free"]
+            .map(|state| {
+                let labels = format!("pool=\"{pool}\",state=\"{state}\"");
+                samples[&format!("pict_rs_postgres_pool_connections{{{labels}}}")]
+            })
+            .iter()
+            .sum();
+        assert!(connections >= 1.0, "{pool}");
+    }
+    assert_eq!(samples["pict_rs_nodes"], 1.0);
 }
 
 #[test]

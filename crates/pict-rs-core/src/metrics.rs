@@ -3,7 +3,7 @@
 //! Names are those of the existing pict-rs where it counts the same thing. Without a recorder,
 //! which only the binary installs, all of this does nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, counter, histogram};
 
@@ -88,7 +88,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let [_, end, duration] = self.work.names();
-        let completed = if self.is_complete { "true" } else { "false" };
+        let completed = label(self.is_complete);
         let took = self.since.elapsed();
         match self.work {
             Work::Job(kind) => {
@@ -158,6 +158,52 @@ pub(crate) fn evicted(class: &'static str, reason: &'static str, count: usize, b
 /// The external validation was asked.
 pub(crate) fn validation(answer: &'static str) {
     counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);
+}
+
+/// A connection to PostgreSQL was opened.
+pub(crate) fn connection_opened() {
+    counter!("pict_rs_postgres_pool_connection_create").increment(1);
+}
+
+/// An open connection to PostgreSQL was used again.
+pub(crate) fn connection_reused() {
+    counter!("pict_rs_postgres_pool_connection_recycle").increment(1);
+}
+
+/// A connection to PostgreSQL was waited for, and had or not.
+pub(crate) fn connection_got(is_had: bool, took: Duration) {
+    let completed = label(is_had);
+    counter!("pict_rs_postgres_pool_get", "completed" => completed).increment(1);
+    histogram!("pict_rs_postgres_pool_duration", "completed" => completed).record(took);
+}
+
+/// A statement was run on PostgreSQL, in whatever way it ended.
+pub(crate) fn statement(took: Duration) {
+    histogram!("pict_rs_postgres_statement_duration").record(took);
+}
+
+/// PostgreSQL passed on a notice of a server.
+pub(crate) fn notification() {
+    counter!("pict_rs_postgres_notification").increment(1);
+}
+
+/// It was about a job.
+pub(crate) fn job_notification() {
+    counter!("pict_rs_postgres_job_notifier_notified").increment(1);
+}
+
+/// It was about the outcome of an upload.
+pub(crate) fn upload_notification() {
+    counter!("pict_rs_postgres_upload_notifier_notified").increment(1);
+}
+
+/// A request to the server of a bucket ended, with an answer or without. `name` is its whole name.
+pub(crate) fn bucket_request(name: &'static str, is_answered: bool, took: Duration) {
+    histogram!(name, "complete" => label(is_answered)).record(took);
+}
+
+fn label(is_true: bool) -> &'static str {
+    if is_true { "true" } else { "false" }
 }
 
 /// Hits and misses of the fact cache. Looked up once, because every request counts here.

@@ -66,6 +66,7 @@ pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removal};
 pub use retention::Dropped;
+pub use sql::postgres::Connections;
 pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Total, Usage};
@@ -361,6 +362,17 @@ impl Repo {
     /// release the reserve for nothing.
     async fn has_any(&self, query: &'static str, bound: i64) -> Result<bool> {
         sql(query).bind(bound).any(&self.read).await
+    }
+
+    /// Connections to a PostgreSQL server, with the name of what they are for.
+    pub fn connections(&self) -> Vec<(&'static str, Connections)> {
+        [("write", &self.write), ("read", &self.read)]
+            .into_iter()
+            .filter_map(|(name, pool)| match pool {
+                Pool::Postgres(sessions) => Some((name, sessions.connections())),
+                Pool::Sqlite(_) => None,
+            })
+            .collect()
     }
 
     /// Closes all connections. SQLite folds the write-ahead log into the database file.

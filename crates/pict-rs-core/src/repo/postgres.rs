@@ -20,7 +20,7 @@ use super::fault::{code, repo_error};
 use super::migrations;
 use super::sql::Pool;
 use super::sql::postgres::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, Sessions};
-use crate::{Error, ErrorCode, Result};
+use crate::{Error, ErrorCode, Result, metrics};
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -353,10 +353,12 @@ fn sessions(server: &Server, connections: u32, is_read: bool, shares_lock: bool)
             let settings = settings.clone();
             Box::pin(async move {
                 connection.execute(sqlx::AssertSqlSafe(settings)).await?;
+                metrics::connection_opened();
                 Ok(())
             })
         })
         .before_acquire(move |connection, meta| {
+            metrics::connection_reused();
             Box::pin(async move {
                 if is_read || meta.idle_for < IDLE {
                     return Ok(true);

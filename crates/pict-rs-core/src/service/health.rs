@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::clock::now;
 use crate::media::Load;
-use crate::repo::{NodeStatus, Usage};
+use crate::repo::node::DEAD_AFTER;
+use crate::repo::{Connections, NodeStatus, Usage};
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -63,6 +64,10 @@ pub struct Figures {
     pub jobs: Option<u64>,
     /// What is stored.
     pub usage: Option<Usage>,
+    /// How many servers that share the database give signs of life; none for an embedded one.
+    pub nodes: Option<u64>,
+    /// Connections to a PostgreSQL server, by what they are for.
+    pub connections: Vec<(&'static str, Connections)>,
 }
 
 /// Bytes of a file system.
@@ -162,17 +167,22 @@ pub async fn deep(ctx: &Context) -> Health {
 /// Collects the values for monitoring; answers even if database or disk do not.
 pub async fn figures(ctx: &Context) -> Figures {
     let media = ctx.media.load();
-    let ((repo, store), jobs, usage) = tokio::join!(
+    let ((repo, store), jobs, usage, nodes) = tokio::join!(
         prove(ctx),
         tokio::time::timeout(TIMEOUT, ctx.repo.jobs()),
         tokio::time::timeout(TIMEOUT, ctx.repo.usage()),
+        tokio::time::timeout(TIMEOUT, ctx.repo.nodes()),
     );
+    let lives = |node: &&NodeStatus| node.silent_for < DEAD_AFTER;
+    let living = |nodes: Vec<NodeStatus>| nodes.iter().filter(lives).count() as u64;
     Figures {
         media,
         repo,
         store,
         jobs: jobs.ok().and_then(Result::ok),
         usage: usage.ok().and_then(Result::ok),
+        nodes: nodes.ok().and_then(Result::ok).map(living),
+        connections: ctx.repo.connections(),
     }
 }
 

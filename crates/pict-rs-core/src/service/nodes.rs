@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::repo::node::{ANNOUNCED_FOR, DEAD_AFTER, Notice};
 use crate::service::recover::RETRY_DELAY;
-use crate::{ContentKey, Context, Error, Result, VariantKey};
+use crate::{ContentKey, Context, Error, Result, VariantKey, metrics};
 
 /// How long facts in memory may be used without a look at what others have removed. With the time of
 /// an answer that has begun it is within the promised second.
@@ -100,11 +100,21 @@ async fn hear_until_lost(ctx: &Context) -> Result<()> {
         return Ok(());
     };
     loop {
-        match notices.next().await? {
+        let notice = notices.next().await?;
+        if notice.is_some() {
+            metrics::notification();
+        }
+        match notice {
             Some(Notice::Removal) => ctx.notifier.removal_announced(),
-            Some(Notice::Job) => ctx.notifier.job_queued(),
+            Some(Notice::Job) => {
+                metrics::job_notification();
+                ctx.notifier.job_queued();
+            }
             Some(Notice::Maintenance) => ctx.notifier.maintenance_due(),
-            Some(Notice::Upload(id)) => ctx.notifier.ring(&id),
+            Some(Notice::Upload(id)) => {
+                metrics::upload_notification();
+                ctx.notifier.ring(&id);
+            }
             // Some were missed: everything may have happened.
             None => {
                 ctx.notifier.removal_announced();

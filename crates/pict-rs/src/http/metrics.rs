@@ -102,6 +102,20 @@ fn set(figures: &Figures) {
         let free = part.space.map_or(f64::NAN, |space| space.free as f64);
         gauge!("pict_rs_free_bytes", "part" => name).set(free);
     }
+    for (pool, connections) in &figures.connections {
+        let all = [
+            ("idle", connections.idle),
+            ("used", connections.open.saturating_sub(connections.idle)),
+            ("free", connections.most.saturating_sub(connections.open)),
+        ];
+        for (state, number) in all {
+            let labels = [("pool", *pool), ("state", state)];
+            gauge!("pict_rs_postgres_pool_connections", &labels).set(number as f64);
+        }
+    }
+    if let Some(nodes) = figures.nodes.filter(|_| !figures.connections.is_empty()) {
+        gauge!("pict_rs_nodes").set(nodes as f64);
+    }
     if let Some(jobs) = figures.jobs {
         gauge!("pict_rs_jobs_waiting").set(jobs as f64);
     }

@@ -16,6 +16,7 @@ use sqlx::{AssertSqlSafe, SqlStr};
 
 use super::value::Value;
 use super::{Statement, is_disk_full, is_lost};
+use crate::metrics;
 
 /// How long a request waits for a connection. Long enough for a server that is restarted.
 pub(in crate::repo) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -34,6 +35,17 @@ const TOO_LATE: &str = "no connection to the database could be had in time";
 
 /// Transactions that only read see the database as of one moment.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How many connections of a kind there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// Open ones.
+    pub open: u64,
+    /// Those of them that nothing uses.
+    pub idle: u64,
+    /// How many may be open.
+    pub most: u64,
+}
 
 /// Connections to the server.
 #[derive(Clone, Debug)]
@@ -95,6 +107,15 @@ impl Sessions {
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// How many connections are open, and how many of them are idle.
+    pub(in crate::repo) fn connections(&self) -> Connections {
+        Connections {
+            open: self.pool.size().into(),
+            idle: self.pool.num_idle() as u64,
+            most: self.pool.options().get_max_connections().into(),
+        }
     }
 
     /// Every idle connection may have died.
@@ -180,7 +201,9 @@ fn is_broken(error: &sqlx::Error) -> bool {
 
 /// Bounds the wait for an answer: a connection through a network that was cut tells nothing.
 async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let began = Instant::now();
     let done = tokio::time::timeout(STATEMENT_TIMEOUT + GRACE, work).await;
+    metrics::statement(began.elapsed());
     done.unwrap_or_else(|_| Err(late("the database did not answer")))
 }
 
@@ -207,6 +230,7 @@ where
             Err(_) => {}
         }
     };
+    metrics::connection_got(had.is_ok(), began.elapsed());
     had.map_err(named)
 }
 

@@ -1,15 +1,18 @@
 //! The HTTP client behind a bucket: our trust in certificates, and limits for everything.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::client::{HttpClient, HttpConnector};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
+};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
-use reqwest::redirect;
+use reqwest::{Method, StatusCode, redirect};
 
 use super::settings::{BucketSettings, Credentials};
-use crate::tls;
 use crate::{Error, ErrorCode, Result};
+use crate::{metrics, tls};
 
 /// How long a connection may take to be opened.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -97,6 +100,79 @@ struct Connector(reqwest::Client);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.0.clone()))
+        Ok(HttpClient::new(Counted(self.0.clone())))
+    }
+}
+
+/// Counts each request, repeated ones too.
+#[derive(Debug)]
+struct Counted(reqwest::Client);
+
+impl HttpService for Counted {
+    fn call<'a, 'b>(
+        &'a self,
+        request: HttpRequest,
+    ) -> BoxFuture<'b, Result<HttpResponse, HttpError>>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            let name = name(request.method(), request.uri().query().unwrap_or_default());
+            let began = Instant::now();
+            let answer = self.0.call(request).await;
+            let is_answered = (answer.as_ref()).is_ok_and(|answer| {
+                let status = answer.status();
+                // An object that is not there is an answer.
+                status.is_success() || status == StatusCode::NOT_FOUND
+            });
+            metrics::bucket_request(name, is_answered, began.elapsed());
+            answer
+        })
+    }
+}
+
+/// The metric of a request. Names are those of the existing pict-rs.
+fn name(method: &Method, query: &str) -> &'static str {
+    let keys = query.split('&').map(|pair| pair.split('=').next());
+    let has = |wanted: &str| keys.clone().any(|key| key == Some(wanted));
+    match method.as_str() {
+        "HEAD" => "pict_rs_object_storage_head_object_request",
+        "GET" if has("list-type") => "pict_rs_object_storage_list_objects_request",
+        "GET" => "pict_rs_object_storage_get_object_request",
+        "PUT" if has("uploadId") => "pict_rs_object_storage_create_upload_part_request",
+        "PUT" => "pict_rs_object_storage_put_object_request",
+        "POST" if has("uploads") => "pict_rs_object_storage_create_multipart_request",
+        "POST" if has("uploadId") => "pict_rs_object_storage_complete_multipart_request",
+        "DELETE" if has("uploadId") => "pict_rs_object_storage_abort_multipart_request",
+        "DELETE" => "pict_rs_object_storage_delete_object_request",
+        // Of several objects at once.
+        "POST" if has("delete") => "pict_rs_object_storage_delete_object_request",
+        _ => "pict_rs_object_storage_other_request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_the_names_of_what_they_do() {
+        for (method, query, expected) in [
+            (Method::PUT, "", "put_object"),
+            (Method::PUT, "partNumber=1&uploadId=a", "create_upload_part"),
+            (Method::POST, "uploads=", "create_multipart"),
+            (Method::POST, "uploads", "create_multipart"),
+            (Method::POST, "uploadId=a", "complete_multipart"),
+            (Method::DELETE, "uploadId=a", "abort_multipart"),
+            (Method::DELETE, "", "delete_object"),
+            (Method::GET, "", "get_object"),
+            (Method::GET, "list-type=2&prefix=a", "list_objects"),
+            (Method::HEAD, "", "head_object"),
+            (Method::POST, "delete", "delete_object"),
+            (Method::OPTIONS, "", "other"),
+        ] {
+            let expected = format!("pict_rs_object_storage_{expected}_request");
+            assert_eq!(name(&method, query), expected);
+        }
     }
 }

@@ -4,7 +4,7 @@
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Values that only grow.
-pub const COUNTERS: [(&str, &str); 28] = [
+pub const COUNTERS: [(&str, &str); 34] = [
     ("pict_rs_request_start", "Requests that came in"),
     (
         "pict_rs_request_end",
@@ -84,10 +84,34 @@ pub const COUNTERS: [(&str, &str); 28] = [
         "Variants and proxied media that were dropped to keep within age or size",
     ),
     ("pict_rs_evicted_bytes", "What these took on the disk"),
+    (
+        "pict_rs_postgres_pool_connection_create",
+        "Connections to PostgreSQL that were opened",
+    ),
+    (
+        "pict_rs_postgres_pool_connection_recycle",
+        "Uses of a connection to PostgreSQL that was open already",
+    ),
+    (
+        "pict_rs_postgres_pool_get",
+        "Waits for a connection to PostgreSQL, and whether one was had",
+    ),
+    (
+        "pict_rs_postgres_notification",
+        "Notices of servers that PostgreSQL passed on",
+    ),
+    (
+        "pict_rs_postgres_job_notifier_notified",
+        "Those of them about a job",
+    ),
+    (
+        "pict_rs_postgres_upload_notifier_notified",
+        "Those of them about the outcome of an upload",
+    ),
 ];
 
 /// Current values.
-pub const GAUGES: [(&str, &str); 11] = [
+pub const GAUGES: [(&str, &str); 13] = [
     ("pict_rs_build_info", "Always 1; the version is a label"),
     (
         "pict_rs_healthy",
@@ -123,10 +147,18 @@ pub const GAUGES: [(&str, &str); 11] = [
         "pict_rs_media_memory_limit_bytes",
         "Memory that all of it may be predicted to take",
     ),
+    (
+        "pict_rs_postgres_pool_connections",
+        "Connections to PostgreSQL: used, idle, and those that may still be opened",
+    ),
+    (
+        "pict_rs_nodes",
+        "Servers on this PostgreSQL database that gave a sign of life in the last ten seconds",
+    ),
 ];
 
 /// Distributions of durations.
-pub const HISTOGRAMS: [(&str, &str); 7] = [
+pub const HISTOGRAMS: [(&str, &str); 19] = [
     ("pict_rs_request_timings", "Seconds until an answer began"),
     (
         "pict_rs_ingest_duration",
@@ -146,6 +178,54 @@ pub const HISTOGRAMS: [(&str, &str); 7] = [
     ),
     ("pict_rs_stage_duration", "Seconds for one stage of work"),
     ("pict_rs_job_duration", "Seconds for one attempt at a job"),
+    (
+        "pict_rs_postgres_pool_duration",
+        "Seconds until a connection to PostgreSQL was had; for a transaction, until it had begun",
+    ),
+    (
+        "pict_rs_postgres_statement_duration",
+        "Seconds for one statement on PostgreSQL",
+    ),
+    (
+        "pict_rs_object_storage_head_object_request",
+        "Seconds for asking the bucket about an object",
+    ),
+    (
+        "pict_rs_object_storage_get_object_request",
+        "Seconds until the bucket began to send an object",
+    ),
+    (
+        "pict_rs_object_storage_put_object_request",
+        "Seconds for sending a small object to the bucket",
+    ),
+    (
+        "pict_rs_object_storage_delete_object_request",
+        "Seconds for removing an object from the bucket",
+    ),
+    (
+        "pict_rs_object_storage_create_multipart_request",
+        "Seconds for beginning a large object in the bucket",
+    ),
+    (
+        "pict_rs_object_storage_create_upload_part_request",
+        "Seconds for sending a part of a large object to the bucket",
+    ),
+    (
+        "pict_rs_object_storage_complete_multipart_request",
+        "Seconds for ending a large object in the bucket",
+    ),
+    (
+        "pict_rs_object_storage_abort_multipart_request",
+        "Seconds for giving up a large object in the bucket",
+    ),
+    (
+        "pict_rs_object_storage_list_objects_request",
+        "Seconds until the bucket began to list objects",
+    ),
+    (
+        "pict_rs_object_storage_other_request",
+        "Seconds for any other request to the bucket",
+    ),
 ];
 
 /// Registers all help texts.
