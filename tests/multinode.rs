@@ -1,5 +1,8 @@
 //! Several servers on one PostgreSQL and one folder of files: equal, and any of them may die.
 
+/// The same on a bucket, and everything else that may fail.
+mod outages;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
