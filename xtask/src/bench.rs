@@ -7,10 +7,12 @@
 //! each round (A B C A B C …), and medians are reported.
 //!
 //! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
-//! [`formats`] (what `process.auto` saves), [`server`] and [`scale`] (millions of aliases).
+//! [`formats`] (what `process.auto` saves), [`server`], [`nodes`] (PostgreSQL, buckets, several servers)
+//! and [`scale`] (millions of aliases).
 
 mod formats;
 mod inputs;
+mod nodes;
 mod peers;
 mod quality;
 mod report;
@@ -26,7 +28,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cache, command, provision};
+use crate::{cache, command, provision, s3};
 use command::target_folder;
 
 /// Options of `cargo xtask bench`.
@@ -41,7 +43,7 @@ pub struct Args {
     /// Aliases in the database of the part `scale`.
     #[arg(long, default_value_t = 5_000_000)]
     aliases: u64,
-    /// With `--only scale`: a server that is built already.
+    /// With `--only scale` or `--only nodes`: a server that is built already.
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
     /// Measure the peers alone.
@@ -52,7 +54,9 @@ pub struct Args {
 }
 
 /// The last one is never part of a complete run.
-const PARTS: [&str; 6] = ["work", "quality", "formats", "server", "scale", "weights"];
+const PARTS: [&str; 7] = [
+    "work", "quality", "formats", "server", "nodes", "scale", "weights",
+];
 
 /// Runs all parts and writes the document.
 ///
@@ -67,6 +71,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     if args.only == ["scale"] {
         return only_scale(args);
+    }
+    if args.only == ["nodes"] {
+        return only_nodes(args);
     }
     provision::ensure(&provision::FOR_BENCH, args.install)?;
     if args.only == ["formats"] {
@@ -93,6 +100,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if wanted("server") && !args.peers_only {
         server::measure(&folder, &inputs, args.rounds, &mut report)?;
     }
+    if wanted("nodes") && !args.peers_only {
+        let program = target_folder()?.join("release/pict-rs");
+        let section = nodes::measure(&program, &s3::prepare(args.install)?)?;
+        report.sections.push(section);
+    }
     if wanted("scale") && !args.peers_only {
         let program = target_folder()?.join("release/pict-rs");
         let verdicts = scale::measure(&folder, &program, args.aliases)?;
@@ -117,6 +129,17 @@ fn only_formats(
     let photographs = inputs::photographs(&folder)?;
     let tools = peers::without_peers(&folder)?;
     println!("\n{}", measure(&folder, &photographs, &tools)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the part `nodes`, which needs neither peers nor pictures.
+fn only_nodes(args: &Args) -> Result<ExitCode> {
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => build_server()?,
+    };
+    let section = nodes::measure(&program, &s3::prepare(args.install)?)?;
+    println!("\n{section}");
     Ok(ExitCode::SUCCESS)
 }
 
