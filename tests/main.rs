@@ -46,6 +46,8 @@ mod matrix;
 mod migrate;
 /// A database that moves to the other engine.
 mod move_repo;
+/// Files that move to another store.
+mod move_store;
 /// Several servers on one database.
 mod multinode;
 /// A real nginx in front.

@@ -40,6 +40,9 @@ _pict__rs() {
             pict__rs,migrate-repo)
                 cmd="pict__rs__subcmd__migrate__subcmd__repo"
                 ;;
+            pict__rs,migrate-store)
+                cmd="pict__rs__subcmd__migrate__subcmd__store"
+                ;;
             pict__rs,print-config)
                 cmd="pict__rs__subcmd__print__subcmd__config"
                 ;;
@@ -78,6 +81,9 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help,migrate-repo)
                 cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo"
+                ;;
+            pict__rs__subcmd__help,migrate-store)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store"
                 ;;
             pict__rs__subcmd__help,print-config)
                 cmd="pict__rs__subcmd__help__subcmd__print__subcmd__config"
@@ -153,6 +159,72 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite,sqlite)
                 cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store,filesystem)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store,object-storage)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem,filesystem)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem,object-storage)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage,filesystem)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage,object-storage)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,fjall)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,postgres)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,sled)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sled"
+                ;;
+            pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,sqlite)
+                cmd="pict__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sqlite"
                 ;;
             pict__rs__subcmd__help__subcmd__run,filesystem)
                 cmd="pict__rs__subcmd__help__subcmd__run__subcmd__filesystem"
@@ -243,6 +315,72 @@ _pict__rs() {
                 ;;
             pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite,sqlite)
                 cmd="pict__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store,filesystem)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store,object-storage)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem,filesystem)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem,object-storage)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage,filesystem)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage,object-storage)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sqlite"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,fjall)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__fjall"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,postgres)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__postgres"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,sled)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sled"
+                ;;
+            pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage,sqlite)
+                cmd="pict__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sqlite"
                 ;;
             pict__rs__subcmd__run,filesystem)
                 cmd="pict__rs__subcmd__run__subcmd__filesystem"
@@ -353,7 +491,7 @@ _pict__rs() {
 
     case "${cmd}" in
         pict__rs)
-            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate migrate-repo fsck verify-clean backup restore help"
+            opts="-c -h -V --config-file --save-to --log-format --log-targets --log-spans --log-requests --no-log-ansi --console-address --console-buffer-capacity --opentelemetry-url --opentelemetry-service-name --opentelemetry-targets --old-repo-path --old-repo-cache-capacity --help --version run takeover check-config print-config doctor accept-store migrate migrate-repo migrate-store fsck verify-clean backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -471,13 +609,17 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__fsck)
-            opts="-h --digests --json --repair --from --help"
+            opts="-h --digests --json --repair --from --from-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -489,7 +631,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__help)
-            opts="run takeover check-config print-config doctor accept-store migrate migrate-repo fsck verify-clean backup restore help"
+            opts="run takeover check-config print-config doctor accept-store migrate migrate-repo migrate-store fsck verify-clean backup restore help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -883,6 +1025,328 @@ _pict__rs() {
         pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store)
+            opts="filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem)
+            opts="filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage)
+            opts="filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage)
+            opts="sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__fjall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__postgres)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sled)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__help__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sqlite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1733,6 +2197,792 @@ _pict__rs() {
         pict__subcmd__rs__subcmd__migrate__subcmd__repo__subcmd__sqlite__subcmd__sqlite)
             opts="-p -h --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store)
+            opts="-h --skip-missing-files --concurrency --skip-digests --dry-run --help filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --concurrency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem)
+            opts="-p -h --path --help filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem)
+            opts="-p -h --path --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__filesystem__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage)
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signed-redirects)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__filesystem__subcmd__object__subcmd__storage__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage)
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help filesystem object-storage"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signed-redirects)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem)
+            opts="-p -h --path --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__filesystem__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage)
+            opts="-e -b -r -a -s -u -h --endpoint --bucket-name --region --access-key --secret-key --session-token --instance-credentials --use-path-style --client-timeout --certificate-file --public-endpoint --signed-redirects --tag-healthz --help sqlite sled fjall postgres"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bucket-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -b)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --access-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signed-redirects)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__fjall)
+            opts="-f -d -h --fjall-path --debug-dump-db-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --fjall-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --debug-dump-db-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__postgres)
+            opts="-u -t -c -h --url --use-tls --certificate-file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certificate-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sled)
+            opts="-p -c -e -h --path --cache-capacity --export-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-capacity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --export-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pict__subcmd__rs__subcmd__migrate__subcmd__store__subcmd__object__subcmd__storage__subcmd__object__subcmd__storage__subcmd__sqlite)
+            opts="-p -h --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

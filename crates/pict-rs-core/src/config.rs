@@ -8,6 +8,7 @@
 mod auto;
 mod hosts;
 mod limits;
+mod old_store;
 pub(crate) mod output;
 mod store;
 mod takeover;
@@ -27,6 +28,7 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
     VideoConfig, VideoQuality,
 };
+pub use old_store::OldStoreConfig;
 pub use store::StoreConfig;
 pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
@@ -61,6 +63,8 @@ pub struct Config {
     pub repo: RepoConfig,
     /// The bytes.
     pub store: StoreConfig,
+    /// Where bytes are that are to be moved there.
+    pub old_store: OldStoreConfig,
     /// The running server that this one takes over from.
     pub takeover: TakeoverConfig,
 }
@@ -539,10 +543,7 @@ impl Config {
 
     /// The folder that holds the files. `data` is the default data folder.
     pub fn files_folder(&self, data: &std::path::Path) -> PathBuf {
-        self.store
-            .path
-            .clone()
-            .unwrap_or_else(|| data.join("files"))
+        self.store.files_folder(data)
     }
 
     /// The folder for temporary files where objects are kept in a bucket. `data` is the default data
@@ -568,6 +569,7 @@ impl Config {
             self.repo.server()?;
         }
         self.store.bucket()?;
+        self.old_store.validate(&self.store, &self.server)?;
         if self.server.certificate.is_some() != self.server.private_key.is_some() {
             return Err(invalid(
                 "TLS needs both server.certificate and server.private_key, and one is not set"

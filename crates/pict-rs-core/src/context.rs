@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pict_rs_media::operation::Operation;
 
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::fetch::Fetcher;
 use crate::fetch::predecessor::Predecessor;
 use crate::fetch::validator::Validator;
@@ -23,7 +23,8 @@ use crate::state::notify::Notifier;
 use crate::state::proxies::Proxies;
 use crate::state::retention_clock::RetentionClock;
 use crate::state::store_id::StoreId;
-use crate::store::Store;
+use crate::state::store_move::{self, MoveNotes};
+use crate::store::{BucketSettings, Store};
 use crate::{ContentKey, Result, VariantKey};
 
 /// The open server without its HTTP side.
@@ -59,6 +60,8 @@ pub struct Context {
     pub(crate) last_used: LastUsed,
     /// When a write was last known to succeed.
     pub(crate) last_proof: LastProof,
+    /// What the run of a move of the files remembers.
+    pub(crate) move_notes: MoveNotes,
     /// Held by the search for orphans, of which one may run at a time.
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are currently being made.
@@ -90,6 +93,7 @@ impl Context {
         config.validate()?;
         let repo = Repo::open_at(&config.database(data)?, config.server.read_only).await?;
         let store = open_store(&config, data, repo.is_shared())?;
+        let store = store_move::join(&repo, store, old_store(&config, data, &repo)?).await?;
         let repo = match store.needs_intents() {
             true => repo.with_intents(),
             false => repo,
@@ -107,6 +111,7 @@ impl Context {
             fact_cache: FactCache::new(repo.is_shared()),
             last_used: LastUsed::new(&config),
             last_proof: LastProof::default(),
+            move_notes: MoveNotes::default(),
             collecting: Arc::default(),
             flights: Flights::default(),
             auto: Auto::default(),
@@ -138,6 +143,79 @@ impl Context {
 pub(crate) fn open_store(config: &Config, data: &Path, is_shared: bool) -> Result<Store> {
     match config.store.bucket()? {
         None => Store::open_for(&config.files_folder(data), is_shared),
+        Some(bucket) => {
+            let folder = config.scratch_folder(data);
+            Store::open_bucket(bucket, Scratch::of_process(&folder)?)
+        }
+    }
+}
+
+/// What opens the store that files are moved from, if the settings name one.
+fn old_store<'a>(
+    config: &'a Config,
+    data: &'a Path,
+    repo: &Repo,
+) -> Result<Option<impl Fn() -> Result<Store> + 'a>> {
+    let is_shared = repo.is_shared();
+    let Some(old) = config.old_store.store() else {
+        return Ok(None);
+    };
+    let bucket = config.old_store.bucket()?;
+    let folders = [old.files_folder(data), config.files_folder(data)];
+    // By other names, such as a link.
+    let [from, to] = folders.map(|folder| folder.canonicalize().ok());
+    if bucket.is_none() && config.store.bucket()?.is_none() && from.is_some() && from == to {
+        return Err(store_move::same_place());
+    }
+    Ok(Some(move || match bucket.clone() {
+        None => Store::open_old(&old.files_folder(data), is_shared),
+        Some(bucket) => {
+            let folder = config.scratch_folder(data);
+            Store::open_bucket(bucket, Scratch::of_process(&folder)?)
+        }
+    }))
+}
+
+/// Opens the store to read it, while a server may use it; both sides while a move is not finished.
+/// Blocks.
+///
+/// # Errors
+/// As [`open_store`], and [`ErrorCode::ConfigInvalid`](crate::ErrorCode::ConfigInvalid) when a move was
+/// begun and the settings do not name both.
+pub(crate) async fn open_store_to_look(config: &Config, data: &Path, repo: &Repo) -> Result<Store> {
+    let new = to_look(&config.store, config.store.bucket()?, config, data)?;
+    store_move::look(repo, new, || old_to_look(config, data)).await
+}
+
+/// The new store, if it is there, and the old one, only to read them. Blocks.
+///
+/// # Errors
+/// As [`open_store`], and when the settings name no old store.
+pub(crate) fn open_both_to_look(config: &Config, data: &Path) -> Result<(Option<Store>, Store)> {
+    let new = match config.store.bucket()? {
+        // The folder of a move that has not begun need not exist.
+        None if !config.files_folder(data).exists() => None,
+        bucket => Some(to_look(&config.store, bucket, config, data)?),
+    };
+    let old = old_to_look(config, data)?;
+    Ok((new, old.ok_or_else(store_move::nothing_named)?))
+}
+
+fn old_to_look(config: &Config, data: &Path) -> Result<Option<Store>> {
+    let Some(old) = config.old_store.store() else {
+        return Ok(None);
+    };
+    to_look(&old, config.old_store.bucket()?, config, data).map(Some)
+}
+
+fn to_look(
+    store: &StoreConfig,
+    bucket: Option<BucketSettings>,
+    config: &Config,
+    data: &Path,
+) -> Result<Store> {
+    match bucket {
+        None => Store::open_to_look(&store.files_folder(data)),
         Some(bucket) => {
             let folder = config.scratch_folder(data);
             Store::open_bucket(bucket, Scratch::of_process(&folder)?)

@@ -22,6 +22,7 @@ pub mod maintain;
 #[cfg(feature = "migrate")]
 pub mod migrate;
 pub mod moderate;
+pub mod move_store;
 pub(crate) mod nodes;
 pub mod pending_upload;
 pub mod placeholder;

@@ -8,6 +8,8 @@ pub(crate) mod flights;
 pub(crate) mod last_proof;
 pub(crate) mod last_used;
 pub(crate) mod notify;
+pub(crate) mod pace;
 pub(crate) mod proxies;
 pub(crate) mod retention_clock;
 pub(crate) mod store_id;
+pub(crate) mod store_move;

@@ -1,5 +1,6 @@
 //! Bytes: objects under random keys, written durably. Where they are stored is an arm of
-//! [`Objects`]: a folder, or a bucket.
+//! [`Objects`]: a folder, or a bucket. While they are moved to another place, there are two of them
+//! ([`sides`]).
 //!
 //! [`Store::put`] makes an object of a scratch file; a database row may name the object only after
 //! it returns. Waiting uploads are objects too; the row of the upload names them.
@@ -12,7 +13,9 @@ mod bucket;
 mod content;
 mod folder;
 mod memory;
+mod objects;
 mod prefix;
+mod sides;
 #[cfg(test)]
 mod tests;
 
@@ -38,22 +41,19 @@ pub use content::{Content, SMALL};
 use folder::Folder;
 pub use folder::Look;
 use memory::Memory;
+use objects::Objects;
 pub use prefix::Prefix;
+use sides::OldSide;
+pub(crate) use sides::{Carried, CopyState};
 
 /// Objects.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// Where new objects go.
     objects: Objects,
+    /// Where the others come from, while they are moved.
+    old: Arc<OldSide>,
     memory: Arc<Memory>,
-}
-
-/// Where objects are stored.
-#[derive(Clone, Debug)]
-enum Objects {
-    /// In a folder.
-    Folder(Folder),
-    /// In a bucket.
-    Bucket(Bucket),
 }
 
 /// The source of an object.
@@ -106,19 +106,20 @@ impl Store {
             }
             written => written?,
         }
-        Ok(Self {
-            objects: Objects::Folder(folder),
+        Ok(Self::of(Objects::Folder(folder)))
+    }
+
+    fn of(objects: Objects) -> Self {
+        Self {
+            objects,
+            old: Arc::default(),
             memory: Arc::default(),
-        })
+        }
     }
 
     /// Whether no other server uses it, as far as that is known.
     pub(crate) fn is_alone(&self) -> bool {
-        match &self.objects {
-            Objects::Folder(folder) => folder.is_alone(),
-            // Nothing tells.
-            Objects::Bucket(_) => false,
-        }
+        self.sides().iter().all(Objects::is_alone)
     }
 
     /// Lets other servers that share it use it. Must be called after [`Store::recover`] and before
@@ -127,10 +128,10 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::AlreadyRunning`] when another server keeps it for itself.
     pub(crate) async fn share(&self) -> Result<()> {
-        let Objects::Folder(folder) = self.objects.clone() else {
-            return Ok(());
-        };
-        blocking(move || folder.share()).await
+        for side in self.sides() {
+            side.share().await?;
+        }
+        Ok(())
     }
 
     /// Uses a bucket. Sends no request, so the server may be away. Must be called in a runtime that
@@ -139,10 +140,7 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`].
     pub fn open_bucket(settings: BucketSettings, scratch: Scratch) -> Result<Self> {
-        Ok(Self {
-            objects: Objects::Bucket(Bucket::open(settings, scratch)?),
-            memory: Arc::default(),
-        })
+        Ok(Self::of(Objects::Bucket(Bucket::open(settings, scratch)?)))
     }
 
     /// Opens an existing folder of objects that a server may use meanwhile, only to read.
@@ -150,34 +148,22 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when there is no such folder.
     pub fn open_to_look(root: &Path) -> Result<Self> {
-        Ok(Self {
-            objects: Objects::Folder(Folder::open_to_look(root)?),
-            memory: Arc::default(),
-        })
+        Ok(Self::of(Objects::Folder(Folder::open_to_look(root)?)))
     }
 
     /// Where files should be written that are to become objects.
     pub fn scratch(&self) -> &Scratch {
-        match &self.objects {
-            Objects::Folder(folder) => folder.scratch(),
-            Objects::Bucket(bucket) => bucket.scratch(),
-        }
+        self.objects.scratch()
     }
 
     /// The root folder of the objects, if they are in one.
     pub fn root(&self) -> Option<&Path> {
-        match &self.objects {
-            Objects::Folder(folder) => Some(folder.root()),
-            Objects::Bucket(_) => None,
-        }
+        self.objects.root()
     }
 
     /// Where the objects are, for people.
     pub fn place(&self) -> String {
-        match &self.objects {
-            Objects::Folder(folder) => format!("folder of files {}", folder.root().display()),
-            Objects::Bucket(bucket) => bucket.place(),
-        }
+        self.objects.place()
     }
 
     /// Whether the database must know of an object before it is stored, because the store keeps no
@@ -194,11 +180,14 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::StoreUnavailable`] when a URL cannot be signed.
     pub async fn redirect(&self, object: &ObjectKey, is_head: bool) -> Result<Option<Url>> {
-        match &self.objects {
-            _ if Self::is_in_memory(object) => Ok(None),
-            Objects::Folder(_) => Ok(None),
-            Objects::Bucket(bucket) => bucket.redirect(object, is_head).await,
+        if Self::is_in_memory(object) || !self.objects.redirects() {
+            return Ok(None);
         }
+        // What is not there yet is answered by us.
+        if self.is_moving() && self.objects.size(object).await?.is_none() {
+            return Ok(None);
+        }
+        self.objects.redirect(object, is_head).await
     }
 
     /// Makes an object, durably.
@@ -213,10 +202,8 @@ impl Store {
         source: Source,
     ) -> Result<StoredObject> {
         let key = source.content_key(format);
-        match &self.objects {
-            Objects::Folder(folder) => folder.put(object, key, source).await,
-            Objects::Bucket(bucket) => bucket.put(object, key, source).await,
-        }
+        let source = self.at_hand(source).await?;
+        self.objects.put(object, key, source).await
     }
 
     /// Bytes of an object of `size` bytes; an empty range only checks that it exists. An object of
@@ -232,9 +219,9 @@ impl Store {
             let file = file.map_err(|error| lost(object, error))?;
             return Ok(Content::file(file, range));
         }
-        match &self.objects {
-            Objects::Folder(folder) => folder.read(object, size, range).await,
-            Objects::Bucket(bucket) => bucket.read(object, size, range).await,
+        match self.old.get() {
+            None => self.objects.read(object, size, range).await,
+            Some(old) => self.read_either(&old, object, size, range).await,
         }
     }
 
@@ -252,9 +239,9 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn sizes(&self, objects: Vec<ObjectKey>) -> Result<Vec<Option<u64>>> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.sizes(objects).await,
-            Objects::Bucket(bucket) => bucket.sizes(objects).await,
+        match self.old.get() {
+            None => self.objects.sizes(objects).await,
+            Some(old) => self.sizes_on_either(&old, objects).await,
         }
     }
 
@@ -264,21 +251,21 @@ impl Store {
     /// # Errors
     /// When the work panicked.
     pub async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.remove(objects).await,
-            Objects::Bucket(bucket) => Ok(bucket.remove(objects).await),
+        let mut gone = objects;
+        for side in self.sides() {
+            gone = side.remove(gone).await?;
         }
+        Ok(gone)
     }
 
-    /// Lists everything but unfinished files, `batch` names at a time. Files that appear or
-    /// disappear meanwhile may be missed.
+    /// Lists everything but unfinished files, `batch` names at a time, waiting uploads too. Files that
+    /// appear or disappear meanwhile may be missed. While objects are moved, one can be listed twice.
     pub fn list(&self, batch: usize) -> Listing {
-        let (sender, batches) = mpsc::channel(1);
-        let work = match &self.objects {
-            Objects::Folder(folder) => folder.list(batch, sender),
-            Objects::Bucket(bucket) => bucket.list(batch, sender),
-        };
-        Listing { batches, work }
+        let new = self.objects.list(batch);
+        match self.old.get() {
+            None => new,
+            Some(old) => new.followed_by(old.list(batch)),
+        }
     }
 
     /// Checks objects that the database did not know. The database must be asked again afterwards:
@@ -291,9 +278,9 @@ impl Store {
         objects: Vec<ObjectKey>,
         written_before: SystemTime,
     ) -> Result<Vec<(ObjectKey, Look)>> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.look(objects, written_before).await,
-            Objects::Bucket(bucket) => bucket.look(objects, written_before).await,
+        match self.old.get() {
+            None => self.objects.look(objects, written_before).await,
+            Some(old) => self.look_on_either(&old, objects, written_before).await,
         }
     }
 
@@ -301,7 +288,7 @@ impl Store {
     /// of store it was made, because all objects can be moved to another.
     pub fn is_ours(object: &ObjectKey) -> bool {
         let name = Prefix::split(object).map_or(object.as_str(), |(_, name)| name);
-        Folder::is_ours(name)
+        Folder::is_ours(name) || object.upload_id().is_some()
     }
 
     /// Whether a path, relative to the root, belongs to our own housekeeping.
@@ -309,14 +296,15 @@ impl Store {
         Folder::is_reserved(path)
     }
 
-    /// Whether any object has a name that this server gives. Stops at the first.
+    /// Whether any object has a name that this server gives to media. Stops at the first.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`] when a folder cannot be read.
     pub async fn has_objects(&self) -> Result<bool> {
         let mut names = self.list(1);
         while let Some(names) = names.next().await? {
-            if names.iter().any(Self::is_ours) {
+            let is_media = |object| Self::is_ours(object) && object.upload_id().is_none();
+            if names.iter().any(is_media) {
                 return Ok(true);
             }
         }
@@ -329,9 +317,10 @@ impl Store {
     /// [`ErrorCode::FileIoError`], [`ErrorCode::InsufficientStorage`],
     /// [`ErrorCode::StoreUnavailable`].
     pub async fn ping(&self) -> Result<()> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.ping().await,
-            Objects::Bucket(bucket) => bucket.ping().await,
+        self.objects.ping().await?;
+        match self.old.get() {
+            None => Ok(()),
+            Some(old) => old.ping_reads().await,
         }
     }
 
@@ -340,10 +329,10 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn ping_reads(&self) -> Result<()> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.ping_reads().await,
-            Objects::Bucket(bucket) => bucket.ping_reads().await,
+        for side in self.sides() {
+            side.ping_reads().await?;
         }
+        Ok(())
     }
 
     /// The id of the store. `None` when there is none, or the file does not contain an id.
@@ -351,10 +340,7 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`] when it cannot be read.
     pub async fn id(&self) -> Result<Option<Uuid>> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.id().await,
-            Objects::Bucket(bucket) => bucket.id().await,
-        }
+        self.objects.id().await
     }
 
     /// Durably gives the store an id.
@@ -362,10 +348,7 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn set_id(&self, id: Uuid) -> Result<()> {
-        match &self.objects {
-            Objects::Folder(folder) => folder.set_id(id).await,
-            Objects::Bucket(bucket) => bucket.set_id(id).await,
-        }
+        self.objects.set_id(id).await
     }
 
     /// Cleans up after a crash: marked objects were placed but may have no row, so `is_known`
@@ -378,10 +361,11 @@ impl Store {
     where
         F: Future<Output = Result<bool>>,
     {
-        match &self.objects {
-            Objects::Folder(folder) => folder.recover(is_known).await,
-            Objects::Bucket(_) => Ok(0),
+        let mut removed = 0;
+        for side in self.sides() {
+            removed += side.recover(&is_known).await?;
         }
+        Ok(removed)
     }
 }
 
@@ -416,6 +400,22 @@ impl Listing {
         ended
             .map_err(|panic| Error::internal(ErrorCode::UnknownError, "a search panicked", panic))?
             .map(|()| None)
+    }
+
+    /// Both, one after the other.
+    fn followed_by(self, second: Self) -> Self {
+        let (sender, batches) = mpsc::channel(1);
+        let work = tokio::spawn(async move {
+            for mut listing in [self, second] {
+                while let Some(names) = listing.next().await? {
+                    if sender.send(names).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        Self { batches, work }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::clock::{millis, now};
 use crate::metrics;
 use crate::repo::{Job, Work};
 use crate::service::health::SpaceWatch;
+use crate::service::move_store::{self, Stepped};
 use crate::service::recover::VARIANT_RETRY_DELAY;
 use crate::service::{background, claim, maintain, nodes, retention, takeover};
 use crate::{Context, Error, ErrorCode, Result};
@@ -41,6 +42,8 @@ const SPACE_RETRY_DELAY: Duration = Duration::from_secs(5);
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// After a failure of the server that is taken over.
 const TAKEOVER_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// After a failure of a store while files are moved, and until the next look at another server's move.
+const MOVE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How often the free space on the disks is checked.
 const SPACE_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest sleep, in case the clock is set meanwhile.
@@ -68,6 +71,7 @@ impl Worker {
             tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(evict(ctx.clone()));
             tasks.spawn(take_over(ctx.clone()));
+            tasks.spawn(move_files(ctx.clone()));
         }
         if ctx.repo.is_shared() {
             tasks.spawn(nodes::follow(ctx.clone()));
@@ -216,6 +220,43 @@ async fn take_over(ctx: Arc<Context>) {
         });
         if !pause.is_zero() {
             rest(&ctx, pause, deletion).await;
+        }
+    }
+}
+
+/// Moves the files to another store, if the settings name two.
+async fn move_files(ctx: Arc<Context>) {
+    let mut told = None;
+    while ctx.store.is_moving() && !ctx.notifier.is_stopping() {
+        if !nodes::keeps_house(&ctx).await {
+            if let Err(error) = move_store::follow(&ctx).await {
+                log(&error, "it is not known whether the files have been moved");
+            }
+            rest(&ctx, MOVE_RETRY_DELAY, std::future::pending()).await;
+            continue;
+        }
+        let stepped = tokio::select! {
+            stepped = move_store::step(&ctx, false) => stepped,
+            // A step that was begun is begun again by the next start.
+            _ = ctx.notifier.stopped() => return,
+        };
+        let pause = match stepped {
+            Ok(Stepped::Onward(pause)) => {
+                told = None;
+                pause
+            }
+            Ok(Stepped::Finished | Stepped::Lacking) => return,
+            Err(error) => {
+                // It is told again only when something else is wrong.
+                if told.replace(error.code()) != Some(error.code()) {
+                    let what = "the move of the files does not proceed and is tried again";
+                    log(&error, what);
+                }
+                MOVE_RETRY_DELAY
+            }
+        };
+        if !pause.is_zero() {
+            rest(&ctx, pause, std::future::pending()).await;
         }
     }
 }

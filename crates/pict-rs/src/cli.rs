@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod manual;
 mod move_repo;
+mod move_store;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use move_repo::MigrateRepo;
+pub use move_store::MigrateStore;
 
 /// A self-hosted image server: stores, cleans, serves and transforms pictures.
 ///
@@ -96,6 +98,10 @@ pub enum Command {
     /// Copy the database to another one, of the same kind or the other; the files stay where they
     /// are. No server may run on either meanwhile. A second run continues after an interruption
     MigrateRepo(MigrateRepo),
+    /// Move the files to another folder or bucket, without a server; the old ones stay where they are. A
+    /// second run continues after an interruption. With [old_store] in its configuration the server
+    /// does the same while it serves
+    MigrateStore(MigrateStore),
     /// Hold database and files against each other: rows without bytes, damaged bytes, files without a
     /// row. Exits with 1 if something is wrong. A server may run meanwhile, but not with --repair
     Fsck(Fsck),
@@ -457,18 +463,51 @@ media_flags! {
 enum StoreCommand {
     /// Keep files in a folder (the default)
     Filesystem {
-        /// The folder [default: files in the data folder]
-        #[arg(short, long)]
-        path: Option<PathBuf>,
+        #[command(flatten)]
+        flags: FolderFlags,
         #[command(subcommand)]
         repo: Option<RepoCommand>,
     },
     /// Keep files in an S3 bucket
-    ObjectStorage(Box<ObjectStorage>),
+    ObjectStorage {
+        #[command(flatten)]
+        flags: Box<BucketFlags>,
+        #[command(subcommand)]
+        repo: Option<RepoCommand>,
+    },
 }
 
-#[derive(Debug, Args)]
-struct ObjectStorage {
+impl StoreCommand {
+    fn repo(&self) -> Option<&RepoCommand> {
+        match self {
+            Self::Filesystem { repo, .. } | Self::ObjectStorage { repo, .. } => repo.as_ref(),
+        }
+    }
+
+    fn overrides(&self, set: &mut Overrides) {
+        match self {
+            Self::Filesystem { flags, .. } => flags.overrides(set),
+            Self::ObjectStorage { flags, .. } => flags.overrides(set),
+        }
+    }
+}
+
+impl FolderFlags {
+    fn overrides(&self, set: &mut Overrides) {
+        set.option("store.type", Some("filesystem"));
+        set.path("store.path", self.path.as_ref());
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct FolderFlags {
+    /// The folder [default: files in the data folder]
+    #[arg(short, long)]
+    path: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BucketFlags {
     /// URL of the S3 server, without the bucket
     #[arg(short, long)]
     endpoint: Option<String>,
@@ -508,8 +547,6 @@ struct ObjectStorage {
     /// Accepted, without effect: health checks store no object
     #[arg(long)]
     tag_healthz: bool,
-    #[command(subcommand)]
-    repo: Option<RepoCommand>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -617,6 +654,7 @@ impl Cli {
         match &self.command {
             Some(Command::Run(run)) => run.overrides(&mut set),
             Some(Command::Takeover(takeover)) => takeover.overrides(&mut set),
+            Some(Command::MigrateStore(command)) => command.overrides(&mut set),
             _ => {}
         }
         set
@@ -652,25 +690,16 @@ impl Run {
             self.metrics_prometheus_address.as_ref(),
         );
         self.media.overrides(set);
-        let repo = match &self.store {
-            None => None,
-            Some(StoreCommand::Filesystem { path, repo }) => {
-                set.option("store.type", Some("filesystem"));
-                set.path("store.path", path.as_ref());
-                repo.as_ref()
+        if let Some(store) = &self.store {
+            store.overrides(set);
+            if let Some(repo) = store.repo() {
+                repo.overrides(set);
             }
-            Some(StoreCommand::ObjectStorage(storage)) => {
-                storage.overrides(set);
-                storage.repo.as_ref()
-            }
-        };
-        if let Some(repo) = repo {
-            repo.overrides(set);
         }
     }
 }
 
-impl ObjectStorage {
+impl BucketFlags {
     fn overrides(&self, set: &mut Overrides) {
         set.option("store.type", Some("object_storage"));
         set.option("store.endpoint", self.endpoint.as_ref());
@@ -782,6 +811,24 @@ mod tests {
         parse("pict-rs migrate-repo -c 32 sqlite -p a postgres -u b -t -c d");
         parse("pict-rs migrate-repo postgres -u b -t -c d sqlite -p a");
         parse("pict-rs migrate-repo --concurrency 3 sled -p a -c 5 -e b fjall -f c");
+        let set = parse(
+            "pict-rs migrate-store --skip-missing-files --concurrency 3 filesystem -p a object-storage \
+             -e b -b c -r d -a e -s f -u --public-endpoint g postgres -u h",
+        );
+        let has = |key: &str, value: &str| {
+            assert!(set.0.iter().any(|(k, v)| *k == key && v == value), "{key}");
+        };
+        has("old_store.type", "filesystem");
+        has("old_store.path", "a");
+        has("old_store.concurrency", "3");
+        has("store.type", "object_storage");
+        has("store.public_endpoint", "g");
+        has("repo.url", "h");
+        let set =
+            parse("pict-rs migrate-store object-storage -e b -u -b c filesystem -p d sled -p e");
+        let keys: Vec<_> = set.0.iter().map(|(key, _)| *key).collect();
+        assert!(keys.contains(&"old_store.use_path_style") && !keys.contains(&"store.endpoint"));
+        parse("pict-rs migrate-store --dry-run --skip-digests");
         parse("pict-rs fsck --digests --json --repair --from a");
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
     }

@@ -12,6 +12,7 @@ mod log;
 #[cfg(feature = "migrate")]
 mod migrate;
 mod migrate_repo;
+mod migrate_store;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod owner;
@@ -89,7 +90,10 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 
 /// The configuration, checked as far as possible without accessing folders.
 fn configure(cli: &Cli) -> anyhow::Result<load::Loaded> {
-    let loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
+    let mut loaded = load::load(cli.config_file.as_deref(), environment(), cli.overrides())?;
+    if matches!(cli.command, Some(Command::MigrateStore(_))) {
+        migrate_store::complete(&mut loaded.config);
+    }
     loaded.config.validate()?;
     if matches!(cli.command, Some(Command::Takeover(_))) {
         let url = loaded.config.takeover.url.as_deref();
@@ -164,7 +168,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "migrate")]
         Some(Command::Migrate(_)) => {}
-        Some(Command::MigrateRepo(_)) => {}
+        Some(Command::MigrateRepo(_) | Command::MigrateStore(_)) => {}
         // Before the log begins, because both would write to the same output.
         Some(Command::Fsck(command)) => {
             let data = load::data_folder(std::env::var("STATE_DIRECTORY").ok());
@@ -223,6 +227,10 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
     if let Some(Command::MigrateRepo(command)) = &cli.command {
         let is_whole = migrate_repo::run(&config, &data, command)?;
         return Ok(u8::from(!is_whole).into());
+    }
+    if let Some(Command::MigrateStore(command)) = &cli.command {
+        let is_moved = migrate_store::run(config, &data, command)?;
+        return Ok(u8::from(!is_moved).into());
     }
     owner::refuse_to_intrude(&config, &data)?;
     let counted = config

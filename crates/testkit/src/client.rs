@@ -90,6 +90,11 @@ impl Client {
         }
     }
 
+    /// Its server.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A client of the server at `http://HOST:PORT`.
     ///
     /// # Errors

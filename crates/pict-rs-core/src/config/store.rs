@@ -1,6 +1,6 @@
 //! `[store]`: where the bytes are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -92,15 +92,20 @@ impl StoreConfig {
     /// # Errors
     /// [`crate::ErrorCode::ConfigInvalid`], naming the key.
     pub fn bucket(&self) -> Result<Option<BucketSettings>> {
+        self.bucket_of("store")
+    }
+
+    /// The same, for settings of this section.
+    pub(super) fn bucket_of(&self, section: &str) -> Result<Option<BucketSettings>> {
         if self.r#type != StoreType::ObjectStorage {
             return Ok(None);
         }
         if self.client_timeout.0 == 0 {
-            return Err(invalid(
-                "store.client_timeout must be at least 1".to_owned(),
-            ));
+            return Err(invalid(format!(
+                "{section}.client_timeout must be at least 1"
+            )));
         }
-        let name = needed("store.bucket_name", self.bucket_name.as_deref())?;
+        let name = needed(section, "bucket_name", self.bucket_name.as_deref())?;
         // Such a name would change the path or host of every request.
         let is_name = |name: &str| {
             let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
@@ -108,17 +113,17 @@ impl StoreConfig {
         };
         if !is_name(name) {
             return Err(invalid(format!(
-                "store.bucket_name = \"{name}\": a bucket is named by letters, digits, '-', '_' and '.'"
+                "{section}.bucket_name = \"{name}\": a bucket is named by letters, digits, '-', '_' and '.'"
             )));
         }
         Ok(Some(BucketSettings {
             endpoint: url(
-                "store.endpoint",
-                needed("store.endpoint", self.endpoint.as_deref())?,
+                &format!("{section}.endpoint"),
+                needed(section, "endpoint", self.endpoint.as_deref())?,
             )?,
             name: name.to_owned(),
-            region: needed("store.region", self.region.as_deref())?.to_owned(),
-            credentials: self.credentials()?,
+            region: needed(section, "region", self.region.as_deref())?.to_owned(),
+            credentials: self.credentials(section)?,
             path_style: self.use_path_style,
             timeout: self.client_timeout.duration(),
             certificates: self.certificate_file.clone(),
@@ -128,7 +133,12 @@ impl StoreConfig {
         }))
     }
 
-    fn credentials(&self) -> Result<Credentials> {
+    /// The folder. `data` is the default data folder.
+    pub(crate) fn files_folder(&self, data: &Path) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| data.join("files"))
+    }
+
+    fn credentials(&self, section: &str) -> Result<Credentials> {
         let id = given(self.access_key.as_ref().map(Secret::expose));
         let secret = given(self.secret_key.as_ref().map(Secret::expose));
         let session = given(self.session_token.as_ref().map(Secret::expose));
@@ -139,16 +149,14 @@ impl StoreConfig {
                 session: session.map(str::to_owned),
             }),
             (None, None, true) => Ok(Credentials::Instance),
-            (_, _, true) => Err(invalid(
-                "store.instance_credentials is true, so store.access_key and store.secret_key must not \
-                 be set"
-                    .to_owned(),
-            )),
-            _ => Err(invalid(
-                "store.type = \"object_storage\" needs store.access_key and store.secret_key, or \
-                 store.instance_credentials = true"
-                    .to_owned(),
-            )),
+            (_, _, true) => Err(invalid(format!(
+                "{section}.instance_credentials is true, so {section}.access_key and \
+                 {section}.secret_key must not be set"
+            ))),
+            _ => Err(invalid(format!(
+                "{section}.type = \"object_storage\" needs {section}.access_key and \
+                 {section}.secret_key, or {section}.instance_credentials = true"
+            ))),
         }
     }
 
@@ -179,8 +187,12 @@ fn given(value: Option<&str>) -> Option<&str> {
     value.filter(|value| !value.is_empty())
 }
 
-fn needed<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
-    given(value).ok_or_else(|| invalid(format!("store.type = \"object_storage\" needs {key}")))
+fn needed<'a>(section: &str, key: &str, value: Option<&'a str>) -> Result<&'a str> {
+    given(value).ok_or_else(|| {
+        invalid(format!(
+            "{section}.type = \"object_storage\" needs {section}.{key}"
+        ))
+    })
 }
 
 fn url(key: &str, text: &str) -> Result<Url> {

@@ -99,11 +99,14 @@ impl Repo {
         .await
     }
 
-    /// Whether a row names the object.
+    /// Whether a row names the object, or an upload waits for it.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn knows_object(&self, object: &ObjectKey) -> Result<bool> {
+        if let Some(id) = object.upload_id() {
+            return Ok(self.waiting(&id).await?.is_some());
+        }
         sql(
             "SELECT 1 FROM hashes WHERE object = $1 UNION ALL SELECT 1 FROM variants WHERE object = $1",
         )
@@ -138,7 +141,15 @@ impl Repo {
                 .map(|row| row.text("object"))
                 .collect::<Result<_>>()?;
             let is_named = |object: &ObjectKey| named.iter().any(|name| name == object.as_str());
-            unnamed.extend(asked.iter().filter(|object| !is_named(object)).cloned());
+            for object in asked.iter().filter(|object| !is_named(object)) {
+                let waits = match object.upload_id() {
+                    Some(id) => self.waiting(&id).await?.is_some(),
+                    None => false,
+                };
+                if !waits {
+                    unnamed.push(object.clone());
+                }
+            }
         }
         Ok(unnamed)
     }

@@ -199,6 +199,25 @@ impl Repo {
         Ok(())
     }
 
+    /// How many other servers have given a sign of life of late. An embedded database has none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoUnavailable`].
+    pub(crate) async fn other_servers(&self) -> Result<u64> {
+        if !self.is_shared() {
+            return Ok(0);
+        }
+        self.read_clock().await?;
+        let dead = self.time().saturating_sub(millis(DEAD_AFTER));
+        let counted =
+            sql("SELECT COUNT(*) AS others FROM nodes WHERE node <> $1 AND seen_at >= $2")
+                .bind(&*self.node.id)
+                .bind(dead)
+                .one(&self.read)
+                .await?;
+        counted.number("others")
+    }
+
     /// Gives a sign of life, and frees what servers held that gave none for [`DEAD_AFTER`]. Their
     /// jobs are due at `later`. Returns how many servers are gone.
     ///

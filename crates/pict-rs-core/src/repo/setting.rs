@@ -11,7 +11,7 @@ const NOT_FOUND: &str = "404-alias";
 /// Written to check that the database accepts writes.
 const HEALTH: &str = "health";
 /// The id that the folder of files must have.
-const STORE_ID: &str = "store-id";
+pub(super) const STORE_ID: &str = "store-id";
 /// The latest time that the server has seen.
 const CLOCK: &str = "clock";
 

@@ -102,6 +102,26 @@ impl Repo {
         row.map(|row| row.text("query")).transpose()
     }
 
+    /// Up to `limit` uploads without an outcome after this one, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn waiting_after(
+        &self,
+        cursor: Option<&UploadId>,
+        limit: u32,
+    ) -> Result<Vec<UploadId>> {
+        let rows = sql("SELECT upload_id FROM uploads \
+             WHERE upload_id > $1 AND finished_at IS NULL ORDER BY upload_id LIMIT $2")
+        .bind(cursor.map(UploadId::expose).unwrap_or_default())
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| UploadId::parse(&row.text("upload_id")?).map_err(|_| broken("upload_id")))
+            .collect()
+    }
+
     /// The state of an upload.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
-use crate::context::open_store;
+use crate::context::open_store_to_look;
 use crate::repo::Repo;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::collect::{self, Fate};
@@ -110,10 +110,7 @@ impl Report {
 /// [`ErrorCode::StoreMismatch`] when they do not belong together, and when one of them fails.
 pub async fn look(config: &Config, data: &Path, digests: bool) -> Result<Report> {
     let repo = Repo::open_to_look(&config.database(data)?).await?;
-    let store = match config.store.bucket()? {
-        None => Store::open_to_look(&config.files_folder(data))?,
-        Some(_) => open_store(config, data, true)?,
-    };
+    let store = open_store_to_look(config, data, &repo).await?;
     let [known, found] = [repo.store_id().await?, store.id().await?];
     if known != found {
         return Err(Error::user(

@@ -35,6 +35,8 @@ pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
     let store = open_store(config, data, repo.is_shared())?;
     let contents = repo.usage().await?.originals.count;
     let (sampled, present) = sample(&repo, &store).await?;
+    // Who ties the database to this store does not go on with a move to another one.
+    repo.forget_store_move().await?;
     tie(&repo, &store, Uuid::new_v4()).await?;
     repo.close().await;
     Ok(Accepted {
@@ -56,9 +58,27 @@ pub async fn accept(config: &Config, data: &Path) -> Result<Accepted> {
 pub(crate) async fn check(ctx: &Context) -> Result<()> {
     let known = ctx.store_id.get()?;
     match ctx.store.id().await? {
-        Some(found) if found == known => Ok(()),
-        Some(_) => Err(moved(ctx, "has another id")),
-        None => Err(moved(ctx, "has no id")),
+        Some(found) if found == known => {}
+        Some(_) => return Err(moved(ctx, "has another id")),
+        None => return Err(moved(ctx, "has no id")),
+    }
+    if !ctx.store.is_moving() {
+        return Ok(());
+    }
+    let found = ctx.store.old_id().await?;
+    let found = found.map(|id| id.simple().to_string());
+    match ctx.repo.store_move().await? {
+        // It has ended just now.
+        None => Ok(()),
+        Some(last) if last.is_finished() || found.as_ref() == Some(&last.from_id) => Ok(()),
+        Some(last) => Err(Error::user(
+            ErrorCode::StoreMismatch,
+            format!(
+                "The {}, whose files are being moved, lacks its id: is a disk or volume not mounted? Nothing \
+                 is moved or removed until it is back",
+                last.from
+            ),
+        )),
     }
 }
 

@@ -65,10 +65,7 @@ async fn recover(ctx: &Context) -> Result<()> {
     let scratch = ctx.store.scratch().clone();
     let is_alone = is_alone(ctx);
     let mut leftovers = blocking(move || scratch.tidy(is_alone)).await?;
-    let is_known = async |object: ObjectKey| match object.upload_id() {
-        Some(id) => Ok(ctx.repo.waiting(&id).await?.is_some()),
-        None => ctx.repo.knows_object(&object).await,
-    };
+    let is_known = async |object: ObjectKey| ctx.repo.knows_object(&object).await;
     leftovers += ctx.store.recover(is_known).await?;
     ctx.repo.read_clock().await?;
     ctx.repo.expire_intents(ctx.repo.time()).await?;

@@ -12,6 +12,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::state::flights::Flights;
+use crate::state::pace::Pace;
 use crate::{Alias, Error, ErrorCode};
 
 /// Unknown aliases remembered; each takes about 200 bytes.
@@ -24,6 +25,8 @@ const ABSENT_FOR: Duration = Duration::from_secs(30);
 pub(crate) struct Arrivals {
     flights: Flights<Alias, bool>,
     memory: Mutex<Notes>,
+    /// Of the files that the run copies.
+    pace: Pace,
     /// Whether everything is here, so that the other server need not be asked.
     is_complete: AtomicBool,
     deletions: Notify,
@@ -34,8 +37,6 @@ struct Notes {
     absent: LruCache<Alias, Instant>,
     /// Why the last step failed.
     trouble: Option<(ErrorCode, String)>,
-    /// When the run may copy the next file.
-    next_copy: Instant,
 }
 
 impl Default for Arrivals {
@@ -45,8 +46,8 @@ impl Default for Arrivals {
             memory: Mutex::new(Notes {
                 absent: LruCache::new(ABSENT),
                 trouble: None,
-                next_copy: Instant::now(),
             }),
+            pace: Pace::default(),
             is_complete: AtomicBool::new(false),
             deletions: Notify::new(),
         }
@@ -103,16 +104,7 @@ impl Arrivals {
 
     /// Takes the time of the next copy, with at most `rate` of them per second; 0 is unlimited.
     pub(crate) fn turn(&self, rate: u64) -> Instant {
-        let now = Instant::now();
-        let Some(pause) =
-            Duration::from_secs(1).checked_div(u32::try_from(rate).unwrap_or(u32::MAX))
-        else {
-            return now;
-        };
-        let mut memory = self.lock();
-        let turn = memory.next_copy.max(now);
-        memory.next_copy = turn + pause;
-        turn
+        self.pace.turn(rate)
     }
 
     fn lock(&self) -> MutexGuard<'_, Notes> {
@@ -133,16 +125,5 @@ mod tests {
         arrivals.is_not_there(&alias("a.png"));
         assert!(arrivals.is_absent(&alias("a.png")));
         assert!(!arrivals.is_absent(&alias("b.png")));
-    }
-
-    #[test]
-    fn copies_keep_to_their_rate() {
-        let arrivals = Arrivals::default();
-        let turns: Vec<_> = (0..3).map(|_| arrivals.turn(10)).collect();
-        let pause = Duration::from_millis(100);
-        assert!(turns.windows(2).all(|pair| pair[1] - pair[0] >= pause));
-        let before = Instant::now();
-        let unlimited = arrivals.turn(0);
-        assert!(before <= unlimited && unlimited <= Instant::now());
     }
 }

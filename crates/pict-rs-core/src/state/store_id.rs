@@ -101,6 +101,15 @@ pub(crate) async fn pair(repo: &Repo, store: &Store) -> Result<Uuid> {
     {
         return Ok(known);
     }
+    if repo
+        .store_move()
+        .await?
+        .is_some_and(|last| !last.is_finished())
+    {
+        // Both have had their id since the move began.
+        let why = "files are being moved, and this is not where they go";
+        return Err(mismatch(&repo.place(), store, why));
+    }
     let names_nothing = repo.names_nothing().await?;
     // Slow, and only needed for an empty database.
     let has_objects = names_nothing && store.has_objects().await?;

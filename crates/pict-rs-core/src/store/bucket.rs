@@ -12,6 +12,7 @@ mod fault;
 mod send;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -50,6 +51,8 @@ const SENDING: usize = 64 * 1024;
 const ID: &str = ".pict-rs-store";
 /// Where an upload is begun, and given up, to see whether uploads are possible.
 const PROBE: &str = ".pict-rs-probe";
+/// What the keys of waiting uploads begin with.
+const WAITING: &str = "waiting";
 /// How long a successful write proves that writes are possible.
 const PROOF_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -92,6 +95,14 @@ impl Bucket {
                 Error::internal(ErrorCode::UnknownError, "a bucket needs a runtime", e)
             })?,
         })
+    }
+
+    /// The same bucket, of which nothing is kept on the disk.
+    pub(super) fn uncached(&self) -> Self {
+        Self {
+            cache: None,
+            ..self.clone()
+        }
     }
 
     pub(super) fn scratch(&self) -> &Scratch {
@@ -241,9 +252,9 @@ impl Bucket {
     ) -> JoinHandle<Result<()>> {
         let bucket = self.clone();
         tokio::spawn(async move {
-            for prefix in Prefix::ALL {
+            for prefix in bucket.prefixes().await? {
                 // In pages of what the server gives at a time, 1000 by default.
-                let listed = bucket.s3.list(Some(&Key::from(prefix.name())));
+                let listed = bucket.s3.list(Some(&Key::from(prefix)));
                 let mut listed = listed.chunks(batch);
                 while let Some(page) = listed.next().await {
                     let page = page.into_iter().map(|found| match found {
@@ -257,6 +268,24 @@ impl Bucket {
             }
             Ok(())
         })
+    }
+
+    /// The first parts of all keys that could be ours. Objects that were made in a folder and moved
+    /// here have no prefix; their keys begin with two hexadecimal digits.
+    async fn prefixes(&self) -> Result<BTreeSet<String>> {
+        let found = self.s3.list_with_delimiter(None).await;
+        let found = found.map_err(|error| self.is_away("its objects cannot be listed", error))?;
+        // Some servers know no delimiter, and list objects instead.
+        let objects = found.objects.into_iter().map(|object| object.location);
+        let names = found.common_prefixes.into_iter().chain(objects);
+        let first = |name: Key| name.parts().next().map(|part| part.as_ref().to_owned());
+        let is_ours = |name: &String| {
+            let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            Prefix::ALL.iter().any(|prefix| prefix.name() == name)
+                || name == WAITING
+                || (name.len() == 2 && name.bytes().all(is_digit))
+        };
+        Ok(names.filter_map(first).filter(is_ours).collect())
     }
 
     pub(super) async fn look(
@@ -334,6 +363,11 @@ impl Bucket {
         put.map_err(|error| self.is_away("its id cannot be written", error))?;
         self.note_write(true);
         Ok(())
+    }
+
+    /// Whether clients are sent elsewhere.
+    pub(super) fn redirects(&self) -> bool {
+        self.settings.redirects != Redirects::Never
     }
 
     /// Where clients are sent to, if they are not answered with the bytes.

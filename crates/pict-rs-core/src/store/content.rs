@@ -83,6 +83,16 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Its bytes, piece by piece.
+    pub(crate) fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
+        match self {
+            Self::Bytes(bytes) => stream::once(async move { Ok(bytes) }).boxed(),
+            Self::Stream(pieces) => pieces.into_stream(),
+        }
+    }
+}
+
 impl Pieces {
     /// Reads the next piece while the current one is used.
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use pict_rs_core::repo::NodeStatus;
 use pict_rs_core::service::health::{self, Part};
+use pict_rs_core::service::move_store::{self, MoveStatus};
 use pict_rs_core::service::takeover::{self, TakeoverStatus};
 use pict_rs_core::{Context, ErrorCode};
 use serde_json::{Value, json};
@@ -54,6 +55,9 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
     if let Some(status) = takeover {
         answer["takeover"] = takeover_json(&status);
     }
+    if let Some(status) = move_store::status(&ctx).await.ok().flatten() {
+        answer["store_move"] = move_json(&status);
+    }
     let mut response = match broken.is_empty() {
         true => HttpResponse::Ok(),
         false => HttpResponse::ServiceUnavailable(),
@@ -100,6 +104,32 @@ fn node(node: &NodeStatus) -> Value {
         "started_at": view::rfc3339(node.started_at),
         "seen_at": view::rfc3339(node.seen_at),
         "silent_ms": node.silent_for.as_millis() as u64,
+    })
+}
+
+fn move_json(status: &MoveStatus) -> Value {
+    let last = &status.last;
+    let (code, cause) = status.trouble.clone().unzip();
+    json!({
+        "from": last.from,
+        "to": last.to,
+        "complete": last.is_finished(),
+        "hint": match (last.is_finished(), last.lost) {
+            (false, _) => "both stores are needed",
+            (true, 0) => "the old store is not used any more",
+            (true, _) => "the old store is not used any more; pict-rs fsck names the files that are lost",
+        },
+        "phase": last.phase.as_str(),
+        "rows": last.rows,
+        "total": status.total,
+        "copied": last.copied,
+        "bytes": last.bytes,
+        "lost": last.lost,
+        "damaged": last.damaged,
+        "code": code.map(ErrorCode::as_str),
+        "cause": cause,
+        "started_at": view::rfc3339(last.started_at),
+        "finished_at": last.finished_at.map(view::rfc3339),
     })
 }
 

@@ -19,13 +19,16 @@ enum Shape {
 }
 
 /// Every secret key.
-const SECRETS: [(&str, Shape); 7] = [
+const SECRETS: [(&str, Shape); 10] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
     ("repo.url", Shape::Whole),
     ("store.access_key", Shape::Whole),
     ("store.secret_key", Shape::Whole),
     ("store.session_token", Shape::Whole),
+    ("old_store.access_key", Shape::Whole),
+    ("old_store.secret_key", Shape::Whole),
+    ("old_store.session_token", Shape::Whole),
     ("takeover.api_key", Shape::Whole),
 ];
 

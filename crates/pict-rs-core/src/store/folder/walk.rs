@@ -21,7 +21,8 @@ pub enum Look {
 
 impl Folder {
     /// Passes the names of all files except unfinished ones to `each`, `batch` at a time, until it
-    /// returns false. Files that appear or disappear meanwhile may be missed. Blocks.
+    /// returns false; waiting uploads by their keys. Files that appear or disappear meanwhile may be
+    /// missed. Blocks.
     ///
     /// # Errors
     /// [`crate::ErrorCode::FileIoError`] when a folder cannot be read.
@@ -44,16 +45,17 @@ impl Folder {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if path != *self.incoming {
+                // Below it are folders of helper programs.
+                if path.parent() != Some(&*self.incoming) {
                     open.extend(open_folder(&path).map_err(failed)?);
                 }
                 continue;
             }
             // A name that is not UTF-8 is not ours.
-            names.extend(
-                self.name(&path)
-                    .filter(|name| name.as_str() != identity::FILE),
-            );
+            names.extend(match path.parent() == Some(&*self.incoming) {
+                true => waiting(&path),
+                false => (self.name(&path)).filter(|name| name.as_str() != identity::FILE),
+            });
             if names.len() == batch && !each(std::mem::take(&mut names)) {
                 return Ok(());
             }
@@ -102,6 +104,12 @@ impl Folder {
         let name: &Path = path.strip_prefix(&*self.root).ok()?;
         name.to_str().map(ObjectKey::new)
     }
+}
+
+/// The key of a waiting upload, whose file this is. Everything else in its folder is unfinished.
+fn waiting(path: &Path) -> Option<ObjectKey> {
+    let name = path.file_name()?.to_str()?;
+    super::id_of(name).map(|id| ObjectKey::of_upload(&id))
 }
 
 /// `None` when it is gone.

@@ -346,6 +346,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "media": any,
                     "nodes": list("Node"),
                     "takeover": any,
+                    "store_move": any,
                 }),
                 &["msg", "broken", "version", "repo", "store"],
             ),
