@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::support::s3::{self, Kind, S3};
 use crate::support::{Launch, Server, Uploaded, database, disk, pictures};
 
 fn fsck(launch: &Launch, words: &[&str]) -> (Option<i32>, String) {
@@ -203,4 +204,133 @@ fn files_that_are_not_there_are_not_taken_for_lost_ones() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("mounted"), "{said}");
     }
+}
+
+/// What a bucket of s3s-fs has lost, has too much and has changed, and how another one heals it.
+#[test]
+fn a_bucket_is_checked_and_repaired_from_another_store() {
+    let test = "a_bucket_is_checked_and_repaired_from_another_store";
+    let Some(s3) = S3::shared(Kind::S3sFs, test) else {
+        return;
+    };
+    let (bucket, second) = (s3.bucket(), s3.bucket());
+    let server = bucket.holds(Launch::new()).start();
+    let uploads: Vec<_> = (20..26)
+        .map(|width| server.upload(&pictures::png(&pictures::photo(width, 20))))
+        .collect();
+    let bytes: Vec<_> = uploads
+        .iter()
+        .map(|upload| server.original(&upload.alias))
+        .collect();
+    let made = server.process("webp", &uploads[5].alias, "thumbnail=8");
+    let data = server.data();
+    let objects: Vec<_> = uploads
+        .iter()
+        .map(|upload| of_alias(&data, upload))
+        .collect();
+    let launch = server.stop();
+    assert_eq!(report(&launch, &["--digests"], 0)["originals"]["rows"], 6);
+
+    // Of the second store one has the same key, the others were given new ones.
+    let copy = |key: &str, bytes: &[u8]| {
+        let file = second.folder().join(key);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(file, bytes).expect("written");
+    };
+    copy(&objects[0], &bytes[0]);
+    for (index, bytes) in bytes.iter().enumerate().take(3).skip(1) {
+        let stem = format!("0a1{index}{}", "0".repeat(28));
+        copy(&format!("original/0a/1{index}/{stem}.png"), bytes);
+    }
+    bucket.remove(&objects[0]);
+    damage(&bucket.folder().join(&objects[1]));
+    let short = bucket.folder().join(&objects[2]);
+    std::fs::write(&short, &bytes[2][..bytes[2].len() - 1]).expect("written");
+    bucket.remove(&objects[3]);
+    bucket.remove(&object(&data, "SELECT object FROM variants"));
+    // Objects that no row names, one of them without a prefix, as after a move.
+    let stray = |key: &str, hours: u64| {
+        let file = bucket.folder().join(key);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(&file, "nothing").expect("written");
+        let old = SystemTime::now() - Duration::from_secs(hours * 60 * 60);
+        let file = std::fs::File::options().write(true).open(&file);
+        file.and_then(|file| file.set_modified(old)).expect("aged");
+    };
+    let zeros = "0".repeat(28);
+    stray(&format!("original/0a/1b/0a1b{zeros}.png"), 7);
+    stray(&format!("0a/1c/0a1c{zeros}.png"), 7);
+    stray(&format!("0a/1d/0a1d{zeros}.png"), 1);
+    stray("waiting/1c44265c-0000-4000-8000-000000000000", 7);
+    stray("elsewhere/of-another-program", 7);
+
+    let found = report(&launch, &["--digests"], 1);
+    assert_eq!(found["originals"]["lost"], 2, "{found}");
+    assert_eq!(found["originals"]["damaged"], 2, "{found}");
+    assert_eq!(found["variants"]["lost"], 1, "{found}");
+    assert_eq!(found["files"]["orphans"], 3, "{found}");
+    assert_eq!(found["files"]["young"], 1, "{found}");
+
+    let settings = launch.folder().join("second.toml");
+    let text = format!(
+        "[store]\ntype = \"object_storage\"\nendpoint = \"{}\"\nbucket_name = \"{}\"\n\
+         region = \"{}\"\naccess_key = \"{}\"\nsecret_key = \"{}\"\nuse_path_style = true\n",
+        second.endpoint(),
+        second.name(),
+        s3::REGION,
+        s3::KEY,
+        s3::SECRET
+    );
+    std::fs::write(&settings, text).expect("written");
+    let (code, said) = fsck(&launch, &["--from-config", "second.toml"]);
+    assert_eq!(code, Some(78), "{said}");
+    let words = ["--repair", "--digests", "--from-config", "second.toml"];
+    let found = report(&launch, &words, 1);
+    assert_eq!(found["files"]["removed"], 3, "{found}");
+    let left = report(&launch, &["--digests"], 1);
+    assert_eq!(left["findings"].as_array().expect("a list").len(), 1);
+    assert_eq!(left["findings"][0]["aliases"][0], uploads[3].alias.as_str());
+    assert!(
+        bucket
+            .folder()
+            .join("elsewhere/of-another-program")
+            .exists()
+    );
+    let server = launch.start();
+    for index in [0, 1, 2, 4, 5] {
+        assert_eq!(server.original(&uploads[index].alias), bytes[index]);
+    }
+    assert_eq!(
+        server.process("webp", &uploads[5].alias, "thumbnail=8"),
+        made
+    );
+}
+
+#[test]
+fn a_waiting_upload_that_has_lost_its_file_is_told() {
+    let server = Server::with([("media.concurrency", "1")]);
+    let ids: Vec<_> = (0..6)
+        .map(|seed| server.background(&pictures::png(&pictures::noise(500, 400, seed))))
+        .collect();
+    let launch = server.kill();
+    let data = launch.folder().join("data");
+    let query = "SELECT upload_id FROM uploads WHERE finished_at IS NULL";
+    let waiting = database::texts(&data, query);
+    let sound = report(&launch, &[], 0);
+    assert_eq!(sound["uploads"]["rows"], waiting.len());
+    let lost = waiting.last().expect("some are not done");
+    assert!(ids.contains(lost), "{lost}");
+    let file = data.join(format!("files/.incoming/{lost}.waiting"));
+    std::fs::remove_file(file).expect("removed");
+    let found = report(&launch, &[], 1);
+    assert_eq!(found["uploads"]["lost"], 1, "{found}");
+    // Whoever knows an id can claim the upload.
+    assert!(!found.to_string().contains(lost.as_str()), "{found}");
+    assert!(
+        found["lost_uploads"][0]
+            .as_str()
+            .is_some_and(|text| text.starts_with("waiting/"))
+    );
+    let server = launch.start();
+    server.claim(lost).refused(422, "lost-file");
 }

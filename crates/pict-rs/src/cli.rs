@@ -137,8 +137,12 @@ pub struct Fsck {
     pub repair: bool,
     /// Bring lost and damaged originals back from this folder, where they may have any names; with
     /// --repair
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "from_config")]
     pub from: Option<PathBuf>,
+    /// Bring them back from the folder or bucket that [store] of this configuration file names; with
+    /// --repair
+    #[arg(long, value_name = "FILE")]
+    pub from_config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -830,6 +834,7 @@ mod tests {
         assert!(keys.contains(&"old_store.use_path_style") && !keys.contains(&"store.endpoint"));
         parse("pict-rs migrate-store --dry-run --skip-digests");
         parse("pict-rs fsck --digests --json --repair --from a");
+        parse("pict-rs fsck --repair --from-config a.toml");
         parse("pict-rs -c a.toml --log-format json run --media-filters blur --media-filters crop");
     }
 }

@@ -3,20 +3,27 @@
 use std::io::Write;
 use std::path::Path;
 
-use pict_rs_core::service::fsck::{self, Checked, Finding, KEPT, Problem, Report};
+use pict_rs_core::service::fsck::{self, Checked, Finding, KEPT, Problem, Report, SecondStore};
 use pict_rs_core::service::recover;
 use pict_rs_core::{Config, Error, ErrorCode};
 use serde_json::{Value, json};
 
-use crate::{cli, owner, programs};
+use crate::cli::Overrides;
+use crate::{cli, load, owner, programs};
 
 /// Returns whether nothing is wrong, or everything was repaired.
 ///
 /// # Errors
 /// When database or files cannot be used.
 pub fn run(config: Config, data: &Path, command: &cli::Fsck) -> anyhow::Result<bool> {
-    if command.from.is_some() && !command.repair {
-        return Err(Error::user(ErrorCode::ConfigInvalid, "--from needs --repair").into());
+    for (flag, is_given) in [
+        ("--from", command.from.is_some()),
+        ("--from-config", command.from_config.is_some()),
+    ] {
+        if is_given && !command.repair {
+            let message = format!("{flag} needs --repair");
+            return Err(Error::user(ErrorCode::ConfigInvalid, message).into());
+        }
     }
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(async {
@@ -28,8 +35,8 @@ pub fn run(config: Config, data: &Path, command: &cli::Fsck) -> anyhow::Result<b
         owner::refuse_to_intrude(&config, data)?;
         let helpers = programs::find_all(&config.media, std::env::var_os("PATH").as_deref());
         let context = recover::open(config, data, helpers).await?;
-        let second = command.from.as_deref();
-        let report = fsck::repair(&context, command.digests, second).await;
+        let second = second(command, data)?;
+        let report = fsck::repair(&context, command.digests, second.as_ref()).await;
         context.repo.close().await;
         Ok(report?)
     })?;
@@ -39,6 +46,20 @@ pub fn run(config: Config, data: &Path, command: &cli::Fsck) -> anyhow::Result<b
         false => tell(&report, &mut out)?,
     }
     Ok(report.is_sound())
+}
+
+/// Where lost originals may be.
+fn second(command: &cli::Fsck, data: &Path) -> anyhow::Result<Option<SecondStore>> {
+    if let Some(file) = &command.from_config {
+        // What the environment says is about the store that is repaired.
+        let loaded = load::load(
+            Some(file.as_path()),
+            std::iter::empty(),
+            Overrides::default(),
+        )?;
+        return Ok(Some(SecondStore::of(&loaded.config, data)?));
+    }
+    Ok(command.from.clone().map(SecondStore::Folder))
 }
 
 fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
@@ -59,18 +80,30 @@ fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         )?;
     }
     for object in &report.files.listed {
-        writeln!(out, "no row names the file {}", object.as_str())?;
+        writeln!(out, "no row names the file {object}")?;
+    }
+    for upload in &report.lost_uploads {
+        writeln!(
+            out,
+            "upload {upload} waits and is lost; the server tells so when it is claimed"
+        )?;
     }
     let Report {
         originals,
         variants,
+        uploads,
+        lost_uploads: _,
         files,
         findings,
     } = report;
     if findings.len() == KEPT {
         writeln!(out, "only the first {KEPT} are listed")?;
     }
-    for (noun, checked) in [("originals", originals), ("variants", variants)] {
+    for (noun, checked) in [
+        ("originals", originals),
+        ("variants", variants),
+        ("waiting uploads", uploads),
+    ] {
         let Checked {
             rows,
             lost,
@@ -119,11 +152,13 @@ fn as_json(report: &Report) -> Value {
         })
     });
     let files = &report.files;
-    let listed: Vec<_> = files.listed.iter().map(|object| object.as_str()).collect();
+    let listed: Vec<_> = files.listed.iter().map(ToString::to_string).collect();
     json!({
         "is_sound": report.is_sound(),
         "originals": checked(report.originals),
         "variants": checked(report.variants),
+        "uploads": checked(report.uploads),
+        "lost_uploads": report.lost_uploads,
         "files": {
             "checked": files.files,
             "orphans": files.orphans,

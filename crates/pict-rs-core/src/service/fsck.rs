@@ -6,7 +6,6 @@
 //! for files without a row. A content without bytes keeps its row and its aliases: a second store
 //! brings it back for all of them, an upload as `media.heal` says, and `prune_missing` removes it.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
-use crate::context::open_store_to_look;
+use crate::context::{open_store, open_store_to_look};
 use crate::repo::Repo;
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::collect::{self, Fate};
@@ -79,6 +78,10 @@ pub struct Report {
     pub originals: Checked,
     /// Variants.
     pub variants: Checked,
+    /// Backgrounded uploads that wait for their work.
+    pub uploads: Checked,
+    /// Those that have lost their file, as they are printed, up to [`KEPT`]. The server fails them.
+    pub lost_uploads: Vec<String>,
     /// Files without a row.
     pub files: collect::Report,
     /// Rows with wrong bytes, up to [`KEPT`].
@@ -91,15 +94,40 @@ impl Report {
         let Self {
             originals,
             variants,
+            uploads,
+            lost_uploads: _,
             files,
             findings,
         } = self;
-        let found = [originals, variants]
+        let found = [originals, variants, uploads]
             .map(|checked| checked.lost + checked.damaged)
             .iter()
             .sum::<u64>();
         let repaired = findings.iter().filter(|finding| finding.is_repaired);
         found == repaired.count() as u64 && files.orphans == files.removed
+    }
+}
+
+/// Where originals may be that have lost their bytes here.
+#[derive(Debug)]
+pub enum SecondStore {
+    /// A folder with the same bytes under any names.
+    Folder(PathBuf),
+    /// A store of this program, under any keys.
+    Ours(Store),
+}
+
+impl SecondStore {
+    /// The store that this configuration names. `data` is the default folder.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`].
+    pub fn of(config: &Config, data: &Path) -> Result<Self> {
+        let store = match config.store.bucket()? {
+            None => Store::open_to_look(&config.files_folder(data))?,
+            Some(_) => open_store(config, data, true)?,
+        };
+        Ok(Self::Ours(store))
     }
 }
 
@@ -131,11 +159,15 @@ pub async fn look(config: &Config, data: &Path, digests: bool) -> Result<Report>
 
 /// Checks everything, and repairs what can be repaired: rows of variants without their bytes go,
 /// because variants are made again; files that no row names go as [`collect::orphans`] removes them;
-/// originals come back from `second`, a folder with the same bytes under any names.
+/// originals come back from `second`.
 ///
 /// # Errors
 /// As [`look`], and [`ErrorCode::MassRemoval`], [`ErrorCode::ReadOnly`].
-pub async fn repair(ctx: &Arc<Context>, digests: bool, second: Option<&Path>) -> Result<Report> {
+pub async fn repair(
+    ctx: &Arc<Context>,
+    digests: bool,
+    second: Option<&SecondStore>,
+) -> Result<Report> {
     guard::check(ctx).await?;
     let mut report = check(&ctx.repo, &ctx.store, digests).await?;
     for finding in &mut report.findings {
@@ -145,8 +177,12 @@ pub async fn repair(ctx: &Arc<Context>, digests: bool, second: Option<&Path>) ->
             finding.is_repaired = true;
         }
     }
-    if let Some(second) = second {
-        heal(ctx, &mut report.findings, second).await?;
+    match second {
+        Some(SecondStore::Folder(folder)) => {
+            heal_from_folder(ctx, &mut report.findings, folder).await?
+        }
+        Some(SecondStore::Ours(store)) => heal_from_ours(ctx, &mut report.findings, store).await?,
+        None => {}
     }
     report.files = collect::orphans(ctx, collect::AGE, Fate::Remove).await?;
     Ok(report)
@@ -189,7 +225,32 @@ async fn check(repo: &Repo, store: &Store, digests: bool) -> Result<Report> {
             }
         }
         if cursor.is_none() {
-            return Ok(report);
+            break;
+        }
+    }
+    check_uploads(repo, store, &mut report).await?;
+    Ok(report)
+}
+
+async fn check_uploads(repo: &Repo, store: &Store, report: &mut Report) -> Result<()> {
+    let mut cursor = None;
+    loop {
+        let ids = repo.waiting_after(cursor.as_ref(), ROWS).await?;
+        cursor = ids.last().copied();
+        report.uploads.rows += ids.len() as u64;
+        let objects: Vec<_> = ids.iter().map(ObjectKey::of_upload).collect();
+        let sizes = store.sizes(objects.clone()).await?;
+        for (object, size) in objects.into_iter().zip(sizes) {
+            // A server that runs may have finished it meanwhile.
+            if size.is_none() && repo.knows_object(&object).await? {
+                report.uploads.count(Problem::Lost);
+                if report.lost_uploads.len() < KEPT {
+                    report.lost_uploads.push(object.to_string());
+                }
+            }
+        }
+        if cursor.is_none() {
+            return Ok(());
         }
     }
 }
@@ -265,37 +326,86 @@ async fn digest_problem(
     Ok((!is_same).then_some(Problem::WrongDigest))
 }
 
-/// Brings originals back whose bytes are found in a folder.
-async fn heal(ctx: &Arc<Context>, findings: &mut [Finding], second: &Path) -> Result<()> {
-    let mut wanted: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (index, finding) in findings.iter().enumerate() {
-        if finding.variant.is_none() {
-            wanted.entry(finding.hash.size()).or_default().push(index);
-        }
+impl Finding {
+    /// Whether it is an original of this size that has not been brought back.
+    fn wants(&self, size: u64) -> bool {
+        self.variant.is_none() && !self.is_repaired && self.hash.size() == size
     }
+}
+
+/// Brings originals back whose bytes are found in a folder.
+async fn heal_from_folder(
+    ctx: &Arc<Context>,
+    findings: &mut [Finding],
+    second: &Path,
+) -> Result<()> {
     let mut folders = vec![second.to_owned()];
     while let Some(folder) = folders.pop() {
         let (below, files) = blocking(move || list(&folder)).await?;
         folders.extend(below);
         for (file, size) in files {
-            let Some(indices) = wanted.get(&size) else {
-                continue;
-            };
-            if indices.iter().all(|index| findings[*index].is_repaired) {
-                continue;
-            }
-            let scratch = ctx.store.scratch().clone();
-            let copied = blocking(move || copy(&scratch, &file)).await?;
-            let is_it = |finding: &&mut Finding| {
-                finding.variant.is_none()
-                    && !finding.is_repaired
-                    && finding.hash.digest() == copied.digest()
-                    && finding.hash.size() == copied.size()
-            };
-            if let Some(finding) = findings.iter_mut().find(is_it) {
-                finding.is_repaired = replace(ctx, finding, copied).await?;
+            if findings.iter().any(|finding| finding.wants(size)) {
+                let scratch = ctx.store.scratch().clone();
+                let copied = blocking(move || copy(&scratch, &file)).await?;
+                offer(ctx, findings, copied).await?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Brings originals back whose bytes are found in a store of this program: under their keys, as after
+/// a move, or under others.
+async fn heal_from_ours(
+    ctx: &Arc<Context>,
+    findings: &mut [Finding],
+    second: &Store,
+) -> Result<()> {
+    let objects: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.variant.is_none())
+        .map(|finding| finding.object.clone())
+        .collect();
+    for objects in objects.chunks(ROWS as usize) {
+        offer_objects(ctx, findings, second, objects.to_vec()).await?;
+    }
+    let mut listing = second.list(ROWS as usize);
+    while findings.iter().any(|found| found.wants(found.hash.size()))
+        && let Some(objects) = listing.next().await?
+    {
+        offer_objects(ctx, findings, second, objects).await?;
+    }
+    Ok(())
+}
+
+async fn offer_objects(
+    ctx: &Arc<Context>,
+    findings: &mut [Finding],
+    second: &Store,
+    objects: Vec<ObjectKey>,
+) -> Result<()> {
+    let sizes = second.sizes(objects.clone()).await?;
+    for (object, size) in objects.into_iter().zip(sizes) {
+        let Some(size) = size.filter(|size| findings.iter().any(|found| found.wants(*size))) else {
+            continue;
+        };
+        match second.copy_to(ctx.store.scratch(), &object, size).await {
+            Ok(copied) => offer(ctx, findings, copied).await?,
+            // It cannot be read there either.
+            Err(error) if error.code() == ErrorCode::LostFile => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file to the content that lacks it, if there is one.
+async fn offer(ctx: &Arc<Context>, findings: &mut [Finding], copied: ScratchFile) -> Result<()> {
+    let is_it = |finding: &&mut Finding| {
+        finding.wants(copied.size()) && finding.hash.digest() == copied.digest()
+    };
+    if let Some(finding) = findings.iter_mut().find(is_it) {
+        finding.is_repaired = replace(ctx, finding, copied).await?;
     }
     Ok(())
 }

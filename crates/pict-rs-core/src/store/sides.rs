@@ -271,6 +271,20 @@ impl Store {
     pub(crate) async fn remove_new(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
         self.objects.remove(objects).await
     }
+
+    /// A copy of an object of this size, as a scratch file.
+    ///
+    /// # Errors
+    /// [`ErrorCode::LostFile`] when it is missing, has another size or cannot be read,
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::StoreUnavailable`].
+    pub(crate) async fn copy_to(
+        &self,
+        scratch: &Scratch,
+        object: &ObjectKey,
+        size: u64,
+    ) -> Result<ScratchFile> {
+        fetch(&self.objects, scratch, object, size).await
+    }
 }
 
 async fn fetch(
