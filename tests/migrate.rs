@@ -1,5 +1,8 @@
 //! Data of the existing pict-rs, as version 0.5.19 has left them, taken over.
 
+mod postgres;
+mod stock;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

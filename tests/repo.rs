@@ -139,6 +139,7 @@ impl Engine {
 /// A server of PostgreSQL.
 fn postgres(url: &str) -> Server {
     let settings = ServerSettings {
+        key: "repo.url",
         url,
         use_tls: false,
         certificate_file: None,

@@ -15,4 +15,4 @@ pub mod validator;
 pub mod work;
 
 pub use testkit::{Answer, File, Launch, Server, Uploaded};
-pub use testkit::{client, eventually, nginx, pictures, programs, proxy, s3, server};
+pub use testkit::{client, eventually, nginx, pictures, postgres, programs, proxy, s3, server};

@@ -1569,7 +1569,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__migrate)
-            opts="-h --from --files --skip-missing-files --skip-unnamed --unit --help"
+            opts="-h --from --files --from-config --skip-missing-files --skip-unnamed --unit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1580,6 +1580,10 @@ _pict__rs() {
                     return 0
                     ;;
                 --files)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4037,7 +4041,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__takeover)
-            opts="-a -h --api-key --api-key-file --concurrency --rate --timeout --address --help"
+            opts="-a -h --api-key --api-key-file --repo-url --repo-url-file --concurrency --rate --timeout --address --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4048,6 +4052,14 @@ _pict__rs() {
                     return 0
                     ;;
                 --api-key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repo-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repo-url-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -178,6 +178,8 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_sub
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key -d 'Its API key' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l api-key-file -d 'File that holds its API key' -r -F
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l repo-url -d 'Its PostgreSQL database, from which delete tokens are read' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l repo-url-file -d 'File that holds the URL of its PostgreSQL database' -r -F
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l concurrency -d 'Files copied at a time in the background [default: 2]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l rate -d 'Files copied per second in the background at most; 0 is no limit [default: 20]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand takeover" -l timeout -d 'Seconds for one request to it [default: 60]' -r
@@ -188,8 +190,9 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand print-config" -s h -l he
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand doctor" -l json -d 'For programs'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand accept-store" -s h -l help -d 'Print help'
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l from -d 'Its database [default: the folder for ours]' -r -F
-complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l files -d 'Its files, which are copied [default: the folder for ours, where they stay as they are]' -r -F
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l from -d 'Its database: a folder, or postgres://user@host:port/database [default: the folder for ours]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l files -d 'Its files, which are copied [default: the folder or bucket for ours, where they stay as they are]' -r -F
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l from-config -d 'Its configuration file, which says where both are' -r -F
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l unit -d 'The unit of systemd that runs the server, whose state directory and user count [default: pict-rs.service, if there is one]' -r -F
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l skip-missing-files -d 'Exit with 0 although files are missing; their aliases stay unknown'
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand migrate" -l skip-unnamed -d 'Exit with 0 although there are files that the database does not name, or contents without an alias'

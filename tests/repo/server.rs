@@ -6,6 +6,7 @@ use super::*;
 /// The settings of a server that is there or is not: nothing is waited for.
 fn impatient(url: &str) -> Server {
     Server::new(&ServerSettings {
+        key: "repo.url",
         url,
         use_tls: false,
         certificate_file: None,

@@ -170,3 +170,11 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
         .expect("a runtime")
         .block_on(work)
 }
+
+/// A session on a PostgreSQL database, until it is dropped.
+pub fn hold(url: &str) -> impl Sized {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let connection = runtime.block_on(PgConnection::connect(url));
+    // In this order: the connection closes its socket while the runtime is there.
+    (connection.expect("the database opens"), runtime)
+}

@@ -499,6 +499,7 @@ impl RepoConfig {
         }
         let is_given = |file: &&PathBuf| !file.as_os_str().is_empty();
         Server::new(&ServerSettings {
+            key: "repo.url",
             url: url.expose(),
             use_tls: self.use_tls,
             certificate_file: self.certificate_file.as_ref().filter(is_given),

@@ -1,27 +1,78 @@
 //! Reads the database of the existing pict-rs for migration.
 //!
-//! Of an embedded database of version 0.5 only what cannot be recreated is read: contents, their
-//! aliases and tokens, the URLs of proxied ones, and the alias of the placeholder. Variants, jobs
-//! and unclaimed uploads are not. Start reading at [`Existing::open`].
+//! Of a sled database of version 0.5, or a PostgreSQL database of 0.5 or 0.6, only what cannot be
+//! recreated is read: contents, their aliases and tokens, the URLs of proxied ones, and the alias of
+//! the placeholder. Variants, jobs and unclaimed uploads are not. Nothing is written to it. Start
+//! reading at [`Existing::open`].
 
 mod copy;
 mod names;
+mod postgres;
 mod sled;
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::repo::{SLED_FOLDER, is_sled};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use crate::repo::{SLED_FOLDER, Server, ServerSettings, is_sled, what_is_in};
+use crate::task::blocking;
 use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
+
+/// Contents that are read ahead.
+const AHEAD: usize = 100;
+/// How long is waited for a database server that cannot be reached.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a database of the existing pict-rs is.
+#[derive(Clone, Debug)]
+pub enum OldDatabase {
+    /// In the folder that `repo.path` names in its configuration.
+    Folder(PathBuf),
+    /// On a PostgreSQL server.
+    Server(Box<Server>),
+}
+
+impl OldDatabase {
+    /// Reads a folder or a URL, which the option or setting `key` gives.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`].
+    pub fn parse(key: &str, text: &str) -> Result<Self> {
+        let is_url = ["postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        if !is_url {
+            return Ok(Self::Folder(text.into()));
+        }
+        let server = Server::new(&ServerSettings {
+            key,
+            url: text,
+            use_tls: false,
+            certificate_file: None,
+            max_connections: 2,
+            patience: PATIENCE,
+        })?;
+        Ok(Self::Server(server.into()))
+    }
+}
 
 /// A database of the existing pict-rs.
 #[derive(Debug)]
-pub struct Existing {
-    /// Closed before its folder is removed.
-    sled: sled::Database,
-    _copy: tempfile::TempDir,
+pub struct Existing(Opened);
+
+#[derive(Debug)]
+enum Opened {
+    Sled {
+        /// Closed before its folder is removed.
+        database: Arc<sled::Database>,
+        _copy: tempfile::TempDir,
+    },
+    Postgres(Arc<postgres::Tables>),
 }
 
 /// The files that a database names. Paths are kept as 64-bit hashes, so that millions of them fit
@@ -30,6 +81,11 @@ pub struct Existing {
 pub struct Files(Vec<u64>);
 
 impl Files {
+    fn new(mut files: Vec<u64>) -> Self {
+        files.sort_unstable();
+        Self(files)
+    }
+
     /// Whether the database names this file; the path is relative to the folder of files.
     pub fn contains(&self, file: &Path) -> bool {
         let hash = hash_of(file.as_os_str().as_encoded_bytes());
@@ -84,81 +140,162 @@ pub struct Details {
 }
 
 impl Existing {
-    /// Opens a copy of the database that `repo.path` names in the configuration of the existing
-    /// pict-rs, which must not be running: the library for sled databases writes to what it opens.
-    /// The copy is in the folder `scratch` and is removed when this is dropped. Blocks.
+    /// Opens the database of an existing pict-rs, which must not be running. Of a database in a
+    /// folder a copy is opened, because the library for sled databases writes to what it opens. The
+    /// copy is in the folder `scratch` and is removed when this is dropped.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when there is no readable database, or it is in use;
+    /// [`ErrorCode::AlreadyRunning`] when others are connected to it;
     /// [`ErrorCode::FileIoError`] when it cannot be copied.
-    pub fn open(folder: &Path, scratch: &Path) -> Result<Self> {
+    pub async fn open(origin: &OldDatabase, scratch: &Path) -> Result<Self> {
+        let folder = match origin {
+            OldDatabase::Folder(folder) => folder.clone(),
+            OldDatabase::Server(server) => {
+                let database = postgres::Tables::open(server).await?;
+                database.refuse_if_in_use().await?;
+                return Ok(Self(Opened::Postgres(database.into())));
+            }
+        };
+        let scratch = scratch.to_owned();
+        blocking(move || Self::open_folder(&folder, &scratch)).await
+    }
+
+    fn open_folder(folder: &Path, scratch: &Path) -> Result<Self> {
         let inside = folder.join(SLED_FOLDER);
         let sled = [inside.as_path(), folder]
             .into_iter()
             .find(|folder| is_sled(folder))
-            .ok_or_else(|| {
-                Error::user(
-                    ErrorCode::ConfigInvalid,
-                    format!(
-                        "{} holds no sled database of pict-rs 0.5, which is a folder {SLED_FOLDER} with the \
-                         files conf and db; other databases cannot be read",
-                        folder.display()
-                    ),
-                )
-            })?;
+            .ok_or_else(|| no_sled(folder))?;
         let copy = copy::of(sled, scratch)?;
         let opened = unless_it_panics(|| sled::Database::open(copy.path()));
-        let sled = opened.map_err(|error| copy::advice(sled, error))?;
-        Ok(Self { sled, _copy: copy })
+        let database = opened.map_err(|error| copy::advice(sled, error))?.into();
+        Ok(Self(Opened::Sled {
+            database,
+            _copy: copy,
+        }))
     }
 
     /// How many contents there are.
-    pub fn count(&self) -> usize {
-        self.sled.count()
-    }
-
-    /// All contents, oldest first. Unreadable contents are errors that name them.
-    pub fn contents(&self) -> impl Iterator<Item = Result<Content>> {
-        let mut contents = Some(self.sled.contents());
-        std::iter::from_fn(move || {
-            let rest = contents.as_mut()?;
-            match unless_it_panics(|| Ok(rest.next())) {
-                Ok(content) => content,
-                // The library cannot continue after an error.
-                Err(error) => {
-                    contents = None;
-                    Some(Err(error))
-                }
-            }
-        })
-    }
-
-    /// Inconsistencies in the database, for people. Empty for an intact one.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
-    pub fn contradictions(&self) -> Result<Vec<String>> {
-        unless_it_panics(|| self.sled.contradictions())
+    pub async fn count(&self) -> Result<u64> {
+        match &self.0 {
+            Opened::Sled { database, .. } => Ok(database.count() as u64),
+            Opened::Postgres(database) => database.count().await,
+        }
+    }
+
+    /// All contents, oldest first. Unreadable contents are errors that name them.
+    pub fn contents(&self) -> Contents {
+        let (sender, contents) = mpsc::channel(AHEAD);
+        match &self.0 {
+            Opened::Sled { database, .. } => {
+                let database = database.clone();
+                tokio::task::spawn_blocking(move || send(database.contents(), &sender));
+            }
+            Opened::Postgres(database) => {
+                let database = database.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = database.send_contents(&sender).await {
+                        // Nobody may want it any more.
+                        let _ = sender.send(Err(error)).await;
+                    }
+                });
+            }
+        }
+        Contents(contents)
+    }
+
+    /// Inconsistencies in the database, for people. Empty for an intact one, and where foreign keys
+    /// exclude them.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub async fn contradictions(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            Opened::Sled { database, .. } => {
+                let database = database.clone();
+                blocking(move || unless_it_panics(|| database.contradictions())).await
+            }
+            Opened::Postgres(_) => Ok(Vec::new()),
+        }
     }
 
     /// All files that the database names, including variants.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
-    pub fn files(&self) -> Result<Files> {
-        let mut files = Vec::new();
-        unless_it_panics(|| self.sled.each_file(|file| files.push(hash_of(file))))?;
-        files.sort_unstable();
-        Ok(Files(files))
+    pub async fn files(&self) -> Result<Files> {
+        match &self.0 {
+            Opened::Sled { database, .. } => {
+                let database = database.clone();
+                let mut files = Vec::new();
+                blocking(move || {
+                    unless_it_panics(|| database.each_file(|file| files.push(hash_of(file))))?;
+                    Ok(Files::new(files))
+                })
+                .await
+            }
+            Opened::Postgres(database) => database.files().await,
+        }
     }
 
     /// The alias of the placeholder for missing media.
     ///
     /// # Errors
     /// [`ErrorCode::RepoError`].
-    pub fn not_found_alias(&self) -> Result<Option<Alias>> {
-        self.sled.not_found_alias()
+    pub async fn not_found_alias(&self) -> Result<Option<Alias>> {
+        match &self.0 {
+            Opened::Sled { database, .. } => database.not_found_alias(),
+            Opened::Postgres(database) => database.not_found_alias().await,
+        }
     }
+}
+
+/// Contents that are being read. Dropping it ends that.
+#[derive(Debug)]
+pub struct Contents(Receiver<Result<Content>>);
+
+impl Contents {
+    /// The next one; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Content>> {
+        self.0.recv().await
+    }
+}
+
+/// Sends contents until there is no receiver. Blocks.
+fn send(mut contents: impl Iterator<Item = Result<Content>>, to: &Sender<Result<Content>>) {
+    loop {
+        let next = match unless_it_panics(|| Ok(contents.next())) {
+            Ok(Some(content)) => content,
+            Ok(None) => return,
+            Err(error) => {
+                // The library cannot continue after an error.
+                let _ = to.blocking_send(Err(error));
+                return;
+            }
+        };
+        if to.blocking_send(next).is_err() {
+            return;
+        }
+    }
+}
+
+fn no_sled(folder: &Path) -> Error {
+    let place = folder.display();
+    let message = match what_is_in(folder).filter(|what| what.starts_with("fjall")) {
+        Some(what) => format!(
+            "{place} holds a {what}, which cannot be read: let the program that made it write another one \
+             with its migrate-repo, see docs/deployment.md"
+        ),
+        None => format!(
+            "{place} holds no sled database of pict-rs 0.5 or 0.6, which is a folder {SLED_FOLDER} with \
+             the files conf and db"
+        ),
+    };
+    Error::user(ErrorCode::ConfigInvalid, message)
 }
 
 /// Catches panics: the library panics on some damage.
@@ -206,7 +343,8 @@ mod tests {
     #[test]
     fn a_folder_without_a_database_is_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = Existing::open(folder.path(), folder.path()).expect_err("nothing there");
+        let opened = Existing::open_folder(folder.path(), folder.path());
+        let error = opened.expect_err("nothing there");
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(
             error.to_string().contains("holds no sled database"),

@@ -59,10 +59,12 @@ pub use hash::{Added, NewUpload};
 pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]
-pub(crate) use legacy_files::{SLED_FOLDER, is_sled};
+pub(crate) use legacy_files::{SLED_FOLDER, is_sled, what_is_in};
 pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
 pub use page::Page;
+#[cfg(feature = "migrate")]
+pub(crate) use postgres::{FOREIGN_READER, open_foreign};
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removal};

@@ -268,6 +268,17 @@ impl Store {
         }
     }
 
+    /// As [`Store::list`], with everything that others have put into a bucket.
+    #[cfg(feature = "migrate")]
+    pub(crate) fn list_with_foreign(&self, batch: usize) -> Listing {
+        let (sender, batches) = mpsc::channel(1);
+        let work = match &self.objects {
+            Objects::Folder(folder) => folder.list(batch, sender),
+            Objects::Bucket(bucket) => bucket.list_with_foreign(batch, sender),
+        };
+        Listing { batches, work }
+    }
+
     /// Checks objects that the database did not know. The database must be asked again afterwards:
     /// a row may have been committed before the marker was removed.
     ///

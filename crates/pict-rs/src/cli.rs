@@ -161,12 +161,15 @@ pub struct VerifyClean {
 #[cfg(feature = "migrate")]
 #[derive(Debug, Args)]
 pub struct Migrate {
-    /// Its database [default: the folder for ours]
-    #[arg(long, value_name = "FOLDER")]
-    pub from: Option<PathBuf>,
-    /// Its files, which are copied [default: the folder for ours, where they stay as they are]
+    /// Its database: a folder, or postgres://user@host:port/database [default: the folder for ours]
+    #[arg(long, value_name = "FOLDER|URL")]
+    pub from: Option<String>,
+    /// Its files, which are copied [default: the folder or bucket for ours, where they stay as they are]
     #[arg(long, value_name = "FOLDER")]
     pub files: Option<PathBuf>,
+    /// Its configuration file, which says where both are
+    #[arg(long, value_name = "FILE")]
+    pub from_config: Option<PathBuf>,
     /// Exit with 0 although files are missing; their aliases stay unknown
     #[arg(long)]
     pub skip_missing_files: bool,

@@ -6,17 +6,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use pict_rs_core::config::StoreType;
-use pict_rs_core::legacy::Existing;
+use pict_rs_core::legacy::{Existing, OldDatabase};
 use pict_rs_core::repo::Location;
-use pict_rs_core::service::migrate::Report;
+use pict_rs_core::service::migrate::{Place, Report};
 use pict_rs_core::service::recover;
 use pict_rs_core::{Config, service};
 
+use crate::progress::Progress;
 use crate::{cli, load, programs};
 use unit::{Owner, Unit};
-
-/// Contents between two progress lines.
-const STEP: u64 = 1000;
 
 /// The destination.
 #[derive(Debug)]
@@ -110,28 +108,43 @@ pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Resu
     Ok(is_tolerable)
 }
 
-fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<(Report, usize)> {
+fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<(Report, u64)> {
+    let old = match &from.from_config {
+        Some(file) => Some(load::load(Some(file), [], cli::Overrides::default())?.config),
+        None => None,
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let helpers = programs::find_all(&config.media, std::env::var_os("PATH").as_deref());
         let folder = config.database_folder(data);
-        let database = from.from.clone().unwrap_or_else(|| folder.clone());
-        let existing = Existing::open(&database, &folder)?;
-        let files = from.files.clone();
-        let files = files.unwrap_or_else(|| config.files_folder(data));
-        let context = recover::open_beside(config, data, helpers).await?;
-        let all = existing.count();
-        let progress = |seen: u64| {
-            if seen.is_multiple_of(STEP) {
-                tracing::info!(seen, all, "taking contents over");
-            }
+        let origin = match (&from.from, &old) {
+            (Some(text), _) => OldDatabase::parse("--from", text)?,
+            (None, Some(old)) => match old.database(data)? {
+                Location::Server(server) => OldDatabase::Server(server),
+                Location::Folder { .. } if old.is_database_folder_default() => {
+                    anyhow::bail!("--from-config names no database; name it with --from")
+                }
+                Location::Folder { path, .. } => OldDatabase::Folder(path),
+            },
+            (None, None) => OldDatabase::Folder(folder.clone()),
         };
-        let taken = service::migrate::migrate(&context, &existing, &files, progress).await?;
+        let existing = Existing::open(&origin, &folder).await?;
+        let context = recover::open_beside(config, data, helpers).await?;
+        let place = match (&from.files, &old) {
+            (Some(files), _) => Place::of_folder(&context, files)?,
+            (None, Some(old)) => Place::of_settings(&context, &old.store)?,
+            (None, None) => Place::Own,
+        };
+        let all = existing.count().await?;
+        let progress = Progress::new("taking over");
+        let report = |seen| progress.report("contents", seen, all);
+        let taken = service::migrate::migrate(&context, &existing, &place, report).await?;
+        progress.end();
         anyhow::Ok((taken, all))
     })
 }
 
-fn tell(report: &Report, all: usize, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+fn tell(report: &Report, all: u64, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     for (file, aliases) in &report.missing {
         let aliases: Vec<_> = aliases.iter().map(|alias| alias.as_str()).collect();
         let aliases = aliases.join(", ");

@@ -398,6 +398,33 @@ impl Database {
         &self.name
     }
 
+    /// Everything in it as statements, without those that only some versions of the server know.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn dump(&self) -> String {
+        let done = Command::new(self.programs.join("pg_dump"))
+            .args([
+                "--inserts",
+                "--no-owner",
+                "--no-privileges",
+                "--no-comments",
+            ])
+            .args(["-U", USER, "-d", &self.name, "-h"])
+            .arg(&self.folder)
+            .stdin(Stdio::null())
+            .output()
+            .and_then(succeeded);
+        let text = done.unwrap_or_else(|error| panic!("no dump: {error}"));
+        let is_kept = |line: &&str| {
+            let left_out = ["--", "\\", "SET transaction_timeout", "SET default_"];
+            !line.is_empty() && !left_out.iter().any(|start| line.starts_with(start))
+        };
+        let mut lines: Vec<_> = text.lines().filter(is_kept).collect();
+        lines.push("");
+        lines.join("\n")
+    }
+
     /// Runs statements, and returns what psql prints of their rows.
     ///
     /// # Panics

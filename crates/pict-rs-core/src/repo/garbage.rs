@@ -76,6 +76,43 @@ impl Repo {
         .await
     }
 
+    /// Records that an object that another program has stored is about to be named. It never becomes
+    /// garbage, whether a row names it or not.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
+    #[cfg(feature = "migrate")]
+    pub async fn intend_to_adopt(&self, object: &ObjectKey) -> Result<()> {
+        again(|| async {
+            let mut tx = self.begin().await?;
+            sql("INSERT INTO garbage (object, not_before) VALUES ($1, $2) \
+                 ON CONFLICT (object) DO NOTHING")
+            .bind(object.as_str())
+            .bind(i64::MAX)
+            .run(&mut tx)
+            .await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Forgets objects of another program that no row has named in the end.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    #[cfg(feature = "migrate")]
+    pub async fn end_adoption(&self) -> Result<()> {
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            sql("DELETE FROM garbage WHERE not_before = $1")
+                .bind(i64::MAX)
+                .run(&mut tx)
+                .await?;
+            tx.commit().await
+        })
+        .await
+    }
+
     /// Makes garbage of objects whose time has passed: from then on no row can name them. Returns
     /// their number.
     ///

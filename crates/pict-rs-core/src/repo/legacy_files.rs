@@ -62,7 +62,8 @@ pub fn refuse_foreign_database(database: &Path, data: &Path, is_default: bool) -
     Ok(())
 }
 
-fn what_is_in(folder: &Path) -> Option<&'static str> {
+/// What database of the existing pict-rs is in a folder.
+pub(crate) fn what_is_in(folder: &Path) -> Option<&'static str> {
     let named = NAMES
         .into_iter()
         .find(|(name, _)| folder.join(name).is_dir());
@@ -95,8 +96,8 @@ fn refusal(folder: &Path, what: &str) -> Error {
 
 fn advice(folder: &Path, what: &str) -> String {
     if what != SLED {
-        return "Only sled databases of pict-rs 0.5 can be taken over; the program that made this \
-                one can write one of its data, see docs/deployment.md."
+        return "Only sled and PostgreSQL databases of pict-rs 0.5 and 0.6 can be taken over; the program \
+                that made this one can write one of its data, see docs/deployment.md."
             .to_owned();
     }
     if cfg!(feature = "migrate") {

@@ -145,15 +145,18 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
     if !is_existing && !has_table(connection, "hashes").await? {
         return Ok(());
     }
-    let whose = match is_existing {
-        true => "the existing pict-rs",
-        false => "another program",
+    let (whose, advice) = match is_existing {
+        true => (
+            "the existing pict-rs",
+            ", and 'pict-rs migrate --from' with the URL of this one takes over what it has",
+        ),
+        false => ("another program", ""),
     };
     Err(Error::user(
         ErrorCode::ConfigInvalid,
         format!(
             "the database {place} holds tables of {whose}. Nothing was changed. To begin without them, \
-             make another database and name it in repo.url"
+             make another database and name it in repo.url{advice}"
         ),
     ))
 }

@@ -195,6 +195,7 @@ fn read_whole(step: &serde_json::Value, is_limited: bool, found: &mut Vec<String
 async fn postgres_database(test: &str) -> Option<testkit::postgres::Database> {
     let database = testkit::postgres::Cluster::shared_or_skip(test)?.database();
     let settings = ServerSettings {
+        key: "repo.url",
         url: &database.url(),
         use_tls: false,
         certificate_file: None,

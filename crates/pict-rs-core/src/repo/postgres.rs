@@ -41,6 +41,14 @@ const STATEMENTS: usize = 256;
 const LOCK: i64 = 0x70_69_63_74_2d_72_73_01;
 /// How long the connections of a program that has just ended may keep it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// The name on the server of connections to a database of another program.
+#[cfg(feature = "migrate")]
+pub(crate) const FOREIGN_READER: &str = "pict-rs migrate";
+/// What connections to a database of another program are told first. Its tables lack indexes for some
+/// of our questions, so a statement may take longer.
+#[cfg(feature = "migrate")]
+const FOREIGN_SETTINGS: &str = "SET default_transaction_read_only = on; SET datestyle = 'ISO'; \
+     SET statement_timeout = '10min'; SET lock_timeout = '10s'";
 /// The oldest version that the tests of this program know.
 const OLDEST: i64 = 14;
 
@@ -56,6 +64,8 @@ pub struct Server {
 /// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct ServerSettings<'a> {
+    /// What errors call the URL, such as `repo.url`.
+    pub key: &'a str,
     /// `postgres://user:password@host:port/database`.
     pub url: &'a str,
     /// Whether connections must be encrypted, and the server's certificate be right.
@@ -77,13 +87,14 @@ impl Server {
     pub fn new(settings: &ServerSettings<'_>) -> Result<Self> {
         let url = Url::parse(settings.url).ok();
         let is_known = |url: &Url| matches!(url.scheme(), "postgres" | "postgresql");
+        let key = settings.key;
         let Some(url) = url.filter(is_known) else {
-            return Err(invalid(
-                "repo.url is not a URL such as postgres://user:password@host:5432/database".into(),
-            ));
+            return Err(invalid(format!(
+                "{key} is not a URL such as postgres://user:password@host:5432/database"
+            )));
         };
         let mut options = PgConnectOptions::from_str(settings.url)
-            .map_err(|error| invalid(format!("repo.url cannot be used: {error}")))?
+            .map_err(|error| invalid(format!("{key} cannot be used: {error}")))?
             .statement_cache_capacity(STATEMENTS);
         if options.get_application_name().is_none() {
             options = options.application_name("pict-rs");
@@ -276,6 +287,28 @@ pub(super) fn sessions_alone(server: &Server, is_read: bool) -> Pool {
     Pool::Postgres(sessions(server, 1, is_read, false))
 }
 
+/// Connections to a database of another program, on which nothing can be changed.
+///
+/// # Errors
+/// [`ErrorCode::ConfigInvalid`] and [`ErrorCode::RepoUnavailable`] when it cannot be reached.
+#[cfg(feature = "migrate")]
+pub(crate) async fn open_foreign(server: &Server) -> Result<sqlx::PgPool> {
+    let first = server.reach().await?;
+    let _ = first.close().await;
+    let options = server.options.clone().application_name(FOREIGN_READER);
+    let pool = PgPoolOptions::new()
+        .max_connections(server.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(FOREIGN_SETTINGS).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(pool)
+}
+
 /// Takes a lock by a statement that tells whether it did; retried for a short time.
 async fn lock(connection: &mut PgConnection, statement: &'static str) -> Result<bool> {
     let deadline = Instant::now() + LOCK_PATIENCE;
@@ -451,6 +484,7 @@ mod tests {
 
     fn server(url: &str, use_tls: bool) -> Result<Server> {
         Server::new(&ServerSettings {
+            key: "repo.url",
             url,
             use_tls,
             certificate_file: None,

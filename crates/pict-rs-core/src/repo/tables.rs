@@ -323,6 +323,7 @@ mod tests {
         };
         let database = cluster.database();
         let server = Server::new(&ServerSettings {
+            key: "repo.url",
             url: &database.url(),
             use_tls: false,
             certificate_file: None,

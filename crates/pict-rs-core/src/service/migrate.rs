@@ -8,16 +8,21 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::clock::now;
+use crate::config::StoreConfig;
 use crate::legacy::{Content, Existing, Files, Name};
 use crate::repo::{NewProxy, NewUpload, Original};
 use crate::service::adopt::{self, Examined, Shape};
 use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
-use crate::store::{Prefix, Source, Store, StoredObject};
+use crate::store::{BucketSettings, Prefix, Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// Contents between two folds of the usage sums, because no worker runs here.
 const FOLD_EVERY: u64 = 1000;
+/// Contents at a time whose files are in a bucket, which is mostly waited for.
+const FROM_BUCKET: usize = 16;
+/// Names in a batch of a listing.
+const LISTED: usize = 1000;
 
 /// The result of a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,35 +67,89 @@ impl Report {
     }
 }
 
-/// Migrates everything in `existing`, whose files are in the folder `files`. Files are copied,
-/// unless that folder is our own: then they become our objects in place. `progress` is called with
-/// the number of contents processed.
+/// Where the files of the existing pict-rs are.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Where ours are: they become our objects as they lie.
+    Own,
+    /// Elsewhere: they are copied.
+    Other(Store),
+}
+
+impl Place {
+    /// A folder.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when there is none.
+    pub fn of_folder(ctx: &Context, files: &Path) -> Result<Self> {
+        if !files.is_dir() {
+            return Err(Error::user(
+                ErrorCode::ConfigInvalid,
+                format!("there is no folder of files {}", files.display()),
+            ));
+        }
+        let is_own = |root: &Path| files.canonicalize().ok() == root.canonicalize().ok();
+        match ctx.store.root() {
+            Some(root) if is_own(root) => Ok(Self::Own),
+            _ => Ok(Self::Other(Store::open_to_look(files)?)),
+        }
+    }
+
+    /// A bucket, or a folder, that other settings name. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`].
+    pub fn of_settings(ctx: &Context, settings: &StoreConfig) -> Result<Self> {
+        let Some(mut bucket) = settings.bucket()? else {
+            let folder = settings.path.as_deref().ok_or_else(|| {
+                let message = "--from-config names no folder and no bucket of files; name a folder with --files";
+                Error::user(ErrorCode::ConfigInvalid, message)
+            });
+            return Self::of_folder(ctx, folder?);
+        };
+        let own = ctx.config.store.bucket()?;
+        let is_own =
+            |own: BucketSettings| own.endpoint == bucket.endpoint && own.name == bucket.name;
+        if own.is_some_and(is_own) {
+            return Ok(Self::Own);
+        }
+        // Each file is read once.
+        bucket.cache_size = 0;
+        let store = Store::open_bucket(bucket, ctx.scratch.clone())?;
+        Ok(Self::Other(store))
+    }
+
+    fn store<'a>(&'a self, ctx: &'a Context) -> &'a Store {
+        match self {
+            Self::Own => &ctx.store,
+            Self::Other(store) => store,
+        }
+    }
+}
+
+/// Migrates everything in `existing`, whose files are in `place`. `progress` is called with the
+/// number of contents processed.
 ///
 /// # Errors
-/// [`ErrorCode::RepoError`] and [`ErrorCode::FileIoError`] for problems with all contents; problems
-/// with one are in the report.
+/// [`ErrorCode::RepoError`], [`ErrorCode::FileIoError`] and [`ErrorCode::StoreUnavailable`] for
+/// problems with all contents; problems with one are in the report.
 pub async fn migrate(
     ctx: &Arc<Context>,
     existing: &Existing,
-    files: &Path,
+    place: &Place,
     progress: impl Fn(u64),
 ) -> Result<Report> {
-    if !files.is_dir() {
-        return Err(Error::user(
-            ErrorCode::ConfigInvalid,
-            format!("there is no folder of files {}", files.display()),
-        ));
-    }
-    let is_own = |root: &Path| files.canonicalize().ok() == root.canonicalize().ok();
-    let place = match ctx.store.root() {
-        Some(root) if is_own(root) => Place::Own(root.into()),
-        _ => Place::Other(files.into()),
-    };
+    // Of a run that was interrupted.
+    ctx.repo.end_adoption().await?;
     let mut report = Report::default();
     let mut running = JoinSet::new();
-    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let at_once = match place.store(ctx).root() {
+        Some(_) => std::thread::available_parallelism().map_or(2, usize::from),
+        None => FROM_BUCKET,
+    };
     let mut seen = 0;
-    for content in existing.contents() {
+    let mut contents = existing.contents();
+    while let Some(content) = contents.next().await {
         while running.len() >= at_once {
             finish(&mut running, &mut report).await?;
         }
@@ -110,19 +169,18 @@ pub async fn migrate(
     while !running.is_empty() {
         finish(&mut running, &mut report).await?;
     }
-    match existing.contradictions() {
+    ctx.repo.end_adoption().await?;
+    match existing.contradictions().await {
         Ok(found) => report.failed.extend(found),
         Err(error) => report.failed.push(error.to_string()),
     }
-    match existing.files() {
-        Ok(named) => {
-            let files: Arc<Path> = files.into();
-            let found = blocking(move || unnamed(&files, &named)).await?;
-            report.unnamed.extend(found);
-        }
+    match existing.files().await {
+        Ok(named) => report
+            .unnamed
+            .extend(unnamed(place.store(ctx), &named).await?),
         Err(error) => report.failed.push(error.to_string()),
     }
-    if let Ok(Some(alias)) = existing.not_found_alias()
+    if let Ok(Some(alias)) = existing.not_found_alias().await
         && ctx.repo.not_found_alias().await?.is_none()
         && ctx.repo.has_alias(&alias).await?
     {
@@ -132,28 +190,19 @@ pub async fn migrate(
     Ok(report)
 }
 
-/// The files in the folder that the database does not name. A truncated sled database opens without
-/// an error; files it does not name are the only sign.
-fn unnamed(files: &Path, named: &Files) -> Result<Vec<String>> {
-    let failed = |e| Error::internal(ErrorCode::FileIoError, "cannot list the files", e);
+/// The files that the database does not name. A truncated sled database opens without an error; files
+/// it does not name are the only sign.
+async fn unnamed(files: &Store, named: &Files) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(files.join(&folder)).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = folder.join(entry.file_name());
-            if entry.file_type().map_err(failed)?.is_dir() {
-                if !Store::is_reserved(&name) {
-                    folders.push(name);
-                }
-                continue;
-            }
-            // If the folder is our own, it contains our objects too.
-            let is_ours = name
-                .to_str()
-                .is_some_and(|name| Store::is_ours(&ObjectKey::new(name)));
-            if !named.contains(&name) && !is_ours && !Store::is_reserved(&name) {
-                found.push(format!("file {}", name.display()));
+    let mut listing = files.list_with_foreign(LISTED);
+    while let Some(names) = listing.next().await? {
+        for name in names {
+            let path = Path::new(name.as_str());
+            // If the place is our own, it contains our objects too.
+            let is_known =
+                named.contains(path) || Store::is_ours(&name) || Store::is_reserved(path);
+            if !is_known {
+                found.push(format!("file {name}"));
             }
         }
     }
@@ -173,15 +222,6 @@ async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> R
         report.add(done?);
     }
     Ok(())
-}
-
-/// The folder of the files.
-#[derive(Clone)]
-enum Place {
-    /// Our own folder of objects.
-    Own(Arc<Path>),
-    /// Another folder.
-    Other(Arc<Path>),
 }
 
 async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Result<Report> {
@@ -205,21 +245,20 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     if names.is_empty() {
         return Ok(report);
     }
-    let path = match place {
-        Place::Own(files) | Place::Other(files) => files.join(&content.file),
-    };
-    let read = blocking(move || Ok(std::fs::read(path))).await?;
-    let source = match read {
-        Ok(source) => source,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let object = ObjectKey::new(content.file.to_string_lossy());
+    let source = match read(place.store(ctx), &object, content.key.size()).await {
+        Ok(Some(source)) => source,
+        Ok(None) => {
             let aliases = content.names.into_iter().map(|name| name.alias).collect();
             report.missing.push((content.file, aliases));
             return Ok(report);
         }
-        Err(error) => {
+        // A disk may have lost some files; without the bucket there is none.
+        Err(error) if error.code() == ErrorCode::FileIoError => {
             report.fail(content.file.display(), &error);
             return Ok(report);
         }
+        Err(error) => return Err(error),
     };
     let (stored, original) = match store(ctx, &content, place, source).await {
         Ok(made) => made,
@@ -234,6 +273,20 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     }
     remember(ctx, stored, original, &names, &mut report).await?;
     Ok(report)
+}
+
+/// Reads a whole object, whatever its size. `None` when it is missing.
+async fn read(files: &Store, object: &ObjectKey, expected: u64) -> Result<Option<Vec<u8>>> {
+    let size = match files.read(object, expected, 0..expected).await {
+        Ok(content) => return content.into_vec().await.map(Some),
+        Err(error) if error.code() == ErrorCode::LostFile => files.size(object).await?,
+        Err(error) => return Err(error),
+    };
+    let Some(size) = size else {
+        return Ok(None);
+    };
+    let content = files.read(object, size, 0..size).await?;
+    content.into_vec().await.map(Some)
 }
 
 /// Copies the file if needed, and determines its facts. If the engine cannot read the file, the
@@ -252,7 +305,7 @@ async fn store(
         blurhash,
     } = examined;
     let size = source.len() as u64;
-    let (scratch, is_own) = (ctx.scratch.clone(), matches!(place, Place::Own(_)));
+    let (scratch, is_own) = (ctx.scratch.clone(), matches!(place, Place::Own));
     let (copy, digest) = blocking(move || {
         if is_own {
             return Ok((None, Digest::of(&source)));
@@ -274,7 +327,13 @@ async fn store(
     };
     let object = match &stored {
         Some(stored) => stored.object().clone(),
-        None => ObjectKey::new(content.file.to_string_lossy()),
+        None => {
+            let object = ObjectKey::new(content.file.to_string_lossy());
+            if ctx.store.needs_intents() {
+                ctx.repo.intend_to_adopt(&object).await?;
+            }
+            object
+        }
     };
     let key = ContentKey::of(digest, size, format);
     let shape = content.details.map(|details| Shape {

@@ -252,22 +252,43 @@ impl Bucket {
     ) -> JoinHandle<Result<()>> {
         let bucket = self.clone();
         tokio::spawn(async move {
-            for prefix in bucket.prefixes().await? {
-                // In pages of what the server gives at a time, 1000 by default.
-                let listed = bucket.s3.list(Some(&Key::from(prefix)));
-                let mut listed = listed.chunks(batch);
-                while let Some(page) = listed.next().await {
-                    let page = page.into_iter().map(|found| match found {
-                        Ok(found) => Ok(ObjectKey::new(String::from(found.location))),
-                        Err(error) => Err(bucket.is_away("its objects cannot be listed", error)),
-                    });
-                    if names.send(page.collect::<Result<_>>()?).await.is_err() {
-                        return Ok(());
-                    }
+            let below = bucket.prefixes().await?.into_iter();
+            let below = below.map(|prefix| Some(Key::from(prefix))).collect();
+            bucket.send_names(below, batch, names).await
+        })
+    }
+
+    /// Sends the names of all objects, until there is no receiver.
+    #[cfg(feature = "migrate")]
+    pub(super) fn list_with_foreign(
+        &self,
+        batch: usize,
+        names: Sender<Vec<ObjectKey>>,
+    ) -> JoinHandle<Result<()>> {
+        tokio::spawn(self.clone().send_names(vec![None], batch, names))
+    }
+
+    async fn send_names(
+        self,
+        below: Vec<Option<Key>>,
+        batch: usize,
+        names: Sender<Vec<ObjectKey>>,
+    ) -> Result<()> {
+        for prefix in below {
+            // In pages of what the server gives at a time, 1000 by default.
+            let listed = self.s3.list(prefix.as_ref());
+            let mut listed = listed.chunks(batch);
+            while let Some(page) = listed.next().await {
+                let page = page.into_iter().map(|found| match found {
+                    Ok(found) => Ok(ObjectKey::new(String::from(found.location))),
+                    Err(error) => Err(self.is_away("its objects cannot be listed", error)),
+                });
+                if names.send(page.collect::<Result<_>>()?).await.is_err() {
+                    return Ok(());
                 }
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// The first parts of all keys that could be ours. Objects that were made in a folder and moved
