@@ -471,6 +471,14 @@ fn a_takeover_that_cannot_work_is_refused_at_start() {
     let keyed = Launch::new().setting("takeover.api_key", "key");
     let arguments = ["takeover", "old:8080"];
     refused(keyed.arguments(arguments), "takeover.url is not a plain");
+    let keyed = Launch::new().setting("takeover.api_key", "key");
+    let arguments = [
+        "takeover",
+        "http://old:8080",
+        "--repo-url",
+        "mysql://a:hush@b",
+    ];
+    refused(keyed.arguments(arguments), "takeover.repo_url is not a URL");
     // Under systemd both files are credentials.
     let launch = Launch::new().setting("server.read_only", true);
     let file = launch.folder().join("key");

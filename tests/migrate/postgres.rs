@@ -8,7 +8,7 @@ use super::{copy, migrate};
 use crate::support::database::hold;
 use crate::support::postgres::{Cluster, Database};
 use crate::support::s3::{Kind, S3};
-use crate::support::{Launch, disk};
+use crate::support::{Launch, disk, eventually};
 
 /// Folders with the data of one version each.
 pub fn fixtures() -> PathBuf {
@@ -143,6 +143,41 @@ fn files_in_another_bucket_are_copied() {
         assert_eq!(code, Some(0), "{}: {said}", old.version);
         old.stock.check(&old.version, &launch.start());
         assert_eq!(disk::snapshot(&bucket.folder()), before);
+    }
+}
+
+/// Of a server that runs, and in the middle of what it does.
+#[test]
+fn tokens_and_urls_of_a_takeover_are_read_from_the_old_database() {
+    for old in all("tokens_and_urls_of_a_takeover_are_read_from_the_old_database") {
+        let launch = beside(&old);
+        let url = old.database.url();
+        let (code, said) = migrate(&launch, &["--from", &url, "--files", "old"]);
+        assert_eq!(code, Some(0), "{}: {said}", old.version);
+        // It stands for the old server, whose API it has.
+        let there = launch.start();
+        let session = hold(&url);
+        let new = Launch::new()
+            .setting("server.api_key", "key")
+            .setting("takeover.url", format!("http://{}", there.address))
+            .setting("takeover.api_key", "key")
+            .setting("takeover.repo_url", &url)
+            .start();
+        let done = eventually("everything is here", || {
+            let health = new.get_with("/internal/health", &[("X-Api-Token", "key")]);
+            let takeover = health.ok().json()["takeover"].clone();
+            (takeover["complete"] == true).then_some(takeover)
+        });
+        assert_eq!(done["unknown_tokens"], 0, "{}: {done}", old.version);
+        drop(session);
+        there.kill();
+        let placeholder = &old.stock.known[2].alias;
+        let body = format!("{{\"alias\":\"{placeholder}\"}}");
+        let headers = [("X-Api-Token", "key"), ("content-type", "application/json")];
+        let path = "/internal/set_not_found";
+        new.send("POST", path, &headers, Some(body.as_bytes()))
+            .status(201);
+        old.stock.check(&old.version, &new);
     }
 }
 

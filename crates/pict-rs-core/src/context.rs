@@ -72,6 +72,9 @@ pub struct Context {
     pub(crate) proxies: Proxies,
     /// The running server that this one takes over from, if there is one.
     pub(crate) predecessor: Option<Predecessor>,
+    /// Its database, if that is known.
+    #[cfg(feature = "migrate")]
+    pub(crate) predecessor_names: Option<crate::legacy::Names>,
     /// What is being brought from it.
     pub(crate) arrivals: Arrivals,
     /// The external validation, if one is configured.
@@ -117,6 +120,9 @@ impl Context {
             auto: Auto::default(),
             proxies: Proxies::new(&config),
             predecessor: Predecessor::open(&config)?,
+            #[cfg(feature = "migrate")]
+            predecessor_names: (config.takeover.database()?)
+                .map(|server| crate::legacy::Names::at(&server)),
             arrivals: Arrivals::default(),
             validator: Validator::open(&config.media)?,
             notifier: Notifier::default(),

@@ -254,6 +254,25 @@ impl Existing {
     }
 }
 
+/// Aliases in the PostgreSQL database of an existing pict-rs that may be running.
+#[derive(Debug)]
+pub(crate) struct Names(postgres::Tables);
+
+impl Names {
+    /// Connects when they are asked for.
+    pub(crate) fn at(server: &Server) -> Self {
+        Self(postgres::Tables::at(server))
+    }
+
+    /// Those of these aliases that are there.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RepoError`].
+    pub(crate) async fn find(&self, aliases: &[Alias]) -> Result<Vec<Name>> {
+        self.0.find(aliases).await
+    }
+}
+
 /// Contents that are being read. Dropping it ends that.
 #[derive(Debug)]
 pub struct Contents(Receiver<Result<Content>>);

@@ -64,7 +64,7 @@ pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
 pub use page::Page;
 #[cfg(feature = "migrate")]
-pub(crate) use postgres::{FOREIGN_READER, open_foreign};
+pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use removal::{Purged, Removal};

@@ -194,6 +194,12 @@ pub struct Takeover {
     /// File that holds its API key
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    /// Its PostgreSQL database, from which delete tokens are read
+    #[arg(long, value_name = "URL")]
+    repo_url: Option<String>,
+    /// File that holds the URL of its PostgreSQL database
+    #[arg(long, value_name = "FILE")]
+    repo_url_file: Option<PathBuf>,
     /// Files copied at a time in the background [default: 2]
     #[arg(long, value_name = "COUNT")]
     concurrency: Option<usize>,
@@ -213,6 +219,8 @@ impl Takeover {
         set.option("takeover.url", self.url.as_ref());
         set.option("takeover.api_key", self.api_key.as_ref());
         set.path("takeover.api_key_file", self.api_key_file.as_ref());
+        set.option("takeover.repo_url", self.repo_url.as_ref());
+        set.path("takeover.repo_url_file", self.repo_url_file.as_ref());
         set.option("takeover.concurrency", self.concurrency);
         set.option("takeover.rate", self.rate);
         set.option("takeover.timeout", self.timeout);

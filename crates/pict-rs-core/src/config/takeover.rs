@@ -1,11 +1,13 @@
 //! `[takeover]`: the running server that this one takes over from.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::{Seconds, Secret, ServerConfig};
+use crate::repo::{Server, ServerSettings};
 use crate::{Error, ErrorCode, Result};
 
 /// `[takeover]`
@@ -18,6 +20,10 @@ pub struct TakeoverConfig {
     pub api_key: Option<Secret>,
     /// File that holds `api_key`.
     pub api_key_file: Option<PathBuf>,
+    /// URL of its PostgreSQL database, from which delete tokens are read.
+    pub repo_url: Option<Secret>,
+    /// File that holds `repo_url`.
+    pub repo_url_file: Option<PathBuf>,
     /// Files that the run copies at a time.
     pub concurrency: usize,
     /// Files that the run copies per second at most; 0 means no limit.
@@ -32,6 +38,8 @@ impl Default for TakeoverConfig {
             url: None,
             api_key: None,
             api_key_file: None,
+            repo_url: None,
+            repo_url_file: None,
             concurrency: 2,
             rate: 20,
             timeout: Seconds(60),
@@ -65,6 +73,32 @@ impl TakeoverConfig {
         }
     }
 
+    /// Its database; `None` when only its API is known.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`].
+    pub(crate) fn database(&self) -> Result<Option<Server>> {
+        let url = self.repo_url.as_ref().map(Secret::expose);
+        let Some(url) = url.filter(|url| !url.is_empty()) else {
+            return Ok(None);
+        };
+        if !cfg!(feature = "migrate") {
+            return Err(invalid(
+                "takeover.repo_url: this build cannot read that database, because it was made without \
+                 the feature migrate",
+            ));
+        }
+        let server = Server::new(&ServerSettings {
+            key: "takeover.repo_url",
+            url,
+            use_tls: false,
+            certificate_file: None,
+            max_connections: 1,
+            patience: Duration::ZERO,
+        });
+        server.map(Some)
+    }
+
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`], naming the key.
     pub(super) fn validate(&self, server: &ServerConfig) -> Result<()> {
@@ -80,6 +114,7 @@ impl TakeoverConfig {
             .api_key
             .as_ref()
             .is_some_and(|key| !key.expose().is_empty());
+        self.database()?;
         // A key in a file is read only when the server starts.
         if !is_keyed && self.api_key_file.is_none() {
             return Err(invalid(
@@ -115,6 +150,23 @@ mod tests {
             ..ServerConfig::default()
         };
         config.validate(&server).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn its_database_is_a_postgresql_server_or_unknown() {
+        let database = |url: &str| {
+            let config = TakeoverConfig {
+                repo_url: Some(Secret::new(url)),
+                ..TakeoverConfig::default()
+            };
+            config.database().map(|server| server.is_some())
+        };
+        assert!(!database("").expect("there is none"));
+        assert_eq!(
+            database("postgres://a@b/c").is_ok(),
+            cfg!(feature = "migrate")
+        );
+        database("/mnt/sled-repo").expect_err("a folder");
     }
 
     #[test]

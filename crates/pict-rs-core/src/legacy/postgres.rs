@@ -42,6 +42,10 @@ const CONTENTS: &str = "SELECT h.hash, h.identifier, h.created_at::text AS posit
 const ALIASES: &str = "SELECT a.hash, a.alias, a.token, p.url FROM aliases a \
      LEFT JOIN proxies p ON p.alias = a.alias WHERE a.hash = ANY($1) ORDER BY a.alias, p.url";
 
+/// Aliases by their names.
+const NAMES: &str = "SELECT a.alias, a.token, p.url FROM aliases a \
+     LEFT JOIN proxies p ON p.alias = a.alias WHERE a.alias = ANY($1)";
+
 /// Every file, of contents and of variants.
 const FILES: &str = "SELECT identifier FROM hashes UNION ALL SELECT identifier FROM variants \
      UNION ALL SELECT motion_identifier FROM hashes WHERE motion_identifier IS NOT NULL";
@@ -74,6 +78,27 @@ impl Tables {
             ));
         }
         Ok(Self { pool, place })
+    }
+
+    /// Without looking at it: it may be away.
+    pub(super) fn at(server: &Server) -> Self {
+        Self {
+            pool: repo::foreign(server),
+            place: server.to_string(),
+        }
+    }
+
+    /// Those of these aliases that it knows.
+    pub(super) async fn find(&self, aliases: &[Alias]) -> Result<Vec<Name>> {
+        let aliases: Vec<_> = aliases.iter().map(Alias::to_string).collect();
+        let rows = sqlx::query(NAMES)
+            .bind(&aliases)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed)?;
+        rows.iter()
+            .map(|row| name(&text(row, "alias")?, row))
+            .collect()
     }
 
     /// Refuses a database that somebody else uses.

@@ -295,8 +295,14 @@ pub(super) fn sessions_alone(server: &Server, is_read: bool) -> Pool {
 pub(crate) async fn open_foreign(server: &Server) -> Result<sqlx::PgPool> {
     let first = server.reach().await?;
     let _ = first.close().await;
+    Ok(foreign(server))
+}
+
+/// As [`open_foreign`], when they are needed.
+#[cfg(feature = "migrate")]
+pub(crate) fn foreign(server: &Server) -> sqlx::PgPool {
     let options = server.options.clone().application_name(FOREIGN_READER);
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(server.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|connection, _| {
@@ -305,8 +311,7 @@ pub(crate) async fn open_foreign(server: &Server) -> Result<sqlx::PgPool> {
                 Ok(())
             })
         })
-        .connect_lazy_with(options);
-    Ok(pool)
+        .connect_lazy_with(options)
 }
 
 /// Takes a lock by a statement that tells whether it did; retried for a short time.

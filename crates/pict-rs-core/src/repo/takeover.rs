@@ -323,12 +323,58 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn learn_token(&self, alias: &Alias, token: &DeleteToken) -> Result<bool> {
-        let learnt = sql("UPDATE aliases SET token = $2 WHERE alias = $1 AND token = ''")
-            .bind(alias.as_str())
-            .bind(token.expose())
-            .run(&self.write)
-            .await?;
+        let learnt = self.learn_tokens(&[(alias, token)]).await?;
         Ok(learnt == 1)
+    }
+
+    /// As [`Repo::learn_token`], for several aliases. Returns how many had none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn learn_tokens(&self, tokens: &[(&Alias, &DeleteToken)]) -> Result<u64> {
+        // In one order for all transactions.
+        let mut tokens = tokens.to_vec();
+        tokens.sort_unstable_by_key(|(alias, _)| alias.as_str());
+        again(|| async {
+            let mut tx = self.begin().await?;
+            let mut learnt = 0;
+            for (alias, token) in &tokens {
+                learnt += sql("UPDATE aliases SET token = $2 WHERE alias = $1 AND token = ''")
+                    .bind(alias.as_str())
+                    .bind(token.expose())
+                    .run(&mut tx)
+                    .await?;
+            }
+            tx.commit().await?;
+            Ok(learnt)
+        })
+        .await
+    }
+
+    /// Whether there is such an alias, and its token is not known.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn lacks_token(&self, alias: &Alias) -> Result<bool> {
+        sql("SELECT 1 FROM aliases WHERE alias = $1 AND token = ''")
+            .bind(alias.as_str())
+            .any(&self.read)
+            .await
+    }
+
+    /// Up to `limit` aliases whose tokens are not known, in their order, after one of them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn without_token(&self, after: Option<&Alias>, limit: u32) -> Result<Vec<Alias>> {
+        let rows = sql(
+            "SELECT alias FROM aliases WHERE token = '' AND alias > $1 ORDER BY alias LIMIT $2",
+        )
+        .bind(after.map_or("", Alias::as_str))
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        sql::aliases(&rows)
     }
 
     /// How many aliases have tokens that are not known here, up to a hundred thousand.
@@ -501,6 +547,11 @@ mod tests {
         let learn = async |name| repo.learn_token(&alias(name), &token).await.expect("asked");
         assert!(learn("c").await);
         assert!(!learn("c").await && !learn("absent").await);
+        let lacks = async |name| repo.lacks_token(&alias(name)).await.expect("asked");
+        assert!(lacks("a").await && !lacks("c").await && !lacks("absent").await);
+        let unknown = async |after| repo.without_token(after, 9).await.expect("asked");
+        assert_eq!(unknown(None).await, [alias("a"), alias("b")]);
+        assert_eq!(unknown(Some(&alias("a"))).await, [alias("b")]);
         assert_eq!(repo.unknown_tokens().await.expect("counted"), 2);
 
         for name in ["a", "b", "c"] {

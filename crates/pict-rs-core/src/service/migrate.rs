@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use crate::clock::now;
 use crate::config::StoreConfig;
 use crate::legacy::{Content, Existing, Files, Name};
-use crate::repo::{NewProxy, NewUpload, Original};
+use crate::repo::{NewUpload, Original};
 use crate::service::adopt::{self, Examined, Shape};
 use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
+use crate::service::takeover::{stale, tokens};
 use crate::store::{BucketSettings, Prefix, Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, ObjectKey, Result};
@@ -230,7 +231,7 @@ async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Resul
     for name in &content.names {
         if ctx.repo.has_alias(&name.alias).await? {
             report.known += 1;
-            report.learnt += u64::from(learn(ctx, name).await?);
+            report.learnt += tokens::learn(ctx, std::slice::from_ref(name)).await?;
         } else {
             names.push(name);
         }
@@ -399,29 +400,6 @@ async fn remember(
     Ok(())
 }
 
-/// Adds token and URL to an alias that a takeover has brought: only the database tells them. Returns
-/// whether they were missing.
-async fn learn(ctx: &Context, name: &Name) -> Result<bool> {
-    if !ctx.repo.learn_token(&name.alias, &name.token).await? {
-        return Ok(false);
-    }
-    if let Some(url) = &name.url {
-        ctx.repo.name_url(&proxied(url), &name.alias, now()).await?;
-    }
-    Ok(true)
-}
-
-fn proxied(url: &str) -> NewProxy {
-    NewProxy {
-        url: url.to_owned(),
-        etag: None,
-        last_modified: None,
-        // The upstream is asked on the first request.
-        fresh_until: 0,
-        replaces: None,
-    }
-}
-
 async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::repo::Added> {
     let upload = NewUpload {
         alias: name.alias.clone(),
@@ -431,7 +409,7 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
     };
     // If it was fetched again meanwhile, the old alias keeps the old bytes.
     if let Some(url) = &name.url
-        && let Some(proxied) = ctx.repo.add_proxied(&upload, &proxied(url), now()).await?
+        && let Some(proxied) = ctx.repo.add_proxied(&upload, &stale(url), now()).await?
     {
         return Ok(proxied.added);
     }

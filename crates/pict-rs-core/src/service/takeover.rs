@@ -6,6 +6,8 @@
 //! delete tokens, which it does not tell.
 
 pub(crate) mod run;
+#[cfg(feature = "migrate")]
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -203,19 +205,23 @@ pub(crate) async fn bring_url(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Opt
             return Ok(None);
         }
     }
-    let row = NewProxy {
-        url: url.as_str().to_owned(),
-        etag: None,
-        last_modified: None,
-        // The upstream is asked on the first request.
-        fresh_until: 0,
-        replaces: None,
-    };
+    let row = stale(url.as_str());
     if ctx.repo.name_url(&row, &alias, now()).await? {
         return Ok(Some(alias));
     }
     let proxy = ctx.repo.proxy(url.as_str()).await?;
     Ok(proxy.map(|proxy| proxy.alias))
+}
+
+/// A copy that another server has fetched. The upstream is asked on the first request.
+pub(crate) fn stale(url: &str) -> NewProxy {
+    NewProxy {
+        url: url.to_owned(),
+        etag: None,
+        last_modified: None,
+        fresh_until: 0,
+        replaces: None,
+    }
 }
 
 /// Adds all aliases that the predecessor has for the content of `alias`, which is here.

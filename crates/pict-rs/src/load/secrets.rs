@@ -19,7 +19,7 @@ enum Shape {
 }
 
 /// Every secret key.
-const SECRETS: [(&str, Shape); 10] = [
+const SECRETS: [(&str, Shape); 11] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
     ("repo.url", Shape::Whole),
@@ -30,6 +30,7 @@ const SECRETS: [(&str, Shape); 10] = [
     ("old_store.secret_key", Shape::Whole),
     ("old_store.session_token", Shape::Whole),
     ("takeover.api_key", Shape::Whole),
+    ("takeover.repo_url", Shape::Whole),
 ];
 
 /// Far more than any secret needs; prevents reading a whole disk by mistake.

@@ -44,6 +44,7 @@ async fn attempt(ctx: &Arc<Context>) -> Result<Duration> {
         return Ok(IDLE);
     };
     if run.finished_at.is_some() {
+        learn_tokens(ctx).await?;
         return match pass_on_deletions(ctx, predecessor).await {
             // It may have been stopped for good.
             Err(error) if error.code() == ErrorCode::PredecessorUnavailable => Ok(AFTER_SILENCE),
@@ -85,6 +86,9 @@ async fn attempt(ctx: &Arc<Context>) -> Result<Duration> {
             "taking over"
         );
     }
+    if is_last {
+        learn_tokens(ctx).await?;
+    }
     let onward = match &next {
         Some(next) => Onward::Page(next),
         None if total.changed == 0 && total.failed == 0 && has_told_all(ctx).await? => {
@@ -118,6 +122,15 @@ async fn finished(ctx: &Context, run: &TakeoverRun, total: &Step) -> Result<()> 
         "everything that the old server lists is here: the old server can be stopped, unless it is \
          still needed for delete tokens that only it knows"
     );
+    Ok(())
+}
+
+/// Reads tokens of what was brought, if the predecessor's database is known.
+async fn learn_tokens(ctx: &Context) -> Result<()> {
+    #[cfg(feature = "migrate")]
+    super::tokens::learn_all(ctx).await?;
+    #[cfg(not(feature = "migrate"))]
+    let _ = ctx;
     Ok(())
 }
 
