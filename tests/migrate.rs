@@ -1,6 +1,7 @@
 //! Data of the existing pict-rs, as version 0.5.19 has left them, taken over.
 
 mod postgres;
+mod published;
 mod stock;
 
 use std::path::{Path, PathBuf};

@@ -10,6 +10,7 @@ pub mod exiftool;
 pub mod icc;
 pub mod mount;
 pub mod pixels;
+pub mod published;
 pub mod upstream;
 pub mod validator;
 pub mod work;

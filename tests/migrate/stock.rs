@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::support::client::Client;
-use crate::support::Server;
+use crate::support::{Server, Uploaded};
 
 /// Everything that a server had.
 pub struct Stock {
@@ -38,6 +38,20 @@ pub struct Known {
 /// The existing pict-rs has two times of an upload, of the content and of its details. Between them it
 /// asks its database.
 const BETWEEN: Duration = Duration::from_secs(1);
+
+impl Known {
+    /// As the server shows it now.
+    pub fn of(server: &Client, one: &Uploaded) -> Self {
+        let (details, created_at) = details(server, &one.alias);
+        Self {
+            digest: digest(&original(server, &one.alias)),
+            details,
+            created_at,
+            alias: one.alias.clone(),
+            token: one.token.clone(),
+        }
+    }
+}
 
 /// The digest of some bytes, as text.
 pub fn digest(bytes: &[u8]) -> String {
@@ -75,7 +89,7 @@ impl Stock {
         self.known.len() + 1
     }
 
-    /// Reads it from a file.
+    /// Reads what [`Stock::write`] has written.
     pub fn read(file: &Path) -> Self {
         let text = std::fs::read(file).expect("there");
         let all: Value = serde_json::from_slice(&text).expect("JSON");
@@ -98,6 +112,28 @@ impl Stock {
             deleted: text(&all["deleted"]),
             placeholder: text(&all["placeholder"]),
         }
+    }
+
+    /// Writes it down.
+    pub fn write(&self, file: &Path) {
+        let known = self.known.iter().map(|one| {
+            let created_at = one.created_at.format(&Rfc3339).expect("a time");
+            json!({
+                "alias": one.alias,
+                "token": one.token,
+                "sha256": one.digest,
+                "details": one.details,
+                "created_at": created_at,
+            })
+        });
+        let all = json!({
+            "known": known.collect::<Vec<_>>(),
+            "proxied": { "url": self.proxied.0, "sha256": self.proxied.1 },
+            "deleted": self.deleted,
+            "placeholder": self.placeholder,
+        });
+        let text = serde_json::to_string_pretty(&all).expect("JSON");
+        std::fs::write(file, text + "\n").expect("written");
     }
 
     /// Checks that everything is here, and deletes it.

@@ -5,15 +5,32 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::{delete, old_launch, picture, seen, status, successor, wait_until_complete};
-use crate::support::Uploaded;
-
-/// Files at the old server.
-const FILES: u32 = 1000;
+use super::{
+    Seen, delete, old_launch, picture, seen, status, successor, takeover, wait_until_complete,
+};
+use crate::support::client::Client;
+use crate::support::{Launch, Uploaded};
 
 #[test]
 fn a_thousand_files_move_under_load_without_a_failed_request() {
     let old = old_launch().start();
+    let (client, new) = (Client::new(old.address), successor(old.address));
+    let upload = |bytes: &[u8]| client.upload(bytes);
+    move_under_load(&client, 1000, upload, seen, new, false, || old.kill());
+}
+
+/// Fills the old server with `files` by `upload`, and has the new one take over from it under load.
+/// `look` tells what a client sees, on both alike. `end` ends the old server when everything is here;
+/// `knows_tokens` tells whether the new one has read all tokens by then.
+pub(super) fn move_under_load<T>(
+    old: &Client,
+    files: u32,
+    upload: impl Fn(&[u8]) -> Uploaded + Sync,
+    look: fn(&Client, &str) -> Seen,
+    new: Launch,
+    knows_tokens: bool,
+    end: impl FnOnce() -> T,
+) {
     let next = AtomicUsize::new(0);
     let uploaded = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
@@ -21,12 +38,12 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(number) = u32::try_from(number).ok().filter(|n| *n < FILES) else {
+                    let Some(number) = u32::try_from(number).ok().filter(|n| *n < files) else {
                         break;
                     };
                     // Every tenth is another alias of the file before.
                     let content = if number % 10 == 9 { number - 1 } else { number };
-                    let one = old.upload(&picture(content));
+                    let one = upload(&picture(content));
                     uploaded.lock().expect("whole").insert(number, one);
                 }
             });
@@ -37,9 +54,9 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
         .expect("whole")
         .into_values()
         .collect();
-    let expected: Vec<_> = uploaded.iter().map(|one| seen(&old, &one.alias)).collect();
+    let expected: Vec<_> = uploaded.iter().map(|one| look(old, &one.alias)).collect();
 
-    let new = successor(old.address).start();
+    let new = new.start();
     let is_over = AtomicBool::new(false);
     /// Also when something fails, because the readers go on until then.
     struct Over<'a>(&'a AtomicBool);
@@ -67,7 +84,7 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
                     let alias = &uploaded[index].alias;
                     match request % 3 {
                         0 => drop(new.process("webp", alias, "thumbnail=8")),
-                        _ => assert_eq!(seen(new, alias), expected[index]),
+                        _ => assert_eq!(look(new, alias), expected[index]),
                     }
                 }
             })
@@ -84,7 +101,7 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
         });
         let uploader = scope.spawn(|| {
             // Half of them are files that the old server has.
-            let numbers = FILES - 50..FILES + 50;
+            let numbers = files - 50..files + 50;
             let upload = |number| {
                 let one = new.upload(&picture(number));
                 let body = seen(&new, &one.alias).body;
@@ -102,12 +119,22 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
         own
     });
 
-    old.kill();
+    let unknown = takeover(&new)["unknown_tokens"].as_u64();
+    assert_eq!(unknown == Some(0), knows_tokens, "{unknown:?}");
+    end();
     for (index, (one, expected)) in uploaded.iter().zip(&expected).enumerate() {
         match is_deleted(index) {
             true => assert_eq!(status(&new, &one.alias), 404, "{index}"),
-            false => assert_eq!(seen(&new, &one.alias), *expected, "{index}"),
+            false => assert_eq!(look(&new, &one.alias), *expected, "{index}"),
         }
+    }
+    let kept = (0..uploaded.len()).filter(|index| knows_tokens && !is_deleted(*index));
+    for index in kept {
+        let one = &uploaded[index];
+        let wrong = &uploaded[(index + 1) % uploaded.len()].token;
+        delete(&new, one, wrong).refused(403, "invalid-delete-token");
+        delete(&new, one, &one.token).status(204);
+        assert_eq!(status(&new, &one.alias), 404);
     }
     for (one, body) in &own {
         assert_eq!(seen(&new, &one.alias).body, *body);

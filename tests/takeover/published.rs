@@ -1,161 +1,112 @@
-//! Taking over from a published version of the existing pict-rs. `cargo xtask predecessors` builds it
-//! once, which takes minutes; without it the test says that it was skipped.
+//! Taking over from published versions of the existing pict-rs, which `cargo xtask predecessors`
+//! builds once; without them the tests say that they were skipped.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
-use super::{NEW, OLD, delete, internal, picture, seen, status, successor, wait_until_complete};
+use super::load::move_under_load;
+use super::{
+    NEW, Seen, delete, internal, picture, seen, status, successor, takeover, wait_until_complete,
+};
 use crate::support::client::Client;
-use crate::support::server::address_after;
+use crate::support::published::{Published, Repo, Store, Version};
 use crate::support::upstream::Upstream;
-use crate::support::{Uploaded, eventually, pictures, programs};
+use crate::support::{Launch, Uploaded, clips, eventually, pictures};
 
-const TEST: &str = "published_servers_are_taken_over";
+/// Every database, and both places for files.
+const PLACES: [(Repo, Store); 4] = [
+    (Repo::Sled, Store::Folder),
+    (Repo::Fjall, Store::Folder),
+    (Repo::Postgres, Store::Folder),
+    (Repo::Postgres, Store::Bucket),
+];
+
+/// A server that takes over from `old`, and reads its database if it can.
+fn successor_of(old: &Published) -> (Launch, bool) {
+    let launch = successor(old.address);
+    match &old.data().database {
+        Some(database) => (launch.setting("takeover.repo_url", database.url()), true),
+        None => (launch, false),
+    }
+}
+
+/// What a client sees, but for what only one of them tells. Times are kept to the millisecond.
+fn known(server: &Client, alias: &str) -> Seen {
+    let mut seen = seen(server, alias);
+    let created = seen.details["created_at"].as_str().expect("a time");
+    let second = created.get(..19).expect("a time").to_owned();
+    seen.details["created_at"] = second.into();
+    let details = seen.details.as_object_mut().expect("an object");
+    details.remove("duration");
+    details.remove("msg");
+    seen
+}
 
 #[test]
-fn published_servers_are_taken_over() {
-    let skip = |reason: &str| {
-        // Not a failure even if everything is required: the binaries are not part of the gate.
-        let _ = writeln!(std::io::stderr(), "SKIPPED {TEST}: {reason}");
-    };
-    let Some(folder) = std::env::var_os("PICTRS_TEST_PREDECESSORS_DIR") else {
-        return skip("PICTRS_TEST_PREDECESSORS_DIR is not set; cargo xtask test sets it");
-    };
-    for needed in ["exiftool", "ffmpeg", "convert"] {
-        if programs::find(needed).is_none() {
-            return skip(&format!("{needed} is not on PATH"));
-        }
-    }
-    let mut found = 0;
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let folder = entry.expect("an entry").path();
-        let name = folder.file_name().and_then(|name| name.to_str());
-        let version = name.and_then(|name| name.strip_prefix("pict-rs-"));
-        if let Some(version) = version {
-            take_over_from(version, &folder.join("bin/pict-rs"));
-            found += 1;
-        }
-    }
-    if found == 0 {
-        skip("there is no published pict-rs; cargo xtask predecessors builds it");
-    }
-}
-
-/// The published server.
-struct Published {
-    client: Client,
-    child: Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Published {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Published {
-    fn start(binary: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut paths = vec![magick(folder.path())];
-        paths.extend(std::env::split_paths(&path));
-        let mut child = Command::new(binary)
-            .args(["run", "-a", "127.0.0.1:0", "--api-key", OLD])
-            .arg("--client-allow-local-connections")
-            .args(["filesystem", "-p", "files", "sled", "-p", "sled-repo"])
-            .env_clear()
-            .env("PATH", std::env::join_paths(paths).expect("paths"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the program can be run");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut said = Vec::new();
-        let address: SocketAddr = loop {
-            let line = lines.next().and_then(Result::ok);
-            let line = line.unwrap_or_else(|| panic!("it does not start: {said:?}"));
-            if let Some(address) = address_after("listening on: ", &line) {
-                break address;
+fn published_servers_are_taken_over_from_every_database() {
+    const TEST: &str = "published_servers_are_taken_over_from_every_database";
+    for version in Version::all(TEST) {
+        for (repo, store) in PLACES {
+            if let Some(old) = version.start(TEST, repo, store) {
+                let since = Instant::now();
+                let place = format!("{} on {repo:?} and {store:?}", version.name);
+                take_over_from(&place, old);
+                println!("{place}: taken over in {:.1?}", since.elapsed());
             }
-            said.push(line);
-        };
-        // It must not block on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let published = Self {
-            client: Client::new(address),
-            child,
-            _folder: folder,
-        };
-        eventually("it is healthy", || {
-            let sent = published.client.try_send("GET", "/healthz", &[], None);
-            sent.is_ok_and(|answer| answer.status == 200).then_some(())
-        });
-        published
+        }
     }
 }
 
-/// A folder with `magick`, the program of ImageMagick 7: if this machine has only ImageMagick 6, whose
-/// programs take the same arguments, a script that calls them.
-fn magick(folder: &Path) -> PathBuf {
-    let bin = folder.join("bin");
-    fs::create_dir(&bin).expect("made");
-    if programs::find("magick").is_none() {
-        let script = "#!/bin/sh\ncase \"$1\" in\n  convert|identify) name=$1; shift; exec \"$name\" \"$@\";;\n  \
-                      *) exec convert \"$@\";;\nesac\n";
-        let file = bin.join("magick");
-        fs::write(&file, script).expect("written");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("set");
+/// The long run has `PICTRS_TEST_FILES=1000`.
+#[test]
+fn published_servers_are_taken_over_under_load_without_a_failed_request() {
+    const TEST: &str = "published_servers_are_taken_over_under_load_without_a_failed_request";
+    let files = std::env::var("PICTRS_TEST_FILES").map_or(60, |files| {
+        files.parse().expect("PICTRS_TEST_FILES is a number")
+    });
+    for version in Version::all(TEST) {
+        for (repo, store) in PLACES {
+            if let Some(old) = version.start(TEST, repo, store) {
+                let since = Instant::now();
+                let place = format!("{} on {repo:?} and {store:?}", version.name);
+                let (new, knows_tokens) = successor_of(&old);
+                let client = Client::new(old.address);
+                let upload = |bytes: &[u8]| Published::upload_to(&client, bytes);
+                let end = || drop(old);
+                move_under_load(&client, files, upload, known, new, knows_tokens, end);
+                println!("{place}: {files} files in {:.1?}", since.elapsed());
+            }
+        }
     }
-    bin
 }
 
-fn take_over_from(version: &str, binary: &Path) {
-    let published = Published::start(binary);
-    let old = &published.client;
-    let mut sources: Vec<_> = (0..40).map(picture).collect();
+fn take_over_from(place: &str, old: Published) {
+    let mut sources: Vec<_> = (0..30).map(picture).collect();
     sources.push(pictures::jpeg(&pictures::photo(50, 70)));
     sources.push(pictures::gif(&pictures::film(20, 20, 3)));
     sources.push(pictures::webp(&pictures::photo(33, 21)));
+    let clip = clips::make("64x48", "1", false, &["-pix_fmt", "yuv420p", "clip.mp4"]);
+    sources.push(clip);
     sources.push(sources[0].clone());
     let uploaded: Vec<Uploaded> = sources.iter().map(|bytes| old.upload(bytes)).collect();
     let upstream = Upstream::serving(&picture(200));
     let url = upstream.url("/a.png");
     let proxied = old.get(&format!("/image/original?proxy={url}")).ok();
-    // Times are kept to the millisecond.
-    let known = |server: &Client, alias: &str| {
-        let mut seen = seen(server, alias);
-        let created = seen.details["created_at"].as_str().expect("a time");
-        let second = created.get(..19).expect("a time").to_owned();
-        seen.details["created_at"] = second.into();
-        // Only ours tells it.
-        let details = seen.details.as_object_mut().expect("an object");
-        details.remove("duration");
-        details.remove("msg");
-        seen
-    };
-    let expected: Vec<_> = uploaded.iter().map(|one| known(old, &one.alias)).collect();
+    let expected: Vec<_> = uploaded.iter().map(|one| known(&old, &one.alias)).collect();
 
-    let new = successor(old.address).start();
+    let (new, knows_tokens) = successor_of(&old);
+    let new = new.start();
     for (one, expected) in uploaded.iter().zip(&expected).rev().take(5) {
-        assert_eq!(known(&new, &one.alias), *expected, "{version}");
+        assert_eq!(known(&new, &one.alias), *expected, "{place}");
     }
     new.process("webp", &uploaded[1].alias, "thumbnail=8");
     let asked = upstream.asked().len();
     let path = format!("/image/details/original?proxy={url}");
     new.get(&path).ok();
     let copy = new.get(&format!("/image/original?proxy={url}")).ok();
-    assert_eq!(copy.body, proxied.body);
+    assert_eq!(copy.body, proxied.body, "{place}");
     assert!(
         upstream.asked().len() <= asked + 1,
-        "it is only revalidated"
+        "{place}: it is only revalidated"
     );
     // Tokens, deletions and purges.
     let [by_token, deleted, purged] = [&uploaded[2], &uploaded[3], &uploaded[0]];
@@ -166,23 +117,39 @@ fn take_over_from(version: &str, binary: &Path) {
     let path = format!("/internal/purge?alias={}", purged.alias);
     let answer = internal(&new, NEW, "POST", &path).ok().json();
     let aliases = answer["aliases"].as_array().expect("a list");
-    assert_eq!(aliases.len(), 2, "{answer}");
+    assert_eq!(aliases.len(), 2, "{place}: {answer}");
     let same = &uploaded[sources.len() - 1];
     let gone = [by_token, deleted, purged, same].map(|one| one.alias.as_str());
     for alias in gone {
-        assert_eq!(status(&new, alias), 404);
-        let done = || (status(old, alias) == 404).then_some(());
+        assert_eq!(status(&new, alias), 404, "{place}");
+        let done = || (status(&old, alias) == 404).then_some(());
         eventually("it is deleted there too", done);
     }
     let done = wait_until_complete(&new);
     for zero in ["altered", "lost", "failed"] {
-        assert_eq!(done[zero], 0, "{done}");
+        assert_eq!(done[zero], 0, "{place}: {done}");
     }
-    drop(published);
+    assert_eq!(
+        done["unknown_tokens"] == 0,
+        knows_tokens,
+        "{place}: {}",
+        takeover(&new)
+    );
+    drop(old);
+    let mut kept = Vec::new();
     for (one, expected) in uploaded.iter().zip(&expected) {
-        match gone.contains(&one.alias.as_str()) {
-            true => assert_eq!(status(&new, &one.alias), 404),
-            false => assert_eq!(known(&new, &one.alias), *expected, "{version}"),
+        if gone.contains(&one.alias.as_str()) {
+            assert_eq!(status(&new, &one.alias), 404, "{place}");
+        } else {
+            assert_eq!(known(&new, &one.alias), *expected, "{place}");
+            kept.push(one);
+        }
+    }
+    if knows_tokens {
+        for (one, other) in kept.iter().zip(kept.iter().skip(1)) {
+            delete(&new, one, &other.token).refused(403, "invalid-delete-token");
+            delete(&new, one, &one.token).status(204);
+            assert_eq!(status(&new, &one.alias), 404, "{place}");
         }
     }
 }

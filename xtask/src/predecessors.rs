@@ -8,12 +8,16 @@ use anyhow::Result;
 use crate::cache;
 use crate::tool::Tool;
 
-/// The newest of the line that most servers run.
-const PUBLISHED: [Tool; 1] = [Tool {
-    name: "pict-rs",
-    program: "pict-rs",
-    version: "0.5.25",
-}];
+/// The newest of the line that most servers run, and the newest of the next one, which is not stable.
+const PUBLISHED: [Tool; 2] = [published("0.5.25"), published("0.6.0-rc.6")];
+
+const fn published(version: &'static str) -> Tool {
+    Tool {
+        name: "pict-rs",
+        program: "pict-rs",
+        version,
+    }
+}
 
 /// Builds those that are missing, which takes minutes, and prints their folder.
 ///
