@@ -306,6 +306,38 @@ fn other() -> Error {
 }
 
 impl Done {
+    /// The bytes of all files in it, in order. Another process passes them on outside of the text that
+    /// the rest becomes.
+    pub fn files_mut(&mut self) -> Vec<&mut Vec<u8>> {
+        fn made(pieces: &mut [Piece]) -> Vec<&mut Vec<u8>> {
+            let pieces = pieces.iter_mut();
+            let files = pieces.filter_map(|piece| match piece {
+                Piece::Made(bytes) => Some(bytes),
+                Piece::Source(_) => None,
+            });
+            files.collect()
+        }
+        match self {
+            Self::Facts(_) | Self::Kinds(_) | Self::Blurhash(_) => Vec::new(),
+            Self::Repaired(repaired) => {
+                let repaired = repaired.iter_mut();
+                repaired.map(|repaired| &mut repaired.bytes).collect()
+            }
+            Self::Made(file) => made(&mut file.pieces),
+            Self::Stills(stills) => stills.iter_mut().collect(),
+            Self::Clip(clip) => made(&mut clip.pieces),
+        }
+    }
+
+    /// The parts of the file in it, if it may have several.
+    pub fn pieces_mut(&mut self) -> Option<&mut Vec<Piece>> {
+        match self {
+            Self::Made(file) => Some(&mut file.pieces),
+            Self::Clip(clip) => Some(&mut clip.pieces),
+            _ => None,
+        }
+    }
+
     /// The result of [`Job::Inspect`].
     ///
     /// # Errors
