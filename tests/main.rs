@@ -60,6 +60,8 @@ mod recipes;
 mod repo;
 /// A server whose files are in a bucket.
 mod s3;
+/// Decoders in processes of their own, and hostile ones.
+mod sandbox;
 /// A server that starts, stops, logs, or refuses to.
 mod start;
 /// The bytes: one suite for whatever is behind `Store`.

@@ -73,6 +73,7 @@ complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-heal -d 'Aliases that a lost file comes back for: alias or all [default: alias]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-max-file-size -d 'MiB, ceiling for any upload [default: 40]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-process-timeout -d 'Seconds for one piece of media work [default: 30]' -r
+complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-isolation -d 'Where files are decoded: auto, process or thread [default: auto]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-preprocess-steps -d 'Operations for every upload, as a query string' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-concurrency -d 'Pieces of media work at a time [default: one per processor]' -r
 complete -c pict-rs -n "__fish_pict_rs_using_subcommand run; and not __fish_seen_subcommand_from filesystem object-storage help" -l media-queue-length -d 'Pieces of media work that may wait [default: 256]' -r

@@ -261,6 +261,8 @@ in
             RestartPreventExitStatus = "2 78";
             # Longer than server.shutdown_timeout.
             TimeoutStopSec = "45s";
+            # Processes that decode files end with the server, which lets running requests end first.
+            KillMode = "mixed";
             LimitNOFILE = 65536;
 
             DynamicUser = true;
@@ -304,8 +306,10 @@ in
             SystemCallFilter = [
               "@system-service"
               "~@privileged @resources"
-              # The server sets limits for the helper programs that it runs.
+              # The server sets limits for the processes that it runs.
               "prlimit64"
+              # Processes that decode files give up what the server may do.
+              "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp"
             ];
 
             # With whom it talks.

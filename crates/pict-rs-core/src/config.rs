@@ -33,8 +33,8 @@ pub use store::StoreConfig;
 pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
-    AnimationFormat, AudioCodec, Heal, ImageFormat, LogFormat, RepoType, StoreType, ValidationAs,
-    ValidationFailure, ValidationForm, VideoCodec,
+    AnimationFormat, AudioCodec, Heal, ImageFormat, Isolation, LogFormat, RepoType, StoreType,
+    ValidationAs, ValidationFailure, ValidationForm, VideoCodec,
 };
 
 use crate::repo::{Location, Server, ServerSettings};
@@ -297,6 +297,8 @@ pub struct MediaConfig {
     pub max_file_size: u64,
     /// Timeout of one piece of media work.
     pub process_timeout: Seconds,
+    /// Where files are decoded.
+    pub isolation: Isolation,
     /// Operations applied to every upload, as a query string.
     pub preprocess_steps: Option<String>,
     /// Metadata that originals keep; `copyright` is the only value.
@@ -351,6 +353,7 @@ impl Default for MediaConfig {
             heal: Heal::default(),
             max_file_size: 40,
             process_timeout: Seconds(30),
+            isolation: Isolation::default(),
             preprocess_steps: None,
             keep_metadata: List(Vec::new()),
             filters: List(pict_rs_media::operation::NAMES.map(str::to_owned).into()),

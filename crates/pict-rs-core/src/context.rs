@@ -107,7 +107,7 @@ impl Context {
             preprocess_steps: config.preprocess_steps()?,
             fetcher: Fetcher::new(&config)?,
             scratch: scratch(&config, &store)?,
-            media: Pool::new(&config.media),
+            media: Pool::open(&config.media, helpers.own()).await?,
             helpers,
             export_folder: config.export_folder(data),
             exporting: tokio::sync::Mutex::default(),

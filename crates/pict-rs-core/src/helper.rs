@@ -71,6 +71,7 @@ impl Helper {
 #[derive(Clone, Debug, Default)]
 pub struct Helpers {
     found: Vec<(Helper, PathBuf)>,
+    own: Option<PathBuf>,
 }
 
 impl Helpers {
@@ -89,7 +90,22 @@ impl Helpers {
         });
         Self {
             found: found.collect(),
+            own: None,
         }
+    }
+
+    /// This program itself, which understands [`COMMAND`](crate::sandbox::COMMAND).
+    #[must_use]
+    pub fn with_own(self, program: Option<&str>) -> Self {
+        Self {
+            own: program.map(PathBuf::from),
+            ..self
+        }
+    }
+
+    /// The program that is started to decode files.
+    pub fn own(&self) -> Option<&Path> {
+        self.own.as_deref()
     }
 
     /// The path of a program, if it is installed and may be used.

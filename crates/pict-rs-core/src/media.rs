@@ -1,8 +1,9 @@
 //! Runs media work: one blocking thread per slot, a bounded queue, and a memory budget for all of
-//! it ([`admission`]).
+//! it ([`admission`]). Files are decoded in sandboxes, or in that thread where there are none.
 
 mod admission;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +11,10 @@ use std::time::{Duration, Instant};
 use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
 use pict_rs_media::{Control, Done, Facts, Job};
 
-use crate::config::MediaConfig;
+use crate::config::{Isolation, MediaConfig};
+pub use crate::sandbox::InputFile;
+use crate::sandbox::{Allowance, Protection, Sandbox, Sandboxes, cannot_start};
+use crate::task::blocking;
 use crate::timing::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
 use admission::{Admission, Share};
@@ -32,10 +36,61 @@ pub struct Pool {
     queue_length: usize,
     queue_timeout: Duration,
     timeout: Duration,
+    /// `None` where files are decoded in threads.
+    sandboxes: Option<Arc<Sandboxes>>,
 }
 
 impl Pool {
-    /// As configured; one slot per processor by default.
+    /// As configured. `program` is the file of this program, which is started again to decode files;
+    /// without one they are decoded in threads. Tells in the log what the system does not support.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when the settings insist on processes and none can be started.
+    pub async fn open(config: &MediaConfig, program: Option<&Path>) -> Result<Self> {
+        let pool = Self::new(config);
+        let program = match (config.isolation, program) {
+            (Isolation::Thread, _) | (Isolation::Auto, None) => return Ok(pool),
+            (Isolation::Process, None) => {
+                return Err(no_processes("this system or command cannot start them"));
+            }
+            (_, Some(program)) => program.to_owned(),
+        };
+        let (slots, ceiling) = (pool.slots, u64::from(pool.memory_mib) * MIB);
+        let opened = blocking(move || Ok(Sandboxes::open(&program, slots, ceiling))).await?;
+        let sandboxes = match opened {
+            Ok(sandboxes) => sandboxes,
+            Err(error) if config.isolation == Isolation::Process => {
+                return Err(no_processes(error));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "files are decoded in the server's own process: no other can be started"
+                );
+                return Ok(pool);
+            }
+        };
+        for Protection { name, missing } in sandboxes.protections() {
+            if let Some(why) = missing {
+                tracing::warn!(
+                    protection = name,
+                    why,
+                    "this system does not enforce a protection of the processes that decode files"
+                );
+            }
+        }
+        Ok(Self {
+            sandboxes: Some(sandboxes),
+            ..pool
+        })
+    }
+
+    /// What the processes that decode files have given up; `None` if files are decoded in threads.
+    pub fn protections(&self) -> Option<&[Protection]> {
+        self.sandboxes.as_ref().map(|all| all.protections())
+    }
+
+    /// As configured; one slot per processor by default. Files are decoded in threads.
     pub fn new(config: &MediaConfig) -> Self {
         let slots = match config.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -52,6 +107,7 @@ impl Pool {
             queue_length: config.queue_length,
             queue_timeout: config.queue_timeout.duration(),
             timeout: config.process_timeout.duration(),
+            sandboxes: None,
         }
     }
 
@@ -61,6 +117,7 @@ impl Pool {
     /// [`ErrorCode::TooBusy`]: at once when the queue is full, and after `media.queue_timeout`.
     pub async fn acquire(&self) -> Result<Permit> {
         let permit = Permit {
+            sandbox: None,
             share: None,
             came: Instant::now(),
             rank: Rank::Foreground,
@@ -79,6 +136,7 @@ impl Pool {
     /// Never in practice.
     pub async fn acquire_background(&self) -> Result<Permit> {
         let permit = Permit {
+            sandbox: None,
             share: None,
             came: Instant::now(),
             rank: Rank::Background,
@@ -127,8 +185,8 @@ impl Pool {
     }
 
     /// Runs `work` on a blocking thread. When the returned future is dropped or the time is up,
-    /// `work` is told to stop through its [`Control`]; its slot and memory are released once it
-    /// has. While there is not enough memory it waits, without holding a slot.
+    /// `work` is told to stop through the [`Control`] of its [`Slot`]; slot and memory are released
+    /// once it has. While there is not enough memory it waits, without holding a slot.
     ///
     /// # Errors
     /// [`ErrorCode::ValidateMemory`] when `memory` exceeds the whole budget, [`ErrorCode::TooBusy`]
@@ -138,7 +196,7 @@ impl Pool {
         &self,
         permit: Permit,
         memory: u64,
-        work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Slot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.run_on(permit, memory, work)
             .await
@@ -153,7 +211,7 @@ impl Pool {
         &self,
         mut permit: Permit,
         memory: u64,
-        work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&mut Slot) -> Result<T> + Send + 'static,
     ) -> Result<(Permit, T)> {
         at_most(LimitKind::Memory, u64::from(self.memory_mib) * MIB, memory)?;
         let mib = u32::try_from(memory.div_ceil(MIB))
@@ -162,13 +220,23 @@ impl Pool {
         // Timed even when it does not wait, so that the stage always exists.
         if !timed(Stage::Queue, async { permit.resize(mib) }).await {
             permit.share = None;
+            // For whoever has a slot.
+            permit.sandbox = None;
             let (_place, _) = Place::new(&self.waiting);
             permit = self.wait(permit, mib).await?;
         }
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
+        let mut slot = Slot {
+            control,
+            sandbox: permit.sandbox.take(),
+            sandboxes: self.sandboxes.clone(),
+            memory,
+            time: self.timeout,
+        };
         let task = tokio::task::spawn_blocking(move || {
-            let made = work(&control)?;
+            let made = work(&mut slot)?;
+            permit.sandbox = slot.sandbox;
             permit.resize(0);
             Ok((permit, made))
         });
@@ -197,7 +265,7 @@ impl Pool {
     pub async fn inspect(
         &self,
         permit: Permit,
-        source: Vec<u8>,
+        source: InputFile,
         bounds: Bounds,
     ) -> Result<Worked<pict_rs_media::Result<Facts>>> {
         let take = |_: &[u8], done: Outcome| done.and_then(Done::facts);
@@ -216,7 +284,7 @@ impl Pool {
     pub async fn work<T: Send + 'static>(
         &self,
         mut permit: Permit,
-        mut source: Vec<u8>,
+        mut source: InputFile,
         mut job: Job,
         mut take: impl FnOnce(&[u8], Outcome) -> T + Send + 'static,
     ) -> Result<Worked<T>> {
@@ -231,8 +299,8 @@ impl Pool {
             }
         };
         loop {
-            let work = move |control: &Control| {
-                let done = run(&job, &source, control);
+            let work = move |slot: &mut Slot| {
+                let done = slot.run(&job, &source);
                 Ok(match more_memory(&mut job, &done) {
                     Some(needed) => Attempt::NeedsMore(needed, source, job, take),
                     None => {
@@ -316,10 +384,48 @@ pub struct Load {
 /// The engine's result of a job.
 pub(crate) type Outcome = pict_rs_media::Result<Done>;
 
-/// Does a job in this thread, which holds a permit and runs within [`Pool::run`]. Only this
-/// function passes the bytes of a file to the engine.
-pub(crate) fn run(job: &Job, source: &[u8], control: &Control) -> Outcome {
-    pict_rs_media::run(job, source, control)
+/// Where work runs that has a permit.
+#[derive(Debug)]
+pub struct Slot {
+    control: Arc<Control>,
+    /// Taken for the first job.
+    sandbox: Option<Sandbox>,
+    sandboxes: Option<Arc<Sandboxes>>,
+    memory: u64,
+    time: Duration,
+}
+
+impl Slot {
+    /// Does a job. Only this function passes the bytes of a file to the engine.
+    pub(crate) fn run(&mut self, job: &Job, input: &InputFile) -> Outcome {
+        let Some(sandboxes) = &self.sandboxes else {
+            return pict_rs_media::run(job, input, &self.control);
+        };
+        let sandbox = match &mut self.sandbox {
+            Some(sandbox) => sandbox,
+            none => none.insert(sandboxes.take().map_err(cannot_start)?),
+        };
+        let size = input.len() as u64;
+        // Work that does several jobs has memory for the largest.
+        let memory = job.memory(size).min(self.memory).saturating_add(size);
+        let allowance = Allowance {
+            memory,
+            time: self.time,
+        };
+        sandbox.run(job, input, allowance, &self.control)
+    }
+
+    /// Tells whether the work is to stop.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+}
+
+fn no_processes(why: impl std::fmt::Display) -> Error {
+    Error::user(
+        ErrorCode::ConfigInvalid,
+        format!("media.isolation = \"process\": no process can be started to decode files: {why}"),
+    )
 }
 
 /// The bytes of memory that a job with bounds needs besides its file, if more than it had.
@@ -339,16 +445,16 @@ fn more_memory(job: &mut Job, outcome: &Outcome) -> Option<u64> {
 
 /// One attempt at a job with bounds.
 enum Attempt<F, T> {
-    Done(Vec<u8>, T),
+    Done(InputFile, T),
     /// The bytes it needs, and everything to try again with.
-    NeedsMore(u64, Vec<u8>, Job, F),
+    NeedsMore(u64, InputFile, Job, F),
 }
 
 /// A finished job.
 #[derive(Debug)]
 pub struct Worked<T> {
     /// The file.
-    pub source: Vec<u8>,
+    pub source: InputFile,
     /// Its result.
     pub result: T,
     /// For work that follows. Dropped last: the next job reads its file as soon as this is free, and
@@ -359,6 +465,8 @@ pub struct Worked<T> {
 /// A permit for media work: a processor and the memory that the work needs.
 #[derive(Debug)]
 pub struct Permit {
+    /// The one that has done the last job. Given back before the share of the processor is.
+    sandbox: Option<Sandbox>,
     /// `None` while it waits.
     share: Option<Share>,
     came: Instant,
@@ -474,9 +582,9 @@ mod tests {
         let pool = pool(1);
         let permit = pool.acquire().await.expect("free");
         let error = pool
-            .run(permit, 0, |control| {
+            .run(permit, 0, |slot| {
                 loop {
-                    control.check()?;
+                    slot.control().check()?;
                     std::thread::yield_now();
                 }
                 #[expect(unreachable_code, reason = "gives the closure its type")]
@@ -502,7 +610,7 @@ mod tests {
         );
         drop(permit);
         let permit = pool.acquire().await.expect("free");
-        let failed = |_: &Control| -> Result<()> { Err(Error::alias_not_found()) };
+        let failed = |_: &mut Slot| -> Result<()> { Err(Error::alias_not_found()) };
         pool.run_on(permit, 1, failed).await.expect_err("fails");
         assert_eq!(pool.load().running, 0);
     }

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::system::{name_file, nameless_file};
+use crate::system::{self, name_file, nameless_file};
 use crate::{Digest, Error, Result};
 
 /// Suffix of a file that is still being written.
@@ -287,6 +287,11 @@ impl ScratchFile {
             Ok(bytes)
         };
         read().map_err(|e| Error::io("cannot read a scratch file", e))
+    }
+
+    /// The same file, for another process that only reads it.
+    pub(crate) fn readable(&self) -> Option<File> {
+        system::readable_copy(&self.file)
     }
 
     /// Reads some of the bytes. Blocks.

@@ -5,19 +5,35 @@
 //! The functions of `other` are compiled and tested on Linux too, because no other system runs the
 //! tests.
 
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+mod confine;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(test, not(target_os = "linux")))]
 mod other;
 
 #[cfg(target_os = "linux")]
+pub(crate) use confine::confine;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    HAS_LIMITS, host_name, memory_file, name_file, nameless_file, read_cached, set_limit,
+    HAS_LIMITS, host_name, memory_file, memory_of, name_file, nameless_file, read_cached,
+    readable_copy, sealed_file, set_limit,
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{
-    HAS_LIMITS, host_name, memory_file, name_file, nameless_file, read_cached, set_limit,
+    HAS_LIMITS, confine, host_name, memory_file, memory_of, name_file, nameless_file, read_cached,
+    readable_copy, sealed_file, set_limit,
 };
+
+/// The file of the running program, also after it was replaced or removed; `None` on systems where
+/// programs are not started again to decode files.
+#[cfg(target_os = "linux")]
+pub const OWN_PROGRAM: Option<&str> = Some("/proc/self/exe");
+/// As on Linux.
+#[cfg(not(target_os = "linux"))]
+pub const OWN_PROGRAM: Option<&str> = None;
 
 /// Something that not every operating system can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +44,33 @@ pub struct Ability {
     pub is_there: bool,
     /// What it is for, or what happens without it.
     pub detail: &'static str,
+}
+
+/// Something that a process that decodes files has given up, if the kernel supports that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    /// What it is called in reports.
+    pub name: String,
+    /// Why the kernel does not enforce it, or only in part; `None` if it does.
+    pub missing: Option<String>,
+}
+
+impl Protection {
+    fn of(name: &str, given_up: Result<(), String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            missing: given_up.err(),
+        }
+    }
+}
+
+/// Memory of another process, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessMemory {
+    /// Its address space, which a limit counts.
+    pub(crate) addresses: u64,
+    /// What it really has.
+    pub(crate) resident: u64,
 }
 
 /// What this operating system can and cannot do for the server.
@@ -70,6 +113,7 @@ pub fn abilities() -> [Ability; 4] {
 mod tests {
     use std::fs::{self, File};
     use std::io::{Read as _, Seek as _, Write as _};
+    use std::os::unix::fs::FileExt as _;
 
     use rustix::process::{Resource, Rlimit, getpid, getrlimit};
 
@@ -86,6 +130,32 @@ mod tests {
             file.read_to_string(&mut text).expect("read");
             assert_eq!(text, "abc");
         }
+    }
+
+    /// Another process reads what it is given, and cannot change it.
+    #[test]
+    fn a_file_for_another_process_is_only_read() {
+        let read = |file: &File| {
+            let mut bytes = vec![0; 3];
+            file.read_exact_at(&mut bytes, 0).expect("read");
+            bytes
+        };
+        let sealed = linux::sealed_file(b"abc").expect("made");
+        assert_eq!(read(&sealed), b"abc");
+        sealed.write_at(b"x", 0).expect_err("cannot be changed");
+        assert_eq!(read(&other::sealed_file(b"abc").expect("made")), b"abc");
+        let copy = linux::readable_copy(&sealed).expect("opened again");
+        assert_eq!(read(&copy), b"abc");
+        copy.write_at(b"x", 0).expect_err("cannot be written to");
+        assert!(other::readable_copy(&sealed).is_none());
+    }
+
+    #[test]
+    fn elsewhere_nothing_is_known_of_a_process_and_nothing_given_up() {
+        let own = linux::memory_of(getpid()).expect("it runs");
+        assert!(own.addresses > own.resident && own.resident > 0, "{own:?}");
+        assert!(other::memory_of(getpid()).is_none());
+        assert!(other::confine().iter().all(|one| one.missing.is_some()));
     }
 
     #[test]

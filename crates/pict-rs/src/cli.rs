@@ -364,6 +364,8 @@ media_flags! {
     media_max_file_size: u64 => "media.max_file_size",
     /// Seconds for one piece of media work [default: 30]
     media_process_timeout: u64 => "media.process_timeout",
+    /// Where files are decoded: auto, process or thread [default: auto]
+    media_isolation: String => "media.isolation",
     /// Operations for every upload, as a query string
     media_preprocess_steps: String => "media.preprocess_steps",
     /// Pieces of media work at a time [default: one per processor]

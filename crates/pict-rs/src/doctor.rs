@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use pict_rs_core::Config;
-use pict_rs_core::config::StoreType;
+use pict_rs_core::config::{Isolation, StoreType};
 use pict_rs_core::helper::{self, Helper, Helpers};
+use pict_rs_core::media::Pool;
 use pict_rs_core::repo::Location;
 use pict_rs_core::service::health;
 use pict_rs_core::system::{self, Ability};
@@ -29,6 +30,8 @@ pub struct Report {
     engine: Vec<Line>,
     /// What not every operating system can do.
     system: Vec<Line>,
+    /// Where files are decoded, and what those processes have given up.
+    isolation: Vec<Line>,
     programs: Vec<Program>,
     folders: Vec<Folder>,
 }
@@ -78,6 +81,7 @@ impl Report {
             outputs: OutputFormat::ALL.map(OutputFormat::extension),
             engine: engine(),
             system: system(),
+            isolation: Vec::new(),
             programs: Vec::new(),
             folders: Vec::new(),
         };
@@ -86,6 +90,7 @@ impl Report {
         }
         report.exiftool();
         report.formats = formats(config, helpers);
+        report.isolation(config, helpers);
         match config.database(data) {
             Ok(location) => match location.folder() {
                 Some(folder) => report.folder("database", folder),
@@ -155,6 +160,47 @@ impl Report {
             None => "not on PATH; the server does not use it".clone_into(&mut program.reason),
         }
         self.programs.push(program);
+    }
+
+    /// Starts a process as the server would.
+    fn isolation(&mut self, config: &Config, helpers: &Helpers) {
+        let opened = tokio::runtime::Runtime::new()
+            .map_err(anyhow::Error::from)
+            .and_then(|runtime| Ok(runtime.block_on(Pool::open(&config.media, helpers.own()))?));
+        let line = |name: &str, ok, reason: String| Line {
+            name: name.to_owned(),
+            ok,
+            reason,
+        };
+        match &opened {
+            Err(error) => {
+                self.problems.push(format!("{error:#}"));
+                self.isolation
+                    .push(line("own processes", false, format!("{error:#}")));
+            }
+            Ok(pool) => match pool.protections() {
+                Some(protections) => {
+                    let own = "files are decoded in processes of their own";
+                    self.isolation
+                        .push(line("own processes", true, own.to_owned()));
+                    self.isolation.extend(protections.iter().map(|one| {
+                        let reason = one.missing.clone().unwrap_or_default();
+                        line(&one.name, one.missing.is_none(), reason)
+                    }));
+                }
+                None => {
+                    let reason = match config.media.isolation {
+                        Isolation::Thread => "media.isolation is thread",
+                        _ => "no process can be started to decode files",
+                    };
+                    self.isolation
+                        .push(line("own processes", false, reason.to_owned()));
+                    self.warnings.push(format!(
+                        "{reason}: a file that makes a decoder crash ends the server"
+                    ));
+                }
+            },
+        }
     }
 
     fn folder(&mut self, name: &'static str, path: &Path) {
@@ -238,11 +284,12 @@ impl Report {
             ("Formats that are taken in", &self.formats),
             ("Engine", &self.engine),
             ("Operating system", &self.system),
+            ("Isolation of decoders", &self.isolation),
         ] {
             writeln!(out, "\n{title}")?;
             for line in lines {
                 let mark = if line.ok { "yes" } else { "no " };
-                writeln!(out, "  {mark} {:<18} {}", line.name, line.reason)?;
+                writeln!(out, "  {mark} {:<26} {}", line.name, line.reason)?;
             }
         }
         writeln!(out, "\nPrograms")?;

@@ -26,12 +26,19 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use pict_rs_core::ErrorCode;
+use pict_rs_core::sandbox;
 use pict_rs_core::service::{backup, guard, recover};
 use pict_rs_core::worker::Worker;
 
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == sandbox::COMMAND)
+    {
+        return decode();
+    }
     #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
     allocator::tune();
     let cli = Cli::parse();
@@ -45,6 +52,17 @@ fn main() -> ExitCode {
             failed(&cli, &error, CANNOT_WORK.into())
         }
         Err(error) => failed(&cli, &error, ExitCode::FAILURE),
+    }
+}
+
+/// What the server starts this program for again; see [`sandbox`].
+fn decode() -> ExitCode {
+    match sandbox::inside::serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "only the server starts this: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

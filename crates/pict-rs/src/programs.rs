@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use pict_rs_core::config::MediaConfig;
 use pict_rs_core::helper::{Helper, Helpers};
+use pict_rs_core::system::OWN_PROGRAM;
 
 /// Logs which optional programs were found.
 pub fn announce(helpers: &Helpers) {
@@ -63,9 +64,9 @@ pub fn exiftool() -> Option<PathBuf> {
     files.find_map(|name| find(path.as_deref(), name))
 }
 
-/// Finds the programs by PATH.
+/// Finds the programs by PATH, and this one.
 pub fn find_all(config: &MediaConfig, path: Option<&OsStr>) -> Helpers {
-    Helpers::find(config, |name| find(path, name))
+    Helpers::find(config, |name| find(path, name)).with_own(OWN_PROGRAM)
 }
 
 fn find(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {

@@ -152,6 +152,10 @@ impl Launch {
             bucket: None,
         };
         let launch = launch.setting("server.address", "127.0.0.1:0");
+        let launch = match std::env::var("PICTRS_TEST_ISOLATION") {
+            Ok(isolation) => launch.setting("media.isolation", isolation),
+            Err(_) => launch,
+        };
         let launch = match std::env::var("PICTRS_TEST_REPO").as_deref() {
             Ok("postgres") => launch.on_postgres(),
             _ => launch,
@@ -423,6 +427,21 @@ impl Server {
             .sum();
         // Linux counts hundredths of a second here, whatever its clock is.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// The processes that it has started and that still run.
+    pub fn children(&self) -> Vec<Pid> {
+        let processes = std::fs::read_dir("/proc").expect("there is /proc");
+        let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let own = self.child.id().to_string();
+        let is_child = |id: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            // Behind the name, which may hold anything: the state, and whose child it is.
+            let rest = stat.rsplit(')').next().unwrap_or_default();
+            let mut words = rest.split_whitespace();
+            words.next() != Some("Z") && words.next() == Some(own.as_str())
+        };
+        ids.filter(is_child).filter_map(Pid::from_raw).collect()
     }
 
     /// Sends a signal, without waiting.

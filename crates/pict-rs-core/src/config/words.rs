@@ -118,6 +118,20 @@ words! {
 }
 
 words! {
+    /// Where files are decoded.
+    #[derive(Default)]
+    Isolation {
+        /// In other processes where the system can start them, else in threads.
+        #[default]
+        Auto = "auto",
+        /// In other processes, which have given up everything that a decoder does not need.
+        Process = "process",
+        /// In threads of the server.
+        Thread = "thread",
+    }
+}
+
+words! {
     /// Which aliases of a lost file work again when the same bytes are uploaded.
     #[derive(Default)]
     Heal {

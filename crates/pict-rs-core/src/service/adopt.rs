@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Control, Done, Facts, Job, Kind};
+use pict_rs_media::{Done, Facts, Job, Kind};
 
 use crate::helper::Helper;
-use crate::media::{self, Permit};
+use crate::media::{InputFile, Permit, Slot};
 use crate::repo::Representation;
 use crate::service::{clip, dummy};
 use crate::{ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
 
 /// A file, and what the engine found in it.
 pub(crate) struct Examined {
-    pub(crate) source: Vec<u8>,
+    pub(crate) source: InputFile,
     /// Its facts, or why the engine cannot read it.
     pub(crate) facts: pict_rs_media::Result<Facts>,
     pub(crate) blurhash: String,
@@ -32,11 +32,11 @@ pub(crate) struct Shape {
 /// missing blurhash is no reason to lose a file.
 ///
 /// # Errors
-/// As [`media::Pool::work`], but no file is too large.
+/// As [`crate::media::Pool::work`], but no file is too large.
 pub(crate) async fn examine(
     ctx: &Arc<Context>,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     blurhash: Option<String>,
 ) -> Result<Examined> {
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
@@ -63,11 +63,11 @@ pub(crate) async fn examine(
         });
     };
     let context = ctx.clone();
-    let work = move |control: &Control| {
+    let work = move |slot: &mut Slot| {
         let found = facts
             .as_ref()
             .ok()
-            .and_then(|facts| compute(&context, &source, facts, control));
+            .and_then(|facts| compute(&context, &source, facts, slot));
         Ok(Examined {
             source,
             facts,
@@ -78,17 +78,22 @@ pub(crate) async fn examine(
 }
 
 /// The blurhash; for a clip, that of a frame, which needs ffmpeg.
-fn compute(ctx: &Arc<Context>, source: &[u8], facts: &Facts, control: &Control) -> Option<String> {
-    let preview = |source: &[u8], facts: Facts| {
-        let done = media::run(&Job::Preview(facts), source, control);
+fn compute(
+    ctx: &Arc<Context>,
+    source: &InputFile,
+    facts: &Facts,
+    slot: &mut Slot,
+) -> Option<String> {
+    let preview = |slot: &mut Slot, source: &InputFile, facts: Facts| {
+        let done = slot.run(&Job::Preview(facts), source);
         done.and_then(Done::blurhash).ok()
     };
     if facts.kind() != Kind::Video {
-        return preview(source, facts.clone());
+        return preview(slot, source, facts.clone());
     }
     ctx.helpers.path(Helper::Ffmpeg)?;
-    let (frame, facts) = clip::frame(ctx, source, None, control).ok()?;
-    preview(&frame, facts)
+    let (frame, facts) = clip::frame(ctx, source, None, slot).ok()?;
+    preview(slot, &frame, facts)
 }
 
 /// The row of a file: from its facts if they agree with its format, else from what was recorded.

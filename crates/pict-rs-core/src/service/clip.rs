@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::limits::{self, Bounds, Limits};
-use pict_rs_media::{Clip, ClipFile, Control, Facts, Format, Job, Piece};
+use pict_rs_media::{Clip, ClipFile, Facts, Format, Job, Piece};
 use tempfile::TempDir;
 
 use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
-use crate::media;
+use crate::media::{InputFile, Slot};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// A rewritten clip.
 pub(crate) struct Written {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: InputFile,
     pub(crate) facts: Facts,
     pub(crate) blurhash: String,
 }
@@ -52,16 +52,16 @@ pub(crate) fn frame_facts(facts: &Facts) -> Facts {
 /// [`ErrorCode::ProgramMissing`], [`ErrorCode::MediaDamaged`], the limits.
 pub(crate) fn write(
     ctx: &Context,
-    source: &[u8],
+    source: &InputFile,
     limits: &Limits,
-    control: &Control,
+    slot: &mut Slot,
 ) -> Result<Written> {
-    let ClipFile { clip, pieces } = media::run(&Job::Clip, source, control)?.clip()?;
+    let ClipFile { clip, pieces } = slot.run(&Job::Clip, source)?.clip()?;
     let work = Work::new(ctx, source, &pieces)?;
     let video = &ctx.config.media.video;
-    let bytes = work.ffmpeg().write(&clip, video, control)?;
+    let bytes = InputFile::from(work.ffmpeg().write(&clip, video, slot.control())?);
     // The facts are read from what was written.
-    let written = media::run(&Job::Clip, &bytes, control)?.clip()?.clip;
+    let written = slot.run(&Job::Clip, &bytes)?.clip()?.clip;
     if !video.allow_audio && written.audio.is_some() {
         return Err(Error::Internal {
             code: ErrorCode::MediaFailed,
@@ -77,9 +77,9 @@ pub(crate) fn write(
     };
     limits::check(&written.facts, 0, &limits)?;
     work.goes_on_with_written()?;
-    let (frame, facts) = work.frame(&written, None, control)?;
+    let (frame, facts) = work.frame(&written, None, slot)?;
     limits::check(&facts, 0, &limits)?;
-    let blurhash = media::run(&Job::Preview(facts), &frame, control)?.blurhash()?;
+    let blurhash = slot.run(&Job::Preview(facts), &frame)?.blurhash()?;
     Ok(Written {
         bytes,
         facts: written.facts,
@@ -94,11 +94,11 @@ pub(crate) fn write(
 /// [`ErrorCode::MediaDamaged`].
 pub(crate) fn frame(
     ctx: &Arc<Context>,
-    source: &[u8],
+    source: &InputFile,
     at: Option<u64>,
-    control: &Control,
-) -> Result<(Vec<u8>, Facts)> {
-    let ClipFile { clip, pieces } = media::run(&Job::Clip, source, control)?.clip()?;
+    slot: &mut Slot,
+) -> Result<(InputFile, Facts)> {
+    let ClipFile { clip, pieces } = slot.run(&Job::Clip, source)?.clip()?;
     let duration = clip.facts.duration_ms.unwrap_or(0);
     if let Some(at) = at.filter(|at| *at > duration) {
         let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
@@ -111,7 +111,7 @@ pub(crate) fn frame(
             ),
         ));
     }
-    Work::new(ctx, source, &pieces)?.frame(&clip, at, control)
+    Work::new(ctx, source, &pieces)?.frame(&clip, at, slot)
 }
 
 /// Writes the clip without parts that ffmpeg would copy although they are not pictures.
@@ -150,9 +150,9 @@ impl<'a> Work<'a> {
             .map_err(|e| Error::internal(ErrorCode::FileIoError, "cannot go on with a clip", e))
     }
 
-    fn frame(&self, clip: &Clip, at: Option<u64>, control: &Control) -> Result<(Vec<u8>, Facts)> {
-        let frame = self.ffmpeg().frame(clip, at, control)?;
-        let facts = media::run(&Job::Inspect(Bounds::NONE), &frame, control)?.facts()?;
+    fn frame(&self, clip: &Clip, at: Option<u64>, slot: &mut Slot) -> Result<(InputFile, Facts)> {
+        let frame = InputFile::from(self.ffmpeg().frame(clip, at, slot.control())?);
+        let facts = slot.run(&Job::Inspect(Bounds::NONE), &frame)?.facts()?;
         Ok((frame, facts))
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::repo::{Original, Representation};
+use crate::sandbox::InputFile;
 use crate::service::takeover;
 use crate::store::{Content, SMALL};
 use crate::timing::{Stage, timed};
@@ -65,18 +66,18 @@ pub async fn bytes(
     }
 }
 
-/// All bytes of a representation, in memory.
+/// All bytes of a representation, in memory, for the engine.
 ///
 /// # Errors
 /// As [`bytes()`].
-pub(crate) async fn whole(ctx: &Context, representation: &Representation) -> Result<Vec<u8>> {
+pub(crate) async fn whole(ctx: &Context, representation: &Representation) -> Result<InputFile> {
     let size = representation.key.size();
     let read = async {
         let content = ctx
             .store
             .read(&representation.object, size, 0..size)
             .await?;
-        content.into_vec().await
+        content.into_input().await
     };
     timed(Stage::Store, read).await
 }

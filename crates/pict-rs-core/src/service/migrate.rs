@@ -299,7 +299,7 @@ async fn store(
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
     let permit = ctx.media.acquire().await?;
-    let examined = adopt::examine(ctx, permit, source, content.blurhash.clone()).await?;
+    let examined = adopt::examine(ctx, permit, source.into(), content.blurhash.clone()).await?;
     let Examined {
         source,
         facts,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::{Bounds, Limits};
 use pict_rs_media::operation::Operation;
-use pict_rs_media::{Control, Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
+use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
 
 use crate::config::output::output;
 use crate::helper::{Helper, magick};
-use crate::media::{Outcome, Permit, Worked};
+use crate::media::{InputFile, Outcome, Permit, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
 use crate::scratch::{Scratch, ScratchFile};
@@ -132,12 +132,12 @@ impl Damaged {
 async fn attempt(
     ctx: &Arc<Context>,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     query: &UploadQuery,
     foreign: Option<Foreign>,
     bounds: Bounds,
     is_sent: bool,
-) -> Result<(Permit, Vec<u8>, Result<Made>)> {
+) -> Result<(Permit, InputFile, Result<Made>)> {
     let Worked {
         permit,
         source,
@@ -183,11 +183,11 @@ fn write(scratch: &Scratch, source: &[u8], done: Outcome, is_sent: bool) -> Resu
 async fn repaired(
     ctx: &Context,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     bounds: Bounds,
     refusal: Error,
     damaged: Damaged,
-) -> Result<(Permit, Vec<u8>)> {
+) -> Result<(Permit, InputFile)> {
     let job = Job::Repair(bounds);
     let repair = ctx
         .media
@@ -206,7 +206,7 @@ async fn repaired(
                 Some(missing) => tracing::info!("a damaged file is taken in: {missing}"),
                 None => tracing::debug!(%refusal, "a damaged file was repaired"),
             }
-            Ok((permit, repaired.bytes))
+            Ok((permit, repaired.bytes.into()))
         }
     }
 }
@@ -270,10 +270,10 @@ fn disabled() -> Error {
 async fn converted(
     ctx: &Arc<Context>,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     kinds: Kinds,
     query: &UploadQuery,
-) -> Result<(Permit, Vec<u8>, Option<Foreign>)> {
+) -> Result<(Permit, InputFile, Option<Foreign>)> {
     let Some(what) = kinds.foreign else {
         return Ok((permit, source, None));
     };
@@ -294,10 +294,10 @@ fn can_be_converted(ctx: &Context, what: Foreign) -> bool {
 async fn convert(
     ctx: &Arc<Context>,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     what: Foreign,
     query: &UploadQuery,
-) -> Result<(Permit, Vec<u8>)> {
+) -> Result<(Permit, InputFile)> {
     if !ctx.config.media.magick.takes(what) {
         return Err(Error::user(
             ErrorCode::DiscoverError,
@@ -316,10 +316,11 @@ async fn convert(
     let memory = size.saturating_add(magick::memory(&config.magick));
     let work = {
         let ctx = ctx.clone();
-        move |control: &Control| {
+        move |slot: &mut Slot| {
             let folder = ctx.scratch.helper_folder()?;
             let how = (what, &config.magick, config.process_timeout.duration());
-            magick::convert(&program, folder.path(), &source, how, control)
+            let png = magick::convert(&program, folder.path(), &source, how, slot.control())?;
+            Ok(InputFile::from(png))
         }
     };
     // The permit stays with the picture, so that no picture is in memory while waiting for another
@@ -331,16 +332,16 @@ async fn convert(
 async fn ingest_clip(
     ctx: &Arc<Context>,
     permit: Permit,
-    source: Vec<u8>,
+    source: InputFile,
     facts: &Facts,
     limits: Limits,
-) -> Result<(Permit, Vec<u8>, Result<Made>)> {
+) -> Result<(Permit, InputFile, Result<Made>)> {
     ctx.helpers.need(Helper::Ffmpeg)?;
     let memory = clip::memory(facts, source.len() as u64);
     let work = {
         let ctx = ctx.clone();
-        move |control: &Control| {
-            let made = clip::write(&ctx, &source, &limits, control).and_then(|made| {
+        move |slot: &mut Slot| {
+            let made = clip::write(&ctx, &source, &limits, slot).and_then(|made| {
                 Ok(Made {
                     bytes: MadeBytes::written(&ctx.scratch, &[&made.bytes])?,
                     facts: made.facts,

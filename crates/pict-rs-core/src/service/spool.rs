@@ -6,6 +6,7 @@ use pict_rs_media::Format;
 use pict_rs_media::limits::{LimitKind, at_most};
 
 use crate::query::UploadQuery;
+use crate::sandbox::InputFile;
 use crate::scratch::{Scratch, ScratchFile, ScratchWriter};
 use crate::service::keep;
 use crate::store::{Source, StoredObject};
@@ -131,17 +132,21 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// Reads the bytes into memory; also returns the source to store if they stay unchanged.
-    pub(super) async fn read(self, ctx: &Context) -> Result<(Vec<u8>, Sent)> {
+    /// Reads the bytes into memory, for the engine; also returns the source to store if they stay unchanged.
+    pub(super) async fn read(self, ctx: &Context) -> Result<(InputFile, Sent)> {
         match self {
             Self::Spooled(Spooled(file)) => {
-                blocking(move || Ok((file.read()?, Sent::Scratch(file)))).await
+                blocking(move || {
+                    let input = InputFile::with_file(file.read()?, file.readable());
+                    Ok((input, Sent::Scratch(file)))
+                })
+                .await
             }
             Self::Waiting(id) => {
                 let key = ObjectKey::of_upload(&id);
                 let size = ctx.store.size(&key).await?.unwrap_or(0);
                 let content = ctx.store.read(&key, size, 0..size).await?;
-                let bytes = content.into_vec().await?;
+                let bytes = content.into_input().await?;
                 blocking(move || {
                     let digest = Digest::of(&bytes);
                     Ok((bytes, Sent::Object(key, digest, size)))

@@ -405,7 +405,7 @@ async fn keep(
     names: &[Alias],
 ) -> Result<u64> {
     let (source, file) = blocking(move || Ok((file.read()?, file))).await?;
-    let examined = adopt::examine(ctx, permit, source, recorded.blurhash.clone()).await?;
+    let examined = adopt::examine(ctx, permit, source.into(), recorded.blurhash.clone()).await?;
     let facts = examined.facts;
     let format = claimed
         .map(|key| key.format())

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Control, Done, Facts, Job, Kind};
+use pict_rs_media::{Done, Facts, Job, Kind};
 use tokio::time::Instant;
 
 use crate::clock::now;
 use crate::config::output::output;
-use crate::media::{self, Outcome};
+use crate::media::{Outcome, Slot};
 use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
@@ -204,10 +204,10 @@ async fn make(
                 &output,
             );
         let (context, at) = (ctx.clone(), request.time);
-        let work = move |control: &Control| {
+        let work = move |slot: &mut Slot| {
             let (frame, facts) =
-                clip::frame(&context, &source, at, control).map_err(stored_clip_is_broken)?;
-            let done = media::run(&convert(facts), &frame, control);
+                clip::frame(&context, &source, at, slot).map_err(stored_clip_is_broken)?;
+            let done = slot.run(&convert(facts), &frame);
             Ok(whole(&frame, done))
         };
         ctx.media.run(permit, memory, work).await?

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pict_rs_media::limits::{Bounds, LimitKind, Limits, at_most};
-use pict_rs_media::{Control, Done, Facts, Format, Job, Kind};
+use pict_rs_media::{Done, Facts, Format, Job, Kind};
 use tempfile::TempDir;
 
 use crate::config::{Config, RepoConfig, StoreConfig, TakeoverConfig};
 use crate::helper::exiftool::{self, Tag};
 use crate::helper::{Helper, Helpers};
-use crate::media::{Outcome, Worked};
+use crate::media::{InputFile, Outcome, Slot, Worked};
 use crate::query::UploadQuery;
 use crate::service::spool::{self, Spool};
 use crate::service::upload::ingest_all;
@@ -102,7 +102,7 @@ impl Verifier {
         let sent = self.read(file).await?;
         let given = sent.len() as u64;
         let bytes = if as_is {
-            sent
+            sent.into()
         } else {
             self.stored(sent).await?
         };
@@ -148,7 +148,7 @@ impl Verifier {
     }
 
     /// What is stored of an upload with these bytes.
-    async fn stored(&self, sent: Vec<u8>) -> Result<Vec<u8>> {
+    async fn stored(&self, sent: Vec<u8>) -> Result<InputFile> {
         let (ctx, query) = (&self.ctx, UploadQuery::default());
         let mut spool = Spool::start(ctx, &query).await?;
         spool.write(&Bytes::from(sent)).await?;
@@ -162,11 +162,11 @@ impl Verifier {
         let original = original.original.representation;
         let size = original.key.size();
         let content = ctx.store.read(&original.object, size, 0..size).await?;
-        content.into_vec().await
+        content.into_input().await
     }
 
     /// The facts of a file, and the size of what cleaning makes of it, if that is another file.
-    async fn clean_again(&self, bytes: Vec<u8>) -> Result<(Vec<u8>, Facts, Option<u64>)> {
+    async fn clean_again(&self, bytes: InputFile) -> Result<(InputFile, Facts, Option<u64>)> {
         let ctx = &self.ctx;
         let permit = ctx.media.acquire().await?;
         let inspected = ctx.media.inspect(permit, bytes, Bounds::NONE).await?;
@@ -181,9 +181,9 @@ impl Verifier {
             let memory = clip::memory(&facts, source.len() as u64);
             let work = {
                 let ctx = ctx.clone();
-                move |control: &Control| {
-                    let written = clip::write(&ctx, &source, &Limits::NONE, control)?;
-                    let other = (written.bytes != source).then_some(written.bytes.len() as u64);
+                move |slot: &mut Slot| {
+                    let written = clip::write(&ctx, &source, &Limits::NONE, slot)?;
+                    let other = (*written.bytes != *source).then_some(written.bytes.len() as u64);
                     Ok((source, other))
                 }
             };
@@ -214,7 +214,7 @@ impl Verifier {
     }
 
     /// Everything that exiftool finds; nothing where it is not installed.
-    async fn second_opinion(&self, bytes: Vec<u8>, format: Format) -> Result<Vec<Tag>> {
+    async fn second_opinion(&self, bytes: InputFile, format: Format) -> Result<Vec<Tag>> {
         let Some(program) = self.exiftool.clone() else {
             return Ok(Vec::new());
         };
@@ -222,12 +222,18 @@ impl Verifier {
         let permit = ctx.media.acquire().await?;
         let memory = exiftool::memory(bytes.len() as u64);
         let time = ctx.config.media.process_timeout.duration();
-        let work = move |control: &Control| {
+        let work = move |slot: &mut Slot| {
             let folder = ctx.scratch.helper_folder()?;
             let name = format!("file.{}", format.extension());
-            std::fs::write(folder.path().join(&name), &bytes)
+            std::fs::write(folder.path().join(&name), &*bytes)
                 .map_err(|e| Error::io("cannot hand a file to exiftool", e))?;
-            exiftool::look(&program, folder.path(), &name, (memory, time), control)
+            exiftool::look(
+                &program,
+                folder.path(),
+                &name,
+                (memory, time),
+                slot.control(),
+            )
         };
         self.ctx.media.run(permit, memory, work).await
     }

@@ -10,6 +10,7 @@ use futures_util::stream::{self, BoxStream, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
+use crate::sandbox::InputFile;
 use crate::system;
 use crate::task::blocking;
 use crate::{Error, ErrorCode, Result};
@@ -89,6 +90,24 @@ impl Content {
         match self {
             Self::Bytes(bytes) => stream::once(async move { Ok(bytes) }).boxed(),
             Self::Stream(pieces) => pieces.into_stream(),
+        }
+    }
+
+    /// All bytes in memory, for the engine; the descriptor of a file goes with them. Only of a whole
+    /// object.
+    ///
+    /// # Errors
+    /// As [`Content::into_vec`].
+    pub(crate) async fn into_input(self) -> Result<InputFile> {
+        match self {
+            Self::Stream(Pieces(Origin::File(file, range))) if range.start == 0 => {
+                blocking(move || {
+                    let bytes = read(&file, range)?;
+                    Ok(InputFile::with_file(bytes, Some(file)))
+                })
+                .await
+            }
+            content => Ok(content.into_vec().await?.into()),
         }
     }
 }

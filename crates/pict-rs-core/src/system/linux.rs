@@ -3,11 +3,16 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, memfd_create};
+use rustix::fs::{
+    AtFlags, CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create,
+};
 use rustix::io::{ReadWriteFlags, preadv2};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::ProcessMemory;
 
 /// Open files are linked from here to give them a name.
 const OPEN_FILES: &str = "/proc/self/fd";
@@ -33,6 +38,37 @@ pub(crate) fn read_cached(file: &File, bytes: &mut [u8]) -> Option<usize> {
 /// When the system has no memory or no descriptor left.
 pub(crate) fn memory_file() -> io::Result<File> {
     Ok(memfd_create("pict-rs", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// A file in memory that holds these bytes and that nobody can change.
+///
+/// # Errors
+/// When the system has no memory or no descriptor left.
+pub(crate) fn sealed_file(bytes: &[u8]) -> io::Result<File> {
+    let how = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("pict-rs", how)?);
+    file.write_all_at(bytes, 0)?;
+    fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
+    Ok(file)
+}
+
+/// The same file, opened so that it can only be read. `None` where that is not possible.
+pub(crate) fn readable_copy(file: &File) -> Option<File> {
+    File::open(format!("{OPEN_FILES}/{}", file.as_raw_fd())).ok()
+}
+
+/// The memory of another process, if it can be seen.
+pub(crate) fn memory_of(id: Pid) -> Option<ProcessMemory> {
+    let text = std::fs::read_to_string(format!("/proc/{}/statm", id.as_raw_nonzero())).ok()?;
+    let page = u64::try_from(rustix::param::page_size()).ok()?;
+    let mut pages = text.split(' ').map_while(|word| word.parse::<u64>().ok());
+    Some(ProcessMemory {
+        addresses: pages.next()?.saturating_mul(page),
+        resident: pages.next()?.saturating_mul(page),
+    })
 }
 
 /// Creates a file that can be given a name later, on the same disk as `folder`; `None` where the

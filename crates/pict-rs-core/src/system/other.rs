@@ -1,10 +1,12 @@
 //! The next best on systems other than Linux: what POSIX has.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use rustix::process::{Pid, Resource, Rlimit};
+
+use super::{ProcessMemory, Protection};
 
 /// Only a process itself can set its limits, and code between fork and exec would be unsafe.
 pub(crate) const HAS_LIMITS: bool = false;
@@ -46,4 +48,30 @@ pub(crate) fn host_name() -> Option<String> {
 /// Never.
 pub(crate) fn set_limit(_id: Pid, _resource: Resource, _limit: Rlimit) -> rustix::io::Result<()> {
     Ok(())
+}
+
+/// A file that holds these bytes. That nobody changes it is up to whoever has it.
+///
+/// # Errors
+/// As [`memory_file`].
+pub(crate) fn sealed_file(bytes: &[u8]) -> io::Result<File> {
+    let mut file = memory_file()?;
+    file.write_all(bytes)?;
+    Ok(file)
+}
+
+/// An open file cannot be opened again.
+pub(crate) fn readable_copy(_file: &File) -> Option<File> {
+    None
+}
+
+/// Not known.
+pub(crate) fn memory_of(_id: Pid) -> Option<ProcessMemory> {
+    None
+}
+
+/// Gives up nothing.
+pub(crate) fn confine() -> Vec<Protection> {
+    let nothing = Err("only Linux can do this".to_owned());
+    vec![Protection::of("no files, no network", nothing)]
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use pict_rs_core::repo::NodeStatus;
+use pict_rs_core::sandbox::Protection;
 use pict_rs_core::service::health::{self, Part};
 use pict_rs_core::service::move_store::{self, MoveStatus};
 use pict_rs_core::service::takeover::{self, TakeoverStatus};
@@ -47,7 +48,11 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         "store": part(&health.store),
         "programs": { "found": found, "missing": missing },
         "jobs": { "waiting": health.jobs },
-        "media": { "running": health.media.running, "waiting": health.media.waiting },
+        "media": {
+            "running": health.media.running,
+            "waiting": health.media.waiting,
+            "isolation": isolation(ctx.media.protections()),
+        },
     });
     if let Some(nodes) = health.nodes.filter(|nodes| !nodes.is_empty()) {
         answer["nodes"] = nodes.iter().map(node).collect();
@@ -63,6 +68,19 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
         false => HttpResponse::ServiceUnavailable(),
     };
     response.json(answer)
+}
+
+/// Where files are decoded, and what the system does not enforce there.
+fn isolation(protections: Option<&[Protection]>) -> Value {
+    let missing = protections.into_iter().flatten();
+    let missing = missing.filter_map(|one| {
+        let why = one.missing.as_ref()?;
+        Some(json!({ "name": one.name, "why": why }))
+    });
+    json!({
+        "mode": if protections.is_some() { "process" } else { "thread" },
+        "missing": missing.collect::<Vec<_>>(),
+    })
 }
 
 fn takeover_json(status: &TakeoverStatus) -> Value {

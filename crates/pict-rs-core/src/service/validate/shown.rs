@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Control, Done, Format, Job, Kind, Output, OutputFormat, Speed};
+use pict_rs_media::{Done, Format, Job, Kind, Output, OutputFormat, Speed};
 
 use crate::config::ValidationAs;
-use crate::media;
+use crate::media::{self, InputFile, Slot};
 use crate::service::clip;
 use crate::store::StoredObject;
 use crate::{Context, Result};
@@ -37,7 +37,7 @@ pub(super) async fn pictures(
     let permit = ctx.media.acquire().await?;
     let size = stored.key().size();
     let content = ctx.store.read(stored.object(), size, 0..size).await?;
-    let source = content.into_vec().await?;
+    let source = content.into_input().await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result?);
     if facts.kind() != Kind::Video {
@@ -53,24 +53,24 @@ pub(super) async fn pictures(
     let memory = clip::memory(&facts, size)
         + pict_rs_media::predicted_memory(&clip::frame_facts(&facts), &[], &OUTPUT);
     let context = ctx.clone();
-    let work = move |control: &Control| {
+    let work = move |slot: &mut Slot| {
         let duration = facts.duration_ms.unwrap_or(0);
         let times = (0..u64::from(FRAMES)).map(|n| duration * n / u64::from(FRAMES));
-        let picture = |at| still(&context, &source, at, control);
+        let picture = |at| still(&context, &source, at, slot);
         times.map(picture).collect()
     };
     ctx.media.run(permit, memory, work).await.map(Some)
 }
 
 /// The frame of a clip at `at` milliseconds.
-fn still(ctx: &Arc<Context>, source: &[u8], at: u64, control: &Control) -> Result<Bytes> {
-    let (frame, facts) = clip::frame(ctx, source, Some(at), control)?;
+fn still(ctx: &Arc<Context>, source: &InputFile, at: u64, slot: &mut Slot) -> Result<Bytes> {
+    let (frame, facts) = clip::frame(ctx, source, Some(at), slot)?;
     let job = Job::Stills {
         facts,
         frames: vec![1],
         output: OUTPUT,
     };
-    let stills = media::run(&job, &frame, control)?.stills()?;
+    let stills = slot.run(&job, &frame)?.stills()?;
     Ok(stills.concat().into())
 }
 
