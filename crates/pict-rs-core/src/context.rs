@@ -16,6 +16,7 @@ use crate::scratch::Scratch;
 use crate::state::arrivals::Arrivals;
 use crate::state::auto::Auto;
 use crate::state::fact_cache::FactCache;
+use crate::state::failures::Failures;
 use crate::state::flights::Flights;
 use crate::state::last_proof::LastProof;
 use crate::state::last_used::LastUsed;
@@ -66,6 +67,8 @@ pub struct Context {
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are currently being made.
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
+    /// Variants that could not be made a moment ago.
+    pub(crate) failures: Failures,
     /// What `process.auto` remembers.
     pub(crate) auto: Auto,
     /// Proxied media: which are known, and which are being fetched.
@@ -117,6 +120,7 @@ impl Context {
             move_notes: MoveNotes::default(),
             collecting: Arc::default(),
             flights: Flights::default(),
+            failures: Failures::default(),
             auto: Auto::default(),
             proxies: Proxies::new(&config),
             predecessor: Predecessor::open(&config)?,

@@ -4,6 +4,7 @@
 pub(crate) mod arrivals;
 pub(crate) mod auto;
 pub(crate) mod fact_cache;
+pub(crate) mod failures;
 pub(crate) mod flights;
 pub(crate) mod last_proof;
 pub(crate) mod last_used;

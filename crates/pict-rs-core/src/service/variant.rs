@@ -125,12 +125,17 @@ async fn at_rank(
     remove::writable(ctx)?;
     let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
-    let flight = ctx
-        .flights
-        .join((*original.hash(), request.key.clone()), || {
-            timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
-        });
-    let variant = flight.await.map_err(Error::shared)?;
+    let key = (*original.hash(), request.key.clone());
+    if let Some(error) = ctx.failures.last(&key) {
+        return Err(error);
+    }
+    let flight = ctx.flights.join(key.clone(), || {
+        timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
+    });
+    let variant = flight.await.map_err(|error| {
+        ctx.failures.note(key, &error);
+        Error::shared(error)
+    })?;
     let made_at = variant.created_at;
     ctx.fact_cache
         .remember_variant(generation, alias, &request.key, &variant, made_at);
