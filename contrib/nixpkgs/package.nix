@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-zkknacCoPzjpMt4MWc9x78UGQ9eIYblYULya3OsLooE=";
+  cargoHash = "sha256-Hj1a2F7LwKKojA3uk3OhRqbntToSUCIdWcLadLwKzEQ=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.
