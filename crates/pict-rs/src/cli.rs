@@ -99,7 +99,7 @@ pub enum Command {
     /// are. No server may run on either meanwhile. A second run continues after an interruption
     MigrateRepo(MigrateRepo),
     /// Move the files to another folder or bucket, without a server; the old ones stay where they are. A
-    /// second run continues after an interruption. With [old_store] in its configuration the server
+    /// second run continues after an interruption. With old_store in its configuration the server
     /// does the same while it serves
     MigrateStore(MigrateStore),
     /// Hold database and files against each other: rows without bytes, damaged bytes, files without a
@@ -139,7 +139,7 @@ pub struct Fsck {
     /// --repair
     #[arg(long, value_name = "FOLDER", conflicts_with = "from_config")]
     pub from: Option<PathBuf>,
-    /// Bring them back from the folder or bucket that [store] of this configuration file names; with
+    /// Bring them back from the folder or bucket that store of this configuration file names; with
     /// --repair
     #[arg(long, value_name = "FILE")]
     pub from_config: Option<PathBuf>,
