@@ -324,7 +324,7 @@ fn a_waiting_upload_that_has_lost_its_file_is_told() {
     std::fs::remove_file(file).expect("removed");
     let found = report(&launch, &[], 1);
     assert_eq!(found["uploads"]["lost"], 1, "{found}");
-    // Whoever knows an id can claim the upload.
+    // Who knows an id can claim the upload.
     assert!(!found.to_string().contains(lost.as_str()), "{found}");
     assert!(
         found["lost_uploads"][0]

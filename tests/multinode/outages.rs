@@ -72,7 +72,7 @@ struct Known {
 struct Counts {
     answers: AtomicU64,
     put_off: AtomicU64,
-    /// Uploads whose connection broke, so that nobody knows whether they took effect.
+    /// Uploads whose connection broke, so that it is not known whether they took effect.
     unknown: AtomicU64,
     /// The same with purges.
     half_purged: AtomicU64,
@@ -140,7 +140,7 @@ impl World {
         });
         let id = match sent {
             Asked::Answered(answer) => answer.upload_ids().remove(0),
-            // Its outcome is dropped when nobody claims it.
+            // Its outcome is dropped when it is not claimed.
             Asked::Broken | Asked::PutOff => {
                 self.counts.unknown.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -482,7 +482,7 @@ fn examine(world: &World, site: &Site) {
     }
     let unknown = world.counts.unknown.load(Ordering::Relaxed) as usize;
     let acknowledged: BTreeSet<_> = known.stored.iter().map(|it| it.alias.clone()).collect();
-    eventually("aliases that nobody knows are undone", || {
+    eventually("unacknowledged aliases are undone", || {
         let mut aliases = site.rows("SELECT alias FROM aliases");
         assert!(aliases.is_superset(&acknowledged));
         aliases.retain(|alias| !acknowledged.contains(alias) && !known.purging.contains(alias));

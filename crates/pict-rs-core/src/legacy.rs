@@ -199,7 +199,7 @@ impl Existing {
                 let database = database.clone();
                 tokio::spawn(async move {
                     if let Err(error) = database.send_contents(&sender).await {
-                        // Nobody may want it any more.
+                        // The receiver may be gone.
                         let _ = sender.send(Err(error)).await;
                     }
                 });

@@ -220,7 +220,7 @@ impl Pool {
         // Timed even when it does not wait, so that the stage always exists.
         if !timed(Stage::Queue, async { permit.resize(mib) }).await {
             permit.share = None;
-            // For whoever has a slot.
+            // For the next job that has a slot.
             permit.sandbox = None;
             let (_place, _) = Place::new(&self.waiting);
             permit = self.wait(permit, mib).await?;

@@ -43,7 +43,7 @@ type Outcome = pict_rs_media::Result<Done>;
 pub(crate) struct Allowance {
     /// Bytes of memory.
     pub(crate) memory: u64,
-    /// Of processor time. The time on the clock is up to whoever cancels the job.
+    /// Of processor time. The time on the clock is up to the caller, who cancels the job.
     pub(crate) time: Duration,
 }
 
@@ -222,7 +222,7 @@ impl Idle {
     }
 }
 
-/// Starts and ends sandboxes until nobody can ask for one any more.
+/// Starts and ends sandboxes until the last sender is dropped.
 fn keep(program: &Path, ceiling: u64, errands: &mpsc::Receiver<Errand>, idle: &Idle) {
     loop {
         let (expired, next) = idle.expired();

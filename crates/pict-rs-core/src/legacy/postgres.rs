@@ -101,7 +101,7 @@ impl Tables {
             .collect()
     }
 
-    /// Refuses a database that somebody else uses.
+    /// Refuses a database that has other connections.
     pub(super) async fn refuse_if_in_use(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let others = loop {

@@ -88,7 +88,7 @@ impl Repo {
         }
     }
 
-    /// An upload whose commit took effect. Its token, which nobody else has, tells it from another
+    /// An upload whose commit took effect. Its token, which only this upload has, tells it from another
     /// one under the same name.
     async fn committed(&self, upload: &NewUpload) -> Result<Option<Added>> {
         let found = find_in(&self.read, upload.alias.clone()).await?;

@@ -47,7 +47,7 @@ pub fn serve() -> io::Result<()> {
     Ok(())
 }
 
-/// Nobody cancels the job: the server kills the process.
+/// The job is never cancelled: the server kills the process.
 fn run(job: &Job, source: &[u8]) -> pict_rs_media::Result<Done> {
     #[cfg(debug_assertions)]
     if let Some(misdeed) = super::rogue::asked(source) {

@@ -389,7 +389,7 @@ impl Drop for Process {
 }
 
 impl End {
-    /// Whether somebody has told it to end, as a service manager tells all processes of a service, and
+    /// Whether it was told to end, as a service manager tells all processes of a service, and
     /// not its job is to blame.
     pub(super) fn is_bidden(&self) -> bool {
         const BIDDEN: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::HUP];

@@ -310,7 +310,7 @@ async fn take_back(ctx: &Context, last: StoreMove) -> Result<StoreMove> {
 #[derive(Clone, Debug)]
 struct NamedObject {
     object: ObjectKey,
-    /// What its bytes are; nobody knows that of a waiting upload.
+    /// What its bytes are; not known of a waiting upload.
     key: Option<ContentKey>,
     /// Where the row stands.
     position: String,

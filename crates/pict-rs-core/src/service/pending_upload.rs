@@ -74,7 +74,7 @@ impl Drop for PendingUpload {
 }
 
 /// Undoes an upload whose commit may take effect or have done so, as soon as the database can tell.
-/// If the server stops before, the upload stays under a name that nobody knows.
+/// If the server stops before, the upload stays under a name that was never given out.
 pub(super) fn undo_if_committed(ctx: &Arc<Context>, alias: Alias, token: DeleteToken) {
     let task = ctx.clone();
     ctx.runtime.spawn(async move {

@@ -19,7 +19,7 @@ const EXPENDABLE: &str = "500";
 /// The process has one thread.
 pub(crate) fn confine() -> Vec<Protection> {
     let closed = close_others();
-    // A process whose parent was killed would finish its job for nobody.
+    // A process whose parent was killed would finish a job without a reader.
     let dies = set_parent_process_death_signal(Some(Signal::KILL));
     let leaves = chdir("/");
     let expendable = fs::write("/proc/self/oom_score_adj", EXPENDABLE);

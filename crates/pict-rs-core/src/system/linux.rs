@@ -40,7 +40,7 @@ pub(crate) fn memory_file() -> io::Result<File> {
     Ok(memfd_create("pict-rs", MemfdFlags::CLOEXEC)?.into())
 }
 
-/// A file in memory that holds these bytes and that nobody can change.
+/// A file in memory that holds these bytes and cannot be changed.
 ///
 /// # Errors
 /// When the system has no memory or no descriptor left.

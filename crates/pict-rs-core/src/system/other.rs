@@ -37,7 +37,7 @@ pub(crate) fn name_file(_file: &File, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::CrossesDevices.into())
 }
 
-/// There is no file that tells it.
+/// The name is not read here.
 pub(crate) fn host_name() -> Option<String> {
     None
 }
@@ -50,7 +50,7 @@ pub(crate) fn set_limit(_id: Pid, _resource: Resource, _limit: Rlimit) -> rustix
     Ok(())
 }
 
-/// A file that holds these bytes. That nobody changes it is up to whoever has it.
+/// A file that holds these bytes. It is not sealed: those who have it must not change it.
 ///
 /// # Errors
 /// As [`memory_file`].

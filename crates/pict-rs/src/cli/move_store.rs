@@ -64,7 +64,7 @@ const OLD: [(&str, &str); 12] = [
     ("store.certificate_file", "old_store.certificate_file"),
 ];
 
-/// Nobody else uses the stores meanwhile.
+/// Higher than that of a server: nothing else uses the stores meanwhile.
 const CONCURRENCY: usize = 32;
 
 impl MigrateStore {
