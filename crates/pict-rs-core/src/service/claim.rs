@@ -180,18 +180,15 @@ impl Drop for Hold {
 pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
     let retention = millis(ctx.config.media.retention.claims.duration());
     loop {
-        let before = ctx.retention_clock.time().saturating_sub(retention);
-        match ctx.repo.oldest_unclaimed().await? {
+        let oldest = ctx.repo.oldest_unclaimed().await?;
+        let time = ctx.retention_clock.time();
+        let before = time.saturating_sub(retention);
+        match oldest {
             Some(oldest) if oldest <= before => {}
             // Uploads that finish from now on do not expire before that.
             oldest => {
-                let next = oldest.unwrap_or_else(now).saturating_add(retention);
-                // By the system clock it may already be overdue.
-                return Ok(if next > now() {
-                    next
-                } else {
-                    now() + RECHECK_DELAY
-                });
+                let due = oldest.unwrap_or(time).saturating_add(retention);
+                return Ok(next_check(due, time, now()));
             }
         }
         let ctx = ctx.clone();
@@ -203,5 +200,37 @@ pub(crate) async fn expire(ctx: &Arc<Context>) -> Result<i64> {
             Ok(())
         })
         .await?;
+    }
+}
+
+/// When to check again, by the system clock `wall`, for what is due later than `time` by the
+/// retention clock. All in unix milliseconds.
+fn next_check(due: i64, time: i64, wall: i64) -> i64 {
+    let wait = due.saturating_sub(time);
+    // A clock that is doubted is far behind, and may be trusted again at any time.
+    let is_doubted = wall.saturating_sub(time) > RECHECK_DELAY;
+    wall.saturating_add(if is_doubted {
+        wait.min(RECHECK_DELAY)
+    } else {
+        wait
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RECHECK_DELAY, next_check};
+
+    #[test]
+    fn what_falls_due_while_the_database_answers_is_not_left_for_a_minute() {
+        assert_eq!(next_check(1_001, 1_000, 1_000), 1_001);
+        assert_eq!(next_check(1_001, 1_000, 1_005), 1_006);
+        assert_eq!(next_check(9_000, 1_000, 1_000), 9_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_doubted_is_asked_again_every_minute() {
+        let day = 86_400_000;
+        assert_eq!(next_check(3 * day, 0, 2 * day), 2 * day + RECHECK_DELAY);
+        assert_eq!(next_check(5, 0, 2 * day), 2 * day + 5);
     }
 }
