@@ -91,6 +91,8 @@ fn files_in_our_bucket_stay_as_they_lie_and_go_with_their_aliases() {
     for old in all(TEST) {
         let bucket = server.bucket();
         copy(&old.folder.join("files"), &bucket.folder());
+        // As a health check of the old server leaves it.
+        std::fs::write(bucket.folder().join("health-check"), "").expect("written");
         let before = bucket.objects();
         let launch = bucket.holds(Launch::new().setting("server.api_key", "key"));
         // Nor are they garbage when the first run ends in the middle.
@@ -125,6 +127,8 @@ fn files_in_another_bucket_are_copied() {
     for old in all(TEST) {
         let bucket = server.bucket();
         copy(&old.folder.join("files"), &bucket.folder());
+        // As a health check of the old server leaves it.
+        std::fs::write(bucket.folder().join("health-check"), "").expect("written");
         let before = disk::snapshot(&bucket.folder());
         let launch = beside(&old);
         let configuration = format!(

@@ -24,6 +24,8 @@ const FOLD_EVERY: u64 = 1000;
 const FROM_BUCKET: usize = 16;
 /// Names in a batch of a listing.
 const LISTED: usize = 1000;
+/// An object without a byte, which each health check of the existing pict-rs stores in its bucket.
+const HEALTH_CHECK: &str = "health-check";
 
 /// The result of a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,8 +202,10 @@ async fn unnamed(files: &Store, named: &Files) -> Result<Vec<String>> {
         for name in names {
             let path = Path::new(name.as_str());
             // If the place is our own, it contains our objects too.
-            let is_known =
-                named.contains(path) || Store::is_ours(&name) || Store::is_reserved(path);
+            let is_known = named.contains(path)
+                || Store::is_ours(&name)
+                || Store::is_reserved(path)
+                || name.as_str() == HEALTH_CHECK;
             if !is_known {
                 found.push(format!("file {name}"));
             }
