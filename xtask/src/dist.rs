@@ -19,12 +19,15 @@ mod toolchain;
 
 use std::{
     fs,
+    num::NonZero,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::{Mutex, PoisonError},
+    thread,
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     aom::Library,
@@ -67,7 +70,7 @@ pub struct Args {
 /// results are not in the output folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let dist = Dist::prepare(&target::named(&args.target), args.install)?;
-    dist.build(&dist.targets)?;
+    dist.build()?;
     let out = cache::repository().join(&args.out);
     let packages = !args.no_packages;
     dist.bundle(&out, packages)?;
@@ -124,8 +127,10 @@ impl Dist {
     ///
     /// # Errors
     /// When cargo fails.
-    fn build(&self, targets: &[&'static Target]) -> Result<()> {
-        self.build.run(targets, &self.toolchain)?;
+    fn build(&self) -> Result<()> {
+        side_by_side(&self.targets, |target| {
+            self.build.run(target, &self.toolchain)
+        })?;
         self.say("built");
         Ok(())
     }
@@ -135,23 +140,30 @@ impl Dist {
     /// # Errors
     /// When cargo fails, or a binary was made from a file that its digest does not include.
     pub fn build_changed(&self, fresh: bool) -> Result<()> {
-        let shelf = Shelf::of("static")?;
-        for target in &self.targets {
+        let shelf = Mutex::new(Shelf::of("static")?);
+        let find = |digest: &str| {
+            let shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            shelf.find(digest)
+        };
+        side_by_side(&self.targets, |target| {
             let digest = ingredients::of(target, &self.toolchain)?.digest();
             let binary = self.build.binary(target);
-            if let Some(kept) = shelf.find(&digest).filter(|_| !fresh) {
+            if let Some(kept) = find(&digest).filter(|_| !fresh) {
                 println!(
                     "{}: unchanged, the binary is from the cache, digest {digest}",
                     target.name
                 );
-                put(&kept.join("pict-rs"), &binary)?;
-                continue;
+                return put(&kept.join("pict-rs"), &binary);
             }
-            self.build(&[*target])?;
+            self.build.run(target, &self.toolchain)?;
             ingredients::check(&binary)?;
+            // One at a time, because the oldest results make room for it.
+            let shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
             shelf.keep(&digest, &[("pict-rs", &binary)])?;
             println!("{}: kept in the cache, digest {digest}", target.name);
-        }
+            Ok(())
+        })?;
+        self.say("built");
         Ok(())
     }
 
@@ -191,7 +203,7 @@ impl Dist {
         }
         clone::copy_sources(&sources)?;
         let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
-        again.run(&self.targets, &self.toolchain)?;
+        side_by_side(&self.targets, |target| again.run(target, &self.toolchain))?;
         for target in &self.targets {
             let (first, second) = (self.build.binary(target), again.binary(target));
             if fs::read(&first)? != fs::read(&second)? {
@@ -221,6 +233,44 @@ impl Dist {
             progress::readable(self.started.elapsed())
         );
     }
+}
+
+/// Does the work of each target, of as many at a time as there are processors: a target alone leaves
+/// all but one idle for minutes, while the last crate is compiled and linked. After a failure no other
+/// target is begun.
+///
+/// # Errors
+/// The first error.
+fn side_by_side(
+    targets: &[&'static Target],
+    work: impl Fn(&'static Target) -> Result<()> + Sync,
+) -> Result<()> {
+    let waiting = Mutex::new(targets.iter().copied());
+    let next = || {
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.next()
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let work_off = || {
+            while let Some(target) = next() {
+                if let Err(error) = work(target) {
+                    while next().is_some() {}
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        let all: Vec<_> = (0..workers.min(targets.len()))
+            .map(|_| scope.spawn(work_off))
+            .collect();
+        let outcomes = all.into_iter().map(|worker| {
+            let panicked = |_| Err(anyhow!("what builds a target has panicked"));
+            worker.join().unwrap_or_else(panicked)
+        });
+        // All of them are waited for.
+        outcomes.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 /// Replaces a file with a copy, without changing other hard links to the old one.

@@ -117,41 +117,45 @@ impl Build {
         })
     }
 
-    /// Compiles for all of `targets`.
+    /// Compiles for a target. Targets can be compiled at the same time.
     ///
     /// # Errors
     /// When libaom cannot be built, or cargo fails, which prints the reason.
-    pub fn run(&self, targets: &[&Target], toolchain: &Toolchain) -> Result<()> {
-        for target in targets {
-            let libaom = toolchain.libaom(target)?;
-            let mut progress = Progress::begin(target.name);
-            // Called as cargo would call it: `cargo-auditable auditable zigbuild …`.
-            let mut command = command::new(&self.auditable);
-            command
-                .args(["auditable", "zigbuild", "--release", "--locked"])
-                .args(["--package", "pict-rs", "--target", target.rust]);
-            libaom.enable(&mut command);
-            if self.builds_std {
-                command.arg("-Zbuild-std=std,panic_unwind");
-            }
-            self.prepare(progress::of_cargo(&mut command))
-                .env("SOURCE_DATE_EPOCH", EPOCH);
-            progress.follow(&mut command)?;
-            println!(
-                "{}: built in {}",
-                target.name,
-                progress::readable(progress.elapsed())
-            );
+    pub fn run(&self, target: &Target, toolchain: &Toolchain) -> Result<()> {
+        let libaom = toolchain.libaom(target)?;
+        let mut progress = Progress::begin(target.name);
+        // Called as cargo would call it: `cargo-auditable auditable zigbuild …`.
+        let mut command = command::new(&self.auditable);
+        command
+            .args(["auditable", "zigbuild", "--release", "--locked"])
+            .args(["--package", "pict-rs", "--target", target.rust]);
+        libaom.enable(&mut command);
+        if self.builds_std {
+            command.arg("-Zbuild-std=std,panic_unwind");
         }
+        self.prepare(progress::of_cargo(&mut command))
+            .env("CARGO_TARGET_DIR", self.folder_of(target))
+            .env("SOURCE_DATE_EPOCH", EPOCH);
+        progress.follow(&mut command)?;
+        println!(
+            "{}: built in {}",
+            target.name,
+            progress::readable(progress.elapsed())
+        );
         Ok(())
     }
 
     /// The finished binary of a target.
     pub fn binary(&self, target: &Target) -> PathBuf {
-        self.target_folder
+        self.folder_of(target)
             .join(target.rust)
             .join("release")
             .join("pict-rs")
+    }
+
+    /// One folder for each target, because cargo locks it while it compiles.
+    fn folder_of(&self, target: &Target) -> PathBuf {
+        self.target_folder.join("static").join(target.name)
     }
 
     /// Sets the sources and environment of this build for a command.
