@@ -357,10 +357,8 @@ fn files_do_not_use_each_other_in_circles() {
 
 /// Names of types that stand in several files of the core. None is to be added: a name has one
 /// meaning. In the engine each codec has frames and chunks of its own.
-const NAMED_TWICE: [&str; 25] = [
-    "Class", "Content", "Entry", "Fate", "Inner", "Key", "Look", "Memory", "Name", "Outcome",
-    "Output", "Permit", "Place", "Plan", "Pool", "Purged", "Rank", "Report", "Running", "Source",
-    "Space", "State", "Target", "Value", "Work",
+const NAMED_TWICE: [&str; 10] = [
+    "Content", "Fate", "Outcome", "Place", "Pool", "Rank", "Report", "Running", "Target", "Work",
 ];
 
 #[test]
@@ -372,6 +370,10 @@ fn a_name_of_a_type_has_one_meaning() {
             .next()
             .unwrap_or_default();
         for line in code.lines() {
+            // A type of a trait has its name from the trait.
+            if line.trim_start().starts_with("type ") && line.starts_with(' ') {
+                continue;
+            }
             let words = line
                 .split_whitespace()
                 .skip_while(|word| word.starts_with("pub"));

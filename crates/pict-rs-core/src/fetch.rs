@@ -74,7 +74,7 @@ pub struct Body {
     /// Bytes of the file.
     found: u64,
     /// The connection behind `incoming`, and the permit to fetch.
-    _held: (Connection, Permit),
+    _held: (Connection, NetworkPermit),
 }
 
 /// The upstream that was asked.
@@ -85,7 +85,7 @@ struct Asked {
 }
 
 /// A permit to use the network. A name lookup holds it even after its caller has gone.
-type Permit = Arc<OwnedSemaphorePermit>;
+type NetworkPermit = Arc<OwnedSemaphorePermit>;
 
 impl Fetcher {
     /// As the settings say.
@@ -196,7 +196,7 @@ impl Fetcher {
         )))
     }
 
-    fn permit(&self) -> Result<Permit> {
+    fn permit(&self) -> Result<NetworkPermit> {
         let permit = self.permits.clone().try_acquire_owned();
         permit.map(Arc::new).map_err(|_| {
             let message = format!("The limit of {} fetches at a time is reached", self.limit);
@@ -208,7 +208,7 @@ impl Fetcher {
         &self,
         url: &Url,
         known: Option<&Validators>,
-        permit: &Permit,
+        permit: &NetworkPermit,
     ) -> Result<(Connection, Response<Incoming>)> {
         let target = self.policy.check(url)?;
         let mut connection = connect::open(&target, &self.tls, permit).await?;

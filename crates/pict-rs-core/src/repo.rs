@@ -67,7 +67,7 @@ pub use page::Page;
 pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
-pub use removal::{Purged, Removal};
+pub use removal::{PurgedContent, Removal};
 pub use retention::Dropped;
 pub use sql::postgres::Connections;
 pub use store_move::{MovePhase, StoreMove};

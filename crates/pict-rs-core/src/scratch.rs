@@ -116,7 +116,7 @@ impl Scratch {
 
     fn create_file(&self) -> io::Result<ScratchWriter> {
         if let Some(file) = nameless_file(&self.folder) {
-            return Ok(ScratchWriter::new(file, Name::Later));
+            return Ok(ScratchWriter::new(file, FileName::Later));
         }
         self.create_named()
     }
@@ -125,7 +125,7 @@ impl Scratch {
         let name = format!("{}{PARTIAL}", Uuid::new_v4().simple());
         let path = self.folder.join(name);
         let file = File::create_new(&path)?;
-        Ok(ScratchWriter::new(file, Name::Now(path)))
+        Ok(ScratchWriter::new(file, FileName::Now(path)))
     }
 
     /// Creates the file of an upload. Blocks.
@@ -137,12 +137,12 @@ impl Scratch {
             return self.create();
         };
         if let Some(file) = nameless_file(folder) {
-            return Ok(ScratchWriter::new(file, Name::Later));
+            return Ok(ScratchWriter::new(file, FileName::Later));
         }
         // Others may use that folder too, so nothing is deleted there at start.
         let file =
             tempfile::tempfile_in(folder).map_err(|e| Error::io("cannot spool an upload", e))?;
-        Ok(ScratchWriter::new(file, Name::Never))
+        Ok(ScratchWriter::new(file, FileName::Never))
     }
 
     /// Creates a folder for a helper program, which is deleted when this is dropped. Blocks.
@@ -212,7 +212,7 @@ pub struct ScratchWriter {
 }
 
 impl ScratchWriter {
-    fn new(file: File, name: Name) -> Self {
+    fn new(file: File, name: FileName) -> Self {
         Self {
             file: ScratchFile {
                 file,
@@ -246,14 +246,14 @@ impl ScratchWriter {
 #[derive(Debug)]
 pub struct ScratchFile {
     file: File,
-    name: Name,
+    name: FileName,
     size: u64,
     digest: Digest,
 }
 
 /// The name of a file.
 #[derive(Debug)]
-enum Name {
+enum FileName {
     /// It has one; dropping the file deletes it.
     Now(PathBuf),
     /// It can be given one.
@@ -322,8 +322,8 @@ impl ScratchFile {
     /// copied: because it is on another disk, or cannot be given a name. Blocks.
     pub(crate) fn place(&mut self, to: &Path) -> io::Result<()> {
         match &self.name {
-            Name::Now(path) => fs::rename(path, to)?,
-            Name::Later => {
+            FileName::Now(path) => fs::rename(path, to)?,
+            FileName::Later => {
                 name_file(&self.file, to).map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists
                     | io::ErrorKind::NotFound
@@ -333,9 +333,9 @@ impl ScratchFile {
                     _ => io::ErrorKind::CrossesDevices.into(),
                 })?;
             }
-            Name::Never => return Err(io::ErrorKind::CrossesDevices.into()),
+            FileName::Never => return Err(io::ErrorKind::CrossesDevices.into()),
         }
-        self.name = Name::Never;
+        self.name = FileName::Never;
         Ok(())
     }
 
@@ -354,7 +354,7 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        if let Name::Now(path) = &self.name {
+        if let FileName::Now(path) = &self.name {
             // Nothing else can be done here; the next start deletes it.
             let _ = fs::remove_file(path);
         }
@@ -397,7 +397,7 @@ mod tests {
         let place = folders[0].path().join("place");
         let mut upload = write(scratch.create_upload().expect("created"), &[b"abc"]);
         assert_eq!(count(folders[1].path()), 0);
-        upload.name = Name::Never;
+        upload.name = FileName::Never;
         let error = upload.place(&place).expect_err("no name");
         assert_eq!(error.kind(), io::ErrorKind::CrossesDevices);
         let mut copy = upload.copy_to(&scratch).expect("copied");
@@ -410,11 +410,11 @@ mod tests {
         // As on a file system without nameless files.
         let path = folders[0].path().join("x.partial");
         let file = File::create_new(&path).expect("created");
-        let named = ScratchWriter::new(file, Name::Now(path.clone()));
+        let named = ScratchWriter::new(file, FileName::Now(path.clone()));
         drop(write(named, &[b"abc"]));
         assert!(!path.exists());
         let file = File::create_new(&path).expect("created");
-        let named = ScratchWriter::new(file, Name::Now(path.clone()));
+        let named = ScratchWriter::new(file, FileName::Now(path.clone()));
         let absent = folders[0].path().join("absent/place");
         let mut named = write(named, &[b"def"]);
         let error = named.place(&absent).expect_err("no such folder");

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
 use super::policy::Target;
-use super::{Permit, upstream};
+use super::{NetworkPermit, upstream};
 use crate::task::blocking;
 use crate::tls;
 use crate::{Error, Result};
@@ -60,7 +60,7 @@ impl Drop for Connection {
 /// # Errors
 /// [`crate::ErrorCode::DownloadFileError`] when it has no such address,
 /// [`crate::ErrorCode::UpstreamError`] when the name or the host cannot be reached.
-pub(super) async fn open(target: &Target, tls: &Tls, permit: &Permit) -> Result<Connection> {
+pub(super) async fn open(target: &Target, tls: &Tls, permit: &NetworkPermit) -> Result<Connection> {
     let addresses = addresses(target, permit).await?;
     let tcp = reach(&addresses, target).await?;
     if target.is_https {
@@ -79,7 +79,7 @@ pub(super) async fn open(target: &Target, tls: &Tls, permit: &Permit) -> Result<
     }
 }
 
-async fn addresses(target: &Target, permit: &Permit) -> Result<Vec<SocketAddr>> {
+async fn addresses(target: &Target, permit: &NetworkPermit) -> Result<Vec<SocketAddr>> {
     let found = match (&target.host, target.literal()) {
         (_, Some(address)) => vec![SocketAddr::new(address, target.port)],
         (host, None) => {

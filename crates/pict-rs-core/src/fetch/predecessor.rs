@@ -104,19 +104,19 @@ pub(crate) struct Listed {
     /// Where the next page begins.
     #[serde(default)]
     pub(crate) next: Option<String>,
-    pub(crate) hashes: Vec<Entry>,
+    pub(crate) hashes: Vec<ListedContent>,
 }
 
 /// A content in its list.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct ListedContent {
     hex: String,
     aliases: Vec<String>,
     #[serde(default)]
     pub(crate) details: Option<Recorded>,
 }
 
-impl Entry {
+impl ListedContent {
     /// The key of the content, if its format is known here.
     pub(crate) fn key(&self) -> Option<ContentKey> {
         ContentKey::from_hex(&self.hex)

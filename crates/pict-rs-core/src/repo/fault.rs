@@ -12,7 +12,7 @@ use crate::{Error, ErrorCode, Result};
 /// How long a request waits for a connection to SQLite.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-type Source = Box<dyn StdError + Send + Sync>;
+type BoxedError = Box<dyn StdError + Send + Sync>;
 
 /// How often a transaction is run in all when others or a lost connection end it.
 const ATTEMPTS: u32 = 5;
@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 5;
 pub(crate) const UNCERTAIN_FOR: Duration = Duration::from_secs(15);
 
 /// The error that callers get.
-pub(super) fn repo_error(error: impl Into<Source>) -> Error {
+pub(super) fn repo_error(error: impl Into<BoxedError>) -> Error {
     let error = error.into();
     let Some(found) = error.downcast_ref::<sqlx::Error>() else {
         return Error::internal(ErrorCode::RepoError, "the database failed", error);

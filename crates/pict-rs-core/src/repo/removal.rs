@@ -24,7 +24,7 @@ pub struct Removal {
 
 /// The result of purging a content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Purged {
+pub struct PurgedContent {
     /// All aliases of the content, sorted, and its objects.
     pub removal: Removal,
     /// The digests that were blocked, if that was requested.
@@ -71,7 +71,7 @@ impl Repo {
         block: bool,
         cause: &Cause,
         now: i64,
-    ) -> Result<Purged> {
+    ) -> Result<PurgedContent> {
         again(|| async {
             let mut tx = self.begin_removal().await?;
             let blocked = match block {
@@ -82,7 +82,7 @@ impl Repo {
             takeover::bury_in(&mut tx, &removal.aliases, true, now).await?;
             node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
-            Ok(Purged { removal, blocked })
+            Ok(PurgedContent { removal, blocked })
         })
         .await
     }

@@ -162,15 +162,15 @@ impl Reserve {
     }
 }
 
-struct Space {
+struct DiskSpace {
     free: u64,
     total: u64,
 }
 
-fn space(folder: &Path) -> Option<Space> {
+fn space(folder: &Path) -> Option<DiskSpace> {
     let found = statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Some(Space {
+    Some(DiskSpace {
         free: bytes(found.f_bavail),
         total: bytes(found.f_blocks),
     })

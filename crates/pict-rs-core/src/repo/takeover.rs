@@ -230,7 +230,7 @@ impl Repo {
             let key = *added.original.hash();
             blocklist::check_in(&mut tx, &key, None).await?;
             // A deletion takes the same lock, so one of the two sees the other.
-            if lock_in(&mut tx).await? != Some(State::Unfinished) {
+            if lock_in(&mut tx).await? != Some(TakeoverState::Unfinished) {
                 return Ok(None);
             }
             let mut count = 0;
@@ -422,8 +422,8 @@ pub(super) async fn bury_in(
     // When everything is here nothing is brought any more, but the other server may still run.
     let is_needed = match lock_in(tx).await? {
         None => false,
-        Some(State::Unfinished) => true,
-        Some(State::Finished) => untold,
+        Some(TakeoverState::Unfinished) => true,
+        Some(TakeoverState::Finished) => untold,
     };
     if !is_needed {
         return Ok(());
@@ -444,20 +444,20 @@ pub(super) async fn bury_in(
 
 /// Whether there is more to bring.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TakeoverState {
     Unfinished,
     Finished,
 }
 
 /// Locks the takeover, if there is one, after the row of a content.
-async fn lock_in(tx: &mut Change) -> Result<Option<State>> {
+async fn lock_in(tx: &mut Change) -> Result<Option<TakeoverState>> {
     let row = sql("SELECT finished_at FROM takeover WHERE name = $1 FOR UPDATE")
         .bind(NAME)
         .optional(tx)
         .await?;
     row.map(|row| {
         let finished_at = row.int_or_null("finished_at")?;
-        Ok(finished_at.map_or(State::Unfinished, |_| State::Finished))
+        Ok(finished_at.map_or(TakeoverState::Unfinished, |_| TakeoverState::Finished))
     })
     .transpose()
 }

@@ -15,9 +15,9 @@ use crate::query::ProcessRequest;
 use crate::repo::Original;
 use crate::service::variant::{self, Found};
 use crate::service::{background, find};
-use crate::state::auto::Key;
+use crate::state::auto::ContentVariant;
 use crate::{Alias, Context, Result};
-use choice::{Source, Weights, ranked, rivals};
+use choice::{PictureTraits, Weights, ranked, rivals};
 
 /// A variant in the chosen format.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Answer {
 }
 
 /// What to make, and what to answer with if that takes too long.
-struct Plan {
+struct FormatPlan {
     best: ProcessRequest,
     /// Candidates of which the smallest is chosen, if no rule decides.
     rivals: Vec<ProcessRequest>,
@@ -142,7 +142,7 @@ async fn smallest(
     ctx: &Arc<Context>,
     alias: &Alias,
     original: &Arc<Original>,
-    plan: &Plan,
+    plan: &FormatPlan,
 ) -> Result<Option<Answer>> {
     let settings = &ctx.config.media.auto;
     let rivals = &plan.rivals;
@@ -194,7 +194,7 @@ fn noted(
     ctx: &Arc<Context>,
     alias: &Alias,
     request: &ProcessRequest,
-    key: Key,
+    key: ContentVariant,
 ) -> impl Future<Output = Result<Found>> + Send + use<> {
     let (ctx, alias, request) = (ctx.clone(), alias.clone(), request.clone());
     async move {
@@ -211,7 +211,7 @@ async fn leave_behind(
     ctx: &Arc<Context>,
     alias: &Alias,
     request: &ProcessRequest,
-    key: Key,
+    key: ContentVariant,
     making: impl Future<Output = Result<Found>> + Send + 'static,
 ) {
     match LeftBehind::begin(ctx, key) {
@@ -312,11 +312,11 @@ enum Leave {
 /// Work that continues by itself. It is limited like background work.
 struct LeftBehind {
     ctx: Arc<Context>,
-    key: Key,
+    key: ContentVariant,
 }
 
 impl LeftBehind {
-    fn begin(ctx: &Arc<Context>, key: Key) -> Leave {
+    fn begin(ctx: &Arc<Context>, key: ContentVariant) -> Leave {
         let mut inner = ctx.auto.lock();
         if inner.left_behind.contains(&key) {
             return Leave::Known;
@@ -342,10 +342,10 @@ async fn plan(
     original: &Original,
     request: &ProcessRequest,
     accept: &Accept,
-) -> Result<Plan> {
+) -> Result<FormatPlan> {
     let settings = &ctx.config.media.auto;
     let formats = settings.formats();
-    let mut source = Source::new(
+    let mut source = PictureTraits::new(
         &original.representation,
         &request.operations,
         request.frame.is_some(),
@@ -374,7 +374,7 @@ async fn plan(
             .normalized(stored.kind(), stored.frames)?
             .into_owned())
     };
-    Ok(Plan {
+    Ok(FormatPlan {
         best: in_format(chosen.0)?,
         fallback: chosen.1.map(in_format).transpose()?,
         rivals: chosen.2.into_iter().map(in_format).collect::<Result<_>>()?,

@@ -57,7 +57,7 @@ pub(crate) fn write(
     slot: &mut Slot,
 ) -> Result<Written> {
     let ClipFile { clip, pieces } = slot.run(&Job::Clip, source)?.clip()?;
-    let work = Work::new(ctx, source, &pieces)?;
+    let work = ClipWork::new(ctx, source, &pieces)?;
     let video = &ctx.config.media.video;
     let bytes = InputFile::from(work.ffmpeg().write(&clip, video, slot.control())?);
     // The facts are read from what was written.
@@ -111,7 +111,7 @@ pub(crate) fn frame(
             ),
         ));
     }
-    Work::new(ctx, source, &pieces)?.frame(&clip, at, slot)
+    ClipWork::new(ctx, source, &pieces)?.frame(&clip, at, slot)
 }
 
 /// Writes the clip without parts that ffmpeg would copy although they are not pictures.
@@ -125,13 +125,13 @@ fn hand_over(path: &Path, source: &[u8], pieces: &[Piece]) -> Result<()> {
 }
 
 /// A working folder that holds a clip, and the program that processes it.
-struct Work<'a> {
+struct ClipWork<'a> {
     program: &'a Path,
     folder: TempDir,
     time: Duration,
 }
 
-impl<'a> Work<'a> {
+impl<'a> ClipWork<'a> {
     fn new(ctx: &'a Context, source: &[u8], pieces: &[Piece]) -> Result<Self> {
         let program = ctx.helpers.need(Helper::Ffmpeg)?;
         let folder = ctx.scratch.helper_folder()?;

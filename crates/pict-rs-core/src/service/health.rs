@@ -219,7 +219,7 @@ async fn timed(
 
 /// What can be determined about a folder without using it.
 #[derive(Debug)]
-pub struct Look {
+pub struct FolderStatus {
     /// Whether it exists, or why it cannot be used.
     pub usable: std::io::Result<bool>,
     /// The space on its file system.
@@ -228,12 +228,12 @@ pub struct Look {
 
 /// Checks whether a folder can be used for database or files, by writing a nameless file to it or,
 /// if it does not exist, to its nearest existing ancestor. Blocks.
-pub fn look_at(folder: &Path) -> Look {
+pub fn look_at(folder: &Path) -> FolderStatus {
     let above = folder.ancestors().find(|above| above.exists());
     // A relative path starts at the working directory.
     let above = above.filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
-    Look {
+    FolderStatus {
         usable: tempfile::tempfile_in(above).map(|_| above == folder),
         space: space(above),
     }

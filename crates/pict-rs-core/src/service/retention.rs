@@ -93,20 +93,20 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
     }
     guard::check(ctx).await?;
     let retention = &ctx.config.media.retention;
-    evict_all(ctx, Class::Proxies, Reason::Age(retention.proxy)).await?;
-    evict_all(ctx, Class::Variants, Reason::Age(retention.variants)).await?;
+    evict_all(ctx, Expiring::Proxies, Reason::Age(retention.proxy)).await?;
+    evict_all(ctx, Expiring::Variants, Reason::Age(retention.variants)).await?;
     // Proxied media first, because their variants are dropped with them.
     for (class, budget) in [
-        (Class::Proxies, retention.proxy_size),
-        (Class::Variants, retention.variants_size),
+        (Expiring::Proxies, retention.proxy_size),
+        (Expiring::Variants, retention.variants_size),
     ] {
         let Some(budget) = budget.map(|size| size.saturating_mul(MIB)) else {
             continue;
         };
         let usage = ctx.repo.usage().await?;
         let used = match class {
-            Class::Proxies => usage.proxied.allocated,
-            Class::Variants => usage.variants.allocated,
+            Expiring::Proxies => usage.proxied.allocated,
+            Expiring::Variants => usage.variants.allocated,
         };
         if used > budget {
             // A little more than needed, so that not every new file drops another.
@@ -153,12 +153,12 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Class {
+enum Expiring {
     Proxies,
     Variants,
 }
 
-impl Class {
+impl Expiring {
     /// The label in metrics.
     fn name(self) -> &'static str {
         match self {
@@ -186,7 +186,7 @@ impl Reason {
     }
 }
 
-async fn evict_all(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<()> {
+async fn evict_all(ctx: &Arc<Context>, class: Expiring, reason: Reason) -> Result<()> {
     let (mut count, mut bytes) = (0, 0);
     loop {
         let began = Instant::now();
@@ -209,7 +209,7 @@ async fn evict_all(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<(
 }
 
 /// Drops one batch, from database and disk.
-async fn evict_some(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<Dropped> {
+async fn evict_some(ctx: &Arc<Context>, class: Expiring, reason: Reason) -> Result<Dropped> {
     let ctx = ctx.clone();
     run_to_completion(async move {
         let before = |age: Span| {
@@ -220,14 +220,16 @@ async fn evict_some(ctx: &Arc<Context>, class: Class, reason: Reason) -> Result<
         };
         let repo = &ctx.repo;
         let mut dropped = match (class, reason) {
-            (Class::Proxies, Reason::Age(age)) => {
+            (Expiring::Proxies, Reason::Age(age)) => {
                 repo.expire_proxies(before(age), BATCH, now()).await?
             }
-            (Class::Proxies, Reason::Size(bytes)) => {
+            (Expiring::Proxies, Reason::Size(bytes)) => {
                 repo.shrink_proxies(bytes, BATCH, now()).await?
             }
-            (Class::Variants, Reason::Age(age)) => repo.expire_variants(before(age), BATCH).await?,
-            (Class::Variants, Reason::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
+            (Expiring::Variants, Reason::Age(age)) => {
+                repo.expire_variants(before(age), BATCH).await?
+            }
+            (Expiring::Variants, Reason::Size(bytes)) => repo.shrink_variants(bytes, BATCH).await?,
         };
         forget(&ctx, std::mem::take(&mut dropped.removal)).await;
         Ok(dropped)

@@ -21,13 +21,13 @@ const VARIANTS: usize = 16;
 /// Facts of recently served media.
 #[derive(Debug)]
 pub(crate) struct FactCache {
-    inner: Mutex<Inner>,
+    inner: Mutex<CacheTable>,
     lookups: Lookups,
 }
 
 #[derive(Debug)]
-struct Inner {
-    entries: LruCache<Alias, Entry>,
+struct CacheTable {
+    entries: LruCache<Alias, CachedFacts>,
     /// Counts removals. Facts that were read before a removal are not cached after it.
     generation: u64,
     /// Until when these facts may be used without asking whether another server removed something;
@@ -36,7 +36,7 @@ struct Inner {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CachedFacts {
     original: Arc<Original>,
     variants: Vec<Variant>,
 }
@@ -59,9 +59,9 @@ impl Default for FactCache {
     }
 }
 
-impl Inner {
+impl CacheTable {
     /// An entry that may be used.
-    fn trusted(&mut self, alias: &Alias) -> Option<&mut Entry> {
+    fn trusted(&mut self, alias: &Alias) -> Option<&mut CachedFacts> {
         if self
             .trusted_until
             .is_some_and(|until| until <= Instant::now())
@@ -77,7 +77,7 @@ impl FactCache {
     /// [`FactCache::trust_until`].
     pub(crate) fn new(is_shared: bool) -> Self {
         Self {
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(CacheTable {
                 entries: LruCache::new(ALIASES),
                 generation: 0,
                 trusted_until: is_shared.then(Instant::now),
@@ -131,7 +131,7 @@ impl FactCache {
     pub(crate) fn remember(&self, generation: Generation, alias: &Alias, original: &Arc<Original>) {
         let mut inner = self.lock();
         if inner.generation == generation.0 {
-            let entry = Entry {
+            let entry = CachedFacts {
                 original: original.clone(),
                 variants: Vec::new(),
             };
@@ -190,7 +190,7 @@ impl FactCache {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, CacheTable> {
         // A panic while holding the lock leaves valid, possibly incomplete, facts.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

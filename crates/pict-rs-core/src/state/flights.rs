@@ -11,21 +11,21 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use crate::metrics;
 use crate::{Error, Result};
 
-type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
+type SharedWork<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 
 /// The work that is currently running.
 #[derive(Debug)]
-pub(crate) struct Flights<K, T>(Arc<Mutex<Inner<K, T>>>);
+pub(crate) struct Flights<K, T>(Arc<Mutex<FlightTable<K, T>>>);
 
 #[derive(Debug)]
-struct Inner<K, T> {
-    flights: HashMap<K, (u64, WeakShared<Work<T>>)>,
+struct FlightTable<K, T> {
+    flights: HashMap<K, (u64, WeakShared<SharedWork<T>>)>,
     next: u64,
 }
 
 impl<K, T> Default for Flights<K, T> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        Self(Arc::new(Mutex::new(FlightTable {
             flights: HashMap::new(),
             next: 0,
         })))
@@ -38,7 +38,7 @@ where
     T: Clone + Send + Sync + 'static,
 {
     /// Joins the flight for `key`, or starts it with `work`.
-    pub(crate) fn join<F>(&self, key: K, work: impl FnOnce() -> F) -> Shared<Work<T>>
+    pub(crate) fn join<F>(&self, key: K, work: impl FnOnce() -> F) -> Shared<SharedWork<T>>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
@@ -74,7 +74,7 @@ where
 
 /// Removes its flight from the list, whether it ended or was dropped.
 struct Landing<K: Eq + Hash, T> {
-    flights: Arc<Mutex<Inner<K, T>>>,
+    flights: Arc<Mutex<FlightTable<K, T>>>,
     key: K,
     number: u64,
 }
@@ -94,7 +94,7 @@ impl<K: Eq + Hash, T> Drop for Landing<K, T> {
     }
 }
 
-fn lock<K, T>(inner: &Mutex<Inner<K, T>>) -> MutexGuard<'_, Inner<K, T>> {
+fn lock<K, T>(inner: &Mutex<FlightTable<K, T>>) -> MutexGuard<'_, FlightTable<K, T>> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -29,18 +29,18 @@ const COARSE: Duration = Duration::from_secs(5 * 60);
 const GATHER: Duration = Duration::from_secs(5);
 
 /// A URL, and whether a copy of it exists.
-type Key = (SourceUrl, bool);
+type FetchKey = (SourceUrl, bool);
 
 /// Everything that is remembered.
 #[derive(Debug)]
 pub(crate) struct Proxies {
-    memory: Mutex<Memory>,
-    flights: Flights<Key, Alias>,
+    memory: Mutex<Remembered>,
+    flights: Flights<FetchKey, Alias>,
     coarse: Duration,
 }
 
 #[derive(Debug)]
-struct Memory {
+struct Remembered {
     known: LruCache<SourceUrl, Proxy>,
     failures: LruCache<SourceUrl, (Instant, Arc<Error>)>,
     accesses: HashMap<SourceUrl, i64>,
@@ -52,7 +52,7 @@ impl Proxies {
         // Short retention times are for tests, and need a precision to match.
         let coarse = COARSE.min(config.media.retention.proxy.duration() / 10);
         Self {
-            memory: Mutex::new(Memory {
+            memory: Mutex::new(Remembered {
                 known: LruCache::new(URLS),
                 failures: LruCache::new(FAILURES),
                 accesses: HashMap::new(),
@@ -62,7 +62,7 @@ impl Proxies {
         }
     }
 
-    pub(crate) fn flights(&self) -> &Flights<Key, Alias> {
+    pub(crate) fn flights(&self) -> &Flights<FetchKey, Alias> {
         &self.flights
     }
 
@@ -130,7 +130,7 @@ impl Proxies {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
         // Each change under the lock is a single insertion or removal.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

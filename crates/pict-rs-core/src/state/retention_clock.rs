@@ -23,11 +23,11 @@ const PERIOD: Duration = Duration::from_secs(10 * 60);
 /// The clock for removals by age.
 #[derive(Debug)]
 pub(crate) struct RetentionClock {
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct ClockState {
     /// The latest time seen, in unix milliseconds.
     seen: i64,
     /// How long the server has run while the clock was ahead, in milliseconds.
@@ -45,7 +45,7 @@ impl RetentionClock {
     }
 
     fn new(seen: i64, doubted: i64, at: Instant) -> Self {
-        let state = State {
+        let state = ClockState {
             seen,
             doubted,
             at,

@@ -22,10 +22,10 @@ pub(super) const CAPACITY: u64 = 64 * 1024 * 1024;
 const LIFETIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<VecDeque<Entry>>);
+pub(super) struct Memory(Mutex<VecDeque<HeldObject>>);
 
 #[derive(Debug)]
-struct Entry {
+struct HeldObject {
     object: ObjectKey,
     /// A nameless file in memory.
     file: File,
@@ -55,7 +55,7 @@ impl Store {
             .map_err(|e| Error::io("cannot keep an object in memory", e))?;
         let object = ObjectKey::new(format!("{PREFIX}{}", ObjectKey::generate(format)));
         let mut entries = self.memory.lock();
-        entries.push_back(Entry {
+        entries.push_back(HeldObject {
             object: object.clone(),
             file,
             size,
@@ -86,7 +86,7 @@ impl Memory {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<HeldObject>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

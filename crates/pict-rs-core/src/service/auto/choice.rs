@@ -23,7 +23,7 @@ const DRAWING_BITS: u64 = 5;
 
 /// The facts of a picture that matter for the choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct PictureTraits {
     /// Whether there is more than one frame.
     pub animated: bool,
     /// Whether any pixel can be transparent.
@@ -36,7 +36,7 @@ pub(super) struct Source {
     pub area: u64,
 }
 
-impl Source {
+impl PictureTraits {
     /// From the database, which has all but `transparent`; for one frame if `is_frame`.
     pub fn new(stored: &Representation, operations: &[Operation], is_frame: bool) -> Self {
         let format = stored.key.format();
@@ -89,7 +89,7 @@ fn result_area(size: (u32, u32), operations: &[Operation]) -> u64 {
 /// The formats of `ranked` that are worth trying, because no rule tells which gives the smallest
 /// file; empty when a rule does. The client likes all of them as much as the first.
 pub(super) fn rivals(
-    source: Source,
+    source: PictureTraits,
     accept: &Accept,
     ranked: &[OutputFormat],
 ) -> Vec<OutputFormat> {
@@ -149,7 +149,7 @@ impl Weights {
     }
 
     /// The factors for variants of `source`.
-    pub(super) fn of(source: Source) -> Self {
+    pub(super) fn of(source: PictureTraits) -> Self {
         let table = if source.drawn { DRAWINGS } else { PHOTOGRAPHS };
         let row = table.into_iter().find(|(most, _)| source.area <= *most);
         row.map_or(Self::new(100, 100), |(_, weights)| weights)
@@ -171,7 +171,7 @@ impl Weights {
 /// The formats of `formats` that `source` can be answered in, best first: by the client's
 /// preference, then by the order of `formats`. Never empty if `formats` contains JPEG.
 pub(super) fn ranked(
-    source: Source,
+    source: PictureTraits,
     accept: &Accept,
     formats: &[OutputFormat],
 ) -> Vec<OutputFormat> {
@@ -216,27 +216,27 @@ mod tests {
     const SAFARI: &str = "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,\
                           video/*;q=0.8,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
 
-    const PHOTO: Source = Source {
+    const PHOTO: PictureTraits = PictureTraits {
         animated: false,
         transparent: false,
         drawing: false,
         drawn: false,
         area: 1_000_000,
     };
-    const LOGO: Source = Source {
+    const LOGO: PictureTraits = PictureTraits {
         transparent: true,
         ..PHOTO
     };
-    const ICON: Source = Source {
+    const ICON: PictureTraits = PictureTraits {
         drawing: true,
         ..PHOTO
     };
-    const FILM: Source = Source {
+    const FILM: PictureTraits = PictureTraits {
         animated: true,
         ..PHOTO
     };
 
-    fn best(source: Source, accept: &str) -> OutputFormat {
+    fn best(source: PictureTraits, accept: &str) -> OutputFormat {
         ranked(source, &Accept::parse(accept), &ALL)[0]
     }
 
@@ -288,19 +288,19 @@ mod tests {
             let accept = Accept::parse(accept);
             rivals(source, &accept, &ranked(source, &accept, &ALL))
         };
-        let thumbnail = Source {
+        let thumbnail = PictureTraits {
             area: 128 * 96,
             ..PHOTO
         };
         assert_eq!(tried(thumbnail, CHROMIUM), [Avif, Webp]);
         assert_eq!(tried(thumbnail, SAFARI), [Avif, Jxl, Webp]);
-        let larger = Source {
+        let larger = PictureTraits {
             area: 640 * 480,
             ..PHOTO
         };
         assert_eq!(tried(larger, CHROMIUM), [Avif, Webp]);
         assert_eq!(tried(PHOTO, SAFARI), []);
-        let drawn = Source {
+        let drawn = PictureTraits {
             drawn: true,
             ..PHOTO
         };
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(tried(thumbnail, "image/webp,image/avif;q=0.9"), []);
         assert_eq!(tried(thumbnail, "image/webp,*/*;q=0.8"), []);
         assert_eq!(tried(thumbnail, "*/*"), []);
-        let film = Source {
+        let film = PictureTraits {
             animated: true,
             ..thumbnail
         };
@@ -324,17 +324,17 @@ mod tests {
             .collect();
         assert_eq!(operations.len(), 3);
         let photo = stored(Format::Jpeg, 200_000, (1000, 600));
-        assert_eq!(Source::new(&photo, &operations, false).area, 64 * 64);
-        assert_eq!(Source::new(&photo, &[], false).area, 600_000);
+        assert_eq!(PictureTraits::new(&photo, &operations, false).area, 64 * 64);
+        assert_eq!(PictureTraits::new(&photo, &[], false).area, 600_000);
     }
 
     #[test]
     fn files_are_compared_by_what_they_show() {
-        let smaller = |source: Source, (format, bytes), other: (Format, u64)| {
+        let smaller = |source: PictureTraits, (format, bytes), other: (Format, u64)| {
             let weights = Weights::of(source);
             weights.counted(format, bytes) < weights.counted(other.0, other.1)
         };
-        let side = |side: u64| Source {
+        let side = |side: u64| PictureTraits {
             area: side * side,
             ..PHOTO
         };
@@ -344,7 +344,7 @@ mod tests {
         assert!(smaller(side(64), (Format::Jxl, 700), webp));
         assert!(!smaller(side(128), (Format::Avif, 900), webp));
         assert!(smaller(side(640), (Format::Avif, 1_040), webp));
-        let drawing = Source {
+        let drawing = PictureTraits {
             drawn: true,
             ..side(640)
         };
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn drawings_are_told_by_size_and_bytes() {
         let drawing = |stored: &Representation, operations: &[Operation]| {
-            Source::new(stored, operations, false).drawing
+            PictureTraits::new(stored, operations, false).drawing
         };
         let icon = stored(Format::Png, 30_000, (128, 128));
         let screenshot = stored(Format::Png, 60_000, (1000, 1000));
@@ -403,7 +403,7 @@ mod tests {
                 frames,
                 ..stored(format, 900, (64, 64))
             };
-            Source::new(&stored, &[], is_frame).animated
+            PictureTraits::new(&stored, &[], is_frame).animated
         };
         for format in [Format::Gif, Format::WebpAnimation, Format::Jxl] {
             assert!(animated(format, 3, false), "{format}");

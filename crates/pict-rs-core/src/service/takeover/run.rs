@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use super::{Copied, Rank, copy};
 use crate::clock::now;
-use crate::fetch::predecessor::{Entry, Predecessor};
+use crate::fetch::predecessor::{ListedContent, Predecessor};
 use crate::repo::{Brought, Onward, Step, TakeoverRun};
 use crate::service::forget::forget;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -154,7 +154,7 @@ async fn pass_on_deletions(ctx: &Context, predecessor: &Predecessor) -> Result<(
 }
 
 /// Brings one content of a page, or checks that it is here.
-async fn take(ctx: &Arc<Context>, entry: Entry) -> Result<Step> {
+async fn take(ctx: &Arc<Context>, entry: ListedContent) -> Result<Step> {
     let mut step = Step {
         contents: 1,
         ..Step::default()
@@ -196,7 +196,7 @@ fn is_general(code: ErrorCode) -> bool {
 
 async fn bring(
     ctx: &Arc<Context>,
-    entry: &Entry,
+    entry: &ListedContent,
     missing: &[Alias],
     step: &mut Step,
 ) -> Result<()> {
@@ -245,7 +245,7 @@ async fn bring(
 }
 
 /// Compares a content that is here with what the predecessor lists.
-async fn check(ctx: &Context, alias: &Alias, entry: &Entry, step: &mut Step) -> Result<()> {
+async fn check(ctx: &Context, alias: &Alias, entry: &ListedContent, step: &mut Step) -> Result<()> {
     let original = match ctx.repo.original(alias).await {
         Ok(Some(original)) => original,
         // Removed at this moment.
