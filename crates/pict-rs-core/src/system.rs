@@ -15,7 +15,7 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub(crate) use confine::confine;
+pub(crate) use confine::{confine, confine_program};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
     HAS_LIMITS, host_name, memory_file, memory_of, name_file, nameless_file, read_cached,
@@ -23,8 +23,8 @@ pub(crate) use linux::{
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{
-    HAS_LIMITS, confine, host_name, memory_file, memory_of, name_file, nameless_file, read_cached,
-    readable_copy, sealed_file, set_limit,
+    HAS_LIMITS, confine, confine_program, host_name, memory_file, memory_of, name_file,
+    nameless_file, read_cached, readable_copy, sealed_file, set_limit,
 };
 
 /// The file of the running program, also after it was replaced or removed; `None` on systems where
@@ -155,7 +155,9 @@ mod tests {
         let own = linux::memory_of(getpid()).expect("it runs");
         assert!(own.addresses > own.resident && own.resident > 0, "{own:?}");
         assert!(other::memory_of(getpid()).is_none());
-        assert!(other::confine().iter().all(|one| one.missing.is_some()));
+        let program = std::path::Path::new("/bin/true");
+        let given_up = [other::confine(), other::confine_program(program)].concat();
+        assert!(given_up.iter().all(|one| one.missing.is_some()));
     }
 
     #[test]

@@ -75,3 +75,8 @@ pub(crate) fn confine() -> Vec<Protection> {
     let nothing = Err("only Linux can do this".to_owned());
     vec![Protection::of("no files, no network", nothing)]
 }
+
+/// Gives up nothing.
+pub(crate) fn confine_program(_program: &Path) -> Vec<Protection> {
+    confine()
+}
