@@ -38,6 +38,8 @@ mod fsck;
 mod full_disk;
 /// Disks that are not mounted and clocks that are wrong.
 mod guard;
+/// ffmpeg and ImageMagick, and hostile ones.
+mod helpers;
 /// Bytes that change no pixel.
 mod leftovers;
 /// Every format as every other, on every processor.

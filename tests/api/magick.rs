@@ -257,6 +257,8 @@ fn a_blocked_file_starts_no_program() {
     let folder = fake(&format!("echo yes > {}; exit 1", started.display()));
     let server = Launch::new()
         .environment("PATH", folder.path().to_str().expect("text"))
+        // So that the program can leave a note in another folder.
+        .setting("media.isolation", "thread")
         .setting("server.api_key", "the-key")
         .start();
     let hash = hex::encode(sha2::Sha256::digest(PSD));

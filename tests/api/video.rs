@@ -414,8 +414,9 @@ fn fake(script: &str) -> TempDir {
     folder
 }
 
+/// Where programs are not confined, so that it can leave notes in other folders.
 fn faked(folder: &TempDir) -> Launch {
-    server(folder.path().to_str().expect("text"))
+    server(folder.path().to_str().expect("text")).setting("media.isolation", "thread")
 }
 
 fn is_running(id: &Path) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pict_rs_media::operation::Operation;
 
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Isolation, StoreConfig};
 use crate::fetch::Fetcher;
 use crate::fetch::predecessor::Predecessor;
 use crate::fetch::validator::Validator;
@@ -104,14 +104,18 @@ impl Context {
             true => repo.with_intents(),
             false => repo,
         };
+        let media = Pool::open(&config.media, helpers.own()).await?;
         Ok(Self {
             store_id: StoreId::open(&repo, &store).await?,
             retention_clock: RetentionClock::open(&repo).await?,
             preprocess_steps: config.preprocess_steps()?,
             fetcher: Fetcher::new(&config)?,
             scratch: scratch(&config, &store)?,
-            media: Pool::open(&config.media, helpers.own()).await?,
-            helpers,
+            helpers: helpers.isolated(match media.protections() {
+                Some(_) => config.media.isolation,
+                None => Isolation::Thread,
+            }),
+            media,
             export_folder: config.export_folder(data),
             exporting: tokio::sync::Mutex::default(),
             fact_cache: FactCache::new(repo.is_shared()),

@@ -3,8 +3,11 @@
 //! need it get [`ErrorCode::ProgramMissing`].
 //!
 //! The binary finds each program once, at start, by PATH. It is run by its absolute path, never
-//! through a shell; see [`run`] for its limits.
+//! through a shell; see [`run`] for its limits. Where files are decoded in sandboxes, a program is
+//! confined too: this program is started in its place, gives up what that has no use for, and becomes
+//! it ([`confined`]).
 
+pub mod confined;
 pub mod exiftool;
 pub(crate) mod ffmpeg;
 pub(crate) mod magick;
@@ -12,11 +15,12 @@ mod run;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pict_rs_media::Control;
 
-use crate::config::MediaConfig;
+use crate::config::{Isolation, MediaConfig};
 use crate::{Error, ErrorCode, Result};
 
 pub(crate) use run::ResourceLimits;
@@ -67,11 +71,41 @@ impl Helper {
     }
 }
 
-/// Absolute paths of the programs, found at start.
+/// Absolute paths of the programs, found at start, and how they are run.
 #[derive(Clone, Debug, Default)]
 pub struct Helpers {
-    found: Vec<(Helper, PathBuf)>,
+    found: Vec<Installed>,
     own: Option<PathBuf>,
+    isolation: Isolation,
+}
+
+#[derive(Clone, Debug)]
+struct Installed {
+    helper: Helper,
+    path: PathBuf,
+    /// Whether it runs when it is confined. Tried before it is used for the first time.
+    bears_it: Arc<OnceLock<bool>>,
+}
+
+/// A program to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program<'a> {
+    helper: Helper,
+    path: &'a Path,
+    /// The file of this program, if the other one is to be confined.
+    own: Option<&'a Path>,
+}
+
+impl Program<'_> {
+    /// The command that runs it, still without its arguments.
+    pub(crate) fn command(&self) -> Command {
+        let Some(own) = self.own else {
+            return Command::new(self.path);
+        };
+        let mut command = Command::new(own);
+        command.arg(confined::COMMAND).arg(self.path);
+        command
+    }
 }
 
 impl Helpers {
@@ -86,12 +120,26 @@ impl Helpers {
             let files = helper.files().iter();
             let path = files.filter_map(|file| Some((*file, find(file)?)));
             let mut path = path.filter(|(file, path)| is_it(helper, file, path));
-            path.next().map(|(_, path)| (helper, path))
+            let (_, path) = path.next()?;
+            Some(Installed {
+                helper,
+                path,
+                bears_it: Arc::default(),
+            })
         });
         Self {
             found: found.collect(),
             own: None,
+            isolation: Isolation::Thread,
         }
+    }
+
+    /// As [`Helpers::with_own`] says what could be done, this says what is wanted: with
+    /// [`Isolation::Thread`] programs are not confined; with [`Isolation::Auto`] one that does not run
+    /// then is not either.
+    #[must_use]
+    pub fn isolated(self, isolation: Isolation) -> Self {
+        Self { isolation, ..self }
     }
 
     /// This program itself, which understands [`COMMAND`](crate::sandbox::COMMAND).
@@ -110,8 +158,11 @@ impl Helpers {
 
     /// The path of a program, if it is installed and may be used.
     pub fn path(&self, helper: Helper) -> Option<&Path> {
-        let found = self.found.iter().find(|(name, _)| *name == helper);
-        found.map(|(_, path)| &**path)
+        self.get(helper).map(|found| &*found.path)
+    }
+
+    fn get(&self, helper: Helper) -> Option<&Installed> {
+        self.found.iter().find(|found| found.helper == helper)
     }
 
     /// As [`Helpers::path`].
@@ -121,6 +172,62 @@ impl Helpers {
     pub fn need(&self, helper: Helper) -> Result<&Path> {
         self.path(helper).ok_or_else(|| missing(helper))
     }
+
+    /// The program, confined if that is wanted and it runs then. Blocks the first time.
+    ///
+    /// # Errors
+    /// As [`Helpers::need`].
+    pub(crate) fn program(&self, helper: Helper) -> Result<Program<'_>> {
+        let found = self.get(helper).ok_or_else(|| missing(helper))?;
+        Ok(Program {
+            helper,
+            path: &found.path,
+            own: self.confines(found),
+        })
+    }
+
+    /// Whether a program that was found is confined. Blocks the first time.
+    pub fn is_confined(&self, helper: Helper) -> bool {
+        self.get(helper)
+            .is_some_and(|found| self.confines(found).is_some())
+    }
+
+    fn confines(&self, found: &Installed) -> Option<&Path> {
+        let own = self.own.as_deref()?;
+        let is_confined = match self.isolation {
+            Isolation::Thread => false,
+            Isolation::Process => true,
+            Isolation::Auto => *found.bears_it.get_or_init(|| bears_it(found, own)),
+        };
+        is_confined.then_some(own)
+    }
+}
+
+/// Whether a program runs when it is confined. If it never runs, that says nothing about it.
+fn bears_it(found: &Installed, own: &Path) -> bool {
+    let as_it_is = Program {
+        helper: found.helper,
+        path: &found.path,
+        own: None,
+    };
+    let confined = Program {
+        own: Some(own),
+        ..as_it_is
+    };
+    // Twice, because the machine may just be busy.
+    let Err(error) = said_version(confined) else {
+        return true;
+    };
+    if said_version(as_it_is).is_err() || said_version(confined).is_ok() {
+        return true;
+    }
+    tracing::warn!(
+        program = found.helper.name(),
+        path = %found.path.display(),
+        %error,
+        "this program does not run without access to other files, so it is run within limits alone"
+    );
+    false
 }
 
 /// Checks an ambiguous name: GraphicsMagick also has a `convert`, and others may.
@@ -152,8 +259,18 @@ pub(crate) fn missing(helper: Helper) -> Error {
 /// # Errors
 /// When it cannot be run, or is a different program with the same name.
 pub fn version(helper: Helper, path: &Path) -> Result<String> {
+    let program = Program {
+        helper,
+        path,
+        own: None,
+    };
+    said_version(program)
+}
+
+fn said_version(program: Program<'_>) -> Result<String> {
+    let helper = program.helper;
     let folder = tempfile::tempdir().map_err(|e| Error::io("no temporary folder", e))?;
-    let mut command = Command::new(path);
+    let mut command = program.command();
     command.arg(match helper {
         Helper::Exiftool => "-ver",
         Helper::Ffmpeg | Helper::Magick => "-version",

@@ -187,6 +187,18 @@ impl Report {
                         let reason = one.missing.clone().unwrap_or_default();
                         line(&one.name, one.missing.is_none(), reason)
                     }));
+                    let helpers = helpers.clone().isolated(config.media.isolation);
+                    for helper in Helper::ALL {
+                        if helpers.path(helper).is_none() {
+                            continue;
+                        }
+                        let (ok, reason) = match helpers.is_confined(helper) {
+                            true => (true, "sees only programs, libraries and its own folder"),
+                            false => (false, "does not run without access to other files"),
+                        };
+                        self.isolation
+                            .push(line(helper.name(), ok, reason.to_owned()));
+                    }
                 }
                 None => {
                     let reason = match config.media.isolation {

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use pict_rs_core::ErrorCode;
+use pict_rs_core::helper::confined;
 use pict_rs_core::sandbox;
 use pict_rs_core::service::{backup, guard, recover};
 use pict_rs_core::worker::Worker;
@@ -33,11 +34,10 @@ use pict_rs_core::worker::Worker;
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == sandbox::COMMAND)
-    {
-        return decode();
+    match std::env::args_os().nth(1) {
+        Some(word) if word == sandbox::COMMAND => return decode(),
+        Some(word) if word == confined::COMMAND => return run_helper(),
+        _ => {}
     }
     #[cfg(all(target_env = "musl", target_pointer_width = "64"))]
     allocator::tune();
@@ -64,6 +64,13 @@ fn decode() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the server starts this program for when it needs another one; see [`confined`].
+fn run_helper() -> ExitCode {
+    let (code, error) = confined::become_program(std::env::args_os().skip(2));
+    let _ = writeln!(std::io::stderr(), "the program cannot be run: {error}");
+    ExitCode::from(code)
 }
 
 /// Whether another start would fail in the same way.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pict_rs_media::{AudioCodec, Clip, Control, Facts, Format, VideoCodec};
 
-use super::{Helper, ResourceLimits, run};
+use super::{Helper, Program, ResourceLimits, run};
 use crate::config::{self, VideoConfig};
 use crate::{Error, ErrorCode, Result};
 
@@ -23,7 +23,7 @@ pub(crate) fn memory(facts: &Facts) -> u64 {
 
 /// A run of ffmpeg.
 pub(crate) struct Ffmpeg<'a> {
-    pub(crate) program: &'a Path,
+    pub(crate) program: Program<'a>,
     /// A folder for this run, which contains the clip as [`CLIP`].
     pub(crate) folder: &'a Path,
     pub(crate) time: Duration,
@@ -143,7 +143,7 @@ impl Ffmpeg<'_> {
     /// Options before the input: one thread, because a permit is for one processor; only the
     /// protocol `file`; a fixed format, so that ffmpeg does not guess.
     fn command(&self, clip: &Clip, keeps_alpha: bool) -> Command {
-        let mut command = Command::new(self.program);
+        let mut command = self.program.command();
         command.args(["-nostdin", "-hide_banner", "-y", "-loglevel", "error"]);
         command.args(["-filter_threads", "1", "-threads", "1"]);
         command.args(["-protocol_whitelist", "file"]);

@@ -7,12 +7,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use pict_rs_media::{Control, Foreign};
 
-use super::{Helper, ResourceLimits, run};
+use super::{Helper, Program, ResourceLimits, run};
 use crate::config::MagickConfig;
 use crate::{Error, ErrorCode, Result};
 
@@ -26,7 +25,7 @@ pub(crate) fn memory(config: &MagickConfig) -> u64 {
 
 /// Makes a PNG of the first picture of `source`, in a folder for this run.
 pub(crate) fn convert(
-    program: &Path,
+    program: Program<'_>,
     folder: &Path,
     source: &[u8],
     (what, config, time): (Foreign, &MagickConfig, Duration),
@@ -35,7 +34,7 @@ pub(crate) fn convert(
     let failed = |e| Error::io("cannot prepare a conversion", e);
     fs::write(folder.join("source"), source).map_err(failed)?;
     fs::write(folder.join("policy.xml"), policy(what, config, time)).map_err(failed)?;
-    let mut command = Command::new(program);
+    let mut command = program.command();
     command
         .env("MAGICK_CONFIGURE_PATH", folder)
         .env("MAGICK_TEMPORARY_PATH", folder)

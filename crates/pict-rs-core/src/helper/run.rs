@@ -20,7 +20,7 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, waitid,
 };
 
-use super::{Helper, missing};
+use super::{Helper, confined, missing};
 use crate::system::{HAS_LIMITS, set_limit};
 use crate::{Error, ErrorCode, Result};
 
@@ -122,6 +122,14 @@ pub(super) fn run(
 
 fn judge(helper: Helper, limits: ResourceLimits, status: ExitStatus, said: &str) -> Error {
     let name = helper.name();
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(confined::MISSING) => return missing(helper),
+        Some(confined::FAILED) => {
+            let message = format!("cannot run {name}");
+            return Error::internal(ErrorCode::MediaFailed, message, last_line(said));
+        }
+        _ => {}
+    }
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => too_slow(helper, limits),
         Some(Signal::XFSZ) => too_large(helper, limits),

@@ -10,7 +10,7 @@ use pict_rs_media::limits::{self, Bounds, Limits};
 use pict_rs_media::{Clip, ClipFile, Facts, Format, Job, Piece};
 use tempfile::TempDir;
 
-use crate::helper::{Helper, ffmpeg, ffmpeg::Ffmpeg};
+use crate::helper::{Helper, Program, ffmpeg, ffmpeg::Ffmpeg};
 use crate::media::{InputFile, Slot};
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -126,14 +126,14 @@ fn hand_over(path: &Path, source: &[u8], pieces: &[Piece]) -> Result<()> {
 
 /// A working folder that holds a clip, and the program that processes it.
 struct ClipWork<'a> {
-    program: &'a Path,
+    program: Program<'a>,
     folder: TempDir,
     time: Duration,
 }
 
 impl<'a> ClipWork<'a> {
     fn new(ctx: &'a Context, source: &[u8], pieces: &[Piece]) -> Result<Self> {
-        let program = ctx.helpers.need(Helper::Ffmpeg)?;
+        let program = ctx.helpers.program(Helper::Ffmpeg)?;
         let folder = ctx.scratch.helper_folder()?;
         hand_over(&folder.path().join(ffmpeg::CLIP), source, pieces)?;
         Ok(Self {

@@ -311,15 +311,16 @@ async fn convert(
     query.check_kind(Kind::Image)?;
     let size = source.len() as u64;
     query.check_size(size, ctx.config.media.image.limits().max_file_size)?;
-    let program = ctx.helpers.need(Helper::Magick)?.to_owned();
+    ctx.helpers.need(Helper::Magick)?;
     let config = ctx.config.media.clone();
     let memory = size.saturating_add(magick::memory(&config.magick));
     let work = {
         let ctx = ctx.clone();
         move |slot: &mut Slot| {
             let folder = ctx.scratch.helper_folder()?;
+            let program = ctx.helpers.program(Helper::Magick)?;
             let how = (what, &config.magick, config.process_timeout.duration());
-            let png = magick::convert(&program, folder.path(), &source, how, slot.control())?;
+            let png = magick::convert(program, folder.path(), &source, how, slot.control())?;
             Ok(InputFile::from(png))
         }
     };
