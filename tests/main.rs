@@ -44,6 +44,8 @@ mod helpers;
 mod leftovers;
 /// Every format as every other, on every processor.
 mod matrix;
+/// Memory that is taken, and given back.
+mod memory;
 /// Data of the existing pict-rs, taken over.
 mod migrate;
 /// A database that moves to the other engine.

@@ -2,6 +2,7 @@
 //! can see. Nothing here asserts the contract; that is the tests' work.
 
 pub mod browser;
+pub mod cgroup;
 pub mod clips;
 pub mod database;
 pub mod dirty;
@@ -15,5 +16,5 @@ pub mod upstream;
 pub mod validator;
 pub mod work;
 
-pub use testkit::{Answer, File, Launch, Server, Uploaded};
+pub use testkit::{Answer, Client, File, Launch, Server, Uploaded};
 pub use testkit::{client, eventually, nginx, pictures, postgres, programs, proxy, s3, server};

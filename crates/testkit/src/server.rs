@@ -55,6 +55,13 @@ impl Program {
         Self { binary, runner }
     }
 
+    /// The same, started by another program, which is not an emulator.
+    #[must_use]
+    pub fn behind(mut self, words: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.runner.splice(0..0, words);
+        self
+    }
+
     /// A command with nothing in its environment but an empty PATH, so that helper programs of this
     /// machine have no effect.
     pub fn command(&self) -> Command {
@@ -404,12 +411,12 @@ impl Server {
     /// # Panics
     /// When it is not running, or there is no such line.
     pub fn memory_kib(&self, line: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("a running process has a status");
-        let found = status.lines().find_map(|text| text.strip_prefix(line));
-        let number = found.and_then(|text| text.strip_prefix(':')?.trim().strip_suffix(" kB"));
-        let number = number.unwrap_or_else(|| panic!("no {line} in the status"));
-        number.parse().expect("a number")
+        memory_of(self.child.id(), line).unwrap_or_else(|| panic!("no {line} in the status"))
+    }
+
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time that it has used.
@@ -417,16 +424,34 @@ impl Server {
     /// # Panics
     /// When it is not running.
     pub fn processor_time(&self) -> Duration {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = std::fs::read_to_string(path).expect("a running process has a status");
-        // Its name may contain blanks; what follows it does not.
-        let (_, fields) = stat.rsplit_once(')').expect("the name in parentheses");
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks
-            .map(|field| field.parse::<u64>().expect("a number"))
-            .sum();
-        // Linux counts hundredths of a second here, whatever its clock is.
-        Duration::from_millis(ticks * 10)
+        let id = Pid::from_raw(self.child.id().cast_signed());
+        let time = id.and_then(|id| times_of(id, 2));
+        time.expect("a running process has a status")
+    }
+
+    /// The processor time that it and the processes that it started have used, and those that have
+    /// ended.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn processor_time_of_all(&self) -> Duration {
+        let own = Pid::from_raw(self.child.id().cast_signed());
+        let own = own.and_then(|id| times_of(id, 4));
+        let others = self.children().into_iter();
+        let others = others.filter_map(|id| times_of(id, 4));
+        own.expect("a running process has a status") + others.sum::<Duration>()
+    }
+
+    /// The sum of the peaks of its memory and of that of the processes that it started and that still
+    /// run.
+    ///
+    /// # Panics
+    /// When it is not running.
+    pub fn peak_memory_of_all_kib(&self) -> u64 {
+        let others = self.children().into_iter();
+        let others =
+            others.filter_map(|id| memory_of(id.as_raw_nonzero().get().cast_unsigned(), "VmHWM"));
+        self.peak_memory_kib() + others.sum::<u64>()
     }
 
     /// The processes that it has started and that still run.
@@ -491,6 +516,26 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     LISTENING
         .iter()
         .find_map(|words| address_after(words, line))
+}
+
+/// A line of `/proc/PID/status`, in KiB.
+fn memory_of(id: u32, line: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let found = status.lines().find_map(|text| text.strip_prefix(line));
+    let number = found.and_then(|text| text.strip_prefix(':')?.trim().strip_suffix(" kB"))?;
+    number.parse().ok()
+}
+
+/// The processor time of a process: of itself, for users and in the kernel, with a count of 2; with
+/// its ended children, with a count of 4.
+fn times_of(id: Pid, count: usize) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
+    // Its name may contain blanks; what follows it does not.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(count);
+    let ticks: u64 = ticks.map_while(|field| field.parse::<u64>().ok()).sum();
+    // Linux counts hundredths of a second here, whatever its clock is.
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// The address after `words` in a line of output.
