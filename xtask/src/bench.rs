@@ -7,11 +7,12 @@
 //! each round (A B C A B C …), and medians are reported.
 //!
 //! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
-//! [`formats`] (what `process.auto` saves), [`server`], [`nodes`] (PostgreSQL, buckets, several servers)
+//! [`formats`] (what `process.auto` saves), [`server`], [`jobs`] (processes that decode), [`nodes`] (PostgreSQL, buckets, several servers)
 //! and [`scale`] (millions of aliases).
 
 mod formats;
 mod inputs;
+mod jobs;
 mod nodes;
 mod peers;
 mod quality;
@@ -43,7 +44,7 @@ pub struct Args {
     /// Aliases in the database of the part `scale`.
     #[arg(long, default_value_t = 5_000_000)]
     aliases: u64,
-    /// With `--only scale` or `--only nodes`: a server that is built already.
+    /// With `--only scale`, `--only nodes` or `--only jobs`: a server that is built already.
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
     /// Measure the peers alone.
@@ -54,8 +55,8 @@ pub struct Args {
 }
 
 /// The last one is never part of a complete run.
-const PARTS: [&str; 7] = [
-    "work", "quality", "formats", "server", "nodes", "scale", "weights",
+const PARTS: [&str; 8] = [
+    "work", "quality", "formats", "server", "jobs", "nodes", "scale", "weights",
 ];
 
 /// Runs all parts and writes the document.
@@ -71,6 +72,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     if args.only == ["scale"] {
         return only_scale(args);
+    }
+    if args.only == ["jobs"] {
+        return only_jobs(args);
     }
     if args.only == ["nodes"] {
         return only_nodes(args);
@@ -99,6 +103,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     if wanted("server") && !args.peers_only {
         server::measure(&folder, &inputs, args.rounds, &mut report)?;
+    }
+    if wanted("jobs") && !args.peers_only {
+        let program = target_folder()?.join("release/pict-rs");
+        report.verdicts.extend(jobs::measure(&program, &folder)?);
     }
     if wanted("nodes") && !args.peers_only {
         let program = target_folder()?.join("release/pict-rs");
@@ -132,31 +140,43 @@ fn only_formats(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The server that was named, or a new one.
+fn program(args: &Args) -> Result<PathBuf> {
+    match &args.program {
+        Some(program) => Ok(program.clone()),
+        None => build_server(),
+    }
+}
+
 /// Runs the part `nodes`, which needs neither peers nor pictures.
 fn only_nodes(args: &Args) -> Result<ExitCode> {
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => build_server()?,
-    };
-    let section = nodes::measure(&program, &s3::prepare(args.install)?)?;
+    let section = nodes::measure(&program(args)?, &s3::prepare(args.install)?)?;
     println!("\n{section}");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the part `scale`, which needs neither peers nor pictures.
 fn only_scale(args: &Args) -> Result<ExitCode> {
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => build_server()?,
-    };
-    for verdict in scale::measure(&cache::folder("bench")?, &program, args.aliases)? {
+    let verdicts = scale::measure(&cache::folder("bench")?, &program(args)?, args.aliases)?;
+    print(verdicts);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the part `jobs`, which needs neither peers nor pictures.
+fn only_jobs(args: &Args) -> Result<ExitCode> {
+    let verdicts = jobs::measure(&program(args)?, &cache::folder("bench")?)?;
+    print(verdicts);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(verdicts: Vec<report::Verdict>) {
+    for verdict in verdicts {
         let word = if verdict.met { "met" } else { "MISSED" };
         let report::Verdict {
             what, target, got, ..
         } = verdict;
         println!("{what}: {got} (target: {target}): {word}");
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Builds the server in release mode; returns its path.
