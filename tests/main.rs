@@ -66,6 +66,8 @@ mod repo;
 mod s3;
 /// Decoders in processes of their own, and hostile ones.
 mod sandbox;
+/// Clients that read or send slowly, or not at all.
+mod slow_clients;
 /// A server that starts, stops, logs, or refuses to.
 mod start;
 /// The bytes: one suite for whatever is behind `Store`.

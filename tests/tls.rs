@@ -12,9 +12,11 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::support::{Launch, Server, eventually};
 
-type Pair = CertifiedKey<KeyPair>;
+/// A certificate and its key.
+pub type Pair = CertifiedKey<KeyPair>;
 
-fn pair() -> Pair {
+/// A certificate that no authority knows.
+pub fn pair() -> Pair {
     generate_simple_self_signed(["pict-rs.test".to_owned()]).expect("a certificate")
 }
 
@@ -23,17 +25,20 @@ fn write(folder: &Path, certificate: &str, key: &str) {
     std::fs::write(folder.join("key.pem"), key).expect("written");
 }
 
-fn write_pair(folder: &Path, pair: &Pair) {
+/// Writes a certificate to where the server of [`launch`] looks for it.
+pub fn write_pair(folder: &Path, pair: &Pair) {
     write(folder, &pair.cert.pem(), &pair.signing_key.serialize_pem());
 }
 
-fn launch() -> Launch {
+/// A server with TLS; its certificate has to be written into its folder.
+pub fn launch() -> Launch {
     Launch::new()
         .setting("server.certificate", "chain.pem")
         .setting("server.private_key", "key.pem")
 }
 
-fn start(pair: &Pair) -> (Server, std::path::PathBuf) {
+/// A server with this certificate.
+pub fn start(pair: &Pair) -> (Server, std::path::PathBuf) {
     let launch = launch();
     let folder = launch.folder().to_owned();
     write_pair(&folder, pair);

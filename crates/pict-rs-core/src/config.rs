@@ -117,6 +117,12 @@ pub struct ServerConfig {
     pub free_space_warning: Option<u64>,
     /// How long an upload's body may take to arrive.
     pub upload_timeout: Seconds,
+    /// How long a client may take no byte of an answer.
+    pub write_timeout: Seconds,
+    /// Memory for bytes that wait for clients, in MiB.
+    pub response_memory: u64,
+    /// Connections at a time; 0 means as many as there are descriptors for.
+    pub max_connections: usize,
     /// How long running requests may take to end after SIGTERM.
     pub shutdown_timeout: Seconds,
 }
@@ -144,6 +150,9 @@ impl Default for ServerConfig {
             cors_origins: List(Vec::new()),
             free_space_warning: None,
             upload_timeout: Seconds(60),
+            write_timeout: Seconds(30),
+            response_memory: 64,
+            max_connections: 0,
             shutdown_timeout: Seconds(30),
         }
     }
@@ -606,6 +615,8 @@ impl Config {
         self.takeover.validate(&self.server)?;
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),
+            ("server.write_timeout", self.server.write_timeout.0),
+            ("server.response_memory", self.server.response_memory),
             ("media.max_file_size", self.media.max_file_size),
             ("media.memory", self.media.memory),
             ("client.timeout", self.client.timeout.0),

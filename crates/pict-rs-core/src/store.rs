@@ -14,6 +14,7 @@ mod content;
 mod folder;
 mod memory;
 mod objects;
+pub mod outgoing;
 mod prefix;
 mod sides;
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(crate) use other::{
     nameless_file, read_cached, readable_copy, sealed_file, set_limit,
 };
 
+#[cfg(target_os = "linux")]
+pub use linux::limit_unsent;
+#[cfg(not(target_os = "linux"))]
+pub use other::limit_unsent;
+
 /// The file of the running program, also after it was replaced or removed; `None` on systems where
 /// programs are not started again to decode files.
 #[cfg(target_os = "linux")]
@@ -203,6 +208,16 @@ mod tests {
         assert_eq!(getrlimit(Resource::Core), before);
         linux::set_limit(getpid(), Resource::Core, none).expect("our own process");
         assert_eq!(getrlimit(Resource::Core), none);
+    }
+
+    #[test]
+    fn only_linux_takes_little_that_it_has_not_sent() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let unsent = || socket2::SockRef::from(&socket).tcp_notsent_lowat();
+        linux::limit_unsent(&socket, 4711);
+        assert_eq!(unsent().expect("known"), 4711);
+        other::limit_unsent(&socket, 1);
+        assert_eq!(unsent().expect("known"), 4711);
     }
 
     #[test]

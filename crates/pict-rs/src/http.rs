@@ -19,6 +19,7 @@ mod image;
 mod index;
 mod internal;
 mod limits;
+mod listen;
 pub mod metrics;
 mod openapi;
 mod pages;
@@ -36,15 +37,16 @@ mod trace;
 mod view;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpRequest, HttpServer, Resource, Route, web};
+use actix_web::{App, HttpRequest, Resource, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::listen::Listener;
 
 /// The route table. Unsupported methods of a path are answered with 405 and `Allow`.
 fn routes(app: &mut web::ServiceConfig) {
@@ -290,7 +292,7 @@ pub async fn serve(
     let server = &context.config.server;
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
-    let http = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
@@ -299,25 +301,13 @@ pub async fn serve(
             .wrap(from_fn(request::identify))
             .configure(routes)
             .default_service(web::to(fallback::not_found))
-    })
-    .workers(std::thread::available_parallelism().map_or(1, usize::from))
-    .tcp_nodelay(true)
-    .keep_alive(Duration::from_secs(75))
-    // A client that closes its side counts as gone, as in nginx, so that work is dropped when no
-    // client waits for it.
-    .h1_allow_half_closed(false)
-    .disable_signals()
-    .shutdown_timeout(server.shutdown_timeout.duration().as_secs());
-    let certificate = tls::Certificate::open(server)?;
-    let (scheme, http) = match &certificate {
-        None => ("http", http.bind(server.address)),
-        Some(certificate) => {
-            let acceptor = certificate.acceptor()?;
-            ("https", http.bind_rustls_0_23(server.address, acceptor))
-        }
     };
-    let http =
-        http.map_err(|error| anyhow::anyhow!("cannot listen on {}: {error}", server.address))?;
+    let certificate = tls::Certificate::open(server)?;
+    let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
+    let acceptor = acceptor.transpose()?;
+    let scheme = if acceptor.is_some() { "https" } else { "http" };
+    let listener = Listener::open(server)?;
+    let (address, connections) = (listener.address, listener.connections);
     let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
     // Before the log line below announces the server: a signal right after it must stop the server
     // cleanly.
@@ -327,9 +317,8 @@ pub async fn serve(
     );
     // Also without TLS: there is nothing to reload then, but the signal must not end the server.
     let hangup = signal(SignalKind::hangup())?;
-    for address in http.addrs() {
-        tracing::info!("listening on {scheme}://{address}");
-    }
+    let running = listener.serve(server, acceptor, app)?;
+    tracing::info!("listening on {scheme}://{address}");
     // Installers wait for this line, which the existing pict-rs logs.
     tracing::info!("starting in existing Tokio runtime");
     let files = match context.store.root() {
@@ -339,6 +328,7 @@ pub async fn serve(
     tracing::info!(
         database = %context.repo.place(),
         files = %files,
+        connections,
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
@@ -348,7 +338,6 @@ pub async fn serve(
     if let Some(server) = scraped {
         actix_web::rt::spawn(server);
     }
-    let running = http.run();
     let stopper = running.handle();
     tokio::select! {
         ended = async {

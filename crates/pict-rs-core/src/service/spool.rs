@@ -13,8 +13,9 @@ use crate::store::{Source, StoredObject};
 use crate::task::blocking;
 use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
 
-/// Bytes buffered before they are passed to a blocking thread.
-const BATCH: usize = 256 * 1024;
+/// Bytes buffered before they are passed to a blocking thread. Each upload under way has that many
+/// in memory.
+const BATCH: usize = 64 * 1024;
 
 /// An upload that is being received.
 #[derive(Debug)]
@@ -72,10 +73,25 @@ impl Spool {
     pub async fn write(&mut self, bytes: &Bytes) -> Result<()> {
         self.size += bytes.len() as u64;
         at_most(LimitKind::FileSize, self.limit, self.size)?;
+        if self.batch.capacity() == 0 {
+            self.batch.reserve_exact(bytes.len().max(BATCH));
+        }
         self.batch.extend_from_slice(bytes);
         if self.batch.len() >= BATCH {
             self.flush().await?;
         }
+        Ok(())
+    }
+
+    /// Writes down what is in memory, and gives that back, because the client has paused.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub async fn pause(&mut self) -> Result<()> {
+        if !self.batch.is_empty() {
+            self.flush().await?;
+        }
+        self.batch = Vec::new();
         Ok(())
     }
 

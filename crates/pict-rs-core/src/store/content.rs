@@ -10,6 +10,7 @@ use futures_util::stream::{self, BoxStream, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
+use super::outgoing::{Answering, Room};
 use crate::sandbox::InputFile;
 use crate::system;
 use crate::task::blocking;
@@ -121,21 +122,114 @@ impl Pieces {
             Origin::Network(pieces, _) => pieces,
         }
     }
+
+    /// The same for a client: what it has not taken yet stays within the memory for all answers.
+    pub fn for_client(self, answer: Answering) -> BoxStream<'static, Result<Bytes>> {
+        match self.0 {
+            Origin::File(file, range) => paced(file, range, answer).boxed(),
+            Origin::Network(pieces, _) => counted(pieces, answer).boxed(),
+        }
+    }
+}
+
+/// A file that is being read for a client.
+struct FileForClient {
+    answer: Answering,
+    /// Where the next piece begins, and where the last one ends.
+    left: Range<u64>,
+    next: NextPiece,
+    /// Of the piece that the client is taking.
+    held: Option<Room>,
+}
+
+/// The next piece.
+enum NextPiece {
+    /// Not begun.
+    Idle(File),
+    /// Read ahead.
+    Ahead(JoinHandle<Result<(File, Bytes)>>, Room),
+    End,
+}
+
+/// Reads the next piece only once the current one was taken, or if there is plenty of memory.
+fn paced(
+    file: File,
+    range: Range<u64>,
+    answer: Answering,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    let state = FileForClient {
+        answer,
+        next: if range.is_empty() {
+            NextPiece::End
+        } else {
+            NextPiece::Idle(file)
+        },
+        left: range,
+        held: None,
+    };
+    stream::try_unfold(state, |mut state| async move {
+        state.held = None;
+        let (reading, room) = match std::mem::replace(&mut state.next, NextPiece::End) {
+            NextPiece::End => return Ok(None),
+            NextPiece::Ahead(reading, room) => (reading, room),
+            NextPiece::Idle(file) => {
+                let range = state.next_range();
+                let room = state.answer.room(range.end - range.start).await;
+                (ahead(file, range), room)
+            }
+        };
+        let (file, bytes) = reading.await.map_err(panicked)??;
+        state.held = Some(room);
+        state.left.start += bytes.len() as u64;
+        if !state.left.is_empty() {
+            let range = state.next_range();
+            state.next = match state.answer.room_ahead(range.end - range.start) {
+                Some(room) => NextPiece::Ahead(ahead(file, range), room),
+                None => NextPiece::Idle(file),
+            };
+        }
+        Ok(Some((bytes, state)))
+    })
+}
+
+impl FileForClient {
+    fn next_range(&self) -> Range<u64> {
+        let Range { start, end } = self.left;
+        start..end.min(start + self.answer.piece())
+    }
+}
+
+/// What comes over the network is in memory already; it counts until the client has taken it.
+fn counted(
+    pieces: BoxStream<'static, Result<Bytes>>,
+    answer: Answering,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    let state = (pieces, answer, None);
+    stream::try_unfold(state, |(mut pieces, answer, held)| async move {
+        drop::<Option<Room>>(held);
+        let Some(piece) = pieces.try_next().await? else {
+            return Ok(None);
+        };
+        let room = answer.room(piece.len() as u64).await;
+        Ok(Some((piece, (pieces, answer, Some(room)))))
+    })
+}
+
+fn panicked(panic: tokio::task::JoinError) -> Error {
+    Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
 }
 
 fn of_file(file: File, range: Range<u64>) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     let Range { start, end } = range;
-    let first = (start < end).then(|| (ahead(file, start, end), start));
+    let piece = move |at: u64| at..end.min(at + PIECE);
+    let first = (start < end).then(|| (ahead(file, piece(start)), start));
     stream::try_unfold(first, move |state| async move {
         let Some((reading, at)) = state else {
             return Ok(None);
         };
-        let read = reading.await.map_err(|panic| {
-            Error::internal(ErrorCode::FileIoError, "cannot read a stored file", panic)
-        })?;
-        let (file, bytes) = read?;
+        let (file, bytes) = reading.await.map_err(panicked)??;
         let next = at + bytes.len() as u64;
-        let state = (next < end).then(|| (ahead(file, next, end), next));
+        let state = (next < end).then(|| (ahead(file, piece(next)), next));
         Ok(Some((bytes, state)))
     })
 }
@@ -148,9 +242,9 @@ fn cut(found: u64, length: u64) -> Error {
     }
 }
 
-fn ahead(file: File, start: u64, end: u64) -> JoinHandle<Result<(File, Bytes)>> {
+fn ahead(file: File, range: Range<u64>) -> JoinHandle<Result<(File, Bytes)>> {
     tokio::task::spawn_blocking(move || {
-        let bytes = read(&file, start..end.min(start + PIECE))?;
+        let bytes = read(&file, range)?;
         Ok((file, bytes.into()))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::{ReadWriteFlags, preadv2};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use socket2::SockRef;
 
 use super::ProcessMemory;
 
@@ -101,6 +102,13 @@ pub(crate) fn name_file(file: &File, to: &Path) -> io::Result<()> {
 pub(crate) fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Limits what the system takes from us for a socket before it has sent it. A write waits longer then,
+/// but shows sooner that the other side takes something.
+pub fn limit_unsent(socket: &impl AsFd, bytes: u32) {
+    // Without it all works but for very slow clients.
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(bytes);
 }
 
 /// Limits another process.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::process::{Pid, Resource, Rlimit};
@@ -49,6 +50,9 @@ pub(crate) fn host_name() -> Option<String> {
 pub(crate) fn set_limit(_id: Pid, _resource: Resource, _limit: Rlimit) -> rustix::io::Result<()> {
     Ok(())
 }
+
+/// The system decides alone.
+pub fn limit_unsent(_socket: &impl AsFd, _bytes: u32) {}
 
 /// A file that holds these bytes. It is not sealed: those who have it must not change it.
 ///

@@ -9,16 +9,18 @@ use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::header::{self, ContentRange, ContentRangeSpec, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{TryStreamExt as _, stream};
 use metrics::{Counter, counter};
 use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
-use pict_rs_core::store::Content;
+use pict_rs_core::store::outgoing::{Answering, Room, SMALLEST};
+use pict_rs_core::store::{Content, SMALL};
 use pict_rs_core::{Context, ErrorCode, ObjectKey, Result};
 
 use super::conditional::{Decision, Validators, decide};
 use super::error::ApiError;
+use super::listen::streams::{Turn, Turns};
 use super::request::Settings;
 
 /// Answers `request` with `representation`.
@@ -125,17 +127,63 @@ async fn answer(
         return Ok(response.body(NoBody(length)));
     }
     let range = start..start + length;
+    // Before the file is opened.
+    let turns = request.extensions().get::<Turns>().cloned();
+    let turn = match turns.filter(|_| length > SMALLEST) {
+        Some(turns) => Some(turns.take().await),
+        None => None,
+    };
+    let delivery = settings.outgoing.answer();
+    let room = match size {
+        // Is read whole.
+        _ if size > SMALLEST && size <= SMALL => Some(delivery.room(size).await),
+        _ => None,
+    };
     Ok(match find::bytes(ctx, representation, range).await? {
         Content::Bytes(bytes) => {
             settings.requests.bytes.increment(length);
-            response.body(bytes)
+            let is_small = room.is_none();
+            let held = Held {
+                bytes,
+                _until_sent: (turn, room, delivery),
+            };
+            if is_small {
+                response.body(held.bytes)
+            } else {
+                response.body(held)
+            }
         }
         Content::Stream(pieces) => {
-            let pieces = counted(settings.requests.bytes.clone(), pieces.into_stream());
+            let pieces = pieces.for_client(delivery).inspect_ok(move |_| {
+                let _until_sent = &turn;
+            });
+            let pieces = counted(settings.requests.bytes.clone(), pieces);
             let body = told(pieces, representation.object.clone());
             response.body(SizedStream::new(length, body))
         }
     })
+}
+
+/// A body in one piece, and what it holds until the client has taken it.
+struct Held {
+    bytes: Bytes,
+    _until_sent: (Option<Turn>, Option<Room>, Answering),
+}
+
+impl MessageBody for Held {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.bytes.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
+    }
 }
 
 /// The JSON body that every error has, with a header for the real size.

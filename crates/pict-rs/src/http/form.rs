@@ -25,6 +25,8 @@ use super::error::{ApiError, Result};
 const FIELD: &str = "images[]";
 /// For reading what a refused client still sends, so that it can read the answer.
 const DRAIN: Duration = Duration::from_secs(5);
+/// An upload that sends nothing for so long keeps nothing in memory meanwhile.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Reads a whole form, and passes each file to `take` as it arrives.
 ///
@@ -141,10 +143,19 @@ pub fn filename(field: &Field) -> Option<String> {
 /// # Errors
 /// [`ErrorCode::FileUploadError`], and those of [`Spool::write`].
 pub async fn fill(spool: &mut Spool, mut field: Field) -> Result<()> {
-    while let Some(bytes) = field.try_next().await.map_err(bad_form)? {
-        spool.write(&bytes).await?;
+    loop {
+        let next = match tokio::time::timeout(PAUSE, field.try_next()).await {
+            Ok(next) => next,
+            Err(_) => {
+                spool.pause().await?;
+                field.try_next().await
+            }
+        };
+        match next.map_err(bad_form)? {
+            Some(bytes) => spool.write(&bytes).await?,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 fn bad_form(error: actix_multipart::MultipartError) -> ApiError {

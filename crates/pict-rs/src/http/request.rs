@@ -1,6 +1,7 @@
 //! Middleware for every request: an id, and a log line if needed.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -10,6 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use pict_rs_core::service::takeover;
+use pict_rs_core::store::outgoing::Outgoing;
 use pict_rs_core::timing::with_timings;
 use pict_rs_core::{Config, Context};
 use tracing::Instrument as _;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub missing_cache_control: HeaderValue,
     /// The metrics of requests.
     pub requests: Requests,
+    /// Memory for bytes that wait for clients.
+    pub outgoing: Arc<Outgoing>,
     log_requests: bool,
     /// Whether spans are exported.
     #[cfg_attr(
@@ -55,6 +59,7 @@ impl Settings {
             fallback_cache_control: fallback_cache_control(config),
             missing_cache_control: missing_cache_control(config),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
+            outgoing: Outgoing::new(config.server.response_memory),
             log_requests: config.tracing.logging.log_requests,
             traces: config
                 .tracing

@@ -47,10 +47,11 @@ impl Certificate {
     /// # Errors
     /// Never in practice: the provider supports its default versions of TLS.
     pub fn acceptor(self: &Arc<Self>) -> anyhow::Result<rustls::ServerConfig> {
-        let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 

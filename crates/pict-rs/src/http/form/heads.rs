@@ -13,6 +13,9 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// The same for whitespace after a boundary.
 const MOST_PADDING: usize = 1024;
 
+/// What is kept of a body is usually shorter.
+const DELIMITER_AND_MORE: usize = 128;
+
 /// A body with heads that the parser accepts.
 pub struct Heads<S> {
     body: S,
@@ -107,6 +110,8 @@ impl Text {
         self.held.extend_from_slice(&bytes);
         let mut out = Vec::with_capacity(self.held.len());
         while self.step(&mut out) {}
+        // Else each upload that pauses would keep as much as came last.
+        self.held.shrink_to(DELIMITER_AND_MORE);
         self.without_ours(out)
     }
 

@@ -4,7 +4,7 @@
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Values that only grow.
-pub const COUNTERS: [(&str, &str); 34] = [
+pub const COUNTERS: [(&str, &str); 35] = [
     ("pict_rs_request_start", "Requests that came in"),
     (
         "pict_rs_request_end",
@@ -15,6 +15,10 @@ pub const COUNTERS: [(&str, &str); 34] = [
         "Requests whose client went away before the answer",
     ),
     ("pict_rs_bytes_served", "Bytes of media that were sent"),
+    (
+        "pict_rs_stalled_clients",
+        "Answers that were broken off because the client took no byte for server.write_timeout",
+    ),
     (
         "pict_rs_known_hits",
         "Lookups that the fact cache could answer",
