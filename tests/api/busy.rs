@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, process_path};
@@ -208,4 +209,53 @@ fn a_failed_conversion_is_told_at_once_and_to_everybody() {
     });
     assert_eq!(disk::objects(&server.files()).len(), 1);
     server.get("/healthz").ok();
+}
+
+/// One client asks for more than fits into the queue, and another one for a single picture. To the
+/// server they come from the same proxy.
+#[test]
+fn a_client_with_many_requests_does_not_hold_up_another() {
+    let server = Server::with([
+        ("media.concurrency", "1"),
+        ("media.queue_length", "8"),
+        ("media.queue_timeout", "600"),
+        ("server.api_key", "key"),
+    ]);
+    let large = server
+        .upload(&pictures::png(&pictures::plain(1500, 1500)))
+        .alias;
+    let small = server
+        .upload(&pictures::png(&pictures::photo(60, 40)))
+        .alias;
+    let done = AtomicUsize::new(0);
+    let refused = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for count in 0..9 {
+            let path = process_path("png", &large, &work::blurs(6 + count));
+            let (address, done, refused) = (server.address, &done, &refused);
+            scope.spawn(move || {
+                let many = [("X-Forwarded-For", "198.51.100.7")];
+                let answer = Client::new(address).get_with(&path, &many);
+                match answer.status {
+                    200 => done.fetch_add(1, Ordering::Relaxed),
+                    _ => {
+                        answer.refused(503, "too-busy");
+                        refused.fetch_add(1, Ordering::Relaxed)
+                    }
+                };
+            });
+        }
+        eventually("the queue is full", || {
+            (load(&server) == (1, 8)).then_some(())
+        });
+        let before = done.load(Ordering::Relaxed);
+        let path = process_path("png", &small, "thumbnail=20");
+        let one = [("X-Forwarded-For", "203.0.113.5")];
+        Client::new(server.address).get_with(&path, &one).ok();
+        let after = done.load(Ordering::Relaxed);
+        // What ran, one that is the oldest now and then, and one that is answered just now.
+        assert!(after - before <= 3, "{before} {after}");
+    });
+    assert_eq!(refused.into_inner(), 1, "it had to give way");
+    assert_eq!(done.into_inner(), 8);
 }

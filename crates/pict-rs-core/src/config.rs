@@ -10,6 +10,7 @@ mod hosts;
 mod limits;
 mod old_store;
 pub(crate) mod output;
+mod proxies;
 mod store;
 mod takeover;
 mod types;
@@ -29,6 +30,7 @@ pub use limits::{
     VideoConfig, VideoQuality,
 };
 pub use old_store::OldStoreConfig;
+pub use proxies::Network;
 pub use store::StoreConfig;
 pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
@@ -121,6 +123,8 @@ pub struct ServerConfig {
     pub write_timeout: Seconds,
     /// Memory for bytes that wait for clients, in MiB.
     pub response_memory: u64,
+    /// Addresses and networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: List,
     /// Connections at a time; 0 means as many as there are descriptors for.
     pub max_connections: usize,
     /// How long running requests may take to end after SIGTERM.
@@ -153,6 +157,7 @@ impl Default for ServerConfig {
             write_timeout: Seconds(30),
             response_memory: 64,
             max_connections: 0,
+            trusted_proxies: proxies::default(),
             shutdown_timeout: Seconds(30),
         }
     }
@@ -611,6 +616,7 @@ impl Config {
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         self.server.validate_origins()?;
+        self.server.trusted_proxies()?;
         validation::parse_url(&self.media)?;
         self.takeover.validate(&self.server)?;
         for (key, value) in [

@@ -18,6 +18,7 @@ pub mod media;
 mod metrics;
 pub mod query;
 pub mod repo;
+pub mod requester;
 pub mod sandbox;
 pub mod scratch;
 pub mod service;

@@ -6,18 +6,19 @@ mod admission;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pict_rs_media::limits::{Bounds, LimitKind, Violation, at_most};
 use pict_rs_media::{Control, Done, Facts, Job};
 
 use crate::config::{Isolation, MediaConfig};
+use crate::requester;
 pub use crate::sandbox::InputFile;
 use crate::sandbox::{Allowance, Protection, Sandbox, Sandboxes, cannot_start};
 use crate::task::blocking;
 use crate::timing::{Stage, timed};
 use crate::{Error, ErrorCode, Result};
-use admission::{Admission, Share};
+use admission::{Admission, Share, Ticket};
 
 /// The unit of the memory budget.
 const MIB: u64 = 1024 * 1024;
@@ -114,19 +115,15 @@ impl Pool {
     /// Waits for a slot, which is held until the permit is dropped.
     ///
     /// # Errors
-    /// [`ErrorCode::TooBusy`]: at once when the queue is full, and after `media.queue_timeout`.
+    /// [`ErrorCode::TooBusy`]: at once when the queue is full, also later when another client needs the
+    /// place more, and after `media.queue_timeout`.
     pub async fn acquire(&self) -> Result<Permit> {
-        let permit = Permit {
-            sandbox: None,
-            share: None,
-            came: Instant::now(),
-            rank: Rank::Foreground,
-        };
-        if let Some(share) = self.admission.try_take(0) {
+        let permit = self.new_permit(Rank::Foreground);
+        if let Some(share) = self.admission.try_take(0, &permit.ticket) {
             return Ok(permit.with(share));
         }
-        let _place = self.queue()?;
-        self.wait(permit, 0).await
+        let _place = self.queue(&permit.ticket)?;
+        self.wait(permit, 0, true).await
     }
 
     /// Waits in the same line without a timeout. For the few background workers, whose jobs wait in
@@ -135,18 +132,22 @@ impl Pool {
     /// # Errors
     /// Never in practice.
     pub async fn acquire_background(&self) -> Result<Permit> {
-        let permit = Permit {
-            sandbox: None,
-            share: None,
-            came: Instant::now(),
-            rank: Rank::Background,
-        };
-        self.wait(permit, 0).await
+        self.wait(self.new_permit(Rank::Background), 0, false).await
     }
 
-    /// Waits for a slot with `mib` MiB.
-    async fn wait(&self, permit: Permit, mib: u32) -> Result<Permit> {
-        let share = timed(Stage::Queue, self.admission.take(mib, permit.came));
+    fn new_permit(&self, rank: Rank) -> Permit {
+        Permit {
+            sandbox: None,
+            share: None,
+            ticket: self.admission.ticket(requester::current()),
+            rank,
+        }
+    }
+
+    /// Waits for a slot with `mib` MiB. What is new may have to give way to another client.
+    async fn wait(&self, permit: Permit, mib: u32, is_new: bool) -> Result<Permit> {
+        let share = self.admission.take(mib, permit.ticket, is_new);
+        let share = timed(Stage::Queue, share);
         let share = match permit.rank {
             Rank::Background => share.await,
             Rank::Foreground => match tokio::time::timeout(self.queue_timeout, share).await {
@@ -154,15 +155,18 @@ impl Pool {
                 Err(_) => return Err(self.waited_too_long(mib)),
             },
         };
-        let share = share.ok_or_else(|| {
-            let message = "the media queue is closed".to_owned();
-            Error::Internal {
-                code: ErrorCode::UnknownError,
-                message,
-                source: None,
-            }
-        })?;
+        let share = share.ok_or_else(|| self.full(self.queue_length))?;
         Ok(permit.with(share))
+    }
+
+    fn full(&self, waiting: usize) -> Error {
+        Error::user(
+            ErrorCode::TooBusy,
+            format!(
+                "{waiting} pieces of media work are waiting, the limit is {}",
+                self.queue_length
+            ),
+        )
     }
 
     fn waited_too_long(&self, mib: u32) -> Error {
@@ -223,7 +227,7 @@ impl Pool {
             // For the next job that has a slot.
             permit.sandbox = None;
             let (_place, _) = Place::new(&self.waiting);
-            permit = self.wait(permit, mib).await?;
+            permit = self.wait(permit, mib, false).await?;
         }
         let control = Arc::new(Control::new());
         let _cancel = CancelOnDrop(control.clone());
@@ -351,16 +355,11 @@ impl Pool {
         }
     }
 
-    fn queue(&self) -> Result<Place<'_>> {
+    /// A place in the queue. In a full one there is one for a client that has fewer than another.
+    fn queue(&self, ticket: &Ticket) -> Result<Place<'_>> {
         let (place, waiting) = Place::new(&self.waiting);
-        if waiting >= self.queue_length {
-            return Err(Error::user(
-                ErrorCode::TooBusy,
-                format!(
-                    "{waiting} pieces of media work are waiting, the limit is {}",
-                    self.queue_length
-                ),
-            ));
+        if waiting >= self.queue_length && !self.admission.make_room(ticket) {
+            return Err(self.full(waiting));
         }
         Ok(place)
     }
@@ -469,7 +468,7 @@ pub struct Permit {
     sandbox: Option<Sandbox>,
     /// `None` while it waits.
     share: Option<Share>,
-    came: Instant,
+    ticket: Ticket,
     rank: Rank,
 }
 

@@ -35,6 +35,7 @@ pub mod tls;
 #[cfg(feature = "otlp")]
 mod trace;
 mod view;
+mod who;
 
 use std::sync::Arc;
 

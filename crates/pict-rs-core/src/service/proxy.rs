@@ -16,6 +16,7 @@ use crate::clock::{millis, now};
 use crate::fetch::{Fetched, Freshness, Validators};
 use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
+use crate::requester;
 use crate::service::spool::Spool;
 use crate::service::{download, remove, takeover, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
@@ -100,7 +101,7 @@ fn fly(
     let flight = ctx.proxies.flights().join(key, || {
         is_first = true;
         let work = attempt(ctx.clone(), url.clone(), stale).in_current_span();
-        let task = ctx.runtime.spawn(work);
+        let task = ctx.runtime.spawn(requester::inherit(work.boxed()));
         async move {
             let panicked =
                 |panic| Error::internal(ErrorCode::UnknownError, "a proxied fetch panicked", panic);

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use crate::metrics;
+use crate::requester;
 use crate::{Error, Result};
 
 type SharedWork<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
@@ -57,7 +58,8 @@ where
             key: key.clone(),
             number,
         };
-        let work = work();
+        // Boxed first: it is large, and each layer around it would move it over the stack.
+        let work = requester::inherit(work().boxed());
         let flight = async move {
             let _landing = landing;
             work.await.map_err(Arc::new)

@@ -10,6 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, CacheControl, CacheDirective, Heade
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
+use pict_rs_core::requester::on_behalf_of;
 use pict_rs_core::service::takeover;
 use pict_rs_core::store::outgoing::Outgoing;
 use pict_rs_core::timing::with_timings;
@@ -25,6 +26,7 @@ use super::request_id::{REQUEST_ID, RequestId, RequestIds};
 use super::timing;
 #[cfg(feature = "otlp")]
 use super::trace;
+use super::who::Clients;
 
 /// Missing media may exist a moment later, so caches may keep that answer only briefly.
 const MISSING_MAX_AGE: Duration = Duration::from_secs(5);
@@ -41,6 +43,7 @@ pub struct Settings {
     pub requests: Requests,
     /// Memory for bytes that wait for clients.
     pub outgoing: Arc<Outgoing>,
+    clients: Clients,
     log_requests: bool,
     /// Whether spans are exported.
     #[cfg_attr(
@@ -60,6 +63,7 @@ impl Settings {
             missing_cache_control: missing_cache_control(config),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
             outgoing: Outgoing::new(config.server.response_memory),
+            clients: Clients::new(config),
             log_requests: config.tracing.logging.log_requests,
             traces: config
                 .tracing
@@ -149,12 +153,14 @@ pub async fn identify<B: MessageBody + 'static>(
     let started = Instant::now();
     let pending = settings.requests.begin();
     let timings = timing::asked_by(&request);
+    let peer = request.request().peer_addr().map(|peer| peer.ip());
+    let client = settings.clients.of(request.headers(), peer);
     let checked = refuse_own(&request).and_then(|()| deadline::of(request.headers()));
     let mut response = match checked {
         Err(error) => request.error_response(error).map_into_right_body(),
         Ok(None) => {
             let work = next.call(request).instrument(span.clone());
-            with_timings(timings.clone(), work)
+            with_timings(timings.clone(), on_behalf_of(client, work))
                 .await?
                 .map_into_left_body()
         }
@@ -162,7 +168,7 @@ pub async fn identify<B: MessageBody + 'static>(
             let (method, path) = (request.method().clone(), request.path().to_owned());
             let about = About::of(request.request());
             let work = next.call(request).instrument(span.clone());
-            let work = with_timings(timings.clone(), work);
+            let work = with_timings(timings.clone(), on_behalf_of(client, work));
             let Ok(response) = tokio::time::timeout_at(deadline, work).await else {
                 let error = CutShort::new(id);
                 let status = error.status_code().as_u16();
