@@ -104,6 +104,32 @@ fn a_hostile_decoder_costs_only_its_own_request() {
 }
 
 #[test]
+fn an_upload_that_failed_is_not_tried_again_at_once() {
+    let Some(launch) = launch("hostile decoders once more") else {
+        return;
+    };
+    let server = launch.start();
+    let deaths = || server.output().matches("a sandbox has died").count();
+    for _ in 0..3 {
+        let file = rogue("abort");
+        let answer = server.upload_form("", &[File::new(&file)]);
+        answer.refused(500, "media-failed");
+        assert_eq!(answer.header("retry-after"), Some("60"));
+    }
+    eventually("its death is logged", || (deaths() > 0).then_some(()));
+    assert_eq!(deaths(), 1);
+    // In the background it is the same file.
+    let id = server.background(&rogue("abort"));
+    server.claim(&id).refused(422, "media-failed");
+    assert_eq!(deaths(), 1);
+    // Something else is wanted with it, or it is another file.
+    server.upload_refused("max_width=9", &rogue("abort"), 500, "media-failed");
+    server.upload_refused("", &rogue("quit"), 500, "media-failed");
+    eventually("both are tried", || (deaths() == 3).then_some(()));
+    assert_unharmed(&server);
+}
+
+#[test]
 fn a_background_upload_that_kills_its_decoder_fails_at_once() {
     let Some(launch) = launch("hostile decoders in the background") else {
         return;

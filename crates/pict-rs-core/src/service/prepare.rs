@@ -35,7 +35,8 @@ pub(super) struct Ready {
     pub(super) source: Digest,
 }
 
-/// Reads a file, prepares it and stores the result under a key with `prefix`.
+/// Reads a file, prepares it and stores the result under a key with `prefix`. A failure that took time
+/// or memory is remembered.
 ///
 /// # Errors
 /// As [`super::upload::ingest`].
@@ -48,6 +49,47 @@ pub(super) async fn prepare(
     incoming: Incoming,
 ) -> Result<Ready> {
     let (source, sent) = incoming.read(ctx).await?;
+    let digest = sent.digest();
+    refuse_failed(ctx, &digest, query, damaged)?;
+    let ready = attempt_all(ctx, permit, query, damaged, prefix, source, sent).await;
+    ready.map_err(|error| {
+        let error = Arc::new(error);
+        let key = (digest, wish(query, damaged));
+        ctx.failures.files.note(key, &error);
+        Error::shared(error)
+    })
+}
+
+/// Fails as the last attempt at these bytes did, if that was within the last minute and cost much.
+///
+/// # Errors
+/// [`ErrorCode::MediaFailed`], [`ErrorCode::ProcessTimeout`], [`ErrorCode::ValidateMemory`].
+pub(super) fn refuse_failed(
+    ctx: &Context,
+    digest: &Digest,
+    query: &UploadQuery,
+    damaged: Damaged,
+) -> Result<()> {
+    match ctx.failures.files.last(&(*digest, wish(query, damaged))) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// What is wanted with a file, as far as clients choose. The settings do not change.
+fn wish(query: &UploadQuery, damaged: Damaged) -> String {
+    format!("{damaged:?} {query:?}")
+}
+
+async fn attempt_all(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    query: &UploadQuery,
+    damaged: Damaged,
+    prefix: Prefix,
+    source: InputFile,
+    sent: Sent,
+) -> Result<Ready> {
     if ctx.config.server.danger_dummy_mode {
         let (facts, digest) = (dummy::facts(), sent.digest());
         let object = ctx.store.new_key(prefix, facts.format);

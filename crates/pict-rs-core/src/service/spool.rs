@@ -131,6 +131,11 @@ impl Spooled {
         self.0.size()
     }
 
+    /// The digest of its bytes.
+    pub(super) fn digest(&self) -> Digest {
+        self.0.digest()
+    }
+
     /// Durably makes it the object of a backgrounded upload.
     pub(super) async fn wait(self, ctx: &Context, id: &UploadId) -> Result<StoredObject> {
         let key = ObjectKey::of_upload(id);

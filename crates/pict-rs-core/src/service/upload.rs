@@ -10,7 +10,7 @@ use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
-use crate::service::prepare::{Damaged, Ready, prepare};
+use crate::service::prepare::{Damaged, Ready, prepare, refuse_failed};
 use crate::service::retention;
 use crate::service::spool::{Incoming, Spooled};
 use crate::store::Prefix;
@@ -65,8 +65,10 @@ async fn ingest_as(
     alias: Option<Alias>,
 ) -> Result<PendingUpload> {
     let running = metrics::begin(Work::Ingest);
-    let permit = ctx.media.acquire().await?;
     let damaged = Damaged::of_uploads(ctx);
+    // It need not wait only to fail again.
+    refuse_failed(ctx, &spooled.digest(), query, damaged)?;
+    let permit = ctx.media.acquire().await?;
     let incoming = Incoming::Spooled(spooled);
     let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
     let ctx = ctx.clone();

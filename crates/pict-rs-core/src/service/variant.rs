@@ -126,14 +126,14 @@ async fn at_rank(
     let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
     let key = (*original.hash(), request.key.clone());
-    if let Some(error) = ctx.failures.last(&key) {
+    if let Some(error) = ctx.failures.variants.last(&key) {
         return Err(error);
     }
     let flight = ctx.flights.join(key.clone(), || {
         timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
     });
     let variant = flight.await.map_err(|error| {
-        ctx.failures.note(key, &error);
+        ctx.failures.variants.note(key, &error);
         Error::shared(error)
     })?;
     let made_at = variant.created_at;

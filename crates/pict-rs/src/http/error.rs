@@ -35,8 +35,15 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let code = self.0.code();
         let mut response = HttpResponse::build(status(code));
-        if status(code) == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((RETRY_AFTER, "2"));
+        match code {
+            // Is remembered for as long (`state::failures` of the core).
+            ErrorCode::MediaFailed | ErrorCode::ProcessTimeout => {
+                response.insert_header((RETRY_AFTER, "60"));
+            }
+            _ if status(code) == StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((RETRY_AFTER, "2"));
+            }
+            _ => {}
         }
         if code == ErrorCode::UnsupportedEncoding {
             // Tells the client which codings are supported in request bodies (RFC 9110, section
