@@ -4,6 +4,7 @@
 use crate::crash::assert_rows_and_objects_agree;
 use crate::support::client::process_path;
 use crate::support::mount::{Disk, Kind};
+use crate::support::upstream::{Reply, Upstream};
 use crate::support::{Answer, File, Launch, Server, Uploaded, disk, eventually, pictures, pixels};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
@@ -282,6 +283,44 @@ fn files_on_a_full_disk_of_their_own_are_served_and_removed() {
     disk.free();
     server.upload(&png(3));
     server.get("/readyz").ok();
+}
+
+#[test]
+fn a_picture_of_another_server_is_served_although_it_cannot_be_stored() {
+    let settings = [("client.allow_local_connections", "true")];
+    let test = "a full disk and the proxy";
+    let Some(stage) = Stage::set(Kind::Tmpfs, test, &settings) else {
+        return;
+    };
+    let seed = |path: &str| path.bytes().map(u64::from).sum::<u64>();
+    let upstream = Upstream::start(move |asked| Reply::ok(&png(seed(&asked.path))));
+    let (known, new) = (upstream.url("/known.png"), upstream.url("/new.png"));
+    let original = |url: &str| format!("/image/original?proxy={url}");
+    let Stage { server, disk, .. } = &stage;
+    server.get(&original(&known)).ok();
+    disk.fill();
+    // What is stored is served as before, and what is new from memory.
+    server.get(&original(&known)).ok();
+    for _ in 0..2 {
+        let served = server.get(&original(&new)).ok();
+        let expected = pictures::noise(60, 50, seed("/new.png"));
+        pixels::assert_equal(&pixels::decode(&served.body), &expected);
+    }
+    let path = format!("/image/process.png?proxy={new}&thumbnail=20");
+    let variant = server.get(&path).ok();
+    assert_eq!(pixels::decode(&variant.body).width(), 20);
+    let details = server.get(&format!("/image/details/original?proxy={new}"));
+    assert_eq!(details.ok().json()["width"], 60);
+    let times = server.output().matches("is served from memory").count();
+    assert!(times >= 1, "{}", server.output());
+    let one = "a proxied picture is served from memory";
+    assert_eq!(server.output().matches(one).count(), 1, "fetched once");
+    no_room(&stage.upload(100));
+    disk.free();
+    // With room again others are stored, and this one once memory has let go of it.
+    server.get(&original(&upstream.url("/later.png"))).ok();
+    assert_eq!(server.output().matches(one).count(), 1);
+    stage.end();
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub struct Scratch {
     folder: Arc<Path>,
     /// For uploads, if they have another folder.
     uploads: Option<Arc<Path>>,
+    is_in_memory: bool,
     _lock: Option<Arc<File>>,
 }
 
@@ -46,6 +47,7 @@ impl Scratch {
         Self {
             folder: folder.into(),
             uploads: None,
+            is_in_memory: false,
             _lock: None,
         }
     }
@@ -75,6 +77,7 @@ impl Scratch {
             Ok(Self {
                 folder: folder.into(),
                 uploads: None,
+                is_in_memory: false,
                 _lock: lock.map(Arc::new),
             })
         };
@@ -87,6 +90,14 @@ impl Scratch {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The same, but new files are in memory, because the disk is full. They cannot become objects.
+    pub(crate) fn in_memory(&self) -> Self {
+        Self {
+            is_in_memory: true,
+            ..self.clone()
+        }
     }
 
     /// Puts uploads into another folder, which is created if needed. It may be in memory.
@@ -115,6 +126,9 @@ impl Scratch {
     }
 
     fn create_file(&self) -> io::Result<ScratchWriter> {
+        if self.is_in_memory {
+            return Ok(ScratchWriter::new(system::memory_file()?, FileName::Never));
+        }
         if let Some(file) = nameless_file(&self.folder) {
             return Ok(ScratchWriter::new(file, FileName::Later));
         }

@@ -6,16 +6,19 @@ use pict_rs_media::limits::{Bounds, Limits};
 use pict_rs_media::operation::Operation;
 use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
 
+use crate::clock::now;
 use crate::config::output::output;
 use crate::helper::{Helper, magick};
 use crate::media::{InputFile, Outcome, Permit, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
+use crate::repo::{Original, Representation};
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::keep::put;
-use crate::service::spool::{Incoming, Sent};
+use crate::service::spool::{Incoming, Sent, Spooled};
 use crate::service::{clip, dummy, validate};
 use crate::store::{Prefix, Source, StoredObject};
+use crate::task::blocking;
 use crate::timing::{Stage, timed};
 use crate::{Context, Digest, Error, ErrorCode, Result};
 
@@ -51,12 +54,62 @@ pub(super) async fn prepare(
     let (source, sent) = incoming.read(ctx).await?;
     let digest = sent.digest();
     refuse_failed(ctx, &digest, query, damaged)?;
-    let ready = attempt_all(ctx, permit, query, damaged, prefix, source, sent).await;
-    ready.map_err(|error| {
+    let ready = async {
+        if ctx.config.server.danger_dummy_mode {
+            return dummy_ready(ctx, prefix, sent).await;
+        }
+        let scratch = &ctx.scratch;
+        let made = attempt_all(ctx, scratch, permit, query, damaged, source, &sent).await?;
+        keep(ctx, made, prefix, sent).await
+    };
+    ready.await.map_err(|error| {
         let error = Arc::new(error);
         let key = (digest, wish(query, damaged));
         ctx.failures.files.note(key, &error);
         Error::shared(error)
+    })
+}
+
+/// As [`prepare`] for a file of another server, for which the disk has no room: the result is kept in
+/// memory for a while.
+///
+/// # Errors
+/// As [`super::upload::ingest`], and [`ErrorCode::InsufficientStorage`] when it is too large.
+pub(super) async fn prepare_in_memory(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    spooled: Spooled,
+) -> Result<Original> {
+    let (source, sent) = Incoming::Spooled(spooled).read(ctx).await?;
+    let (query, damaged) = (UploadQuery::default(), Damaged::Accepted);
+    refuse_failed(ctx, &sent.digest(), &query, damaged)?;
+    let scratch = ctx.scratch.in_memory();
+    let made = attempt_all(ctx, &scratch, permit, &query, damaged, source, &sent).await?;
+    metrics::blurhash();
+    let file = match (made.bytes, sent) {
+        (MadeBytes::Written(file), _) | (MadeBytes::OfSource, Sent::Scratch(file)) => file,
+        (MadeBytes::OfSource, Sent::Object(..)) => {
+            return Err(pict_rs_media::Error::Internal("the file was not spooled".into()).into());
+        }
+    };
+    let (store, format) = (ctx.store.clone(), made.facts.format);
+    let kept = blocking(move || store.keep_in_memory(format, &file.read()?));
+    let (object, key) = kept.await?;
+    Ok(Original {
+        representation: Representation::new(object, key, &made.facts, now()),
+        blurhash: made.blurhash,
+    })
+}
+
+async fn dummy_ready(ctx: &Arc<Context>, prefix: Prefix, sent: Sent) -> Result<Ready> {
+    let (facts, digest) = (dummy::facts(), sent.digest());
+    let object = ctx.store.new_key(prefix, facts.format);
+    let stored = put(ctx, object, facts.format, sent.source()).await?;
+    Ok(Ready {
+        stored: validate::external(ctx, stored).await?,
+        facts,
+        blurhash: dummy::BLURHASH.to_owned(),
+        source: digest,
     })
 }
 
@@ -81,26 +134,16 @@ fn wish(query: &UploadQuery, damaged: Damaged) -> String {
     format!("{damaged:?} {query:?}")
 }
 
+/// Makes of a file what is to be stored. What is written goes to `scratch`.
 async fn attempt_all(
     ctx: &Arc<Context>,
+    scratch: &Scratch,
     permit: Permit,
     query: &UploadQuery,
     damaged: Damaged,
-    prefix: Prefix,
     source: InputFile,
-    sent: Sent,
-) -> Result<Ready> {
-    if ctx.config.server.danger_dummy_mode {
-        let (facts, digest) = (dummy::facts(), sent.digest());
-        let object = ctx.store.new_key(prefix, facts.format);
-        let stored = put(ctx, object, facts.format, sent.source()).await?;
-        return Ok(Ready {
-            stored: validate::external(ctx, stored).await?,
-            facts,
-            blurhash: dummy::BLURHASH.to_owned(),
-            source: digest,
-        });
-    }
+    sent: &Sent,
+) -> Result<Made> {
     let recognised = ctx.media.work(permit, source, Job::Recognise, |_, done| {
         done.and_then(Done::kinds)
     });
@@ -113,10 +156,17 @@ async fn attempt_all(
     ctx.repo.refuse_blocked(&sent.digest()).await?;
     let (permit, source, foreign) = converted(ctx, permit, source, kinds, query).await?;
     let bounds = bounds(ctx, query, foreign);
+    let attempt = Preparation {
+        ctx,
+        scratch,
+        query,
+    };
     let is_sent = foreign.is_none();
-    let made = attempt(ctx, permit, source, query, foreign, bounds, is_sent).await?;
+    let made = attempt
+        .run(permit, source, foreign, bounds, is_sent)
+        .await?;
     let (permit, source, made) = made;
-    let made = match made {
+    match made {
         Err(refusal) if foreign.is_none() => match refusal.code() {
             ErrorCode::MediaDamaged => {
                 let size = source.len() as u64;
@@ -126,9 +176,7 @@ async fn attempt_all(
                 // A truncated still may become a PNG, which is larger than the file that was sent.
                 let mut bounds = bounds;
                 bounds.image.max_file_size = u64::MAX;
-                attempt(ctx, permit, repaired, query, None, bounds, false)
-                    .await?
-                    .2
+                attempt.run(permit, repaired, None, bounds, false).await?.2
             }
             // Only decoding revealed that this variety of the format is unsupported.
             ErrorCode::DiscoverError => {
@@ -136,15 +184,13 @@ async fn attempt_all(
                 let what = what.ok_or(refusal)?;
                 let (permit, png) = convert(ctx, permit, source, what, query).await?;
                 let bounds = self::bounds(ctx, query, Some(what));
-                attempt(ctx, permit, png, query, Some(what), bounds, false)
-                    .await?
-                    .2
+                let made = attempt.run(permit, png, Some(what), bounds, false);
+                made.await?.2
             }
             _ => Err(refusal),
         },
         made => made,
-    };
-    keep(ctx, made?, prefix, sent).await
+    }
 }
 
 /// What to do with a file that lacks pixels or frames.
@@ -168,39 +214,52 @@ impl Damaged {
     }
 }
 
-/// Prepares a file. Returns the file and its permit too, in case it turns out to be damaged.
-/// `is_sent`: whether this is the file as it was sent, so that it need not be written again if
-/// nothing changes.
-async fn attempt(
-    ctx: &Arc<Context>,
-    permit: Permit,
-    source: InputFile,
-    query: &UploadQuery,
-    foreign: Option<Foreign>,
-    bounds: Bounds,
-    is_sent: bool,
-) -> Result<(Permit, InputFile, Result<Made>)> {
-    let Worked {
-        permit,
-        source,
-        result,
-    } = ctx.media.inspect(permit, source, bounds).await?;
-    let facts = match result {
-        Ok(facts) => facts,
-        Err(error) => return Ok((permit, source, Err(error.into()))),
-    };
-    query.check_kind(facts.kind())?;
-    if facts.kind() == Kind::Video {
-        if !ctx.config.media.video.enable {
-            return Err(disabled());
+/// What all attempts at a file have in common.
+struct Preparation<'a> {
+    ctx: &'a Arc<Context>,
+    scratch: &'a Scratch,
+    query: &'a UploadQuery,
+}
+
+impl Preparation<'_> {
+    /// Prepares a file. Returns the file and its permit too, in case it turns out to be damaged.
+    /// `is_sent`: whether this is the file as it was sent, so that it need not be written again if
+    /// nothing changes.
+    async fn run(
+        &self,
+        permit: Permit,
+        source: InputFile,
+        foreign: Option<Foreign>,
+        bounds: Bounds,
+        is_sent: bool,
+    ) -> Result<(Permit, InputFile, Result<Made>)> {
+        let Self {
+            ctx,
+            scratch,
+            query,
+        } = *self;
+        let Worked {
+            permit,
+            source,
+            result,
+        } = ctx.media.inspect(permit, source, bounds).await?;
+        let facts = match result {
+            Ok(facts) => facts,
+            Err(error) => return Ok((permit, source, Err(error.into()))),
+        };
+        query.check_kind(facts.kind())?;
+        if facts.kind() == Kind::Video {
+            if !ctx.config.media.video.enable {
+                return Err(disabled());
+            }
+            return ingest_clip(ctx, permit, source, &facts, bounds.video).await;
         }
-        return ingest_clip(ctx, permit, source, &facts, bounds.video).await;
+        let job = job(ctx, query, facts, foreign);
+        let scratch = scratch.clone();
+        let take = move |source: &[u8], done: Outcome| write(&scratch, source, done, is_sent);
+        let worked = ctx.media.work(permit, source, job, take).await?;
+        Ok((worked.permit, worked.source, worked.result))
     }
-    let job = job(ctx, query, facts, foreign);
-    let scratch = ctx.scratch.clone();
-    let take = move |source: &[u8], done: Outcome| write(&scratch, source, done, is_sent);
-    let worked = ctx.media.work(permit, source, job, take).await?;
-    Ok((worked.permit, worked.source, worked.result))
 }
 
 /// Writes the result of a job on `source`, unless it equals the file that was sent.

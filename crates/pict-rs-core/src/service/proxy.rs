@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
 use crate::clock::{millis, now};
-use crate::fetch::{Fetched, Freshness, Validators};
+use crate::fetch::{Body, Fetched, Freshness, Validators};
 use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
 use crate::requester;
@@ -202,11 +202,13 @@ async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Re
         }
         Fetched::Body(body) => {
             let row = row(url, body.freshness().clone(), stale);
-            let mut spool = Spool::start(ctx, &UploadQuery::default()).await?;
-            download::fill(&mut spool, *body).await?;
-            let spooled = spool.finish().await?;
-            let alias = upload::ingest_proxied(ctx, spooled, row.clone()).await?;
-            (alias.ok_or_else(not_proxied)?, row)
+            let alias = match store(ctx, *body, row.clone()).await {
+                Err(error) if error.code() == ErrorCode::InsufficientStorage && stale.is_none() => {
+                    return in_memory(ctx, url, error).await;
+                }
+                stored => stored?,
+            };
+            (alias, row)
         }
     };
     let proxy = Proxy {
@@ -215,6 +217,45 @@ async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Re
         etag: row.etag,
         last_modified: row.last_modified,
         fresh_until: row.fresh_until,
+    };
+    ctx.proxies.remember(url, proxy);
+    Ok(alias)
+}
+
+async fn store(ctx: &Arc<Context>, body: Body, row: NewProxy) -> Result<Alias> {
+    let mut spool = Spool::start(ctx, &UploadQuery::default()).await?;
+    download::fill(&mut spool, body).await?;
+    let spooled = spool.finish().await?;
+    let alias = upload::ingest_proxied(ctx, spooled, row).await?;
+    alias.ok_or_else(not_proxied)
+}
+
+/// Fetches a file once more, because the disk was full when it came, and keeps it in memory. Not where
+/// another program decides what may be served: it is shown stored files.
+async fn in_memory(ctx: &Arc<Context>, url: &SourceUrl, full: Error) -> Result<Alias> {
+    if ctx.validator.is_some() || ctx.config.server.danger_dummy_mode {
+        return Err(full);
+    }
+    let _turn = ctx.proxies.turn_in_memory().await;
+    let limit = download::limit(ctx);
+    let Fetched::Body(body) = ctx.fetcher.get(url, None, limit).await? else {
+        return Err(full);
+    };
+    let mut spool = Spool::start_in_memory(ctx).await?;
+    match download::fill(&mut spool, *body).await {
+        // It is too large for memory, not for this server.
+        Err(error) if error.code() == ErrorCode::ValidateFileSize => return Err(full),
+        filled => filled?,
+    }
+    let alias = upload::ingest_in_memory(ctx, spool.finish().await?).await?;
+    tracing::warn!(source = url.loggable(), %alias, "a proxied picture is served from memory: {full}");
+    // It is not asked about: when it has left memory it is fetched again.
+    let proxy = Proxy {
+        alias: alias.clone(),
+        accessed_at: now(),
+        etag: None,
+        last_modified: None,
+        fresh_until: i64::MAX,
     };
     ctx.proxies.remember(url, proxy);
     Ok(alias)

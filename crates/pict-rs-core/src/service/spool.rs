@@ -9,7 +9,7 @@ use crate::query::UploadQuery;
 use crate::sandbox::InputFile;
 use crate::scratch::{Scratch, ScratchFile, ScratchWriter};
 use crate::service::keep;
-use crate::store::{Source, StoredObject};
+use crate::store::{Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
 
@@ -46,6 +46,21 @@ impl Spool {
     /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
     pub async fn start_waiting(ctx: &Context, query: &UploadQuery) -> Result<Self> {
         Self::start_with(ctx, query, Scratch::create).await
+    }
+
+    /// As [`Spool::start`], in memory, for a file that does not fit on the disk.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub(super) async fn start_in_memory(ctx: &Context) -> Result<Self> {
+        let scratch = ctx.scratch.in_memory();
+        let file = blocking(move || scratch.create()).await?;
+        Ok(Self {
+            file: Some(file),
+            batch: Vec::new(),
+            size: 0,
+            limit: limit(ctx, &UploadQuery::default()).min(Store::LARGEST_IN_MEMORY),
+        })
     }
 
     async fn start_with(

@@ -10,7 +10,7 @@ use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
-use crate::service::prepare::{Damaged, Ready, prepare, refuse_failed};
+use crate::service::prepare::{Damaged, Ready, prepare, prepare_in_memory, refuse_failed};
 use crate::service::retention;
 use crate::service::spool::{Incoming, Spooled};
 use crate::store::Prefix;
@@ -108,6 +108,26 @@ pub(crate) async fn ingest_proxied(
     })
     .await?;
     metrics::file("proxy");
+    running.completed();
+    Ok(alias)
+}
+
+/// Takes in a file fetched for the proxy that does not fit on the disk. It is served under this alias
+/// for a while, and no row names it.
+///
+/// # Errors
+/// As [`ingest`], and [`ErrorCode::InsufficientStorage`] when it is too large for memory too.
+pub(crate) async fn ingest_in_memory(ctx: &Arc<Context>, spooled: Spooled) -> Result<Alias> {
+    let running = metrics::begin(Work::Ingest);
+    let permit = ctx.media.acquire().await?;
+    let original = prepare_in_memory(ctx, permit, spooled).await?;
+    let generation = ctx.fact_cache.generation();
+    // Else the database asks when the content is added.
+    ctx.repo.refuse_blocked(&original.hash().digest()).await?;
+    let alias = Alias::generate(original.hash().format());
+    let original = Arc::new(original);
+    ctx.fact_cache.remember(generation, &alias, &original);
+    metrics::file("memory");
     running.completed();
     Ok(alias)
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::now;
 use crate::config::Config;
@@ -25,6 +26,8 @@ const FAILURES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 const ACCESSES: usize = 4096;
 /// An access is written if the last written one is older than this.
 const COARSE: Duration = Duration::from_secs(5 * 60);
+/// Files that are fetched into memory at a time while the disk is full.
+const IN_MEMORY: usize = 2;
 /// Accesses are collected for this long, so that one write records many.
 const GATHER: Duration = Duration::from_secs(5);
 
@@ -36,6 +39,7 @@ type FetchKey = (SourceUrl, bool);
 pub(crate) struct Proxies {
     memory: Mutex<Remembered>,
     flights: Flights<FetchKey, Alias>,
+    in_memory: Semaphore,
     coarse: Duration,
 }
 
@@ -58,8 +62,15 @@ impl Proxies {
                 accesses: HashMap::new(),
             }),
             flights: Flights::default(),
+            in_memory: Semaphore::new(IN_MEMORY),
             coarse,
         }
+    }
+
+    /// Waits for a turn to fetch a file into memory.
+    pub(crate) async fn turn_in_memory(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.in_memory.acquire().await.ok()
     }
 
     pub(crate) fn flights(&self) -> &Flights<FetchKey, Alias> {

@@ -34,13 +34,16 @@ struct HeldObject {
 }
 
 impl Store {
+    /// Bytes of the largest object that is kept in memory.
+    pub(crate) const LARGEST_IN_MEMORY: u64 = CAPACITY / 2;
+
     /// Keeps an object in memory, because it does not fit on the disk. Blocks.
     ///
     /// # Errors
     /// [`ErrorCode::InsufficientStorage`] when it is too large for memory too.
     pub fn keep_in_memory(&self, format: Format, bytes: &[u8]) -> Result<(ObjectKey, ContentKey)> {
         let size = bytes.len() as u64;
-        if size > CAPACITY / 2 {
+        if size > Self::LARGEST_IN_MEMORY {
             return Err(Error::Internal {
                 code: ErrorCode::InsufficientStorage,
                 message: format!("neither disk nor memory have room for {size} bytes"),
