@@ -1,5 +1,6 @@
 //! Data of the existing pict-rs, as version 0.5.19 has left them, taken over.
 
+mod fjall;
 mod postgres;
 mod published;
 mod stock;
@@ -542,7 +543,7 @@ fn a_migration_from_nothing_or_from_what_is_in_use_is_refused() {
     let launch = beside();
     let (code, said) = migrate(&launch, &["--from", "old/files"]);
     assert!(
-        said.contains("holds no sled database of pict-rs 0.5"),
+        said.contains("holds no sled or fjall database of pict-rs 0.5"),
         "{said}"
     );
     assert_eq!(code, Some(1));

@@ -360,7 +360,7 @@ fn what_cannot_be_copied_is_refused_and_stays_as_it_is() {
     let sled = ["sled", "-p", "a", "-c", "5", "postgres", "-u", "b"];
     refused(&none, &sled, 78, &["pict-rs migrate"]);
     let fjall = ["fjall", "-f", "a", "sqlite"];
-    refused(&none, &fjall, 78, &["fjall", "migrate-repo"]);
+    refused(&none, &fjall, 78, &["fjall", "pict-rs migrate"]);
     let sled = ["sqlite", "sled", "-p", "a"];
     refused(&none, &sled, 78, &["writes no sled"]);
 

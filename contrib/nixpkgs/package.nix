@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-Hj1a2F7LwKKojA3uk3OhRqbntToSUCIdWcLadLwKzEQ=";
+  cargoHash = "sha256-Rbk0Jctl1myJcRLAYenU9I9Mc0YR3dy7Sq76b5ZRclg=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

@@ -1,15 +1,15 @@
 //! Data that published versions of the existing pict-rs have stored in any of their databases, with
 //! files in a folder or a bucket. `cargo xtask predecessors` builds the programs.
 //!
-//! With `PICTRS_TEST_WRITE` set, what they have stored in PostgreSQL is written down, for the tests
-//! that need no such program (`super::postgres`).
+//! With `PICTRS_TEST_WRITE` set, what they have stored in PostgreSQL and fjall is written down, for the
+//! tests that need no such program (`super::postgres`, `super::fjall`).
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
 use super::stock::{Known, Stock, digest, original};
-use super::{copy, migrate};
+use super::{copy, fjall, migrate, postgres};
 use crate::support::published::{Data, FILES, KEY, Published, Repo, Store, Version};
 use crate::support::upstream::Upstream;
 use crate::support::{Launch, clips, disk, pictures, s3};
@@ -23,7 +23,12 @@ fn what_published_versions_have_stored_is_taken_over() {
             (Repo::Sled, Store::Bucket),
             (Repo::Postgres, Store::Folder),
             (Repo::Postgres, Store::Bucket),
+            (Repo::Fjall, Store::Folder),
+            (Repo::Fjall, Store::Bucket),
         ] {
+            if repo == Repo::Fjall && is_0_5(&version) {
+                continue;
+            }
             let Some(old) = version.start(TEST, repo, store) else {
                 continue;
             };
@@ -33,7 +38,7 @@ fn what_published_versions_have_stored_is_taken_over() {
             let stock = fill(&old, &upstream);
             let data = old.stop();
             println!("{place}: filled in {:.1?}", since.elapsed());
-            if repo == Repo::Postgres && store == Store::Folder {
+            if store == Store::Folder && std::env::var_os("PICTRS_TEST_WRITE").is_some() {
                 write_down(&version, &data, &stock);
             }
             let since = Instant::now();
@@ -44,32 +49,30 @@ fn what_published_versions_have_stored_is_taken_over() {
     }
 }
 
-/// As docs/deployment.md says: the published program writes a database of another kind.
+/// The fjall of 0.5 wrote another format. 0.6 makes one of its own of it when it starts.
+fn is_0_5(version: &Version) -> bool {
+    version.name.starts_with("0.5.")
+}
+
 #[test]
-fn a_fjall_database_is_taken_over_by_way_of_another_one() {
-    const TEST: &str = "a_fjall_database_is_taken_over_by_way_of_another_one";
-    for version in Version::all(TEST) {
-        let Some(old) = version.start(TEST, Repo::Fjall, Store::Folder) else {
-            continue;
-        };
+fn a_fjall_database_of_0_5_is_taken_over_when_0_6_has_opened_it() {
+    const TEST: &str = "a_fjall_database_of_0_5_is_taken_over_when_0_6_has_opened_it";
+    let (older, newer): (Vec<_>, Vec<_>) = Version::all(TEST).into_iter().partition(is_0_5);
+    for (older, newer) in older.iter().zip(&newer) {
+        let old = older.start(TEST, Repo::Fjall, Store::Folder);
+        let old = old.expect("it needs nothing else");
         let upstream = Upstream::serving(&pictures::png(&pictures::noise(30, 20, 77)));
-        let mut stock = fill(&old, &upstream);
+        let stock = fill(&old, &upstream);
         let data = old.stop();
-        let launch = Launch::new().setting("server.api_key", KEY);
-        let launch = launch.setting("client.allow_local_connections", true);
-        // A blurhash of a clip needs ffmpeg.
-        let path = std::env::var("PATH").expect("a path");
-        let launch = launch.environment("PATH", path);
+        let launch = Launch::new();
         let (code, said) = migrate(&launch, &["--from", &data.origin()]);
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("holds a fjall database"), "{said}");
-        data.migrate_repo("sled-repo");
-        let folder = data.folder().join("sled-repo").display().to_string();
-        let files = data.folder().join(FILES).display().to_string();
-        let (code, said) = migrate(&launch, &["--from", &folder, "--files", &files]);
-        assert_eq!(code, Some(0), "{}: {said}", version.name);
-        stock.forget_what_migrate_repo_loses();
-        stock.check(&version.name, &launch.start());
+        assert!(
+            said.contains("let pict-rs 0.6 start with it once"),
+            "{said}"
+        );
+        let data = data.of(newer).start().stop();
+        copying(&older.name, &data, &stock);
     }
 }
 
@@ -104,32 +107,37 @@ fn fill(old: &Published, upstream: &Upstream) -> Stock {
     Stock {
         placeholder: digest(&original(old, placeholder)),
         known: uploaded.iter().map(|one| Known::of(old, one)).collect(),
-        proxied: Some((url, digest(&proxied.body))),
+        proxied: (url, digest(&proxied.body)),
         deleted: deleted.alias,
     }
 }
 
 fn write_down(version: &Version, data: &Data, stock: &Stock) {
-    let Some(database) = data.database.as_ref() else {
-        return;
+    let folder = match data.repo() {
+        Repo::Postgres => postgres::fixtures().join(&version.name),
+        Repo::Fjall => fjall::fixture(&version.name),
+        Repo::Sled => return,
     };
-    if std::env::var_os("PICTRS_TEST_WRITE").is_none() {
-        return;
-    }
-    let folder = super::postgres::fixtures().join(&version.name);
     let _ = std::fs::remove_dir_all(&folder);
     copy(&data.folder().join(FILES), &folder.join("files"));
-    std::fs::write(folder.join("dump.sql"), database.dump()).expect("written");
+    match &data.database {
+        Some(database) => {
+            std::fs::write(folder.join("dump.sql"), database.dump()).expect("written");
+        }
+        None => fjall::write_down(Path::new(&data.origin()), &folder.join("fjall-repo")),
+    }
     stock.write(&folder.join("expected.json"));
 }
 
 /// Writes a configuration of the published server, as `old.toml`.
 fn write_configuration(folder: &Path, data: &Data) {
     let origin = data.origin();
-    let mut text = match &data.database {
-        Some(_) => format!("[repo]\ntype = \"postgres\"\nurl = \"{origin}\"\n"),
-        None => format!("[repo]\ntype = \"sled\"\npath = \"{origin}\"\n"),
+    let (kind, key) = match data.repo() {
+        Repo::Postgres => ("postgres", "url"),
+        Repo::Fjall => ("fjall", "fjall_path"),
+        Repo::Sled => ("sled", "path"),
     };
+    let mut text = format!("[repo]\ntype = \"{kind}\"\n{key} = \"{origin}\"\n");
     let files = data.folder().join(FILES);
     let written = match &data.bucket {
         Some(bucket) => write!(

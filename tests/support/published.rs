@@ -140,24 +140,15 @@ impl Data {
         }
     }
 
-    /// Has the program copy its database into a sled database in another folder of its own.
-    pub fn migrate_repo(&self, to: &str) {
-        let from = self.origin();
-        let kind = match self.repo {
-            Repo::Sled => ["sled", "-p"],
-            Repo::Fjall => ["fjall", "-f"],
-            Repo::Postgres => ["postgres", "-u"],
-        };
-        let done = Command::new(&self.version.program)
-            .arg("migrate-repo")
-            .args(kind)
-            .args([&from, "sled", "-p", to])
-            .env_clear()
-            .current_dir(self.folder())
-            .output()
-            .expect("the program can be run");
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "migrate-repo: {said}");
+    /// What keeps its database.
+    pub fn repo(&self) -> Repo {
+        self.repo
+    }
+
+    /// The same, for another version to start with.
+    pub fn of(mut self, version: &Version) -> Self {
+        self.version = version.clone();
+        self
     }
 
     /// Starts the server, and waits until it is healthy.

@@ -1,11 +1,13 @@
 //! Reads the database of the existing pict-rs for migration.
 //!
-//! Of a sled database of version 0.5, or a PostgreSQL database of 0.5 or 0.6, only what cannot be
-//! recreated is read: contents, their aliases and tokens, the URLs of proxied ones, and the alias of
+//! Of a sled or PostgreSQL database of version 0.5 or 0.6, or a fjall database of 0.6, only what cannot
+//! be recreated is read: contents, their aliases and tokens, the URLs of proxied ones, and the alias of
 //! the placeholder. Variants, jobs and unclaimed uploads are not. Nothing is written to it. Start
 //! reading at [`Existing::open`].
 
 mod copy;
+mod embedded;
+mod fjall;
 mod names;
 mod postgres;
 mod sled;
@@ -19,9 +21,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use crate::repo::{SLED_FOLDER, Server, ServerSettings, is_sled, what_is_in};
+use crate::repo::{
+    FJALL_FOLDER, SLED_FOLDER, Server, ServerSettings, is_fjall, is_sled, what_is_in,
+};
 use crate::task::blocking;
 use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
+use embedded::OldTables;
+
+/// What keeps a database in a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Library {
+    Sled,
+    Fjall,
+}
 
 /// Contents that are read ahead.
 const AHEAD: usize = 100;
@@ -67,9 +79,9 @@ pub struct Existing(Opened);
 
 #[derive(Debug)]
 enum Opened {
-    Sled {
+    Folder {
         /// Closed before its folder is removed.
-        database: Arc<sled::Database>,
+        database: Arc<OldTables>,
         _copy: tempfile::TempDir,
     },
     Postgres(Arc<postgres::Tables>),
@@ -141,8 +153,8 @@ pub struct Details {
 
 impl Existing {
     /// Opens the database of an existing pict-rs, which must not be running. Of a database in a
-    /// folder a copy is opened, because the library for sled databases writes to what it opens. The
-    /// copy is in the folder `scratch` and is removed when this is dropped.
+    /// folder a copy is opened, because the libraries write to what they open. The copy is in the folder
+    /// `scratch` and is removed when this is dropped.
     ///
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when there is no readable database, or it is in use;
@@ -162,16 +174,30 @@ impl Existing {
     }
 
     fn open_folder(folder: &Path, scratch: &Path) -> Result<Self> {
-        let inside = folder.join(SLED_FOLDER);
-        let sled = [inside.as_path(), folder]
-            .into_iter()
-            .find(|folder| is_sled(folder))
-            .ok_or_else(|| no_sled(folder))?;
-        let copy = copy::of(sled, scratch)?;
-        let opened = unless_it_panics(|| sled::Database::open(copy.path()));
-        let database = opened.map_err(|error| copy::advice(sled, error))?.into();
-        Ok(Self(Opened::Sled {
-            database,
+        let find = |inside: &str, is_one: fn(&Path) -> bool| {
+            let inside = folder.join(inside);
+            [inside.as_path(), folder]
+                .into_iter()
+                .find(|folder| is_one(folder))
+                .map(Path::to_owned)
+        };
+        let (place, library) = if let Some(place) = find(SLED_FOLDER, is_sled) {
+            (place, Library::Sled)
+        } else if let Some(place) = find(FJALL_FOLDER, is_fjall) {
+            (place, Library::Fjall)
+        } else {
+            return Err(nothing_in(folder));
+        };
+        let copy = copy::of(&place, library, scratch)?;
+        let opened = unless_it_panics(|| {
+            Ok(match library {
+                Library::Sled => OldTables::new(sled::Trees::open(copy.path())?),
+                Library::Fjall => OldTables::new(fjall::Paths::open(copy.path())?),
+            })
+        });
+        let database = opened.map_err(|error| copy::advice(&place, library, error))?;
+        Ok(Self(Opened::Folder {
+            database: database.into(),
             _copy: copy,
         }))
     }
@@ -182,7 +208,10 @@ impl Existing {
     /// [`ErrorCode::RepoError`].
     pub async fn count(&self) -> Result<u64> {
         match &self.0 {
-            Opened::Sled { database, .. } => Ok(database.count() as u64),
+            Opened::Folder { database, .. } => {
+                let database = database.clone();
+                blocking(move || unless_it_panics(|| database.count())).await
+            }
             Opened::Postgres(database) => database.count().await,
         }
     }
@@ -191,7 +220,7 @@ impl Existing {
     pub fn contents(&self) -> Contents {
         let (sender, contents) = mpsc::channel(AHEAD);
         match &self.0 {
-            Opened::Sled { database, .. } => {
+            Opened::Folder { database, .. } => {
                 let database = database.clone();
                 tokio::task::spawn_blocking(move || send(database.contents(), &sender));
             }
@@ -215,7 +244,7 @@ impl Existing {
     /// [`ErrorCode::RepoError`].
     pub async fn contradictions(&self) -> Result<Vec<String>> {
         match &self.0 {
-            Opened::Sled { database, .. } => {
+            Opened::Folder { database, .. } => {
                 let database = database.clone();
                 blocking(move || unless_it_panics(|| database.contradictions())).await
             }
@@ -229,7 +258,7 @@ impl Existing {
     /// [`ErrorCode::RepoError`].
     pub async fn files(&self) -> Result<Files> {
         match &self.0 {
-            Opened::Sled { database, .. } => {
+            Opened::Folder { database, .. } => {
                 let database = database.clone();
                 let mut files = Vec::new();
                 blocking(move || {
@@ -248,7 +277,7 @@ impl Existing {
     /// [`ErrorCode::RepoError`].
     pub async fn not_found_alias(&self) -> Result<Option<Alias>> {
         match &self.0 {
-            Opened::Sled { database, .. } => database.not_found_alias(),
+            Opened::Folder { database, .. } => database.not_found_alias(),
             Opened::Postgres(database) => database.not_found_alias().await,
         }
     }
@@ -302,16 +331,16 @@ fn send(mut contents: impl Iterator<Item = Result<Content>>, to: &Sender<Result<
     }
 }
 
-fn no_sled(folder: &Path) -> Error {
+fn nothing_in(folder: &Path) -> Error {
     let place = folder.display();
     let message = match what_is_in(folder).filter(|what| what.starts_with("fjall")) {
         Some(what) => format!(
-            "{place} holds a {what}, which cannot be read: let the program that made it write another one \
-             with its migrate-repo, see docs/deployment.md"
+            "{place} holds a {what}, which cannot be read: let pict-rs 0.6 start with it once, which makes \
+             one in {FJALL_FOLDER} of it, see docs/deployment.md"
         ),
         None => format!(
-            "{place} holds no sled database of pict-rs 0.5 or 0.6, which is a folder {SLED_FOLDER} with \
-             the files conf and db"
+            "{place} holds no sled or fjall database of pict-rs 0.5 or 0.6, which is a folder {SLED_FOLDER} \
+             with the files conf and db, or a folder {FJALL_FOLDER} with the folder keyspaces"
         ),
     };
     Error::user(ErrorCode::ConfigInvalid, message)
@@ -366,7 +395,9 @@ mod tests {
         let error = opened.expect_err("nothing there");
         assert_eq!(error.code(), ErrorCode::ConfigInvalid);
         assert!(
-            error.to_string().contains("holds no sled database"),
+            error
+                .to_string()
+                .contains("holds no sled or fjall database"),
             "{error}"
         );
     }

@@ -59,7 +59,7 @@ pub use hash::{Added, NewUpload};
 pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]
-pub(crate) use legacy_files::{SLED_FOLDER, is_sled, what_is_in};
+pub(crate) use legacy_files::{FJALL_FOLDER, SLED_FOLDER, is_fjall, is_sled, what_is_in};
 pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
 pub use page::Page;

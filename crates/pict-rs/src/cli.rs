@@ -91,8 +91,9 @@ pub enum Command {
     /// Tie the folder of files to the database whatever they hold, after a start was refused because
     /// they do not belong together
     AcceptStore,
-    /// Take over what the existing pict-rs 0.5 has in a sled database and a folder of files; neither
-    /// server may run meanwhile. Exits with 1 if something could not be taken over
+    /// Take over what the existing pict-rs 0.5 or 0.6 has in a database (sled, fjall, PostgreSQL) and in a
+    /// folder or bucket of files; neither server may run meanwhile. Exits with 1 if something could
+    /// not be taken over
     #[cfg(feature = "migrate")]
     Migrate(Migrate),
     /// Copy the database to another one, of the same kind or the other; the files stay where they
@@ -161,7 +162,8 @@ pub struct VerifyClean {
 #[cfg(feature = "migrate")]
 #[derive(Debug, Args)]
 pub struct Migrate {
-    /// Its database: a folder, or postgres://user@host:port/database [default: the folder for ours]
+    /// Its database: a folder of sled or fjall, or postgres://user@host:port/database [default: the folder
+    /// for ours]
     #[arg(long, value_name = "FOLDER|URL")]
     pub from: Option<String>,
     /// Its files, which are copied [default: the folder or bucket for ours, where they stay as they are]

@@ -137,29 +137,23 @@ fn with_repo(config: &Config, words: &RepoCommand, is_target: bool) -> anyhow::R
                 repo.certificate_file = Some(file.clone());
             }
         }
-        RepoCommand::Sled(_) | RepoCommand::Fjall(_) => {
-            return Err(foreign(matches!(words, RepoCommand::Sled(_)), is_target).into());
-        }
+        RepoCommand::Sled(_) => return Err(foreign("sled", is_target).into()),
+        RepoCommand::Fjall(_) => return Err(foreign("fjall", is_target).into()),
     }
     Ok(config)
 }
 
-fn foreign(is_sled: bool, is_target: bool) -> Error {
-    let message = match (is_sled, is_target) {
-        (_, true) => {
-            "this program writes no sled and no fjall database. Name one with 'sqlite --path FOLDER' or \
-             'postgres --url URL'"
-        }
-        (true, false) => {
-            "a sled database of the existing pict-rs is taken over by 'pict-rs migrate', which needs its \
+fn foreign(kind: &str, is_target: bool) -> Error {
+    let message = if is_target {
+        "this program writes no sled and no fjall database. Name one with 'sqlite --path FOLDER' or \
+         'postgres --url URL'"
+            .to_owned()
+    } else {
+        format!(
+            "a {kind} database of the existing pict-rs is taken over by 'pict-rs migrate', which needs its \
              files as well. A database that this program keeps in a folder with that name is \
              'sqlite --path FOLDER'"
-        }
-        (false, false) => {
-            "a fjall database of the existing pict-rs cannot be read: let the program that made it write \
-             a sled database with its migrate-repo, which 'pict-rs migrate' takes over. A database that \
-             this program keeps in a folder with that name is 'sqlite --path FOLDER'"
-        }
+        )
     };
     Error::user(ErrorCode::ConfigInvalid, message)
 }

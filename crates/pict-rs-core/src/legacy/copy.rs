@@ -1,5 +1,5 @@
-//! Makes a copy of a sled database for reading. The library writes to what it opens, and truncates
-//! what it cannot read.
+//! Makes a copy of a database in a folder for reading. The libraries write to what they open, and truncate
+//! what they cannot read.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,16 +9,17 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+use super::Library;
 use crate::{Error, ErrorCode, Result};
 
-/// Prefix of snapshot names.
+/// Prefix of the names of snapshots, which sled makes.
 const SNAPSHOT: &str = "snap.";
 /// Advice from the author of pict-rs for an empty snapshot.
 const REMEDY: &str = "The remedy of the author of pict-rs: copy the folder, delete the snap.* files \
                       without a single byte in the copy, and try again with the copy (--from)";
 
 /// Copies the database into a new folder below `scratch`.
-pub(super) fn of(database: &Path, scratch: &Path) -> Result<TempDir> {
+pub(super) fn of(database: &Path, library: Library, scratch: &Path) -> Result<TempDir> {
     let snapshots = empty_snapshots(database).map_err(|e| failed(database, e))?;
     if !snapshots.is_empty() {
         return Err(Error::user(
@@ -31,7 +32,11 @@ pub(super) fn of(database: &Path, scratch: &Path) -> Result<TempDir> {
             ),
         ));
     }
-    let lock = File::open(database.join("db")).map_err(|e| failed(database, e))?;
+    let lock = match library {
+        Library::Sled => "db",
+        Library::Fjall => "lock",
+    };
+    let lock = File::open(database.join(lock)).map_err(|e| failed(database, e))?;
     // Where locks do not work, this check cannot tell.
     if flock(&lock, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Err(Error::user(
@@ -54,11 +59,15 @@ pub(super) fn of(database: &Path, scratch: &Path) -> Result<TempDir> {
 }
 
 /// Adds advice to the error.
-pub(super) fn advice(database: &Path, error: Error) -> Error {
+pub(super) fn advice(database: &Path, library: Library, error: Error) -> Error {
+    let library = match library {
+        Library::Sled => "sled",
+        Library::Fjall => "fjall",
+    };
     Error::internal(
         ErrorCode::ConfigInvalid,
         format!(
-            "cannot read the sled database in {}, of which nothing was changed; a backup of it may be \
+            "cannot read the {library} database in {}, of which nothing was changed; a backup of it may be \
              whole",
             database.display()
         ),

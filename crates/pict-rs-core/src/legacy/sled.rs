@@ -4,43 +4,33 @@ use std::path::Path;
 
 use ::sled::{Config, Db, IVec, Tree};
 
-use super::{Content, Details, Name, broken, file_inside, names};
-use crate::{Alias, ContentKey, Error, ErrorCode, Result};
-
-/// Length of the time prefix in the ordered tree: nanoseconds of Unix time.
-const TIME: usize = 16;
+use super::embedded::{Bytes, Each, Relation, Relations};
+use crate::{Error, ErrorCode, Result};
 
 /// Bytes of memory for reading; the library's default is 1 GiB.
 const CACHE: u64 = 64 << 20;
 
 #[derive(Debug)]
-pub(super) struct Database {
+pub(super) struct Trees {
     /// Time and content.
     ordered: Tree,
-    /// By content: its time.
     hashes: Tree,
-    /// By content.
     files: Tree,
-    /// By content and operations.
     variants: Tree,
-    /// By content.
     motions: Tree,
     blurhashes: Tree,
     /// By content and alias.
     aliases: Tree,
-    /// By alias: its content.
     contents: Tree,
-    /// By alias.
     tokens: Tree,
     urls: Tree,
-    /// By file.
     details: Tree,
     settings: Tree,
     /// Closed when this goes.
     _database: Db,
 }
 
-impl Database {
+impl Trees {
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let config = Config::new().path(folder).cache_capacity(CACHE);
         let database = config.open().map_err(|e| {
@@ -71,137 +61,52 @@ impl Database {
         })
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.ordered.len()
-    }
-
-    pub(super) fn contents(&self) -> impl Iterator<Item = Result<Content>> {
-        let mut keys = Some(self.ordered.iter().keys());
-        std::iter::from_fn(move || match keys.as_mut()?.next()? {
-            Ok(key) => Some(self.content(&key)),
-            // The library would return the same error for ever.
-            Err(error) => {
-                keys = None;
-                Some(Err(failed(error)))
-            }
-        })
-    }
-
-    /// Passes the file of every content and of every variant to `each`.
-    pub(super) fn each_file(&self, mut each: impl FnMut(&[u8])) -> Result<()> {
-        for tree in [&self.files, &self.variants, &self.motions] {
-            for file in tree.iter().values() {
-                each(&file.map_err(failed)?);
-            }
+    fn tree(&self, relation: Relation) -> &Tree {
+        match relation {
+            Relation::Hashes => &self.hashes,
+            Relation::Files => &self.files,
+            Relation::Variants => &self.variants,
+            Relation::Motions => &self.motions,
+            Relation::Blurhashes => &self.blurhashes,
+            Relation::Contents => &self.contents,
+            Relation::Tokens => &self.tokens,
+            Relation::Urls => &self.urls,
+            Relation::Details => &self.details,
+            Relation::Settings => &self.settings,
         }
-        Ok(())
-    }
-
-    /// Inconsistencies between the trees. A truncated database opens without an error, but some of
-    /// its trees know more than others.
-    pub(super) fn contradictions(&self) -> Result<Vec<String>> {
-        let mut ordered = Vec::with_capacity(self.ordered.len());
-        for key in self.ordered.iter().keys() {
-            let key = key.map_err(failed)?;
-            ordered.push(key.get(TIME..).unwrap_or_default().to_vec());
-        }
-        ordered.sort_unstable();
-        let is_listed = |hash: &[u8]| {
-            ordered
-                .binary_search_by(|known| known[..].cmp(hash))
-                .is_ok()
-        };
-        let mut found = Vec::new();
-        for entry in self.files.iter() {
-            let (hash, file) = entry.map_err(failed)?;
-            if !is_listed(&hash) {
-                let file = String::from_utf8_lossy(&file).into_owned();
-                let names = self.names_of(&hash)?;
-                found.push(format!(
-                    "content {} with the file {file} and the aliases {names} is not in the list of \
-                     contents",
-                    hex::encode(&hash)
-                ));
-            }
-        }
-        for hash in self.hashes.iter().keys() {
-            let hash = hash.map_err(failed)?;
-            if !is_listed(&hash) && !self.files.contains_key(&hash).map_err(failed)? {
-                found.push(format!("content {} has no file", hex::encode(&hash)));
-            }
-        }
-        for entry in self.contents.iter() {
-            let (alias, hash) = entry.map_err(failed)?;
-            let key = [&hash[..], &alias[..]].concat();
-            let is_known = is_listed(&hash) || self.files.contains_key(&hash).map_err(failed)?;
-            if !is_known || !self.aliases.contains_key(key).map_err(failed)? {
-                let name = names::alias(&alias)
-                    .map_or_else(|_| hex::encode(&alias), |alias| alias.to_string());
-                found.push(format!(
-                    "alias {name} names content {}, which does not know it",
-                    hex::encode(&hash)
-                ));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The aliases of a content, for people.
-    fn names_of(&self, hash: &[u8]) -> Result<String> {
-        let mut names = Vec::new();
-        for alias in self.aliases.scan_prefix(hash).values() {
-            let alias = names::alias(&alias.map_err(failed)?);
-            names.push(alias.map_or_else(|_| "?".to_owned(), |alias| alias.to_string()));
-        }
-        Ok(names.join(", "))
-    }
-
-    pub(super) fn not_found_alias(&self) -> Result<Option<Alias>> {
-        let found = self.settings.get("404-alias").map_err(failed)?;
-        found.map(|bytes| names::alias(&bytes)).transpose()
-    }
-
-    fn content(&self, ordered: &[u8]) -> Result<Content> {
-        let (time, hash) = ordered
-            .split_first_chunk::<TIME>()
-            .ok_or_else(|| broken("the time of a content is cut off"))?;
-        let key = ContentKey::from_bytes(hash)
-            .ok_or_else(|| broken("a content has no digest, size and format"))?;
-        let created_at = i64::try_from(i128::from_be_bytes(*time) / 1_000_000)
-            .map_err(|_| broken(format!("content {} is from no time", key.to_hex())))?;
-        let file = text(self.files.get(hash).map_err(failed)?)?
-            .ok_or_else(|| broken(format!("content {} has no file", key.to_hex())))?;
-        let details = self.details.get(&file).map_err(failed)?;
-        // The engine reads details again, so they are rarely needed.
-        let details = details.and_then(|json| serde_json::from_slice::<Details>(&json).ok());
-        let names = self.aliases.scan_prefix(hash).values();
-        Ok(Content {
-            key,
-            file: file_inside(&file)?,
-            created_at,
-            blurhash: text(self.blurhashes.get(hash).map_err(failed)?)?,
-            details,
-            names: names
-                .map(|alias| self.name(&alias.map_err(failed)?))
-                .collect::<Result<_>>()?,
-        })
-    }
-
-    fn name(&self, alias: &[u8]) -> Result<Name> {
-        let name = names::alias(alias)?;
-        let token = self.tokens.get(alias).map_err(failed)?;
-        let token = token.ok_or_else(|| broken(format!("alias {name} has no delete token")))?;
-        Ok(Name {
-            token: names::token(&token)?,
-            url: text(self.urls.get(alias).map_err(failed)?)?,
-            alias: name,
-        })
     }
 }
 
-fn text(bytes: Option<IVec>) -> Result<Option<String>> {
-    let text = bytes.map(|bytes| String::from_utf8(bytes.to_vec()));
-    text.transpose().map_err(|_| broken("a text is none"))
+impl Relations for Trees {
+    fn ordered(&self) -> Each<'_, Bytes> {
+        Box::new(self.ordered.iter().keys().map(bytes))
+    }
+
+    fn get(&self, relation: Relation, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.tree(relation).get(key).map_err(failed)?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn all(&self, relation: Relation) -> Each<'_, (Bytes, Bytes)> {
+        let rows = self.tree(relation).iter();
+        Box::new(rows.map(|row| {
+            let (key, value) = row.map_err(failed)?;
+            Ok((key.to_vec(), value.to_vec()))
+        }))
+    }
+
+    fn aliases_of(&self, content: &[u8]) -> Each<'_, Bytes> {
+        Box::new(self.aliases.scan_prefix(content).values().map(bytes))
+    }
+
+    fn knows(&self, content: &[u8], alias: &[u8]) -> Result<bool> {
+        let key = [content, alias].concat();
+        self.aliases.contains_key(key).map_err(failed)
+    }
+}
+
+fn bytes(found: ::sled::Result<IVec>) -> Result<Bytes> {
+    Ok(found.map_err(failed)?.to_vec())
 }
 
 fn failed(error: ::sled::Error) -> Error {

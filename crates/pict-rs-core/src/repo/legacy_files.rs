@@ -10,12 +10,17 @@ use crate::{Error, ErrorCode, Result};
 const SLED: &str = "sled database of pict-rs 0.5";
 /// The folder that contains it.
 pub(crate) const SLED_FOLDER: &str = "v0.5.0";
+/// Data that can be migrated.
+const FJALL: &str = "fjall database of pict-rs 0.6";
+/// The folder that contains it.
+pub(crate) const FJALL_FOLDER: &str = "v0.5.20";
 /// Folders in which the existing pict-rs keeps its databases.
 const NAMES: [(&str, &str); 6] = [
     ("v0.4.0-alpha.1", "sled database of pict-rs 0.4"),
     (SLED_FOLDER, SLED),
+    // First, as 0.6 has made it of the one of 0.5.
+    (FJALL_FOLDER, FJALL),
     ("v0.5.18", "fjall database of pict-rs 0.5"),
-    ("v0.5.20", "fjall database of pict-rs 0.5 or 0.6"),
     ("sled-repo", "sled database"),
     ("fjall-repo", "fjall database"),
 ];
@@ -73,8 +78,16 @@ pub(crate) fn what_is_in(folder: &Path) -> Option<&'static str> {
     if is_sled(folder) {
         return Some("sled database");
     }
-    let is_fjall = folder.join("keyspaces").is_dir() || folder.join("partitions").is_dir();
-    is_fjall.then_some("fjall database")
+    if is_fjall(folder) {
+        return Some("fjall database");
+    }
+    let is_older = folder.join("partitions").is_dir();
+    is_older.then_some("fjall database of pict-rs 0.5")
+}
+
+/// Whether the folder itself contains the files of a fjall database, as 0.6 makes it.
+pub(crate) fn is_fjall(folder: &Path) -> bool {
+    folder.join("keyspaces").is_dir()
 }
 
 /// Whether the folder itself contains the files of a sled database.
@@ -95,9 +108,9 @@ fn refusal(folder: &Path, what: &str) -> Error {
 }
 
 fn advice(folder: &Path, what: &str) -> String {
-    if what != SLED {
-        return "Only sled and PostgreSQL databases of pict-rs 0.5 and 0.6 can be taken over; the program \
-                that made this one can write one of its data, see docs/deployment.md."
+    if what != SLED && what != FJALL {
+        return "Only sled and PostgreSQL databases of pict-rs 0.5 and 0.6 and fjall databases of 0.6 can be \
+                taken over; see docs/deployment.md."
             .to_owned();
     }
     if cfg!(feature = "migrate") {

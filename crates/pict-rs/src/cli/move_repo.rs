@@ -58,7 +58,7 @@ enum FromRepo {
         #[command(subcommand)]
         to: RepoCommand,
     },
-    /// Refused: a fjall database cannot be read
+    /// Refused: 'pict-rs migrate' takes over a fjall database
     #[command(hide = true, disable_help_subcommand = true)]
     Fjall {
         #[command(flatten)]
