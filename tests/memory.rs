@@ -13,6 +13,9 @@ const MIB: u64 = 1 << 20;
 /// A picture of 24 megapixels.
 const LARGE: (u32, u32) = (6000, 4000);
 
+/// Of a client, whose request may wait for all that came before.
+const PATIENCE: Duration = Duration::from_secs(500);
+
 /// The file with a number in a comment, so that no two are the same.
 fn numbered(jpeg: &[u8], number: u64) -> Vec<u8> {
     let comment = format!("{number:06}");
@@ -35,8 +38,7 @@ fn upload_at_once(server: &Server, jpeg: &[u8], count: u64) -> u64 {
         for number in 0..count {
             let taken = &taken;
             scope.spawn(move || {
-                // In turn each waits for all that came before.
-                let client = Client::with_timeout(server.address(), Duration::from_secs(500));
+                let client = Client::with_timeout(server.address(), PATIENCE);
                 let file = numbered(jpeg, number);
                 let answer = client.upload_form("", &[File::new(&file)]);
                 match answer.status {
@@ -109,11 +111,13 @@ fn memory_of_large_pictures_is_given_back() {
         let alias = server.upload(&webp).alias;
         let variant = |side: u32| {
             let path = process_path("webp", &alias, &format!("resize={side}"));
-            server.get(&path).ok();
+            let client = Client::with_timeout(server.address(), PATIENCE);
+            let answer = client.get(&path);
+            assert!(matches!(answer.status, 200 | 503), "{answer:?}");
         };
         let start = own_memory(&server) / MIB;
         for number in 0..8 {
-            server.upload(&numbered(&jpeg, 1000 + number));
+            upload_at_once(&server, &numbered(&jpeg, 1000 + number), 1);
             variant(100 + u32::try_from(number).expect("small"));
         }
         let one = own_memory(&server) / MIB;
