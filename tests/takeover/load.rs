@@ -21,7 +21,8 @@ fn a_thousand_files_move_under_load_without_a_failed_request() {
 
 /// Fills the old server with `files` by `upload`, and has the new one take over from it under load.
 /// `look` tells what a client sees, on both alike. `end` ends the old server when everything is here;
-/// `knows_tokens` tells whether the new one has read all tokens by then.
+/// `knows_tokens` tells whether the new one has read all tokens by then. Returns how many requests
+/// readers had answered meanwhile.
 pub(super) fn move_under_load<T>(
     old: &Client,
     files: u32,
@@ -30,7 +31,8 @@ pub(super) fn move_under_load<T>(
     new: Launch,
     knows_tokens: bool,
     end: impl FnOnce() -> T,
-) {
+) -> usize {
+    let requests = AtomicUsize::new(0);
     let next = AtomicUsize::new(0);
     let uploaded = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
@@ -71,12 +73,14 @@ pub(super) fn move_under_load<T>(
         let over = Over(&is_over);
         let read = |reader: usize| {
             let (new, uploaded, expected, is_over) = (&new, &uploaded, &expected, &is_over);
+            let requests = &requests;
             scope.spawn(move || {
                 // In another order than that of the run.
                 for request in 0.. {
                     if is_over.load(Ordering::Relaxed) && request >= uploaded.len() {
                         break;
                     }
+                    requests.fetch_add(1, Ordering::Relaxed);
                     let index = (request * 7 + reader * 311) % uploaded.len();
                     if is_deleted(index) {
                         continue;
@@ -119,6 +123,7 @@ pub(super) fn move_under_load<T>(
         own
     });
 
+    let requests = requests.into_inner();
     let unknown = takeover(&new)["unknown_tokens"].as_u64();
     assert_eq!(unknown == Some(0), knows_tokens, "{unknown:?}");
     end();
@@ -142,4 +147,5 @@ pub(super) fn move_under_load<T>(
         delete(&new, one, &one.token).status(204);
         assert_eq!(status(&new, &one.alias), 404);
     }
+    requests
 }
