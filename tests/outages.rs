@@ -148,6 +148,66 @@ fn an_upload_whose_commit_was_not_answered_is_found_again_or_undone() {
 }
 
 #[test]
+fn a_network_that_is_cut_without_a_word_is_noticed_while_an_answer_is_waited_for() {
+    let test = "a_network_that_is_cut_without_a_word";
+    let Some(cluster) = Cluster::shared_or_skip(test) else {
+        return;
+    };
+    let database = cluster.database();
+    let proxy = Proxy::before(cluster.socket());
+    let server = on(&database.url_at(proxy.address())).start();
+    let alias = server.upload(&picture(1)).alias;
+    let look = |number: u32| server.get(&format!("/image/details/original/unknown-{number}.png"));
+    look(0).refused(404, "alias-not-found");
+    // Connections were used within the last second, so nothing is checked before.
+    proxy.cut(true);
+    let since = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (1..=3).map(|n| scope.spawn(move || look(n))).collect();
+        for one in waiting {
+            let answer = one.join().expect("an answer");
+            answer.refused(503, "repo-unavailable");
+        }
+    });
+    println!("reads were put off after {:.1?}", since.elapsed());
+    server.wait_for_output("answers no statement and no new connection");
+    is_put_off(&server, 2, "repo-unavailable");
+    proxy.cut(false);
+    let since = Instant::now();
+    eventually("the database is used again", || {
+        let answer = server.upload_form("", &[File::new(&picture(2))]);
+        (answer.status == 201).then_some(())
+    });
+    println!("uploads went on {:.1?} after it", since.elapsed());
+    look(4).refused(404, "alias-not-found");
+    assert_eq!(server.original(&alias), picture(1));
+}
+
+#[test]
+fn a_statement_that_takes_long_on_a_server_that_answers_is_waited_for() {
+    let test = "a_statement_that_takes_long";
+    let Some(cluster) = Cluster::shared_or_skip(test) else {
+        return;
+    };
+    let database = cluster.database();
+    let server = on(&database.url()).start();
+    let alias = server.upload(&picture(1)).alias;
+    // Longer than it takes to notice a network that is cut, and shorter than a lock is waited for.
+    let hold = "BEGIN; LOCK TABLE aliases IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8); COMMIT";
+    std::thread::scope(|scope| {
+        scope.spawn(|| database.run(hold));
+        eventually("the table is locked", || {
+            let locks = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                         AND relation = 'aliases'::regclass";
+            (database.run(locks).trim() == "1").then_some(())
+        });
+        let path = "/image/details/original/unknown.png";
+        server.get(path).refused(404, "alias-not-found");
+    });
+    assert_eq!(server.original(&alias), picture(1));
+}
+
+#[test]
 fn a_password_that_is_changed_is_told_and_not_printed() {
     let Some(cluster) = Cluster::own_or_skip("a_password_that_is_changed") else {
         return;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// How PostgreSQL is told to commit.
 const COMMIT: &[u8] = b"COMMIT\0";
@@ -70,6 +71,7 @@ struct State {
     server: Target,
     open: Vec<UnixStream>,
     requests: u64,
+    is_cut: bool,
 }
 
 impl State {
@@ -95,6 +97,7 @@ impl Proxy {
             server: server.into(),
             open: Vec::new(),
             requests: 0,
+            is_cut: false,
         }));
         let shared = state.clone();
         thread::spawn(move || {
@@ -124,6 +127,12 @@ impl Proxy {
         state.set(disturbance);
     }
 
+    /// From now on nothing passes, and no connection is closed, as when a network is cut; or what was
+    /// held back passes, and everything else.
+    pub fn cut(&self, is_cut: bool) {
+        lock(&self.state).is_cut = is_cut;
+    }
+
     /// How many requests have come, as far as can be told from where they begin.
     pub fn requests(&self) -> u64 {
         lock(&self.state).requests
@@ -132,6 +141,13 @@ impl Proxy {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Holds something back while the network is cut.
+fn hold(state: &Mutex<State>) {
+    while lock(state).is_cut {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Any connected socket. Reading, writing and closing are the same for both families.
@@ -202,10 +218,12 @@ fn pass(client: TcpStream, state: &Arc<Mutex<State>>) {
         if is_prepared && contains(&bytes[..read], COMMIT) {
             is_cut.store(true, Ordering::Relaxed);
         }
+        hold(state);
         if upstream.write_all(&bytes[..read]).is_err() {
             break;
         }
     }
+    hold(state);
     let _ = upstream.shutdown(Shutdown::Both);
     let _ = client.shutdown(Shutdown::Both);
 }
@@ -235,6 +253,7 @@ fn pass_answers(
             }
             break;
         }
+        hold(state);
         let sent = read.min(left);
         left -= sent;
         if to.write_all(&bytes[..sent]).is_err() || left == 0 {
@@ -249,6 +268,7 @@ fn connect(disturbance: Disturbance, server: &Target, state: &Mutex<State>) -> O
     if matches!(disturbance, Disturbance::Closed | Disturbance::Silent) {
         return None;
     }
+    hold(state);
     let upstream = reach(server).ok()?;
     lock(state).open.extend(upstream.try_clone());
     Some(upstream)

@@ -5,14 +5,18 @@
 //! that out by failing, and are run on another connection, so that reading needs no round trip for a
 //! check. Connections for writing are checked before they are used if they were idle
 //! ([`super::super::postgres`]), because a statement that writes must not be run twice.
+//!
+//! A network that is cut without a word closes nothing. The library cannot set the options of a socket
+//! that would tell, so while an answer is waited for a new connection is tried: see [`Pulse`].
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres};
-use sqlx::{AssertSqlSafe, SqlStr};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, SqlStr};
+use tokio::sync::Mutex;
 
 use super::value::Value;
 use super::{Statement, is_disk_full, is_lost};
@@ -22,8 +26,13 @@ use crate::metrics;
 pub(in crate::repo) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the server works on a statement.
 pub(in crate::repo) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much longer its answer may take, if the network is cut.
+/// How much longer its answer may take.
 const GRACE: Duration = Duration::from_secs(2);
+/// After how long without an answer a new connection is tried, and how long that may take.
+const SILENCE: Duration = Duration::from_secs(5);
+const PULSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Before a connection is tried once more.
+const PULSE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long one attempt to get a connection may take.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -54,11 +63,13 @@ pub struct Sessions {
     /// Whether they only read.
     is_read: bool,
     fullness: Fullness,
+    pulse: Pulse,
 }
 
 impl Sessions {
     pub(in crate::repo) fn new(pool: PgPool, is_read: bool) -> Self {
         Self {
+            pulse: Pulse::of(pool.connect_options()),
             pool,
             is_read,
             fullness: Fullness::default(),
@@ -72,7 +83,8 @@ impl Sessions {
 
     pub(super) async fn run(&self, statement: Statement) -> sqlx::Result<u64> {
         let mut connection = had(|| self.pool.acquire()).await?;
-        let done = in_time(statement.for_postgres().execute(&mut *connection)).await;
+        let work = statement.for_postgres().execute(&mut *connection);
+        let done = self.pulse.in_time(work).await;
         if done.as_ref().is_err_and(is_broken) {
             connection.close_on_drop();
         }
@@ -83,7 +95,8 @@ impl Sessions {
         let mut attempts = self.attempts();
         loop {
             let mut connection = had(|| self.pool.acquire()).await?;
-            let rows = in_time(statement.for_postgres().fetch_all(&mut *connection)).await;
+            let work = statement.for_postgres().fetch_all(&mut *connection);
+            let rows = self.pulse.in_time(work).await;
             if rows.as_ref().is_err_and(is_broken) {
                 connection.close_on_drop();
             }
@@ -96,12 +109,13 @@ impl Sessions {
 
     pub(super) async fn begin(&self) -> sqlx::Result<Transaction> {
         let inner = match self.is_read {
-            true => had(|| in_time(self.pool.begin_with(BEGIN_READ))).await?,
-            false => had(|| in_time(self.pool.begin())).await?,
+            true => had(|| self.pulse.in_time(self.pool.begin_with(BEGIN_READ))).await?,
+            false => had(|| self.pulse.in_time(self.pool.begin())).await?,
         };
         Ok(Transaction {
             inner,
             fullness: self.fullness.clone(),
+            pulse: self.pulse.clone(),
         })
     }
 
@@ -129,21 +143,24 @@ impl Sessions {
 pub(in crate::repo) struct Transaction {
     inner: sqlx::Transaction<'static, Postgres>,
     fullness: Fullness,
+    pulse: Pulse,
 }
 
 impl Transaction {
     pub(super) async fn run(&mut self, statement: Statement) -> sqlx::Result<u64> {
-        let done = in_time(statement.for_postgres().execute(&mut *self.inner)).await;
+        let work = statement.for_postgres().execute(&mut *self.inner);
+        let done = self.pulse.in_time(work).await;
         self.fullness.note(done).map(|done| done.rows_affected())
     }
 
     pub(super) async fn all(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
-        let rows = in_time(statement.for_postgres().fetch_all(&mut *self.inner)).await;
+        let work = statement.for_postgres().fetch_all(&mut *self.inner);
+        let rows = self.pulse.in_time(work).await;
         self.fullness.note(rows)
     }
 
     pub(super) async fn commit(self) -> sqlx::Result<()> {
-        let done = in_time(self.inner.commit()).await;
+        let done = self.pulse.in_time(self.inner.commit()).await;
         self.fullness.note(done)
     }
 }
@@ -199,12 +216,74 @@ fn is_broken(error: &sqlx::Error) -> bool {
     !matches!(error, sqlx::Error::Database(_)) || is_lost(error)
 }
 
-/// Bounds the wait for an answer: a connection through a network that was cut tells nothing.
-async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let began = Instant::now();
-    let done = tokio::time::timeout(STATEMENT_TIMEOUT + GRACE, work).await;
-    metrics::statement(began.elapsed());
-    done.unwrap_or_else(|_| Err(late("the database did not answer")))
+/// Whether the server is there at all, which new connections tell. Shared by all that wait for answers, so
+/// that one connection at a time is tried.
+#[derive(Clone, Debug)]
+struct Pulse {
+    options: Arc<PgConnectOptions>,
+    /// When a connection was tried last, and whether it was answered.
+    last: Arc<Mutex<Option<(Instant, bool)>>>,
+}
+
+impl Pulse {
+    fn of(options: Arc<PgConnectOptions>) -> Self {
+        Self {
+            options,
+            last: Arc::default(),
+        }
+    }
+
+    /// Bounds the wait for an answer.
+    async fn in_time<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let began = Instant::now();
+        let done = tokio::select! {
+            biased;
+            done = tokio::time::timeout(STATEMENT_TIMEOUT + GRACE, work) => done,
+            () = self.stops() => {
+                metrics::statement(began.elapsed());
+                return Err(late("the database answers no statement and no new connection"));
+            }
+        };
+        metrics::statement(began.elapsed());
+        done.unwrap_or_else(|_| Err(late("the database did not answer")))
+    }
+
+    /// Waits until two attempts in a row had no answer. What connects is on the heap, as it is large and
+    /// hardly ever needed.
+    async fn stops(&self) {
+        loop {
+            tokio::time::sleep(SILENCE).await;
+            if Box::pin(self.is_felt()).await {
+                continue;
+            }
+            tokio::time::sleep(PULSE_PAUSE).await;
+            if !Box::pin(self.is_felt()).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether a new connection is answered; a refusal is an answer as well.
+    async fn is_felt(&self) -> bool {
+        let mut last = self.last.lock().await;
+        if let Some((time, was_felt)) = *last
+            && time.elapsed() < PULSE_PAUSE / 2
+        {
+            return was_felt;
+        }
+        let tried = PgConnection::connect_with(&self.options);
+        let is_felt = match tokio::time::timeout(PULSE_TIMEOUT, tried).await {
+            Ok(Ok(connection)) => {
+                // The server ends the session by itself if that fails.
+                let _ = tokio::time::timeout(PULSE_TIMEOUT, connection.close()).await;
+                true
+            }
+            Ok(Err(error)) => !matches!(error, sqlx::Error::Io(_)),
+            Err(_) => false,
+        };
+        *last = Some((Instant::now(), is_felt));
+        is_felt
+    }
 }
 
 /// Waits for a connection, also while the server is started again. An attempt that takes long is begun
