@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-Rbk0Jctl1myJcRLAYenU9I9Mc0YR3dy7Sq76b5ZRclg=";
+  cargoHash = "sha256-kE7qGO3ErCcqfrS7WgFAtuG9HtGjPFIWxnv5Fptle4Y=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.
