@@ -36,7 +36,7 @@ use crate::{
     progress,
     provision::{self, Install},
 };
-use build::Build;
+use build::{Build, Lto};
 use sign::Signer;
 use target::Target;
 use toolchain::Toolchain;
@@ -53,6 +53,10 @@ pub struct Args {
     /// Only the binaries and their archives: no bill of materials, packages and images.
     #[arg(long)]
     no_packages: bool,
+    /// As `cargo xtask test` makes them: those for other processors without optimisation across
+    /// crates, in less than half the time. Not to be released.
+    #[arg(long)]
+    for_tests: bool,
     /// Make everything a second time in another folder and compare: the bytes must be the same.
     #[arg(long)]
     verify: bool,
@@ -69,7 +73,12 @@ pub struct Args {
 /// One line that names the cause and, if there is one, the command that fixes it. Unfinished
 /// results are not in the output folder.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let dist = Dist::prepare(&target::named(&args.target), args.install)?;
+    let lto = if args.for_tests {
+        Lto::OfThisProcessor
+    } else {
+        Lto::All
+    };
+    let dist = Dist::prepare(&target::named(&args.target), args.install, lto)?;
     dist.build()?;
     let out = cache::repository().join(&args.out);
     let packages = !args.no_packages;
@@ -92,26 +101,27 @@ pub struct Dist {
 }
 
 impl Dist {
-    /// Prepares all targets.
+    /// Prepares all targets, for tests.
     ///
     /// # Errors
     /// As [`Dist::prepare`].
     pub fn of_all_targets(install: Install) -> Result<Self> {
-        Self::prepare(&target::ALL.iter().collect::<Vec<_>>(), install)
+        let all: Vec<_> = target::ALL.iter().collect();
+        Self::prepare(&all, install, Lto::OfThisProcessor)
     }
 
     /// Provides what is missing.
     ///
     /// # Errors
     /// One line that names what cannot be obtained, with the command that fixes it.
-    fn prepare(targets: &[&'static Target], install: Install) -> Result<Self> {
+    fn prepare(targets: &[&'static Target], install: Install, lto: Lto) -> Result<Self> {
         let started = Instant::now();
         let missing = provision::ensure(&provision::FOR_DIST, install)?;
         if let Some(program) = missing.first() {
             bail!("{} is missing: {}", program.name, program.purpose);
         }
         let toolchain = Toolchain::ensure(targets)?;
-        let build = Build::of_repository(&toolchain)?;
+        let build = Build::of_repository(&toolchain, lto)?;
         enough_room(&build.target_folder, targets.len())?;
         let dist = Self {
             targets: targets.to_vec(),
@@ -146,7 +156,16 @@ impl Dist {
             shelf.find(digest)
         };
         side_by_side(&self.targets, |target| {
-            let digest = ingredients::of(target, &self.toolchain)?.digest();
+            let mut all = ingredients::of(target, &self.toolchain)?;
+            all.fact(
+                "lto",
+                if self.build.has_lto(target) {
+                    "on"
+                } else {
+                    "off"
+                },
+            );
+            let digest = all.digest();
             let binary = self.build.binary(target);
             if let Some(kept) = find(&digest).filter(|_| !fresh) {
                 println!(
@@ -202,7 +221,12 @@ impl Dist {
             let _ = fs::remove_dir_all(folder);
         }
         clone::copy_sources(&sources)?;
-        let again = Build::new(sources.clone(), elsewhere.join("target"), &self.toolchain)?;
+        let again = Build::new(
+            sources.clone(),
+            elsewhere.join("target"),
+            &self.toolchain,
+            self.build.lto,
+        )?;
         side_by_side(&self.targets, |target| again.run(target, &self.toolchain))?;
         for target in &self.targets {
             let (first, second) = (self.build.binary(target), again.binary(target));

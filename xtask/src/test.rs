@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     aom::Library,
-    cache, clients, command, corpus, deny, direction, dist,
+    clients, command, corpus, deny, direction, dist,
     dist::Dist,
     flake, predecessors,
     provision::{self, Install},
@@ -320,7 +320,8 @@ fn static_binaries(args: &Args, gate: &mut Gate) -> Result<()> {
         return Ok(());
     };
     gate.stage("static binaries", |gate| {
-        let out = cache::repository().join("dist");
+        // Not `dist/`, because not all of them are as they would be released.
+        let out = command::target_folder()?.join("dist-for-tests");
         dist.build_changed(args.fresh)?;
         dist.bundle(&out, true)?;
         gate.binaries = Some(out);

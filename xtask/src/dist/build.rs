@@ -27,8 +27,20 @@ use crate::{
 /// libjpeg writes it into its version. Packages have the date of [`Build::epoch`].
 pub const EPOCH: &str = "1";
 
+/// Which binaries are optimised across crates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lto {
+    /// All, as the release profile says.
+    All,
+    /// Those for this kind of processor. Without it the others are made in less than half the time;
+    /// they are tested under emulation, where their speed tells nothing.
+    OfThisProcessor,
+}
+
 /// How and where the binary is compiled.
 pub struct Build {
+    /// Which binaries are optimised across crates.
+    pub lto: Lto,
     sources: PathBuf,
     /// Cargo's target folder.
     pub target_folder: PathBuf,
@@ -44,18 +56,23 @@ impl Build {
     ///
     /// # Errors
     /// As [`Build::new`].
-    pub fn of_repository(toolchain: &Toolchain) -> Result<Self> {
+    pub fn of_repository(toolchain: &Toolchain, lto: Lto) -> Result<Self> {
         let sources = cache::repository();
         let target_folder = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| sources.join("target"), |folder| sources.join(folder));
-        Self::new(sources, target_folder, toolchain)
+        Self::new(sources, target_folder, toolchain, lto)
     }
 
     /// A build of any folder with our sources.
     ///
     /// # Errors
     /// When the dependencies or cargo-auditable cannot be obtained.
-    pub fn new(sources: PathBuf, target_folder: PathBuf, toolchain: &Toolchain) -> Result<Self> {
+    pub fn new(
+        sources: PathBuf,
+        target_folder: PathBuf,
+        toolchain: &Toolchain,
+        lto: Lto,
+    ) -> Result<Self> {
         let auditable = tool::AUDITABLE.installed()?;
         command::run(
             command::cargo()
@@ -108,6 +125,7 @@ impl Build {
             environment.push(("__CARGO_TESTS_ONLY_SRC_ROOT", library.into()));
         }
         Ok(Self {
+            lto,
             sources,
             target_folder,
             epoch,
@@ -136,6 +154,9 @@ impl Build {
         self.prepare(progress::of_cargo(&mut command))
             .env("CARGO_TARGET_DIR", self.folder_of(target))
             .env("SOURCE_DATE_EPOCH", EPOCH);
+        if !self.has_lto(target) {
+            command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+        }
         progress.follow(&mut command)?;
         println!(
             "{}: built in {}",
@@ -153,9 +174,19 @@ impl Build {
             .join("pict-rs")
     }
 
+    /// Whether the binary of a target is optimised across crates.
+    pub fn has_lto(&self, target: &Target) -> bool {
+        self.lto == Lto::All || target.rust.starts_with(env::consts::ARCH)
+    }
+
     /// One folder for each target, because cargo locks it while it compiles.
     fn folder_of(&self, target: &Target) -> PathBuf {
-        self.target_folder.join("static").join(target.name)
+        let kind = if self.has_lto(target) {
+            "static"
+        } else {
+            "static-without-lto"
+        };
+        self.target_folder.join(kind).join(target.name)
     }
 
     /// Sets the sources and environment of this build for a command.
