@@ -63,6 +63,10 @@ impl Items {
                 }
                 _ => ranges,
             };
+            // An item without bytes would make a file that cannot be read.
+            if ranges.is_empty() {
+                return Err(corrupt(format!("item {id} shows no picture")));
+            }
             let item = Needed {
                 kind: item.kind,
                 ranges,
