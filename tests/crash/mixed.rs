@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{Death, Told, assert_rows_and_objects_agree, live_and_die, picture};
+use super::{Death, Told, assert_rows_and_objects_agree, live_and_die, picture, slowdown};
 use crate::support::client::{Client, claim_path, process_path};
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{File, Launch, Server, database, disk, eventually, pictures};
@@ -100,13 +100,14 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
         Reply::ok(&pictures::png(&picture(seed.expect("a seed"))))
     });
     let mut dice = Dice(seed);
+    let slowdown = slowdown();
     // So short that variants are dropped at work as well.
     let mut launch = Launch::new()
         .setting("server.api_key", "key")
         .setting("client.allow_local_connections", true)
         .setting("media.retention.variants", "1s");
     for round in 0..deaths {
-        let life = Duration::from_millis(3 + dice.roll(900));
+        let life = slowdown * Duration::from_millis(3 + dice.roll(900));
         launch = live_and_die(
             launch.start(),
             Death::Kill,

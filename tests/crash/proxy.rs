@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{Launch, Server, database, disk, pictures};
 
-use super::{CLIENTS, assert_rows_and_objects_agree, picture};
+use super::{CLIENTS, assert_rows_and_objects_agree, picture, slowdown};
 
 /// Deaths.
 const ROUNDS: u64 = 15;
@@ -26,13 +26,14 @@ fn after_any_death_each_proxied_url_has_its_alias_and_each_alias_its_bytes() {
         Reply::ok(&pictures::png(&picture(seed)))
     });
     let served = Mutex::new(BTreeSet::new());
+    let slowdown = slowdown();
     let mut launch = Launch::new()
         .setting("client.allow_local_connections", true)
         .setting("server.api_key", "key");
     for round in 0..ROUNDS {
         let server = launch.start();
         // Not a sleep for something to happen: the moment of death is what is tried out.
-        let life = Duration::from_millis(5 + round * 37 % 260);
+        let life = slowdown * Duration::from_millis(5 + round * 37 % 260);
         std::thread::scope(|scope| {
             for client in 0..CLIENTS {
                 let (server, upstream, served) = (&server, &upstream, &served);
