@@ -158,7 +158,7 @@ fn faults(bytes: &[u8], target: &Target) -> Vec<String> {
     );
     for folder in folders_of_this_machine() {
         let name = folder.as_os_str().as_encoded_bytes();
-        let is_named = bytes.windows(name.len()).any(|window| window == name);
+        let is_named = memchr::memmem::find(bytes, name).is_some();
         check(!is_named, &format!("names the folder {}", folder.display()));
     }
     found
