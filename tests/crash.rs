@@ -259,7 +259,10 @@ fn clients_that_go_away_at_any_moment_leave_no_row_without_bytes() {
                     stream.write_all(&form).expect("sent");
                     // The moment of going is what is tried out.
                     let patience = Duration::from_micros(seed * 7919 % 150_000);
-                    std::thread::sleep(slowdown * patience);
+                    // Some stay longer: work that is given up ends its process, and the next
+                    // upload waits for another one.
+                    let longer = if round % 4 == 3 { 8 } else { 1 };
+                    std::thread::sleep(longer * slowdown * patience);
                 }
             });
         }
