@@ -103,7 +103,8 @@ const PARTS: [Part; 8] = [
 
 /// Texts for crates that contain none, by the names of SPDX, and whether the names of the authors
 /// belong above it.
-const STANDARD: [(&str, &str, bool); 4] = [
+const STANDARD: [(&str, &str, bool); 5] = [
+    ("0BSD", include_str!("../texts/0BSD.txt"), true),
     ("Apache-2.0", include_str!("../texts/Apache-2.0.txt"), false),
     ("MIT", include_str!("../texts/MIT.txt"), true),
     (
