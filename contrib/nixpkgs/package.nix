@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-kE7qGO3ErCcqfrS7WgFAtuG9HtGjPFIWxnv5Fptle4Y=";
+  cargoHash = "sha256-nmCkMzw7NeEwrIHT1BhCv5Br0X8hOWhozU2Fo7NsvjQ=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

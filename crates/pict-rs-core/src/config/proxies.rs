@@ -2,43 +2,40 @@
 
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::ServerConfig;
 use super::types::List;
 use crate::{Error, ErrorCode, Result};
 
-/// A network: an address and how many of its bits count.
+/// A network of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u32,
-}
+pub struct Network(IpNet);
+
+/// Bits before an IPv4 address that is written as one of IPv6 (RFC 4291, section 2.5.5.2).
+const MAPPED: u8 = 96;
 
 impl Network {
     /// `192.0.2.1`, `10.0.0.0/8`, `fd00::/8`.
     fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
-            None => (text, None),
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => address.into(),
+            Err(_) => text.parse().ok()?,
         };
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { address, bits })
+        let as_ipv4 = |network: Ipv6Net| {
+            let address = network.addr().to_ipv4_mapped()?;
+            let bits = network.prefix_len().checked_sub(MAPPED)?;
+            Ipv4Net::new(address, bits).ok()
+        };
+        Some(Self(match network {
+            IpNet::V6(network) => as_ipv4(network).map_or(network.into(), IpNet::V4),
+            four => four,
+        }))
     }
 
     /// Whether an address is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |a: u128, b: u128, length: u32| {
-            let ignored = length - self.bits;
-            a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
-        };
-        match (self.address.to_canonical(), address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                same(a.to_bits().into(), b.to_bits().into(), u32::BITS)
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), u128::BITS),
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -82,6 +79,9 @@ mod tests {
         check("10.0.0.0/8", "10.255.0.1", true);
         check("10.0.0.0/8", "11.0.0.1", false);
         check("10.0.0.0/8", "::ffff:10.1.2.3", true);
+        check("::ffff:10.0.0.0/104", "10.255.0.1", true);
+        check("::ffff:10.0.0.0/104", "11.0.0.1", false);
+        check("::ffff:192.0.2.1", "192.0.2.1", true);
         check("192.0.2.1", "192.0.2.1", true);
         check("192.0.2.1", "192.0.2.3", false);
         check("0.0.0.0/0", "203.0.113.1", true);
