@@ -7,6 +7,20 @@ mod calls;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm"))]
 mod filter;
 
+/// For other processors there are no filters.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")))]
+mod calls {
+    pub(super) const ARE_FILTERED: bool = false;
+
+    pub(super) fn keep_few() -> Result<(), String> {
+        Err("there is no filter for this kind of processor".to_owned())
+    }
+
+    pub(super) fn keep_most() -> Result<(), String> {
+        keep_few()
+    }
+}
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,12 +38,6 @@ const LANDLOCK: ABI = ABI::V6;
 /// Added to the score by which the system chooses whom to end when memory runs out, so that it ends
 /// this process before the server.
 const EXPENDABLE: &str = "500";
-/// Whether there are filters of system calls for this kind of processor.
-const HAS_FILTERS: bool = cfg!(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_arch = "arm"
-));
 /// Where a system has programs, their libraries and what those read, and package managers whole
 /// programs.
 const ROOTS: [&str; 3] = ["/", "/usr", "/usr/local"];
@@ -66,11 +74,7 @@ const READ: [&str; 20] = [
 pub(crate) fn confine() -> Vec<Protection> {
     let mut all = give_up_the_server();
     all.push(Protection::of("no files, no network", give_up_files()));
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm"))]
-    let few = calls::keep_few();
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")))]
-    let few = Err("there is no filter for this kind of processor".to_owned());
-    all.push(Protection::of("few system calls", few));
+    all.push(Protection::of("few system calls", calls::keep_few()));
     all
 }
 
@@ -82,11 +86,10 @@ pub(crate) fn confine_program(program: &Path) -> Vec<Protection> {
     let own = Path::new(".");
     let given_up = judge(keep_files_of(program, own));
     all.push(Protection::of("few files, no network", given_up));
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm"))]
-    let most = calls::keep_most();
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")))]
-    let most = Err("there is no filter for this kind of processor".to_owned());
-    all.push(Protection::of("no system calls for others", most));
+    all.push(Protection::of(
+        "no system calls for others",
+        calls::keep_most(),
+    ));
     all
 }
 
@@ -176,7 +179,7 @@ fn judge(given_up: Result<RestrictionStatus, RulesetError>) -> Result<(), String
         Ok(status) => match status.ruleset {
             RulesetStatus::FullyEnforced => Ok(()),
             // An older kernel has no say about the network, about which no call is left.
-            RulesetStatus::PartiallyEnforced if HAS_FILTERS => Ok(()),
+            RulesetStatus::PartiallyEnforced if calls::ARE_FILTERED => Ok(()),
             RulesetStatus::PartiallyEnforced => Err(format!("only in part: {:?}", status.landlock)),
             RulesetStatus::NotEnforced => Err(format!("{:?}", status.landlock)),
         },

@@ -5,6 +5,9 @@ use libc::c_long;
 
 use super::filter::{Rule, Ruling, apply, filter, test};
 
+/// Whether there are filters for this kind of processor.
+pub(super) const ARE_FILTERED: bool = true;
+
 /// The ruling that lets code go on which asks for more than it needs.
 const REFUSED: Ruling = Ruling::Fail(libc::EPERM);
 
@@ -65,20 +68,17 @@ pub(super) const ALLOWED: &[c_long] = &[
     FUTEX_TIME64,
 ];
 
-/// Other processes, programs, the network, the kernel itself, and ways around a filter.
-pub(super) const FATAL: &[c_long] = &[
+/// What neither a decoder nor a helper program has a use for: the network, other processes, the kernel
+/// itself, and ways around a filter.
+const OF_NO_USE: &[c_long] = &[
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_add_key,
     libc::SYS_bind,
     libc::SYS_bpf,
     libc::SYS_chroot,
-    libc::SYS_clone,
-    libc::SYS_clone3,
     libc::SYS_connect,
     libc::SYS_delete_module,
-    libc::SYS_execve,
-    libc::SYS_execveat,
     libc::SYS_finit_module,
     libc::SYS_init_module,
     libc::SYS_io_setup,
@@ -109,98 +109,62 @@ pub(super) const FATAL: &[c_long] = &[
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_sendmmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_setns,
     libc::SYS_socket,
     libc::SYS_socketpair,
     libc::SYS_umount2,
     libc::SYS_unshare,
     libc::SYS_userfaultfd,
+];
+
+/// What a decoder has no use for besides: threads, processes, other programs, and messages.
+const NOT_FOR_DECODERS: &[c_long] = &[
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_fork,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_vfork,
 ];
 
-/// What a program that reads and writes files has no use for, although it may have threads and start
-/// others: the network, other processes, the kernel itself, and what can be done to files
-/// that Landlock does not see.
-pub(super) const NOT_FOR_PROGRAMS: &[c_long] = &[
-    libc::SYS_accept,
-    libc::SYS_accept4,
+/// What a program that reads and writes files has no use for besides, although it may have threads and
+/// start others: clocks, names and disks of the machine, and what can be done to files that Landlock
+/// does not see.
+const NOT_FOR_PROGRAMS: &[c_long] = &[
     libc::SYS_acct,
-    libc::SYS_add_key,
     libc::SYS_adjtimex,
-    libc::SYS_bind,
-    libc::SYS_bpf,
-    libc::SYS_chroot,
     libc::SYS_clock_adjtime,
     libc::SYS_clock_settime,
-    libc::SYS_connect,
-    libc::SYS_delete_module,
     libc::SYS_fanotify_init,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
     libc::SYS_fchown,
     libc::SYS_fchownat,
-    libc::SYS_finit_module,
     libc::SYS_fremovexattr,
     libc::SYS_fsconfig,
     libc::SYS_fsetxattr,
     libc::SYS_fsmount,
     libc::SYS_fsopen,
     libc::SYS_fspick,
-    libc::SYS_init_module,
-    libc::SYS_io_setup,
-    libc::SYS_io_submit,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup,
     libc::SYS_kcmp,
-    libc::SYS_kexec_load,
-    libc::SYS_keyctl,
-    libc::SYS_kill,
-    libc::SYS_listen,
     libc::SYS_lremovexattr,
     libc::SYS_lsetxattr,
-    libc::SYS_mount,
     libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    libc::SYS_open_tree,
-    libc::SYS_perf_event_open,
-    libc::SYS_personality,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
-    libc::SYS_pivot_root,
     libc::SYS_process_madvise,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_ptrace,
     libc::SYS_quotactl,
-    libc::SYS_reboot,
     libc::SYS_removexattr,
-    libc::SYS_request_key,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_rt_tgsigqueueinfo,
-    libc::SYS_sendmmsg,
     libc::SYS_setdomainname,
     libc::SYS_sethostname,
-    libc::SYS_setns,
     libc::SYS_settimeofday,
     libc::SYS_setxattr,
-    libc::SYS_socket,
-    libc::SYS_socketpair,
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_syslog,
     libc::SYS_truncate,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    libc::SYS_userfaultfd,
     libc::SYS_utimensat,
     libc::SYS_vhangup,
     FCHMODAT2,
@@ -244,6 +208,16 @@ pub(super) const NOT_FOR_PROGRAMS: &[c_long] = &[
     libc::SYS_kexec_file_load,
 ];
 
+/// The calls that end a process that decodes files.
+pub(super) fn fatal() -> Vec<c_long> {
+    [OF_NO_USE, NOT_FOR_DECODERS].concat()
+}
+
+/// The calls that a helper program is refused whatever their arguments are.
+pub(super) fn denied_to_programs() -> Vec<c_long> {
+    [OF_NO_USE, NOT_FOR_PROGRAMS].concat()
+}
+
 // The same on all processors, and not in libc for all of them.
 const FCHMODAT2: c_long = 452;
 const SETXATTRAT: c_long = 463;
@@ -280,8 +254,8 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
 /// one counts: what is on no list is refused, which code that asks in vain goes on after; what no
 /// decoder calls ends the process.
 pub(super) fn keep_few() -> Result<(), String> {
-    let fatal: Vec<_> = rules(FATAL, Ruling::End).collect();
-    let given_up = apply(&filter(&fatal, Ruling::Allow));
+    let given_up: Vec<_> = rules(&fatal(), Ruling::End).collect();
+    let given_up = apply(&filter(&given_up, Ruling::Allow));
     given_up.map_err(|error| error.to_string())?;
     // This one allows no further filter.
     let few = apply(&filter(&few(), REFUSED));
@@ -295,7 +269,7 @@ pub(super) fn keep_most() -> Result<(), String> {
 }
 
 fn most() -> Vec<Rule> {
-    let mut most: Vec<_> = rules(NOT_FOR_PROGRAMS, REFUSED).collect();
+    let mut most: Vec<_> = rules(&denied_to_programs(), REFUSED).collect();
     let itself = test(0, u32::MAX, std::process::id());
     // An older Landlock does not know that this empties a file.
     let to_read = bits(libc::O_RDONLY | libc::O_TRUNC);

@@ -3,7 +3,7 @@
 
 use std::process::{Command, ExitStatus};
 
-use super::calls::{ALLOWED, FATAL, NOT_FOR_PROGRAMS};
+use super::calls::{ALLOWED, denied_to_programs, fatal};
 use super::*;
 
 /// Tells the program that was started again what to do.
@@ -84,7 +84,7 @@ fn refused() {
     ];
     let mut tried = 0;
     for number in 0..LAST {
-        let is_listed = [ALLOWED, FATAL, &conditional].concat().contains(&number);
+        let is_listed = [ALLOWED, &fatal(), &conditional].concat().contains(&number);
         // Of those two the kernel itself says that no program calls them, before any filter.
         let is_kernels = cfg!(target_arch = "x86_64") && [335, 336].contains(&number);
         if !is_listed && !is_kernels {
@@ -99,7 +99,7 @@ fn refused() {
 /// Every call that a helper has no use for, and those that are refused for some of their arguments.
 fn refused_to_programs() {
     let refused = -i64::from(libc::EPERM);
-    for number in NOT_FOR_PROGRAMS {
+    for number in &denied_to_programs() {
         assert_eq!(call(*number, [0; 6]), refused, "system call {number}");
     }
     let server = u64::from(std::os::unix::process::parent_id());
@@ -209,7 +209,7 @@ fn what_is_on_no_list_is_refused_and_the_process_goes_on() {
 #[test]
 fn what_no_decoder_calls_ends_the_process() {
     use std::os::unix::process::ExitStatusExt as _;
-    for number in FATAL {
+    for number in &fatal() {
         let (status, said) = again(&number.to_string());
         assert_eq!(status.signal(), Some(libc::SIGSYS), "{number}: {said}");
     }
