@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long)]
     no_packages: bool,
     /// As `cargo xtask test` makes them: those for other processors without optimisation across
-    /// crates, in less than half the time. Not to be released.
+    /// crates, to save time. Not to be released.
     #[arg(long)]
     for_tests: bool,
     /// Make everything a second time in another folder and compare: the bytes must be the same.

@@ -32,8 +32,8 @@ pub const EPOCH: &str = "1";
 pub enum Lto {
     /// All, as the release profile says.
     All,
-    /// Those for this kind of processor. Without it the others are made in less than half the time;
-    /// they are tested under emulation, where their speed tells nothing.
+    /// Those for this kind of processor. It takes long, and the others are tested under emulation,
+    /// where their speed tells nothing.
     OfThisProcessor,
 }
 
