@@ -151,8 +151,7 @@ impl Build {
         if self.builds_std {
             command.arg("-Zbuild-std=std,panic_unwind");
         }
-        self.prepare(progress::of_cargo(&mut command))
-            .env("CARGO_TARGET_DIR", self.folder_of(target))
+        self.prepare(progress::of_cargo(&mut command), target)
             .env("SOURCE_DATE_EPOCH", EPOCH);
         if !self.has_lto(target) {
             command.env("CARGO_PROFILE_RELEASE_LTO", "off");
@@ -189,12 +188,12 @@ impl Build {
         self.target_folder.join(kind).join(target.name)
     }
 
-    /// Sets the sources and environment of this build for a command.
-    pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    /// Sets the sources and environment of the build of a target for a command.
+    pub fn prepare<'a>(&self, command: &'a mut Command, target: &Target) -> &'a mut Command {
         command
             .current_dir(&self.sources)
             .env_remove("RUSTFLAGS")
-            .env("CARGO_TARGET_DIR", &self.target_folder)
+            .env("CARGO_TARGET_DIR", self.folder_of(target))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
     }
 }

@@ -208,7 +208,7 @@ fn carriers(build: &Build, target: &Target) -> Result<BTreeMap<String, Carrier>>
         .args(["metadata", "--locked", "--format-version=1"])
         .args(["--filter-platform", target.rust])
         .args(["--features", aom::FEATURE]);
-    let metadata = command::output(build.prepare(&mut metadata))?;
+    let metadata = command::output(build.prepare(&mut metadata, target))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().map(str::to_owned);

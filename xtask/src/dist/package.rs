@@ -19,7 +19,7 @@ pub fn deb(build: &Build, target: &Target, folder: &Path) -> Result<()> {
         .args(["--package", "pict-rs", "--target", target.rust])
         .arg("--output")
         .arg(folder);
-    command::run(build.prepare(&mut command))
+    command::run(build.prepare(&mut command, target))
 }
 
 /// Writes `pict-rs-VERSION.ARCH.rpm` into `folder`.
@@ -35,7 +35,7 @@ pub fn rpm(build: &Build, target: &Target, folder: &Path) -> Result<()> {
         .args(["--source-date", &build.epoch.to_string()])
         .arg("--output")
         .arg(folder);
-    command::run(build.prepare(&mut command))?;
+    command::run(build.prepare(&mut command, target))?;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "rpm") {
