@@ -1,8 +1,7 @@
 //! A small cache of facts in front of the database, so that serving known media needs no query. A
 //! removal drops its entries before it is answered.
 
-use std::collections::HashSet;
-use std::num::NonZeroUsize;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,10 +12,10 @@ use crate::repo::{Original, Representation};
 use crate::state::last_used::LastUsed;
 use crate::{Alias, ContentKey, VariantKey};
 
-/// Aliases remembered; an entry takes about half a kilobyte, plus as much for each variant.
-const ALIASES: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
-/// Variants remembered per alias.
-const VARIANTS: usize = 16;
+/// Bytes of all entries, about: twenty thousand aliases with a variant each.
+const ROOM: usize = 16 * 1024 * 1024;
+/// Bytes of the tables for an entry, and of allocations, about.
+const OVERHEAD: usize = 160;
 
 /// Facts of recently served media.
 #[derive(Debug)]
@@ -28,6 +27,8 @@ pub(crate) struct FactCache {
 #[derive(Debug)]
 struct CacheTable {
     entries: LruCache<Alias, CachedFacts>,
+    /// Of all entries.
+    bytes: usize,
     /// Counts removals. Facts that were read before a removal are not cached after it.
     generation: u64,
     /// Until when these facts may be used without asking whether another server removed something;
@@ -38,12 +39,12 @@ struct CacheTable {
 #[derive(Debug)]
 struct CachedFacts {
     original: Arc<Original>,
-    variants: Vec<Variant>,
+    variants: HashMap<VariantKey, Variant>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Variant {
-    key: VariantKey,
     facts: Arc<Representation>,
     /// When its use was last recorded, in unix milliseconds.
     noted_at: i64,
@@ -70,6 +71,56 @@ impl CacheTable {
         }
         self.entries.get_mut(alias)
     }
+
+    fn insert(&mut self, alias: &Alias, original: Arc<Original>) {
+        let entry = CachedFacts {
+            bytes: OVERHEAD
+                + size_of::<CachedFacts>()
+                + alias.as_str().len()
+                + size_of::<Original>()
+                + original.blurhash.len()
+                + original.representation.object.as_str().len(),
+            original,
+            variants: HashMap::new(),
+        };
+        self.bytes += entry.bytes;
+        if let Some((_, replaced)) = self.entries.push(alias.clone(), entry) {
+            self.bytes -= replaced.bytes;
+        }
+        self.shrink();
+    }
+
+    fn insert_variant(&mut self, alias: &Alias, key: &VariantKey, variant: Variant) {
+        let Some(entry) = self.entries.get_mut(alias) else {
+            return;
+        };
+        let bytes = OVERHEAD
+            + size_of::<(VariantKey, Variant)>()
+            + key.as_str().len()
+            + size_of::<Representation>()
+            + variant.facts.object.as_str().len();
+        // A replaced one has the same key, and a name of the same length but for a prefix.
+        if entry.variants.insert(key.clone(), variant).is_none() {
+            entry.bytes += bytes;
+            self.bytes += bytes;
+        }
+        self.shrink();
+    }
+
+    fn remove(&mut self, alias: &Alias) {
+        if let Some(removed) = self.entries.pop(alias) {
+            self.bytes -= removed.bytes;
+        }
+    }
+
+    /// Forgets what was not used for the longest time.
+    fn shrink(&mut self) {
+        while self.bytes > ROOM
+            && let Some((_, removed)) = self.entries.pop_lru()
+        {
+            self.bytes -= removed.bytes;
+        }
+    }
 }
 
 impl FactCache {
@@ -78,7 +129,8 @@ impl FactCache {
     pub(crate) fn new(is_shared: bool) -> Self {
         Self {
             inner: Mutex::new(CacheTable {
-                entries: LruCache::new(ALIASES),
+                entries: LruCache::unbounded(),
+                bytes: 0,
                 generation: 0,
                 trusted_until: is_shared.then(Instant::now),
             }),
@@ -99,6 +151,7 @@ impl FactCache {
         let mut inner = self.lock();
         inner.generation += 1;
         inner.entries.clear();
+        inner.bytes = 0;
     }
 
     pub(crate) fn original(&self, alias: &Alias) -> Option<Arc<Original>> {
@@ -117,7 +170,7 @@ impl FactCache {
         accesses: &LastUsed,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
         let found = self.lock().trusted(alias).and_then(|entry| {
-            let variant = entry.variants.iter_mut().find(|known| known.key == *key)?;
+            let variant = entry.variants.get_mut(key)?;
             variant.noted_at = accesses.variant(&variant.facts.object, variant.noted_at);
             Some((entry.original.clone(), variant.facts.clone()))
         });
@@ -131,11 +184,7 @@ impl FactCache {
     pub(crate) fn remember(&self, generation: Generation, alias: &Alias, original: &Arc<Original>) {
         let mut inner = self.lock();
         if inner.generation == generation.0 {
-            let entry = CachedFacts {
-                original: original.clone(),
-                variants: Vec::new(),
-            };
-            inner.entries.push(alias.clone(), entry);
+            inner.insert(alias, original.clone());
         }
     }
 
@@ -152,18 +201,11 @@ impl FactCache {
         if inner.generation != generation.0 {
             return;
         }
-        let Some(entry) = inner.entries.get_mut(alias) else {
-            return;
-        };
-        entry.variants.retain(|known| known.key != *key);
-        if entry.variants.len() == VARIANTS {
-            entry.variants.remove(0);
-        }
-        entry.variants.push(Variant {
-            key: key.clone(),
+        let variant = Variant {
             facts: variant.clone(),
             noted_at,
-        });
+        };
+        inner.insert_variant(alias, key, variant);
     }
 
     /// Must be called after the database has committed the removal and before it is answered.
@@ -171,7 +213,7 @@ impl FactCache {
         let mut inner = self.lock();
         inner.generation += 1;
         for alias in aliases {
-            inner.entries.pop(alias);
+            inner.remove(alias);
         }
     }
 
@@ -186,7 +228,7 @@ impl FactCache {
             .map(|(alias, _)| alias.clone())
             .collect();
         for alias in &aliases {
-            inner.entries.pop(alias);
+            inner.remove(alias);
         }
     }
 
@@ -267,8 +309,7 @@ mod tests {
         }
         let accesses = LastUsed::new(&Config::default());
         let find = |size| known.variant(&alias, &key(size), &accesses);
-        assert!(find(39).is_some());
-        assert!(find(0).is_none(), "bounded");
+        assert!((0..40).all(|size| find(size).is_some()));
         known.forget_contents(&HashSet::new());
         assert!(find(39).is_some());
         known.forget_contents(&HashSet::from([*original.hash()]));
@@ -277,6 +318,44 @@ mod tests {
         known.remember_variant(known.generation(), &alias, &key(39), &variant, 0);
         known.forget([&alias]);
         assert!(find(39).is_none());
+    }
+
+    #[test]
+    fn what_was_not_used_for_long_makes_room() {
+        let known = FactCache::default();
+        let original = original();
+        let variant = Arc::new(original.representation.clone());
+        let alias = |number| Alias::parse(format!("{number}.png")).expect("valid");
+        let key = |size| {
+            VariantKey::new(&[Operation::Thumbnail(size)], OutputFormat::Webp).expect("short")
+        };
+        let mut number = 0;
+        let is_known = |number| known.original(&alias(number)).is_some();
+        while number == 0 || known.lock().entries.contains(&alias(1)) {
+            number += 1;
+            known.remember(known.generation(), &alias(number), &original);
+            assert!(is_known(number));
+            assert!(is_known(0) || number < 2, "it is used all the time");
+            if number == 1 {
+                known.remember(known.generation(), &alias(0), &original);
+            }
+        }
+        assert!(number > 10_000, "{number}");
+        assert!(known.lock().bytes <= ROOM);
+        for size in 0..100_000 {
+            known.remember_variant(known.generation(), &alias(0), &key(size), &variant, 0);
+        }
+        let mut inner = known.lock();
+        assert!(inner.bytes <= ROOM);
+        let aliases: Vec<_> = inner
+            .entries
+            .iter()
+            .map(|(alias, _)| alias.clone())
+            .collect();
+        for alias in &aliases {
+            inner.remove(alias);
+        }
+        assert_eq!(inner.bytes, 0);
     }
 
     #[test]
