@@ -142,6 +142,7 @@ fn box_a_database_moves_to_the_other_engine_and_back_and_clients_see_no_differen
         .iter()
         .map(|upload| seen(&server, &upload.alias))
         .collect();
+    server.settle();
     let facts = told(&server);
     // Acknowledged, and hardly all of it done before the end.
     let waiting: Vec<_> = (0..10)

@@ -41,6 +41,7 @@ on_each_server!(
     while_the_bucket_is_away_answers_are_503_and_afterwards_all_goes_on,
     a_backgrounded_upload_waits_for_the_bucket,
     small_objects_are_kept_on_the_disk_within_a_bound,
+    a_new_variant_is_answered_before_the_bucket_has_it,
     a_bucket_that_only_reads_is_told_and_serves,
     a_start_without_the_bucket_goes_on_when_it_is_there,
     what_a_dead_server_sent_goes_when_its_time_has_passed,
@@ -239,6 +240,7 @@ fn small_objects_are_kept_on_the_disk_within_a_bound(bucket: &Bucket) {
     let server = launch.start();
     let uploaded = server.upload(&picture(1));
     let variant = server.process("webp", &uploaded.alias, "thumbnail=32");
+    server.settle();
     let seen = proxy.requests();
     proxy.set(Disturbance::Closed);
     assert_eq!(server.original(&uploaded.alias), picture(1));
@@ -274,6 +276,39 @@ fn small_objects_are_kept_on_the_disk_within_a_bound(bucket: &Bucket) {
     assert!(!is_kept(&server));
     let server = server.stop().start();
     assert!(disk::snapshot(&server.data().join("scratch")).is_empty());
+}
+
+fn a_new_variant_is_answered_before_the_bucket_has_it(bucket: &Bucket) {
+    let proxy = Proxy::before(bucket.server().address());
+    let server = bucket
+        .holds_behind(launch(), proxy.address())
+        .setting("store.client_timeout", 2)
+        .start();
+    let alias = server.upload(&picture(1)).alias;
+    assert_eq!(bucket.objects().len(), 1);
+    let (variant, details) = ["process", "details/process"]
+        .map(|route| format!("/image/{route}.webp?src={alias}&thumbnail=32"))
+        .into();
+    // The original is kept on the disk.
+    proxy.set(Disturbance::Silent);
+    let first = server.get(&variant).ok();
+    assert_eq!(bucket.objects().len(), 1, "it could not be sent yet");
+    // It is there for everybody, in whole and in part.
+    assert_eq!(server.get(&variant).ok().body, first.body);
+    assert_eq!(server.head(&variant).status, 200);
+    let part = server.get_with(&variant, &[("Range", "bytes=1-4")]);
+    assert_eq!(part.status(206).body, &first.body[1..5]);
+    server.get(&details).ok();
+    proxy.set(Disturbance::None);
+    eventually("the bucket has it", || {
+        (bucket.objects().len() == 2).then_some(())
+    });
+    let server = server.stop().start();
+    assert_eq!(server.head(&variant).status, 200, "its row was written");
+    let again = server.get(&variant).ok();
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("etag"), first.header("etag"));
+    assert_eq!(again.header("last-modified"), first.header("last-modified"));
 }
 
 fn a_bucket_that_only_reads_is_told_and_serves(bucket: &Bucket) {
@@ -397,6 +432,9 @@ fn clients_are_sent_to_the_public_endpoint(bucket: &Bucket) {
         .start();
     let uploaded = server.upload(&picture(1));
     let process = format!("/image/process.webp?src={}&thumbnail=32", uploaded.alias);
+    // It is not there yet.
+    server.get(&process).ok();
+    server.settle();
     for path in [path(&uploaded.alias), process] {
         for answer in [server.get(&path), server.head(&path)] {
             let answer = answer.status(303);

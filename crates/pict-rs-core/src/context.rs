@@ -21,6 +21,7 @@ use crate::state::flights::Flights;
 use crate::state::last_proof::LastProof;
 use crate::state::last_used::LastUsed;
 use crate::state::notify::Notifier;
+use crate::state::pending_variants::PendingVariants;
 use crate::state::proxies::Proxies;
 use crate::state::retention_clock::RetentionClock;
 use crate::state::store_id::StoreId;
@@ -67,6 +68,8 @@ pub struct Context {
     pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
     /// Variants that are currently being made.
     pub(crate) flights: Flights<(ContentKey, VariantKey), Arc<Representation>>,
+    /// Variants that are served while they are being stored.
+    pub(crate) pending_variants: PendingVariants,
     /// Variants that could not be made a moment ago.
     pub(crate) failures: Failures,
     /// What `process.auto` remembers.
@@ -124,6 +127,7 @@ impl Context {
             move_notes: MoveNotes::default(),
             collecting: Arc::default(),
             flights: Flights::default(),
+            pending_variants: PendingVariants::default(),
             failures: Failures::default(),
             auto: Auto::default(),
             proxies: Proxies::new(&config),

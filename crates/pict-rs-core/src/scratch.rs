@@ -303,6 +303,12 @@ impl ScratchFile {
         read().map_err(|e| Error::io("cannot read a scratch file", e))
     }
 
+    /// The same file, for others of this process. Must be read at explicit positions, because they
+    /// share one offset.
+    pub(crate) fn shared(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// The same file, for another process that only reads it.
     pub(crate) fn readable(&self) -> Option<File> {
         system::readable_copy(&self.file)

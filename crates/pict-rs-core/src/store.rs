@@ -41,6 +41,7 @@ pub use bucket::{BucketSettings, Credentials, Redirects};
 pub use content::{Content, SMALL};
 use folder::Folder;
 pub use folder::Look;
+pub(crate) use memory::Lent;
 use memory::Memory;
 use objects::Objects;
 pub use prefix::Prefix;
@@ -218,6 +219,10 @@ impl Store {
         if Self::is_in_memory(object) {
             let file = self.memory.open(object);
             let file = file.map_err(|error| lost(object, error))?;
+            let is_small = size <= SMALL && !range.is_empty();
+            if is_small && let Some(bytes) = content::read_cached(&file, size) {
+                return Ok(Content::Bytes(content::part(bytes, range)));
+            }
             return Ok(Content::file(file, range));
         }
         match self.old.get() {

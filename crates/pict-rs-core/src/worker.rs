@@ -93,6 +93,7 @@ impl Worker {
         let ended = async {
             while self.tasks.join_next().await.is_some() {}
             self.ctx.notifier.claims_settled().await;
+            self.ctx.pending_variants.all_stored().await;
         };
         if timeout_at(deadline, ended).await.is_err() {
             tracing::warn!("background work does not end, its leases run out");

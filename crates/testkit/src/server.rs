@@ -22,6 +22,8 @@ use crate::{eventually, programs};
 
 /// How long a start may take. An emulated processor on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long variants may take to be stored.
+const UNSTORED: Duration = Duration::from_secs(2);
 /// What the server logs once it is ready.
 const LISTENING: [&str; 2] = ["listening on http://", "listening on https://"];
 
@@ -366,16 +368,42 @@ impl Server {
         self.start_time
     }
 
-    /// The folder with database and files, unless a setting moves them.
+    /// The folder with database and files, unless a setting moves them. What clients have been given
+    /// is stored there by then.
     pub fn data(&self) -> PathBuf {
+        self.settle();
         self.launch.folder().join("data")
     }
 
-    /// The folder of stored files; in a bucket that of the S3 server.
+    /// The folder of stored files; in a bucket that of the S3 server. What clients have been given is
+    /// stored there by then.
     pub fn files(&self) -> PathBuf {
         match &self.launch.bucket {
-            Some(bucket) => bucket.folder(),
+            Some(bucket) => {
+                self.settle();
+                bucket.folder()
+            }
             None => self.data().join("files"),
+        }
+    }
+
+    /// Waits until no variant is being stored any more. A server has a file without a name until then,
+    /// and for each upload that it receives, so this does not wait for long.
+    pub fn settle(&self) {
+        let descriptors = format!("/proc/{}/fd", self.child.id());
+        let is_nameless = |path: PathBuf| {
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            name.is_some_and(|name| name.starts_with('#') && name.ends_with(" (deleted)"))
+        };
+        let started = Instant::now();
+        while started.elapsed() < UNSTORED
+            && std::fs::read_dir(&descriptors)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|entry| std::fs::read_link(entry.path()).is_ok_and(is_nameless))
+        {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

@@ -25,6 +25,8 @@ const ENTRIES: u32 = 1000;
 /// [`crate::ErrorCode::ReadOnly`].
 pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
     remove::writable(ctx)?;
+    // So that they exist for the run, too.
+    ctx.pending_variants.all_stored().await;
     let plan = Plan {
         task: Task::Variants,
         total: ctx.repo.count_for(Task::Variants).await?,

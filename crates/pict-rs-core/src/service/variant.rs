@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Done, Facts, Job, Kind};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::clock::now;
 use crate::config::output::output;
@@ -14,13 +17,15 @@ use crate::media::{Outcome, Slot};
 use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
+use crate::scratch::ScratchFile;
 use crate::service::forget::forget;
 use crate::service::nodes::{self, Turn};
 use crate::service::{clip, find, keep, remove, retention};
-use crate::store::{Prefix, Source, Store, StoredObject};
+use crate::state::pending_variants::Storing;
+use crate::store::{Lent, Prefix, Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
-use crate::{Alias, Context, Error, ErrorCode, Result};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result, VariantKey};
 
 /// How often to look whether another server has made a variant.
 const TURN_INTERVAL: Duration = Duration::from_millis(100);
@@ -49,6 +54,10 @@ pub async fn existing(
     }
     let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
+    let key = (*original.hash(), request.key.clone());
+    if let Some(variant) = ctx.pending_variants.get(&key) {
+        return Ok(Some((original, variant)));
+    }
     let variant = ctx.repo.variant(original.hash(), &request.key);
     let Some(variant) = timed(Stage::Database, variant).await? else {
         return Ok(None);
@@ -100,9 +109,22 @@ pub(crate) async fn in_background(
     alias: &Alias,
     request: &ProcessRequest,
 ) -> Result<()> {
-    at_rank(ctx, alias, request, Rank::Background)
-        .await
-        .map(drop)
+    let (original, variant) = at_rank(ctx, alias, request, Rank::Background).await?;
+    if !Store::is_in_memory(&variant.object) {
+        return Ok(());
+    }
+    // A client asked first.
+    let request = &*normalized(ctx, alias, request).await?;
+    let key = (*original.hash(), request.key.clone());
+    ctx.pending_variants.stored(&key).await;
+    match ctx.repo.variant(&key.0, &key.1).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::Internal {
+            code: ErrorCode::StoreUnavailable,
+            message: "a variant could not be stored".to_owned(),
+            source: None,
+        }),
+    }
 }
 
 /// Whether a client or the worker asks.
@@ -133,12 +155,15 @@ async fn at_rank(
         timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
     });
     let variant = flight.await.map_err(|error| {
-        ctx.failures.variants.note(key, &error);
+        ctx.failures.variants.note(key.clone(), &error);
         Error::shared(error)
     })?;
-    let made_at = variant.created_at;
-    ctx.fact_cache
-        .remember_variant(generation, alias, &request.key, &variant, made_at);
+    // Where a variant is changes when it is stored.
+    if ctx.pending_variants.get(&key).is_none() {
+        let made_at = variant.created_at;
+        ctx.fact_cache
+            .remember_variant(generation, alias, &request.key, &variant, made_at);
+    }
     Ok((original, variant))
 }
 
@@ -173,6 +198,10 @@ async fn make(
     request: ProcessRequest,
     rank: Rank,
 ) -> Result<Arc<Representation>> {
+    let key = (*original.hash(), request.key.clone());
+    if let Some(variant) = ctx.pending_variants.get(&key) {
+        return Ok(variant);
+    }
     let turn = match turn(&ctx, &original, &request).await? {
         Turning::Made(variant) => return Ok(Arc::new(variant)),
         Turning::Ours(turn) => turn,
@@ -222,45 +251,113 @@ async fn make(
     };
     let (bytes, facts) = made.map_err(stored_is_broken)?;
     metrics::generated();
-    let bytes = Arc::new(bytes);
-    let kept = {
-        let (ctx, bytes, facts) = (ctx.clone(), bytes.clone(), facts.clone());
-        async move {
-            let (scratch, format) = (ctx.scratch.clone(), facts.format);
-            let stored = async {
-                let write = move || {
-                    let mut writer = scratch.create()?;
-                    writer.write(&bytes)?;
-                    Ok(writer.finish())
-                };
-                let file = blocking(write).await?;
-                let object = ctx.store.new_key(Prefix::Variant, format);
-                keep::put(&ctx, object, format, Source::Scratch(file)).await
-            };
-            let stored = timed(Stage::Store, stored).await?;
-            let made = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
-            run_to_completion(
-                async move { remember(&ctx, stored, &original, &request, made).await },
-            )
-            .await
-        }
-    };
-    let variant = match kept.await {
-        // The variant exists now, so a client that waits for it need not be refused.
-        Err(error)
-            if matches!(
-                error.code(),
-                ErrorCode::InsufficientStorage | ErrorCode::StoreUnavailable
-            ) && matches!(rank, Rank::Foreground) =>
-        {
-            tracing::warn!(%error, "a variant is served from memory");
-            unstored(&ctx, bytes, &facts).await?
-        }
-        kept => kept?,
-    };
     running.completed();
+    let bytes = Arc::new(bytes);
+    let made = NewVariant {
+        original,
+        key: request.key,
+        facts,
+    };
+    // On the heap, as is what it spawns: each future around a large one would move it over the stack.
+    let kept = keep(&ctx, made.clone(), bytes.clone(), turn, rank).boxed();
+    match kept.await {
+        // The variant exists now, so a client that waits for it need not be refused.
+        Err(error) if is_of_store(&error) && matches!(rank, Rank::Foreground) => {
+            tracing::warn!(%error, "a variant is served from memory");
+            unstored(&ctx, bytes, &made.facts).await
+        }
+        kept => kept,
+    }
+}
+
+/// A variant whose bytes are there.
+#[derive(Clone)]
+struct NewVariant {
+    original: Arc<Original>,
+    key: VariantKey,
+    facts: Facts,
+}
+
+/// Keeps a variant. A client does not wait until it is stored, unless many are being stored: it can be
+/// made again, so nothing depends on its being durable.
+async fn keep(
+    ctx: &Arc<Context>,
+    made: NewVariant,
+    bytes: Arc<Vec<u8>>,
+    turn: Turn,
+    rank: Rank,
+) -> Result<Arc<Representation>> {
+    let scratch = ctx.scratch.clone();
+    let write = move || {
+        let mut writer = scratch.create()?;
+        writer.write(&bytes)?;
+        Ok(writer.finish())
+    };
+    let file = timed(Stage::Store, blocking(write)).await?;
+    if let Rank::Foreground = rank {
+        let lent = ctx.store.lend(&file, made.facts.format)?;
+        let content = ContentKey::of(file.digest(), file.size(), made.facts.format);
+        let variant = Representation::new(lent.object().clone(), content, &made.facts, now());
+        let variant = Arc::new(variant);
+        let key = (*made.original.hash(), made.key.clone());
+        if let Some(pending) = ctx.pending_variants.begin(key, &variant) {
+            let created_at = variant.created_at;
+            let stored = store(ctx.clone(), made, file, created_at).boxed();
+            let task = follow(ctx.clone(), stored, pending, (lent, turn));
+            ctx.runtime.spawn(task.in_current_span());
+            return Ok(variant);
+        }
+    }
+    let stored = store(ctx.clone(), made, file, now()).boxed();
+    let stored = timed(Stage::Store, stored).await;
     drop(turn);
-    Ok(variant)
+    stored
+}
+
+/// Waits until a variant is stored that clients have already.
+async fn follow(
+    ctx: Arc<Context>,
+    stored: BoxFuture<'static, Result<Arc<Representation>>>,
+    mut pending: Storing,
+    while_served: (Lent, Turn),
+) {
+    match stored.await {
+        Err(error) if is_of_store(&error) => {
+            tracing::warn!(%error, "a variant is served from memory");
+            pending.failed();
+            tokio::select! {
+                () = tokio::time::sleep(Store::UNSTORED_LIFETIME) => {}
+                _ = ctx.notifier.stopped() => {}
+            }
+        }
+        // Its content was removed.
+        Err(error) if error.code() == ErrorCode::AliasNotFound => {}
+        Err(error) => tracing::error!(%error, "a variant could not be stored"),
+        Ok(_) => {}
+    }
+    drop((pending, while_served));
+}
+
+fn is_of_store(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::InsufficientStorage | ErrorCode::StoreUnavailable
+    )
+}
+
+/// Makes an object and a row of a variant.
+async fn store(
+    ctx: Arc<Context>,
+    made: NewVariant,
+    file: ScratchFile,
+    created_at: i64,
+) -> Result<Arc<Representation>> {
+    let format = made.facts.format;
+    let object = ctx.store.new_key(Prefix::Variant, format);
+    let stored = keep::put(&ctx, object, format, Source::Scratch(file)).await?;
+    let (object, content) = (stored.object().clone(), *stored.key());
+    let variant = Representation::new(object, content, &made.facts, created_at);
+    run_to_completion(async move { remember(&ctx, stored, &made, variant).await }).await
 }
 
 /// What becomes of the wish to make a variant.
@@ -324,12 +421,12 @@ async fn unstored(
 async fn remember(
     ctx: &Arc<Context>,
     mut stored: StoredObject,
-    original: &Original,
-    request: &ProcessRequest,
-    made: Representation,
+    made: &NewVariant,
+    variant: Representation,
 ) -> Result<Arc<Representation>> {
     stored.name();
-    let added = ctx.repo.add_variant(original.hash(), &request.key, &made);
+    let hash = made.original.hash();
+    let added = ctx.repo.add_variant(hash, &made.key, &variant);
     let added = timed(Stage::Database, added).await;
     let added = match added {
         Ok(added) => added,
@@ -340,12 +437,12 @@ async fn remember(
     };
     match added {
         Some(kept) => {
-            match kept.object == made.object {
+            match kept.object == variant.object {
                 true => stored.keep().await,
                 false => stored.discard().await,
             }
             // The variant exists anyway; the next one tries again.
-            if let Err(error) = retention::bound(ctx, original.hash(), &kept.object).await {
+            if let Err(error) = retention::bound(ctx, hash, &kept.object).await {
                 tracing::warn!(%error, "variants beyond their number could not be dropped");
             }
             retention::grown(ctx);

@@ -1,16 +1,18 @@
-//! Objects that do not fit on the disk. A result that was computed for a client is served even if
-//! it cannot be stored: it is kept in memory for a short time, within a limit.
+//! Objects that are not stored. A result that was computed for a client is served while it is being
+//! stored, and for a short time even if it does not fit on the disk: then it is kept in memory, within a
+//! limit.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pict_rs_media::Format;
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
+use crate::scratch::ScratchFile;
 use crate::system::memory_file;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 
@@ -18,11 +20,13 @@ use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
 const PREFIX: &str = "memory/";
 /// Bytes of all of them; the oldest are dropped first.
 pub(super) const CAPACITY: u64 = 64 * 1024 * 1024;
-/// After this time the disk is tried again.
-const LIFETIME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<VecDeque<HeldObject>>);
+pub(super) struct Memory {
+    held: Mutex<VecDeque<HeldObject>>,
+    /// Files that are becoming objects.
+    lent: Mutex<HashMap<ObjectKey, File>>,
+}
 
 #[derive(Debug)]
 struct HeldObject {
@@ -36,6 +40,8 @@ struct HeldObject {
 impl Store {
     /// Bytes of the largest object that is kept in memory.
     pub(crate) const LARGEST_IN_MEMORY: u64 = CAPACITY / 2;
+    /// How long an object is served that could not be stored. After this time the disk is tried again.
+    pub(crate) const UNSTORED_LIFETIME: Duration = Duration::from_secs(60);
 
     /// Keeps an object in memory, because it does not fit on the disk. Blocks.
     ///
@@ -56,8 +62,8 @@ impl Store {
                 Ok(file)
             })
             .map_err(|e| Error::io("cannot keep an object in memory", e))?;
-        let object = ObjectKey::new(format!("{PREFIX}{}", ObjectKey::generate(format)));
-        let mut entries = self.memory.lock();
+        let object = new_key(format);
+        let mut entries = lock(&self.memory.held);
         entries.push_back(HeldObject {
             object: object.clone(),
             file,
@@ -71,25 +77,67 @@ impl Store {
         Ok((object, key))
     }
 
-    /// Whether the object was only kept in memory.
+    /// Lets a file be read as an object while it becomes one under another key, or fails to.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub(crate) fn lend(&self, file: &ScratchFile, format: Format) -> Result<Lent> {
+        let shared = file.shared();
+        let shared = shared.map_err(|e| Error::io("cannot share a scratch file", e))?;
+        let object = new_key(format);
+        lock(&self.memory.lent).insert(object.clone(), shared);
+        Ok(Lent {
+            memory: self.memory.clone(),
+            object,
+        })
+    }
+
+    /// Whether the object has not been stored.
     pub fn is_in_memory(object: &ObjectKey) -> bool {
         object.as_str().starts_with(PREFIX)
     }
 }
 
 impl Memory {
-    /// The file of an object that is still kept. Must be read at explicit positions, because its
+    /// The file of an object that is still there. Must be read at explicit positions, because its
     /// readers share one offset.
     pub(super) fn open(&self, object: &ObjectKey) -> std::io::Result<File> {
-        let mut entries = self.lock();
-        entries.retain(|entry| entry.since.elapsed() < LIFETIME);
+        if let Some(file) = lock(&self.lent).get(object) {
+            return file.try_clone();
+        }
+        let mut entries = lock(&self.held);
+        entries.retain(|entry| entry.since.elapsed() < Store::UNSTORED_LIFETIME);
         match entries.iter().find(|entry| entry.object == *object) {
             Some(entry) => entry.file.try_clone(),
             None => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<HeldObject>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// A file that can be read as an object until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    memory: Arc<Memory>,
+    object: ObjectKey,
+}
+
+impl Lent {
+    /// What it can be read as.
+    pub(crate) fn object(&self) -> &ObjectKey {
+        &self.object
     }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        lock(&self.memory.lent).remove(&self.object);
+    }
+}
+
+fn new_key(format: Format) -> ObjectKey {
+    ObjectKey::new(format!("{PREFIX}{}", ObjectKey::generate(format)))
+}
+
+fn lock<T>(entries: &Mutex<T>) -> MutexGuard<'_, T> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
 }
