@@ -6,6 +6,7 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    thread,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -48,8 +49,13 @@ pub fn make(
     fs::copy(notice, partial.join(notices::FILE))?;
     if packages {
         materials::write(build, target, toolchain, &partial.join(MATERIALS))?;
-        package::deb(build, target, &partial)?;
-        package::rpm(build, target, &partial)?;
+        // Both compress with one thread only.
+        thread::scope(|scope| {
+            let deb = scope.spawn(|| package::deb(build, target, &partial));
+            package::rpm(build, target, &partial)?;
+            let panicked = |_| bail!("what makes a package has panicked");
+            deb.join().unwrap_or_else(panicked)
+        })?;
     }
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
