@@ -286,6 +286,31 @@ fn files_on_a_full_disk_of_their_own_are_served_and_removed() {
 }
 
 #[test]
+fn a_variant_whose_row_finds_no_room_is_served_from_memory() {
+    let launch = Launch::new();
+    let database = launch.folder().join("data/database");
+    let test = "a full disk of the database";
+    let Some(disk) = Disk::mount(Kind::Tmpfs, 8, &database, test) else {
+        return;
+    };
+    let server = launch.start();
+    let alias = server.upload(&png(1)).alias;
+    disk.fill();
+    let first = server.get(&thumbnail(&alias, 20)).ok();
+    server.wait_for_output("a variant is served from memory");
+    eventually("it takes no room on a disk", || {
+        (server.nameless_files() == 0).then_some(())
+    });
+    assert_eq!(disk::objects(&server.files()).len(), 1);
+    let again = server.get(&thumbnail(&alias, 20)).ok();
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("etag"), first.header("etag"));
+    let times = server.output().matches("is served from memory").count();
+    assert_eq!(times, 1, "it was not made again");
+    disk.free();
+}
+
+#[test]
 fn a_picture_of_another_server_is_served_although_it_cannot_be_stored() {
     let settings = [("client.allow_local_connections", "true")];
     let test = "a full disk and the proxy";

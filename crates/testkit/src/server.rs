@@ -387,24 +387,29 @@ impl Server {
         }
     }
 
-    /// Waits until no variant is being stored any more. A server has a file without a name until then,
-    /// and for each upload that it receives, so this does not wait for long.
+    /// Waits until no variant is being stored any more. Uploads that are being received look alike, so
+    /// this does not wait for long.
     pub fn settle(&self) {
-        let descriptors = format!("/proc/{}/fd", self.child.id());
+        let started = Instant::now();
+        while started.elapsed() < UNSTORED && self.nameless_files() > 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The number of its open files on a disk that have no name: uploads that are being received, and
+    /// variants that are being stored.
+    pub fn nameless_files(&self) -> usize {
         let is_nameless = |path: PathBuf| {
             let name = path.file_name().map(|name| name.to_string_lossy());
             name.is_some_and(|name| name.starts_with('#') && name.ends_with(" (deleted)"))
         };
-        let started = Instant::now();
-        while started.elapsed() < UNSTORED
-            && std::fs::read_dir(&descriptors)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|entry| std::fs::read_link(entry.path()).is_ok_and(is_nameless))
-        {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        descriptors
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(is_nameless))
+            .count()
     }
 
     /// Whether `PICTRS_TEST_STORE` has put the files into a bucket.

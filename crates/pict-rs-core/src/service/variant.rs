@@ -178,6 +178,7 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
     }
     if Store::is_in_memory(&lost.object) {
         ctx.fact_cache.forget([alias]);
+        ctx.pending_variants.forget(&lost.object);
         return Ok(());
     }
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
@@ -319,23 +320,32 @@ async fn follow(
     ctx: Arc<Context>,
     stored: BoxFuture<'static, Result<Arc<Representation>>>,
     mut pending: Storing,
-    while_served: (Lent, Turn),
+    (lent, turn): (Lent, Turn),
 ) {
     match stored.await {
         Err(error) if is_of_store(&error) => {
-            tracing::warn!(%error, "a variant is served from memory");
+            let kept = blocking(move || lent.keep_in_memory()).await;
             pending.failed();
+            drop(turn);
+            if kept.is_err() {
+                tracing::warn!(%error, "a variant could not be stored");
+                return;
+            }
+            tracing::warn!(%error, "a variant is served from memory");
             tokio::select! {
                 () = tokio::time::sleep(Store::UNSTORED_LIFETIME) => {}
                 _ = ctx.notifier.stopped() => {}
             }
+            return;
         }
         // Its content was removed.
         Err(error) if error.code() == ErrorCode::AliasNotFound => {}
         Err(error) => tracing::error!(%error, "a variant could not be stored"),
         Ok(_) => {}
     }
-    drop((pending, while_served));
+    // In this order: as long as it is pending it can be read.
+    drop(pending);
+    drop((lent, turn));
 }
 
 fn is_of_store(error: &Error) -> bool {

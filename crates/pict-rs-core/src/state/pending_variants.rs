@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use crate::repo::Representation;
-use crate::{ContentKey, VariantKey};
+use crate::{ContentKey, ObjectKey, VariantKey};
 
 /// A disk that is slower than the processors makes clients wait from this number on.
 const MOST: usize = 64;
@@ -31,6 +31,7 @@ struct PendingVariant {
 pub(crate) struct Storing {
     all: Arc<Mutex<HashMap<Key, PendingVariant>>>,
     key: Key,
+    object: ObjectKey,
     storing: Option<watch::Sender<()>>,
 }
 
@@ -50,6 +51,7 @@ impl PendingVariants {
         Some(Storing {
             all: self.0.clone(),
             key,
+            object: variant.object.clone(),
             storing: Some(sender),
         })
     }
@@ -67,7 +69,12 @@ impl PendingVariants {
         }
     }
 
-    /// The same for all that are being stored now.
+    /// Forgets a variant that could not be stored and is gone.
+    pub(crate) fn forget(&self, object: &ObjectKey) {
+        lock(&self.0).retain(|_, entry| entry.variant.object != *object);
+    }
+
+    /// The same as [`PendingVariants::stored`] for all that are being stored now.
     pub(crate) async fn all_stored(&self) {
         let storing: Vec<_> = lock(&self.0)
             .values()
@@ -90,7 +97,14 @@ impl Storing {
 
 impl Drop for Storing {
     fn drop(&mut self) {
-        lock(&self.all).remove(&self.key);
+        let mut all = lock(&self.all);
+        // It may have been forgotten and begun once more.
+        if all
+            .get(&self.key)
+            .is_some_and(|entry| entry.variant.object == self.object)
+        {
+            all.remove(&self.key);
+        }
     }
 }
 
@@ -104,7 +118,6 @@ mod tests {
     use pict_rs_media::{Format, OutputFormat};
 
     use super::*;
-    use crate::ObjectKey;
 
     fn key(number: u8) -> Key {
         (
@@ -153,6 +166,13 @@ mod tests {
         pending.failed();
         all.stored(&key(1)).await;
         all.all_stored().await;
+        let kept = all.get(&key(1)).expect("it is served a while longer");
+        all.forget(&ObjectKey::generate(Format::Webp));
+        assert!(all.get(&key(1)).is_some());
+        all.forget(&kept.object);
+        assert!(all.get(&key(1)).is_none());
+        let _next = all.begin(key(1), &variant()).expect("begun once more");
+        drop(pending);
         assert!(all.get(&key(1)).is_some());
     }
 

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,33 +49,10 @@ impl Store {
     /// # Errors
     /// [`ErrorCode::InsufficientStorage`] when it is too large for memory too.
     pub fn keep_in_memory(&self, format: Format, bytes: &[u8]) -> Result<(ObjectKey, ContentKey)> {
-        let size = bytes.len() as u64;
-        if size > Self::LARGEST_IN_MEMORY {
-            return Err(Error::Internal {
-                code: ErrorCode::InsufficientStorage,
-                message: format!("neither disk nor memory have room for {size} bytes"),
-                source: None,
-            });
-        }
-        let file = memory_file()
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                Ok(file)
-            })
-            .map_err(|e| Error::io("cannot keep an object in memory", e))?;
         let object = new_key(format);
-        let mut entries = lock(&self.memory.held);
-        entries.push_back(HeldObject {
-            object: object.clone(),
-            file,
-            size,
-            since: Instant::now(),
-        });
-        while entries.iter().map(|entry| entry.size).sum::<u64>() > CAPACITY {
-            entries.pop_front();
-        }
-        let key = ContentKey::new(Sha256::digest(bytes).into(), size, format);
-        Ok((object, key))
+        self.memory.hold(&object, bytes)?;
+        let digest = Sha256::digest(bytes).into();
+        Ok((object, ContentKey::new(digest, bytes.len() as u64, format)))
     }
 
     /// Lets a file be read as an object while it becomes one under another key, or fails to.
@@ -112,6 +90,35 @@ impl Memory {
             None => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
+
+    /// Keeps bytes as an object. Blocks.
+    fn hold(&self, object: &ObjectKey, bytes: &[u8]) -> Result<()> {
+        let size = bytes.len() as u64;
+        if size > Store::LARGEST_IN_MEMORY {
+            return Err(Error::Internal {
+                code: ErrorCode::InsufficientStorage,
+                message: format!("neither disk nor memory have room for {size} bytes"),
+                source: None,
+            });
+        }
+        let file = memory_file()
+            .and_then(|mut file| {
+                file.write_all(bytes)?;
+                Ok(file)
+            })
+            .map_err(|e| Error::io("cannot keep an object in memory", e))?;
+        let mut entries = lock(&self.held);
+        entries.push_back(HeldObject {
+            object: object.clone(),
+            file,
+            size,
+            since: Instant::now(),
+        });
+        while entries.iter().map(|entry| entry.size).sum::<u64>() > CAPACITY {
+            entries.pop_front();
+        }
+        Ok(())
+    }
 }
 
 /// A file that can be read as an object until this is dropped.
@@ -125,6 +132,23 @@ impl Lent {
     /// What it can be read as.
     pub(crate) fn object(&self) -> &ObjectKey {
         &self.object
+    }
+
+    /// The file did not become an object: takes it from the disk and keeps it in memory for
+    /// [`Store::UNSTORED_LIFETIME`], under the same key. Blocks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InsufficientStorage`] when it is too large, [`ErrorCode::FileIoError`].
+    pub(crate) fn keep_in_memory(self) -> Result<()> {
+        let read = || {
+            let file = self.memory.open(&self.object)?;
+            let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; size];
+            file.read_exact_at(&mut bytes, 0)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|e| Error::io("cannot read a scratch file", e))?;
+        self.memory.hold(&self.object, &bytes)
     }
 }
 
