@@ -78,6 +78,8 @@ mod proxy;
 mod prune;
 /// A server that changes nothing.
 mod read_only;
+/// Small variants of large photographs.
+mod reduced;
 /// Uploads that are refused, and what is left of them: nothing.
 mod refuse;
 /// Files that break the rules of their format.

@@ -7,8 +7,8 @@
 //! each round (A B C A B C …), and medians are reported.
 //!
 //! Start at [`run`]; then [`work`] (one picture at a time, inside a process), [`quality`],
-//! [`formats`] (what `process.auto` saves), [`server`], [`jobs`] (processes that decode), [`nodes`] (PostgreSQL, buckets, several servers)
-//! and [`scale`] (millions of aliases).
+//! [`formats`] (what `process.auto` saves), [`server`], [`jobs`] (processes that decode), [`reduced`] (reduced copies),
+//! [`nodes`] (PostgreSQL, buckets, several servers) and [`scale`] (millions of aliases).
 
 mod formats;
 mod inputs;
@@ -16,6 +16,7 @@ mod jobs;
 mod nodes;
 mod peers;
 mod quality;
+mod reduced;
 mod report;
 mod scale;
 pub(crate) mod server;
@@ -44,7 +45,7 @@ pub struct Args {
     /// Aliases in the database of the part `scale`.
     #[arg(long, default_value_t = 5_000_000)]
     aliases: u64,
-    /// With `--only scale`, `--only nodes` or `--only jobs`: a server that is built already.
+    /// With only one of the parts `scale`, `nodes`, `jobs` or `reduced`: a server that is built already.
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
     /// Measure the peers alone.
@@ -55,8 +56,8 @@ pub struct Args {
 }
 
 /// The last one is never part of a complete run.
-const PARTS: [&str; 8] = [
-    "work", "quality", "formats", "server", "jobs", "nodes", "scale", "weights",
+const PARTS: [&str; 9] = [
+    "work", "quality", "formats", "server", "jobs", "reduced", "nodes", "scale", "weights",
 ];
 
 /// Runs all parts and writes the document.
@@ -80,6 +81,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return only_nodes(args);
     }
     provision::ensure(&provision::FOR_BENCH, args.install)?;
+    if args.only == ["reduced"] {
+        return only_reduced(args);
+    }
     if args.only == ["formats"] {
         return only_formats(formats::measure);
     }
@@ -107,6 +111,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if wanted("jobs") && !args.peers_only {
         let program = target_folder()?.join("release/pict-rs");
         report.verdicts.extend(jobs::measure(&program, &folder)?);
+    }
+    if wanted("reduced") && !args.peers_only {
+        let program = target_folder()?.join("release/pict-rs");
+        let verdicts = reduced::measure(
+            &program,
+            &folder,
+            &inputs.photographs,
+            &peers::scorer(&folder)?,
+        )?;
+        report.verdicts.extend(verdicts);
     }
     if wanted("nodes") && !args.peers_only {
         let program = target_folder()?.join("release/pict-rs");
@@ -166,6 +180,15 @@ fn only_scale(args: &Args) -> Result<ExitCode> {
 fn only_jobs(args: &Args) -> Result<ExitCode> {
     let verdicts = jobs::measure(&program(args)?, &cache::folder("bench")?)?;
     print(verdicts);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the part `reduced`, which needs no peers and few pictures.
+fn only_reduced(args: &Args) -> Result<ExitCode> {
+    let folder = cache::folder("bench")?;
+    let photographs = inputs::photographs(&folder)?;
+    let (program, scorer) = (program(args)?, peers::scorer(&folder)?);
+    print(reduced::measure(&program, &folder, &photographs, &scorer)?);
     Ok(ExitCode::SUCCESS)
 }
 

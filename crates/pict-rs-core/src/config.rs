@@ -333,6 +333,8 @@ pub struct MediaConfig {
     pub memory: u64,
     /// Variants that one original may have; 0 means no limit.
     pub variants_per_original: u32,
+    /// Make small variants of large photographs from a reduced copy.
+    pub reduced_copies: bool,
     /// Save CPU time at the cost of sharper and smaller variants.
     pub fast: bool,
     /// What `process.auto` answers with.
@@ -378,6 +380,7 @@ impl Default for MediaConfig {
             background_length: 256,
             memory: 512,
             variants_per_original: 128,
+            reduced_copies: true,
             fast: false,
             auto: AutoConfig::default(),
             helpers: List(HELPERS.map(str::to_owned).into()),

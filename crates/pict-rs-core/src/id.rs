@@ -398,6 +398,12 @@ impl VariantKey {
         Ok(Self(key))
     }
 
+    /// The key of the reduced copy whose longer side has this many pixels. No request has it, because
+    /// `reduced` is not an operation.
+    pub(crate) fn reduced(side: u32) -> Self {
+        Self(format!("reduced/{side}/jpg"))
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

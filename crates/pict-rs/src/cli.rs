@@ -310,6 +310,9 @@ macro_rules! media_flags {
             /// Variants cost less CPU and are a little less sharp
             #[arg(long)]
             media_fast: bool,
+            /// Make small variants of large photographs from the originals
+            #[arg(long)]
+            media_no_reduced_copies: bool,
             /// Refuse process URLs with keys that are not operations
             #[arg(long)]
             media_strict_operations: bool,
@@ -337,6 +340,9 @@ macro_rules! media_flags {
                 set.list("media.auto.formats", &self.media_auto_formats);
                 set.list("media.auto.slow", &self.media_auto_slow);
                 set.switch("media.fast", self.media_fast);
+                if self.media_no_reduced_copies {
+                    set.0.push(("media.reduced_copies", "false".to_owned()));
+                }
                 if self.media_video_disable {
                     set.0.push(("media.video.enable", "false".to_owned()));
                 }

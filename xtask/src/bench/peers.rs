@@ -313,21 +313,37 @@ impl Tools {
         Ok(png)
     }
 
-    /// SSIMULACRA2 and bytes of each of `made`, against a linear-light reference from `source`.
+    /// As [`scores`].
     ///
     /// # Errors
-    /// When the score program is missing or cannot read a picture.
+    /// As [`scores`].
     pub fn scores(&self, source: &Path, made: &[PathBuf]) -> Result<Vec<(f64, u64)>> {
-        let mut command = command::new(self.drivers.join("score"));
-        let text = command::output(command.arg(source).args(made))?;
-        let parse = |line: &str| -> Option<(f64, u64)> {
-            let mut words = line.strip_prefix("score ")?.split(' ');
-            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-        };
-        let scores: Vec<_> = text.lines().filter_map(parse).collect();
-        anyhow::ensure!(scores.len() == made.len(), "a score is missing in: {text}");
-        Ok(scores)
+        scores(&self.drivers.join("score"), source, made)
     }
+}
+
+/// The program for [`scores`], which is built if necessary.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn scorer(folder: &Path) -> Result<PathBuf> {
+    build_drivers(folder)?;
+    Ok(folder.join("target/release/score"))
+}
+
+/// SSIMULACRA2 and bytes of each of `made`, against a linear-light reference from `source`.
+///
+/// # Errors
+/// When the program is missing or cannot read a picture.
+pub fn scores(scorer: &Path, source: &Path, made: &[PathBuf]) -> Result<Vec<(f64, u64)>> {
+    let text = command::output(command::new(scorer).arg(source).args(made))?;
+    let parse = |line: &str| -> Option<(f64, u64)> {
+        let mut words = line.strip_prefix("score ")?.split(' ');
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    };
+    let scores: Vec<_> = text.lines().filter_map(parse).collect();
+    anyhow::ensure!(scores.len() == made.len(), "a score is missing in: {text}");
+    Ok(scores)
 }
 
 /// A program whose whole run is measured.

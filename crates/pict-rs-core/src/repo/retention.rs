@@ -10,7 +10,7 @@ use super::fault::again;
 use super::sql::{Row, sql};
 use super::usage::{self, Class};
 use super::{Removal, Repo, garbage, node, removal, takeover, variant};
-use crate::{ContentKey, ObjectKey, Result};
+use crate::{ContentKey, ObjectKey, Result, VariantKey};
 
 /// What was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,8 @@ impl Repo {
     }
 
     /// Drops variants of one content, least recently used first, until at most `count` remain and
-    /// take at most `bytes` together. The variant `kept` is not dropped, but counts.
+    /// take at most `bytes` together. The variant `kept` is not dropped, but counts; `spared` is
+    /// neither dropped nor counted.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -118,13 +119,17 @@ impl Repo {
         &self,
         hash: &ContentKey,
         kept: &ObjectKey,
+        spared: &VariantKey,
         count: u32,
         bytes: u64,
     ) -> Result<Dropped> {
-        let rows = sql("SELECT hash, object, size FROM variants WHERE hash = $1 \
-             ORDER BY object = $2 DESC, accessed_at DESC")
+        let rows = sql(
+            "SELECT hash, object, size FROM variants WHERE hash = $1 AND variant <> $3 \
+             ORDER BY object = $2 DESC, accessed_at DESC",
+        )
         .bind(hash.as_bytes())
         .bind(kept.as_str())
+        .bind(spared.as_str())
         .all(&self.read)
         .await?;
         let (mut stay, mut taken) = (0, 0u64);

@@ -65,6 +65,18 @@ impl Repo {
         find_in(&self.read, hash, variant).await
     }
 
+    /// Whether a content has variants.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn has_variants(&self, hash: &ContentKey) -> Result<bool> {
+        let row = sql("SELECT 1 AS found FROM variants WHERE hash = $1 LIMIT 1")
+            .bind(hash.as_bytes())
+            .optional(&self.read)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Adds a variant. Returns the one to serve: an earlier one if it exists, `None` if the content
     /// was removed meanwhile.
     ///

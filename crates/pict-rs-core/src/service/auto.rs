@@ -14,7 +14,7 @@ use crate::accept::Accept;
 use crate::query::ProcessRequest;
 use crate::repo::Original;
 use crate::service::variant::{self, Found};
-use crate::service::{background, find};
+use crate::service::{background, convert, find};
 use crate::state::auto::ContentVariant;
 use crate::{Alias, Context, Result};
 use choice::{PictureTraits, Weights, ranked, rivals};
@@ -403,7 +403,7 @@ async fn is_transparent(ctx: &Context, original: &Original) -> Result<bool> {
     }
     let source = find::whole(ctx, stored).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let facts = inspected.result.map_err(variant::stored_is_broken)?;
+    let facts = inspected.result.map_err(convert::stored_is_broken)?;
     let transparent = facts.has_alpha;
     let mut inner = ctx.auto.lock();
     inner.transparent.push(*original.hash(), transparent);

@@ -13,9 +13,9 @@ use crate::clock::{millis, now};
 use crate::config::Span;
 use crate::repo::Dropped;
 use crate::service::forget::{collect, forget};
-use crate::service::guard;
+use crate::service::{guard, reduced};
 use crate::task::run_to_completion;
-use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
+use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, VariantKey, metrics};
 
 /// Rows changed in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -138,7 +138,11 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
     }
     let bytes = original.size().saturating_mul(VARIANTS_PER_BYTE);
     let bytes = bytes.max(LEAST_VARIANTS);
-    let dropped = ctx.repo.bound_variants(original, made, count, bytes);
+    // One that had to go for others would be made again for the next one.
+    let spared = VariantKey::reduced(reduced::SIDE);
+    let dropped = ctx
+        .repo
+        .bound_variants(original, made, &spared, count, bytes);
     let dropped = dropped.await?;
     if dropped.count > 0 {
         metrics::evicted("variants", "original", dropped.count, dropped.bytes);

@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Done, Facts, Job, Kind};
+use pict_rs_media::Facts;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::clock::now;
-use crate::config::output::output;
-use crate::media::{Outcome, Slot};
+use crate::media::Permit;
 use crate::metrics::{self, Work};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::scratch::ScratchFile;
+use crate::service::convert::convert;
 use crate::service::forget::forget;
 use crate::service::nodes::{self, Turn};
-use crate::service::{clip, find, keep, remove, retention};
+use crate::service::{find, keep, reduced, remove, retention};
 use crate::state::pending_variants::Storing;
 use crate::store::{Lent, Prefix, Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
@@ -152,7 +151,7 @@ async fn at_rank(
         return Err(error);
     }
     let flight = ctx.flights.join(key.clone(), || {
-        timing::inherit_timings(make(ctx.clone(), original.clone(), request.clone(), rank))
+        make_boxed(ctx.clone(), original.clone(), request.clone(), rank)
     });
     let variant = flight.await.map_err(|error| {
         ctx.failures.variants.note(key.clone(), &error);
@@ -207,50 +206,10 @@ async fn make(
         Turning::Made(variant) => return Ok(Arc::new(variant)),
         Turning::Ours(turn) => turn,
     };
+    let reduced = reduced_copy(&ctx, &original, &request, rank).boxed().await;
     let running = metrics::begin(Work::Generate);
-    let permit = match rank {
-        Rank::Foreground => ctx.media.acquire().await?,
-        Rank::Background => ctx.media.acquire_background().await?,
-    };
-    let source = find::whole(&ctx, &original.representation).await?;
-    let size = original.representation.key.size();
-    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
-    let (permit, source) = (inspected.permit, inspected.source);
-    let facts = inspected.result.map_err(stored_is_broken)?;
-    check_frame(request.frame, &facts)?;
-    let is_clip = facts.kind() == Kind::Video;
-    let is_animated = !is_clip && facts.is_animated() && request.frame.is_none();
-    let output = output(&ctx.config.media, request.format, is_animated);
-    let convert = {
-        let (operations, frame) = (request.operations.clone(), request.frame);
-        move |facts| Job::Convert {
-            facts,
-            operations,
-            output,
-            frame,
-            blurhash: false,
-        }
-    };
-    let made = if is_clip {
-        let memory = clip::memory(&facts, size)
-            + pict_rs_media::predicted_memory(
-                &clip::frame_facts(&facts),
-                &request.operations,
-                &output,
-            );
-        let (context, at) = (ctx.clone(), request.time);
-        let work = move |slot: &mut Slot| {
-            let (frame, facts) =
-                clip::frame(&context, &source, at, slot).map_err(stored_clip_is_broken)?;
-            let done = slot.run(&convert(facts), &frame);
-            Ok(whole(&frame, done))
-        };
-        ctx.media.run(permit, memory, work).await?
-    } else {
-        let worked = ctx.media.work(permit, source, convert(facts), whole);
-        worked.await?.result
-    };
-    let (bytes, facts) = made.map_err(stored_is_broken)?;
+    let made = from_best_source(&ctx, rank, &original, reduced, &request).boxed();
+    let (bytes, facts) = made.await?;
     metrics::generated();
     running.completed();
     let bytes = Arc::new(bytes);
@@ -268,6 +227,110 @@ async fn make(
             unstored(&ctx, bytes, &made.facts).await
         }
         kept => kept,
+    }
+}
+
+/// From the reduced copy, if there is one. If that is lost or damaged, the original is still there.
+async fn from_best_source(
+    ctx: &Arc<Context>,
+    rank: Rank,
+    original: &Original,
+    reduced: Option<Arc<Representation>>,
+    request: &ProcessRequest,
+) -> Result<(Vec<u8>, Facts)> {
+    if let Some(copy) = reduced {
+        match convert(ctx, permit(ctx, rank).await?, &copy, request).await {
+            Err(error) if matches!(error.code(), ErrorCode::LostFile | ErrorCode::MediaFailed) => {
+                forget_reduced(ctx, &copy, &error).await;
+            }
+            made => return made,
+        }
+    }
+    let permit = permit(ctx, rank).await?;
+    convert(ctx, permit, &original.representation, request).await
+}
+
+async fn permit(ctx: &Context, rank: Rank) -> Result<Permit> {
+    match rank {
+        Rank::Foreground => ctx.media.acquire().await,
+        Rank::Background => ctx.media.acquire_background().await,
+    }
+}
+
+/// The reduced copy from which a variant is to be made. It is made when the second variant is, because
+/// most originals never have two.
+async fn reduced_copy(
+    ctx: &Arc<Context>,
+    original: &Arc<Original>,
+    request: &ProcessRequest,
+    rank: Rank,
+) -> Option<Arc<Representation>> {
+    if !ctx.config.media.reduced_copies || !reduced::serves(&original.representation, request) {
+        return None;
+    }
+    let key = (*original.hash(), VariantKey::reduced(reduced::SIDE));
+    if let Some(copy) = ctx.pending_variants.get(&key) {
+        return Some(copy);
+    }
+    // If the database fails here, it also fails where its error is returned.
+    let known = timed(Stage::Database, ctx.repo.variant(&key.0, &key.1));
+    if let Some(copy) = known.await.ok()? {
+        ctx.last_used.variant(&copy.object, 0);
+        return Some(Arc::new(copy));
+    }
+    if ctx.failures.variants.last(&key).is_some() || !has_another(ctx, &key.0, request).await {
+        return None;
+    }
+    let flight = ctx.flights.join(key.clone(), || {
+        make_boxed(ctx.clone(), original.clone(), reduced::request(), rank)
+    });
+    match flight.await {
+        Ok(copy) => Some(copy),
+        Err(error) => {
+            tracing::debug!(%error, "no reduced copy could be made");
+            ctx.failures.variants.note(key, &error);
+            None
+        }
+    }
+}
+
+/// [`make`] makes the reduced copy too; without this its type would contain itself.
+fn make_boxed(
+    ctx: Arc<Context>,
+    original: Arc<Original>,
+    request: ProcessRequest,
+    rank: Rank,
+) -> BoxFuture<'static, Result<Arc<Representation>>> {
+    timing::inherit_timings(make(ctx, original, request, rank)).boxed()
+}
+
+/// Whether a content has another variant, or one is being made.
+async fn has_another(ctx: &Context, hash: &ContentKey, request: &ProcessRequest) -> bool {
+    ctx.pending_variants.has_any(hash)
+        || ctx
+            .flights
+            .any(|(content, variant)| content == hash && *variant != request.key)
+        || timed(Stage::Database, ctx.repo.has_variants(hash))
+            .await
+            .unwrap_or(false)
+}
+
+/// Forgets a reduced copy that could not be used, so that the next variant has a new one made.
+async fn forget_reduced(ctx: &Arc<Context>, copy: &Representation, error: &Error) {
+    if Store::is_in_memory(&copy.object) {
+        // It was stored a moment ago, under another key, or it is gone.
+        ctx.pending_variants.forget(&copy.object);
+        return;
+    }
+    tracing::warn!(object = %copy.object, %error, "a reduced copy is lost or damaged and will be made again");
+    let (task_ctx, object) = (ctx.clone(), copy.object.clone());
+    let forgotten = run_to_completion(async move {
+        let removal = task_ctx.repo.forget_variant(&object).await?;
+        forget(&task_ctx, removal).await;
+        Ok(())
+    });
+    if let Err(error) = forgotten.await {
+        tracing::warn!(%error, "a reduced copy could not be forgotten");
     }
 }
 
@@ -409,13 +472,6 @@ async fn turn(
     }
 }
 
-/// The file that a job made, as one piece, and its facts.
-fn whole(source: &[u8], outcome: Outcome) -> pict_rs_media::Result<(Vec<u8>, Facts)> {
-    let made = outcome.and_then(Done::made)?;
-    let facts = made.facts.clone();
-    Ok((made.into_bytes(source)?, facts))
-}
-
 /// A variant that does not fit on the disk.
 async fn unstored(
     ctx: &Context,
@@ -463,52 +519,5 @@ async fn remember(
             stored.discard().await;
             Err(Error::alias_not_found())
         }
-    }
-}
-
-fn check_frame(frame: Option<u32>, facts: &Facts) -> Result<()> {
-    match frame {
-        Some(frame) if facts.kind() == Kind::Video => Err(Error::user(
-            ErrorCode::InvalidProcessPath,
-            format!("frame={frame} is of animations; of a clip, time= in seconds chooses a frame"),
-        )),
-        Some(frame) if frame > facts.frames => Err(Error::user(
-            ErrorCode::InvalidProcessPath,
-            format!(
-                "frame={frame} is beyond the last frame, which is {}",
-                facts.frames
-            ),
-        )
-        .limit(facts.frames)
-        .found(frame)),
-        _ => Ok(()),
-    }
-}
-
-/// Stored files were checked before, so damage is an internal error and must be logged.
-pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
-    match error {
-        pict_rs_media::Error::Corrupt { .. }
-        | pict_rs_media::Error::Unrecognised
-        | pict_rs_media::Error::Empty => Error::internal(
-            ErrorCode::MediaFailed,
-            "a stored original cannot be decoded",
-            error,
-        ),
-        other => other.into(),
-    }
-}
-
-/// As [`stored_is_broken`], for the error of a program that reads a clip.
-fn stored_clip_is_broken(error: Error) -> Error {
-    match error.code() {
-        ErrorCode::MediaDamaged | ErrorCode::DiscoverError | ErrorCode::ValidateFileEmpty => {
-            Error::internal(
-                ErrorCode::MediaFailed,
-                "a stored clip cannot be decoded",
-                error,
-            )
-        }
-        _ => error,
     }
 }

@@ -72,6 +72,11 @@ where
         }
         flight
     }
+
+    /// Whether there is a flight with such a key.
+    pub(crate) fn any(&self, is_wanted: impl Fn(&K) -> bool) -> bool {
+        lock(&self.0).flights.keys().any(is_wanted)
+    }
 }
 
 /// Removes its flight from the list, whether it ended or was dropped.

@@ -69,6 +69,11 @@ impl PendingVariants {
         }
     }
 
+    /// Whether there is one of this content.
+    pub(crate) fn has_any(&self, content: &ContentKey) -> bool {
+        lock(&self.0).keys().any(|(of, _)| of == content)
+    }
+
     /// Forgets a variant that could not be stored and is gone.
     pub(crate) fn forget(&self, object: &ObjectKey) {
         lock(&self.0).retain(|_, entry| entry.variant.object != *object);
