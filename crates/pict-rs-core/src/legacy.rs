@@ -113,7 +113,7 @@ fn hash_of(path: &[u8]) -> u64 {
 
 /// One uploaded file, with all its aliases.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub struct LegacyContent {
     /// Digest and size of its bytes as they were stored, and their format.
     pub key: ContentKey,
     /// Path of its bytes, relative to the folder of files.
@@ -304,17 +304,20 @@ impl Names {
 
 /// Contents that are being read. Dropping it ends that.
 #[derive(Debug)]
-pub struct Contents(Receiver<Result<Content>>);
+pub struct Contents(Receiver<Result<LegacyContent>>);
 
 impl Contents {
     /// The next one; `None` at the end.
-    pub async fn next(&mut self) -> Option<Result<Content>> {
+    pub async fn next(&mut self) -> Option<Result<LegacyContent>> {
         self.0.recv().await
     }
 }
 
 /// Sends contents until there is no receiver. Blocks.
-fn send(mut contents: impl Iterator<Item = Result<Content>>, to: &Sender<Result<Content>>) {
+fn send(
+    mut contents: impl Iterator<Item = Result<LegacyContent>>,
+    to: &Sender<Result<LegacyContent>>,
+) {
     loop {
         let next = match unless_it_panics(|| Ok(contents.next())) {
             Ok(Some(content)) => content,

@@ -14,6 +14,7 @@ use pict_rs_media::{Control, Done, Facts, Job};
 use crate::config::{Isolation, MediaConfig};
 use crate::requester;
 pub use crate::sandbox::InputFile;
+pub(crate) use crate::sandbox::JobResult;
 use crate::sandbox::{Allowance, Protection, Sandbox, Sandboxes, cannot_start};
 use crate::task::blocking;
 use crate::timing::{Stage, timed};
@@ -135,6 +136,17 @@ impl Pool {
         self.wait(self.new_permit(Rank::Background), 0, false).await
     }
 
+    /// Waits for a slot as [`Pool::acquire`] or [`Pool::acquire_background`].
+    ///
+    /// # Errors
+    /// As these.
+    pub async fn acquire_as(&self, rank: Rank) -> Result<Permit> {
+        match rank {
+            Rank::Foreground => self.acquire().await,
+            Rank::Background => self.acquire_background().await,
+        }
+    }
+
     fn new_permit(&self, rank: Rank) -> Permit {
         Permit {
             sandbox: None,
@@ -226,7 +238,7 @@ impl Pool {
             permit.share = None;
             // For the next job that has a slot.
             permit.sandbox = None;
-            let (_place, _) = Place::new(&self.waiting);
+            let (_place, _) = QueuePlace::new(&self.waiting);
             permit = self.wait(permit, mib, false).await?;
         }
         let control = Arc::new(Control::new());
@@ -272,7 +284,7 @@ impl Pool {
         source: InputFile,
         bounds: Bounds,
     ) -> Result<Worked<pict_rs_media::Result<Facts>>> {
-        let take = |_: &[u8], done: Outcome| done.and_then(Done::facts);
+        let take = |_: &[u8], done: JobResult| done.and_then(Done::facts);
         self.work(permit, source, Job::Inspect(bounds), take).await
     }
 
@@ -290,7 +302,7 @@ impl Pool {
         mut permit: Permit,
         mut source: InputFile,
         mut job: Job,
-        mut take: impl FnOnce(&[u8], Outcome) -> T + Send + 'static,
+        mut take: impl FnOnce(&[u8], JobResult) -> T + Send + 'static,
     ) -> Result<Worked<T>> {
         let size = source.len() as u64;
         let total = u64::from(self.memory_mib) * MIB;
@@ -356,8 +368,8 @@ impl Pool {
     }
 
     /// A place in the queue. In a full one there is one for a client that has fewer than another.
-    fn queue(&self, ticket: &Ticket) -> Result<Place<'_>> {
-        let (place, waiting) = Place::new(&self.waiting);
+    fn queue(&self, ticket: &Ticket) -> Result<QueuePlace<'_>> {
+        let (place, waiting) = QueuePlace::new(&self.waiting);
         if waiting >= self.queue_length && !self.admission.make_room(ticket) {
             return Err(self.full(waiting));
         }
@@ -380,9 +392,6 @@ pub struct Load {
     pub memory_limit: u64,
 }
 
-/// The engine's result of a job.
-pub(crate) type Outcome = pict_rs_media::Result<Done>;
-
 /// Where work runs that has a permit.
 #[derive(Debug)]
 pub struct Slot {
@@ -396,7 +405,7 @@ pub struct Slot {
 
 impl Slot {
     /// Does a job. Only this function passes the bytes of a file to the engine.
-    pub(crate) fn run(&mut self, job: &Job, input: &InputFile) -> Outcome {
+    pub(crate) fn run(&mut self, job: &Job, input: &InputFile) -> JobResult {
         let Some(sandboxes) = &self.sandboxes else {
             return pict_rs_media::run(job, input, &self.control);
         };
@@ -428,7 +437,7 @@ fn no_processes(why: impl std::fmt::Display) -> Error {
 }
 
 /// The bytes of memory that a job with bounds needs besides its file, if more than it had.
-fn more_memory(job: &mut Job, outcome: &Outcome) -> Option<u64> {
+fn more_memory(job: &mut Job, outcome: &JobResult) -> Option<u64> {
     match outcome {
         Err(pict_rs_media::Error::Limit(Violation {
             limit: LimitKind::Memory,
@@ -473,11 +482,11 @@ pub struct Permit {
 }
 
 /// Whether a client waits for the work.
-#[derive(Clone, Copy, Debug)]
-enum Rank {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
     /// A client.
     Foreground,
-    /// Only a worker.
+    /// Only a worker, or a long run.
     Background,
 }
 
@@ -496,9 +505,9 @@ impl Permit {
 }
 
 /// A place in the queue, released on drop.
-struct Place<'a>(&'a AtomicUsize);
+struct QueuePlace<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> QueuePlace<'a> {
     /// Also returns how many were waiting before.
     fn new(waiting: &'a AtomicUsize) -> (Self, usize) {
         let before = waiting.fetch_add(1, Ordering::Relaxed);
@@ -506,7 +515,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use metrics::{Counter, counter, histogram};
 
 /// Work with a start, an end and a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) enum WorkKind {
     /// Ingesting one file, from admission to its row.
     Ingest,
     /// The same in the background.
@@ -22,7 +22,7 @@ pub(crate) enum Work {
     Job(&'static str),
 }
 
-impl Work {
+impl WorkKind {
     /// Names of start, end and duration.
     fn names(self) -> [&'static str; 3] {
         match self {
@@ -59,16 +59,16 @@ impl Work {
 /// called.
 #[derive(Debug)]
 pub(crate) struct Running {
-    work: Work,
+    work: WorkKind,
     since: Instant,
     is_complete: bool,
 }
 
 /// Starts work.
-pub(crate) fn begin(work: Work) -> Running {
+pub(crate) fn begin(work: WorkKind) -> Running {
     let [start, ..] = work.names();
     match work {
-        Work::Job(kind) => counter!(start, "job" => kind).increment(1),
+        WorkKind::Job(kind) => counter!(start, "job" => kind).increment(1),
         _ => counter!(start).increment(1),
     }
     Running {
@@ -91,7 +91,7 @@ impl Drop for Running {
         let completed = label(self.is_complete);
         let took = self.since.elapsed();
         match self.work {
-            Work::Job(kind) => {
+            WorkKind::Job(kind) => {
                 counter!(end, "job" => kind, "completed" => completed).increment(1);
                 histogram!(duration, "job" => kind).record(took);
             }

@@ -47,7 +47,7 @@ use pict_rs_media::{Facts, Kind};
 
 use self::change::Change;
 use self::node::Node;
-use self::sql::{Pool, Row, sql};
+use self::sql::{RepoPool, Row, sql};
 use self::sqlite::Embedded;
 use crate::{ContentKey, ErrorCode, ObjectKey, Result};
 
@@ -185,8 +185,8 @@ impl fmt::Display for Location {
 /// The database.
 #[derive(Clone, Debug)]
 pub struct Repo {
-    write: Pool,
-    read: Pool,
+    write: RepoPool,
+    read: RepoPool,
     engine: Engine,
     node: Node,
     needs_intents: bool,
@@ -373,8 +373,8 @@ impl Repo {
         [("write", &self.write), ("read", &self.read)]
             .into_iter()
             .filter_map(|(name, pool)| match pool {
-                Pool::Postgres(sessions) => Some((name, sessions.connections())),
-                Pool::Sqlite(_) => None,
+                RepoPool::Postgres(sessions) => Some((name, sessions.connections())),
+                RepoPool::Sqlite(_) => None,
             })
             .collect()
     }

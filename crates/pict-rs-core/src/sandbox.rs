@@ -36,7 +36,7 @@ pub const COMMAND: &str = "sandbox";
 const KEPT: Duration = Duration::from_secs(60);
 
 /// The engine's result of a job.
-type Outcome = pict_rs_media::Result<Done>;
+pub(crate) type JobResult = pict_rs_media::Result<Done>;
 
 /// What a sandbox may use for a job.
 #[derive(Clone, Copy, Debug)]
@@ -260,7 +260,7 @@ impl Sandbox {
         input: &InputFile,
         allowance: Allowance,
         control: &Control,
-    ) -> Outcome {
+    ) -> JobResult {
         let mut may_try_again = true;
         loop {
             let mut process = match self.process.take() {

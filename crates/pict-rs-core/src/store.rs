@@ -443,11 +443,11 @@ pub struct StoredObject {
     objects: Objects,
     object: ObjectKey,
     key: ContentKey,
-    fate: Fate,
+    row_state: RowState,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum RowState {
     Unnamed,
     MaybeNamed,
     Named,
@@ -468,26 +468,26 @@ impl StoredObject {
     /// server may end without learning the result. If dropped after that, it is kept; its marker or
     /// its intent, which is kept too, decides later.
     pub fn name(&mut self) {
-        self.fate = Fate::MaybeNamed;
+        self.row_state = RowState::MaybeNamed;
     }
 
     /// A committed database row names it.
     pub async fn keep(self) {
-        self.meet(Fate::Named).await;
+        self.meet(RowState::Named).await;
     }
 
     /// No row names it, and none will.
     pub async fn discard(self) {
-        self.meet(Fate::Unnamed).await;
+        self.meet(RowState::Unnamed).await;
     }
 
-    async fn meet(mut self, fate: Fate) {
-        if let (Objects::Bucket(bucket), Fate::Unnamed) = (&self.objects, fate) {
+    async fn meet(mut self, row_state: RowState) {
+        if let (Objects::Bucket(bucket), RowState::Unnamed) = (&self.objects, row_state) {
             bucket.remove(vec![self.object.clone()]).await;
-            self.fate = Fate::MaybeNamed;
+            self.row_state = RowState::MaybeNamed;
             return;
         }
-        self.fate = fate;
+        self.row_state = row_state;
         // Panics are logged, and the next start removes what is left.
         let _ = blocking(move || {
             drop(self);
@@ -499,11 +499,11 @@ impl StoredObject {
 
 impl Drop for StoredObject {
     fn drop(&mut self) {
-        match (&self.objects, self.fate) {
-            (_, Fate::MaybeNamed) | (Objects::Bucket(_), Fate::Named) => {}
-            (Objects::Folder(folder), Fate::Unnamed) => folder.discard(&self.object),
-            (Objects::Folder(folder), Fate::Named) => folder.unmark(&self.object),
-            (Objects::Bucket(bucket), Fate::Unnamed) => bucket.discard(&self.object),
+        match (&self.objects, self.row_state) {
+            (_, RowState::MaybeNamed) | (Objects::Bucket(_), RowState::Named) => {}
+            (Objects::Folder(folder), RowState::Unnamed) => folder.discard(&self.object),
+            (Objects::Folder(folder), RowState::Named) => folder.unmark(&self.object),
+            (Objects::Bucket(bucket), RowState::Unnamed) => bucket.discard(&self.object),
         }
     }
 }

@@ -304,7 +304,7 @@ async fn run(ctx: &Arc<Context>, alone: &Alone, job: &Job) {
         return failed(ctx, job, error).await;
     }
     metrics::unqueued(kind(&job.work));
-    let running = metrics::begin(metrics::Work::Job(kind(&job.work)));
+    let running = metrics::begin(metrics::WorkKind::Job(kind(&job.work)));
     let work = AssertUnwindSafe(begin(ctx, alone, job)).catch_unwind();
     let result = tokio::select! {
         result = work => result.unwrap_or_else(|_| Err(Error::Internal {

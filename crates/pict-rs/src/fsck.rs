@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use pict_rs_core::service::fsck::{self, Checked, Finding, KEPT, Problem, Report, SecondStore};
+use pict_rs_core::service::fsck::{self, Checked, Finding, FsckReport, KEPT, Problem, SecondStore};
 use pict_rs_core::service::recover;
 use pict_rs_core::{Config, Error, ErrorCode};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ fn second(command: &cli::Fsck, data: &Path) -> anyhow::Result<Option<SecondStore
     Ok(command.from.clone().map(SecondStore::Folder))
 }
 
-fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+fn tell(report: &FsckReport, out: &mut impl Write) -> std::io::Result<()> {
     for finding in &report.findings {
         let repaired = if finding.is_repaired {
             "repaired: "
@@ -88,7 +88,7 @@ fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
             "upload {upload} waits and is lost; the server tells so when it is claimed"
         )?;
     }
-    let Report {
+    let FsckReport {
         originals,
         variants,
         uploads,
@@ -133,7 +133,7 @@ fn what(finding: &Finding) -> String {
     }
 }
 
-fn as_json(report: &Report) -> Value {
+fn as_json(report: &FsckReport) -> Value {
     let checked = |checked: Checked| json!({ "rows": checked.rows, "lost": checked.lost, "damaged": checked.damaged });
     let findings = report.findings.iter().map(|finding| {
         let problem = match finding.problem {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pict_rs_core::config::StoreType;
 use pict_rs_core::legacy::{Existing, OldDatabase};
 use pict_rs_core::repo::Location;
-use pict_rs_core::service::migrate::{Place, Report};
+use pict_rs_core::service::migrate::{MigrationReport, Place};
 use pict_rs_core::service::recover;
 use pict_rs_core::{Config, service};
 
@@ -108,7 +108,11 @@ pub fn run(config: Config, target: &Target, from: &cli::Migrate) -> anyhow::Resu
     Ok(is_tolerable)
 }
 
-fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result<(Report, u64)> {
+fn take_over(
+    config: Config,
+    data: &Path,
+    from: &cli::Migrate,
+) -> anyhow::Result<(MigrationReport, u64)> {
     let old = match &from.from_config {
         Some(file) => Some(load::load(Some(file), [], cli::Overrides::default())?.config),
         None => None,
@@ -144,7 +148,7 @@ fn take_over(config: Config, data: &Path, from: &cli::Migrate) -> anyhow::Result
     })
 }
 
-fn tell(report: &Report, all: u64, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+fn tell(report: &MigrationReport, all: u64, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     for (file, aliases) in &report.missing {
         let aliases: Vec<_> = aliases.iter().map(|alias| alias.as_str()).collect();
         let aliases = aliases.join(", ");

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
-use super::policy::Target;
+use super::policy::Endpoint;
 use super::{NetworkPermit, upstream};
 use crate::task::blocking;
 use crate::tls;
@@ -60,7 +60,11 @@ impl Drop for Connection {
 /// # Errors
 /// [`crate::ErrorCode::DownloadFileError`] when it has no such address,
 /// [`crate::ErrorCode::UpstreamError`] when the name or the host cannot be reached.
-pub(super) async fn open(target: &Target, tls: &Tls, permit: &NetworkPermit) -> Result<Connection> {
+pub(super) async fn open(
+    target: &Endpoint,
+    tls: &Tls,
+    permit: &NetworkPermit,
+) -> Result<Connection> {
     let addresses = addresses(target, permit).await?;
     let tcp = reach(&addresses, target).await?;
     if target.is_https {
@@ -79,7 +83,7 @@ pub(super) async fn open(target: &Target, tls: &Tls, permit: &NetworkPermit) -> 
     }
 }
 
-async fn addresses(target: &Target, permit: &NetworkPermit) -> Result<Vec<SocketAddr>> {
+async fn addresses(target: &Endpoint, permit: &NetworkPermit) -> Result<Vec<SocketAddr>> {
     let found = match (&target.host, target.literal()) {
         (_, Some(address)) => vec![SocketAddr::new(address, target.port)],
         (host, None) => {
@@ -99,7 +103,7 @@ async fn addresses(target: &Target, permit: &NetworkPermit) -> Result<Vec<Socket
 }
 
 /// The allowed addresses, in the order in which they are tried.
-fn judge(target: &Target, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
+fn judge(target: &Endpoint, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     if found.is_empty() {
         return Err(unresolved(target));
     }
@@ -120,11 +124,11 @@ fn judge(target: &Target, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>> {
     Ok(turns.take(ADDRESSES).collect())
 }
 
-fn unresolved(target: &Target) -> Error {
+fn unresolved(target: &Endpoint) -> Error {
     upstream(format!("The name {} cannot be resolved", target.host))
 }
 
-async fn reach(addresses: &[SocketAddr], target: &Target) -> Result<TcpStream> {
+async fn reach(addresses: &[SocketAddr], target: &Endpoint) -> Result<TcpStream> {
     for address in addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
@@ -194,8 +198,8 @@ mod tests {
     use std::net::Ipv4Addr;
     use tokio::sync::Semaphore;
 
-    fn target(host: &str, is_trusted: bool) -> Target {
-        Target {
+    fn target(host: &str, is_trusted: bool) -> Endpoint {
+        Endpoint {
             host: Host::parse(host).expect("a host"),
             port: 80,
             is_https: false,
@@ -203,7 +207,7 @@ mod tests {
         }
     }
 
-    async fn look_up(target: &Target) -> Result<Vec<SocketAddr>> {
+    async fn look_up(target: &Endpoint) -> Result<Vec<SocketAddr>> {
         let permits = Arc::new(Semaphore::new(1));
         let permit = permits.acquire_owned().await.expect("open");
         addresses(target, &Arc::new(permit)).await

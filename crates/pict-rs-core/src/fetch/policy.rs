@@ -31,7 +31,7 @@ pub struct Policy {
 
 /// Where a connection goes, before its name is resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Endpoint {
     /// As URLs spell it.
     pub host: Host<String>,
     /// TCP.
@@ -47,7 +47,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`ErrorCode::DownloadFileError`], which names what is refused.
-    pub fn check(&self, url: &Url) -> Result<Target> {
+    pub fn check(&self, url: &Url) -> Result<Endpoint> {
         let is_https = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -73,7 +73,7 @@ impl Policy {
                 "Port {port} belongs to another protocol than HTTP"
             )));
         }
-        let target = Target {
+        let target = Endpoint {
             host: host.to_owned(),
             port,
             is_https,
@@ -86,7 +86,7 @@ impl Policy {
     }
 }
 
-impl Target {
+impl Endpoint {
     /// The address, if the host is an address.
     pub fn literal(&self) -> Option<IpAddr> {
         match self.host {
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    fn check(policy: &Policy, url: &str) -> Result<Target, String> {
+    fn check(policy: &Policy, url: &str) -> Result<Endpoint, String> {
         let url = Url::parse(url).expect("a URL");
         policy.check(&url).map_err(|error| {
             assert_eq!(error.code(), ErrorCode::DownloadFileError);

@@ -53,7 +53,7 @@ impl Ffmpeg<'_> {
         config: &VideoConfig,
         control: &Control,
     ) -> Result<Vec<u8>> {
-        let target = Target::new(clip, config);
+        let target = ClipTarget::new(clip, config);
         let mut command = self.command(clip, target.encoder.is_some() && clip.facts.has_alpha);
         command.args(["-i", CLIP, "-map", "0:V:0"]);
         if target.audio.is_some() {
@@ -239,7 +239,7 @@ fn opening(facts: &Facts) -> String {
 }
 
 /// What to write.
-struct Target {
+struct ClipTarget {
     format: Format,
     /// `None` copies the stream.
     encoder: Option<config::VideoCodec>,
@@ -252,7 +252,7 @@ enum Sound {
     Encoded(config::AudioCodec),
 }
 
-impl Target {
+impl ClipTarget {
     fn new(clip: &Clip, config: &VideoConfig) -> Self {
         let encoder = config.video_codec.filter(|codec| !is(*codec, clip.video));
         let format = match encoder {

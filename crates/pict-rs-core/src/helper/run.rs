@@ -82,7 +82,7 @@ pub(super) fn run(
             error,
         ),
     })?;
-    let mut running = Running::new(child)?;
+    let mut running = RunningProgram::new(child)?;
     running.limit(limits)?;
     let mut output = Output::new(running.child.stdout.take(), false)?;
     let mut complaints = Output::new(running.child.stderr.take(), true)?;
@@ -181,14 +181,14 @@ fn failed(what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
 }
 
 /// A program and its children. Dropping it ends them all.
-struct Running {
+struct RunningProgram {
     child: Child,
     /// Also the id of its group. The system does not reuse it until the child is waited for.
     id: Pid,
     is_over: bool,
 }
 
-impl Running {
+impl RunningProgram {
     fn new(mut child: Child) -> Result<Self> {
         let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let Some(id) = id else {
@@ -241,7 +241,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         if !self.is_over {
             let _ = self.end();

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use super::{Content, Details, Name, broken, file_inside, names};
+use super::{Details, LegacyContent, Name, broken, file_inside, names};
 use crate::{Alias, ContentKey, Result};
 
 /// Length of the time prefix of an ordered content: nanoseconds of Unix time.
@@ -71,7 +71,7 @@ impl OldTables {
         Ok(count)
     }
 
-    pub(super) fn contents(&self) -> impl Iterator<Item = Result<Content>> {
+    pub(super) fn contents(&self) -> impl Iterator<Item = Result<LegacyContent>> {
         let mut ordered = Some(self.0.ordered());
         std::iter::from_fn(move || match ordered.as_mut()?.next()? {
             Ok(key) => Some(self.content(&key)),
@@ -158,7 +158,7 @@ impl OldTables {
         found.map(|bytes| names::alias(&bytes)).transpose()
     }
 
-    fn content(&self, ordered: &[u8]) -> Result<Content> {
+    fn content(&self, ordered: &[u8]) -> Result<LegacyContent> {
         let (time, hash) = ordered
             .split_first_chunk::<TIME>()
             .ok_or_else(|| broken("the time of a content is cut off"))?;
@@ -171,7 +171,7 @@ impl OldTables {
         let details = self.0.get(Relation::Details, file.as_bytes())?;
         // The engine reads details again, so they are rarely needed.
         let details = details.and_then(|json| serde_json::from_slice::<Details>(&json).ok());
-        Ok(Content {
+        Ok(LegacyContent {
             key,
             file: file_inside(&file)?,
             created_at,

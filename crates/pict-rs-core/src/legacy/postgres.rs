@@ -14,7 +14,7 @@ use sqlx::{PgPool, Row as _};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep};
 
-use super::{Content, Details, Files, Name, broken, file_inside, hash_of, names};
+use super::{Details, Files, LegacyContent, Name, broken, file_inside, hash_of, names};
 use crate::repo::{self, Server};
 use crate::{Alias, ContentKey, DeleteToken, Error, ErrorCode, Result};
 
@@ -138,7 +138,10 @@ impl Tables {
     }
 
     /// Sends all contents, until there is no receiver.
-    pub(super) async fn send_contents(&self, contents: &Sender<Result<Content>>) -> Result<()> {
+    pub(super) async fn send_contents(
+        &self,
+        contents: &Sender<Result<LegacyContent>>,
+    ) -> Result<()> {
         let mut after = ("-infinity".to_owned(), String::new());
         loop {
             let rows = sqlx::query(CONTENTS)
@@ -207,7 +210,7 @@ impl Tables {
     }
 }
 
-fn content(hash: &str, row: &PgRow, names: Vec<Result<Name>>) -> Result<Content> {
+fn content(hash: &str, row: &PgRow, names: Vec<Result<Name>>) -> Result<LegacyContent> {
     let key = STANDARD.decode(hash).ok();
     let key = key.and_then(|bytes| ContentKey::from_bytes(&bytes));
     let key = key.ok_or_else(|| {
@@ -218,7 +221,7 @@ fn content(hash: &str, row: &PgRow, names: Vec<Result<Name>>) -> Result<Content>
     let details = row
         .try_get::<Option<String>, _>("details")
         .map_err(failed)?;
-    Ok(Content {
+    Ok(LegacyContent {
         key,
         file: file_inside(&text(row, "identifier")?)?,
         created_at: row.try_get("created_at").map_err(failed)?,

@@ -30,7 +30,7 @@ pub(super) struct Admission {
 struct State {
     free_slots: usize,
     memory: u32,
-    running: Vec<Running>,
+    running: Vec<RunningWork>,
     /// In order of turns, then of arrival.
     waiting: VecDeque<Waiter>,
     next_id: u64,
@@ -41,7 +41,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningWork {
     id: u64,
     whose: Requester,
     memory: u32,
@@ -241,7 +241,7 @@ impl State {
         self.turn = self.turn.max(ticket.turn);
         self.free_slots -= 1;
         self.next_id += 1;
-        self.running.push(Running {
+        self.running.push(RunningWork {
             id: self.next_id,
             whose: ticket.whose,
             memory,

@@ -3,7 +3,7 @@
 //! The counts are written when the transaction commits, one row for each class, so that a change
 //! and its counts are always committed together.
 
-use super::sql::{On, Pool, Tx};
+use super::sql::{On, RepoPool, Tx};
 use super::usage::{Class, Delta, Deltas};
 use crate::Result;
 
@@ -17,7 +17,7 @@ pub(super) struct Change {
 
 impl Change {
     /// Begins a transaction. With `needs_intents` it can only name objects that were intended.
-    pub(super) async fn begin(pool: &Pool, needs_intents: bool) -> Result<Self> {
+    pub(super) async fn begin(pool: &RepoPool, needs_intents: bool) -> Result<Self> {
         Ok(Self {
             tx: pool.begin().await?,
             deltas: Deltas::default(),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::change::Change;
 use super::fault::{again, repo_error};
-use super::sql::{Pool, sql};
+use super::sql::{RepoPool, sql};
 use super::{Engine, Removal, Repo};
 use crate::clock::{self, millis};
 use crate::{Alias, ContentKey, Result, UploadId, system};
@@ -394,7 +394,7 @@ impl Repo {
     /// # Errors
     /// [`crate::ErrorCode::RepoUnavailable`].
     pub(crate) async fn listen(&self) -> Result<Option<Notices>> {
-        let (Engine::Postgres(server), Pool::Postgres(_)) = (&self.engine, &self.read) else {
+        let (Engine::Postgres(server), RepoPool::Postgres(_)) = (&self.engine, &self.read) else {
             return Ok(None);
         };
         let mut listener = super::postgres::listener(server)

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::fault::{code, repo_error};
 use super::migrations;
-use super::sql::Pool;
+use super::sql::RepoPool;
 use super::sql::postgres::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, Sessions};
 use crate::{Error, ErrorCode, Result, metrics};
 
@@ -208,7 +208,7 @@ impl fmt::Debug for Server {
 
 /// Opens a database, creating or migrating its tables if needed. Returns connections for writing and
 /// for reading.
-pub(super) async fn open(server: &Server, is_read_only: bool) -> Result<(Pool, Pool)> {
+pub(super) async fn open(server: &Server, is_read_only: bool) -> Result<(RepoPool, RepoPool)> {
     if let Some(file) = &server.certificate_file {
         // As it would fail with each connection, and then looks like a server that is away.
         tokio::fs::read(file).await.map_err(|error| {
@@ -241,7 +241,7 @@ pub(super) async fn open(server: &Server, is_read_only: bool) -> Result<(Pool, P
     let reading = server.max_connections / 2;
     let write = sessions(server, server.max_connections - reading, false, true);
     let read = sessions(server, reading.max(1), true, true);
-    Ok((Pool::Postgres(write), Pool::Postgres(read)))
+    Ok((RepoPool::Postgres(write), RepoPool::Postgres(read)))
 }
 
 /// A database that no server uses as long as this connection is open.
@@ -283,8 +283,8 @@ impl ExclusiveLock {
 }
 
 /// Connections beside an [`ExclusiveLock`].
-pub(super) fn sessions_alone(server: &Server, is_read: bool) -> Pool {
-    Pool::Postgres(sessions(server, 1, is_read, false))
+pub(super) fn sessions_alone(server: &Server, is_read: bool) -> RepoPool {
+    RepoPool::Postgres(sessions(server, 1, is_read, false))
 }
 
 /// Connections to a database of another program, on which nothing can be changed.

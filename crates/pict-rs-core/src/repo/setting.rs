@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Repo;
-use super::sql::{self, Pool, sql};
+use super::sql::{self, RepoPool, sql};
 use crate::{Alias, ObjectKey, Result};
 
 /// The alias of the placeholder for missing media.
@@ -63,7 +63,7 @@ impl Repo {
 
     /// Writes something that needs room, if there was none lately, and takes it back.
     async fn prove_room(&self) -> Result<()> {
-        let Pool::Postgres(sessions) = &self.write else {
+        let RepoPool::Postgres(sessions) = &self.write else {
             // Its reserve tells.
             return Ok(());
         };

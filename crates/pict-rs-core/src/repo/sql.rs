@@ -53,7 +53,7 @@ impl Statement {
     /// Runs the statement. Returns the number of rows that it added, changed or removed.
     pub(super) async fn run<'a>(self, on: impl Into<On<'a>>) -> Result<u64> {
         let done = match on.into() {
-            On::Pool(Pool::Sqlite(pool)) => {
+            On::Pool(RepoPool::Sqlite(pool)) => {
                 let done = self.for_sqlite().execute(pool).await;
                 done.map(|done| done.rows_affected())
             }
@@ -61,7 +61,7 @@ impl Statement {
                 let done = self.for_sqlite().execute(&mut **tx).await;
                 done.map(|done| done.rows_affected())
             }
-            On::Pool(Pool::Postgres(sessions)) => sessions.run(self).await,
+            On::Pool(RepoPool::Postgres(sessions)) => sessions.run(self).await,
             On::Tx(Tx::Postgres(tx)) => tx.run(self).await,
         };
         done.map_err(repo_error)
@@ -70,9 +70,11 @@ impl Statement {
     /// Runs the statement and returns all rows.
     pub(super) async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>> {
         let rows = match on.into() {
-            On::Pool(Pool::Sqlite(pool)) => sqlite_rows(self.for_sqlite().fetch_all(pool).await),
+            On::Pool(RepoPool::Sqlite(pool)) => {
+                sqlite_rows(self.for_sqlite().fetch_all(pool).await)
+            }
             On::Tx(Tx::Sqlite(tx)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
-            On::Pool(Pool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
+            On::Pool(RepoPool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
             On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
         };
         rows.map_err(repo_error)
@@ -129,12 +131,12 @@ pub(super) fn sqlite_text(text: Cow<'static, str>) -> Cow<'static, str> {
 
 /// What a statement runs on: any connection, or that of a transaction.
 pub(super) enum On<'a> {
-    Pool(&'a Pool),
+    Pool(&'a RepoPool),
     Tx(&'a mut Tx),
 }
 
-impl<'a> From<&'a Pool> for On<'a> {
-    fn from(pool: &'a Pool) -> Self {
+impl<'a> From<&'a RepoPool> for On<'a> {
+    fn from(pool: &'a RepoPool) -> Self {
         Self::Pool(pool)
     }
 }
@@ -147,12 +149,12 @@ impl<'a> From<&'a mut Tx> for On<'a> {
 
 /// Connections to the database.
 #[derive(Clone, Debug)]
-pub(super) enum Pool {
+pub(super) enum RepoPool {
     Sqlite(SqlitePool),
     Postgres(Sessions),
 }
 
-impl Pool {
+impl RepoPool {
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Tx> {
         match self {

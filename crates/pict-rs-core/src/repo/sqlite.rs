@@ -20,7 +20,7 @@ use sqlx::sqlite::{
 
 use super::fault::{ACQUIRE_TIMEOUT, repo_error};
 use super::reserve::{self, Reserve};
-use super::sql::Pool;
+use super::sql::RepoPool;
 use super::{FILE, migrations};
 use crate::{Error, ErrorCode, Result};
 
@@ -38,7 +38,7 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Opens the database in `folder`, creating and migrating it if needed, and keeps `reserve` MiB
     /// of the disk for removals. Returns a pool for writing and one for reading, too.
-    pub(super) async fn open(folder: &Path, reserve: u64) -> Result<(Self, Pool, Pool)> {
+    pub(super) async fn open(folder: &Path, reserve: u64) -> Result<(Self, RepoPool, RepoPool)> {
         let lock = lock(folder)?;
         let place = folder.to_owned();
         // First, because opening a database needs disk space too.
@@ -68,7 +68,7 @@ impl Embedded {
     }
 
     /// Releases the reserve for a removal if there is no other space.
-    pub(super) async fn make_room(&self, write: &Pool) -> Result<()> {
+    pub(super) async fn make_room(&self, write: &RepoPool) -> Result<()> {
         let reserve = self.reserve.clone();
         if !reserve::blocking(move || reserve.make_room()).await? {
             // The write-ahead log is the last space that can be freed. If this fails, the removal
@@ -114,7 +114,7 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`] when there is none or it is not current,
 /// [`ErrorCode::AlreadyRunning`].
-pub(super) async fn open_to_read(folder: &Path) -> Result<(File, Pool)> {
+pub(super) async fn open_to_read(folder: &Path) -> Result<(File, RepoPool)> {
     refuse_absent(folder)?;
     let lock = lock(folder)?;
     Ok((lock, open_to_look(folder).await?))
@@ -131,7 +131,7 @@ fn refuse_absent(folder: &Path) -> Result<()> {
 }
 
 /// As [`open_to_read`], but a server may use the database meanwhile.
-pub(super) async fn open_to_look(folder: &Path) -> Result<Pool> {
+pub(super) async fn open_to_look(folder: &Path) -> Result<RepoPool> {
     refuse_absent(folder)?;
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))
@@ -140,14 +140,14 @@ pub(super) async fn open_to_look(folder: &Path) -> Result<Pool> {
         .pragma("trusted_schema", "OFF");
     let pool = connect(options, 1).await?;
     migrations::refuse_unless_current(&pool, folder).await?;
-    Ok(Pool::Sqlite(pool))
+    Ok(RepoPool::Sqlite(pool))
 }
 
 /// Opens a copy of a database, and checks that all of it is sound and of a known version.
 ///
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`] when it is not.
-pub(super) async fn open_copy(file: &Path) -> Result<Pool> {
+pub(super) async fn open_copy(file: &Path) -> Result<RepoPool> {
     let unusable = |why: &dyn std::fmt::Display| {
         let place = file.display();
         Error::user(
@@ -176,12 +176,12 @@ pub(super) async fn open_copy(file: &Path) -> Result<Pool> {
     if found != "ok" {
         return Err(unusable(&found));
     }
-    Ok(Pool::Sqlite(pool))
+    Ok(RepoPool::Sqlite(pool))
 }
 
 /// Opens the database in `folder`, creating and migrating it if needed. Returns a pool for writing
 /// and one for reading.
-async fn open(folder: &Path) -> Result<(Pool, Pool)> {
+async fn open(folder: &Path) -> Result<(RepoPool, RepoPool)> {
     let options = SqliteConnectOptions::new()
         .filename(folder.join(FILE))
         .create_if_missing(true)
@@ -200,7 +200,7 @@ async fn open(folder: &Path) -> Result<(Pool, Pool)> {
             Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
         })?;
     let read = connect(options.read_only(true), 2).await?;
-    Ok((Pool::Sqlite(write), Pool::Sqlite(read)))
+    Ok((RepoPool::Sqlite(write), RepoPool::Sqlite(read)))
 }
 
 /// Opens a pool of up to `connections` connections, each checked before it is reused.

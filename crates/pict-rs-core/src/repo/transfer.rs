@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::sql::postgres::storable;
 use super::sql::value::Value;
-use super::sql::{Pool, Row, Tx, composed, sql};
+use super::sql::{RepoPool, Row, Tx, composed, sql};
 use super::sqlite::{self, Embedded};
 use super::tables::{ColumnType, CopiedTable, TABLES};
 use super::{FILE, Location, legacy_files, postgres};
@@ -100,8 +100,8 @@ impl HeldDatabase {
 /// A copy from one database to another.
 #[derive(Debug)]
 pub struct Transfer {
-    from: Pool,
-    to: Pool,
+    from: RepoPool,
+    to: RepoPool,
     holds: [HeldDatabase; 2],
     mark: Mark,
     /// Rows of the source.
@@ -114,7 +114,7 @@ pub struct Transfer {
 ///
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`].
-pub(super) async fn refuse_incomplete(pool: &Pool, place: &str) -> Result<()> {
+pub(super) async fn refuse_incomplete(pool: &RepoPool, place: &str) -> Result<()> {
     let Some(mark) = mark(pool).await? else {
         return Ok(());
     };
@@ -165,7 +165,7 @@ pub async fn survey(
     Ok((counts, found))
 }
 
-async fn open_source(from: &Location) -> Result<(Pool, HeldDatabase)> {
+async fn open_source(from: &Location) -> Result<(RepoPool, HeldDatabase)> {
     let (pool, hold) = match from {
         Location::Folder { path, .. } => {
             let (lock, pool) = sqlite::open_to_read(path).await?;
@@ -190,7 +190,7 @@ async fn open_source(from: &Location) -> Result<(Pool, HeldDatabase)> {
     Ok((pool, hold))
 }
 
-async fn open_target(to: &Location) -> Result<(Pool, HeldDatabase)> {
+async fn open_target(to: &Location) -> Result<(RepoPool, HeldDatabase)> {
     Ok(match to {
         Location::Folder { path, .. } => {
             legacy_files::refuse_foreign_database(path, path, false)?;
@@ -389,7 +389,7 @@ impl Transfer {
 }
 
 /// Rows of each table.
-async fn counts(pool: &Pool) -> Result<Vec<(&'static str, u64)>> {
+async fn counts(pool: &RepoPool) -> Result<Vec<(&'static str, u64)>> {
     let mut counts = Vec::new();
     for table in &TABLES {
         let count = composed(format!("SELECT COUNT(*) AS things FROM {}", table.name));
@@ -398,7 +398,7 @@ async fn counts(pool: &Pool) -> Result<Vec<(&'static str, u64)>> {
     Ok(counts)
 }
 
-async fn mark(pool: &Pool) -> Result<Option<Mark>> {
+async fn mark(pool: &RepoPool) -> Result<Option<Mark>> {
     let row = sql("SELECT value FROM settings WHERE name = $1")
         .bind(MARK)
         .optional(pool)
@@ -416,7 +416,7 @@ async fn mark(pool: &Pool) -> Result<Option<Mark>> {
     })
 }
 
-async fn look(pool: &Pool) -> Result<(TargetState, Option<Mark>)> {
+async fn look(pool: &RepoPool) -> Result<(TargetState, Option<Mark>)> {
     if let Some(mark) = mark(pool).await? {
         let found = TargetState::Part {
             from: mark.from.clone(),
@@ -434,7 +434,7 @@ async fn look(pool: &Pool) -> Result<(TargetState, Option<Mark>)> {
 }
 
 /// Empties the target, which holds nothing else, and marks it.
-async fn begin(to: &Pool, from: &str) -> Result<Mark> {
+async fn begin(to: &RepoPool, from: &str) -> Result<Mark> {
     let mark = Mark {
         from: from.to_owned(),
         table: TABLES[0].name.to_owned(),
@@ -473,7 +473,7 @@ async fn write_mark(tx: &mut Tx, mark: &Mark) -> Result<()> {
 
 /// The rows after a key, in the order of keys.
 async fn page(
-    pool: &Pool,
+    pool: &RepoPool,
     table: &CopiedTable,
     after: Option<&[Value]>,
 ) -> Result<Vec<Vec<Value>>> {
@@ -543,7 +543,7 @@ async fn insert(tx: &mut Tx, table: &CopiedTable, rows: &[Vec<Value>]) -> Result
 
 /// The number of rows of a table, and a digest of them.
 async fn summed(
-    pool: &Pool,
+    pool: &RepoPool,
     table: &CopiedTable,
     report: &impl Fn(u64),
 ) -> Result<(u64, [u8; 32])> {
@@ -620,12 +620,12 @@ fn cursor(table: &CopiedTable, after: Option<&[String]>) -> Result<Option<Vec<Va
 }
 
 /// The last number that the database has given to a row of this table, 0 if there was none.
-async fn last_number(pool: &Pool, table: &CopiedTable) -> Result<i64> {
+async fn last_number(pool: &RepoPool, table: &CopiedTable) -> Result<i64> {
     let statement = match pool {
-        Pool::Sqlite(_) => {
+        RepoPool::Sqlite(_) => {
             "SELECT COALESCE(MAX(seq), 0) AS last FROM sqlite_sequence WHERE name = $1"
         }
-        Pool::Postgres(_) => {
+        RepoPool::Postgres(_) => {
             "SELECT COALESCE(pg_sequence_last_value(\
              pg_get_serial_sequence($1, 'number')::regclass), 0) AS last"
         }

@@ -15,7 +15,7 @@ use pict_rs_media::{Control, Done, Job, Piece};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit};
 
 use super::wire::{Hello, Order, Reply, receive, send_with, written};
-use super::{Allowance, COMMAND, InputFile, Outcome};
+use super::{Allowance, COMMAND, InputFile, JobResult};
 use crate::system::{self, Protection, sealed_file, set_limit};
 
 /// How often a waiting server looks whether the job was cancelled.
@@ -165,7 +165,7 @@ impl Process {
         input: &InputFile,
         allowance: Allowance,
         control: &Control,
-    ) -> Result<Outcome, Interruption> {
+    ) -> Result<JobResult, Interruption> {
         if control.check().is_err() {
             return Ok(Err(pict_rs_media::Error::Cancelled));
         }
@@ -228,7 +228,7 @@ impl Process {
         job: &Job,
         input: &InputFile,
         allowance: Allowance,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<JobResult> {
         let Reply { outcome, sizes } = answer;
         let mut done = match outcome {
             Ok(done) => done,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::{millis, now};
-use crate::metrics::{self, Work};
+use crate::metrics::{self, WorkKind};
 use crate::repo::audit::{Actor, Cause};
 use crate::repo::{Failure, Finished, NewUpload, Outcome, Progress};
 use crate::service::forget::forget;
@@ -51,7 +51,7 @@ struct Hold {
 /// [`ErrorCode::AlreadyClaimed`], [`ErrorCode::ReadOnly`].
 pub async fn claim(ctx: &Arc<Context>, id: UploadId) -> Result<Option<Claim>> {
     remove::writable(ctx)?;
-    let running = metrics::begin(Work::UploadWait);
+    let running = metrics::begin(WorkKind::UploadWait);
     let deadline = Instant::now() + WAIT_TIMEOUT;
     let bell = ctx.notifier.listen(id);
     loop {

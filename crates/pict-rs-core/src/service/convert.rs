@@ -6,7 +6,7 @@ use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Done, Facts, Job, Kind};
 
 use crate::config::output::output;
-use crate::media::{Outcome, Permit, Slot};
+use crate::media::{JobResult, Permit, Slot};
 use crate::query::ProcessRequest;
 use crate::repo::Representation;
 use crate::service::{clip, find, reduced};
@@ -72,7 +72,7 @@ pub(super) async fn convert(
 }
 
 /// The file that a job made, as one piece, and its facts.
-fn whole(source: &[u8], outcome: Outcome) -> pict_rs_media::Result<(Vec<u8>, Facts)> {
+fn whole(source: &[u8], outcome: JobResult) -> pict_rs_media::Result<(Vec<u8>, Facts)> {
     let made = outcome.and_then(Done::made)?;
     let facts = made.facts.clone();
     Ok((made.into_bytes(source)?, facts))

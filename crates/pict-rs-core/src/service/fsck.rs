@@ -73,7 +73,7 @@ pub struct Checked {
 
 /// The result.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct FsckReport {
     /// Contents.
     pub originals: Checked,
     /// Variants.
@@ -88,7 +88,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-impl Report {
+impl FsckReport {
     /// Whether nothing is wrong, or everything was repaired.
     pub fn is_sound(&self) -> bool {
         let Self {
@@ -136,7 +136,7 @@ impl SecondStore {
 /// # Errors
 /// [`ErrorCode::ConfigInvalid`] when there is no database or no folder of files,
 /// [`ErrorCode::StoreMismatch`] when they do not belong together, and when one of them fails.
-pub async fn look(config: &Config, data: &Path, digests: bool) -> Result<Report> {
+pub async fn look(config: &Config, data: &Path, digests: bool) -> Result<FsckReport> {
     let repo = Repo::open_to_look(&config.database(data)?).await?;
     let store = open_store_to_look(config, data, &repo).await?;
     let [known, found] = [repo.store_id().await?, store.id().await?];
@@ -167,7 +167,7 @@ pub async fn repair(
     ctx: &Arc<Context>,
     digests: bool,
     second: Option<&SecondStore>,
-) -> Result<Report> {
+) -> Result<FsckReport> {
     guard::check(ctx).await?;
     let mut report = check(&ctx.repo, &ctx.store, digests).await?;
     for finding in &mut report.findings {
@@ -188,8 +188,8 @@ pub async fn repair(
     Ok(report)
 }
 
-async fn check(repo: &Repo, store: &Store, digests: bool) -> Result<Report> {
-    let mut report = Report::default();
+async fn check(repo: &Repo, store: &Store, digests: bool) -> Result<FsckReport> {
+    let mut report = FsckReport::default();
     let mut cursor = None;
     loop {
         let rows = repo.contents_after(cursor.as_ref(), ROWS).await?;
@@ -232,7 +232,7 @@ async fn check(repo: &Repo, store: &Store, digests: bool) -> Result<Report> {
     Ok(report)
 }
 
-async fn check_uploads(repo: &Repo, store: &Store, report: &mut Report) -> Result<()> {
+async fn check_uploads(repo: &Repo, store: &Store, report: &mut FsckReport) -> Result<()> {
     let mut cursor = None;
     loop {
         let ids = repo.waiting_after(cursor.as_ref(), ROWS).await?;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::now;
 use crate::config::StoreConfig;
-use crate::legacy::{Content, Existing, Files, Name};
+use crate::legacy::{Existing, Files, LegacyContent, Name};
 use crate::repo::{NewUpload, Original};
 use crate::service::adopt::{self, Examined, Shape};
 use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
@@ -29,7 +29,7 @@ const HEALTH_CHECK: &str = "health-check";
 
 /// The result of a migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct MigrationReport {
     /// Contents that were added.
     pub contents: u64,
     /// Aliases that were added.
@@ -48,7 +48,7 @@ pub struct Report {
     pub altered: Vec<PathBuf>,
 }
 
-impl Report {
+impl MigrationReport {
     /// Whether everything was migrated.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.failed.is_empty() && self.unnamed.is_empty()
@@ -141,10 +141,10 @@ pub async fn migrate(
     existing: &Existing,
     place: &Place,
     progress: impl Fn(u64),
-) -> Result<Report> {
+) -> Result<MigrationReport> {
     // Of a run that was interrupted.
     ctx.repo.end_adoption().await?;
-    let mut report = Report::default();
+    let mut report = MigrationReport::default();
     let mut running = JoinSet::new();
     let at_once = match place.store(ctx).root() {
         Some(_) => std::thread::available_parallelism().map_or(2, usize::from),
@@ -215,7 +215,10 @@ async fn unnamed(files: &Store, named: &Files) -> Result<Vec<String>> {
     Ok(found)
 }
 
-async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> Result<()> {
+async fn finish(
+    running: &mut JoinSet<Result<MigrationReport>>,
+    report: &mut MigrationReport,
+) -> Result<()> {
     if let Some(done) = running.join_next().await {
         let done = done.map_err(|panic| {
             Error::internal(
@@ -229,8 +232,12 @@ async fn finish(running: &mut JoinSet<Result<Report>>, report: &mut Report) -> R
     Ok(())
 }
 
-async fn take_over(ctx: &Arc<Context>, content: Content, place: &Place) -> Result<Report> {
-    let mut report = Report::default();
+async fn take_over(
+    ctx: &Arc<Context>,
+    content: LegacyContent,
+    place: &Place,
+) -> Result<MigrationReport> {
+    let mut report = MigrationReport::default();
     let mut names = Vec::with_capacity(content.names.len());
     for name in &content.names {
         if ctx.repo.has_alias(&name.alias).await? {
@@ -298,7 +305,7 @@ async fn read(files: &Store, object: &ObjectKey, expected: u64) -> Result<Option
 /// details of the existing pict-rs are used.
 async fn store(
     ctx: &Arc<Context>,
-    content: &Content,
+    content: &LegacyContent,
     place: &Place,
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
@@ -372,7 +379,7 @@ async fn remember(
     mut stored: Option<StoredObject>,
     original: Original,
     names: &[&Name],
-    report: &mut Report,
+    report: &mut MigrationReport,
 ) -> Result<()> {
     if let Some(stored) = &mut stored {
         stored.name();

@@ -9,7 +9,7 @@ use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat
 use crate::clock::now;
 use crate::config::output::output;
 use crate::helper::{Helper, magick};
-use crate::media::{InputFile, Outcome, Permit, Slot, Worked};
+use crate::media::{InputFile, JobResult, Permit, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
 use crate::repo::{Original, Representation};
@@ -256,14 +256,14 @@ impl Preparation<'_> {
         }
         let job = job(ctx, query, facts, foreign);
         let scratch = scratch.clone();
-        let take = move |source: &[u8], done: Outcome| write(&scratch, source, done, is_sent);
+        let take = move |source: &[u8], done: JobResult| write(&scratch, source, done, is_sent);
         let worked = ctx.media.work(permit, source, job, take).await?;
         Ok((worked.permit, worked.source, worked.result))
     }
 }
 
 /// Writes the result of a job on `source`, unless it equals the file that was sent.
-fn write(scratch: &Scratch, source: &[u8], done: Outcome, is_sent: bool) -> Result<Made> {
+fn write(scratch: &Scratch, source: &[u8], done: JobResult, is_sent: bool) -> Result<Made> {
     let made = done.and_then(Done::made)?;
     let pieces = made.pieces.iter().map(|piece| piece.bytes(source));
     let pieces: Vec<_> = pieces.collect::<pict_rs_media::Result<_>>()?;

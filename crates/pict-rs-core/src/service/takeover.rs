@@ -16,7 +16,7 @@ use pict_rs_media::Format;
 use crate::clock::now;
 use crate::fetch::predecessor::{self, Delivery, IncomingFile, Named, Predecessor, Recorded};
 use crate::fetch::{Body, Fetched};
-use crate::media::Permit;
+use crate::media::{Permit, Rank};
 use crate::repo::{Brought, NewProxy, Original, TakeoverRun};
 use crate::scratch::ScratchFile;
 use crate::service::adopt::{self, Shape};
@@ -156,7 +156,7 @@ async fn fetch(ctx: &Arc<Context>, alias: &Alias) -> Result<bool> {
         return Ok(false);
     };
     let names = std::slice::from_ref(alias);
-    match copy(ctx, alias, names, Some(recorded), Rank::Request).await? {
+    match copy(ctx, alias, names, Some(recorded), Rank::Foreground).await? {
         Copied::Added { .. } => Ok(true),
         // The run has brought it, or it was deleted.
         Copied::Nothing => ctx.repo.has_alias(alias).await,
@@ -305,13 +305,6 @@ pub(crate) async fn delete_there(
     }
 }
 
-/// Whether a request or the run wants a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rank {
-    Request,
-    Run,
-}
-
 /// The result of copying a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Copied {
@@ -371,10 +364,7 @@ async fn copy(
             "the predecessor serves other bytes than it has recorded; they are kept as it serves them"
         );
     }
-    let permit = match rank {
-        Rank::Request => ctx.media.acquire().await?,
-        Rank::Run => ctx.media.acquire_background().await?,
-    };
+    let permit = ctx.media.acquire_as(rank).await?;
     let bytes = file.size();
     let added = match keep(ctx, permit, file, claimed, recorded, names).await {
         Err(error) if error.code() == ErrorCode::Blocked => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::now;
 use crate::config::Heal;
-use crate::metrics::{self, Work};
+use crate::metrics::{self, WorkKind};
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
 use crate::service::forget::forget;
@@ -64,7 +64,7 @@ async fn ingest_as(
     query: &UploadQuery,
     alias: Option<Alias>,
 ) -> Result<PendingUpload> {
-    let running = metrics::begin(Work::Ingest);
+    let running = metrics::begin(WorkKind::Ingest);
     let damaged = Damaged::of_uploads(ctx);
     // It need not wait only to fail again.
     refuse_failed(ctx, &spooled.digest(), query, damaged)?;
@@ -93,7 +93,7 @@ pub(crate) async fn ingest_proxied(
     spooled: Spooled,
     proxy: NewProxy,
 ) -> Result<Option<Alias>> {
-    let running = metrics::begin(Work::Ingest);
+    let running = metrics::begin(WorkKind::Ingest);
     let permit = ctx.media.acquire().await?;
     let query = UploadQuery::default();
     // The upstream will not send a better copy.
@@ -118,7 +118,7 @@ pub(crate) async fn ingest_proxied(
 /// # Errors
 /// As [`ingest`], and [`ErrorCode::InsufficientStorage`] when it is too large for memory too.
 pub(crate) async fn ingest_in_memory(ctx: &Arc<Context>, spooled: Spooled) -> Result<Alias> {
-    let running = metrics::begin(Work::Ingest);
+    let running = metrics::begin(WorkKind::Ingest);
     let permit = ctx.media.acquire().await?;
     let original = prepare_in_memory(ctx, permit, spooled).await?;
     let generation = ctx.fact_cache.generation();
@@ -142,7 +142,7 @@ pub(crate) async fn ingest_waiting(
     id: &UploadId,
     query: &UploadQuery,
 ) -> Result<()> {
-    let running = metrics::begin(Work::BackgroundIngest);
+    let running = metrics::begin(WorkKind::BackgroundIngest);
     let permit = ctx.media.acquire_background().await?;
     let damaged = Damaged::of_uploads(ctx);
     let incoming = Incoming::Waiting(*id);

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::clock::now;
-use crate::media::Permit;
-use crate::metrics::{self, Work};
+use crate::media::Rank;
+use crate::metrics::{self, WorkKind};
 use crate::query::ProcessRequest;
 use crate::repo::{Original, Representation};
 use crate::scratch::ScratchFile;
@@ -126,13 +126,6 @@ pub(crate) async fn in_background(
     }
 }
 
-/// Whether a client or the worker asks.
-#[derive(Clone, Copy)]
-enum Rank {
-    Foreground,
-    Background,
-}
-
 async fn at_rank(
     ctx: &Arc<Context>,
     alias: &Alias,
@@ -207,7 +200,7 @@ async fn make(
         Turning::Ours(turn) => turn,
     };
     let reduced = reduced_copy(&ctx, &original, &request, rank).boxed().await;
-    let running = metrics::begin(Work::Generate);
+    let running = metrics::begin(WorkKind::Generate);
     let made = from_best_source(&ctx, rank, &original, reduced, &request).boxed();
     let (bytes, facts) = made.await?;
     metrics::generated();
@@ -239,22 +232,15 @@ async fn from_best_source(
     request: &ProcessRequest,
 ) -> Result<(Vec<u8>, Facts)> {
     if let Some(copy) = reduced {
-        match convert(ctx, permit(ctx, rank).await?, &copy, request).await {
+        match convert(ctx, ctx.media.acquire_as(rank).await?, &copy, request).await {
             Err(error) if matches!(error.code(), ErrorCode::LostFile | ErrorCode::MediaFailed) => {
                 forget_reduced(ctx, &copy, &error).await;
             }
             made => return made,
         }
     }
-    let permit = permit(ctx, rank).await?;
+    let permit = ctx.media.acquire_as(rank).await?;
     convert(ctx, permit, &original.representation, request).await
-}
-
-async fn permit(ctx: &Context, rank: Rank) -> Result<Permit> {
-    match rank {
-        Rank::Foreground => ctx.media.acquire().await,
-        Rank::Background => ctx.media.acquire_background().await,
-    }
 }
 
 /// The reduced copy from which a variant is to be made. It is made when the second variant is, because

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::config::{Config, RepoConfig, StoreConfig, TakeoverConfig};
 use crate::helper::exiftool::{self, Tag};
 use crate::helper::{Helper, Helpers};
-use crate::media::{InputFile, Outcome, Slot, Worked};
+use crate::media::{InputFile, JobResult, Slot, Worked};
 use crate::query::UploadQuery;
 use crate::service::spool::{self, Spool};
 use crate::service::upload::ingest_all;
@@ -204,7 +204,7 @@ impl Verifier {
             credits: ctx.config.media.keeps_credits(),
             blurhash: false,
         };
-        let take = |source: &[u8], done: Outcome| {
+        let take = |source: &[u8], done: JobResult| {
             let made = done.and_then(Done::made)?.into_bytes(source)?;
             Ok((made != source).then_some(made.len() as u64))
         };

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use super::content::{Content, SMALL, part};
 use super::prefix::Prefix;
-use super::{Fate, Look, Objects, Source, StoredObject};
+use super::{Look, Objects, RowState, Source, StoredObject};
 use crate::scratch::Scratch;
 use crate::task::run_to_completion;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result};
@@ -128,7 +128,7 @@ impl Bucket {
                 objects: Objects::Bucket(bucket),
                 object,
                 key,
-                fate: Fate::Unnamed,
+                row_state: RowState::Unnamed,
             })
         })
         .await

@@ -2,7 +2,7 @@
 //!
 //! A scratch file is fsynced, linked to its final path, then that folder is fsynced; only then
 //! [`Folder::put`] returns. Before that a small marker for the object is created in `.incoming`,
-//! and stays until its fate is known. Waiting uploads are stored there too, named by the id of the
+//! and stays until it is known whether a row names it. Waiting uploads are stored there too, named by the id of the
 //! upload, whose row decides; they are not in `server.temporary_directory`, which may be in memory.
 
 mod identity;
@@ -23,7 +23,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::content::{self, Content, SMALL};
-use super::{Fate, Objects, Source, StoredObject, lost};
+use super::{Objects, RowState, Source, StoredObject, lost};
 use crate::scratch::{PARTIAL, Scratch, ScratchFile, is_young};
 use crate::task::blocking;
 use crate::{ContentKey, Error, ErrorCode, ObjectKey, Result, UploadId};
@@ -126,7 +126,7 @@ impl Folder {
                 objects: Objects::Folder(folder),
                 object,
                 key,
-                fate: Fate::Unnamed,
+                row_state: RowState::Unnamed,
             })
         })
         .await
@@ -290,7 +290,7 @@ impl Folder {
         }
     }
 
-    /// Removes the marker, because the fate of the object is known. Blocks.
+    /// Removes the marker, because it is known whether a row names the object. Blocks.
     pub(super) fn unmark(&self, object: &ObjectKey) {
         if let Some(marker) = self.marker(object) {
             // Nothing else can be done here; the next start removes it.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep_until;
 
-use super::{Copied, Rank, copy};
+use super::{Copied, copy};
 use crate::clock::now;
 use crate::fetch::predecessor::{ListedContent, Predecessor};
+use crate::media::Rank;
 use crate::repo::{Brought, Onward, Step, TakeoverRun};
 use crate::service::forget::forget;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -220,7 +221,7 @@ async fn bring(
         }
     }
     sleep_until(ctx.arrivals.turn(ctx.config.takeover.rate)).await;
-    match copy(ctx, &missing[0], missing, recorded, Rank::Run).await? {
+    match copy(ctx, &missing[0], missing, recorded, Rank::Background).await? {
         Copied::Added {
             aliases,
             bytes,

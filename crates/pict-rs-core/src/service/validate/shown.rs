@@ -46,7 +46,7 @@ pub(super) async fn pictures(
             facts,
             output: OUTPUT,
         };
-        let take = |_: &[u8], done: media::Outcome| done.and_then(Done::stills);
+        let take = |_: &[u8], done: media::JobResult| done.and_then(Done::stills);
         let stills = ctx.media.work(permit, source, job, take).await?.result?;
         return Ok(Some(stills.into_iter().map(Bytes::from).collect()));
     }
