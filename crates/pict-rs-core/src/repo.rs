@@ -17,6 +17,7 @@ mod garbage;
 pub(crate) mod hash;
 mod job;
 mod legacy_files;
+mod log_flush;
 mod maintenance;
 mod migrations;
 pub(crate) mod node;
@@ -374,7 +375,7 @@ impl Repo {
             .into_iter()
             .filter_map(|(name, pool)| match pool {
                 RepoPool::Postgres(sessions) => Some((name, sessions.connections())),
-                RepoPool::Sqlite(_) => None,
+                RepoPool::Sqlite(..) => None,
             })
             .collect()
     }

@@ -9,6 +9,7 @@ pub(super) mod value;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
@@ -17,6 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlitePool};
 use self::postgres::{Sessions, Transaction};
 use self::value::Value;
 use super::fault::{commit_error, is_disk_full, is_lost, repo_error};
+use super::log_flush::LogFlush;
 use crate::{Alias, ContentKey, Error, ErrorCode, ObjectKey, Result};
 
 /// A literal statement.
@@ -53,11 +55,13 @@ impl Statement {
     /// Runs the statement. Returns the number of rows that it added, changed or removed.
     pub(super) async fn run<'a>(self, on: impl Into<On<'a>>) -> Result<u64> {
         let done = match on.into() {
-            On::Pool(RepoPool::Sqlite(pool)) => {
+            On::Pool(RepoPool::Sqlite(pool, flush)) => {
                 let done = self.for_sqlite().execute(pool).await;
-                done.map(|done| done.rows_affected())
+                let done = done.map_err(repo_error)?;
+                flushed(pool, flush.as_deref()).await?;
+                Ok(done.rows_affected())
             }
-            On::Tx(Tx::Sqlite(tx)) => {
+            On::Tx(Tx::Sqlite(tx, _)) => {
                 let done = self.for_sqlite().execute(&mut **tx).await;
                 done.map(|done| done.rows_affected())
             }
@@ -70,10 +74,13 @@ impl Statement {
     /// Runs the statement and returns all rows.
     pub(super) async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>> {
         let rows = match on.into() {
-            On::Pool(RepoPool::Sqlite(pool)) => {
-                sqlite_rows(self.for_sqlite().fetch_all(pool).await)
+            On::Pool(RepoPool::Sqlite(pool, flush)) => {
+                let rows = self.for_sqlite().fetch_all(pool).await;
+                let rows = rows.map_err(repo_error)?;
+                flushed(pool, flush.as_deref()).await?;
+                sqlite_rows(Ok(rows))
             }
-            On::Tx(Tx::Sqlite(tx)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
+            On::Tx(Tx::Sqlite(tx, _)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
             On::Pool(RepoPool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
             On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
         };
@@ -117,6 +124,15 @@ fn postgres_rows(rows: sqlx::Result<Vec<PgRow>>) -> sqlx::Result<Vec<Row>> {
     Ok(rows?.into_iter().map(Row::Postgres).collect())
 }
 
+/// Waits until a statement outside of a transaction is durable. Where there is nothing to flush, the
+/// connections only read.
+async fn flushed(pool: &SqlitePool, flush: Option<&LogFlush>) -> Result<()> {
+    match flush {
+        Some(flush) => flush.flushed(pool).await,
+        None => Ok(()),
+    }
+}
+
 /// SQLite has no row locks and needs none: a writing transaction begins with `BEGIN IMMEDIATE` and
 /// is the only one.
 pub(super) fn sqlite_text(text: Cow<'static, str>) -> Cow<'static, str> {
@@ -150,7 +166,8 @@ impl<'a> From<&'a mut Tx> for On<'a> {
 /// Connections to the database.
 #[derive(Clone, Debug)]
 pub(super) enum RepoPool {
-    Sqlite(SqlitePool),
+    /// With the log that a change is flushed in, where it can be changed.
+    Sqlite(SqlitePool, Option<Arc<LogFlush>>),
     Postgres(Sessions),
 }
 
@@ -158,7 +175,11 @@ impl RepoPool {
     /// Begins a transaction that may write.
     pub(super) async fn begin(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Sqlite(pool, flush) => {
+                let tx = pool.begin_with("BEGIN IMMEDIATE").await;
+                let flush = flush.as_ref().map(|flush| (pool.clone(), flush.clone()));
+                tx.map(|tx| Tx::Sqlite(tx, flush))
+            }
             Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
         }
         .map_err(repo_error)
@@ -167,7 +188,7 @@ impl RepoPool {
     /// Begins a read transaction, for a consistent view.
     pub(super) async fn begin_read(&self) -> Result<Tx> {
         match self {
-            Self::Sqlite(pool) => pool.begin().await.map(Tx::Sqlite),
+            Self::Sqlite(pool, _) => pool.begin().await.map(|tx| Tx::Sqlite(tx, None)),
             Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
         }
         .map_err(repo_error)
@@ -176,7 +197,7 @@ impl RepoPool {
     /// Frees disk space that the engine does not need at the moment. A server frees its own.
     pub(super) async fn shrink_log(&self) -> Result<()> {
         match self {
-            Self::Sqlite(_) => sql("PRAGMA wal_checkpoint(TRUNCATE)").run(self).await?,
+            Self::Sqlite(..) => sql("PRAGMA wal_checkpoint(TRUNCATE)").run(self).await?,
             Self::Postgres(_) => 0,
         };
         Ok(())
@@ -188,7 +209,7 @@ impl RepoPool {
     /// # Errors
     /// [`ErrorCode::NotFound`] for a database that is not a file.
     pub(super) async fn copy_to(&self, file: &Path) -> Result<()> {
-        let Self::Sqlite(pool) = self else {
+        let Self::Sqlite(pool, _) = self else {
             return Err(Error::user(
                 ErrorCode::NotFound,
                 "Only the embedded database is exported; pg_dump makes a copy of PostgreSQL's",
@@ -212,7 +233,7 @@ impl RepoPool {
     /// Closes all connections.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
             Self::Postgres(sessions) => sessions.close().await,
         }
     }
@@ -221,7 +242,11 @@ impl RepoPool {
 /// A transaction. Rolled back when dropped.
 #[derive(Debug)]
 pub(super) enum Tx {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    /// With what flushes it, if it writes.
+    Sqlite(
+        sqlx::Transaction<'static, Sqlite>,
+        Option<(SqlitePool, Arc<LogFlush>)>,
+    ),
     Postgres(Transaction),
 }
 
@@ -229,7 +254,7 @@ impl Tx {
     /// Lets one transaction at a time pass here, until it ends. SQLite has only one that writes.
     pub(super) async fn pass_alone(&mut self, place: i64) -> Result<()> {
         match self {
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(..) => Ok(()),
             Self::Postgres(_) => sql("SELECT 1 FROM pg_advisory_xact_lock($1)")
                 .bind(place)
                 .any(self)
@@ -241,10 +266,15 @@ impl Tx {
     /// Commits the change durably.
     pub(super) async fn commit(self) -> Result<()> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Sqlite(tx, flush) => {
+                tx.commit().await.map_err(commit_error)?;
+                match flush {
+                    Some((pool, flush)) => flush.flushed(&pool).await,
+                    None => Ok(()),
+                }
+            }
+            Self::Postgres(tx) => tx.commit().await.map_err(commit_error),
         }
-        .map_err(commit_error)
     }
 }
 

@@ -19,6 +19,7 @@ use sqlx::sqlite::{
 };
 
 use super::fault::{ACQUIRE_TIMEOUT, repo_error};
+use super::log_flush::LogFlush;
 use super::reserve::{self, Reserve};
 use super::sql::RepoPool;
 use super::{FILE, migrations};
@@ -140,7 +141,7 @@ pub(super) async fn open_to_look(folder: &Path) -> Result<RepoPool> {
         .pragma("trusted_schema", "OFF");
     let pool = connect(options, 1).await?;
     migrations::refuse_unless_current(&pool, folder).await?;
-    Ok(RepoPool::Sqlite(pool))
+    Ok(RepoPool::Sqlite(pool, None))
 }
 
 /// Opens a copy of a database, and checks that all of it is sound and of a known version.
@@ -176,7 +177,7 @@ pub(super) async fn open_copy(file: &Path) -> Result<RepoPool> {
     if found != "ok" {
         return Err(unusable(&found));
     }
-    Ok(RepoPool::Sqlite(pool))
+    Ok(RepoPool::Sqlite(pool, None))
 }
 
 /// Opens the database in `folder`, creating and migrating it if needed. Returns a pool for writing
@@ -187,12 +188,15 @@ async fn open(folder: &Path) -> Result<(RepoPool, RepoPool)> {
         .create_if_missing(true)
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        // Changes are flushed by `LogFlush`.
+        .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(Duration::from_secs(10))
         .pragma("trusted_schema", "OFF");
     // One writer: SQLite allows only one anyway, and waiting here is fairer than its busy loop.
     let write = connect(options.clone(), 1).await?;
     migrations::run(&write, folder).await?;
+    let flush = Arc::new(LogFlush::new(&folder.join(FILE)));
+    flush.flushed(&write).await?;
     // The directory entry of a new database file must survive a power cut too.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
@@ -200,7 +204,10 @@ async fn open(folder: &Path) -> Result<(RepoPool, RepoPool)> {
             Error::internal(ErrorCode::RepoError, "cannot flush the database folder", e)
         })?;
     let read = connect(options.read_only(true), 2).await?;
-    Ok((RepoPool::Sqlite(write), RepoPool::Sqlite(read)))
+    Ok((
+        RepoPool::Sqlite(write, Some(flush)),
+        RepoPool::Sqlite(read, None),
+    ))
 }
 
 /// Opens a pool of up to `connections` connections, each checked before it is reused.

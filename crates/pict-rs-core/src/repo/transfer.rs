@@ -622,7 +622,7 @@ fn cursor(table: &CopiedTable, after: Option<&[String]>) -> Result<Option<Vec<Va
 /// The last number that the database has given to a row of this table, 0 if there was none.
 async fn last_number(pool: &RepoPool, table: &CopiedTable) -> Result<i64> {
     let statement = match pool {
-        RepoPool::Sqlite(_) => {
+        RepoPool::Sqlite(..) => {
             "SELECT COALESCE(MAX(seq), 0) AS last FROM sqlite_sequence WHERE name = $1"
         }
         RepoPool::Postgres(_) => {
