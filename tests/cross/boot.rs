@@ -146,6 +146,7 @@ fn death_loses_nothing_and_a_signal_ends_it_well(target: &Target) {
         .map(|file| server.original(&file.alias))
         .collect();
     let variant = server.process("webp", &uploaded[0].alias, "thumbnail=16");
+    server.settle();
     let server = server.kill().start();
     for (file, original) in uploaded.iter().zip(&originals) {
         assert_eq!(&server.original(&file.alias), original);

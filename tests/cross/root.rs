@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Target, on_each_target};
 use crate::support::server::Program;
-use crate::support::{Launch, disk, pictures, programs};
+use crate::support::{Launch, disk, eventually, pictures, programs};
 
 on_each_target!(
     an_empty_root_is_enough,
@@ -69,7 +69,9 @@ fn an_empty_root_is_enough(target: &Target) {
     server.get("/healthz").ok();
     let uploaded = server.upload(&pictures::jpeg(&pictures::photo(64, 48)));
     server.process("webp", &uploaded.alias, "thumbnail=16");
-    assert_eq!(disk::objects(&root.path("data/files")).len(), 2);
+    eventually("the variant is stored", || {
+        (disk::objects(&root.path("data/files")).len() == 2).then_some(())
+    });
     let launch = server.stop();
     launch.start().original(&uploaded.alias);
     let mut names: Vec<_> = std::fs::read_dir(root.folder.path())
