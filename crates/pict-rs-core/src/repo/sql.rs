@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlitePool};
@@ -53,38 +55,51 @@ impl Statement {
     }
 
     /// Runs the statement. Returns the number of rows that it added, changed or removed.
-    pub(super) async fn run<'a>(self, on: impl Into<On<'a>>) -> Result<u64> {
-        let done = match on.into() {
-            On::Pool(RepoPool::Sqlite(pool, flush)) => {
-                let done = self.for_sqlite().execute(pool).await;
-                let done = done.map_err(repo_error)?;
-                flushed(pool, flush.as_deref()).await?;
-                Ok(done.rows_affected())
-            }
-            On::Tx(Tx::Sqlite(tx, _)) => {
-                let done = self.for_sqlite().execute(&mut **tx).await;
-                done.map(|done| done.rows_affected())
-            }
-            On::Pool(RepoPool::Postgres(sessions)) => sessions.run(self).await,
-            On::Tx(Tx::Postgres(tx)) => tx.run(self).await,
+    ///
+    /// On the heap, as are all futures of an engine: they take kilobytes, and most requests that could
+    /// ask the database do not, because what they need is cached.
+    pub(super) fn run<'a>(self, on: impl Into<On<'a>>) -> BoxFuture<'a, Result<u64>> {
+        let on = on.into();
+        let run = async move {
+            let done = match on {
+                On::Pool(RepoPool::Sqlite(pool, flush)) => {
+                    let done = self.for_sqlite().execute(pool).await;
+                    let done = done.map_err(repo_error)?;
+                    flushed(pool, flush.as_deref()).await?;
+                    Ok(done.rows_affected())
+                }
+                On::Tx(Tx::Sqlite(tx, _)) => {
+                    let done = self.for_sqlite().execute(&mut **tx).await;
+                    done.map(|done| done.rows_affected())
+                }
+                On::Pool(RepoPool::Postgres(sessions)) => sessions.run(self).await,
+                On::Tx(Tx::Postgres(tx)) => tx.run(self).await,
+            };
+            done.map_err(repo_error)
         };
-        done.map_err(repo_error)
+        run.boxed()
     }
 
     /// Runs the statement and returns all rows.
-    pub(super) async fn all<'a>(self, on: impl Into<On<'a>>) -> Result<Vec<Row>> {
-        let rows = match on.into() {
-            On::Pool(RepoPool::Sqlite(pool, flush)) => {
-                let rows = self.for_sqlite().fetch_all(pool).await;
-                let rows = rows.map_err(repo_error)?;
-                flushed(pool, flush.as_deref()).await?;
-                sqlite_rows(Ok(rows))
-            }
-            On::Tx(Tx::Sqlite(tx, _)) => sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await),
-            On::Pool(RepoPool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
-            On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
+    pub(super) fn all<'a>(self, on: impl Into<On<'a>>) -> BoxFuture<'a, Result<Vec<Row>>> {
+        let on = on.into();
+        let all = async move {
+            let rows = match on {
+                On::Pool(RepoPool::Sqlite(pool, flush)) => {
+                    let rows = self.for_sqlite().fetch_all(pool).await;
+                    let rows = rows.map_err(repo_error)?;
+                    flushed(pool, flush.as_deref()).await?;
+                    sqlite_rows(Ok(rows))
+                }
+                On::Tx(Tx::Sqlite(tx, _)) => {
+                    sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await)
+                }
+                On::Pool(RepoPool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
+                On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
+            };
+            rows.map_err(repo_error)
         };
-        rows.map_err(repo_error)
+        all.boxed()
     }
 
     /// The first row, for a statement that returns at most one.
@@ -173,16 +188,19 @@ pub(super) enum RepoPool {
 
 impl RepoPool {
     /// Begins a transaction that may write.
-    pub(super) async fn begin(&self) -> Result<Tx> {
-        match self {
-            Self::Sqlite(pool, flush) => {
-                let tx = pool.begin_with("BEGIN IMMEDIATE").await;
-                let flush = flush.as_ref().map(|flush| (pool.clone(), flush.clone()));
-                tx.map(|tx| Tx::Sqlite(tx, flush))
+    pub(super) fn begin(&self) -> BoxFuture<'_, Result<Tx>> {
+        let begin = async move {
+            match self {
+                Self::Sqlite(pool, flush) => {
+                    let tx = pool.begin_with("BEGIN IMMEDIATE").await;
+                    let flush = flush.as_ref().map(|flush| (pool.clone(), flush.clone()));
+                    tx.map(|tx| Tx::Sqlite(tx, flush))
+                }
+                Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
             }
-            Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
-        }
-        .map_err(repo_error)
+            .map_err(repo_error)
+        };
+        begin.boxed()
     }
 
     /// Begins a read transaction, for a consistent view.
@@ -264,17 +282,20 @@ impl Tx {
     }
 
     /// Commits the change durably.
-    pub(super) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(tx, flush) => {
-                tx.commit().await.map_err(commit_error)?;
-                match flush {
-                    Some((pool, flush)) => flush.flushed(&pool).await,
-                    None => Ok(()),
+    pub(super) fn commit(self) -> BoxFuture<'static, Result<()>> {
+        let commit = async move {
+            match self {
+                Self::Sqlite(tx, flush) => {
+                    tx.commit().await.map_err(commit_error)?;
+                    match flush {
+                        Some((pool, flush)) => flush.flushed(&pool).await,
+                        None => Ok(()),
+                    }
                 }
+                Self::Postgres(tx) => tx.commit().await.map_err(commit_error),
             }
-            Self::Postgres(tx) => tx.commit().await.map_err(commit_error),
-        }
+        };
+        commit.boxed()
     }
 }
 

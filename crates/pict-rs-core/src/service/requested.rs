@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use crate::accept::Accept;
 use crate::query::ProcessRequest;
 use crate::repo::Representation;
@@ -35,7 +37,11 @@ impl Requested {
     pub async fn variant(&self, ctx: &Arc<Context>, alias: &Alias) -> Result<Chosen> {
         Ok(match self {
             Self::Named(request) => variant::get_or_make(ctx, alias, request).await?.into(),
-            Self::Best(request, accept) => auto::variant(ctx, alias, request, accept).await?.into(),
+            // On the heap, so that the future of the usual request stays small.
+            Self::Best(request, accept) => {
+                let answer = auto::variant(ctx, alias, request, accept).boxed();
+                answer.await?.into()
+            }
         })
     }
 

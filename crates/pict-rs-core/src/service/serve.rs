@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use crate::repo::Representation;
 use crate::service::find;
 use crate::service::requested::{Chosen, Requested};
@@ -23,7 +25,7 @@ pub async fn original<T>(
     let with_original = async |alias: &_| {
         let original = find::original(ctx, alias).await?;
         match answer(&original.representation).await {
-            Err(error) => Err(find::lost_or_removed(ctx, alias, error).await),
+            Err(error) => Err(find::lost_or_removed(ctx, alias, error).boxed().await),
             answered => answered,
         }
     };
@@ -45,14 +47,16 @@ pub async fn variant<T>(
         let chosen = requested.variant(ctx, alias).await?;
         match answer(&chosen).await {
             Err(error) if error.code() == ErrorCode::LostFile => {
-                variant::forget_lost(ctx, alias, chosen.variant()).await?;
+                variant::forget_lost(ctx, alias, chosen.variant())
+                    .boxed()
+                    .await?;
                 answer(&requested.variant(ctx, alias).await?).await
             }
             answered => answered,
         }
     };
     let with_variant = async |alias: &_| match made(alias).await {
-        Err(error) => Err(find::lost_or_removed(ctx, alias, error).await),
+        Err(error) => Err(find::lost_or_removed(ctx, alias, error).boxed().await),
         answered => answered,
     };
     target.with_alias(ctx, Unknown::Fetch, with_variant).await
@@ -75,7 +79,9 @@ pub async fn existing_variant<T>(
         match answer(&chosen).await {
             // It was just dropped, or is lost: either way it does not exist.
             Err(error) if error.code() == ErrorCode::LostFile => {
-                variant::forget_lost(ctx, alias, chosen.variant()).await?;
+                variant::forget_lost(ctx, alias, chosen.variant())
+                    .boxed()
+                    .await?;
                 Err(not_made())
             }
             answered => answered,

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use crate::service::{proxy, takeover};
 use crate::{Alias, Context, ErrorCode, Result, SourceUrl};
 
@@ -43,7 +45,7 @@ impl Target {
             Self::Alias(alias) => {
                 return match work(alias).await {
                     Err(error) if error.code() == ErrorCode::AliasNotFound => {
-                        match takeover::bring(ctx, alias).await? {
+                        match takeover::bring(ctx, alias).boxed().await? {
                             true => work(alias).await,
                             false => Err(error),
                         }
@@ -54,8 +56,8 @@ impl Target {
             Self::Proxy(url) => url,
         };
         let find = async || match unknown {
-            Unknown::Fetch => proxy::obtain(ctx, url).await,
-            Unknown::Refuse => proxy::known(ctx, url).await,
+            Unknown::Fetch => proxy::obtain(ctx, url).boxed().await,
+            Unknown::Refuse => proxy::known(ctx, url).boxed().await,
         };
         let alias = find().await?;
         match work(&alias).await {
@@ -73,7 +75,7 @@ impl Target {
                     source = url.loggable(),
                     "a proxied copy is lost and is fetched again: {error}"
                 );
-                let found = proxy::renew(ctx, url).await?;
+                let found = proxy::renew(ctx, url).boxed().await?;
                 work(&found).await
             }
             done => done,

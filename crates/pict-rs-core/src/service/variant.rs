@@ -51,6 +51,13 @@ pub async fn existing(
     if let Some(found) = ctx.fact_cache.variant(alias, &request.key, &ctx.last_used) {
         return Ok(Some(found));
     }
+    // On the heap, as is all that requests for known variants do not need: their future is moved several
+    // times, and all of it would be moved along.
+    uncached(ctx, alias, request).boxed().await
+}
+
+/// As [`existing`], of a variant that is not in the cache.
+async fn uncached(ctx: &Context, alias: &Alias, request: &ProcessRequest) -> Result<Option<Found>> {
     let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;
     let key = (*original.hash(), request.key.clone());
@@ -133,9 +140,19 @@ async fn at_rank(
     rank: Rank,
 ) -> Result<Found> {
     let request = &*normalized(ctx, alias, request).await?;
-    if let Some(found) = existing(ctx, alias, request).await? {
-        return Ok(found);
+    match existing(ctx, alias, request).await? {
+        Some(found) => Ok(found),
+        None => missing(ctx, alias, request, rank).boxed().await,
     }
+}
+
+/// Makes a variant that does not exist, or joins those who wait for it.
+async fn missing(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    request: &ProcessRequest,
+    rank: Rank,
+) -> Result<Found> {
     remove::writable(ctx)?;
     let generation = ctx.fact_cache.generation();
     let original = find::original(ctx, alias).await?;

@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::FutureExt as _;
 use pict_rs_core::service::placeholder;
 use pict_rs_core::{Context, ErrorCode, Result as CoreResult};
 
@@ -28,10 +29,11 @@ pub async fn or_placeholder(
         }
         answer => return Ok(answer?),
     };
-    let Some(original) = placeholder::get(ctx).await? else {
+    let Some(original) = placeholder::get(ctx).boxed().await? else {
         return Err(error.into());
     };
-    let stand_in = body::stand_in(ctx, settings, request, &original.representation).await;
+    let stand_in = body::stand_in(ctx, settings, request, &original.representation);
+    let stand_in = stand_in.boxed_local().await;
     // If the placeholder itself is lost, the answer is still 404.
     stand_in.map_err(|_| error.into())
 }
