@@ -223,24 +223,19 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn value(&mut self, table: &Table) -> Option<()> {
-        let size = self.bits.symbol(table)?;
-        self.bits.skip(u32::from(size & 15));
-        Some(())
+        self.bits.symbol_and_value(table).map(drop)
     }
 
     fn block(&mut self, dc: &Table, ac: &Table) -> Option<()> {
         self.value(dc)?;
         let mut at = 1;
         while at < 64 {
-            let symbol = self.bits.symbol(ac)?;
+            let symbol = self.bits.symbol_and_value(ac)?;
             let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             match (run, size) {
                 (15, 0) => at += 16,
                 (_, 0) => break,
-                _ => {
-                    self.bits.skip(size);
-                    at += run + 1;
-                }
+                _ => at += run + 1,
             }
         }
         Some(())
@@ -350,8 +345,17 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Buffers at least 32 bits.
+    /// Buffers at least 32 bits. Must only be called with fewer.
     fn fill(&mut self) {
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        if let Some(bytes) = rest.first_chunk().filter(|bytes| !has_ff(bytes)) {
+            let whole = (64 - self.count) / 8;
+            let kept = u64::MAX << (64 - self.count - 8 * whole);
+            self.held |= u64::from_be_bytes(*bytes) >> self.count & kept;
+            self.count += 8 * whole;
+            self.at += whole as usize;
+            return;
+        }
         while self.count <= 56 {
             let byte = match self.data.get(self.at..) {
                 Some([0xff, 0, ..]) => {
@@ -408,6 +412,19 @@ impl<'a> Bits<'a> {
         Some(symbol)
     }
 
+    /// As [`Bits::symbol`], and skips the value behind it, whose length are the low bits of the symbol.
+    fn symbol_and_value(&mut self, table: &Table) -> Option<u8> {
+        if self.count < 32 {
+            self.fill();
+        }
+        let (symbol, length) = table.look_up((self.held >> 48) as u16)?;
+        // At most 31.
+        let both = length + u32::from(symbol & 15);
+        self.held <<= both;
+        self.count -= both;
+        Some(symbol)
+    }
+
     /// The position of the first byte of which no bit was used. `None` if more bits were used than
     /// exist.
     fn end(&self) -> Option<usize> {
@@ -421,8 +438,15 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// Whether one of the bytes is 0xff, which begins a marker or is followed by a stuffed byte.
+fn has_ff(bytes: &[u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let inverted = !u64::from_ne_bytes(*bytes);
+    inverted.wrapping_sub(ONES) & !inverted & (ONES << 7) != 0
+}
+
 /// Bits of a code that are looked up at once.
-const FAST: u32 = 9;
+const FAST: u32 = 11;
 
 /// A Huffman table.
 struct Table {
