@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use reqwest::{Method, StatusCode, redirect};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::settings::{BucketSettings, Credentials};
 use crate::{Error, ErrorCode, Result};
@@ -28,7 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Sends no request. Blocks.
 pub(super) fn open(settings: &BucketSettings) -> Result<AmazonS3> {
-    let connector = Connector(client(settings)?);
+    let connector = Connector(BucketClient {
+        inner: client(settings)?,
+        runtime: Handle::current(),
+    });
     let root = settings.root();
     let root = root.as_str().trim_end_matches('/');
     let builder = match &settings.credentials {
@@ -96,19 +101,24 @@ fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 /// Gives every part of `object_store` the same client.
 #[derive(Debug)]
-struct Connector(reqwest::Client);
+struct Connector(BucketClient);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Counted(self.0.clone())))
+        Ok(HttpClient::new(self.0.clone()))
     }
 }
 
-/// Counts each request, repeated ones too.
-#[derive(Debug)]
-struct Counted(reqwest::Client);
+/// Counts each request, repeated ones too, and sends it on one runtime. A connection belongs to the
+/// runtime that opened it: one that was opened for a request to this server would break when the
+/// server stops, and with it what is still being stored.
+#[derive(Clone, Debug)]
+struct BucketClient {
+    inner: reqwest::Client,
+    runtime: Handle,
+}
 
-impl HttpService for Counted {
+impl HttpService for BucketClient {
     fn call<'a, 'b>(
         &'a self,
         request: HttpRequest,
@@ -119,7 +129,7 @@ impl HttpService for Counted {
         Box::pin(async move {
             let name = name(request.method(), request.uri().query().unwrap_or_default());
             let began = Instant::now();
-            let answer = self.0.call(request).await;
+            let answer = self.send(request).await;
             let is_answered = (answer.as_ref()).is_ok_and(|answer| {
                 let status = answer.status();
                 // An object that is not there is an answer.
@@ -128,6 +138,24 @@ impl HttpService for Counted {
             metrics::bucket_request(name, is_answered, began.elapsed());
             answer
         })
+    }
+}
+
+impl BucketClient {
+    /// Ends when the answer begins; its body is read by whom it is for.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let inner = self.inner.clone();
+        // Ends the request when this is dropped.
+        let mut sending = JoinSet::new();
+        sending.spawn_on(async move { inner.call(request).await }, &self.runtime);
+        match sending.join_next().await {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => Err(HttpError::new(HttpErrorKind::Unknown, error)),
+            None => Err(HttpError::new(
+                HttpErrorKind::Unknown,
+                std::io::Error::other("a request was not sent"),
+            )),
+        }
     }
 }
 
