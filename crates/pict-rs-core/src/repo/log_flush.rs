@@ -130,6 +130,13 @@ mod tests {
         options.connect("sqlite::memory:").await.expect("opened")
     }
 
+    fn unflushable() -> LogFlush {
+        LogFlush {
+            log: "/dev/null".into(),
+            ..LogFlush::new(Path::new("database"))
+        }
+    }
+
     #[tokio::test]
     async fn those_who_wait_share_the_next_flush() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -152,13 +159,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_to_all_and_the_next_flush_is_a_checkpoint() {
-        let flush = LogFlush {
-            // Cannot be flushed.
-            log: "/dev/null".into(),
-            ..LogFlush::new(Path::new("database"))
-        };
-        let pool = pool().await;
+    async fn a_failure_is_told_to_all_who_share_the_flush() {
+        let (flush, pool) = (unflushable(), pool().await);
+        // Then a checkpoint fails as well.
+        pool.close().await;
+        let all = join_all((0..64).map(|_| flush.flushed(&pool))).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(flush.begun.load(Ordering::Acquire), 2);
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_the_next_flush_is_a_checkpoint() {
+        let (flush, pool) = (unflushable(), pool().await);
         let all = join_all((0..3).map(|_| flush.flushed(&pool))).await;
         let failed: Vec<_> = all.iter().map(Result::is_err).collect();
         // The second flush is a checkpoint, which needs no log.

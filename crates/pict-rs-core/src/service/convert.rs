@@ -104,7 +104,7 @@ pub(super) fn stored_is_broken(error: pict_rs_media::Error) -> Error {
         | pict_rs_media::Error::Unrecognised
         | pict_rs_media::Error::Empty => Error::internal(
             ErrorCode::MediaFailed,
-            "a stored original cannot be decoded",
+            "a stored picture cannot be decoded",
             error,
         ),
         other => other.into(),

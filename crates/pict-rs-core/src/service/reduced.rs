@@ -12,7 +12,7 @@ use crate::repo::Representation;
 use crate::{Error, ErrorCode, Result, VariantKey};
 
 /// The longer side of a reduced copy, in pixels.
-pub(super) const SIDE: u32 = 1024;
+const SIDE: u32 = 1024;
 /// The longer side of the largest variant that is made from one, in pixels. Beyond that the second
 /// resampling would show.
 const LARGEST_VARIANT: u32 = 640;
@@ -53,6 +53,11 @@ pub(super) fn serves(original: &Representation, request: &ProcessRequest) -> boo
         && to.size(width, height) == size
 }
 
+/// The key of a reduced copy among the variants of its original.
+pub(super) fn key() -> VariantKey {
+    VariantKey::reduced(SIDE)
+}
+
 /// The reduced copy as a variant.
 pub(super) fn request() -> ProcessRequest {
     ProcessRequest {
@@ -63,13 +68,13 @@ pub(super) fn request() -> ProcessRequest {
         frame: None,
         format: OutputFormat::Jpeg,
         time: None,
-        key: VariantKey::reduced(SIDE),
+        key: key(),
     }
 }
 
 /// The output options of a reduced copy; `None` for a variant that clients see.
 pub(super) fn output(request: &ProcessRequest) -> Option<Output> {
-    (request.key == VariantKey::reduced(SIDE)).then_some(Output {
+    (request.key == key()).then_some(Output {
         format: OutputFormat::Jpeg,
         quality: Some(QUALITY),
         lossless: false,

@@ -15,7 +15,7 @@ use crate::repo::Dropped;
 use crate::service::forget::{collect, forget};
 use crate::service::{guard, reduced};
 use crate::task::run_to_completion;
-use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, VariantKey, metrics};
+use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
 /// Rows changed in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
@@ -139,7 +139,7 @@ pub(crate) async fn bound(ctx: &Context, original: &ContentKey, made: &ObjectKey
     let bytes = original.size().saturating_mul(VARIANTS_PER_BYTE);
     let bytes = bytes.max(LEAST_VARIANTS);
     // One that had to go for others would be made again for the next one.
-    let spared = VariantKey::reduced(reduced::SIDE);
+    let spared = reduced::key();
     let dropped = ctx
         .repo
         .bound_variants(original, made, &spared, count, bytes);

@@ -24,7 +24,7 @@ use crate::state::pending_variants::Storing;
 use crate::store::{Lent, Prefix, Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
 use crate::timing::{self, Stage, timed};
-use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result, VariantKey};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, ObjectKey, Result, VariantKey};
 
 /// How often to look whether another server has made a variant.
 const TURN_INTERVAL: Duration = Duration::from_millis(100);
@@ -191,11 +191,15 @@ pub async fn forget_lost(ctx: &Arc<Context>, alias: &Alias, lost: &Representatio
         return Ok(());
     }
     tracing::warn!(object = %lost.object, "a variant is lost and will be made again");
-    let (ctx, alias, object) = (ctx.clone(), alias.clone(), lost.object.clone());
+    forget_row(ctx, &lost.object, Some(alias)).await
+}
+
+async fn forget_row(ctx: &Arc<Context>, lost: &ObjectKey, alias: Option<&Alias>) -> Result<()> {
+    let (ctx, object, alias) = (ctx.clone(), lost.clone(), alias.cloned());
     run_to_completion(async move {
         let removal = ctx.repo.forget_variant(&object).await?;
         // Another request may have removed it before this alias was cached.
-        ctx.fact_cache.forget([&alias]);
+        ctx.fact_cache.forget(&alias);
         forget(&ctx, removal).await;
         Ok(())
     })
@@ -271,7 +275,7 @@ async fn reduced_copy(
     if !ctx.config.media.reduced_copies || !reduced::serves(&original.representation, request) {
         return None;
     }
-    let key = (*original.hash(), VariantKey::reduced(reduced::SIDE));
+    let key = (*original.hash(), reduced::key());
     if let Some(copy) = ctx.pending_variants.get(&key) {
         return Some(copy);
     }
@@ -326,13 +330,7 @@ async fn forget_reduced(ctx: &Arc<Context>, copy: &Representation, error: &Error
         return;
     }
     tracing::warn!(object = %copy.object, %error, "a reduced copy is lost or damaged and will be made again");
-    let (task_ctx, object) = (ctx.clone(), copy.object.clone());
-    let forgotten = run_to_completion(async move {
-        let removal = task_ctx.repo.forget_variant(&object).await?;
-        forget(&task_ctx, removal).await;
-        Ok(())
-    });
-    if let Err(error) = forgotten.await {
+    if let Err(error) = forget_row(ctx, &copy.object, None).await {
         tracing::warn!(%error, "a reduced copy could not be forgotten");
     }
 }
