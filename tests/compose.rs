@@ -70,9 +70,10 @@ fn several_servers_run_as_the_file_for_scaling_says() {
     assert_eq!(second.original(&uploaded.alias), original);
     second.process("webp", &uploaded.alias, "thumbnail=64");
     // Rows are in the database, bytes in the bucket, and no server has any of both.
-    let rows = database
-        .run("SELECT (SELECT count(*) FROM hashes) || ' ' || (SELECT count(*) FROM variants)");
-    assert_eq!(rows.trim(), "1 1");
+    let rows = "SELECT (SELECT count(*) FROM hashes) || ' ' || (SELECT count(*) FROM variants)";
+    eventually("the row of the variant", || {
+        (database.run(rows).trim() == "1 1").then_some(())
+    });
     assert_eq!(bucket.objects().len(), 2);
     let health: Value = second
         .get_with("/internal/health", &[("X-Api-Token", "key")])

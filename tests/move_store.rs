@@ -186,9 +186,8 @@ impl Seen {
 }
 
 /// Variants were not made again, because their rows and files came along.
-fn variants(launch: &Launch) -> Vec<String> {
-    let data = launch.folder().join("data");
-    database::texts(&data, "SELECT object FROM variants ORDER BY object")
+fn variants(data: &Path) -> Vec<String> {
+    database::texts(data, "SELECT object FROM variants ORDER BY object")
 }
 
 #[test]
@@ -204,12 +203,16 @@ fn box_files_move_from_a_folder_to_buckets_and_back_and_clients_see_no_differenc
     seen.push(Seen::upload(&server, large_picture()));
     let gone = Seen::upload(&server, picture(1000));
     gone.delete(&server);
+    // They are stored behind their answers, and the server will be killed.
+    eventually("every variant is stored", || {
+        (variants(&server.data()).len() == seen.len()).then_some(())
+    });
     // Acknowledged, and hardly all of it done before the end.
     let waiting: Vec<_> = (0..12)
         .map(|seed| server.background(&pictures::png(&pictures::noise(300, 300, 500 + seed))))
         .collect();
     let launch = server.kill();
-    let made = variants(&launch);
+    let made = variants(&launch.folder().join("data"));
     let files = launch.folder().join("data/files");
     let before = disk::snapshot(&files);
     let rows = database::texts(
@@ -254,7 +257,7 @@ fn box_files_move_from_a_folder_to_buckets_and_back_and_clients_see_no_differenc
     }
     seen.remove(3).delete(&server);
     let launch = server.stop();
-    let mut left = variants(&launch);
+    let mut left = variants(&launch.folder().join("data"));
     left.retain(|object| !made.contains(object));
     assert_eq!(left, Vec::<String>::new());
     is_sound(&launch);
