@@ -7,7 +7,11 @@
 use std::borrow::Cow;
 
 use crate::{
-    Control, Error, Facts, Format, Orientation, Result, codec,
+    Control, Error, Facts, Format, Orientation, Result,
+    codec::{
+        self,
+        interface::{Eighth, Kept},
+    },
     colour::Flatten,
     credits,
     inspect::inspect,
@@ -21,13 +25,14 @@ use crate::{
 
 /// A file without metadata, as pieces to be written one after another. Most of them borrow from the
 /// source, so that no data is in memory twice.
-#[derive(Debug)]
 pub struct Cleaned<'a> {
     /// The pieces, in order.
     pub pieces: Vec<Cow<'a, [u8]>>,
     /// The facts of the cleaned file; its orientation is normal unless it is part of the picture
     /// (AVIF).
     pub facts: Facts,
+    /// The picture at an eighth of its size, not turned, if cleaning has read all of its data.
+    pub(crate) eighth: Option<Box<dyn Eighth + 'a>>,
 }
 
 impl<'a> Cleaned<'a> {
@@ -55,10 +60,11 @@ pub fn clean<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<C
     let Some(clean) = codec::of(facts.format).clean else {
         return Err(cannot_clean(facts.format));
     };
-    let pieces = clean(source, facts, control)?;
+    let kept = clean(source, facts, control)?;
     Ok(Cleaned {
-        pieces,
+        pieces: kept.pieces,
         facts: facts.clone(),
+        eighth: kept.eighth,
     })
 }
 
@@ -76,28 +82,33 @@ fn cannot_clean(format: Format) -> Error {
 const TURNED_QUALITY: u8 = 95;
 
 fn turned<'a>(source: &'a [u8], facts: &Facts, control: &Control) -> Result<Cleaned<'a>> {
-    let pieces = match facts.format {
+    let whole = |bytes| Kept::from(vec![Cow::Owned(bytes)]);
+    let Kept { pieces, eighth } = match facts.format {
         Format::Jpeg => match codec::jpeg::turn(source, facts, control)? {
-            Some(bytes) => vec![Cow::Owned(bytes)],
-            None => vec![Cow::Owned(turned_jpeg(source, facts, control)?)],
+            Some(kept) => kept,
+            None => whole(turned_jpeg(source, facts, control)?),
         },
-        Format::Png => turned_png(source, facts, control)?,
-        Format::Webp => vec![Cow::Owned(turned_webp(source, facts, control)?)],
+        Format::Png => turned_png(source, facts, control)?.into(),
+        Format::Webp => whole(turned_webp(source, facts, control)?),
         // Frames after the first depend on earlier ones, so all are composed again.
         Format::Apng => {
             let encoder = codec::png::AnimationEncoder::new(false, control);
             let pipeline = pipeline(source, facts, control, true);
-            vec![Cow::Owned(canvases(&pipeline, encoder)?.into_bytes())]
+            whole(canvases(&pipeline, encoder)?.into_bytes())
         }
         Format::WebpAnimation => {
             let encoder = codec::webp::AnimationEncoder::new(webp_settings(facts));
             let pipeline = pipeline(source, facts, control, true);
-            vec![Cow::Owned(canvases(&pipeline, encoder)?.into_bytes())]
+            whole(canvases(&pipeline, encoder)?.into_bytes())
         }
         other => return Err(cannot_clean(other)),
     };
     let facts = inspect(&pieces.concat(), &Bounds::NONE, control)?;
-    Ok(Cleaned { pieces, facts })
+    Ok(Cleaned {
+        pieces,
+        facts,
+        eighth,
+    })
 }
 
 /// A pipeline that only turns, and converts colours if the profile cannot be kept.

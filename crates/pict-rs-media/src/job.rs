@@ -15,7 +15,7 @@ use crate::inspect::{inspect, is_svg};
 use crate::limits::Bounds;
 use crate::memory::{clean_memory, predicted_memory, preview_memory};
 use crate::operation::Operation;
-use crate::preview::blurhash;
+use crate::preview::{blurhash, blurhash_of_cleaned};
 use crate::repair::repair;
 use crate::transform::{transform, transform_frame};
 use crate::unsupported::{foreign, rare_kind};
@@ -252,7 +252,8 @@ pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
             if *credits {
                 cleaned = cleaned.with_credits(source, control);
             }
-            let preview = wants_blurhash.then(|| blurhash(source, facts, control));
+            let preview =
+                wants_blurhash.then(|| blurhash_of_cleaned(&cleaned, source, facts, control));
             Done::Made(Made {
                 pieces: pieces(cleaned.pieces, source),
                 facts: cleaned.facts,

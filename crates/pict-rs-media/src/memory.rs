@@ -207,7 +207,8 @@ mod tests {
         let facts = photograph(6000, 4000);
         assert!(thumbnail(&facts, OutputFormat::Webp) < 24 << 20);
         assert!(preview_memory(&facts) < 4 << 20);
-        assert_eq!(clean_memory(&facts), FIXED);
+        // Two bytes for each block of 64 samples.
+        assert!(clean_memory(&facts) < 5 << 20);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use blurhash_update::{Encoder, ImageBounds};
 
 use crate::{
-    Control, Error, Facts, Orientation, Result, codec,
+    Control, Error, Facts, Orientation, Result,
+    clean::Cleaned,
+    codec,
     colour::{Conversion, InksToRgb, Narrow, ToSrgb},
     operation::Rect,
     rows::{Layout, Row, RowSink, Shape},
@@ -12,17 +14,48 @@ use crate::{
 
 /// Decodes the picture (an animation's first frame) far enough to know that it is complete, and
 /// returns its blurhash. A large JPEG is decoded at an eighth of its size, which also reads all of
-/// its data; its hash may differ in a digit from that of the whole picture.
+/// its data; its hash may differ in some digits from that of the whole picture.
 ///
 /// # Errors
 /// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Cancelled`] through `control`.
 pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<String> {
+    let shrink = if is_shrunk(facts) { 8 } else { 1 };
+    hash(source, facts, control, |sink| {
+        decode(source, facts, shrink, control, sink)
+    })
+}
+
+/// As [`blurhash`], of a file that has been cleaned: if that has read all data of a large JPEG, they
+/// are not read again. `source` and `facts` are those before cleaning.
+///
+/// # Errors
+/// As [`blurhash`].
+pub(crate) fn blurhash_of_cleaned(
+    cleaned: &Cleaned<'_>,
+    source: &[u8],
+    facts: &Facts,
+    control: &Control,
+) -> Result<String> {
+    match &cleaned.eighth {
+        Some(eighth) if is_shrunk(facts) => {
+            hash(source, facts, control, |sink| eighth.push(control, sink))
+        }
+        _ => blurhash(source, facts, control),
+    }
+}
+
+fn is_shrunk(facts: &Facts) -> bool {
     let area = u64::from(facts.stored_width) * u64::from(facts.stored_height);
-    let shrink = if codec::of(facts.format).shrinks && area > WHOLE_JPEG_AREA {
-        8
-    } else {
-        1
-    };
+    codec::of(facts.format).shrinks && area > WHOLE_JPEG_AREA
+}
+
+/// The hash of the rows that `push` delivers of a picture.
+fn hash(
+    source: &[u8],
+    facts: &Facts,
+    control: &Control,
+    push: impl FnOnce(&mut dyn RowSink) -> Result<()>,
+) -> Result<String> {
     let mut hash = Hash {
         orientation: facts.orientation,
         shape: None,
@@ -37,13 +70,7 @@ pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<Strin
     // converted.
     let conversion = conversion(source, facts, control).filter(Conversion::goes_first);
     let hash_sink = ToSrgb::new(conversion.as_ref(), Narrow::new(&mut hash));
-    decode(
-        source,
-        facts,
-        shrink,
-        control,
-        &mut InksToRgb::new(None, hash_sink),
-    )?;
+    push(&mut InksToRgb::new(None, hash_sink))?;
     hash.finish()
 }
 

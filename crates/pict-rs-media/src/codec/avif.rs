@@ -23,7 +23,7 @@ mod track;
 use std::borrow::Cow;
 
 use crate::codec::coding::{Coding, coding};
-use crate::codec::interface::{Codec, Credits, Repair};
+use crate::codec::interface::{Codec, Credits, Kept, Repair};
 use crate::colour::{Code, Colours, profile_fits};
 use crate::{ColourModel, Control, Error, Facts, Format, Result};
 
@@ -43,7 +43,7 @@ pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Avif, Format::AvifAnimation],
     detect: |source| source.get(4..8) == Some(b"ftyp") && coding(source) == Some(Coding::Av1),
     inspect: |source, _, control| inspect(source, control),
-    clean: Some(|source, _, control| clean(source, control)),
+    clean: Some(|source, _, control| clean(source, control).map(Kept::from)),
     keeps_orientation: true,
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     canvases: Some(decode_animation),

@@ -15,7 +15,7 @@ mod write;
 
 use std::borrow::Cow;
 
-use crate::codec::interface::{Codec, Repair, animated};
+use crate::codec::interface::{Codec, Kept, Repair, animated};
 use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
 
@@ -30,7 +30,7 @@ pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Gif],
     detect: |source| source.starts_with(b"GIF87a") || source.starts_with(b"GIF89a"),
     inspect: |source, _, control| inspect(source, control),
-    clean: Some(|source, _, control| clean(source, control)),
+    clean: Some(|source, _, control| clean(source, control).map(Kept::from)),
     canvases: Some(decode_animation),
     repair: Some(Repair {
         claimed_size: |source, _| claimed_size(source),

@@ -12,7 +12,7 @@ use crate::{Control, Error, Facts, Format, Result};
 /// The pieces of a file, mostly borrowed from another.
 pub(crate) type Pieces<'a> = Vec<Cow<'a, [u8]>>;
 
-type Clean = for<'a> fn(&'a [u8], &Facts, &Control) -> Result<Pieces<'a>>;
+type Clean = for<'a> fn(&'a [u8], &Facts, &Control) -> Result<Kept<'a>>;
 type Decode = fn(&[u8], &Facts, u32, &Control, &mut dyn RowSink) -> Result<()>;
 type Canvases = fn(&[u8], &Facts, &Control, &mut dyn CanvasSink) -> Result<()>;
 type Size = fn(&[u8], &Control) -> Option<(u32, u32)>;
@@ -48,6 +48,31 @@ pub(crate) struct Codec {
     pub(crate) memory: fn(&Facts) -> u64,
     /// Maximum bytes held by cleaning, besides the source and what all work needs.
     pub(crate) clean_memory: fn(&Facts) -> u64,
+}
+
+/// The result of cleaning.
+pub(crate) struct Kept<'a> {
+    pub(crate) pieces: Pieces<'a>,
+    /// The whole picture at an eighth of its size, if cleaning has read all of its data.
+    pub(crate) eighth: Option<Box<dyn Eighth + 'a>>,
+}
+
+impl<'a> From<Pieces<'a>> for Kept<'a> {
+    fn from(pieces: Pieces<'a>) -> Self {
+        Self {
+            pieces,
+            eighth: None,
+        }
+    }
+}
+
+/// A still at an eighth of its size (rounded up).
+pub(crate) trait Eighth {
+    /// Pushes its rows as [`Codec::decode`] would. Subsampled colours may be coarser.
+    ///
+    /// # Errors
+    /// Those of [`Codec::decode`], if the picture is damaged.
+    fn push(&self, control: &Control, sink: &mut dyn RowSink) -> Result<()>;
 }
 
 /// Blocks of metadata that can contain author and copyright.

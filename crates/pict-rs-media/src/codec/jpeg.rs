@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::interface::{Codec, Credits, Repair, streamed};
+use crate::codec::interface::{Codec, Credits, Kept, Repair, streamed};
 use crate::codec::pieces;
 use crate::colour::Colours;
 use crate::rows::{Layout, Row, RowSink, Shape};
@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod container;
+mod eighth;
 mod encode;
 mod huffman;
 mod scan;
@@ -28,6 +29,12 @@ pub(crate) const CODEC: Codec = Codec {
     detect: |source| source.starts_with(b"\xff\xd8\xff"),
     inspect: |source, _, control| inspect(source, control),
     clean: Some(|source, _, control| clean(source, control)),
+    clean_memory: |facts| {
+        // For each block its first coefficient, and which ones are nonzero.
+        let blocks = |side: u32| u64::from(side.div_ceil(32) * 4);
+        let all = blocks(facts.stored_width) * blocks(facts.stored_height) * facts.components();
+        all * if facts.buffered { 10 } else { 2 }
+    },
     decode: Some(decode),
     shrinks: true,
     colours: |source, facts, _| Colours::of_profile(icc(source), facts.colour),
@@ -65,8 +72,13 @@ pub(crate) fn is_rare(source: &[u8]) -> bool {
 
 /// The file without metadata, pixels untouched. Keeps the ICC profile, drops everything after
 /// the end of the picture.
-pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
-    container::clean(source, control)
+pub(crate) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Kept<'a>> {
+    let cleaned = container::clean(source, control)?;
+    let means = cleaned.means;
+    Ok(Kept {
+        pieces: cleaned.pieces,
+        eighth: means.and_then(|means| eighth::of(source, means)),
+    })
 }
 
 /// Inserts an EXIF segment into a cleaned file, after the JFIF segment, which must be the first if
@@ -144,7 +156,11 @@ pub(crate) fn decode(
 
 /// The same picture with its orientation applied to the DCT coefficients, losslessly; `None` when
 /// its size does not allow that. The result contains no metadata but the ICC profile.
-pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Option<Vec<u8>>> {
+pub(crate) fn turn<'a>(
+    source: &'a [u8],
+    facts: &Facts,
+    control: &Control,
+) -> Result<Option<Kept<'a>>> {
     let header = container::read(source, control)?;
     let how = moves(facts.orientation);
     // Blocks at the right and bottom edge may extend beyond the picture. They must stay there.
@@ -164,14 +180,18 @@ pub(crate) fn turn(source: &[u8], facts: &Facts, control: &Control) -> Result<Op
         .iter()
         .map(|segment| (segment[1], &segment[4..]))
         .collect();
-    sys::turn(
+    let turned = sys::turn(
         &source[..header.end],
         how,
         header.progressive,
         header.adobe,
         &markers,
         control,
-    )
+    )?;
+    Ok(turned.map(|turned| Kept {
+        pieces: vec![Cow::Owned(turned.bytes)],
+        eighth: eighth::of(source, turned.means),
+    }))
 }
 
 /// Reads the coefficients of a damaged file as browsers do and writes them again, with the segments
@@ -260,7 +280,12 @@ mod tests {
     }
 
     fn clean(source: &[u8]) -> Result<Vec<Cow<'_, [u8]>>> {
-        super::clean(source, &Control::new())
+        super::clean(source, &Control::new()).map(|kept| kept.pieces)
+    }
+
+    fn turn(source: &[u8], facts: &Facts) -> Result<Option<Vec<u8>>> {
+        let kept = super::turn(source, facts, &Control::new())?;
+        Ok(kept.map(|kept| kept.pieces.concat()))
     }
 
     const ALL: [Orientation; 8] = [
@@ -543,9 +568,7 @@ mod tests {
             let file = insert(stored, &[exif_segment(orientation), profile.to_vec()]);
             let facts = inspect(&file).expect("is a JPEG");
             assert_eq!(facts.orientation, orientation);
-            let bytes = turn(&file, &facts, &Control::new())
-                .expect("turns")
-                .expect("sizes allow it");
+            let bytes = turn(&file, &facts).expect("turns").expect("sizes allow it");
             let decoded = decode_by(&bytes, 1).expect("decodes");
             let expected = turned(&upright, orientation);
             // The integer inverse DCT rounds rows and columns differently, by 1 in each component;
@@ -579,7 +602,7 @@ mod tests {
             let by = |file: &[u8], orientation: Orientation| {
                 let mut facts = inspect(file).expect("is a JPEG");
                 facts.orientation = orientation;
-                let turned = turn(file, &facts, &Control::new()).expect("turns");
+                let turned = turn(file, &facts).expect("turns");
                 turned.expect("sizes allow it")
             };
             let same = by(&stored, Orientation::Normal);
@@ -607,7 +630,7 @@ mod tests {
             let mut facts = inspect(&file).expect("is a JPEG");
             ALL.map(|orientation| {
                 facts.orientation = orientation;
-                let turned = turn(&file, &facts, &Control::new()).expect("works");
+                let turned = turn(&file, &facts).expect("works");
                 if let Some(turned) = &turned {
                     decode_by(turned, 1).expect("decodes");
                 }
@@ -647,7 +670,7 @@ mod tests {
                 let Ok(facts) = inspect(cut) else { continue };
                 clean(cut).expect("walks like inspect");
                 icc(cut);
-                let _ = turn(cut, &facts, &Control::new());
+                let _ = turn(cut, &facts);
                 if let Ok(decoded) = decode_by(cut, 1) {
                     assert_eq!(decoded, whole, "cut at {end} of {}", file.len());
                     complete += 1;
@@ -677,7 +700,7 @@ mod tests {
                     }
                     clean(&broken).expect("walks like inspect");
                     let _ = decode_by(&broken, 1);
-                    let _ = turn(&broken, &facts, &Control::new());
+                    let _ = turn(&broken, &facts);
                 }
             }
         }
@@ -866,7 +889,7 @@ mod tests {
             let result = decode(&file, &facts, 1, &control, &mut sink);
             assert!(matches!(result, Err(Error::Cancelled)));
             assert!(matches!(
-                turn(&file, &facts, &control),
+                super::turn(&file, &facts, &control).map(|_| ()),
                 Err(Error::Cancelled)
             ));
         }

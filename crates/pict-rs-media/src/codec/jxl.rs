@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use jxl::api::JxlWhitePoint;
 use jxl::api::{JxlColorEncoding, JxlColorProfile, JxlPrimaries, JxlTransferFunction};
 
-use crate::codec::interface::{Codec, Credits, streamed};
+use crate::codec::interface::{Codec, Credits, Kept, streamed};
 use crate::codec::panics::guard;
 use crate::codec::pieces;
 use crate::colour::{Code, Colours, profile_fits};
@@ -35,7 +35,7 @@ pub(crate) const CODEC: Codec = Codec {
         source.starts_with(b"\xff\x0a") || source.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n")
     },
     inspect,
-    clean: Some(|source, _, control| clean(source, control)),
+    clean: Some(|source, _, control| clean(source, control).map(Kept::from)),
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     canvases: Some(decode_animation),
     colours: |source, facts, control| {

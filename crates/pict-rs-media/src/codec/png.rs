@@ -9,7 +9,7 @@ use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use png::{BitDepth, ColorType, DecodingError, Transformations};
 
-use crate::codec::interface::{Codec, Credits, Repair, animated, streamed};
+use crate::codec::interface::{Codec, Credits, Kept, Repair, animated, streamed};
 use crate::codec::pieces;
 use crate::rows::{Layout, Row, RowSink, Shape};
 use crate::{Control, Error, Facts, Format, Result};
@@ -36,7 +36,7 @@ pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Png, Format::Apng],
     detect: |source| source.starts_with(container::SIGNATURE),
     inspect: |source, _, control| inspect(source, control),
-    clean: Some(clean),
+    clean: Some(|source, facts, control| clean(source, facts, control).map(Kept::from)),
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     canvases: Some(decode_animation),
     colours: |source, _, _| colours(source),

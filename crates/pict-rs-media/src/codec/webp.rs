@@ -16,7 +16,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use crate::codec::interface::{Codec, Credits, Repair, animated, streamed};
+use crate::codec::interface::{Codec, Credits, Kept, Repair, animated, streamed};
 use crate::codec::{exif, pieces};
 use crate::colour::Colours;
 use crate::{ColourModel, Control, Facts, Format, Orientation, Result};
@@ -42,7 +42,7 @@ pub(crate) const CODEC: Codec = Codec {
     formats: &[Format::Webp, Format::WebpAnimation],
     detect: |source| source.starts_with(b"RIFF") && source.get(8..12) == Some(b"WEBP"),
     inspect: |source, _, control| inspect(source, control),
-    clean: Some(|source, _, control| clean(source, control)),
+    clean: Some(|source, _, control| clean(source, control).map(Kept::from)),
     decode: Some(|source, facts, _, control, sink| decode(source, facts, control, sink)),
     canvases: Some(decode_animation),
     colours: |source, facts, control| Colours::of_profile(icc(source, control), facts.colour),

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::scan::Scans;
+use super::scan::{Means, Scans};
 use crate::codec::exif;
 use crate::codec::pieces::Pieces;
 use crate::{ColourModel, Control, Error, Facts, Format, Orientation, Result};
@@ -16,6 +16,7 @@ pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
 const DHT: u8 = 0xc4;
+const DQT: u8 = 0xdb;
 const DRI: u8 = 0xdd;
 pub(super) const APP0: u8 = 0xe0;
 const APP1: u8 = 0xe1;
@@ -247,9 +248,16 @@ pub(super) fn is_rare(source: &[u8]) -> bool {
     matches!(frame, Some(Err(Error::Unsupported(_))))
 }
 
+/// A cleaned file.
+pub(super) struct Cleaned<'a> {
+    pub(super) pieces: Vec<Cow<'a, [u8]>>,
+    /// The first coefficients of all blocks, unless a decoder might refuse the file.
+    pub(super) means: Option<Vec<Means>>,
+}
+
 /// The pieces of the file that a decoder needs, and the ICC profile. Entropy-coded data are kept as
 /// far as they code a block; those of a damaged scan, which cannot be parsed, are kept entirely.
-pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'a, [u8]>>> {
+pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Cleaned<'a>> {
     let mut pieces = Pieces::new(source);
     pieces.keep(0..2);
     let mut scans = Scans::default();
@@ -270,18 +278,25 @@ pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
             }
             APP0..=0xef | COM => {}
             // Reserved and JPEG-LS extension codes, which our decoders ignore.
-            0xf0..=0xfd | 0x02..=0xbf => {}
-            // For arithmetic and hierarchical coding, and the number of lines, which is known.
-            0xcc | 0xdc | 0xde | 0xdf => {}
+            0xf0..=0xfd | 0x02..=0xbf => scans.doubt(),
+            // The number of lines, which is known.
+            0xdc => {}
+            // For arithmetic and hierarchical coding.
+            0xcc | 0xde | 0xdf => scans.doubt(),
             SOS => keep_scan(&mut pieces, &mut scans, &segment, source, control)?,
             marker => {
                 // If this cannot be parsed, the scans that need it cannot be parsed either.
-                let _ = match marker {
+                let parsed = match marker {
+                    EOI => Some(()),
                     DHT => scans.tables(segment.payload),
+                    DQT => scans.steps(segment.payload),
                     DRI => scans.restarts(segment.payload),
                     _ if is_frame(marker) => scans.frame(marker == 0xc2, segment.payload),
                     _ => None,
                 };
+                if parsed.is_none() {
+                    scans.doubt();
+                }
                 pieces.keep(segment.range);
             }
         }
@@ -289,7 +304,10 @@ pub(super) fn clean<'a>(source: &'a [u8], control: &Control) -> Result<Vec<Cow<'
     if !is_ended {
         pieces.borrow(&[0xff, EOI]);
     }
-    Ok(pieces.finish())
+    Ok(Cleaned {
+        pieces: pieces.finish(),
+        means: scans.into_means(),
+    })
 }
 
 /// The header of a scan and its codes, without bytes between them and the next marker.

@@ -2,8 +2,8 @@
 //!
 //! A decoder stops at the last block and searches for the next marker. Bytes in between do not
 //! affect any pixel, so they could be anything. To find where they begin, the codes are followed
-//! block by block, without computing coefficients. Arithmetic coding is refused earlier, so all
-//! codes are Huffman codes.
+//! block by block. Of coefficients, only the first of each block is computed, its mean. Arithmetic
+//! coding is refused earlier, so all codes are Huffman codes.
 
 use std::ops::Range;
 
@@ -14,25 +14,46 @@ use crate::Control;
 pub(super) struct Scans {
     dc: [Option<Box<Table>>; 4],
     ac: [Option<Box<Table>>; 4],
+    /// Quantisation steps of first coefficients, by table.
+    steps: [Option<u16>; 4],
     /// Units between two restart markers; 0 if there are none.
     restart: u32,
     progressive: bool,
     components: Vec<Component>,
     /// Number of units in interleaved scans, across and down.
     units: (u32, u32),
+    /// Whether something was found that a decoder refuses, or that was not understood.
+    is_doubtful: bool,
 }
 
 struct Component {
     id: u8,
     sampling: (u32, u32),
+    /// Its quantisation table.
+    table: u8,
+    /// The quantisation step of first coefficients, as it was at its first scan.
+    step: Option<u16>,
     /// Blocks that the picture needs, across and down.
     blocks: (u32, u32),
     /// Blocks per row, including those that fill the last unit.
     stride: usize,
     /// Which coefficients of each block are nonzero; only needed for progressive pictures.
     seen: Vec<u64>,
+    /// The first coefficient of each block, before dequantisation.
+    means: Vec<i16>,
     /// Whether this scan contains it.
     taken: bool,
+}
+
+/// The first coefficient of each block of a component, before dequantisation.
+pub(super) struct Means {
+    /// Sampling factors, across and down.
+    pub(super) sampling: (u32, u32),
+    /// The quantisation step.
+    pub(super) step: u16,
+    /// Blocks per row, including those that fill the last unit.
+    pub(super) stride: usize,
+    pub(super) values: Vec<i16>,
 }
 
 /// The parsed header of a scan.
@@ -42,6 +63,8 @@ struct Header {
     first: u32,
     last: u32,
     is_refinement: bool,
+    /// The lowest bit of the coefficients in this scan.
+    low: u8,
 }
 
 impl Scans {
@@ -67,13 +90,12 @@ impl Scans {
             self.components.push(Component {
                 id: component[0],
                 sampling: (h, v),
+                table: component[2],
+                step: None,
                 blocks: (blocks(width, h, most_h), blocks(height, v, most_v)),
                 stride,
-                seen: if progressive {
-                    vec![0; all]
-                } else {
-                    Vec::new()
-                },
+                seen: vec![0; if progressive { all } else { 0 }],
+                means: vec![0; all],
                 taken: false,
             });
         }
@@ -84,12 +106,15 @@ impl Scans {
     pub(super) fn tables(&mut self, mut payload: &[u8]) -> Option<()> {
         while let Some((kind, rest)) = payload.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
-            let all = counts.iter().map(|count| usize::from(*count)).sum();
+            let all: usize = counts.iter().map(|count| usize::from(*count)).sum();
+            if all > 256 {
+                return None;
+            }
             let (symbols, rest) = rest.split_at_checked(all)?;
-            let class = if kind >> 4 == 0 {
-                &mut self.dc
-            } else {
-                &mut self.ac
+            let class = match kind >> 4 {
+                0 => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return None,
             };
             *class.get_mut(usize::from(kind & 15))? = Some(Box::new(Table::new(counts, symbols)?));
             payload = rest;
@@ -97,10 +122,30 @@ impl Scans {
         Some(())
     }
 
+    /// Parses quantisation tables.
+    pub(super) fn steps(&mut self, mut payload: &[u8]) -> Option<()> {
+        while let Some((kind, rest)) = payload.split_first() {
+            let size = if kind >> 4 == 0 { 1 } else { 2 };
+            let (values, rest) = rest.split_at_checked(64 * size)?;
+            let step = match values {
+                [step, ..] if size == 1 => u16::from(*step),
+                _ => u16::from_be_bytes(*values.first_chunk()?),
+            };
+            *self.steps.get_mut(usize::from(kind & 15))? = Some(step);
+            payload = rest;
+        }
+        Some(())
+    }
+
     /// Parses a restart interval.
     pub(super) fn restarts(&mut self, payload: &[u8]) -> Option<()> {
-        self.restart = u16::from_be_bytes(*payload.first_chunk()?).into();
+        self.restart = u16::from_be_bytes(payload.try_into().ok()?).into();
         Some(())
+    }
+
+    /// Records that a decoder may refuse the file.
+    pub(super) fn doubt(&mut self) {
+        self.is_doubtful = true;
     }
 
     /// The ranges of `data` with codes and restart markers. `None` if they cannot be parsed,
@@ -111,11 +156,19 @@ impl Scans {
         data: &[u8],
         control: &Control,
     ) -> Option<Vec<Range<usize>>> {
+        let ranges = self.follow(header, data, control);
+        self.is_doubtful |= ranges.is_none();
+        ranges
+    }
+
+    fn follow(
+        &mut self,
+        header: &[u8],
+        data: &[u8],
+        control: &Control,
+    ) -> Option<Vec<Range<usize>>> {
         let header = self.header(header)?;
-        let mut walk = Walk {
-            bits: Bits::new(data),
-            end_of_band: 0,
-        };
+        let mut walk = Walk::new(Bits::new(data));
         let (across, down) = match header.parts[..] {
             [(only, ..)] => self.components[only].blocks,
             _ => self.units,
@@ -133,8 +186,7 @@ impl Scans {
                 restarts = (restarts + 1) % 8;
                 ranges.push(start..end);
                 start = marker;
-                walk.bits = Bits::at(data, marker + 2);
-                walk.end_of_band = 0;
+                walk = Walk::new(Bits::at(data, marker + 2));
             }
             let at = (
                 (unit % u64::from(across)) as u32,
@@ -147,6 +199,22 @@ impl Scans {
         }
         ranges.push(start..walk.bits.end()?);
         Some(ranges)
+    }
+
+    /// The first coefficients of all blocks, by component. `None` if libjpeg may refuse the file.
+    pub(super) fn into_means(self) -> Option<Vec<Means>> {
+        if self.is_doubtful {
+            return None;
+        }
+        let means = self.components.into_iter().map(|component| {
+            Some(Means {
+                sampling: component.sampling,
+                step: component.step?,
+                stride: component.stride,
+                values: component.means,
+            })
+        });
+        means.collect()
     }
 
     fn header(&mut self, header: &[u8]) -> Option<Header> {
@@ -167,46 +235,93 @@ impl Scans {
                 .clone()
                 .find(|(_, c)| !c.taken)
                 .or_else(|| same.next())?;
+            // A component cannot be twice in a scan.
+            self.is_doubtful |= self.components[at].taken;
             self.components[at].taken = true;
             found.push((at, usize::from(part[1] >> 4), usize::from(part[1] & 15)));
         }
-        let &[first, last, approximation, ..] = rest else {
+        let &[first, last, approximation, ref rest @ ..] = rest else {
             return None;
         };
-        let (first, last) = if self.progressive {
-            (first.into(), last.into())
+        let (first, last, approximation) = if self.progressive {
+            (first.into(), last.into(), approximation)
         } else {
-            (0, 63)
+            (0, 63, 0)
         };
-        let is_sound = !found.is_empty() && first <= last && last < 64;
-        is_sound.then_some(Header {
+        if found.is_empty() || first > last || last > 63 {
+            return None;
+        }
+        let header = Header {
             parts: found,
             first,
             last,
-            is_refinement: self.progressive && approximation >> 4 != 0,
-        })
+            is_refinement: approximation >> 4 != 0,
+            low: approximation & 15,
+        };
+        let is_sound = self.is_sound(&header, approximation >> 4);
+        self.is_doubtful |= !is_sound || !rest.is_empty();
+        for (component, ..) in &header.parts {
+            let component = &mut self.components[*component];
+            let step = self.steps.get(usize::from(component.table)).copied();
+            component.step = component.step.or(step.flatten());
+        }
+        Some(header)
+    }
+
+    /// Whether libjpeg accepts the header of a scan (`start_pass_phuff_decoder`, `per_scan_setup` and
+    /// `jpeg_make_d_derived_tbl`). `high` is the lowest bit of the scan before, which this one refines.
+    fn is_sound(&self, header: &Header, high: u8) -> bool {
+        let blocks = |&(component, ..): &(usize, usize, usize)| {
+            let (h, v) = self.components[component].sampling;
+            h * v
+        };
+        let is_unit = match &header.parts[..] {
+            [_] => true,
+            parts => parts.len() <= MAX_COMPONENTS && parts.iter().map(blocks).sum::<u32>() <= 10,
+        };
+        let is_of_means = header.first == 0;
+        let is_progression = !self.progressive
+            || (is_of_means == (header.last == 0)
+                && (is_of_means || header.parts.len() == 1)
+                && (high == 0 || high == header.low + 1)
+                && header.low <= 13);
+        let has_tables = header.parts.iter().all(|(_, dc, _)| {
+            let table = self.dc.get(*dc).and_then(Option::as_deref);
+            let sizes_fit = |table: &Table| table.symbols.iter().all(|size| *size < 16);
+            !is_of_means || header.is_refinement || table.is_some_and(sizes_fit)
+        });
+        is_unit && is_progression && has_tables
     }
 
     /// Follows the blocks of a unit, which is a single block in a scan of one component.
     fn unit(&mut self, header: &Header, (x, y): (u32, u32), walk: &mut Walk<'_>) -> Option<()> {
         let is_alone = header.parts.len() == 1;
-        for &(component, dc, ac) in &header.parts {
-            let component = self.components.get_mut(component)?;
+        for &(index, dc, ac) in &header.parts {
+            let component = self.components.get_mut(index)?;
             let (h, v) = if is_alone { (1, 1) } else { component.sampling };
-            for block in 0..h * v {
-                let (dc, ac) = (self.dc.get(dc)?.as_deref(), self.ac.get(ac)?.as_deref());
-                if !self.progressive {
-                    walk.block(dc?, ac?)?;
-                    continue;
-                }
-                let (x, y) = (x * h + block % h, y * v + block / h);
-                let at = y as usize * component.stride + x as usize;
-                let seen = component.seen.get_mut(at)?;
-                match (header.first, header.is_refinement) {
-                    (0, false) => walk.value(dc?)?,
-                    (0, true) => walk.bits.skip(1),
-                    (_, false) => walk.band(header, ac?, seen)?,
-                    (_, true) => walk.refine(header, ac?, seen)?,
+            let (dc, ac) = (self.dc.get(dc)?.as_deref(), self.ac.get(ac)?.as_deref());
+            for y in y * v..(y + 1) * v {
+                for x in x * h..(x + 1) * h {
+                    let at = y as usize * component.stride + x as usize;
+                    if header.first > 0 {
+                        let seen = component.seen.get_mut(at)?;
+                        if header.is_refinement {
+                            walk.refine(header, ac?, seen)?;
+                        } else {
+                            walk.band(header, ac?, seen)?;
+                        }
+                        continue;
+                    }
+                    let mean = component.means.get_mut(at)?;
+                    if header.is_refinement {
+                        *mean |= (walk.bits.take(1) << header.low) as i16;
+                    } else {
+                        // libjpeg drops bits beyond 16 too, which only invalid files have.
+                        *mean = (walk.mean(index, dc?)? << header.low) as i16;
+                    }
+                    if !self.progressive {
+                        walk.rest(ac?)?;
+                    }
                 }
             }
         }
@@ -214,20 +329,39 @@ impl Scans {
     }
 }
 
+/// The most components of a frame that can be decoded.
+const MAX_COMPONENTS: usize = 4;
+
 /// Follows the codes of a scan.
 struct Walk<'a> {
     bits: Bits<'a>,
     /// Blocks whose band has ended, before their first code.
     end_of_band: u32,
+    /// The first coefficient of the previous block of each component.
+    before: [i32; MAX_COMPONENTS],
 }
 
-impl Walk<'_> {
-    fn value(&mut self, table: &Table) -> Option<()> {
-        self.bits.symbol_and_value(table).map(drop)
+impl<'a> Walk<'a> {
+    /// At the start of a scan, or behind a restart marker.
+    fn new(bits: Bits<'a>) -> Self {
+        Self {
+            bits,
+            end_of_band: 0,
+            before: [0; MAX_COMPONENTS],
+        }
     }
 
-    fn block(&mut self, dc: &Table, ac: &Table) -> Option<()> {
-        self.value(dc)?;
+    /// The first coefficient of the next block of a component, without its low bits.
+    fn mean(&mut self, component: usize, dc: &Table) -> Option<i32> {
+        let size = self.bits.symbol(dc)? & 15;
+        let difference = self.bits.signed(size.into());
+        let before = self.before.get_mut(component)?;
+        *before = before.checked_add(difference)?;
+        Some(*before)
+    }
+
+    /// The other coefficients of a block.
+    fn rest(&mut self, ac: &Table) -> Option<()> {
         let mut at = 1;
         while at < 64 {
             let symbol = self.bits.symbol_and_value(ac)?;
@@ -260,7 +394,7 @@ impl Walk<'_> {
                 _ => {
                     self.bits.skip(size);
                     at += run;
-                    *seen |= 1_u64.checked_shl(at)?;
+                    note(seen, at);
                     at += 1;
                 }
             }
@@ -274,7 +408,9 @@ impl Walk<'_> {
         while self.end_of_band == 0 && at <= header.last {
             let symbol = self.bits.symbol(ac)?;
             let (mut run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-            if size > 0 {
+            if size > 1 {
+                return None;
+            } else if size > 0 {
                 self.bits.skip(1);
             } else if run < 15 {
                 self.end_of_band = (1 << run) + self.bits.take(run);
@@ -290,8 +426,8 @@ impl Walk<'_> {
                 }
                 at += 1;
             }
-            if size > 0 && at <= header.last {
-                *seen |= 1 << at;
+            if size > 0 {
+                note(seen, at);
             }
             at += 1;
         }
@@ -304,6 +440,12 @@ impl Walk<'_> {
         }
         Some(())
     }
+}
+
+/// Notes a nonzero coefficient. Runs of damaged files end behind their band or block. libjpeg takes
+/// what lies behind a block for its last coefficient.
+fn note(seen: &mut u64, at: u32) {
+    *seen |= 1 << at.min(63);
 }
 
 /// The next marker at or after `at`, skipping bytes that are not part of one.
@@ -402,6 +544,17 @@ impl<'a> Bits<'a> {
         value
     }
 
+    /// Reads a coefficient of at most 15 bits (ITU-T T.81, figure F.12).
+    fn signed(&mut self, size: u32) -> i32 {
+        let bits = self.take(size) as i32;
+        let is_negative = size > 0 && bits >> (size - 1) == 0;
+        if is_negative {
+            bits + 1 - (1 << size)
+        } else {
+            bits
+        }
+    }
+
     fn symbol(&mut self, table: &Table) -> Option<u8> {
         if self.count < 32 {
             self.fill();
@@ -479,6 +632,10 @@ impl Table {
                     table.fast[from..from + (1 << (FAST - length))].fill(entry);
                 }
                 code += 1;
+            }
+            // A code must not be all ones.
+            if code >> length != 0 {
+                return None;
             }
             index += usize::from(*count);
             table.longer[length as usize] = (code << (16 - length), offset);

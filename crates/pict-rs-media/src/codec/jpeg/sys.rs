@@ -16,6 +16,7 @@ use mozjpeg_sys as ffi;
 
 use super::container::corrupt;
 use super::huffman::Statistics;
+use super::scan::Means;
 use crate::{ColourModel, Control, Error, Result};
 
 /// An error of libjpeg, by its own code.
@@ -110,6 +111,11 @@ impl<'a> Decompress<'a> {
         })
         .map_err(Failure::into_corrupt)?;
         Ok((info.output_width, info.output_height))
+    }
+
+    /// Whether its components are luma and chroma; otherwise they are red, green and blue, grey, or inks.
+    pub(super) fn is_ycc(&self) -> bool {
+        self.info.jpeg_color_space == ffi::JCS_YCbCr
     }
 
     /// Bytes per row; only valid after `start`.
@@ -291,6 +297,13 @@ pub(super) struct Move {
     pub(super) mirror_y: bool,
 }
 
+/// A file whose coefficients were moved.
+pub(super) struct Turned {
+    pub(super) bytes: Vec<u8>,
+    /// The first coefficients of all blocks, where they were before.
+    pub(super) means: Vec<Means>,
+}
+
 /// Moves the DCT coefficients of a file and writes them again, with `markers` (code and payload)
 /// after the header. Returns `None` if libjpeg can read but not write the file.
 ///
@@ -302,14 +315,18 @@ pub(super) fn turn(
     adobe: bool,
     markers: &[(u8, &[u8])],
     control: &Control,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<Turned>> {
     let mut from = Decompress::new(source, control)?;
     let mut block = BlockMove::new(how);
     let moved = moved_coefficients(&mut from.info, &mut block).map_err(Failure::into_corrupt)?;
     if !block.fits() {
         return Ok(None);
     }
-    write(&mut from, moved, how, progressive, adobe, markers, control)
+    let written = write(&mut from, moved, how, progressive, adobe, markers, control)?;
+    Ok(written.map(|bytes| Turned {
+        bytes,
+        means: block.means,
+    }))
 }
 
 /// Missing data, as reported by the decoder.
@@ -428,6 +445,8 @@ fn moved_coefficients(
                 } else {
                     (width, height)
                 };
+                let stride = width as usize;
+                let mut means = vec![0; stride * height as usize];
                 let common = &raw mut info.common;
                 for y in 0..out_height {
                     let to = *access(&mut *common, target, y, 1, 1);
@@ -436,16 +455,29 @@ fn moved_coefficients(
                         for x in 0..out_width {
                             let from_x = if how.mirror_x { out_width - 1 - x } else { x };
                             let from = *access(&mut *common, source, from_x, 1, 0);
-                            block.apply(&*from.add(from_y as usize), &mut *to.add(x as usize));
+                            let from = &*from.add(from_y as usize);
+                            means[from_x as usize * stride + from_y as usize] = from[0];
+                            block.apply(from, &mut *to.add(x as usize));
                         }
                     } else {
                         let from = *access(&mut *common, source, from_y, 1, 0);
                         for x in 0..out_width {
                             let from_x = if how.mirror_x { out_width - 1 - x } else { x };
-                            block.apply(&*from.add(from_x as usize), &mut *to.add(x as usize));
+                            let from = &*from.add(from_x as usize);
+                            means[from_y as usize * stride + from_x as usize] = from[0];
+                            block.apply(from, &mut *to.add(x as usize));
                         }
                     }
                 }
+                block.means.push(Means {
+                    sampling: (
+                        component.h_samp_factor as u32,
+                        component.v_samp_factor as u32,
+                    ),
+                    step: (component.quant_table.as_ref()).map_or(0, |table| table.quantval[0]),
+                    stride,
+                    values: means,
+                });
             }
         }
     })?;
@@ -501,6 +533,8 @@ struct BlockMove {
     fits: bool,
     /// The union of all bits in the sizes of AC coefficients.
     ac_bits: u16,
+    /// The first coefficients of all blocks, where they were before, by component.
+    means: Vec<Means>,
 }
 
 /// The DC coefficient of a black block at full quality is the negative of this.
@@ -521,6 +555,7 @@ impl BlockMove {
             clamps: false,
             fits: true,
             ac_bits: 0,
+            means: Vec::new(),
         }
     }
 
