@@ -6,6 +6,7 @@
 
 use std::{
     fmt::Write as _,
+    num::NonZero,
     path::PathBuf,
     process::{Command, ExitCode},
     thread,
@@ -555,6 +556,11 @@ impl Gate {
                 "notice: no published pict-rs in the cache, the take-over from one will say SKIPPED; \
                  cargo xtask predecessors builds it"
             ),
+        }
+        // Many tests wait for a server most of the time.
+        if std::env::var_os("RUST_TEST_THREADS").is_none() {
+            let cores = thread::available_parallelism().map_or(1, NonZero::get);
+            command.env("RUST_TEST_THREADS", (2 * cores).to_string());
         }
         let tally = &mut self.tally;
         command::watch(&mut command, |line| tally.add(line))
