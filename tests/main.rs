@@ -58,6 +58,8 @@ mod multinode;
 mod nginx;
 /// A database or a bucket that is away, full, read-only or refuses its users.
 mod outages;
+/// Pages for people.
+mod pages;
 /// Recipes of distributions that are not here.
 mod recipes;
 /// The database: one suite for whatever is behind `Repo`.

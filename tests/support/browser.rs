@@ -1,6 +1,7 @@
 //! A browser as the referee: it draws pairs of pictures or clips on canvases, reads the pixels back
 //! and tells how far apart they are. Everything comes from a page on this machine.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -62,6 +63,23 @@ impl Drop for Running {
     }
 }
 
+/// A browser without a window, which keeps everything in the folder `profile`.
+pub fn headless(program: &Path, profile: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu"])
+        .args(["--no-first-run", "--disable-quic", "--disable-sync"])
+        .args([
+            "--disable-background-networking",
+            "--disable-component-update",
+        ])
+        .args(["--disable-dev-shm-usage", "--force-color-profile=srgb"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .env("HOME", profile)
+        .stdin(Stdio::null());
+    command
+}
+
 /// Shows all pairs to one browser; a verdict for each, in their order. `None`, after a line that
 /// says so, where there is no browser.
 pub fn judge(test: &str, pairs: &[Pair]) -> Option<Vec<Verdict>> {
@@ -88,27 +106,10 @@ pub fn judge(test: &str, pairs: &[Pair]) -> Option<Vec<Verdict>> {
     let pages = Upstream::start(move |asked| answer(asked, &page, &files, &sender));
     let profile = tempfile::tempdir().expect("a folder");
     let _browser = Running(
-        Command::new(program)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--mute-audio",
-            ])
-            .args(["--no-first-run", "--disable-quic", "--disable-sync"])
-            .args([
-                "--disable-background-networking",
-                "--disable-component-update",
-            ])
-            .args(["--disable-dev-shm-usage", "--remote-debugging-port=0"])
-            .args([
-                "--force-color-profile=srgb",
-                "--autoplay-policy=no-user-gesture-required",
-            ])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
+        headless(&program, profile.path())
+            .args(["--mute-audio", "--remote-debugging-port=0"])
+            .arg("--autoplay-policy=no-user-gesture-required")
             .arg(pages.url("/"))
-            .env("HOME", profile.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub address: SocketAddr,
     /// Refuse everything that changes data.
     pub read_only: bool,
+    /// Whether the page at `/` has a form for uploads.
+    pub public_upload: bool,
     /// Accept any bytes as a picture; for the tests of other projects.
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
@@ -136,6 +138,7 @@ impl Default for ServerConfig {
         Self {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             read_only: false,
+            public_upload: false,
             danger_dummy_mode: false,
             api_key: None,
             api_key_file: None,

@@ -22,6 +22,7 @@ mod limits;
 mod listen;
 pub mod metrics;
 mod openapi;
+mod page;
 mod pages;
 mod placeholder;
 mod process;
@@ -145,8 +146,13 @@ fn routes(app: &mut web::ServiceConfig) {
     )
     .service(resource(
         "/",
+        // POST is there only with server.public_upload.
         get_or_head,
-        [web::get().to(index::get), web::head().to(index::get)],
+        [
+            web::get().to(index::get),
+            web::head().to(index::get),
+            web::post().to(index::upload),
+        ],
     ))
     .service(resource(
         "/healthz",

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::Representation;
+use pict_rs_core::service::pending_upload::Uploaded;
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{remove, serve, upload};
@@ -79,12 +80,24 @@ pub async fn upload(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
+    let uploaded = take_in(&ctx, &request, payload).await?;
+    Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
+}
+
+/// Receives a form with files, and stores them.
+///
+/// # Errors
+/// Those of [`form::receive`] and of [`upload::ingest_all`].
+pub async fn take_in(
+    ctx: &Arc<Context>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Vec<Uploaded>> {
     let take = async |query: &UploadQuery, field| {
-        let mut spool = Spool::start(&ctx, query).await?;
+        let mut spool = Spool::start(ctx, query).await?;
         form::fill(&mut spool, field).await?;
         Ok((None, spool.finish().await?))
     };
-    let (files, query) = form::receive(&ctx, &request, payload, take).await?;
-    let uploaded = upload::ingest_all(&ctx, files, &query).await?;
-    Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
+    let (files, query) = form::receive(ctx, request, payload, take).await?;
+    Ok(upload::ingest_all(ctx, files, &query).await?)
 }

@@ -1,17 +1,202 @@
-//! `GET /`: what this server is, and where its sources are.
+//! `GET /`: what this server is, whether it works, and where its sources are. Programs get JSON,
+//! browsers a page, which may have a form for uploads.
 
-use actix_web::HttpResponse;
+use actix_web::http::header::{self, Accept, Header as _, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+use pict_rs_core::Context;
+use pict_rs_core::service::health;
+use pict_rs_core::service::pending_upload::Uploaded;
+use pict_rs_media::Kind;
 use serde_json::json;
 
+use super::error::with_cause;
+use super::{fallback, image, page};
 use crate::source;
 
-/// Answers without a look at database or files.
-pub async fn get() -> HttpResponse {
-    HttpResponse::Ok().json(json!({
-        "msg": "ok",
-        "name": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "license": env!("CARGO_PKG_LICENSE"),
-        "source": source::URL,
-    }))
+/// JSON is answered without a look at database or files.
+pub async fn get(ctx: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    let mut answer = if prefers_page(&request) {
+        let health = health::stores(&ctx).await;
+        if let Err(error) = &health {
+            tracing::warn!(error = with_cause(error), "nothing can be stored");
+        }
+        let address = address(&ctx, &request);
+        page::answer("Image server", &content(&ctx, &address, health.is_ok()))
+    } else {
+        HttpResponse::Ok().json(json!({
+            "msg": "ok",
+            "name": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": env!("CARGO_PKG_LICENSE"),
+            "source": source::URL,
+        }))
+    };
+    let vary = HeaderValue::from_static("accept");
+    answer.headers_mut().append(header::VARY, vary);
+    answer
+}
+
+/// `POST /`: the form of the page.
+pub async fn upload(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    if !ctx.config.server.public_upload {
+        return fallback::method_not_allowed(&request, "GET, HEAD");
+    }
+    match image::take_in(&ctx, &request, payload).await {
+        Ok(uploaded) => page::answer("Uploaded", &uploads(&address(&ctx, &request), &uploaded)),
+        Err(error) => page::refusal("Not uploaded", error),
+    }
+}
+
+/// The address that the client has used.
+fn address(ctx: &Context, request: &HttpRequest) -> String {
+    let connection = request.connection_info();
+    let scheme = match ctx.config.server.certificate {
+        Some(_) => "https",
+        None => connection.scheme(),
+    };
+    format!("{scheme}://{}", connection.host())
+}
+
+/// Whether the client names HTML, and nothing that JSON would do for before it.
+fn prefers_page(request: &HttpRequest) -> bool {
+    let Ok(accept) = Accept::parse(request) else {
+        return false;
+    };
+    let ranked = accept.ranked();
+    let first = ranked.iter().find(|kind| {
+        let kind = kind.essence_str();
+        matches!(
+            kind,
+            "text/html" | "application/json" | "application/*" | "*/*"
+        )
+    });
+    first.is_some_and(|kind| kind.essence_str() == "text/html")
+}
+
+fn content(ctx: &Context, address: &str, works: bool) -> Markup {
+    let server = &ctx.config.server;
+    let state = match (works, server.read_only) {
+        (false, _) => "It answers, but it cannot store anything now. Its log says why.",
+        (true, true) => "It works. It is read-only, so it takes no pictures.",
+        (true, false) => "It works, and it takes pictures.",
+    };
+    html! {
+        header {
+            h1 { "pict-rs" }
+            p { "An image server. It keeps pictures, animations and clips, cleans them of metadata, and \
+                 serves any size and format of them." }
+        }
+        p.state.good[works].bad[!works] role="status" { (state) }
+        h2 { "Upload a picture" }
+        @if server.public_upload && !server.read_only {
+            form method="post" action="/" enctype="multipart/form-data" {
+                label for="files" { "Pictures, animations or clips" }
+                input #files type="file" name="images[]" accept="image/*,video/*" required
+                    multiple[server.max_file_count > 1];
+                button { "Upload" }
+            }
+            p { "Or from a shell:" }
+        }
+        pre tabindex="0" { code { "curl -F 'images[]=@photo.jpg' " (address) "/image" } }
+        p { "The answer names the alias of the picture, and a token that deletes it." }
+        h2 { "Look at it" }
+        dl {
+            dt { code { (address) "/image/original/ALIAS" } }
+            dd { "as it was uploaded, without metadata" }
+            dt { code { (address) "/image/process.webp?src=ALIAS&resize=800" } }
+            dd { "as WebP, no side longer than 800 pixels" }
+            dt { code { (address) "/image/process.jpg?src=ALIAS&crop=1x1&thumbnail=256" } }
+            dd { "as JPEG, a square of at most 256 pixels" }
+        }
+        h2 { "Administer it" }
+        @if server.api_keys().next().is_some() {
+            p { "Paths below " code { "/internal/" } " need the API key of this server:" }
+            pre tabindex="0" { code { "curl -H 'X-Api-Token: KEY' " (address) "/internal/usage" } }
+        } @else {
+            p { "Paths below " code { "/internal/" } " need an API key, and none is set. Start the server with one:" }
+            pre tabindex="0" { code { "PICTRS__SERVER__API_KEY=KEY pict-rs run" } }
+        }
+        footer {
+            "Version " (env!("CARGO_PKG_VERSION")) " · "
+            a href="/openapi.json" { "API" } " · "
+            a href=(source::URL) { "Sources" } ", " (env!("CARGO_PKG_LICENSE"))
+        }
+    }
+}
+
+/// What was uploaded, with its addresses.
+fn uploads(address: &str, uploaded: &[Uploaded]) -> Markup {
+    html! {
+        h1 { "Uploaded" }
+        @for file in uploaded {
+            @let alias = file.alias.as_str();
+            @let shown = &file.original.representation;
+            @let original = format!("/image/original/{alias}");
+            section.upload {
+                @match shown.key.format().kind_of(shown.frames) {
+                    Kind::Video => { video controls src=(original) {} }
+                    Kind::Image | Kind::Animation => { img src=(original) alt="What was uploaded"; }
+                }
+                p {
+                    a href=(original) { (alias) }
+                    ", " (shown.width) " × " (shown.height) " pixels"
+                }
+                // No link: a click would delete it at once, and show nothing.
+                p { "To delete it later, keep this line:" }
+                pre tabindex="0" {
+                    code { "curl -X DELETE " (address) "/image/delete/" (file.token.expose()) "/" (alias) }
+                }
+            }
+        }
+        p { a href="/" { "Upload more" } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn only_who_prefers_html_gets_a_page() {
+        let check = |accept: &str, expected: bool| {
+            let request = TestRequest::get().insert_header((header::ACCEPT, accept));
+            assert_eq!(
+                prefers_page(&request.to_http_request()),
+                expected,
+                "{accept}"
+            );
+        };
+        // Firefox and Chromium.
+        check(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            true,
+        );
+        check(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;\
+             q=0.8,application/signed-exchange;v=b3;q=0.7",
+            true,
+        );
+        check("text/html", true);
+        check("text/html;q=0.5, application/json;q=0.4", true);
+        for json in [
+            "*/*",
+            "",
+            "application/json",
+            "application/json, text/plain, */*",
+            "text/html;q=0.5, application/json",
+            "image/webp",
+            "not a type",
+        ] {
+            check(json, false);
+        }
+        let none = TestRequest::get().to_http_request();
+        assert!(!prefers_page(&none));
+    }
 }

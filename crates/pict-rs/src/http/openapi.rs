@@ -113,6 +113,14 @@ impl Operation {
         self
     }
 
+    /// The last answer is a page for clients that prefer HTML.
+    fn or_page(mut self) -> Self {
+        if let Some((_, answer)) = self.answers.last_mut() {
+            answer["content"]["text/html"] = json!({ "schema": { "type": "string" } });
+        }
+        self
+    }
+
     /// A success without a body.
     fn empty(mut self, status: u16, description: &str) -> Self {
         let answer = json!({ "description": description });

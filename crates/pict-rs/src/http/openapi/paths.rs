@@ -19,7 +19,8 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
                     "index",
                     "What is this, and where are its sources?",
                 )
-                .json(200, "Index", "Always"),
+                .json(200, "Index", "Always")
+                .or_page(),
             ],
         ),
         (
