@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-nmCkMzw7NeEwrIHT1BhCv5Br0X8hOWhozU2Fo7NsvjQ=";
+  cargoHash = "sha256-hUEx24KEbyQpTQOKa/BpNr0LcU+yVJqVoLJ+SPmJAVA=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.
