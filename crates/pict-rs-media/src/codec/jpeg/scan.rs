@@ -111,12 +111,13 @@ impl Scans {
                 return None;
             }
             let (symbols, rest) = rest.split_at_checked(all)?;
-            let class = match kind >> 4 {
-                0 => &mut self.dc,
-                1 => &mut self.ac,
+            let table = Table::new(counts, symbols)?;
+            let (class, table) = match kind >> 4 {
+                0 => (&mut self.dc, table),
+                1 => (&mut self.ac, table.with_steps()),
                 _ => return None,
             };
-            *class.get_mut(usize::from(kind & 15))? = Some(Box::new(Table::new(counts, symbols)?));
+            *class.get_mut(usize::from(kind & 15))? = Some(Box::new(table));
             payload = rest;
         }
         Some(())
@@ -364,6 +365,14 @@ impl<'a> Walk<'a> {
     fn rest(&mut self, ac: &Table) -> Option<()> {
         let mut at = 1;
         while at < 64 {
+            let step = self.bits.step(ac, 63 - at);
+            at += step.coefficients();
+            if step.ends() {
+                break;
+            }
+            if step != Step::NONE {
+                continue;
+            }
             let symbol = self.bits.symbol_and_value(ac)?;
             let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             match (run, size) {
@@ -565,6 +574,21 @@ impl<'a> Bits<'a> {
         Some(symbol)
     }
 
+    /// Takes the next codes and their values at once, if they are short and are about at most `most`
+    /// coefficients.
+    fn step(&mut self, table: &Table, most: u32) -> Step {
+        if self.count < 32 {
+            self.fill();
+        }
+        let step = table.steps[(self.held >> (64 - FAST)) as usize];
+        if step.coefficients() > most {
+            return Step::NONE;
+        }
+        self.held <<= step.bits();
+        self.count -= step.bits();
+        step
+    }
+
     /// As [`Bits::symbol`], and skips the value behind it, whose length are the low bits of the symbol.
     fn symbol_and_value(&mut self, table: &Table) -> Option<u8> {
         if self.count < 32 {
@@ -601,8 +625,36 @@ fn has_ff(bytes: &[u8; 8]) -> bool {
 /// Bits of a code that are looked up at once.
 const FAST: u32 = 11;
 
+/// What a prefix of bits says about coefficients behind the first: the number of bits of its whole
+/// codes and their values, how many coefficients they are about, and whether the block ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Step(u16);
+
+impl Step {
+    /// Not even one code with its value.
+    const NONE: Self = Self(0);
+
+    fn new(bits: u32, coefficients: u32, ends: bool) -> Self {
+        Self((bits | coefficients << 4 | u32::from(ends) << 15) as u16)
+    }
+
+    fn bits(self) -> u32 {
+        u32::from(self.0 & 15)
+    }
+
+    fn coefficients(self) -> u32 {
+        u32::from(self.0 >> 4 & 0x7ff)
+    }
+
+    fn ends(self) -> bool {
+        self.0 >> 15 != 0
+    }
+}
+
 /// A Huffman table.
 struct Table {
+    /// For each prefix, if the table is of coefficients behind the first.
+    steps: Vec<Step>,
     /// For each prefix: the symbol, and above it the length of its code; 0 for longer codes.
     fast: [u16; 1 << FAST],
     /// For each length: the first code that is longer, left-aligned to 16 bits, and the offset from
@@ -614,6 +666,7 @@ struct Table {
 impl Table {
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
+            steps: Vec::new(),
             fast: [0; 1 << FAST],
             longer: [(0, 0); 17],
             symbols: symbols.to_vec(),
@@ -642,6 +695,36 @@ impl Table {
             code <<= 1;
         }
         Some(table)
+    }
+
+    /// As a table of coefficients behind the first.
+    fn with_steps(mut self) -> Self {
+        self.steps = (0..1 << FAST).map(|prefix| self.steps_of(prefix)).collect();
+        self
+    }
+
+    /// All codes of a prefix that are whole in it, with their values.
+    fn steps_of(&self, prefix: u32) -> Step {
+        let mut step = Step::NONE;
+        loop {
+            let rest = prefix << step.bits() & ((1 << FAST) - 1);
+            let entry = self.fast[rest as usize];
+            let (symbol, length) = (u32::from(entry & 0xff), u32::from(entry >> 8));
+            let (run, size) = (symbol >> 4, symbol & 15);
+            let bits = step.bits() + length + size;
+            if entry == 0 || bits > FAST {
+                return step;
+            }
+            let (coefficients, ends) = match (run, size) {
+                (15, 0) => (16, false),
+                (_, 0) => (0, true),
+                _ => (run + 1, false),
+            };
+            step = Step::new(bits, step.coefficients() + coefficients, ends);
+            if ends {
+                return step;
+            }
+        }
     }
 
     /// The symbol whose code these bits begin with, and its length.
