@@ -23,6 +23,8 @@ use crate::{Error, ErrorCode, Result};
 #[derive(Debug)]
 pub(super) struct LogFlush {
     log: PathBuf,
+    /// Connections that write.
+    pool: SqlitePool,
     /// The number of flushes that were begun. Changed only while `last` is locked.
     begun: AtomicU64,
     last: Mutex<LastFlush>,
@@ -36,12 +38,13 @@ struct LastFlush {
 }
 
 impl LogFlush {
-    /// Of the database in `file`.
-    pub(super) fn new(file: &Path) -> Self {
+    /// Of the database in `file`, which `pool` writes to.
+    pub(super) fn new(file: &Path, pool: SqlitePool) -> Self {
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
         Self {
             log: log.into(),
+            pool,
             begun: AtomicU64::new(0),
             last: Mutex::default(),
         }
@@ -52,7 +55,7 @@ impl LogFlush {
     /// # Errors
     /// [`ErrorCode::InsufficientStorage`] or [`ErrorCode::RepoError`] when a flush failed: what was
     /// committed is there, but may be gone after a power cut.
-    pub(super) async fn flushed(&self, pool: &SqlitePool) -> Result<()> {
+    pub(super) async fn flushed(&self) -> Result<()> {
         let begun_before = self.begun.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
         // A flush that was under way when this was called may have missed the commit.
@@ -69,7 +72,7 @@ impl LogFlush {
         // would succeed without it (<https://lwn.net/Articles/752063/>). So all of it is written once
         // more, to the database.
         let flush = match last.failed > last.succeeded {
-            true => checkpoint(pool).await,
+            true => checkpoint(&self.pool).await,
             false => self.flush().await,
         };
         match flush {
@@ -130,10 +133,10 @@ mod tests {
         options.connect("sqlite::memory:").await.expect("opened")
     }
 
-    fn unflushable() -> LogFlush {
+    fn unflushable(pool: SqlitePool) -> LogFlush {
         LogFlush {
             log: "/dev/null".into(),
-            ..LogFlush::new(Path::new("database"))
+            ..LogFlush::new(Path::new("database"), pool)
         }
     }
 
@@ -142,39 +145,39 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("database");
         std::fs::write(folder.path().join("database-wal"), "log").expect("written");
-        let (flush, pool) = (LogFlush::new(&file), pool().await);
-        let all = join_all((0..64).map(|_| flush.flushed(&pool))).await;
+        let flush = LogFlush::new(&file, pool().await);
+        let all = join_all((0..64).map(|_| flush.flushed())).await;
         assert!(all.iter().all(Result::is_ok));
         // The first one goes at once; the others have come while it was under way.
         assert_eq!(flush.begun.load(Ordering::Acquire), 2);
-        flush.flushed(&pool).await.expect("flushed");
+        flush.flushed().await.expect("flushed");
         assert_eq!(flush.begun.load(Ordering::Acquire), 3);
     }
 
     #[tokio::test]
     async fn a_log_that_is_not_there_is_in_the_database() {
         let folder = tempfile::tempdir().expect("a folder");
-        let flush = LogFlush::new(&folder.path().join("database"));
-        flush.flushed(&pool().await).await.expect("nothing to do");
+        let flush = LogFlush::new(&folder.path().join("database"), pool().await);
+        flush.flushed().await.expect("nothing to do");
     }
 
     #[tokio::test]
     async fn a_failure_is_told_to_all_who_share_the_flush() {
-        let (flush, pool) = (unflushable(), pool().await);
+        let flush = unflushable(pool().await);
         // Then a checkpoint fails as well.
-        pool.close().await;
-        let all = join_all((0..64).map(|_| flush.flushed(&pool))).await;
+        flush.pool.close().await;
+        let all = join_all((0..64).map(|_| flush.flushed())).await;
         assert!(all.iter().all(Result::is_err));
         assert_eq!(flush.begun.load(Ordering::Acquire), 2);
     }
 
     #[tokio::test]
     async fn after_a_failure_the_next_flush_is_a_checkpoint() {
-        let (flush, pool) = (unflushable(), pool().await);
-        let all = join_all((0..3).map(|_| flush.flushed(&pool))).await;
+        let flush = unflushable(pool().await);
+        let all = join_all((0..3).map(|_| flush.flushed())).await;
         let failed: Vec<_> = all.iter().map(Result::is_err).collect();
         // The second flush is a checkpoint, which needs no log.
         assert_eq!(failed, [true, false, false]);
-        flush.flushed(&pool).await.expect_err("flushed again");
+        flush.flushed().await.expect_err("flushed again");
     }
 }

@@ -61,12 +61,11 @@ impl Statement {
     pub(super) fn run<'a>(self, on: impl Into<On<'a>>) -> BoxFuture<'a, Result<u64>> {
         let on = on.into();
         let run = async move {
+            let flush = on.flush();
             let done = match on {
-                On::Pool(RepoPool::Sqlite(pool, flush)) => {
+                On::Pool(RepoPool::Sqlite(pool, _)) => {
                     let done = self.for_sqlite().execute(pool).await;
-                    let done = done.map_err(repo_error)?;
-                    flushed(pool, flush.as_deref()).await?;
-                    Ok(done.rows_affected())
+                    done.map(|done| done.rows_affected())
                 }
                 On::Tx(Tx::Sqlite(tx, _)) => {
                     let done = self.for_sqlite().execute(&mut **tx).await;
@@ -75,7 +74,9 @@ impl Statement {
                 On::Pool(RepoPool::Postgres(sessions)) => sessions.run(self).await,
                 On::Tx(Tx::Postgres(tx)) => tx.run(self).await,
             };
-            done.map_err(repo_error)
+            let done = done.map_err(repo_error)?;
+            flushed(flush).await?;
+            Ok(done)
         };
         run.boxed()
     }
@@ -84,12 +85,10 @@ impl Statement {
     pub(super) fn all<'a>(self, on: impl Into<On<'a>>) -> BoxFuture<'a, Result<Vec<Row>>> {
         let on = on.into();
         let all = async move {
+            let flush = on.flush();
             let rows = match on {
-                On::Pool(RepoPool::Sqlite(pool, flush)) => {
-                    let rows = self.for_sqlite().fetch_all(pool).await;
-                    let rows = rows.map_err(repo_error)?;
-                    flushed(pool, flush.as_deref()).await?;
-                    sqlite_rows(Ok(rows))
+                On::Pool(RepoPool::Sqlite(pool, _)) => {
+                    sqlite_rows(self.for_sqlite().fetch_all(pool).await)
                 }
                 On::Tx(Tx::Sqlite(tx, _)) => {
                     sqlite_rows(self.for_sqlite().fetch_all(&mut **tx).await)
@@ -97,7 +96,9 @@ impl Statement {
                 On::Pool(RepoPool::Postgres(sessions)) => postgres_rows(sessions.all(self).await),
                 On::Tx(Tx::Postgres(tx)) => postgres_rows(tx.all(self).await),
             };
-            rows.map_err(repo_error)
+            let rows = rows.map_err(repo_error)?;
+            flushed(flush).await?;
+            Ok(rows)
         };
         all.boxed()
     }
@@ -139,11 +140,10 @@ fn postgres_rows(rows: sqlx::Result<Vec<PgRow>>) -> sqlx::Result<Vec<Row>> {
     Ok(rows?.into_iter().map(Row::Postgres).collect())
 }
 
-/// Waits until a statement outside of a transaction is durable. Where there is nothing to flush, the
-/// connections only read.
-async fn flushed(pool: &SqlitePool, flush: Option<&LogFlush>) -> Result<()> {
+/// Waits until a change is durable, if there is a log to flush.
+async fn flushed(flush: Option<&LogFlush>) -> Result<()> {
     match flush {
-        Some(flush) => flush.flushed(pool).await,
+        Some(flush) => flush.flushed().await,
         None => Ok(()),
     }
 }
@@ -164,6 +164,16 @@ pub(super) fn sqlite_text(text: Cow<'static, str>) -> Cow<'static, str> {
 pub(super) enum On<'a> {
     Pool(&'a RepoPool),
     Tx(&'a mut Tx),
+}
+
+impl<'a> On<'a> {
+    /// What makes a statement durable. A transaction is flushed when it commits.
+    fn flush(&self) -> Option<&'a LogFlush> {
+        match self {
+            Self::Pool(RepoPool::Sqlite(_, flush)) => flush.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> From<&'a RepoPool> for On<'a> {
@@ -193,8 +203,7 @@ impl RepoPool {
             match self {
                 Self::Sqlite(pool, flush) => {
                     let tx = pool.begin_with("BEGIN IMMEDIATE").await;
-                    let flush = flush.as_ref().map(|flush| (pool.clone(), flush.clone()));
-                    tx.map(|tx| Tx::Sqlite(tx, flush))
+                    tx.map(|tx| Tx::Sqlite(tx, flush.clone()))
                 }
                 Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
             }
@@ -260,11 +269,8 @@ impl RepoPool {
 /// A transaction. Rolled back when dropped.
 #[derive(Debug)]
 pub(super) enum Tx {
-    /// With what flushes it, if it writes.
-    Sqlite(
-        sqlx::Transaction<'static, Sqlite>,
-        Option<(SqlitePool, Arc<LogFlush>)>,
-    ),
+    /// With the log that it is flushed in, if it writes.
+    Sqlite(sqlx::Transaction<'static, Sqlite>, Option<Arc<LogFlush>>),
     Postgres(Transaction),
 }
 
@@ -287,10 +293,7 @@ impl Tx {
             match self {
                 Self::Sqlite(tx, flush) => {
                     tx.commit().await.map_err(commit_error)?;
-                    match flush {
-                        Some((pool, flush)) => flush.flushed(&pool).await,
-                        None => Ok(()),
-                    }
+                    flushed(flush.as_deref()).await
                 }
                 Self::Postgres(tx) => tx.commit().await.map_err(commit_error),
             }

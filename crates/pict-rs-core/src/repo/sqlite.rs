@@ -195,8 +195,8 @@ async fn open(folder: &Path) -> Result<(RepoPool, RepoPool)> {
     // One writer: SQLite allows only one anyway, and waiting here is fairer than its busy loop.
     let write = connect(options.clone(), 1).await?;
     migrations::run(&write, folder).await?;
-    let flush = Arc::new(LogFlush::new(&folder.join(FILE)));
-    flush.flushed(&write).await?;
+    let flush = Arc::new(LogFlush::new(&folder.join(FILE), write.clone()));
+    flush.flushed().await?;
     // The directory entry of a new database file must survive a power cut too.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
