@@ -425,6 +425,7 @@ fn no_file_names_a_private_path() {
         ["/wo", "rk/"],
         ["/tmp/", "wt"],
         ["/tmp/", "target"],
+        ["/tmp/", "w/"],
         ["/ho", "me/"],
         ["/Us", "ers/"],
         ["/ro", "ot/"],
