@@ -5,7 +5,9 @@ use crate::crash::assert_rows_and_objects_agree;
 use crate::support::client::process_path;
 use crate::support::mount::{Disk, Kind};
 use crate::support::upstream::{Reply, Upstream};
-use crate::support::{Answer, File, Launch, Server, Uploaded, disk, eventually, pictures, pixels};
+use crate::support::{
+    Answer, File, Launch, Server, Uploaded, database, disk, eventually, pictures, pixels,
+};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
 
@@ -252,9 +254,37 @@ fn moments(kind: Kind, test: &str) {
     }
     let data = stage.server.data();
     eventually("all work is done", || {
-        crate::support::database::jobs(&data)
-            .is_empty()
+        database::jobs(&data).is_empty().then_some(())
+    });
+    stage.end();
+}
+
+#[test]
+fn jobs_that_find_no_room_are_done_soon_after_there_is_room() {
+    // Without a reserve not even their return to the queue can be written.
+    let test = "jobs that find no room";
+    let Some(stage) = Stage::set(Kind::Tmpfs, test, &[("repo.reserve", "0")]) else {
+        return;
+    };
+    let picture = stage
+        .server
+        .upload(&pictures::png(&pictures::noise(900, 700, 1)));
+    for size in 300..330 {
+        let path = thumbnail(&picture.alias, size).replace("process", "process_backgrounded");
+        stage.server.get(&path).status(202);
+    }
+    stage.disk.fill();
+    eventually("a job finds no room", || {
+        let output = stage.server.output();
+        output
+            .contains("to be done when the store takes it")
             .then_some(())
+    });
+    stage.disk.free();
+    // Sooner than the lease of a job would run out.
+    let data = stage.server.data();
+    eventually("all work is done", || {
+        database::jobs(&data).is_empty().then_some(())
     });
     stage.end();
 }

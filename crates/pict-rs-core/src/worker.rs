@@ -387,11 +387,16 @@ async fn cut_off(ctx: &Context) {
     sleep_until(since + ctx.config.server.shutdown_timeout.duration()).await;
 }
 
-/// Gives a job back. While the database is away, that is tried again until the lease has run out.
+/// Gives a job back. While the database is away or has no room, that is tried again until the lease
+/// has run out.
 async fn failed(ctx: &Arc<Context>, job: &Job, error: Error) {
     let deadline = Instant::now() + LEASE;
     while let Err(fault) = settle(ctx, job, &error).await {
-        if fault.code() != ErrorCode::RepoUnavailable || Instant::now() > deadline {
+        let passes = matches!(
+            fault.code(),
+            ErrorCode::RepoUnavailable | ErrorCode::InsufficientStorage
+        );
+        if !passes || Instant::now() > deadline {
             // The lease expires, and the job is due again.
             return log(&fault, "a job cannot be given back");
         }
