@@ -55,11 +55,20 @@ fn launch(database: &Database, bucket: &Bucket) -> Launch {
 
 #[test]
 fn several_servers_run_as_the_file_for_scaling_says() {
+    several_servers(Kind::S3sFs);
+}
+
+#[test]
+fn several_servers_run_on_garage_as_the_file_for_scaling_says() {
+    several_servers(Kind::Garage);
+}
+
+fn several_servers(kind: Kind) {
     const TEST: &str = "the compose file with PostgreSQL and Garage";
     let Some(cluster) = Cluster::shared_or_skip(TEST) else {
         return;
     };
-    let Some(s3) = S3::shared(Kind::S3sFs, TEST) else {
+    let Some(s3) = S3::shared(kind, TEST) else {
         return;
     };
     let (database, bucket) = (cluster.database(), s3.bucket());

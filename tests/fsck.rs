@@ -277,7 +277,7 @@ fn a_bucket_is_checked_and_repaired_from_another_store() {
          region = \"{}\"\naccess_key = \"{}\"\nsecret_key = \"{}\"\nuse_path_style = true\n",
         second.endpoint(),
         second.name(),
-        s3::REGION,
+        second.region(),
         s3::KEY,
         s3::SECRET
     );

@@ -59,7 +59,7 @@ fn from_bucket(launch: Launch, bucket: &Bucket) -> Launch {
         .setting("old_store.type", "object_storage")
         .setting("old_store.endpoint", bucket.endpoint())
         .setting("old_store.bucket_name", bucket.name())
-        .setting("old_store.region", s3::REGION)
+        .setting("old_store.region", bucket.region())
         .setting("old_store.access_key", s3::KEY)
         .setting("old_store.secret_key", s3::SECRET)
         .setting("old_store.use_path_style", true)
@@ -78,7 +78,7 @@ fn words(bucket: &Bucket) -> Vec<String> {
     let (endpoint, name) = (bucket.endpoint(), bucket.name());
     let line = format!(
         "object-storage -e {endpoint} -b {name} -r {} -a {} -s {} -u",
-        s3::REGION,
+        bucket.region(),
         s3::KEY,
         s3::SECRET
     );

@@ -18,6 +18,7 @@ macro_rules! on_each_server {
     ($($test:ident),* $(,)?) => {
         on_each_server!(@ moto Moto $($test),*);
         on_each_server!(@ s3s_fs S3sFs $($test),*);
+        on_each_server!(@ garage Garage $($test),*);
     };
     (@ $module:ident $kind:ident $($test:ident),*) => {
         mod $module {

@@ -35,6 +35,7 @@ macro_rules! on_each_backend {
         on_each_backend!(@ folder (super::Backend::Folder) $($test),*);
         on_each_backend!(@ moto (super::Backend::Bucket(crate::support::s3::Kind::Moto)) $($test),*);
         on_each_backend!(@ s3s_fs (super::Backend::Bucket(crate::support::s3::Kind::S3sFs)) $($test),*);
+        on_each_backend!(@ garage (super::Backend::Bucket(crate::support::s3::Kind::Garage)) $($test),*);
     };
     (@ $module:ident ($backend:expr) $($test:ident),*) => {
         mod $module {
@@ -91,7 +92,7 @@ fn settings(bucket: &Bucket) -> BucketSettings {
     BucketSettings {
         endpoint: bucket.endpoint().parse().expect("a URL"),
         name: bucket.name().to_owned(),
-        region: s3::REGION.to_owned(),
+        region: bucket.region().to_owned(),
         credentials: Credentials::Key {
             id: s3::KEY.to_owned(),
             secret: s3::SECRET.to_owned(),

@@ -137,7 +137,7 @@ fn files_in_another_bucket_are_copied() {
              [repo]\ntype = \"postgres\"\nurl = \"{}\"\n",
             bucket.endpoint(),
             bucket.name(),
-            crate::support::s3::REGION,
+            bucket.region(),
             crate::support::s3::KEY,
             crate::support::s3::SECRET,
             old.database.url()

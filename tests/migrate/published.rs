@@ -146,7 +146,7 @@ fn write_configuration(folder: &Path, data: &Data) {
              region = \"{}\"\naccess_key = \"{}\"\nsecret_key = \"{}\"\nuse_path_style = true\n",
             bucket.endpoint(),
             bucket.name(),
-            s3::REGION,
+            bucket.region(),
             s3::KEY,
             s3::SECRET,
         ),

@@ -166,7 +166,7 @@ impl Data {
                 let endpoint = bucket.endpoint();
                 command
                     .args(["object-storage", "--use-path-style", "-e", &endpoint])
-                    .args(["-b", bucket.name(), "-r", s3::REGION])
+                    .args(["-b", bucket.name(), "-r", bucket.region()])
                     .args(["-a", s3::KEY, "-s", s3::SECRET])
             }
         };

@@ -1,5 +1,5 @@
 //! S3 servers that others wrote, for tests of the object store: moto from PyPI, which is in Python and
-//! takes any key, and s3s-fs from crates.io, which checks signatures.
+//! takes any key, and from crates.io s3s-fs, which checks signatures, and Garage, which people run.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,12 @@ const S3S: Tool = Tool {
     program: "s3s-fs",
     version: "0.14.1",
 };
+/// The same as in contrib/scaling, which a test checks.
+const GARAGE: Tool = Tool {
+    name: "garage",
+    program: "garage",
+    version: "2.3.0",
+};
 
 /// Programs that this needs.
 pub static PROGRAMS: Programs = LazyLock::new(|| provision::list("s3"));
@@ -31,7 +37,7 @@ pub struct Args {
     install: Install,
 }
 
-/// Installs both and prints the folder.
+/// Installs them and prints the folder.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -41,7 +47,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder with `moto/bin/moto_server` and `s3s-fs/bin/s3s-fs`, for `PICTRS_TEST_S3_DIR`.
+/// A folder with `moto/bin/moto_server`, `s3s-fs/bin/s3s-fs` and `garage/bin/garage`, for
+/// `PICTRS_TEST_S3_DIR`.
 ///
 /// # Errors
 /// When one of them cannot be installed.
@@ -52,12 +59,10 @@ pub fn prepare(install: Install) -> Result<PathBuf> {
     }
     let folder = cache::folder("s3")?;
     moto(&folder.join("moto"))?;
-    let s3s = S3S.installed_with(&["binary"])?;
-    let root = s3s.parent().and_then(Path::parent);
-    link(
-        root.context("a program is in a folder")?,
-        &folder.join("s3s-fs"),
-    )?;
+    tool(&S3S, &["--features", "binary"], &folder)?;
+    // With one database of the three that it can have.
+    let options = ["--no-default-features", "--features", "bundled-libs,sqlite"];
+    tool(&GARAGE, &options, &folder)?;
     Ok(folder)
 }
 
@@ -75,11 +80,25 @@ fn moto(venv: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder that is installed for this version.
-fn link(to: &Path, link: &Path) -> Result<()> {
-    match fs::remove_file(link) {
+/// Installs a program and links its folder by its name, without its version.
+fn tool(tool: &Tool, options: &[&str], folder: &Path) -> Result<()> {
+    let program = tool.installed_with(options)?;
+    let root = program.parent().and_then(Path::parent);
+    let root = root.context("a program is in a folder")?;
+    let link = folder.join(tool.name);
+    match fs::remove_file(&link) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    Ok(symlink(to, link)?)
+    Ok(symlink(root, link)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn garage_is_the_one_that_the_file_for_scaling_starts() {
+        let compose = include_str!("../../contrib/scaling/docker-compose.yml");
+        let image = format!("image: dxflrs/garage:v{}\n", super::GARAGE.version);
+        assert!(compose.contains(&image), "{image}");
+    }
 }

@@ -66,11 +66,11 @@ impl Tool {
         self.installed_with(&[])
     }
 
-    /// As [`Tool::installed`], built with these features.
+    /// As [`Tool::installed`], built with these options of cargo.
     ///
     /// # Errors
     /// As [`Tool::installed`].
-    pub fn installed_with(&self, features: &[&str]) -> Result<PathBuf> {
+    pub fn installed_with(&self, options: &[&str]) -> Result<PathBuf> {
         let Self {
             name,
             program,
@@ -87,7 +87,7 @@ impl Tool {
             .args(["install", "--locked", name])
             .args(["--version", version, "--root"])
             .arg(&root)
-            .args(["--features", &features.join(",")])
+            .args(options)
             // Keeps its few hundred crates out of the caller's target folder.
             .env("CARGO_TARGET_DIR", cache::folder("tools-target")?)
             // The tools run for seconds, so optimising them would cost more than it saves.

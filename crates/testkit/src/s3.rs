@@ -1,26 +1,28 @@
 //! S3 servers that others wrote, run as processes: [`S3`] with its buckets.
 
+mod garage;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 
 use crate::programs::skip;
 use crate::server::{Launch, address_after};
 use crate::{Answer, Client};
 
-/// The id of the key that both servers are used with.
-pub const KEY: &str = "pict-rs-key";
+/// The id of the key that all servers are used with, in the form that Garage wants.
+pub const KEY: &str = "GK0123456789abcdef01234567";
 /// Its secret.
-pub const SECRET: &str = "pict-rs-secret";
-/// The region.
-pub const REGION: &str = "us-east-1";
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// A program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Kind {
     Moto,
     /// Written in Rust; keeps objects as files and checks signatures.
     S3sFs,
+    /// Written in Rust, and used in production; keeps objects as blocks in a store of one node here.
+    Garage,
 }
 
 /// A running server, which ends with this process.
@@ -36,6 +40,8 @@ pub enum Kind {
 pub struct S3 {
     kind: Kind,
     address: SocketAddr,
+    /// The folder with the programs of all kinds.
+    programs: PathBuf,
     root: TempDir,
     /// The server runs until this process closes its side of the pipe.
     _child: Child,
@@ -68,60 +74,32 @@ impl S3 {
     /// # Panics
     /// When it does not start.
     pub fn shared_in(kind: Kind, folder: &Path) -> &'static Self {
-        static SERVERS: [OnceLock<S3>; 2] = [const { OnceLock::new() }; 2];
+        static SERVERS: [OnceLock<S3>; 3] = [const { OnceLock::new() }; 3];
         SERVERS[kind as usize].get_or_init(|| Self::start(kind, folder))
     }
 
     fn start(kind: Kind, folder: &Path) -> Self {
         let root = tempfile::tempdir().expect("a temporary folder can be made");
-        let (program, arguments): (PathBuf, Vec<&str>) = match kind {
-            Kind::Moto => (
-                folder.join("moto/bin/moto_server"),
-                vec!["-H", "127.0.0.1", "-p", "0"],
-            ),
-            Kind::S3sFs => (
-                folder.join("s3s-fs/bin/s3s-fs"),
-                vec![
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    "0",
-                    "--access-key",
-                    KEY,
-                    "--secret-key",
-                    SECRET,
-                ],
-            ),
-        };
-        assert!(program.is_file(), "no {}", program.display());
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", END_WITH_THE_PIPE, "sh"])
-            .arg(program)
-            .args(arguments)
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        if kind == Kind::S3sFs {
-            command.arg(root.path());
-        }
-        let mut child = command.spawn().expect("a shell runs");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        let (sender, found) = mpsc::channel();
-        thread::spawn(move || {
-            // To the end, so that the server never blocks.
-            for line in output.lines().map_while(Result::ok) {
-                if let Some(address) = address_after("http://", &line) {
-                    let _ = sender.send(address);
-                }
+        let (child, address) = match kind {
+            Kind::Moto => {
+                let mut command = Command::new(folder.join("moto/bin/moto_server"));
+                command.args(["-H", "127.0.0.1", "-p", "0"]);
+                started(&command)
             }
-        });
-        let address = found
-            .recv_timeout(Duration::from_secs(120))
-            .unwrap_or_else(|_| panic!("{kind:?} does not start"));
+            Kind::S3sFs => {
+                let mut command = Command::new(folder.join("s3s-fs/bin/s3s-fs"));
+                command
+                    .args(["--host", "127.0.0.1", "--port", "0"])
+                    .args(["--access-key", KEY, "--secret-key", SECRET])
+                    .arg(root.path());
+                started(&command)
+            }
+            Kind::Garage => garage::start(folder, root.path()),
+        };
         Self {
             kind,
             address,
+            programs: folder.to_owned(),
             root,
             _child: child,
         }
@@ -150,8 +128,50 @@ impl S3 {
     }
 }
 
-/// Runs a program until standard input ends, which it does however the caller ends.
-const END_WITH_THE_PIPE: &str = r#""$@" </dev/null 2>&1 & id=$!; read -r _; kill $id; wait $id"#;
+/// Runs a program until standard input ends, which it does however the caller ends. Then the shell
+/// has nobody to tell how the program ended.
+const END_WITH_THE_PIPE: &str =
+    r#""$@" </dev/null 2>&1 & id=$!; exec 2>/dev/null; read -r _; kill $id; wait $id"#;
+
+/// Starts a program that ends with this process.
+fn spawn(program: &Command) -> (Child, BufReader<ChildStdout>) {
+    let path = Path::new(program.get_program());
+    assert!(path.is_file(), "no {}", path.display());
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", END_WITH_THE_PIPE, "sh"])
+        .arg(path)
+        .args(program.get_args())
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(key, value)| Some((key, value?))),
+        )
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().expect("a shell runs");
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    (child, output)
+}
+
+/// Starts a server that chooses its port and prints it.
+fn started(program: &Command) -> (Child, SocketAddr) {
+    let (child, output) = spawn(program);
+    let (sender, found) = mpsc::channel();
+    thread::spawn(move || {
+        // To the end, so that the server never blocks.
+        for line in output.lines().map_while(Result::ok) {
+            if let Some(address) = address_after("http://", &line) {
+                let _ = sender.send(address);
+            }
+        }
+    });
+    let address = found
+        .recv_timeout(Duration::from_secs(120))
+        .unwrap_or_else(|_| panic!("{program:?} does not start"));
+    (child, address)
+}
 
 impl Bucket {
     /// Makes it.
@@ -163,6 +183,9 @@ impl Bucket {
             }
             Kind::S3sFs => {
                 std::fs::create_dir(self.folder()).expect("a folder can be made");
+            }
+            Kind::Garage => {
+                garage::make_bucket(&self.server.programs, self.server.root.path(), &self.name)
             }
         }
     }
@@ -222,6 +245,7 @@ impl Bucket {
                 walk(&root, &root, &mut keys);
                 keys
             }
+            Kind::Garage => garage::ask(self, "keys", ""),
         };
         keys.sort();
         keys
@@ -243,14 +267,17 @@ impl Bucket {
                     .matches("<UploadId>")
                     .count()
             }
-            // Of all buckets, because it does not say of which.
+            // It notes the attributes of each beside the buckets.
             Kind::S3sFs => {
+                let bucket = format!(".bucket-{}.", URL_SAFE_NO_PAD.encode(&self.name));
                 let files = std::fs::read_dir(self.server.root.path()).expect("readable");
                 let names = files.map(|file| file.expect("an entry").file_name());
                 names
-                    .filter(|name| name.to_string_lossy().starts_with(".upload-"))
+                    .map(|name| name.to_string_lossy().into_owned())
+                    .filter(|name| name.starts_with(&bucket) && name.contains(".upload-"))
                     .count()
             }
+            Kind::Garage => garage::ask(self, "uploads", "").len(),
         }
     }
 
@@ -269,6 +296,15 @@ impl Bucket {
                 let path = self.folder().join(key);
                 std::fs::remove_file(path).expect("it is there");
             }
+            Kind::Garage => drop(garage::ask(self, "remove", key)),
+        }
+    }
+
+    /// The region of its server.
+    pub fn region(&self) -> &'static str {
+        match self.server.kind {
+            Kind::Moto | Kind::S3sFs => "us-east-1",
+            Kind::Garage => garage::REGION,
         }
     }
 
@@ -283,7 +319,7 @@ impl Bucket {
             .setting("store.type", "object_storage")
             .setting("store.endpoint", format!("http://{address}"))
             .setting("store.bucket_name", &self.name)
-            .setting("store.region", REGION)
+            .setting("store.region", self.region())
             .setting("store.access_key", KEY)
             .setting("store.secret_key", SECRET)
             .setting("store.use_path_style", true)
