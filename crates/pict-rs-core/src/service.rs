@@ -18,6 +18,7 @@ pub mod guard;
 pub mod hashes;
 pub mod health;
 pub mod import;
+pub mod inspect;
 pub(crate) mod keep;
 pub mod maintain;
 #[cfg(feature = "migrate")]

@@ -5,7 +5,7 @@ use super::fault::again;
 use super::sql::sql;
 use super::usage::Class;
 use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, node, removal, takeover};
-use crate::{Alias, Result};
+use crate::{Alias, ContentKey, Result};
 
 /// The row of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,21 @@ impl Repo {
             last_modified: row.text_or_null("last_modified")?,
             fresh_until: row.int("fresh_until")?,
         }))
+    }
+
+    /// The URLs that a content was fetched from, sorted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn urls_of(&self, hash: &ContentKey) -> Result<Vec<String>> {
+        let rows = sql(
+            "SELECT p.url FROM aliases a JOIN proxies p ON p.alias = a.alias WHERE a.hash = $1 \
+             ORDER BY p.url",
+        )
+        .bind(hash.as_bytes())
+        .all(&self.read)
+        .await?;
+        rows.iter().map(|row| row.text("url")).collect()
     }
 
     /// Adds the content fetched from a URL and removes the previous one, in one transaction.

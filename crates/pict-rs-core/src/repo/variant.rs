@@ -65,6 +65,30 @@ impl Repo {
         find_in(&self.read, hash, variant).await
     }
 
+    /// Up to `limit` variants of a content, with their names, in the order of these.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn variants_of(
+        &self,
+        hash: &ContentKey,
+        limit: u32,
+    ) -> Result<Vec<(String, Representation)>> {
+        let rows = sql(
+            "SELECT variant, content_key, object, width, height, frames, duration_ms, created_at \
+             FROM variants WHERE hash = $1 ORDER BY variant LIMIT $2",
+        )
+        .bind(hash.as_bytes())
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        let read = |row: &Row| {
+            let made = Representation::from_row(row, "content_key")?;
+            Ok((row.text("variant")?, made))
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Whether a content has variants.
     ///
     /// # Errors
