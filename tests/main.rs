@@ -4,6 +4,8 @@
 /// Servers, clients, pictures, looks at the disk.
 mod support;
 
+/// Pages for administrators.
+mod admin_pages;
 /// What HTTP clients see, one file for each use.
 mod api;
 /// A copy of the database, and the way back.

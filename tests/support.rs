@@ -14,6 +14,7 @@ pub mod pixels;
 pub mod published;
 pub mod upstream;
 pub mod validator;
+pub mod webdriver;
 pub mod work;
 
 pub use testkit::{Answer, Client, File, Launch, Server, Uploaded};

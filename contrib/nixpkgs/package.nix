@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-hUEx24KEbyQpTQOKa/BpNr0LcU+yVJqVoLJ+SPmJAVA=";
+  cargoHash = "sha256-qBoQlsUtA6itvAUihhpMwvNeU/qfnMYTXP1on3ZQ4vo=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

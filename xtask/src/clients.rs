@@ -1,5 +1,6 @@
 //! Third-party programs that use the API: the published examples and tests of the existing pict-rs,
-//! schemathesis, and the parser of Prometheus' own client library. The ordinary clients of their
+//! schemathesis, the parser of Prometheus' own client library, and axe, which finds what makes pages
+//! hard to use for some people. The ordinary clients of their
 //! registries fetch them into the cache; they never become part of this repository.
 
 mod suite;
@@ -25,6 +26,9 @@ const PYTHON: [&str; 4] = [
     "schemathesis==4.32.5",
 ];
 
+/// Checks pages; from npm.
+const AXE: &str = "axe-core@4.14.1";
+
 /// Programs that all of this needs.
 pub static PROGRAMS: Programs = LazyLock::new(|| provision::list("clients"));
 
@@ -45,7 +49,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A folder with `client-examples`, `python` and `suite`, for `PICTRS_TEST_CLIENTS_DIR`.
+/// A folder with `axe`, `client-examples`, `python` and `suite`, for `PICTRS_TEST_CLIENTS_DIR`.
 ///
 /// # Errors
 /// When something cannot be obtained.
@@ -72,6 +76,22 @@ pub fn prepare(install: Install) -> Result<PathBuf> {
         let mut pip = command::new(python.join("bin/pip"));
         command::run(pip.args(["install", "--quiet"]).args(PYTHON))?;
         fs::write(done, wanted)?;
+    }
+    let axe = folder.join("axe");
+    let done = axe.join("installed");
+    if !fs::read_to_string(&done).is_ok_and(|found| found == AXE) {
+        fs::create_dir_all(&axe)?;
+        let mut npm = command::new("npm");
+        npm.args([
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            AXE,
+            "--prefix",
+        ]);
+        command::run(npm.arg(&axe))?;
+        fs::write(done, AXE)?;
     }
     suite::prepare(&package)?;
     Ok(folder)

@@ -194,7 +194,8 @@ fn documentation(gate: &mut Gate) -> Result<()> {
 
 /// Tests whose answers come from the database, and those of deaths of the server. Exports and what
 /// is done to the file of SQLite are left out.
-const ON_POSTGRES: [&str; 21] = [
+const ON_POSTGRES: [&str; 22] = [
+    "admin_pages",
     "api::audit",
     "api::background",
     "api::blocklist",
@@ -237,7 +238,8 @@ fn postgres(args: &Args, gate: &mut Gate) -> Result<()> {
 }
 
 /// Tests that write, change and remove files, which are repeated with the files in a bucket.
-const OF_FILES: [&str; 12] = [
+const OF_FILES: [&str; 13] = [
+    "admin_pages",
     "api::background",
     "api::contract",
     "api::delete",
@@ -252,9 +254,10 @@ const OF_FILES: [&str; 12] = [
     "api::validation",
 ];
 
-/// Those of them that are about a folder: one puts something else in the place of a file, and one is
+/// Those of them that are about a folder: they put something else in the place of a file, or are
 /// about a moment that is too short in a bucket.
-const OF_A_FOLDER: [&str; 2] = [
+const OF_A_FOLDER: [&str; 3] = [
+    "orphans_are_listed_first_and_removed_then",
     "what_fails_for_a_while_is_done_when_the_fault_has_gone",
     "a_claim_whose_client_has_gone_is_not_lost",
 ];

@@ -81,6 +81,8 @@ pub struct ServerConfig {
     pub read_only: bool,
     /// Whether the page at `/` has a form for uploads.
     pub public_upload: bool,
+    /// Whether there is an admin page at `/admin`, where there is an API key.
+    pub admin: bool,
     /// Accept any bytes as a picture; for the tests of other projects.
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
@@ -139,6 +141,7 @@ impl Default for ServerConfig {
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             read_only: false,
             public_upload: false,
+            admin: true,
             danger_dummy_mode: false,
             api_key: None,
             api_key_file: None,

@@ -3,6 +3,7 @@
 
 mod about;
 mod admin;
+mod admin_pages;
 mod background;
 mod body;
 mod cause;
@@ -277,6 +278,81 @@ fn routes(app: &mut web::ServiceConfig) {
     );
 }
 
+/// The pages for administrators. They are no part of the API.
+fn pages_of_admins(app: &mut web::ServiceConfig) {
+    let page = "GET, HEAD";
+    let both = "GET, HEAD, POST";
+    app.service(
+        web::scope("/admin")
+            .app_data(metrics::Route::named("/admin"))
+            .wrap(from_fn(admin_pages::guard))
+            .service(resource("", page, [web::get().to(admin_pages::overview)]))
+            .service(resource("/", page, [web::get().to(admin_pages::overview)]))
+            .service(resource(
+                "/sign-in",
+                both,
+                [
+                    web::get().to(admin_pages::sign_in_form),
+                    web::post().to(admin_pages::sign_in),
+                ],
+            ))
+            .service(resource(
+                "/sign-out",
+                "POST",
+                [web::post().to(admin_pages::sign_out)],
+            ))
+            .service(resource("/media", page, [web::get().to(admin_pages::grid)]))
+            .service(resource(
+                "/media/{alias:.+}",
+                page,
+                [web::get().to(admin_pages::picture)],
+            ))
+            .service(resource(
+                "/delete",
+                "POST",
+                [web::post().to(admin_pages::delete)],
+            ))
+            .service(resource(
+                "/purge",
+                "POST",
+                [web::post().to(admin_pages::purge)],
+            ))
+            .service(resource(
+                "/moderation",
+                page,
+                [web::get().to(admin_pages::moderation)],
+            ))
+            .service(resource(
+                "/block",
+                "POST",
+                [web::post().to(admin_pages::block)],
+            ))
+            .service(resource(
+                "/unblock",
+                "POST",
+                [web::post().to(admin_pages::unblock)],
+            ))
+            .service(resource(
+                "/storage",
+                page,
+                [web::get().to(admin_pages::storage)],
+            ))
+            .service(resource(
+                "/collect",
+                "POST",
+                [web::post().to(admin_pages::collect)],
+            ))
+            .service(resource(
+                "/upload",
+                both,
+                [
+                    web::get().to(admin_pages::upload_form),
+                    web::post().to(admin_pages::upload),
+                ],
+            )),
+    );
+}
+
 fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
     let resource = routes
         .into_iter()
@@ -299,14 +375,18 @@ pub async fn serve(
     let server = &context.config.server;
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
+    let sessions: admin_pages::Shared = admin_pages::Sessions::new(server).map(Arc::new);
+    let sessions = web::Data::new(sessions);
     let app = move || {
         App::new()
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
+            .app_data(sessions.clone())
             .wrap(from_fn(fallback::in_json))
             .wrap(cors::layer(&shared.config.server))
             .wrap(from_fn(request::identify))
             .configure(routes)
+            .configure(pages_of_admins)
             .default_service(web::to(fallback::not_found))
     };
     let certificate = tls::Certificate::open(server)?;

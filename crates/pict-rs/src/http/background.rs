@@ -24,8 +24,9 @@ pub async fn upload(
         form::fill(&mut spool, field).await?;
         Ok(spool.finish().await?)
     };
-    let (files, _) = form::receive(&ctx, &request, payload, take).await?;
-    let ids = background::accept(&ctx, files, request.query_string()).await?;
+    let query = request.query_string();
+    let (files, _) = form::receive(&ctx, &request, query, payload, take).await?;
+    let ids = background::accept(&ctx, files, query).await?;
     Ok(HttpResponse::Accepted().json(view::upload_ids(&ids)))
 }
 

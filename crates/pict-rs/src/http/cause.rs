@@ -27,6 +27,14 @@ pub fn admin(request: &HttpRequest) -> Result<Cause> {
     let reason = query::pairs(request.query_string())
         .find(|(key, value)| key == "reason" && !value.is_empty())
         .map(|(_, value)| value.into_owned());
+    given(request, reason)
+}
+
+/// The same, with a reason that stands elsewhere.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] when the reason is too long.
+pub fn given(request: &HttpRequest, reason: Option<String>) -> Result<Cause> {
     let length = reason.as_ref().map_or(0, String::len);
     if length > REASON {
         let message = format!("reason= takes up to {REASON} bytes, found {length}");

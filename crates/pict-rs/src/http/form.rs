@@ -28,7 +28,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// An upload that sends nothing for so long keeps nothing in memory meanwhile.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Reads a whole form, and passes each file to `take` as it arrives.
+/// Reads a whole form, and passes each file to `take` as it arrives. `query` says what is done with
+/// them, usually that of the request.
 ///
 /// # Errors
 /// [`ErrorCode::FileUploadError`], [`ErrorCode::StreamTooSlow`],
@@ -37,6 +38,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub async fn receive<T>(
     ctx: &Context,
     request: &HttpRequest,
+    query: &str,
     payload: web::Payload,
     take: impl AsyncFn(&UploadQuery, Field) -> Result<T>,
 ) -> Result<(Vec<T>, UploadQuery)> {
@@ -46,7 +48,7 @@ pub async fn receive<T>(
     let heads = Heads::new(body.clone(), boundary.as_ref().map(|name| name.as_str()));
     let mut form = Multipart::new(request.headers(), heads);
     let limit = ctx.config.server.upload_timeout;
-    let query = plain_body(request).and_then(|()| UploadQuery::parse(request.query_string()));
+    let query = plain_body(request).and_then(|()| UploadQuery::parse(query));
     let received = match query {
         Ok(query) => {
             let files = files(ctx, &mut form, &query, take);

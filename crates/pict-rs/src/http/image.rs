@@ -80,7 +80,7 @@ pub async fn upload(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let uploaded = take_in(&ctx, &request, payload).await?;
+    let uploaded = take_in(&ctx, &request, request.query_string(), payload).await?;
     Ok(HttpResponse::Created().json(view::uploads(&uploaded)))
 }
 
@@ -91,6 +91,7 @@ pub async fn upload(
 pub async fn take_in(
     ctx: &Arc<Context>,
     request: &HttpRequest,
+    query: &str,
     payload: web::Payload,
 ) -> Result<Vec<Uploaded>> {
     let take = async |query: &UploadQuery, field| {
@@ -98,6 +99,6 @@ pub async fn take_in(
         form::fill(&mut spool, field).await?;
         Ok((None, spool.finish().await?))
     };
-    let (files, query) = form::receive(ctx, request, payload, take).await?;
+    let (files, query) = form::receive(ctx, request, query, payload, take).await?;
     Ok(upload::ingest_all(ctx, files, &query).await?)
 }

@@ -46,14 +46,17 @@ pub async fn upload(
     if !ctx.config.server.public_upload {
         return fallback::method_not_allowed(&request, "GET, HEAD");
     }
-    match image::take_in(&ctx, &request, payload).await {
-        Ok(uploaded) => page::answer("Uploaded", &uploads(&address(&ctx, &request), &uploaded)),
+    match image::take_in(&ctx, &request, request.query_string(), payload).await {
+        Ok(uploaded) => {
+            let content = uploads(&address(&ctx, &request), &uploaded, "/");
+            page::answer("Uploaded", &content)
+        }
         Err(error) => page::refusal("Not uploaded", error),
     }
 }
 
 /// The address that the client has used.
-fn address(ctx: &Context, request: &HttpRequest) -> String {
+pub fn address(ctx: &Context, request: &HttpRequest) -> String {
     let connection = request.connection_info();
     let scheme = match ctx.config.server.certificate {
         Some(_) => "https",
@@ -115,10 +118,14 @@ fn content(ctx: &Context, address: &str, works: bool) -> Markup {
         }
         h2 { "Administer it" }
         @if server.api_keys().next().is_some() {
+            @if server.admin {
+                p { a href="/admin" { "The admin page" } " shows what is stored and how it fares." }
+            }
             p { "Paths below " code { "/internal/" } " need the API key of this server:" }
             pre tabindex="0" { code { "curl -H 'X-Api-Token: KEY' " (address) "/internal/usage" } }
         } @else {
-            p { "Paths below " code { "/internal/" } " need an API key, and none is set. Start the server with one:" }
+            p { "The admin page, and paths below " code { "/internal/" } ", need an API key, and none is set. Start \
+                 the server with one:" }
             pre tabindex="0" { code { "PICTRS__SERVER__API_KEY=KEY pict-rs run" } }
         }
         footer {
@@ -129,8 +136,8 @@ fn content(ctx: &Context, address: &str, works: bool) -> Markup {
     }
 }
 
-/// What was uploaded, with its addresses.
-fn uploads(address: &str, uploaded: &[Uploaded]) -> Markup {
+/// What was uploaded, with its addresses. `back` is the page with the form.
+pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
     html! {
         h1 { "Uploaded" }
         @for file in uploaded {
@@ -153,7 +160,7 @@ fn uploads(address: &str, uploaded: &[Uploaded]) -> Markup {
                 }
             }
         }
-        p { a href="/" { "Upload more" } }
+        p { a href=(back) { "Upload more" } }
     }
 }
 

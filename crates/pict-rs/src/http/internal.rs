@@ -54,7 +54,8 @@ pub async fn import(
         form::fill(&mut spool, field).await?;
         Ok((Some(alias), spool.finish().await?))
     };
-    let (files, query) = form::receive(&ctx, &request, payload, take).await?;
+    let (files, query) =
+        form::receive(&ctx, &request, request.query_string(), payload, take).await?;
     let imported = upload::ingest_all(&ctx, files, &query).await?;
     Ok(HttpResponse::Created().json(view::uploads(&imported)))
 }

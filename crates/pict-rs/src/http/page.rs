@@ -5,6 +5,7 @@ use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderValue};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use pict_rs_core::Error;
 use uuid::Uuid;
 
 use super::error::{self, ApiError};
@@ -13,25 +14,36 @@ const STYLE: &str = include_str!("page/style.css");
 
 /// A page with its title.
 pub fn answer(title: &str, content: &Markup) -> HttpResponse {
-    fill(HttpResponse::Ok().finish(), title, content)
+    fill(
+        HttpResponse::Ok().finish(),
+        title,
+        &html! { main { (content) } },
+    )
 }
 
 /// A page that tells why a request failed, with the status of the error.
 pub fn refusal(title: &str, error: ApiError) -> HttpResponse {
-    let body = error::body(&error.0);
-    let told = ["msg", "detail"].into_iter();
-    let told: Vec<_> = told.filter_map(|key| body[key].as_str()).collect();
     let content = html! {
-        h1 { (title) }
-        p.state.bad role="alert" { (told.join(". ")) }
-        p { a href="/" { "Back" } }
+        main {
+            h1 { (title) }
+            p.state.bad role="alert" { (told(&error.0)) }
+            p { a href="/" { "Back" } }
+        }
     };
     // As with every other error, its causes are logged with the answer.
     fill(HttpResponse::from_error(error), title, &content)
 }
 
-/// It is not cached, because it may show what holds now.
-fn fill(answer: HttpResponse, title: &str, content: &Markup) -> HttpResponse {
+/// What a client is told of an error.
+pub fn told(error: &Error) -> String {
+    let body = error::body(error);
+    let told = ["msg", "detail"].into_iter();
+    let told: Vec<_> = told.filter_map(|key| body[key].as_str()).collect();
+    told.join(". ")
+}
+
+/// Fills an answer with a page. It is not cached, because it may show what holds now.
+pub fn fill(answer: HttpResponse, title: &str, body: &Markup) -> HttpResponse {
     let nonce = Uuid::new_v4().simple().to_string();
     let page = html! {
         (DOCTYPE)
@@ -45,7 +57,7 @@ fn fill(answer: HttpResponse, title: &str, content: &Markup) -> HttpResponse {
                 link rel="icon" href="data:,";
                 style nonce=(nonce) { (PreEscaped(STYLE)) }
             }
-            body { main { (content) } }
+            body { (body) }
         }
     };
     let policy = format!(

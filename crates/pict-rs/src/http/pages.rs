@@ -49,13 +49,7 @@ pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
 /// `GET /internal/blocklist?before=&limit=`
 pub async fn blocklist(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
-    let after = match query.find("before") {
-        None => None,
-        Some(text) => Some(
-            place(&text)
-                .ok_or_else(|| bad(format!("before={text} is not what a page has as \"next\"")))?,
-        ),
-    };
+    let after = after(&query, "before")?;
     let (entries, next) = moderate::blocklist(&ctx, after, query.number("limit")?).await?;
     let entries: Vec<_> = entries
         .iter()
@@ -67,8 +61,27 @@ pub async fn blocklist(ctx: web::Data<Context>, request: HttpRequest) -> Result<
             })
         })
         .collect();
-    let next = next.map(|(time, digest)| format!("{time}.{}", digest.to_hex()));
+    let next = next.map(cursor);
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "blocklist": entries, "next": next })))
+}
+
+/// The place in the blocklist that a page begins after.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] for what no page had as its end.
+pub fn after(query: &Query<'_>, name: &str) -> Result<Option<(i64, Digest)>> {
+    let Some(text) = query.find(name) else {
+        return Ok(None);
+    };
+    match place(&text) {
+        Some(place) => Ok(Some(place)),
+        None => Err(bad(format!("{name}={text} is not what a page has as \"next\"")).into()),
+    }
+}
+
+/// A place in the blocklist as text.
+pub fn cursor((time, digest): (i64, Digest)) -> String {
+    format!("{time}.{}", digest.to_hex())
 }
 
 /// The cursor of an entry in the list, `<unix milliseconds>.<digest>`.
@@ -80,14 +93,7 @@ fn place(text: &str) -> Option<(i64, Digest)> {
 /// `GET /internal/audit?before=&limit=`
 pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
-    let before = match query.find("before") {
-        None => None,
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| bad(format!("before={text} is no number of an entry")))?,
-        ),
-    };
-    let (entries, next) = moderate::audit(&ctx, before, query.number("limit")?).await?;
+    let (entries, next) = moderate::audit(&ctx, before(&query)?, query.number("limit")?).await?;
     let entries: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -107,8 +113,21 @@ pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "audit": entries, "next": next })))
 }
 
-/// A parsed query string.
-struct Query<'a>(&'a str);
+/// The entry of the audit log that a page begins after.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] for what is no number.
+pub fn before(query: &Query<'_>) -> Result<Option<i64>> {
+    let Some(text) = query.find("before") else {
+        return Ok(None);
+    };
+    let number = text.parse();
+    let number = number.map_err(|_| bad(format!("before={text} is no number of an entry")))?;
+    Ok(Some(number))
+}
+
+/// A query string.
+pub struct Query<'a>(pub &'a str);
 
 impl Query<'_> {
     /// An empty value counts as missing.

@@ -9,8 +9,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, CacheControl, CacheDirective, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
-use pict_rs_core::requester::on_behalf_of;
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use pict_rs_core::requester::{Requester, on_behalf_of};
 use pict_rs_core::service::takeover;
 use pict_rs_core::store::outgoing::Outgoing;
 use pict_rs_core::timing::with_timings;
@@ -73,6 +73,12 @@ impl Settings {
                 .is_some_and(|url| !url.is_empty()),
             ids: RequestIds::new(),
         }
+    }
+
+    /// Whose request it is.
+    pub fn client(&self, request: &HttpRequest) -> Requester {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        self.clients.of(request.headers(), peer)
     }
 }
 
@@ -153,8 +159,7 @@ pub async fn identify<B: MessageBody + 'static>(
     let started = Instant::now();
     let pending = settings.requests.begin();
     let timings = timing::asked_by(&request);
-    let peer = request.request().peer_addr().map(|peer| peer.ip());
-    let client = settings.clients.of(request.headers(), peer);
+    let client = settings.client(request.request());
     let checked = refuse_own(&request).and_then(|()| deadline::of(request.headers()));
     let mut response = match checked {
         Err(error) => request.error_response(error).map_into_right_body(),

@@ -1,0 +1,279 @@
+//! `/admin/media`: all contents as a grid, newest first, and each with what belongs to it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
+use pict_rs_core::repo::Original;
+use pict_rs_core::service::inspect::{Inspected, inspect};
+use pict_rs_core::service::target::{Target, Unknown};
+use pict_rs_core::service::{find, hashes, remove};
+use pict_rs_core::{Alias, ContentKey, Context, SourceUrl};
+use pict_rs_media::Kind;
+use serde::Deserialize;
+
+use super::session::Session;
+use super::{action, counted, encoded, page_of, see, shown, size, time};
+use crate::http::error::Result;
+use crate::http::{cause, target};
+
+/// Contents on a page.
+const ON_A_PAGE: u32 = 60;
+/// The side of a square in the grid, in pixels of a screen with two for each.
+const THUMBNAIL: u32 = 320;
+const PATH: &str = "/admin/media";
+
+/// `GET /admin/media?slug=` or `?find=`
+pub async fn grid(
+    ctx: web::Data<Context>,
+    session: web::ReqData<Session>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let wanted = target::find(request.query_string(), "find");
+    let wanted = wanted
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    if let Some(wanted) = wanted {
+        let named = async |alias: &Alias| {
+            find::content(&ctx, alias).await?;
+            Ok(alias.clone())
+        };
+        let target = named_by(wanted)?;
+        let found = target.with_alias(&ctx, Unknown::Refuse, named).await?;
+        return Ok(see(&page_of(&found)));
+    }
+    let first = target::find(request.query_string(), "slug");
+    let first = first.and_then(|slug| ContentKey::from_slug(&slug));
+    let (_, page) = hashes::page(&ctx, first.as_ref(), None, Some(ON_A_PAGE)).await?;
+    let link = |key: &ContentKey| format!("{PATH}?slug={}", key.to_slug());
+    let content = html! {
+        h1 { "Media" }
+        form method="get" action=(PATH) role="search" {
+            label for="find" { "Alias, address, or URL of a picture of another server" }
+            input #find type="search" name="find" required;
+            button { "Find" }
+        }
+        @if page.contents.is_empty() {
+            p { "Nothing is stored yet." }
+        }
+        ul.grid {
+            @for (original, aliases) in &page.contents {
+                @if let Some(alias) = aliases.first() { li { (tile(original, alias)) } }
+            }
+        }
+        p.pages {
+            @if let Some(prev) = &page.prev { a rel="prev" href=(link(prev)) { "Newer" } " " }
+            @if let Some(next) = &page.next { a rel="next" href=(link(next)) { "Older" } }
+        }
+    };
+    Ok(shown(&session, PATH, "Media", &content))
+}
+
+/// What a person may paste: an alias, the address of a picture here, or that of a proxied one.
+fn named_by(text: &str) -> Result<Target> {
+    let path = text.split_once("/image/original/").map(|(_, alias)| alias);
+    if let Some(alias) = path {
+        let alias = percent_encoding::percent_decode_str(alias).decode_utf8_lossy();
+        return Ok(Target::Alias(Alias::parse(alias.into_owned())?));
+    }
+    if let Some((_, asked)) = text.split_once('?')
+        && text.contains("/image/")
+    {
+        return Ok(target::of_process(asked)?.0);
+    }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Ok(Target::Proxy(SourceUrl::parse(text)?));
+    }
+    Ok(Target::Alias(Alias::parse(text)?))
+}
+
+fn tile(original: &Original, alias: &Alias) -> Markup {
+    let shown = &original.representation;
+    let about = format!(
+        "{} × {}, {}, {}",
+        shown.width,
+        shown.height,
+        shown.key.format().extension(),
+        size(shown.key.size())
+    );
+    html! {
+        a href=(page_of(alias)) {
+            (thumbnail(original, alias))
+            span { (about) }
+        }
+    }
+}
+
+/// A picture in the grid. Of an animation it is the first frame, and a clip is shown as it is.
+fn thumbnail(original: &Original, alias: &Alias) -> Markup {
+    let alias = encoded(alias.as_str());
+    let extension = match original.representation.kind() {
+        Kind::Image => "webp",
+        Kind::Animation => "jpg",
+        Kind::Video => {
+            let address = format!("/image/original/{alias}");
+            return html! { video src=(address) preload="metadata" muted {} };
+        }
+    };
+    let address = format!("/image/process.{extension}?src={alias}&thumbnail={THUMBNAIL}");
+    html! { img src=(address) loading="lazy" width="160" height="160" alt=""; }
+}
+
+/// `GET /admin/media/{alias}`
+pub async fn picture(
+    ctx: web::Data<Context>,
+    session: web::ReqData<Session>,
+    alias: web::Path<String>,
+) -> Result<HttpResponse> {
+    let alias = Alias::parse(alias.into_inner())?;
+    let found = inspect(&ctx, &alias).await?;
+    let content = html! {
+        h1 { (alias.as_str()) }
+        (preview(&found, &alias))
+        (facts(&found))
+        h2 { "Aliases" }
+        ul {
+            @for one in &found.aliases {
+                li { a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) } }
+            }
+        }
+        @if !found.urls.is_empty() {
+            h2 { "Fetched from" }
+            ul { @for url in &found.urls { li { (url) } } }
+        }
+        h2 { "Variants" }
+        (variants(&found))
+        h2 { "Remove" }
+        (removal(&session, &alias, found.aliases.len()))
+    };
+    Ok(shown(&session, "", alias.as_str(), &content))
+}
+
+fn preview(found: &Inspected, alias: &Alias) -> Markup {
+    let shown = &found.original.representation;
+    let address = format!("/image/original/{}", encoded(alias.as_str()));
+    html! {
+        @match shown.kind() {
+            Kind::Video => { video controls src=(address) {} }
+            Kind::Image | Kind::Animation => {
+                img.preview src=(address) width=(shown.width) height=(shown.height) alt="The original";
+            }
+        }
+    }
+}
+
+fn facts(found: &Inspected) -> Markup {
+    let shown = &found.original.representation;
+    html! {
+        table {
+            tbody {
+                tr { th scope="row" { "Size" }
+                    td { (shown.width) " × " (shown.height) " pixels, " (size(shown.key.size())) } }
+                tr { th scope="row" { "Format" } td { (shown.key.format().extension()) } }
+                @if shown.frames > 1 {
+                    tr { th scope="row" { "Frames" } td { (shown.frames) } }
+                }
+                @if let Some(ms) = shown.duration_ms.filter(|ms| *ms > 0) {
+                    tr { th scope="row" { "Duration" } td { (format!("{:.1} s", ms as f64 / 1000.0)) } }
+                }
+                tr { th scope="row" { "Stored" } td { (time(shown.created_at)) " UTC" } }
+                tr { th scope="row" { "Digest" } td { code { (shown.key.digest().to_hex()) } } }
+                tr { th scope="row" { "Object" } td { code { (shown.object.as_str()) } } }
+            }
+        }
+    }
+}
+
+fn variants(found: &Inspected) -> Markup {
+    if found.variants.is_empty() {
+        return html! { p { "There is none." } };
+    }
+    html! {
+        table {
+            thead { tr { th { "Operations" } th.number { "Pixels" } th.number { "Size" } th { "Made" } } }
+            tbody {
+                @for (name, made) in &found.variants {
+                    tr {
+                        td { code { (name) } }
+                        td.number { (made.width) " × " (made.height) }
+                        td.number { (size(made.key.size())) }
+                        td { (time(made.created_at)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Each form is behind a click, so that nothing is removed by a slip.
+fn removal(session: &Session, alias: &Alias, aliases: usize) -> Markup {
+    let reason = |id: &str| {
+        html! {
+            label for=(id) { "Reason, for the log" }
+            input #(id) name="reason" maxlength="1000";
+        }
+    };
+    html! {
+        details {
+            summary { "Delete this alias" }
+            p { @if aliases > 1 { "The content stays for its other aliases." }
+                @else { "It is the only one, so the content goes with it." } }
+            form method="post" action=(action("/admin/delete", session)) {
+                input type="hidden" name="alias" value=(alias.as_str());
+                (reason("delete-reason"))
+                button { "Delete" }
+            }
+        }
+        details {
+            summary { "Purge the content" }
+            p { "Removes it with " (counted(aliases as u64, "alias", "aliases")) " and all its variants." }
+            form method="post" action=(action("/admin/purge", session)) {
+                input type="hidden" name="alias" value=(alias.as_str());
+                (reason("purge-reason"))
+                label.check { input type="checkbox" name="block" value="true"; " and refuse it from now on" }
+                button { "Purge" }
+            }
+        }
+    }
+}
+
+/// What the forms send.
+#[derive(Deserialize)]
+pub struct Removal {
+    alias: String,
+    #[serde(default)]
+    reason: String,
+    block: Option<String>,
+}
+
+impl Removal {
+    fn reason(&self) -> Option<String> {
+        Some(self.reason.clone()).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// `POST /admin/delete`
+pub async fn delete(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    form: web::Form<Removal>,
+) -> Result<HttpResponse> {
+    let target = Target::Alias(Alias::parse(form.alias.as_str())?);
+    let cause = cause::given(&request, form.reason())?;
+    let delete = async |alias: &Alias| remove::alias(&ctx, alias, cause.clone()).await;
+    target.with_alias(&ctx, Unknown::Refuse, delete).await?;
+    Ok(see(PATH))
+}
+
+/// `POST /admin/purge`
+pub async fn purge(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    form: web::Form<Removal>,
+) -> Result<HttpResponse> {
+    let target = Target::Alias(Alias::parse(form.alias.as_str())?);
+    let cause = cause::given(&request, form.reason())?;
+    let block = form.block.is_some();
+    let purge = async |alias: &Alias| remove::purge(&ctx, alias, block, cause.clone()).await;
+    target.with_alias(&ctx, Unknown::Refuse, purge).await?;
+    Ok(see(PATH))
+}

@@ -1,0 +1,528 @@
+//! The pages for administrators: as programs see them, and as a person with a browser does.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::client::{content_type, multipart};
+use crate::support::upstream::Upstream;
+use crate::support::webdriver::Browser;
+use crate::support::{Answer, File, Launch, Server, eventually, pictures, programs};
+
+const KEY: &str = "the key & no other";
+
+fn start() -> Server {
+    Server::with([("server.api_key", KEY), ("server.max_file_count", "5")])
+}
+
+fn post(server: &Server, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
+    let body = fields.iter().fold(
+        form_urlencoded::Serializer::new(String::new()),
+        |mut body, (name, value)| {
+            body.append_pair(name, value);
+            body
+        },
+    );
+    let body = { body }.finish();
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("cookie", cookie),
+    ];
+    server.send("POST", path, &headers, Some(body.as_bytes()))
+}
+
+/// The whole page; [`Answer::text`] is shorter.
+fn html(answer: &Answer) -> String {
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    String::from_utf8(answer.body.clone()).expect("UTF-8")
+}
+
+/// A person who has signed in.
+struct Admin<'a> {
+    server: &'a Server,
+    cookie: String,
+}
+
+impl<'a> Admin<'a> {
+    fn sign_in(server: &'a Server) -> Self {
+        let answer = post(server, "/admin/sign-in", "", &[("key", KEY)]);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        assert_eq!(answer.header("location"), Some("/admin"));
+        let cookie = answer.header("set-cookie").expect("a cookie");
+        for part in ["HttpOnly", "SameSite=Strict", "Path=/admin"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        let (cookie, _) = cookie.split_once(';').expect("attributes");
+        let cookie = cookie.to_owned();
+        Self { server, cookie }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.server.get_with(path, &[("cookie", &self.cookie)])
+    }
+
+    fn page(&self, path: &str) -> String {
+        html(&self.get(path).ok())
+    }
+
+    /// The address of the form on this page that is sent there.
+    fn action(&self, page: &str, to: &str) -> String {
+        let page = self.page(page);
+        let (_, rest) = page
+            .split_once(&format!("action=\"{to}?token="))
+            .expect("a form");
+        let (token, _) = rest.split_once('"').expect("an end");
+        format!("{to}?token={token}")
+    }
+
+    /// Sends a form of this page as the browser would.
+    fn send(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
+        post(self.server, &self.action(page, to), &self.cookie, fields)
+    }
+}
+
+#[test]
+fn without_a_key_or_by_the_settings_there_is_no_page() {
+    let without = Server::start();
+    let off = Server::with([("server.api_key", KEY), ("server.admin", "false")]);
+    for server in [&without, &off] {
+        for path in ["/admin", "/admin/sign-in", "/admin/media"] {
+            server.get(path).refused(404, "not-found");
+        }
+        post(server, "/admin/sign-in", "", &[("key", KEY)]).refused(404, "not-found");
+    }
+}
+
+#[test]
+fn nothing_is_shown_or_changed_without_a_session() {
+    let server = start();
+    let picture = server.upload(&pictures::png(&pictures::photo(40, 30)));
+    let paths = ["", "/media", "/upload", "/moderation", "/storage"];
+    for path in paths.map(|path| format!("/admin{path}")) {
+        let answer = server.get(&path);
+        assert_eq!(answer.status, 303, "{path}");
+        assert_eq!(answer.header("location"), Some("/admin/sign-in"));
+    }
+    let fields = [("alias", picture.alias.as_str())];
+    let changes = [
+        "delete", "purge", "block", "unblock", "collect", "upload", "sign-out",
+    ];
+    let admin = Admin::sign_in(&server);
+    let genuine = admin.action("/admin", "/admin/sign-out");
+    let (_, token) = genuine.split_once('?').expect("a token");
+    for change in changes {
+        let path = format!("/admin/{change}");
+        // No session, or a forged one.
+        assert_eq!(post(&server, &path, "", &fields).status, 401, "{path}");
+        let forged = format!("pict-rs-admin=9999999999.{}.00", "a".repeat(32));
+        let with_token = format!("{path}?{token}");
+        assert_eq!(post(&server, &with_token, &forged, &fields).status, 401);
+        // What another site makes the browser send has the cookie at most, or a token of its own.
+        for query in ["", "?token=", "?token=abc"] {
+            let answer = post(&server, &format!("{path}{query}"), &admin.cookie, &fields);
+            assert_eq!(answer.status, 403, "{path}{query}");
+        }
+        let other = Admin::sign_in(&server);
+        let answer = post(&server, &with_token, &other.cookie, &fields);
+        assert_eq!(
+            answer.status, 403,
+            "{path} with the token of another session"
+        );
+    }
+    server.original(&picture.alias);
+    // A cookie that is changed in any place.
+    let value = admin.cookie.clone();
+    let at = value.len() - 1;
+    let changed = if value.ends_with('0') { "1" } else { "0" };
+    let changed = format!("{}{changed}", &value[..at]);
+    assert_eq!(
+        server.get_with("/admin", &[("cookie", &changed)]).status,
+        303
+    );
+}
+
+#[test]
+fn wrong_keys_are_refused_and_soon_not_even_compared() {
+    let server = start();
+    let sign_in = |key: &str| post(&server, "/admin/sign-in", "", &[("key", key)]);
+    for _ in 0..10 {
+        let answer = sign_in("wrong");
+        assert_eq!(answer.status, 401);
+        assert!(answer.header("set-cookie").is_none());
+        assert!(html(&answer).contains("That is no API key of this server."));
+    }
+    let answer = sign_in(KEY);
+    assert_eq!(answer.status, 429);
+    let seconds: u64 = answer
+        .header("retry-after")
+        .expect("a time")
+        .parse()
+        .expect("seconds");
+    assert!((1..=60).contains(&seconds));
+    // The API is not affected.
+    server
+        .get_with("/internal/usage", &[("X-Api-Token", KEY)])
+        .ok();
+    let output = server.output();
+    assert!(output.contains("a wrong key for the admin page"));
+    assert!(!output.contains(KEY));
+}
+
+#[test]
+fn a_session_ends_with_its_keys_and_when_somebody_signs_out() {
+    let server = start();
+    let admin = Admin::sign_in(&server);
+    let answer = admin.send("/admin", "/admin/sign-out", &[]);
+    assert_eq!(answer.status, 303);
+    let cookie = answer.header("set-cookie").expect("it is removed");
+    assert!(
+        cookie.starts_with("pict-rs-admin=;") && cookie.contains("Max-Age=0"),
+        "{cookie}"
+    );
+    // A restart changes nothing, another key does.
+    let cookie = admin.cookie.clone();
+    let server = server.stop().start();
+    server.get_with("/admin", &[("cookie", &cookie)]).ok();
+    let server = server.stop().setting("server.api_key", "another").start();
+    assert_eq!(
+        server.get_with("/admin", &[("cookie", &cookie)]).status,
+        303
+    );
+}
+
+#[test]
+fn the_overview_tells_what_is_stored_and_what_is_wrong() {
+    let server = start();
+    let uploaded = server.upload(&pictures::png(&pictures::photo(300, 200)));
+    server.process("webp", &uploaded.alias, "thumbnail=64");
+    server.settle();
+    let admin = Admin::sign_in(&server);
+    admin.get("/admin/").ok();
+    let page = admin.page("/admin");
+    assert!(page.contains("It works."), "{page}");
+    assert!(page.contains("1 alias, 1 content."), "{page}");
+    let disk = match server.is_in_bucket() {
+        true => "The files are in a bucket.",
+        false => "<svg class=\"disk\"",
+    };
+    assert!(page.contains(disk), "{page}");
+    let policy = admin
+        .get("/admin")
+        .header("content-security-policy")
+        .map(str::to_owned);
+    let policy = policy.expect("a policy");
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    if server.is_in_bucket() {
+        return;
+    }
+    let (files, aside) = (server.files(), server.data().join("aside"));
+    std::fs::rename(&files, &aside).expect("moved");
+    eventually("the page says that files cannot be stored", || {
+        let page = admin.page("/admin");
+        page.contains("role=\"alert\">Files: ").then_some(())
+    });
+    std::fs::rename(&aside, &files).expect("moved back");
+}
+
+#[test]
+fn the_grid_has_everything_once_and_finds_what_is_pasted() {
+    let server = start();
+    let pictures: Vec<_> = (0..61)
+        .map(|seed| server.upload(&pictures::png(&pictures::noise(20, 20, seed))))
+        .collect();
+    let upstream = Upstream::serving(&pictures::png(&pictures::noise(20, 20, 100)));
+    let url = upstream.url("/a.png?x=1&y=2");
+    let encoded: String = form_urlencoded::byte_serialize(url.as_bytes()).collect();
+    let admin = Admin::sign_in(&server);
+    let first = admin.page("/admin/media");
+    let tiles = |page: &str| page.matches("<li><a href=\"/admin/media/").count();
+    assert_eq!(tiles(&first), 60);
+    let (_, rest) = first
+        .split_once("rel=\"next\" href=\"")
+        .expect("another page");
+    let (next, _) = rest.split_once('"').expect("an end");
+    let second = admin.page(next);
+    assert_eq!(tiles(&second), 1);
+    assert!(second.contains("rel=\"prev\""));
+    for picture in &pictures {
+        let link = format!("href=\"/admin/media/{}\"", picture.alias);
+        let pages = [&first, &second].map(|page| page.matches(&link).count());
+        assert_eq!(pages.iter().sum::<usize>(), 1, "{link}");
+    }
+    // By its alias, by its address and by that of a variant.
+    let alias = &pictures[7].alias;
+    let place = format!("/admin/media/{alias}");
+    for text in [
+        alias.clone(),
+        format!("  {alias} "),
+        format!("https://example.org/image/original/{alias}"),
+        format!("https://example.org/pictrs/image/process.webp?src={alias}&thumbnail=96"),
+    ] {
+        let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let answer = admin.get(&format!("/admin/media?find={text}"));
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some(&*place))
+        );
+    }
+    let absent = admin.get(&format!("/admin/media?find={encoded}"));
+    assert_eq!(absent.status, 404);
+    assert!(html(&absent).contains("<nav"), "the way back");
+    let path = format!("/image/original?proxy={encoded}");
+    if server.get(&path).status == 200 {
+        let answer = admin.get(&format!("/admin/media?find={encoded}"));
+        let page = admin.page(answer.header("location").expect("found"));
+        assert!(page.contains("Fetched from"), "{page}");
+    }
+    assert_eq!(admin.get("/admin/media?find=nothing.png").status, 404);
+    assert_eq!(admin.get("/admin/media/nothing.png").status, 404);
+}
+
+#[test]
+fn what_is_removed_by_a_form_is_gone_and_in_the_log() {
+    let server = start();
+    let bytes = pictures::png(&pictures::noise(20, 20, 1));
+    let (first, second) = (server.upload(&bytes), server.upload(&bytes));
+    let admin = Admin::sign_in(&server);
+    let page = format!("/admin/media/{}", first.alias);
+    let text = admin.page(&page);
+    assert!(text.contains(&second.alias), "all its aliases");
+    let fields = [
+        ("alias", first.alias.as_str()),
+        ("reason", "a \"slip\" <b>"),
+    ];
+    assert_eq!(admin.send(&page, "/admin/delete", &fields).status, 303);
+    let original = |alias: &str| server.get(&format!("/image/original/{alias}")).status;
+    assert_eq!(
+        (original(&first.alias), original(&second.alias)),
+        (404, 200)
+    );
+
+    let page = format!("/admin/media/{}", second.alias);
+    let long = "x".repeat(1001);
+    let fields = [("alias", second.alias.as_str()), ("reason", &long)];
+    let refused = admin.send(&page, "/admin/purge", &fields);
+    assert_eq!(refused.status, 400);
+    assert!(html(&refused).contains("1000 bytes, found 1001"));
+    let fields = [
+        ("alias", second.alias.as_str()),
+        ("reason", "bad"),
+        ("block", "true"),
+    ];
+    assert_eq!(admin.send(&page, "/admin/purge", &fields).status, 303);
+    assert_eq!(original(&second.alias), 404);
+    server
+        .upload_form("", &[File::new(&bytes)])
+        .refused(400, "blocked");
+
+    let text = admin.page("/admin/moderation");
+    assert!(text.contains("a &quot;slip&quot; &lt;b&gt;"), "{text}");
+    for word in ["delete", "purge", "block"] {
+        assert!(text.contains(&format!("<td>{word}</td>")), "{word}: {text}");
+    }
+    let hash = text
+        .split("<code>")
+        .nth(1)
+        .and_then(|rest| rest.get(..64))
+        .expect("a digest");
+    let answer = admin.send("/admin/moderation", "/admin/unblock", &[("hash", hash)]);
+    assert_eq!(answer.status, 303);
+    server.upload(&bytes);
+    let fields = [("hash", hash)];
+    assert_eq!(
+        admin
+            .send("/admin/moderation", "/admin/block", &fields)
+            .status,
+        303
+    );
+    server
+        .upload_form("", &[File::new(&bytes)])
+        .refused(400, "blocked");
+    let answer = admin.send("/admin/moderation", "/admin/block", &[("hash", "abc")]);
+    assert_eq!(answer.status, 400);
+}
+
+#[test]
+fn orphans_are_listed_first_and_removed_then() {
+    let launch = Launch::new().setting("server.api_key", KEY);
+    let server = launch.start();
+    let kept = server.upload(&pictures::png(&pictures::photo(40, 30)));
+    let orphan = server
+        .files()
+        .join("ab/cd/abcd0000000000000000000000000000.png");
+    std::fs::create_dir_all(orphan.parent().expect("a folder")).expect("made");
+    std::fs::write(&orphan, b"orphan").expect("written");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(30 * 24 * 60 * 60);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&orphan)
+        .expect("opened");
+    file.set_modified(old).expect("an old file");
+    let admin = Admin::sign_in(&server);
+    let text = html(&admin.send("/admin/storage", "/admin/collect", &[]).ok());
+    assert!(
+        text.contains("1 is an orphan, with 6\u{a0}bytes."),
+        "{text}"
+    );
+    assert!(orphan.exists());
+    let fields = [("remove", "true")];
+    let text = html(&admin.send("/admin/storage", "/admin/collect", &fields).ok());
+    assert!(text.contains("Removed: 1."), "{text}");
+    assert!(!orphan.exists());
+    server.original(&kept.alias);
+}
+
+#[test]
+fn several_files_are_uploaded_by_the_form() {
+    let server = start();
+    let admin = Admin::sign_in(&server);
+    let files: Vec<_> = (0..3)
+        .map(|seed| pictures::png(&pictures::noise(20, 20, seed)))
+        .collect();
+    let files: Vec<_> = files.iter().map(|bytes| File::new(bytes)).collect();
+    let kind = content_type();
+    let headers = [("content-type", &*kind), ("cookie", &admin.cookie)];
+    let path = admin.action("/admin/upload", "/admin/upload");
+    let answer = server
+        .send("POST", &path, &headers, Some(&multipart(&files)))
+        .ok();
+    assert_eq!(
+        html(&answer).matches("<section class=\"upload\">").count(),
+        3
+    );
+    let no_picture = multipart(&[File::new(b"no picture")]);
+    let answer = server.send("POST", &path, &headers, Some(&no_picture));
+    assert_eq!(answer.status, 400);
+    assert!(html(&answer).contains("It did not work"));
+}
+
+/// What axe finds on the page that is open; nothing runs over the side of the window.
+async fn check(browser: &Browser, axe: &str, page: &str) {
+    let script = format!(
+        "{axe}; const done = arguments[arguments.length - 1];\
+         axe.run().then(found => done(found.violations.map(one => one.id + ': ' + one.nodes.map(n => n.html).join(' '))))"
+    );
+    let found = browser.run(&script, Vec::new()).await.expect("axe runs");
+    assert_eq!(found, json!([]), "{page}");
+    let script = "arguments[0](document.documentElement.scrollWidth - innerWidth)";
+    let over = browser.run(script, Vec::new()).await.expect("a number");
+    assert!(
+        over.as_i64().is_some_and(|over| over <= 0),
+        "{page} is {over} pixels too wide"
+    );
+    // Of the browser itself: what the policy of the page forbids, and files that cannot be loaded.
+    let log = browser.log().await;
+    assert_eq!(log, Vec::<Value>::new(), "{page}");
+}
+
+/// A person who does everything that there is.
+async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
+    const TEST: &str = "the admin page in a browser";
+    let Some(clients) = std::env::var_os("PICTRS_TEST_CLIENTS_DIR") else {
+        programs::skip(
+            "programs",
+            TEST,
+            "PICTRS_TEST_CLIENTS_DIR is not set; cargo xtask test sets it",
+        );
+        return;
+    };
+    let Some(browser) = Browser::start(TEST, size, is_dark).await else {
+        return;
+    };
+    let axe = Path::new(&clients).join("axe/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(axe).expect("axe");
+    let server = start();
+    let home = format!("http://{}/admin", server.address);
+    let check = async |page: &str| {
+        check(&browser, &axe, page).await;
+        browser.keep(&format!("admin-{name}-{page}")).await;
+    };
+
+    browser.open(&home).await;
+    check("sign-in").await;
+    browser.fill("#key", "wrong").await;
+    browser.click("Sign in").await;
+    browser
+        .sees("[role=alert]", "That is no API key of this server.")
+        .await;
+    // It tells of the status, 401.
+    browser.log().await;
+    browser.fill("#key", KEY).await;
+    browser.click("Sign in").await;
+    browser.sees("h1", "Overview").await;
+
+    browser.click("Upload").await;
+    browser.sees("h1", "Upload").await;
+    check("upload").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let files: Vec<_> = (0..3)
+        .map(|seed| {
+            let path = folder.path().join(format!("{seed}.png"));
+            let picture = pictures::photo(400 + 40 * seed, 300);
+            std::fs::write(&path, pictures::png(&picture)).expect("written");
+            path.display().to_string()
+        })
+        .collect();
+    browser.fill("#files", &files.join("\n")).await;
+    browser.press("main button").await;
+    browser.sees("h1", "Uploaded").await;
+    assert_eq!(browser.count("section.upload").await, 3);
+    browser.wait_for_pictures(3).await;
+    check("uploaded").await;
+
+    browser.click("Overview").await;
+    browser.sees("h1", "Overview").await;
+    check("overview").await;
+    browser.click("Media").await;
+    browser.wait_for_pictures(3).await;
+    check("media").await;
+    browser.press(".grid a").await;
+    browser.wait_for_pictures(1).await;
+    browser.click("Purge the content").await;
+    check("picture").await;
+    let alias = browser.text("h1").await;
+    browser.fill("#purge-reason", "seen enough").await;
+    browser.click("and refuse it from now on").await;
+    browser.click("Purge").await;
+    browser.sees("h1", "Media").await;
+    assert_eq!(browser.count(".grid li").await, 2);
+    server.get(&format!("/image/original/{alias}")).status(404);
+
+    browser.click("Moderation").await;
+    browser.sees("h1", "Moderation").await;
+    check("moderation").await;
+    browser.sees("main", "seen enough").await;
+    let before = browser.count("td form").await;
+    assert!(before > 0);
+    browser.click("Allow").await;
+    browser.sees("td", "unblock").await;
+    assert_eq!(browser.count("td form").await, before - 1);
+    browser.click("Storage").await;
+    browser.click("Look for orphans").await;
+    browser.sees("[role=status]", "none is an orphan.").await;
+    check("storage").await;
+    browser.click("Sign out").await;
+    browser.sees("h1", "Sign in").await;
+    browser.open(&home).await;
+    browser.sees("h1", "Sign in").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_done_on_a_desktop() {
+    visit("desktop", (1280, 900), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_done_on_a_phone_in_the_dark() {
+    visit("phone", (390, 844), true).await;
+}
