@@ -424,6 +424,52 @@ async fn check(browser: &Browser, axe: &str, page: &str) {
     assert_eq!(log, Vec::<Value>::new(), "{page}");
 }
 
+/// Sends three files by the form that is open, although a request may have one only, and waits until
+/// all are shown.
+async fn upload_three(browser: &Browser) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = (0..3).map(|seed| {
+        let path = folder.path().join(format!("{seed}.png"));
+        let picture = pictures::photo(400 + 40 * seed, 300);
+        std::fs::write(&path, pictures::png(&picture)).expect("written");
+        path.display().to_string()
+    });
+    let files: Vec<_> = files.collect();
+    browser.fill("#files", &files.join("\n")).await;
+    browser.press("main button").await;
+    browser.wait_for_pictures(3).await;
+    assert_eq!(browser.count("section.upload").await, 3);
+    let script = "arguments[0]([...document.querySelectorAll('progress')].map(one => one.value))";
+    let bars = browser.run(script, Vec::new()).await.expect("numbers");
+    assert_eq!(bars, json!([1, 1, 1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_can_upload_by_the_form_of_the_front_page() {
+    const TEST: &str = "the form of the front page in a browser";
+    let Some(browser) = Browser::start(TEST, (390, 844), false).await else {
+        return;
+    };
+    let server = Server::with([("server.public_upload", "true")]);
+    browser.open(&format!("http://{}/", server.address)).await;
+    upload_three(&browser).await;
+    browser.click("For a page").await;
+    let element = browser.text("details code").await;
+    assert!(element.starts_with("<img src="), "{element}");
+    // What is told is right: each address of the element is there.
+    let found = element
+        .split(['"', ' ', '\n'])
+        .filter(|word| word.starts_with("http://"));
+    let found: Vec<_> = found.map(|word| word.replace("&amp;", "&")).collect();
+    assert_eq!(found.len(), 2, "{element}");
+    for address in found {
+        let path = address.strip_prefix(&format!("http://{}", server.address));
+        server.get(path.expect("of this server")).ok();
+    }
+    assert_eq!(browser.log().await, Vec::<Value>::new());
+    browser.end().await;
+}
+
 /// A person who does everything that there is.
 async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     const TEST: &str = "the admin page in a browser";
@@ -440,7 +486,7 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     };
     let axe = Path::new(&clients).join("axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).expect("axe");
-    let server = start();
+    let server = Server::with([("server.api_key", KEY)]);
     let home = format!("http://{}/admin", server.address);
     let check = async |page: &str| {
         check(&browser, &axe, page).await;
@@ -463,21 +509,16 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.click("Upload").await;
     browser.sees("h1", "Upload").await;
     check("upload").await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let files: Vec<_> = (0..3)
-        .map(|seed| {
-            let path = folder.path().join(format!("{seed}.png"));
-            let picture = pictures::photo(400 + 40 * seed, 300);
-            std::fs::write(&path, pictures::png(&picture)).expect("written");
-            path.display().to_string()
-        })
-        .collect();
-    browser.fill("#files", &files.join("\n")).await;
-    browser.press("main button").await;
-    browser.sees("h1", "Uploaded").await;
-    assert_eq!(browser.count("section.upload").await, 3);
-    browser.wait_for_pictures(3).await;
+    upload_three(&browser).await;
     check("uploaded").await;
+    // As it is told of what was refused, too, which the browser complains about.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "no picture").expect("written");
+    browser.fill("#files", &path.display().to_string()).await;
+    browser.press("main button").await;
+    browser.sees("[role=alert]", "is not a picture").await;
+    browser.log().await;
 
     browser.click("Overview").await;
     browser.sees("h1", "Overview").await;

@@ -1,4 +1,4 @@
-//! `/admin`: pages for administrators, made on the server and without scripts. Whoever has an API key
+//! `/admin`: pages for administrators, made on the server. Whoever has an API key
 //! signs in with it; what a page can do, the API below `/internal` can do as well.
 
 mod media;
@@ -19,7 +19,6 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pict_rs_core::config::Secret;
 use pict_rs_core::{Alias, ErrorCode};
 
@@ -33,6 +32,7 @@ pub use self::upload::{form as upload_form, upload};
 
 use self::session::Session;
 use super::error::{self, ApiError};
+use super::page::encoded;
 use super::{page, target};
 
 /// The sessions of this server; `None` where it has no admin page.
@@ -144,16 +144,6 @@ fn page_of(alias: &Alias) -> String {
     format!("/admin/media/{}", encoded(alias.as_str()))
 }
 
-/// For a path or a query.
-fn encoded(text: &str) -> String {
-    const KEPT: AsciiSet = NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~');
-    utf8_percent_encode(text, &KEPT).to_string()
-}
-
 /// Whether the client has come over TLS, as far as a proxy in front tells.
 fn is_secure(request: &HttpRequest) -> bool {
     request.connection_info().scheme() == "https"
@@ -211,6 +201,5 @@ mod tests {
         assert_eq!(time(1_795_000_000_917), "2026-11-18 11:06:40");
         assert_eq!(counted(1, "file", "files"), "1 file");
         assert_eq!(counted(0, "file", "files"), "0 files");
-        assert_eq!(encoded("ä b/c.png"), "%C3%A4%20b%2Fc.png");
     }
 }

@@ -4,13 +4,14 @@
 use actix_web::http::header::{self, Accept, Header as _, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use pict_rs_core::Context;
 use pict_rs_core::service::health;
 use pict_rs_core::service::pending_upload::Uploaded;
+use pict_rs_core::{Alias, Context};
 use pict_rs_media::Kind;
 use serde_json::json;
 
 use super::error::with_cause;
+use super::page::encoded;
 use super::{fallback, image, page};
 use crate::source;
 
@@ -22,7 +23,12 @@ pub async fn get(ctx: web::Data<Context>, request: HttpRequest) -> HttpResponse 
             tracing::warn!(error = with_cause(error), "nothing can be stored");
         }
         let address = address(&ctx, &request);
-        page::answer("Image server", &content(&ctx, &address, health.is_ok()))
+        let content = content(&ctx, &address, health.is_ok());
+        page::answer(
+            "Image server",
+            &content,
+            has_form(&ctx).then_some(page::UPLOAD),
+        )
     } else {
         HttpResponse::Ok().json(json!({
             "msg": "ok",
@@ -49,7 +55,7 @@ pub async fn upload(
     match image::take_in(&ctx, &request, request.query_string(), payload).await {
         Ok(uploaded) => {
             let content = uploads(&address(&ctx, &request), &uploaded, "/");
-            page::answer("Uploaded", &content)
+            page::answer("Uploaded", &content, None)
         }
         Err(error) => page::refusal("Not uploaded", error),
     }
@@ -81,6 +87,10 @@ fn prefers_page(request: &HttpRequest) -> bool {
     first.is_some_and(|kind| kind.essence_str() == "text/html")
 }
 
+fn has_form(ctx: &Context) -> bool {
+    ctx.config.server.public_upload && !ctx.config.server.read_only
+}
+
 fn content(ctx: &Context, address: &str, works: bool) -> Markup {
     let server = &ctx.config.server;
     let state = match (works, server.read_only) {
@@ -96,8 +106,8 @@ fn content(ctx: &Context, address: &str, works: bool) -> Markup {
         }
         p.state.good[works].bad[!works] role="status" { (state) }
         h2 { "Upload a picture" }
-        @if server.public_upload && !server.read_only {
-            form method="post" action="/" enctype="multipart/form-data" {
+        @if has_form(ctx) {
+            form method="post" action="/" enctype="multipart/form-data" data-upload {
                 label for="files" { "Pictures, animations or clips" }
                 input #files type="file" name="images[]" accept="image/*,video/*" required
                     multiple[server.max_file_count > 1];
@@ -153,6 +163,12 @@ pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
                     a href=(original) { (alias) }
                     ", " (shown.width) " × " (shown.height) " pixels"
                 }
+                @if shown.key.format().kind_of(shown.frames) == Kind::Image {
+                    details {
+                        summary { "For a page" }
+                        pre tabindex="0" { code { (srcset(address, &file.alias, shown.width, shown.height)) } }
+                    }
+                }
                 // No link: a click would delete it at once, and show nothing.
                 p { "To delete it later, keep this line:" }
                 pre tabindex="0" {
@@ -164,11 +180,61 @@ pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
     }
 }
 
+/// An element that lets browsers choose among sizes.
+fn srcset(address: &str, alias: &Alias, width: u32, height: u32) -> String {
+    let alias = encoded(alias.as_str());
+    let longest = width.max(height).max(1);
+    let variant = |side: u32| format!("{address}/image/process.webp?src={alias}&amp;resize={side}");
+    let mut sides: Vec<_> = [480, 960, 1920]
+        .into_iter()
+        .filter(|side| *side < longest)
+        .collect();
+    sides.push(longest.min(3840));
+    let widths = sides.iter().map(|side| {
+        let wide = (u64::from(width) * u64::from(*side) / u64::from(longest)).max(1);
+        format!("{} {wide}w", variant(*side))
+    });
+    let widths = widths.collect::<Vec<_>>().join(",\n    ");
+    let largest = sides.last().map(|side| variant(*side)).unwrap_or_default();
+    format!(
+        "<img src=\"{largest}\"\n  srcset=\"{widths}\"\n  sizes=\"100vw\" width=\"{width}\" height=\"{height}\" alt=\"\">"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn a_page_gets_sizes_up_to_that_of_the_picture() {
+        let text = srcset(
+            "https://a.example",
+            &Alias::parse("a b.png").expect("valid"),
+            1000,
+            2000,
+        );
+        let widths = [
+            "resize=480 240w",
+            "resize=960 480w",
+            "resize=1920 960w",
+            "resize=2000 1000w",
+        ];
+        for width in widths {
+            assert!(text.contains(width), "{width}: {text}");
+        }
+        assert_eq!(
+            text.matches("https://a.example/image/process.webp?src=a%20b.png&amp;")
+                .count(),
+            5
+        );
+        let small = srcset("", &Alias::parse("a.png").expect("valid"), 30, 20);
+        assert!(
+            small.contains("resize=30 30w\"") && !small.contains("480"),
+            "{small}"
+        );
+    }
 
     #[test]
     fn only_who_prefers_html_gets_a_page() {

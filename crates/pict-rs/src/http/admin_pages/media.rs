@@ -11,8 +11,9 @@ use pict_rs_media::Kind;
 use serde::Deserialize;
 
 use super::session::Session;
-use super::{action, counted, encoded, page_of, see, shown, size, time};
+use super::{action, counted, page_of, see, shown, size, time};
 use crate::http::error::Result;
+use crate::http::page::encoded;
 use crate::http::{cause, target};
 
 /// Contents on a page.

@@ -90,9 +90,10 @@ fn removals(entries: &[Entry]) -> Markup {
                         td { (entry.actor) }
                         td {
                             @for alias in &entry.aliases { (alias) " " }
-                            @if let Some(amount) = entry.amount { (amount) }
-                            @if entry.aliases.is_empty() {
-                                @if let Some(hash) = &entry.hash { code { (hash) } }
+                            @match (entry.aliases.is_empty(), &entry.hash, entry.amount) {
+                                (true, Some(hash), _) => code { (hash) },
+                                (true, None, Some(amount)) => (amount),
+                                _ => {}
                             }
                         }
                         td { (entry.reason.as_deref().unwrap_or("–")) }

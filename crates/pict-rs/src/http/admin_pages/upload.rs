@@ -5,9 +5,9 @@ use maud::html;
 use pict_rs_core::Context;
 
 use super::session::Session;
-use super::{action, shown};
+use super::{action, frame, shown};
 use crate::http::error::Result;
-use crate::http::{image, index};
+use crate::http::{image, index, page};
 
 const PATH: &str = "/admin/upload";
 
@@ -19,15 +19,17 @@ pub async fn form(ctx: web::Data<Context>, session: web::ReqData<Session>) -> Ht
         @if server.read_only {
             p { "This server is read-only." }
         } @else {
-            form method="post" action=(action(PATH, &session)) enctype="multipart/form-data" {
-                label for="files" { "Pictures, animations or clips; at most " (server.max_file_count) " at a time" }
+            form method="post" action=(action(PATH, &session)) enctype="multipart/form-data" data-upload {
+                label for="files" { "Pictures, animations or clips" }
                 input #files type="file" name="images[]" accept="image/*,video/*" required
                     multiple[server.max_file_count > 1];
                 button { "Upload" }
             }
         }
     };
-    shown(&session, PATH, "Upload", &content)
+    let answer = HttpResponse::Ok().finish();
+    let body = frame(&session, PATH, &content);
+    page::fill_with(answer, "Upload", &body, Some(page::UPLOAD))
 }
 
 /// `POST /admin/upload`
