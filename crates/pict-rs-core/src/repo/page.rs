@@ -1,8 +1,7 @@
 //! Lists all contents in pages, newest first. Every page costs the same: its neighbours are found
 //! by key in an index, never by counting.
 
-use std::collections::HashMap;
-
+use super::content::COLUMNS;
 use super::sql::{composed, sql};
 use super::{Original, Repo, content};
 use crate::{Alias, ContentKey, Result};
@@ -33,13 +32,11 @@ impl Repo {
         time: Option<i64>,
         limit: u32,
     ) -> Result<Page> {
-        // A read transaction, for a consistent view.
-        let mut tx = self.read.begin_read().await?;
         let mut bound = time.map(|time| (time, LAST.to_vec()));
         if let Some(first) = first {
             let row = sql("SELECT created_at FROM hashes WHERE hash = $1")
                 .bind(first.as_bytes())
-                .optional(&mut tx)
+                .optional(&self.read)
                 .await?;
             let created_at = row.map(|row| row.int("created_at")).transpose()?;
             let first = created_at.map(|time| (time, first.as_bytes().to_vec()));
@@ -57,47 +54,37 @@ impl Repo {
             .bind(*time)
             .bind(key.as_slice())
             .bind(i64::from(limit))
-            .optional(&mut tx)
+            .optional(&self.read)
             .await?;
             page.prev = newer.map(|row| row.content_key("hash")).transpose()?;
         }
         let (time, key) = bound.unwrap_or((i64::MAX, LAST.to_vec()));
+        // In one statement, so that no content is without the aliases that it had.
         let rows = composed(format!(
-            "SELECT {} FROM hashes h WHERE (h.created_at, h.hash) <= ($1, $2) \
-             ORDER BY h.created_at DESC, h.hash DESC LIMIT $3",
-            content::COLUMNS
+            "SELECT h.*, a.alias FROM (SELECT {COLUMNS} FROM hashes h \
+             WHERE (h.created_at, h.hash) <= ($1, $2) ORDER BY h.created_at DESC, h.hash DESC LIMIT $3) AS h \
+             LEFT JOIN aliases a ON a.hash = h.hash ORDER BY h.created_at DESC, h.hash DESC, a.alias"
         ))
         .bind(time)
         .bind(key.as_slice())
         .bind(i64::from(limit) + 1)
-        .all(&mut tx)
+        .all(&self.read)
         .await?;
-        let (rows, next) = rows.split_at(rows.len().min(limit as usize));
-        page.next = next
-            .first()
-            .map(|row| row.content_key("hash"))
-            .transpose()?;
-        // In one query: asking for each content would take longer than finding them.
-        let named = sql(
-            "SELECT hash, alias FROM aliases WHERE hash IN (SELECT hash FROM hashes \
-             WHERE (created_at, hash) <= ($1, $2) ORDER BY created_at DESC, hash DESC LIMIT $3) \
-             ORDER BY alias",
-        )
-        .bind(time)
-        .bind(key.as_slice())
-        .bind(i64::from(limit))
-        .all(&mut tx)
-        .await?;
-        let mut aliases: HashMap<ContentKey, Vec<Alias>> = HashMap::new();
-        for row in &named {
-            let alias = row.alias("alias")?;
+        for row in &rows {
             let hash = row.content_key("hash")?;
-            aliases.entry(hash).or_default().push(alias);
-        }
-        for row in rows {
-            let original = content::from_row(row)?;
-            let aliases = aliases.remove(original.hash()).unwrap_or_default();
-            page.contents.push((original, aliases));
+            let is_of_last = (page.contents.last()).is_some_and(|(last, _)| *last.hash() == hash);
+            if !is_of_last {
+                if page.contents.len() == limit as usize {
+                    page.next = Some(hash);
+                    break;
+                }
+                page.contents.push((content::from_row(row)?, Vec::new()));
+            }
+            if let Some((_, aliases)) = page.contents.last_mut()
+                && row.text_or_null("alias")?.is_some()
+            {
+                aliases.push(row.alias("alias")?);
+            }
         }
         Ok(page)
     }

@@ -212,15 +212,6 @@ impl RepoPool {
         begin.boxed()
     }
 
-    /// Begins a read transaction, for a consistent view.
-    pub(super) async fn begin_read(&self) -> Result<Tx> {
-        match self {
-            Self::Sqlite(pool, _) => pool.begin().await.map(|tx| Tx::Sqlite(tx, None)),
-            Self::Postgres(sessions) => sessions.begin().await.map(Tx::Postgres),
-        }
-        .map_err(repo_error)
-    }
-
     /// Frees disk space that the engine does not need at the moment. A server frees its own.
     pub(super) async fn shrink_log(&self) -> Result<()> {
         match self {
