@@ -268,8 +268,7 @@ impl Published {
         // On a busy machine its ImageMagick fails at times.
         let failed =
             |answer: &Answer| answer.status == 400 && answer.text().contains("command-failure");
-        let answers = (0..3).map(|_| send());
-        let answer = answers.skip_while(failed).next();
+        let answer = (0..3).map(|_| send()).find(|answer| !failed(answer));
         sent(&answer.unwrap_or_else(send))
     }
 

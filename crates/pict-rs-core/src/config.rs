@@ -10,6 +10,7 @@ mod hosts;
 mod limits;
 mod old_store;
 pub(crate) mod output;
+mod place;
 mod proxies;
 mod store;
 mod takeover;
@@ -29,9 +30,8 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
     VideoConfig, VideoQuality,
 };
-pub use old_store::OldStoreConfig;
+pub use place::{OldStoreConfig, StoreConfig};
 pub use proxies::Network;
-pub use store::StoreConfig;
 pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{

@@ -1,87 +1,12 @@
-//! `[store]`: where the bytes are.
+//! `[store]`: where the bytes are. Its keys are in [`super::place`].
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Seconds, Secret, Span, StoreType, invalid};
+use super::{Secret, StoreConfig, StoreType, invalid};
 use crate::Result;
 use crate::store::{BucketSettings, Credentials, Redirects};
-
-/// `[store]`: flat, as in the existing pict-rs; `type` decides which keys apply.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub struct StoreConfig {
-    /// Where bytes are kept.
-    pub r#type: StoreType,
-    /// Folder.
-    pub path: Option<PathBuf>,
-    /// URL of the S3 server, without the bucket.
-    pub endpoint: Option<String>,
-    /// S3 bucket.
-    pub bucket_name: Option<String>,
-    /// S3 region.
-    pub region: Option<String>,
-    /// S3 key id.
-    pub access_key: Option<Secret>,
-    /// File that holds `access_key`.
-    pub access_key_file: Option<PathBuf>,
-    /// S3 secret.
-    pub secret_key: Option<Secret>,
-    /// File that holds `secret_key`.
-    pub secret_key_file: Option<PathBuf>,
-    /// S3 session.
-    pub session_token: Option<Secret>,
-    /// File that holds `session_token`.
-    pub session_token_file: Option<PathBuf>,
-    /// Take the key from the cloud that the server runs in, instead of the settings.
-    pub instance_credentials: bool,
-    /// Bucket in the path instead of the host name.
-    pub use_path_style: bool,
-    /// Timeout of one S3 request, without the body of its answer.
-    pub client_timeout: Seconds,
-    /// CA certificates for the S3 server, PEM, besides those of the system.
-    pub certificate_file: Option<PathBuf>,
-    /// Redirect clients there instead of sending the bytes.
-    pub public_endpoint: Option<String>,
-    /// Redirect clients to the S3 server instead of sending the bytes, with a URL that is valid for
-    /// this long.
-    pub signed_redirects: Option<Span>,
-    /// What small objects of the bucket may take on a local disk, in MiB; 0 keeps none.
-    pub cache_size: u64,
-    /// Folder for them; with the temporary files by default.
-    pub cache_path: Option<PathBuf>,
-    /// Accepted, without effect: a health check stores no object.
-    pub tag_healthz: bool,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            r#type: StoreType::default(),
-            path: None,
-            endpoint: None,
-            bucket_name: None,
-            region: None,
-            access_key: None,
-            access_key_file: None,
-            secret_key: None,
-            secret_key_file: None,
-            session_token: None,
-            session_token_file: None,
-            instance_credentials: false,
-            use_path_style: false,
-            client_timeout: Seconds(30),
-            certificate_file: None,
-            public_endpoint: None,
-            signed_redirects: None,
-            cache_size: 256,
-            cache_path: None,
-            tag_healthz: false,
-        }
-    }
-}
 
 /// The longest time that S3 allows for a signature, in seconds.
 const LONGEST_SIGNATURE: u64 = 7 * 24 * 60 * 60;
@@ -214,6 +139,7 @@ fn url(key: &str, text: &str) -> Result<Url> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Seconds, Span};
     use super::*;
 
     fn complete() -> StoreConfig {
