@@ -100,7 +100,14 @@ fn without_a_key_or_by_the_settings_there_is_no_page() {
 fn nothing_is_shown_or_changed_without_a_session() {
     let server = start();
     let picture = server.upload(&pictures::png(&pictures::photo(40, 30)));
-    let paths = ["", "/media", "/upload", "/moderation", "/storage"];
+    let paths = [
+        "",
+        "/media",
+        "/upload",
+        "/moderation",
+        "/storage",
+        "/settings",
+    ];
     for path in paths.map(|path| format!("/admin{path}")) {
         let answer = server.get(&path);
         assert_eq!(answer.status, 303, "{path}");
@@ -108,7 +115,14 @@ fn nothing_is_shown_or_changed_without_a_session() {
     }
     let fields = [("alias", picture.alias.as_str())];
     let changes = [
-        "delete", "purge", "block", "unblock", "collect", "upload", "sign-out",
+        "delete",
+        "purge",
+        "block",
+        "unblock",
+        "collect",
+        "upload",
+        "sign-out",
+        "drop-variants",
     ];
     let admin = Admin::sign_in(&server);
     let genuine = admin.action("/admin", "/admin/sign-out");
@@ -352,6 +366,50 @@ fn what_is_removed_by_a_form_is_gone_and_in_the_log() {
 }
 
 #[test]
+fn all_variants_are_removed_and_the_page_tells_how_far_it_is() {
+    let server = start();
+    let uploaded = server.upload(&pictures::png(&pictures::photo(300, 200)));
+    server.process("webp", &uploaded.alias, "thumbnail=64");
+    server.settle();
+    let admin = Admin::sign_in(&server);
+    assert!(!admin.page("/admin/storage").contains("All variants of "));
+    let path = format!(
+        "/image/details/process.webp?src={}&thumbnail=64",
+        uploaded.alias
+    );
+    server.get(&path).ok();
+    let answer = admin.send("/admin/storage", "/admin/drop-variants", &[]);
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("/admin/storage"))
+    );
+    eventually("the page says that all is done", || {
+        let page = admin.page("/admin/storage");
+        page.contains("All variants of ").then_some(())
+    });
+    server.get(&path).status(404);
+    server.original(&uploaded.alias);
+    assert!(
+        admin
+            .page("/admin/moderation")
+            .contains("<td>variants</td>")
+    );
+}
+
+#[test]
+fn the_settings_are_shown_without_their_secrets() {
+    let server = start();
+    let admin = Admin::sign_in(&server);
+    let page = admin.page("/admin/settings");
+    assert!(page.contains("max_file_count = 5"), "{page}");
+    assert!(page.contains("api_key = &quot;***&quot;"), "{page}");
+    assert!(
+        !page.contains("the-key") && !page.contains("no other"),
+        "{page}"
+    );
+}
+
+#[test]
 fn orphans_are_listed_first_and_removed_then() {
     let launch = Launch::new().setting("server.api_key", KEY);
     let server = launch.start();
@@ -550,7 +608,11 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.click("Storage").await;
     browser.click("Look for orphans").await;
     browser.sees("[role=status]", "none is an orphan.").await;
+    browser.click("Remove all variants").await;
     check("storage").await;
+    browser.click("Settings").await;
+    browser.sees("h1", "Settings").await;
+    check("settings").await;
     browser.click("Sign out").await;
     browser.sees("h1", "Sign in").await;
     browser.open(&home).await;

@@ -343,6 +343,16 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 [web::post().to(admin_pages::collect)],
             ))
             .service(resource(
+                "/drop-variants",
+                "POST",
+                [web::post().to(admin_pages::drop_variants)],
+            ))
+            .service(resource(
+                "/settings",
+                page,
+                [web::get().to(admin_pages::settings)],
+            ))
+            .service(resource(
                 "/upload",
                 both,
                 [

@@ -37,6 +37,14 @@ pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
     begin(ctx, plan, cause).await.map(drop)
 }
 
+/// The last removal of all variants, if there was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_drop(ctx: &Context) -> Result<Option<Run>> {
+    ctx.repo.run_of(Task::Variants).await
+}
+
 /// Requests a check of all contents and the purge of those that have lost their file, unless a run
 /// is already requested. `force` starts over, and purges however much is lost. With `block`, purged
 /// content cannot be uploaded again. Returns the progress.

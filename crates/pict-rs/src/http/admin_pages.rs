@@ -5,6 +5,7 @@ mod media;
 mod moderation;
 mod overview;
 mod session;
+mod settings;
 mod sign_in;
 mod storage;
 mod upload;
@@ -26,8 +27,9 @@ pub use self::media::{delete, grid, picture, purge};
 pub use self::moderation::{block, moderation, unblock};
 pub use self::overview::overview;
 pub use self::session::Sessions;
+pub use self::settings::settings;
 pub use self::sign_in::{form as sign_in_form, sign_in, sign_out};
-pub use self::storage::{collect, storage};
+pub use self::storage::{collect, drop_variants, storage};
 pub use self::upload::{form as upload_form, upload};
 
 use self::session::Session;
@@ -41,12 +43,13 @@ pub type Shared = Option<Arc<Sessions>>;
 /// The page that needs no session.
 const SIGN_IN: &str = "/admin/sign-in";
 /// The pages that each of them leads to.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("/admin", "Overview"),
     ("/admin/media", "Media"),
     ("/admin/upload", "Upload"),
     ("/admin/moderation", "Moderation"),
     ("/admin/storage", "Storage"),
+    ("/admin/settings", "Settings"),
 ];
 
 /// Lets only requests with a session pass, and of those that change something only what one of our

@@ -4,6 +4,7 @@
 use actix_web::http::header::{self, Accept, Header as _, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
+use pict_rs_core::repo::Representation;
 use pict_rs_core::service::health;
 use pict_rs_core::service::pending_upload::Uploaded;
 use pict_rs_core::{Alias, Context};
@@ -166,7 +167,7 @@ pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
                 @if shown.key.format().kind_of(shown.frames) == Kind::Image {
                     details {
                         summary { "For a page" }
-                        pre tabindex="0" { code { (srcset(address, &file.alias, shown.width, shown.height)) } }
+                        pre tabindex="0" { code { (srcset(address, &file.alias, shown)) } }
                     }
                 }
                 // No link: a click would delete it at once, and show nothing.
@@ -181,7 +182,11 @@ pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
 }
 
 /// An element that lets browsers choose among sizes.
-fn srcset(address: &str, alias: &Alias, width: u32, height: u32) -> String {
+pub fn srcset(address: &str, alias: &Alias, shown: &Representation) -> String {
+    sized(address, alias, shown.width, shown.height)
+}
+
+fn sized(address: &str, alias: &Alias, width: u32, height: u32) -> String {
     let alias = encoded(alias.as_str());
     let longest = width.max(height).max(1);
     let variant = |side: u32| format!("{address}/image/process.webp?src={alias}&amp;resize={side}");
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_page_gets_sizes_up_to_that_of_the_picture() {
-        let text = srcset(
+        let text = sized(
             "https://a.example",
             &Alias::parse("a b.png").expect("valid"),
             1000,
@@ -229,7 +234,7 @@ mod tests {
                 .count(),
             5
         );
-        let small = srcset("", &Alias::parse("a.png").expect("valid"), 30, 20);
+        let small = sized("", &Alias::parse("a.png").expect("valid"), 30, 20);
         assert!(
             small.contains("resize=30 30w\"") && !small.contains("480"),
             "{small}"

@@ -14,7 +14,7 @@ use super::session::Session;
 use super::{action, counted, page_of, see, shown, size, time};
 use crate::http::error::Result;
 use crate::http::page::encoded;
-use crate::http::{cause, target};
+use crate::http::{cause, index, target};
 
 /// Contents on a page.
 const ON_A_PAGE: u32 = 60;
@@ -123,6 +123,7 @@ fn thumbnail(original: &Original, alias: &Alias) -> Markup {
 pub async fn picture(
     ctx: web::Data<Context>,
     session: web::ReqData<Session>,
+    request: HttpRequest,
     alias: web::Path<String>,
 ) -> Result<HttpResponse> {
     let alias = Alias::parse(alias.into_inner())?;
@@ -131,6 +132,14 @@ pub async fn picture(
         h1 { (alias.as_str()) }
         (preview(&found, &alias))
         (facts(&found))
+        @if found.original.representation.kind() == Kind::Image {
+            details {
+                summary { "For a page" }
+                pre tabindex="0" {
+                    code { (index::srcset(&index::address(&ctx, &request), &alias, &found.original.representation)) }
+                }
+            }
+        }
         h2 { "Aliases" }
         ul {
             @for one in &found.aliases {

@@ -1,20 +1,26 @@
-//! `/admin/storage`: files that no row of the database names.
+//! `/admin/storage`: files that no row of the database names, and variants that can be made again.
 
-use actix_web::{HttpResponse, web};
-use maud::html;
+use actix_web::{HttpRequest, HttpResponse, web};
+use maud::{Markup, html};
 use pict_rs_core::Context;
+use pict_rs_core::repo::Run;
 use pict_rs_core::service::collect::{self, Fate, Report};
+use pict_rs_core::service::maintain;
 use serde::Deserialize;
 
 use super::session::Session;
-use super::{action, counted, shown, size};
+use super::{action, counted, see, shown, size, time};
+use crate::http::cause;
 use crate::http::error::Result;
 
 const PATH: &str = "/admin/storage";
 
 /// `GET /admin/storage`
-pub async fn storage(session: web::ReqData<Session>) -> HttpResponse {
-    page(&session, None)
+pub async fn storage(
+    ctx: web::Data<Context>,
+    session: web::ReqData<Session>,
+) -> Result<HttpResponse> {
+    page(&ctx, &session, None).await
 }
 
 /// What the forms send.
@@ -35,10 +41,21 @@ pub async fn collect(
         None => Fate::Report,
     };
     let report = collect::orphans(&ctx, collect::AGE, fate).await?;
-    Ok(page(&session, Some((fate, &report))))
+    page(&ctx, &session, Some((fate, &report))).await
 }
 
-fn page(session: &Session, found: Option<(Fate, &Report)>) -> HttpResponse {
+/// `POST /admin/drop-variants`
+pub async fn drop_variants(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    maintain::drop_variants(&ctx, &cause::given(&request, None)?).await?;
+    Ok(see(PATH))
+}
+
+async fn page(
+    ctx: &Context,
+    session: &Session,
+    found: Option<(Fate, &Report)>,
+) -> Result<HttpResponse> {
+    let run = maintain::last_drop(ctx).await?;
     let hours = collect::AGE.as_secs() / 3600;
     let content = html! {
         h1 { "Storage" }
@@ -68,6 +85,29 @@ fn page(session: &Session, found: Option<(Fate, &Report)>) -> HttpResponse {
                 }
             }
         }
+        h2 { "Variants" }
+        p { "They are made again when they are asked for, which takes time and processors." }
+        @if let Some(run) = &run { (progress(run)) }
+        details {
+            summary { "Remove all variants" }
+            form method="post" action=(action("/admin/drop-variants", session)) {
+                button { "Remove all" }
+            }
+        }
     };
-    shown(session, PATH, "Storage", &content)
+    Ok(shown(session, PATH, "Storage", &content))
+}
+
+fn progress(run: &Run) -> Markup {
+    let since = time(run.started_at);
+    html! {
+        @if run.is_finished {
+            p.state.good role="status" { "All variants of " (since) " were removed." }
+        } @else {
+            p.state.good role="status" {
+                (run.progress) " of " (run.total) " variants were removed since " (since) ". Open this page again to see more."
+            }
+            progress aria-label="Removed variants" max=(run.total.max(1)) value=(run.progress) {}
+        }
+    }
 }
