@@ -208,6 +208,36 @@ fn a_session_ends_with_its_keys_and_when_somebody_signs_out() {
 }
 
 #[test]
+fn behind_tls_the_cookie_stays_there() {
+    let server = start();
+    let sign_in = |headers: &[(&str, &str)]| {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+        let body = form_urlencoded::byte_serialize(KEY.as_bytes()).collect::<String>();
+        let body = format!("key={body}");
+        let answer = server.send("POST", "/admin/sign-in", &headers, Some(body.as_bytes()));
+        let answer = answer.status(303);
+        answer
+            .header("set-cookie")
+            .expect("a cookie")
+            .contains("; Secure")
+    };
+    assert!(!sign_in(&[]));
+    assert!(sign_in(&[("X-Forwarded-Proto", "https")]));
+}
+
+#[test]
+fn other_methods_than_those_of_a_page_are_refused() {
+    let server = start();
+    let admin = Admin::sign_in(&server);
+    let path = admin.action("/admin", "/admin/sign-out");
+    let path = path.replace("sign-out", "media");
+    let answer = post(&server, &path, &admin.cookie, &[]);
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET")));
+    assert!(html(&answer).contains("POST is not possible here"));
+}
+
+#[test]
 fn the_overview_tells_what_is_stored_and_what_is_wrong() {
     let server = start();
     let uploaded = server.upload(&pictures::png(&pictures::photo(300, 200)));

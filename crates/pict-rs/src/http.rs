@@ -280,8 +280,8 @@ fn routes(app: &mut web::ServiceConfig) {
 
 /// The pages for administrators. They are no part of the API.
 fn pages_of_admins(app: &mut web::ServiceConfig) {
-    let page = "GET, HEAD";
-    let both = "GET, HEAD, POST";
+    let page = "GET";
+    let both = "GET, POST";
     app.service(
         web::scope("/admin")
             .app_data(metrics::Route::named("/admin"))

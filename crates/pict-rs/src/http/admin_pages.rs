@@ -1,5 +1,5 @@
-//! `/admin`: pages for administrators, made on the server. Whoever has an API key
-//! signs in with it; what a page can do, the API below `/internal` can do as well.
+//! `/admin`: pages for administrators, made on the server. Whoever has an API key signs in with it; what
+//! a page changes, the API below `/internal` can change as well.
 
 mod media;
 mod moderation;
@@ -21,7 +21,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::config::Secret;
-use pict_rs_core::{Alias, ErrorCode};
+use pict_rs_core::{Alias, Context, ErrorCode};
 
 pub use self::media::{delete, grid, picture, purge};
 pub use self::moderation::{block, moderation, unblock};
@@ -35,7 +35,7 @@ pub use self::upload::{form as upload_form, upload};
 use self::session::Session;
 use super::error::{self, ApiError};
 use super::page::encoded;
-use super::{page, target};
+use super::{index, page, target};
 
 /// The sessions of this server; `None` where it has no admin page.
 pub type Shared = Option<Arc<Sessions>>;
@@ -148,8 +148,8 @@ fn page_of(alias: &Alias) -> String {
 }
 
 /// Whether the client has come over TLS, as far as a proxy in front tells.
-fn is_secure(request: &HttpRequest) -> bool {
-    request.connection_info().scheme() == "https"
+fn is_secure(ctx: &Context, request: &HttpRequest) -> bool {
+    index::address(ctx, request).starts_with("https:")
 }
 
 /// Seconds.
@@ -160,18 +160,20 @@ fn unix_time() -> u64 {
 
 /// Bytes for people. The unit stays on the line of its number.
 fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["bytes", "kB", "MB", "GB", "TB"] {
-        if value < 1000.0 || unit == "TB" {
-            return match unit {
-                "bytes" => format!("{bytes}\u{a0}{unit}"),
-                _ if value < 10.0 => format!("{value:.1}\u{a0}{unit}"),
-                _ => format!("{value:.0}\u{a0}{unit}"),
-            };
-        }
-        value /= 1000.0;
+    if bytes < 1000 {
+        return format!("{bytes}\u{a0}bytes");
     }
-    unreachable!("the last unit takes every value")
+    let (mut value, mut unit) = (bytes as f64 / 1e3, "kB");
+    for larger in ["MB", "GB", "TB"] {
+        if value < 1e3 {
+            break;
+        }
+        (value, unit) = (value / 1e3, larger);
+    }
+    match value {
+        ..10.0 => format!("{value:.1}\u{a0}{unit}"),
+        _ => format!("{value:.0}\u{a0}{unit}"),
+    }
 }
 
 /// A number with its noun.

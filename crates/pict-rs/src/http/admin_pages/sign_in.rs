@@ -57,16 +57,16 @@ pub async fn sign_in(
     }
     tracing::info!(?client, "signed in to the admin page");
     let mut answer = see("/admin");
-    let cookie = sessions.begin(unix_time(), is_secure(&request));
+    let cookie = sessions.begin(unix_time(), is_secure(&ctx, &request));
     // Its value has only characters that a cookie may have.
     let _ = answer.add_cookie(&cookie);
     answer
 }
 
 /// `POST /admin/sign-out`
-pub async fn sign_out(request: HttpRequest) -> HttpResponse {
+pub async fn sign_out(ctx: web::Data<Context>, request: HttpRequest) -> HttpResponse {
     let mut answer = see(SIGN_IN);
-    let _ = answer.add_cookie(&session::end(is_secure(&request)));
+    let _ = answer.add_cookie(&session::end(is_secure(&ctx, &request)));
     answer
 }
 
