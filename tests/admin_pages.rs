@@ -318,6 +318,20 @@ fn the_grid_has_everything_once_and_finds_what_is_pasted() {
             (303, Some(&*place))
         );
     }
+    // By what its page tells.
+    let page = admin.page(&place);
+    let (_, rest) = page.split_once("Digest</th><td><code>").expect("a digest");
+    let hash = &rest[..64];
+    let answer = admin.get(&format!("/admin/media?find={hash}"));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some(&*place))
+    );
+    let no_hash = "0".repeat(64);
+    assert_eq!(
+        admin.get(&format!("/admin/media?find={no_hash}")).status,
+        404
+    );
     let absent = admin.get(&format!("/admin/media?find={encoded}"));
     assert_eq!(absent.status, 404);
     assert!(html(&absent).contains("<nav"), "the way back");

@@ -1,5 +1,7 @@
 //! The holder of the API key.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::support::client::process_path;
 use crate::support::{Answer, Server, disk, pictures};
 
@@ -153,6 +155,31 @@ fn aliases_of_a_content_are_listed_from_any_of_them() {
         assert_eq!(json["msg"], "ok");
         assert_eq!(json["aliases"], serde_json::json!(aliases));
     }
+}
+
+#[test]
+fn aliases_are_found_by_the_digest_of_what_is_stored() {
+    let server = with_key();
+    let bytes = pictures::png(&pictures::noise(20, 20, 1));
+    let mut aliases = [server.upload(&bytes), server.upload(&bytes)].map(|one| one.alias);
+    aliases.sort();
+    server.upload(&pictures::png(&pictures::noise(20, 20, 2)));
+    let stored = server.original(&aliases[0]);
+    let digest = hex::encode(Sha256::digest(&stored));
+    let answer = call(&server, "GET", &format!("aliases?hash={digest}")).ok();
+    assert_eq!(answer.json()["aliases"], serde_json::json!(aliases));
+    // The hash that a list of contents has begins with it.
+    let listed = call(&server, "GET", "hashes").ok().json();
+    let hashes = listed["page"]["hashes"].as_array().expect("a list");
+    let hashes = hashes.iter().filter_map(|one| one["hex"].as_str());
+    let hash = hashes
+        .filter(|hash| hash.starts_with(&digest))
+        .collect::<String>();
+    let answer = call(&server, "GET", &format!("aliases?hash={hash}")).ok();
+    assert_eq!(answer.json()["aliases"], serde_json::json!(aliases));
+    let other = "0".repeat(64);
+    call(&server, "GET", &format!("aliases?hash={other}")).refused(404, "hash-not-found");
+    call(&server, "GET", "aliases?hash=abc").refused(400, "invalid-query");
 }
 
 #[test]

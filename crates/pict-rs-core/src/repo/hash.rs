@@ -214,6 +214,26 @@ impl Repo {
         Ok(self.delete_token(alias).await?.is_some())
     }
 
+    /// Up to `limit` aliases whose stored bytes have this digest, sorted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn aliases_of_digest(&self, digest: &Digest, limit: u32) -> Result<Vec<Alias>> {
+        // Keys of contents begin with the digest.
+        let rest = ContentKey::BYTES - Digest::BYTES;
+        let [first, last] =
+            [0x00, 0xff].map(|byte| [digest.as_bytes(), &vec![byte; rest]].concat());
+        // Sorted outside, so that the index of hashes is used and not that of aliases.
+        let rows = sql("SELECT alias FROM (SELECT alias FROM aliases \
+             WHERE hash >= $1 AND hash <= $2 LIMIT $3) AS found ORDER BY alias")
+        .bind(first.as_slice())
+        .bind(last.as_slice())
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        sql::aliases(&rows)
+    }
+
     /// All aliases of a content, sorted.
     ///
     /// # Errors

@@ -8,7 +8,10 @@ use crate::sandbox::InputFile;
 use crate::service::takeover;
 use crate::store::{Content, SMALL};
 use crate::timing::{Stage, timed};
-use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
+use crate::{Alias, ContentKey, Context, Digest, Error, ErrorCode, Result};
+
+/// Aliases that are listed at most.
+const MAX_ALIASES: u32 = 1000;
 
 /// The content that `alias` names.
 ///
@@ -37,6 +40,19 @@ pub async fn aliases(ctx: &Context, alias: &Alias) -> Result<Vec<Alias>> {
     takeover::complete(ctx, alias).await?;
     let content = content(ctx, alias).await?;
     ctx.repo.aliases(&content).await
+}
+
+/// The aliases of stored bytes with this digest, sorted; at most a thousand.
+///
+/// # Errors
+/// [`crate::ErrorCode::HashNotFound`].
+pub async fn aliases_of_digest(ctx: &Context, digest: &Digest) -> Result<Vec<Alias>> {
+    let aliases = ctx.repo.aliases_of_digest(digest, MAX_ALIASES).await?;
+    if aliases.is_empty() {
+        let message = format!("No stored file has the digest {}", digest.to_hex());
+        return Err(Error::user(ErrorCode::HashNotFound, message));
+    }
+    Ok(aliases)
 }
 
 /// The key of the content that `alias` names, whether or not its file was lost.

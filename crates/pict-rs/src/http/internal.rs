@@ -8,7 +8,7 @@ use pict_rs_core::query::UploadQuery;
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{find, import, remove, upload};
-use pict_rs_core::{Alias, Context, Error, ErrorCode};
+use pict_rs_core::{Alias, Context, Digest, Error, ErrorCode};
 
 use super::error::{ApiError, Result};
 use super::{cause, form, target, view};
@@ -83,8 +83,12 @@ pub async fn delete(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
     Ok(HttpResponse::Ok().json(serde_json::json!({ "msg": "ok" })))
 }
 
-/// `GET /internal/aliases?alias=` or `?proxy=`
+/// `GET /internal/aliases?alias=`, `?proxy=` or `?hash=`
 pub async fn aliases(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    if let Some(hash) = target::find(request.query_string(), "hash") {
+        let aliases = find::aliases_of_digest(&ctx, &Digest::parse(&hash)?).await?;
+        return Ok(HttpResponse::Ok().json(aliases_json(&aliases)));
+    }
     let target = target::plain(request.query_string())?;
     let find = async |alias: &Alias| find::aliases(&ctx, alias).await;
     let aliases = target.with_alias(&ctx, Unknown::Refuse, find).await?;

@@ -6,7 +6,7 @@ use pict_rs_core::repo::Original;
 use pict_rs_core::service::inspect::{Inspected, inspect};
 use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{find, hashes, remove};
-use pict_rs_core::{Alias, ContentKey, Context, SourceUrl};
+use pict_rs_core::{Alias, ContentKey, Context, Digest, Error, SourceUrl};
 use pict_rs_media::Kind;
 use serde::Deserialize;
 
@@ -34,6 +34,11 @@ pub async fn grid(
         .map(str::trim)
         .filter(|text| !text.is_empty());
     if let Some(wanted) = wanted {
+        if let Some(digest) = digest(wanted) {
+            let aliases = find::aliases_of_digest(&ctx, &digest).await?;
+            let alias = aliases.first().ok_or_else(Error::alias_not_found)?;
+            return Ok(see(&page_of(alias)));
+        }
         let named = async |alias: &Alias| {
             find::content(&ctx, alias).await?;
             Ok(alias.clone())
@@ -49,7 +54,7 @@ pub async fn grid(
     let content = html! {
         h1 { "Media" }
         form method="get" action=(PATH) role="search" {
-            label for="find" { "Alias, address, or URL of a picture of another server" }
+            label for="find" { "Alias, address, SHA-256, or URL of a picture of another server" }
             input #find type="search" name="find" required;
             button { "Find" }
         }
@@ -69,7 +74,14 @@ pub async fn grid(
     Ok(shown(&session, PATH, "Media", &content))
 }
 
-/// What a person may paste: an alias, the address of a picture here, or that of a proxied one.
+/// A SHA-256, which no alias of ours looks like.
+fn digest(text: &str) -> Option<Digest> {
+    let is_one =
+        text.len() >= 2 * Digest::BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Digest::parse(text).ok().filter(|_| is_one)
+}
+
+/// What else a person may paste: an alias, the address of a picture here, or that of a proxied one.
 fn named_by(text: &str) -> Result<Target> {
     let path = text.split_once("/image/original/").map(|(_, alias)| alias);
     if let Some(alias) = path {

@@ -71,12 +71,18 @@ fn about_one_media() -> Vec<(&'static str, Vec<Operation>)> {
         ),
         (
             "/internal/aliases",
-            vec![about_one(
-                GET_OR_HEAD,
-                "aliases",
-                "All aliases of the same content",
-                "Aliases",
-            )],
+            vec![
+                about_one(
+                    GET_OR_HEAD,
+                    "aliases",
+                    "All aliases of the same content",
+                    "Aliases",
+                )
+                .parameters([text(
+                    "hash",
+                    "SHA-256 of a stored file, in place of alias and proxy",
+                )]),
+            ],
         ),
         (
             "/internal/identifier",
