@@ -138,7 +138,7 @@ fn padded(size: usize) -> Vec<u8> {
 
 #[test]
 fn the_documented_nginx_takes_a_file_of_exactly_the_limit_and_no_larger_one() {
-    let server = Server::start();
+    let server = Server::with([("server.api_key", "key")]);
     let (http, text) = documented(&server);
     let test = "the documented nginx at the limit";
     let Some(nginx) = Nginx::start_or_skip(test, &http, &text) else {
@@ -146,6 +146,14 @@ fn the_documented_nginx_takes_a_file_of_exactly_the_limit_and_no_larger_one() {
     };
     let largest = padded(40 * MIB);
     assert_eq!(largest.len(), 40 * MIB);
+    for (closed, open) in [
+        ("/internal/usage", 401),
+        ("/admin", 303),
+        ("/admin/sign-in", 200),
+    ] {
+        assert_eq!(server.get(closed).status, open, "{closed}");
+        assert_eq!(nginx.get(closed).status, 404, "{closed}");
+    }
     let uploaded = nginx.upload(&largest);
     nginx
         .get(&format!("/image/original/{}", uploaded.alias))
