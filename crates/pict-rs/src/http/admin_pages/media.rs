@@ -155,12 +155,12 @@ pub async fn picture(
         h2 { "Aliases" }
         ul {
             @for one in &found.aliases {
-                li { a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) } }
+                li.long { a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) } }
             }
         }
         @if !found.urls.is_empty() {
             h2 { "Fetched from" }
-            ul { @for url in &found.urls { li { (url) } } }
+            ul { @for url in &found.urls { li.long { (url) } } }
         }
         h2 { "Variants" }
         (variants(&found))

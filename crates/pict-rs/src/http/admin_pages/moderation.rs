@@ -61,7 +61,7 @@ fn blocklist(entries: &[Blocked], session: &Session) -> Markup {
                     tr {
                         td { code { (hash) } }
                         td { (time(entry.created_at)) }
-                        td { (entry.reason.as_deref().unwrap_or("–")) }
+                        td.long { (entry.reason.as_deref().unwrap_or("–")) }
                         td {
                             form method="post" action=(action("/admin/unblock", session)) {
                                 input type="hidden" name="hash" value=(hash);
@@ -88,7 +88,7 @@ fn removals(entries: &[Entry]) -> Markup {
                         td { (time(entry.created_at)) }
                         td { (entry.action) }
                         td { (entry.actor) }
-                        td {
+                        td.long {
                             @for alias in &entry.aliases { (alias) " " }
                             @match (entry.aliases.is_empty(), &entry.hash, entry.amount) {
                                 (true, Some(hash), _) => code { (hash) },
@@ -96,7 +96,7 @@ fn removals(entries: &[Entry]) -> Markup {
                                 _ => {}
                             }
                         }
-                        td { (entry.reason.as_deref().unwrap_or("–")) }
+                        td.long { (entry.reason.as_deref().unwrap_or("–")) }
                     }
                 }
             }
