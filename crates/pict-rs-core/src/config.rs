@@ -507,6 +507,13 @@ impl ServerConfig {
         let keys = self.api_key.iter().chain(&self.api_keys.0);
         keys.filter(|key| !key.expose().is_empty())
     }
+
+    /// Whether this is one of the keys. All are compared, so that the time does not reveal which one
+    /// matches.
+    pub fn is_api_key(&self, given: &[u8]) -> bool {
+        self.api_keys()
+            .fold(false, |found, key| found | key.matches(given))
+    }
 }
 
 impl RepoConfig {

@@ -128,8 +128,8 @@ impl S3 {
     }
 }
 
-/// Runs a program until standard input ends, which it does however the caller ends. Then the shell
-/// has nobody to tell how the program ended.
+/// Runs a program until standard input ends, which it does however the caller ends. The shell's own
+/// messages are dropped: they would come after the test has ended.
 const END_WITH_THE_PIPE: &str =
     r#""$@" </dev/null 2>&1 & id=$!; exec 2>/dev/null; read -r _; kill $id; wait $id"#;
 

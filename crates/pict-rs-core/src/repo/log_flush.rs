@@ -2,7 +2,7 @@
 //!
 //! With `synchronous = FULL` SQLite flushes the log in each commit, and while it does, no other
 //! transaction can begin: clients that upload at the same time wait for each other's flushes. With
-//! `NORMAL` a commit only writes to the log, and whoever needs it to be durable waits here for the next
+//! `NORMAL` a commit only writes to the log, and a caller that needs it to be durable waits here for the next
 //! flush, which serves all that have committed before it begins. SQLite itself flushes the log before a
 //! checkpoint, and the database after it (<https://www.sqlite.org/pragma.html#pragma_synchronous>), so
 //! the database is sound after a power cut either way.

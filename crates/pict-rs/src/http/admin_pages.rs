@@ -1,5 +1,5 @@
-//! `/admin`: pages for administrators, made on the server. Whoever has an API key signs in with it; what
-//! a page changes, the API below `/internal` can change as well.
+//! `/admin`: pages for administrators, made on the server. They sign in with an API key. What a page
+//! changes, the API below `/internal` can change as well.
 
 mod media;
 mod moderation;

@@ -116,13 +116,13 @@ pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
 /// The entry of the audit log that a page begins after.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] for what is no number.
+/// [`ErrorCode::InvalidQuery`] when it is not a number.
 pub fn before(query: &Query<'_>) -> Result<Option<i64>> {
     let Some(text) = query.find("before") else {
         return Ok(None);
     };
     let number = text.parse();
-    let number = number.map_err(|_| bad(format!("before={text} is no number of an entry")))?;
+    let number = number.map_err(|_| bad(format!("before={text} is not the number of an entry")))?;
     Ok(Some(number))
 }
 

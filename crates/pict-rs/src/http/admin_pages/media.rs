@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::repo::Original;
+use pict_rs_core::repo::audit::Cause;
 use pict_rs_core::service::inspect::{Inspected, inspect};
 use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{find, hashes, remove};
@@ -268,8 +269,11 @@ pub struct Removal {
 }
 
 impl Removal {
-    fn reason(&self) -> Option<String> {
-        Some(self.reason.clone()).filter(|reason| !reason.is_empty())
+    /// What is removed, by which request and why.
+    fn of(&self, request: &HttpRequest) -> Result<(Target, Cause)> {
+        let target = Target::Alias(Alias::parse(self.alias.as_str())?);
+        let reason = Some(self.reason.clone()).filter(|reason| !reason.is_empty());
+        Ok((target, cause::given(request, reason)?))
     }
 }
 
@@ -279,8 +283,7 @@ pub async fn delete(
     request: HttpRequest,
     form: web::Form<Removal>,
 ) -> Result<HttpResponse> {
-    let target = Target::Alias(Alias::parse(form.alias.as_str())?);
-    let cause = cause::given(&request, form.reason())?;
+    let (target, cause) = form.of(&request)?;
     let delete = async |alias: &Alias| remove::alias(&ctx, alias, cause.clone()).await;
     target.with_alias(&ctx, Unknown::Refuse, delete).await?;
     Ok(see(PATH))
@@ -292,8 +295,7 @@ pub async fn purge(
     request: HttpRequest,
     form: web::Form<Removal>,
 ) -> Result<HttpResponse> {
-    let target = Target::Alias(Alias::parse(form.alias.as_str())?);
-    let cause = cause::given(&request, form.reason())?;
+    let (target, cause) = form.of(&request)?;
     let block = form.block.is_some();
     let purge = async |alias: &Alias| remove::purge(&ctx, alias, block, cause.clone()).await;
     target.with_alias(&ctx, Unknown::Refuse, purge).await?;

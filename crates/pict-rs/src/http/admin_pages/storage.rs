@@ -61,7 +61,7 @@ async fn page(
         h1 { "Storage" }
         h2 { "Orphans" }
         p { "Files that the database does not name, and that are older than " (hours) " hours. Deaths of the \
-             server and restored backups leave such files; nobody can ask for them." }
+             server and restored backups leave such files. They cannot be requested." }
         form method="post" action=(action("/admin/collect", session)) {
             button { "Look for orphans" }
         }
