@@ -56,7 +56,10 @@ pub fn picture(source: &[u8], formats: &[Format]) {
         return;
     }
     clean_twice(source, &facts);
-    match run(Job::Preview(facts.clone()), source).and_then(Done::blurhash) {
+    match run(Job::Preview(facts.clone()), source)
+        .and_then(Done::preview)
+        .map(|preview| preview.blurhash)
+    {
         Ok(hash) => assert!(hash.len() >= 6 && hash.is_ascii(), "blurhash {hash:?}"),
         Err(error) => expected(&error),
     }
@@ -175,7 +178,7 @@ fn clean(source: &[u8], facts: &Facts, credits: bool) -> Result<(Vec<u8>, Facts)
     let job = Job::Keep {
         facts: facts.clone(),
         credits,
-        blurhash: false,
+        preview: false,
     };
     file(run(job, source)?.made()?, source)
 }
@@ -235,7 +238,7 @@ fn variant(source: &[u8], facts: &Facts, query: &str, format: OutputFormat, spee
         operations,
         output,
         frame: None,
-        blurhash: false,
+        preview: false,
     };
     let made = run(job, source).and_then(Done::made);
     match made.and_then(|made| file(made, source)) {

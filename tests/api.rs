@@ -70,6 +70,8 @@ mod not_found;
 mod openapi;
 /// Originals: headers, ranges, conditions.
 mod original;
+/// Pictures that look like others.
+mod perceptual;
 /// Variants.
 mod process;
 /// Media of other servers, under their URL.

@@ -126,6 +126,45 @@ fn what_one_server_takes_in_all_serve_and_what_one_purges_none_serves_a_second_l
 }
 
 #[test]
+fn what_one_server_lists_or_puts_into_quarantine_holds_for_all() {
+    let test = "what_one_server_lists_or_puts_into_quarantine_holds_for_all";
+    let Some(cluster) = Cluster::shared_or_skip(test) else {
+        return;
+    };
+    let nodes = Nodes::start(cluster, 2);
+    let [one, other] = &nodes.servers[..] else {
+        panic!("two servers");
+    };
+    let call = |server: &Server, method: &str, route: &str| {
+        server.send(method, &format!("/internal/{route}"), &[KEY], None)
+    };
+    let photo = include_bytes!("../crates/pict-rs-media/src/codec/testdata/bridge.jpeg");
+    let photo = image::load_from_memory(photo)
+        .expect("a JPEG")
+        .thumbnail(500, 500);
+    let first = one.upload(&pictures::png(&photo));
+    let path = format!("/image/original/{}", first.alias);
+    other.get(&path).ok();
+    let route = format!("quarantine?alias={}", first.alias);
+    call(one, "POST", &route).status(201);
+    one.get(&path).refused(404, "alias-not-found");
+    std::thread::sleep(BOUND);
+    other.get(&path).refused(404, "alias-not-found");
+    call(other, "DELETE", &route).status(204);
+    one.get(&path).ok();
+
+    let again = pictures::jpeg(&photo);
+    other.upload(&again);
+    let route = format!("purge?alias={}&block=true&near=true", first.alias);
+    call(one, "POST", &route).ok();
+    // Other bytes, so that only the list tells.
+    let smaller = pictures::webp(&photo.thumbnail(300, 300));
+    other.upload_refused("", &smaller, 400, "blocked");
+    let found = call(other, "GET", "pdq").ok().json();
+    assert_eq!(found["lists"][0]["hashes"], 1);
+}
+
+#[test]
 fn a_new_variant_that_all_are_asked_for_is_made_once() {
     let Some(cluster) =
         Cluster::shared_or_skip("a_new_variant_that_all_are_asked_for_is_made_once")

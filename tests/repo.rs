@@ -28,7 +28,7 @@ use std::time::Duration;
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
     Dropped, Enqueued, Failure, Job, Location, NewProxy, NewUpload, Original, Outcome, Plan,
-    Progress, Removal, Repo, Representation, Server, ServerSettings, Task, Work,
+    Progress, Refused, Removal, Repo, Representation, Server, ServerSettings, Task, Work,
 };
 use pict_rs_core::{
     Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, UserMessage, VariantKey,
@@ -173,6 +173,8 @@ fn upload() -> NewUpload {
             representation: representation(Format::Png),
             blurhash: "LGF5?xYk^6".to_owned(),
         },
+        pdq: None,
+        listed: None,
         source: None,
     }
 }
@@ -183,6 +185,8 @@ fn duplicate(of: &NewUpload) -> NewUpload {
         alias: Alias::generate(Format::Png),
         token: DeleteToken::generate(),
         original: of.original.clone(),
+        pdq: None,
+        listed: None,
         source: None,
     };
     again.original.representation.object = ObjectKey::generate(Format::Png);

@@ -502,7 +502,13 @@ fn every_test_data_file_is_credited() {
         if name != "CREDITS.md" {
             found += 1;
             assert!(credits.contains(&format!("| `{name}` |")), "{name}");
-            assert!(entry.metadata().expect("there").len() < 50_000, "{name}");
+            // Its bytes are those that a hash was published for.
+            let limit = if name == "bridge.jpeg" {
+                400_000
+            } else {
+                50_000
+            };
+            assert!(entry.metadata().expect("there").len() < limit, "{name}");
         }
     }
     assert_eq!(credits.matches("\n| `").count(), found, "a stale row");

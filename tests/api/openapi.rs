@@ -251,6 +251,12 @@ fn answers_have_the_keys_that_are_described_and_no_others() {
     for name in ["audit", "blocklist", "usage", "limits", "health"] {
         call("GET", name, "");
     }
+    call("GET", "pdq", "");
+    call("GET", "similar", &format!("?alias={alias}"));
+    call("POST", "quarantine", &format!("?alias={alias}"));
+    call("GET", "quarantine", "");
+    call("POST", "pdq/scan", "");
+    call("GET", "pdq/list", "");
     for name in ["prune_missing", "collect", "export"] {
         call("POST", name, "");
     }

@@ -52,7 +52,7 @@ async fn what_is_unknown_is_nothing_and_no_error(engine: Engine) {
         Removal::default()
     );
     let purged = repo
-        .purge(&hash, false, &admin(), NOW)
+        .purge(&hash, Refused::Nothing, &admin(), NOW)
         .await
         .expect("asked");
     assert_eq!(purged.removal, Removal::default());
@@ -159,7 +159,7 @@ async fn a_purge_takes_all_aliases_and_nothing_of_others(engine: Engine) {
     add_variant(&repo, &first, &thumbnail(1)).await;
     add_variant(&repo, &other, &thumbnail(1)).await;
     let purged = repo
-        .purge(first.original.hash(), false, &admin(), NOW)
+        .purge(first.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("purged");
     let mut aliases = vec![first.alias.clone(), second.alias.clone()];
@@ -354,7 +354,7 @@ async fn sums_follow_every_removal(engine: Engine) {
         .await
         .expect("removed");
     assert_eq!(count().await, (1, 1, 1));
-    repo.purge(first.original.hash(), false, &admin(), NOW)
+    repo.purge(first.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("removed");
     assert_eq!(count().await, (0, 0, 0));
@@ -370,7 +370,7 @@ async fn only_objects_without_a_row_are_unnamed(engine: Engine) {
     let all = [original, stranger.clone(), variant];
     let unnamed = repo.unnamed(&all).await.expect("asked");
     assert_eq!(unnamed, std::slice::from_ref(&stranger));
-    repo.purge(upload.original.hash(), false, &admin(), NOW)
+    repo.purge(upload.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("removed");
     // As garbage they still have a row.

@@ -158,7 +158,7 @@ async fn an_alias_that_is_removed_before_it_is_claimed_is_told_so(engine: Engine
     let upload = upload();
     let completed = repo.complete_upload(&job, &id, &upload, NOW).await;
     assert!(completed.expect("completed").is_some());
-    repo.purge(upload.original.hash(), false, &admin(), NOW)
+    repo.purge(upload.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("purged");
     let taken = repo.take_outcome(&id).await.expect("asked");

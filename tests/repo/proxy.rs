@@ -1,7 +1,7 @@
 //! Proxied URLs: a row lives and dies with its alias.
 
 use pict_rs_core::Alias;
-use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Removal, Repo};
+use pict_rs_core::repo::{NewProxy, Proxied, Proxy, Refused, Removal, Repo};
 
 use super::{Engine, add_variant, admin, duplicate, on_each_engine, thumbnail, upload};
 
@@ -64,7 +64,7 @@ async fn a_removed_alias_takes_its_url_with_it(engine: Engine) {
     let second = upload();
     added(&repo, &second).await;
     repo.add_upload(&duplicate(&second)).await.expect("added");
-    repo.purge(second.original.hash(), false, &admin(), 2000)
+    repo.purge(second.original.hash(), Refused::Nothing, &admin(), 2000)
         .await
         .expect("purged");
     assert_eq!(found(&repo).await, None);

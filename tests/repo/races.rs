@@ -65,7 +65,7 @@ async fn a_variant_that_is_made_while_its_content_is_purged_leaves_no_bytes(engi
         };
         let purging = {
             let repo = repo.clone();
-            tokio::spawn(async move { repo.purge(&hash, false, &admin(), NOW).await })
+            tokio::spawn(async move { repo.purge(&hash, Refused::Nothing, &admin(), NOW).await })
         };
         let kept = adding.await.expect("no panic").expect("asked");
         let purged = purging.await.expect("no panic").expect("purged");
@@ -124,7 +124,7 @@ async fn what_is_blocked_while_it_is_uploaded_is_gone(engine: Engine) {
         };
         let purging = {
             let repo = repo.clone();
-            tokio::spawn(async move { repo.purge(&hash, true, &admin(), NOW).await })
+            tokio::spawn(async move { repo.purge(&hash, Refused::Same, &admin(), NOW).await })
         };
         let added = adding.await.expect("no panic");
         let purged = purging.await.expect("no panic").expect("purged");

@@ -22,7 +22,7 @@ async fn what_is_blocked_is_not_added_in_any_form(engine: Engine) {
     again.source = sent(b"the same picture with other metadata");
     repo.add_upload(&again).await.expect("added");
     let hash = *first.original.hash();
-    let purged = repo.purge(&hash, true, &admin(), NOW).await;
+    let purged = repo.purge(&hash, Refused::Same, &admin(), NOW).await;
     let mut blocked = purged.expect("purged").blocked;
     blocked.sort();
     let mut expected = vec![hash.digest()];
@@ -64,7 +64,7 @@ async fn files_of_a_content_are_forgotten_with_it_and_bounded(engine: Engine) {
     let hash = first.original.hash();
     let blocked = repo.block_content(hash, &admin(), NOW).await;
     assert_eq!(blocked.expect("blocked").len(), 1001);
-    repo.purge(hash, false, &admin(), NOW)
+    repo.purge(hash, Refused::Nothing, &admin(), NOW)
         .await
         .expect("purged");
     let blocked = repo.block_content(hash, &admin(), NOW).await;
@@ -90,7 +90,7 @@ async fn a_removal_and_its_entry_are_one(engine: Engine) {
     repo.remove_alias(&second.alias, None, NOW)
         .await
         .expect("removed");
-    repo.purge(first.original.hash(), false, &admin(), NOW)
+    repo.purge(first.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("asked");
     let entries = repo.audit(None, 10).await.expect("asked");

@@ -217,7 +217,7 @@ async fn transactions_that_lock_the_same_rows_in_another_order_all_succeed() {
         // One takes its rows one by one, in the order of the objects; the other in any order.
         let (touched, purged) = tokio::join!(
             repo.touch_variants(&used, 0),
-            repo.purge(first.original.hash(), false, &cause, NOW)
+            repo.purge(first.original.hash(), Refused::Nothing, &cause, NOW)
         );
         touched.expect("touched");
         assert_eq!(purged.expect("purged").removal.objects.len(), 40);

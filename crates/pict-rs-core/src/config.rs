@@ -35,8 +35,8 @@ pub use proxies::Network;
 pub use takeover::TakeoverConfig;
 pub use types::{List, Seconds, Secret, Secrets, Span};
 pub use words::{
-    AnimationFormat, AudioCodec, Heal, ImageFormat, Isolation, LogFormat, RepoType, StoreType,
-    ValidationAs, ValidationFailure, ValidationForm, VideoCodec,
+    AnimationFormat, AudioCodec, Heal, ImageFormat, Isolation, LogFormat, OnMatch, RepoType,
+    StoreType, ValidationAs, ValidationFailure, ValidationForm, VideoCodec,
 };
 
 use crate::repo::{Location, Server, ServerSettings};
@@ -353,6 +353,8 @@ pub struct MediaConfig {
     pub magick: MagickConfig,
     /// Drawings, which are stored as pictures.
     pub svg: SvgConfig,
+    /// Pictures that look like listed ones.
+    pub pdq: PdqConfig,
     /// Stills.
     pub image: ImageConfig,
     /// Animations.
@@ -393,9 +395,47 @@ impl Default for MediaConfig {
             retention: RetentionConfig::default(),
             magick: MagickConfig::default(),
             svg: SvgConfig::default(),
+            pdq: PdqConfig::default(),
             image: ImageConfig::default(),
             animation: AnimationConfig::default(),
             video: VideoConfig::default(),
+        }
+    }
+}
+
+/// `[media.pdq]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub struct PdqConfig {
+    /// What happens to a file that looks like a listed one.
+    pub on_match: OnMatch,
+    /// Bits, 0 to 128, in which the hash of a file may differ from a listed one that it matches.
+    pub distance: u32,
+    /// Files match only with a hash of at least this quality, 0 to 100.
+    pub quality: u8,
+}
+
+impl PdqConfig {
+    fn validate(&self) -> Result<()> {
+        for (key, value, limit) in [
+            ("distance", self.distance, 128),
+            ("quality", u32::from(self.quality), 100),
+        ] {
+            if value > limit {
+                let message = format!("media.pdq.{key} = {value}: it must be at most {limit}");
+                return Err(invalid(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for PdqConfig {
+    fn default() -> Self {
+        Self {
+            on_match: OnMatch::default(),
+            distance: 31,
+            quality: 50,
         }
     }
 }
@@ -619,6 +659,7 @@ impl Config {
             }
         }
         self.media.auto.validate()?;
+        self.media.pdq.validate()?;
         self.media.validate_kept()?;
         self.media.magick.validate_formats()?;
         for name in &self.media.helpers.0 {

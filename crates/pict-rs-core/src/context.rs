@@ -21,6 +21,7 @@ use crate::state::flights::Flights;
 use crate::state::last_proof::LastProof;
 use crate::state::last_used::LastUsed;
 use crate::state::notify::Notifier;
+use crate::state::pdq::{PdqLists, StoredIndex};
 use crate::state::pending_variants::PendingVariants;
 use crate::state::proxies::Proxies;
 use crate::state::retention_clock::RetentionClock;
@@ -72,6 +73,10 @@ pub struct Context {
     pub(crate) pending_variants: PendingVariants,
     /// Variants that could not be made a moment ago.
     pub(crate) failures: Failures,
+    /// PDQ hashes that are not wanted.
+    pub(crate) pdq_lists: PdqLists,
+    /// PDQ hashes of what is stored, while there are searches.
+    pub(crate) stored_pdq: StoredIndex,
     /// What `process.auto` remembers.
     pub(crate) auto: Auto,
     /// Proxied media: which are known, and which are being fetched.
@@ -129,6 +134,8 @@ impl Context {
             flights: Flights::default(),
             pending_variants: PendingVariants::default(),
             failures: Failures::default(),
+            pdq_lists: PdqLists::default(),
+            stored_pdq: StoredIndex::default(),
             auto: Auto::default(),
             proxies: Proxies::new(&config),
             predecessor: Predecessor::open(&config)?,

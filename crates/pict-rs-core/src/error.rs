@@ -81,6 +81,8 @@ codes! {
     InvalidFileExtension = "invalid-file-extension",
     /// The body is not the JSON that the path takes.
     InvalidJson = "invalid-json",
+    /// A text is not a list of hashes.
+    InvalidList = "invalid-list",
     /// An operation that does not exist or has a bad argument.
     InvalidProcessPath = "invalid-process-path",
     /// A query that lacks something or has a bad value.
@@ -97,6 +99,8 @@ codes! {
     MediaFailed = "media-failed",
     /// The path does not allow this method.
     MethodNotAllowed = "method-not-allowed",
+    /// A file has no PDQ hash.
+    NoPdq = "no-pdq",
     /// There is nothing at this path.
     NotFound = "not-found",
     /// The request's deadline is not a time.

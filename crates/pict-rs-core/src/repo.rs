@@ -22,13 +22,16 @@ mod maintenance;
 mod migrations;
 pub(crate) mod node;
 mod page;
+mod pdq;
 #[cfg(test)]
 mod plans;
 mod postgres;
 mod proxy;
+mod quarantine;
 mod removal;
 mod reserve;
 mod retention;
+mod scan;
 mod setting;
 mod sql;
 mod sqlite;
@@ -53,6 +56,7 @@ use self::sqlite::Embedded;
 use crate::{ContentKey, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
+pub(crate) use blocklist::blocked;
 pub use content::Original;
 pub use export::restore;
 pub(crate) use fault::{UNCERTAIN_FOR, is_uncertain};
@@ -63,13 +67,16 @@ pub use legacy_files::refuse_foreign_database;
 pub(crate) use legacy_files::{FJALL_FOLDER, SLED_FOLDER, is_fjall, is_sled, what_is_in};
 pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
-pub use page::Page;
+pub use page::{ContentWithAliases, Page};
+pub use pdq::{ListedPdq, PdqMatch, StoredPdq, Unlisted};
 #[cfg(feature = "migrate")]
 pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
-pub use removal::{PurgedContent, Removal};
+pub use quarantine::Quarantined;
+pub use removal::{PurgedContent, Refused, Removal};
 pub use retention::Dropped;
+pub use scan::{Scanned, ToScan};
 pub use sql::postgres::Connections;
 pub use store_move::{MovePhase, StoreMove};
 pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
@@ -430,6 +437,8 @@ mod tests {
                 },
                 blurhash: String::new(),
             },
+            pdq: None,
+            listed: None,
             source: None,
         }
     }
@@ -515,7 +524,7 @@ mod tests {
         repo.remove_alias(&owner, None, 6).await.expect("removed");
         assert_eq!(used(&repo).await, (1, 80));
         let hash = ContentKey::new([1; 32], 80, Format::Png);
-        repo.purge(&hash, false, &Cause::new(Actor::Admin), 6)
+        repo.purge(&hash, Refused::Nothing, &Cause::new(Actor::Admin), 6)
             .await
             .expect("removed");
         assert_eq!(used(&repo).await, (0, 0));

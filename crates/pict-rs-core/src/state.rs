@@ -10,6 +10,7 @@ pub(crate) mod last_proof;
 pub(crate) mod last_used;
 pub(crate) mod notify;
 pub(crate) mod pace;
+pub(crate) mod pdq;
 pub(crate) mod pending_variants;
 pub(crate) mod proxies;
 pub(crate) mod retention_clock;

@@ -21,7 +21,7 @@ use crate::repo::{Job, Work};
 use crate::service::health::SpaceWatch;
 use crate::service::move_store::{self, Stepped};
 use crate::service::recover::VARIANT_RETRY_DELAY;
-use crate::service::{background, claim, maintain, nodes, retention, takeover};
+use crate::service::{background, claim, maintain, nodes, retention, similar, takeover};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -271,6 +271,7 @@ async fn evict(ctx: Arc<Context>) {
         if let Err(error) = swept {
             log(&error, "unused media cannot be dropped");
         }
+        similar::forget_unused(&ctx);
         let (shortest, longest) = retention::period(&ctx);
         rest(&ctx, shortest, std::future::pending()).await;
         rest(&ctx, longest - shortest, ctx.last_used.rung()).await;

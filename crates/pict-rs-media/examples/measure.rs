@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             operations: operations.clone(),
             output: wanted,
             frame: None,
-            blurhash: false,
+            preview: false,
         };
         made = make(&job, &source)?;
         Ok(())
@@ -61,7 +61,7 @@ fn measure_cleaning(source: &[u8], output: &str, repeat: u32) -> Result<(), Box<
         let job = Job::Keep {
             facts: inspect(source)?,
             credits: false,
-            blurhash: false,
+            preview: false,
         };
         made = make(&job, source)?;
         Ok(())

@@ -17,14 +17,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     match extension.as_str() {
         "blurhash" => {
-            let blurhash = run(&Job::Preview(facts), &source, &control)?.blurhash()?;
+            let blurhash = run(&Job::Preview(facts), &source, &control)?
+                .preview()?
+                .blurhash;
             writeln!(out, "{blurhash}")?;
         }
         "clean" => {
             let job = Job::Keep {
                 facts,
                 credits: false,
-                blurhash: false,
+                preview: false,
             };
             for piece in run(&job, &source, &control)?.made()?.pieces {
                 out.write_all(piece.bytes(&source)?)?;
@@ -51,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 operations,
                 output,
                 frame: None,
-                blurhash: false,
+                preview: false,
             };
             let made = run(&job, &source, &control)?.made()?;
             out.write_all(&made.into_bytes(&source)?)?;

@@ -15,7 +15,7 @@ use crate::inspect::{inspect, is_svg};
 use crate::limits::Bounds;
 use crate::memory::{clean_memory, predicted_memory, preview_memory};
 use crate::operation::Operation;
-use crate::preview::{blurhash, blurhash_of_cleaned};
+use crate::preview::{Preview, preview, preview_of_cleaned};
 use crate::repair::repair;
 use crate::transform::{transform, transform_frame};
 use crate::unsupported::{foreign, rare_kind};
@@ -37,8 +37,8 @@ pub enum Job {
         facts: Facts,
         /// Whether the result keeps author and copyright.
         credits: bool,
-        /// Whether to compute the blurhash, which also proves that the pixels can be decoded.
-        blurhash: bool,
+        /// Whether to compute its hashes, which also proves that the pixels can be decoded.
+        preview: bool,
     },
     /// Apply operations and encode the result. Returns [`Done::Made`].
     Convert {
@@ -50,8 +50,8 @@ pub enum Job {
         output: Output,
         /// One frame of an animation, counted from 1; the result is then a still.
         frame: Option<u32>,
-        /// Whether to compute the blurhash of the result.
-        blurhash: bool,
+        /// Whether to compute the hashes of the result.
+        preview: bool,
     },
     /// Encode some frames as separate stills. Returns [`Done::Stills`].
     Stills {
@@ -62,7 +62,7 @@ pub enum Job {
         /// The output options.
         output: Output,
     },
-    /// Compute the blurhash. Returns [`Done::Blurhash`].
+    /// Compute its hashes. Returns [`Done::Preview`].
     Preview(Facts),
     /// Read the container of a clip. Returns [`Done::Clip`].
     Clip,
@@ -79,18 +79,20 @@ impl Job {
             // Only headers are read.
             Self::Recognise | Self::Clip => return 0,
             Self::Keep {
-                facts, blurhash, ..
-            } => clean_memory(facts).max(preview(facts, *blurhash)),
+                facts,
+                preview: wanted,
+                ..
+            } => clean_memory(facts).max(preview(facts, *wanted)),
             Self::Convert {
                 facts,
                 operations,
                 output,
-                blurhash,
+                preview: wanted,
                 ..
             } => {
                 let convert = predicted_memory(facts, operations, output);
                 // The result is never larger than the source.
-                convert.max(preview(facts, *blurhash))
+                convert.max(preview(facts, *wanted))
             }
             Self::Stills { facts, output, .. } => predicted_memory(facts, &[], output),
             Self::Preview(facts) => preview_memory(facts),
@@ -120,8 +122,8 @@ pub enum Done {
     Made(Made),
     /// New files, in the order requested.
     Stills(Vec<Vec<u8>>),
-    /// A blurhash.
-    Blurhash(String),
+    /// The hashes of a picture.
+    Preview(Preview),
     /// The contents of a clip's container.
     Clip(ClipFile),
 }
@@ -146,8 +148,8 @@ pub struct Made {
     pub pieces: Vec<Piece>,
     /// Its facts.
     pub facts: Facts,
-    /// Its blurhash, if requested.
-    pub blurhash: Option<String>,
+    /// Its hashes, if requested.
+    pub preview: Option<Preview>,
 }
 
 impl Made {
@@ -246,18 +248,17 @@ pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
         Job::Keep {
             facts,
             credits,
-            blurhash: wants_blurhash,
+            preview,
         } => {
             let mut cleaned = clean(source, facts, control)?;
             if *credits {
                 cleaned = cleaned.with_credits(source, control);
             }
-            let preview =
-                wants_blurhash.then(|| blurhash_of_cleaned(&cleaned, source, facts, control));
+            let preview = preview.then(|| preview_of_cleaned(&cleaned, source, facts, control));
             Done::Made(Made {
                 pieces: pieces(cleaned.pieces, source),
                 facts: cleaned.facts,
-                blurhash: preview.transpose()?,
+                preview: preview.transpose()?,
             })
         }
         Job::Convert {
@@ -265,18 +266,18 @@ pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
             operations,
             output,
             frame,
-            blurhash: wants_blurhash,
+            preview: wants_preview,
         } => {
             let made = match *frame {
                 None => transform(source, facts, operations, output, control)?,
                 Some(frame) => transform_frame(source, facts, frame, operations, output, control)?,
             };
-            let preview = wants_blurhash.then(|| blurhash(&made.bytes, &made.facts, control));
-            let blurhash = preview.transpose()?;
+            let preview = wants_preview.then(|| preview(&made.bytes, &made.facts, control));
+            let preview = preview.transpose()?;
             Done::Made(Made {
                 pieces: vec![Piece::Made(made.bytes)],
                 facts: made.facts,
-                blurhash,
+                preview,
             })
         }
         Job::Stills {
@@ -290,7 +291,7 @@ pub fn run(job: &Job, source: &[u8], control: &Control) -> Result<Done> {
             };
             Done::Stills(frames.iter().map(still).collect::<Result<_>>()?)
         }
-        Job::Preview(facts) => Done::Blurhash(blurhash(source, facts, control)?),
+        Job::Preview(facts) => Done::Preview(preview(source, facts, control)?),
         Job::Clip => {
             control.check()?;
             Done::Clip(ClipFile {
@@ -319,7 +320,7 @@ impl Done {
             files.collect()
         }
         match self {
-            Self::Facts(_) | Self::Kinds(_) | Self::Blurhash(_) => Vec::new(),
+            Self::Facts(_) | Self::Kinds(_) | Self::Preview(_) => Vec::new(),
             Self::Repaired(repaired) => {
                 let repaired = repaired.iter_mut();
                 repaired.map(|repaired| &mut repaired.bytes).collect()
@@ -398,9 +399,9 @@ impl Done {
     ///
     /// # Errors
     /// As [`Done::facts`].
-    pub fn blurhash(self) -> Result<String> {
+    pub fn preview(self) -> Result<Preview> {
         match self {
-            Self::Blurhash(blurhash) => Ok(blurhash),
+            Self::Preview(preview) => Ok(preview),
             _ => Err(other()),
         }
     }
@@ -466,7 +467,7 @@ mod tests {
         Job::Keep {
             facts,
             credits: true,
-            blurhash: true,
+            preview: true,
         }
     }
 
@@ -482,7 +483,7 @@ mod tests {
                 operations: vec![Operation::Thumbnail(16), Operation::Blur(1.5)],
                 output: OUTPUT,
                 frame: Some(1),
-                blurhash: true,
+                preview: true,
             },
             Job::Stills {
                 facts: facts.clone(),
@@ -566,7 +567,7 @@ mod tests {
                 jobs.push(Job::Keep {
                     facts,
                     credits: false,
-                    blurhash: false,
+                    preview: false,
                 });
             }
             for job in jobs {

@@ -24,6 +24,7 @@ pub mod limits;
 mod memory;
 pub mod operation;
 mod orient;
+mod pdq;
 mod preview;
 mod repair;
 mod resample;
@@ -42,6 +43,8 @@ pub use facts::{ColourModel, Facts, Orientation};
 pub use format::{Format, Kind, OutputFormat};
 pub use job::{ClipFile, Done, Job, Kinds, Made, Piece, run};
 pub use memory::{predicted_memory, preview_memory};
+pub use pdq::{NotPdq, Pdq, PdqHash, near};
+pub use preview::Preview;
 pub use transform::{Output, Speed};
 pub use unsupported::{Foreign, converted};
 

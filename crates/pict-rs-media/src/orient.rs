@@ -11,14 +11,14 @@ use crate::{
 impl Orientation {
     /// Whether the stored rows run from right to left in the upright picture (after swapping the
     /// axes, if they are swapped).
-    fn flips_x(self) -> bool {
+    pub(crate) fn flips_x(self) -> bool {
         matches!(
             self,
             Self::FlipHorizontal | Self::Rotate180 | Self::Transverse | Self::Rotate270
         )
     }
 
-    fn flips_y(self) -> bool {
+    pub(crate) fn flips_y(self) -> bool {
         matches!(
             self,
             Self::FlipVertical | Self::Rotate180 | Self::Transverse | Self::Rotate90

@@ -1,6 +1,7 @@
-//! Proves that a picture's pixels decode, and computes the blurhash.
+//! Proves that a picture's pixels decode, and computes the hashes that tell what it looks like.
 
 use blurhash_update::{Encoder, ImageBounds};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Control, Error, Facts, Orientation, Result,
@@ -8,39 +9,49 @@ use crate::{
     codec,
     colour::{Conversion, InksToRgb, Narrow, ToSrgb},
     operation::Rect,
+    pdq::{Luma, Pdq},
     rows::{Layout, Row, RowSink, Shape},
     transform::pipeline::{conversion, decode},
 };
 
+/// What a picture looks like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// For clients that show it while the picture is loading.
+    pub blurhash: String,
+    /// For comparing it with others. `None` when the picture is too small to be compared.
+    pub pdq: Option<Pdq>,
+}
+
 /// Decodes the picture (an animation's first frame) far enough to know that it is complete, and
-/// returns its blurhash. A large JPEG is decoded at an eighth of its size, which also reads all of
-/// its data; its hash may differ in some digits from that of the whole picture.
+/// returns its hashes. A large JPEG is decoded at an eighth of its size, which also reads all of
+/// its data; its hashes may differ in some digits from those of the whole picture.
 ///
 /// # Errors
 /// [`Error::Corrupt`] when pixels cannot be decoded, [`Error::Cancelled`] through `control`.
-pub fn blurhash(source: &[u8], facts: &Facts, control: &Control) -> Result<String> {
+pub(crate) fn preview(source: &[u8], facts: &Facts, control: &Control) -> Result<Preview> {
     let shrink = if is_shrunk(facts) { 8 } else { 1 };
     hash(source, facts, control, |sink| {
         decode(source, facts, shrink, control, sink)
     })
 }
 
-/// As [`blurhash`], of a file that has been cleaned: if that has read all data of a large JPEG, they
+/// As [`preview`], of a file that has been cleaned: if that has read all data of a large JPEG, they
 /// are not read again. `source` and `facts` are those before cleaning.
 ///
 /// # Errors
-/// As [`blurhash`].
-pub(crate) fn blurhash_of_cleaned(
+/// As [`preview`].
+pub(crate) fn preview_of_cleaned(
     cleaned: &Cleaned<'_>,
     source: &[u8],
     facts: &Facts,
     control: &Control,
-) -> Result<String> {
+) -> Result<Preview> {
     match &cleaned.eighth {
         Some(eighth) if is_shrunk(facts) => {
             hash(source, facts, control, |sink| eighth.push(control, sink))
         }
-        _ => blurhash(source, facts, control),
+        _ => preview(source, facts, control),
     }
 }
 
@@ -49,22 +60,14 @@ fn is_shrunk(facts: &Facts) -> bool {
     codec::of(facts.format).shrinks && area > WHOLE_JPEG_AREA
 }
 
-/// The hash of the rows that `push` delivers of a picture.
+/// The hashes of the rows that `push` delivers of a picture.
 fn hash(
     source: &[u8],
     facts: &Facts,
     control: &Control,
     push: impl FnOnce(&mut dyn RowSink) -> Result<()>,
-) -> Result<String> {
-    let mut hash = Hash {
-        orientation: facts.orientation,
-        shape: None,
-        received: 0,
-        skip: 1,
-        upright: Vec::new(),
-        rgba: Vec::new(),
-        encoder: None,
-    };
+) -> Result<Preview> {
+    let mut hash = Hash::new(facts.orientation);
     // Colours are not converted: the hash is only a hint, and published values of other
     // implementations are computed like this. Only samples that would look wrong, such as HDR, are
     // converted.
@@ -77,22 +80,36 @@ fn hash(
 /// JPEGs of at most this many pixels are decoded at full size.
 const WHOLE_JPEG_AREA: u64 = 4_000_000;
 
-/// Collects rows for the hash. Of a picture that must be turned it keeps only the pixels that the
-/// hash samples, a few hundred of them.
+/// Collects rows for the hashes. Of a picture that must be turned it keeps only the pixels that the
+/// blurhash samples, a few hundred of them.
 struct Hash {
     orientation: Orientation,
     shape: Option<Shape>,
     received: u32,
-    /// The hash samples every `skip`-th pixel of every `skip`-th row.
+    /// The blurhash samples every `skip`-th pixel of every `skip`-th row.
     skip: u32,
     /// The sampled pixels, upright; only filled if the picture must be turned.
     upright: Vec<[u8; 4]>,
     rgba: Vec<u8>,
     encoder: Option<Encoder>,
+    luma: Option<Luma>,
 }
 
 impl Hash {
-    fn finish(mut self) -> Result<String> {
+    fn new(orientation: Orientation) -> Self {
+        Self {
+            orientation,
+            shape: None,
+            received: 0,
+            skip: 1,
+            upright: Vec::new(),
+            rgba: Vec::new(),
+            encoder: None,
+            luma: None,
+        }
+    }
+
+    fn finish(mut self) -> Result<Preview> {
         let (Some(mut encoder), Some(shape)) = (self.encoder.take(), self.shape) else {
             return Err(Error::Internal("a picture without rows".into()));
         };
@@ -111,7 +128,10 @@ impl Hash {
                 encoder.update(&row);
             }
         }
-        Ok(encoder.finalize())
+        Ok(Preview {
+            blurhash: encoder.finalize(),
+            pdq: self.luma.and_then(|luma| luma.finish(self.orientation)),
+        })
     }
 
     /// Keeps the pixels of the row in `rgba` that the hash samples.
@@ -159,6 +179,7 @@ impl RowSink for Hash {
             ));
         };
         self.shape = Some(shape);
+        self.luma = Luma::new(shape);
         self.skip = skip(area);
         self.encoder = Some(Encoder::auto(ImageBounds { width, height }));
         if self.orientation != Orientation::Normal {
@@ -175,6 +196,9 @@ impl RowSink for Hash {
         };
         let y = self.received;
         self.received += 1;
+        if let Some(luma) = &mut self.luma {
+            luma.row(row);
+        }
         self.rgba.clear();
         match shape.layout {
             Layout::Rgba8 => self.rgba.extend_from_slice(row),
@@ -218,17 +242,9 @@ mod tests {
     };
 
     fn hash(orientation: Orientation, width: u32, height: u32, rgb: &[u8]) -> String {
-        let mut hash = Hash {
-            orientation,
-            shape: None,
-            received: 0,
-            skip: 1,
-            upright: Vec::new(),
-            rgba: Vec::new(),
-            encoder: None,
-        };
+        let mut hash = Hash::new(orientation);
         picture_8(&mut hash, width, height, Layout::Rgb8, rgb);
-        hash.finish().expect("the picture is whole")
+        hash.finish().expect("the picture is whole").blurhash
     }
 
     #[test]
@@ -277,15 +293,7 @@ mod tests {
 
     #[test]
     fn a_picture_beyond_counting_is_refused() {
-        let mut hash = Hash {
-            orientation: Orientation::Normal,
-            shape: None,
-            received: 0,
-            skip: 1,
-            upright: Vec::new(),
-            rgba: Vec::new(),
-            encoder: None,
-        };
+        let mut hash = Hash::new(Orientation::Normal);
         let shape = Shape {
             width: 1 << 17,
             height: 1 << 17,

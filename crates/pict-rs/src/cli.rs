@@ -388,6 +388,12 @@ media_flags! {
     media_memory: u64 => "media.memory",
     /// Variants that one original may have; 0 is any number [default: 128]
     media_variants_per_original: u32 => "media.variants_per_original",
+    /// What happens to pictures that look like listed ones: refuse or quarantine [default: refuse]
+    media_pdq_on_match: String => "media.pdq.on_match",
+    /// Bits in which they may differ from a listed hash, at most 128 [default: 31]
+    media_pdq_distance: u32 => "media.pdq.distance",
+    /// Least quality of hashes that match, 0-100 [default: 50]
+    media_pdq_quality: u8 => "media.pdq.quality",
     /// Milliseconds that clients of process.auto wait for a slow format [default: 300]
     media_auto_budget: u64 => "media.auto.budget",
     /// max-age of the answer in another format meanwhile [default: 1m]

@@ -25,6 +25,7 @@ pub mod metrics;
 mod openapi;
 mod page;
 mod pages;
+mod perceptual;
 mod placeholder;
 mod process;
 mod request;
@@ -229,6 +230,48 @@ fn routes(app: &mut web::ServiceConfig) {
                     web::head().to(pages::blocklist),
                     web::post().to(admin::block),
                     web::delete().to(admin::unblock),
+                ],
+            ))
+            .service(resource(
+                "/pdq",
+                get_or_head,
+                [
+                    web::get().to(perceptual::overview),
+                    web::head().to(perceptual::overview),
+                ],
+            ))
+            .service(resource(
+                "/pdq/scan",
+                "POST",
+                [web::post().to(perceptual::scan)],
+            ))
+            .service(resource(
+                "/pdq/list",
+                "GET, HEAD, POST, DELETE",
+                [
+                    web::get().to(perceptual::entries),
+                    web::head().to(perceptual::entries),
+                    web::post().to(perceptual::import),
+                    web::delete().to(perceptual::unlist),
+                ],
+            ))
+            .service(resource(
+                "/similar",
+                "GET, HEAD, POST",
+                [
+                    web::get().to(perceptual::similar_to_stored),
+                    web::head().to(perceptual::similar_to_stored),
+                    web::post().to(perceptual::similar_to_sent),
+                ],
+            ))
+            .service(resource(
+                "/quarantine",
+                "GET, HEAD, POST, DELETE",
+                [
+                    web::get().to(perceptual::quarantined),
+                    web::head().to(perceptual::quarantined),
+                    web::post().to(perceptual::begin),
+                    web::delete().to(perceptual::release),
                 ],
             ))
             .service(resource(

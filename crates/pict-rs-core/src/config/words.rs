@@ -54,6 +54,18 @@ words! {
 }
 
 words! {
+    /// What happens to a file that looks like a listed one.
+    #[derive(Default)]
+    OnMatch {
+        /// It is refused.
+        #[default]
+        Refuse = "refuse",
+        /// It is stored, and only administrators see it until they release it.
+        Quarantine = "quarantine",
+    }
+}
+
+words! {
     /// Which database.
     #[derive(Default)]
     RepoType {

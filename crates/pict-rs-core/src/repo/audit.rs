@@ -68,6 +68,14 @@ pub enum Action {
     Block,
     /// Removes a hash from the blocklist.
     Unblock,
+    /// Adds PDQ hashes to a list.
+    List,
+    /// Removes PDQ hashes from lists.
+    Unlist,
+    /// Puts a content into quarantine.
+    Quarantine,
+    /// Serves a content in quarantine again.
+    Release,
 }
 
 impl Action {
@@ -81,6 +89,10 @@ impl Action {
             Self::Variants => "variants",
             Self::Block => "block",
             Self::Unblock => "unblock",
+            Self::List => "list",
+            Self::Unlist => "unlist",
+            Self::Quarantine => "quarantine",
+            Self::Release => "release",
         }
     }
 }

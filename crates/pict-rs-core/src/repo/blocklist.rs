@@ -41,7 +41,7 @@ pub(super) async fn check_in(
 }
 
 /// Deliberately neutral: the sender need not learn more.
-fn blocked() -> Error {
+pub(crate) fn blocked() -> Error {
     Error::user(ErrorCode::Blocked, "This file is not accepted here")
 }
 

@@ -5,7 +5,9 @@ use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::fault::{self, again};
 use super::sql::{self, On, Row, composed, sql};
 use super::usage::Class;
-use super::{Removal, Repo, bigint, blocklist, content, garbage, node};
+use super::{
+    PdqMatch, Removal, Repo, StoredPdq, bigint, blocklist, content, garbage, node, quarantine,
+};
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
 /// An alias with the content that it names.
@@ -17,6 +19,10 @@ pub struct NewUpload {
     pub token: DeleteToken,
     /// The stored file.
     pub original: Original,
+    /// Its PDQ hash; `None` when it was not computed.
+    pub pdq: Option<StoredPdq>,
+    /// The entry of the lists that it looks like, if there is one.
+    pub listed: Option<PdqMatch>,
     /// The digest of the file as it was sent; `None` when it is no longer needed.
     pub source: Option<Digest>,
 }
@@ -31,7 +37,7 @@ pub struct Added {
 }
 
 impl Repo {
-    /// The content that `alias` names.
+    /// The content that `alias` names; `None` also while it is in quarantine.
     ///
     /// # Errors
     /// [`ErrorCode::LostFile`] when the file was lost and restored only for other aliases,
@@ -39,7 +45,8 @@ impl Repo {
     pub async fn original(&self, alias: &Alias) -> Result<Option<Original>> {
         let row = composed(format!(
             "SELECT a.lost_at, {COLUMNS} FROM aliases a JOIN hashes h ON h.hash = a.hash \
-             WHERE a.alias = $1"
+             WHERE a.alias = $1 \
+             AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.hash = a.hash)"
         ))
         .bind(alias.as_str())
         .optional(&self.read)
@@ -294,9 +301,13 @@ pub(super) async fn find_again_in(tx: &mut Change, alias: &Alias) -> Result<()> 
 const ATTEMPTS: u32 = 10;
 
 /// Adds a content unless it exists, and locks its row.
-pub(super) async fn add_content_in(tx: &mut Change, original: &Original) -> Result<Added> {
+pub(super) async fn add_content_in(
+    tx: &mut Change,
+    original: &Original,
+    pdq: Option<&StoredPdq>,
+) -> Result<Added> {
     for _ in 0..ATTEMPTS {
-        if insert_in(tx, original).await? {
+        if insert_in(tx, original, pdq).await? {
             return Ok(Added {
                 original: original.clone(),
                 is_new: true,
@@ -314,11 +325,11 @@ pub(super) async fn add_content_in(tx: &mut Change, original: &Original) -> Resu
 }
 
 /// Returns false when the content exists.
-async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
+async fn insert_in(tx: &mut Change, original: &Original, pdq: Option<&StoredPdq>) -> Result<bool> {
     let stored = &original.representation;
     let inserted = sql(
-        "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at, size, format) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
+        "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at, size, format, \
+         pdq, pdq_quality) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (hash) DO NOTHING",
     )
     .bind(stored.key.as_bytes())
     .bind(stored.object.as_str())
@@ -330,6 +341,8 @@ async fn insert_in(tx: &mut Change, original: &Original) -> Result<bool> {
     .bind(stored.created_at)
     .bind(bigint(stored.key.size()))
     .bind(i64::from(stored.key.format().byte()))
+    .bind(pdq.map(StoredPdq::as_bytes))
+    .bind(pdq.map(|pdq| i64::from(pdq.quality)))
     .run(&mut *tx)
     .await?;
     if inserted == 0 {
@@ -347,12 +360,20 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
         alias,
         token,
         original,
+        pdq,
+        listed,
         source,
     } = upload;
     let stored = &original.representation;
-    let added = add_content_in(tx, original).await?;
+    let added = add_content_in(tx, original, pdq.as_ref()).await?;
     // Only with the row locked, because blocking a content locks it too.
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
+    if let Some(listed) = listed.as_ref().filter(|_| added.is_new) {
+        if listed.is_refused {
+            return Err(blocklist::blocked());
+        }
+        quarantine::match_in(tx, &stored.key, listed, stored.created_at).await?;
+    }
     if !name_in(tx, alias, &stored.key, token, stored.created_at).await? {
         return Err(duplicate(alias));
     }
@@ -410,6 +431,8 @@ pub(super) async fn find_in<'a>(on: impl Into<On<'a>>, alias: Alias) -> Result<O
         alias,
         token: token(&row)?,
         original: from_row(&row)?,
+        pdq: None,
+        listed: None,
         source: None,
     }))
 }

@@ -17,6 +17,8 @@ pub enum Task {
     Prune,
     /// Remove variants.
     Variants,
+    /// Compute missing PDQ hashes, and put what looks like a listed one into quarantine.
+    Scan,
 }
 
 impl Task {
@@ -24,12 +26,13 @@ impl Task {
         match self {
             Self::Prune => "prune",
             Self::Variants => "variants",
+            Self::Scan => "scan",
         }
     }
 
     fn table(self) -> &'static str {
         match self {
-            Self::Prune => "hashes",
+            Self::Prune | Self::Scan => "hashes",
             Self::Variants => "variants",
         }
     }
@@ -42,7 +45,7 @@ pub struct Run {
     pub task: Task,
     /// The last content that was processed.
     pub cursor: Option<ContentKey>,
-    /// How many have been removed.
+    /// How many have been removed, or looked at by a scan.
     pub progress: u64,
     /// How many there were at the start.
     pub total: u64,
@@ -326,7 +329,7 @@ async fn prune_aliases_in(
 }
 
 /// Returns false when the run was started over; then the transaction must not change anything else.
-async fn advance_in(
+pub(super) async fn advance_in(
     tx: &mut Change,
     run: &Run,
     cursor: Option<&ContentKey>,
@@ -351,7 +354,7 @@ fn from_row(row: &Row) -> Result<Run> {
     let task = row.text("task")?;
     let allowed = row.int_or_null("allowed")?;
     Ok(Run {
-        task: [Task::Prune, Task::Variants]
+        task: [Task::Prune, Task::Variants, Task::Scan]
             .into_iter()
             .find(|known| known.as_str() == task)
             .ok_or_else(|| broken("task"))?,

@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 5] = [
+    const FILES: [(i64, &str, &str); 6] = [
         (
             8,
             "tables",
@@ -189,6 +189,11 @@ fn all_of_postgres() -> Migrator {
             "node_facts",
             include_str!("../../migrations/postgres/0012_node_facts.sql"),
         ),
+        (
+            13,
+            "pdq",
+            include_str!("../../migrations/postgres/0013_pdq.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -211,7 +216,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 10] = [
+    const FILES: [(i64, &str, &str); 11] = [
         (
             1,
             "media",
@@ -261,6 +266,11 @@ pub(super) fn all() -> Migrator {
             10,
             "takeover",
             include_str!("../../migrations/sqlite/0010_takeover.sql"),
+        ),
+        (
+            11,
+            "pdq",
+            include_str!("../../migrations/sqlite/0011_pdq.sql"),
         ),
     ];
     migrator(&FILES)
@@ -535,6 +545,7 @@ mod tests {
                 "aliases hash hashes",
                 "proxied hash hashes",
                 "proxies alias aliases",
+                "quarantine hash hashes",
                 "sources hash hashes",
                 "variants hash hashes",
             ];

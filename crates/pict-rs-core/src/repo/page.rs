@@ -17,10 +17,44 @@ pub struct Page {
     pub next: Option<ContentKey>,
 }
 
+/// A content with its names.
+#[derive(Clone, Debug)]
+pub struct ContentWithAliases {
+    /// The content.
+    pub original: Original,
+    /// All its aliases, sorted.
+    pub aliases: Vec<Alias>,
+    /// Whether only administrators see it.
+    pub is_quarantined: bool,
+}
+
 /// Sorts after every content of the same time, because it is longer than their keys.
 const LAST: [u8; ContentKey::BYTES + 1] = [0xff; ContentKey::BYTES + 1];
 
 impl Repo {
+    /// A content, whether or not it is in quarantine; `None` when it is gone.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn content_with_aliases(
+        &self,
+        hash: &ContentKey,
+    ) -> Result<Option<ContentWithAliases>> {
+        let row = composed(format!(
+            "SELECT {COLUMNS}, q.hash AS quarantined FROM hashes h \
+             LEFT JOIN quarantine q ON q.hash = h.hash WHERE h.hash = $1"
+        ))
+        .bind(hash.as_bytes())
+        .optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(ContentWithAliases {
+            original: content::from_row(&row)?,
+            aliases: self.aliases(hash).await?,
+            is_quarantined: row.blob_or_null("quarantined")?.is_some(),
+        }))
+    }
+
     /// Up to `limit` contents, beginning with `first`, none newer than `time` (Unix time in
     /// milliseconds). A `first` that does not exist is ignored.
     ///

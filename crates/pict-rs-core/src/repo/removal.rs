@@ -2,12 +2,14 @@
 //! transaction; its objects move to the garbage table until the store has removed them. The audit
 //! entry is written in the same transaction.
 
+use pict_rs_media::PdqHash;
+
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
 use super::fault::again;
 use super::sql::{self, sql};
 use super::usage::Class;
-use super::{Repo, bigint, blocklist, content, garbage, node, takeover, variant};
+use super::{Repo, bigint, blocklist, content, garbage, node, pdq, quarantine, takeover, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// What a transaction has removed. After the commit it is passed on, so that caches and store
@@ -29,6 +31,19 @@ pub struct PurgedContent {
     pub removal: Removal,
     /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
+    /// The PDQ hash that was listed, if that was requested and there is one.
+    pub listed: Option<PdqHash>,
+}
+
+/// What is refused after a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Nothing.
+    Nothing,
+    /// The same bytes.
+    Same,
+    /// The same bytes, and what looks like them.
+    Similar,
 }
 
 impl Repo {
@@ -61,28 +76,37 @@ impl Repo {
         .await
     }
 
-    /// Removes a content with all its aliases and variants. `block` adds it to the blocklist.
+    /// Removes a content with all its aliases and variants. `refused` is what is
+    /// blocked.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn purge(
         &self,
         hash: &ContentKey,
-        block: bool,
+        refused: Refused,
         cause: &Cause,
         now: i64,
     ) -> Result<PurgedContent> {
         again(|| async {
             let mut tx = self.begin_removal().await?;
-            let blocked = match block {
-                true => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
-                false => Vec::new(),
+            let blocked = match refused {
+                Refused::Nothing => Vec::new(),
+                _ => blocklist::block_content_in(&mut tx, hash, cause, now).await?,
+            };
+            let listed = match refused {
+                Refused::Similar => pdq::list_content_in(&mut tx, hash, cause, now).await?,
+                _ => None,
             };
             let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
             takeover::bury_in(&mut tx, &removal.aliases, true, now).await?;
             node::announce_in(&mut tx, &removal).await?;
             tx.commit().await?;
-            Ok(PurgedContent { removal, blocked })
+            Ok(PurgedContent {
+                removal,
+                blocked,
+                listed,
+            })
         })
         .await
     }
@@ -225,6 +249,7 @@ async fn lose_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKe
 
 async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
     let mut objects = remove_variants(tx, hash).await?;
+    quarantine::end_in(tx, hash).await?;
     sql("DELETE FROM sources WHERE hash = $1")
         .bind(hash.as_bytes())
         .run(&mut *tx)

@@ -59,7 +59,7 @@ const fn table(
 }
 
 /// A row comes after the rows that it refers to.
-pub(super) const TABLES: [CopiedTable; 17] = [
+pub(super) const TABLES: [CopiedTable; 19] = [
     table(
         "hashes",
         1,
@@ -74,6 +74,8 @@ pub(super) const TABLES: [CopiedTable; 17] = [
             ("created_at", Int),
             ("size", Int),
             ("format", Int),
+            ("pdq", Blob),
+            ("pdq_quality", Int),
         ],
     ),
     table(
@@ -154,6 +156,28 @@ pub(super) const TABLES: [CopiedTable; 17] = [
         "blocklist",
         1,
         &[("digest", Blob), ("reason", Text), ("created_at", Int)],
+    ),
+    table(
+        "listed_pdq",
+        2,
+        &[
+            ("list", Text),
+            ("pdq", Blob),
+            ("reason", Text),
+            ("created_at", Int),
+        ],
+    ),
+    table(
+        "quarantine",
+        1,
+        &[
+            ("hash", Blob),
+            ("list", Text),
+            ("pdq", Blob),
+            ("distance", Int),
+            ("reason", Text),
+            ("created_at", Int),
+        ],
     ),
     CopiedTable {
         is_numbered: true,

@@ -218,7 +218,7 @@ impl Repo {
         again(|| async {
             let mut tx = self.begin().await?;
             let added = match brought {
-                Brought::New(original) => hash::add_content_in(&mut tx, original).await?,
+                Brought::New(original) => hash::add_content_in(&mut tx, original, None).await?,
                 Brought::Known(key) => match content::lock_in(&mut tx, key).await? {
                     Some(original) => hash::Added {
                         original,

@@ -264,11 +264,12 @@ impl Process {
                 }
             }
         }
-        let blurhash = match &done {
-            Done::Made(made) => made.blurhash.as_deref(),
-            Done::Blurhash(blurhash) => Some(blurhash.as_str()),
+        let preview = match &done {
+            Done::Made(made) => made.preview.as_ref(),
+            Done::Preview(preview) => Some(preview),
             _ => None,
         };
+        let blurhash = preview.map(|preview| preview.blurhash.as_str());
         if blurhash.is_some_and(|text| text.len() > BLURHASH || !text.is_ascii()) {
             return wrong("a result has a blurhash that is none");
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Done, Facts, Job, Kind};
+use pict_rs_media::{Done, Facts, Job, Kind, Preview};
 
 use crate::helper::Helper;
 use crate::media::{InputFile, Permit, Slot};
@@ -71,22 +71,22 @@ pub(crate) async fn examine(
         Ok(Examined {
             source,
             facts,
-            blurhash: found.unwrap_or(blurhash),
+            blurhash: found.map_or(blurhash, |preview| preview.blurhash),
         })
     };
     ctx.media.run(permit, memory, work).await
 }
 
-/// The blurhash; for a clip, that of a frame, which needs ffmpeg.
-fn compute(
+/// The hashes; for a clip, those of a frame, which needs ffmpeg.
+pub(crate) fn compute(
     ctx: &Arc<Context>,
     source: &InputFile,
     facts: &Facts,
     slot: &mut Slot,
-) -> Option<String> {
+) -> Option<Preview> {
     let preview = |slot: &mut Slot, source: &InputFile, facts: Facts| {
         let done = slot.run(&Job::Preview(facts), source);
-        done.and_then(Done::blurhash).ok()
+        done.and_then(Done::preview).ok()
     };
     if facts.kind() != Kind::Video {
         return preview(slot, source, facts.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pict_rs_media::limits::{self, Bounds, Limits};
-use pict_rs_media::{Clip, ClipFile, Facts, Format, Job, Piece};
+use pict_rs_media::{Clip, ClipFile, Facts, Format, Job, Piece, Preview};
 use tempfile::TempDir;
 
 use crate::helper::{Helper, Program, ffmpeg, ffmpeg::Ffmpeg};
@@ -18,7 +18,7 @@ use crate::{Context, Error, ErrorCode, Result};
 pub(crate) struct Written {
     pub(crate) bytes: InputFile,
     pub(crate) facts: Facts,
-    pub(crate) blurhash: String,
+    pub(crate) preview: Preview,
 }
 
 /// An upper estimate, in bytes, of the memory that work on a clip takes, including the file twice:
@@ -79,11 +79,11 @@ pub(crate) fn write(
     work.goes_on_with_written()?;
     let (frame, facts) = work.frame(&written, None, slot)?;
     limits::check(&facts, 0, &limits)?;
-    let blurhash = slot.run(&Job::Preview(facts), &frame)?.blurhash()?;
+    let preview = slot.run(&Job::Preview(facts), &frame)?.preview()?;
     Ok(Written {
         bytes,
         facts: written.facts,
-        blurhash,
+        preview,
     })
 }
 

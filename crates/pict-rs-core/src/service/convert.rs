@@ -46,7 +46,7 @@ pub(super) async fn convert(
             operations,
             output,
             frame,
-            blurhash: false,
+            preview: false,
         }
     };
     let made = if is_clip {

@@ -8,7 +8,7 @@ use crate::repo::audit::Cause;
 use crate::repo::node::Notice;
 use crate::repo::{Plan, Run, Task};
 use crate::service::forget::forget;
-use crate::service::{guard, remove};
+use crate::service::{guard, remove, scan};
 use crate::task::run_to_completion;
 use crate::{Context, Result};
 
@@ -43,6 +43,31 @@ pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
 /// When the database fails.
 pub async fn last_drop(ctx: &Context) -> Result<Option<Run>> {
     ctx.repo.run_of(Task::Variants).await
+}
+
+/// Requests a look at all contents: missing PDQ hashes are computed, and what looks like a listed one
+/// is put into quarantine.
+///
+/// # Errors
+/// [`crate::ErrorCode::ReadOnly`].
+pub async fn scan(ctx: &Context, cause: &Cause) -> Result<Run> {
+    remove::writable(ctx)?;
+    let plan = Plan {
+        task: Task::Scan,
+        total: ctx.repo.count_for(Task::Scan).await?,
+        // Nothing is removed.
+        allowed: None,
+        block: false,
+    };
+    begin(ctx, plan, cause).await
+}
+
+/// The last scan, if there was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_scan(ctx: &Context) -> Result<Option<Run>> {
+    ctx.repo.run_of(Task::Scan).await
 }
 
 /// Requests a check of all contents and the purge of those that have lost their file, unless a run
@@ -103,6 +128,7 @@ pub(crate) async fn step(ctx: &Arc<Context>) -> Result<bool> {
         match run.task {
             Task::Variants => variants(&ctx, &run).await?,
             Task::Prune => prune(&ctx, &run).await?,
+            Task::Scan => scan::step(&ctx, &run).await?,
         }
         Ok(true)
     })

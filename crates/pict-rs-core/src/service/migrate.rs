@@ -416,6 +416,8 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
         alias: name.alias.clone(),
         token: name.token.clone(),
         original: original.clone(),
+        pdq: None,
+        listed: None,
         source: None,
     };
     // If it was fetched again meanwhile, the old alias keeps the old bytes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pict_rs_media::limits::{Bounds, Limits};
 use pict_rs_media::operation::Operation;
-use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat};
+use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat, Preview};
 
 use crate::clock::now;
 use crate::config::output::output;
@@ -12,11 +12,11 @@ use crate::helper::{Helper, magick};
 use crate::media::{InputFile, JobResult, Permit, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
-use crate::repo::{Original, Representation};
+use crate::repo::{Original, PdqMatch, Representation, blocked};
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::keep::put;
 use crate::service::spool::{Incoming, Sent, Spooled};
-use crate::service::{clip, dummy, validate};
+use crate::service::{clip, dummy, perceptual, validate};
 use crate::store::{Prefix, Source, StoredObject};
 use crate::task::blocking;
 use crate::timing::{Stage, timed};
@@ -33,7 +33,9 @@ fn svg_disabled() -> Error {
 pub(super) struct Ready {
     pub(super) stored: StoredObject,
     pub(super) facts: Facts,
-    pub(super) blurhash: String,
+    pub(super) preview: Preview,
+    /// The entry of the lists that it looks like, if there is one.
+    pub(super) listed: Option<PdqMatch>,
     /// The digest of the file as it was sent.
     pub(super) source: Digest,
 }
@@ -60,7 +62,8 @@ pub(super) async fn prepare(
         }
         let scratch = &ctx.scratch;
         let made = attempt_all(ctx, scratch, permit, query, damaged, source, &sent).await?;
-        keep(ctx, made, prefix, sent).await
+        let listed = perceptual::listed(ctx, &made.preview).await?;
+        keep(ctx, made, listed, prefix, sent).await
     };
     ready.await.map_err(|error| {
         let error = Arc::new(error);
@@ -86,6 +89,10 @@ pub(super) async fn prepare_in_memory(
     let scratch = ctx.scratch.in_memory();
     let made = attempt_all(ctx, &scratch, permit, &query, damaged, source, &sent).await?;
     metrics::blurhash();
+    // It would be quarantined, for which it needs a row.
+    if perceptual::listed(ctx, &made.preview).await?.is_some() {
+        return Err(blocked());
+    }
     let file = match (made.bytes, sent) {
         (MadeBytes::Written(file), _) | (MadeBytes::OfSource, Sent::Scratch(file)) => file,
         (MadeBytes::OfSource, Sent::Object(..)) => {
@@ -97,7 +104,7 @@ pub(super) async fn prepare_in_memory(
     let (object, key) = kept.await?;
     Ok(Original {
         representation: Representation::new(object, key, &made.facts, now()),
-        blurhash: made.blurhash,
+        blurhash: made.preview.blurhash,
     })
 }
 
@@ -108,7 +115,11 @@ async fn dummy_ready(ctx: &Arc<Context>, prefix: Prefix, sent: Sent) -> Result<R
     Ok(Ready {
         stored: validate::external(ctx, stored).await?,
         facts,
-        blurhash: dummy::BLURHASH.to_owned(),
+        preview: Preview {
+            blurhash: dummy::BLURHASH.to_owned(),
+            pdq: None,
+        },
+        listed: None,
         source: digest,
     })
 }
@@ -272,11 +283,11 @@ fn write(scratch: &Scratch, source: &[u8], done: JobResult, is_sent: bool) -> Re
     } else {
         MadeBytes::written(scratch, &pieces)?
     };
-    let no_blurhash = || pict_rs_media::Error::Internal("a job has made no blurhash".into());
+    let no_preview = || pict_rs_media::Error::Internal("a job has made no blurhash".into());
     Ok(Made {
         bytes,
         facts: made.facts,
-        blurhash: made.blurhash.ok_or_else(no_blurhash)?,
+        preview: made.preview.ok_or_else(no_preview)?,
     })
 }
 
@@ -335,11 +346,17 @@ fn bounds(ctx: &Context, query: &UploadQuery, foreign: Option<Foreign>) -> Bound
 }
 
 /// Stores the result.
-async fn keep(ctx: &Arc<Context>, made: Made, prefix: Prefix, sent: Sent) -> Result<Ready> {
+async fn keep(
+    ctx: &Arc<Context>,
+    made: Made,
+    listed: Option<PdqMatch>,
+    prefix: Prefix,
+    sent: Sent,
+) -> Result<Ready> {
     let Made {
         bytes,
         facts,
-        blurhash,
+        preview,
     } = made;
     metrics::blurhash();
     let digest = sent.digest();
@@ -357,7 +374,8 @@ async fn keep(ctx: &Arc<Context>, made: Made, prefix: Prefix, sent: Sent) -> Res
     Ok(Ready {
         stored: validate::external(ctx, stored).await?,
         facts,
-        blurhash,
+        preview,
+        listed,
         source: digest,
     })
 }
@@ -447,7 +465,7 @@ async fn ingest_clip(
                 Ok(Made {
                     bytes: MadeBytes::written(&ctx.scratch, &[&made.bytes])?,
                     facts: made.facts,
-                    blurhash: made.blurhash,
+                    preview: made.preview,
                 })
             });
             Ok((source, made))
@@ -460,7 +478,7 @@ async fn ingest_clip(
 struct Made {
     bytes: MadeBytes,
     facts: Facts,
-    blurhash: String,
+    preview: Preview,
 }
 
 /// The bytes to store.
@@ -515,7 +533,7 @@ fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign
         return Job::Keep {
             facts,
             credits: media.keeps_credits(),
-            blurhash: true,
+            preview: true,
         };
     }
     let mut output = output(media, format, facts.is_animated());
@@ -529,7 +547,7 @@ fn job(ctx: &Context, query: &UploadQuery, facts: Facts, foreign: Option<Foreign
         operations: operations.clone(),
         output,
         frame: None,
-        blurhash: true,
+        preview: true,
     }
 }
 

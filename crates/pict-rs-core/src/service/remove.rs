@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
+use pict_rs_media::PdqHash;
+
 use crate::clock::now;
+use crate::repo::Refused;
 use crate::repo::audit::Cause;
 use crate::service::find;
 use crate::service::forget::forget;
@@ -117,27 +120,35 @@ pub struct Purged {
     pub aliases: Vec<Alias>,
     /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
+    /// The PDQ hash that was listed, if that was requested and there is one.
+    pub listed: Option<PdqHash>,
 }
 
-/// Removes the content of `alias` with all its aliases. `block` blocks it and every file that it
-/// was made from.
+/// Removes the content of `alias` with all its aliases. `refused` is what is blocked: with the
+/// content also every file that it was made from.
 ///
 /// # Errors
 /// [`ErrorCode::AliasNotFound`], [`ErrorCode::ReadOnly`].
-pub async fn purge(ctx: &Arc<Context>, alias: &Alias, block: bool, cause: Cause) -> Result<Purged> {
+pub async fn purge(
+    ctx: &Arc<Context>,
+    alias: &Alias,
+    refused: Refused,
+    cause: Cause,
+) -> Result<Purged> {
     writable(ctx)?;
     // Otherwise the content would come back with an alias that is not here yet.
     takeover::complete(ctx, alias).await?;
     let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
     run_to_completion(async move {
-        let purged = ctx.repo.purge(&content, block, &cause, now()).await?;
+        let purged = ctx.repo.purge(&content, refused, &cause, now()).await?;
         ctx.arrivals.deleted();
         let aliases = purged.removal.aliases.clone();
         forget(&ctx, purged.removal).await;
         Ok(Purged {
             aliases,
             blocked: purged.blocked,
+            listed: purged.listed,
         })
     })
     .await

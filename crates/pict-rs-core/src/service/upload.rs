@@ -6,7 +6,7 @@ use crate::clock::now;
 use crate::config::Heal;
 use crate::metrics::{self, WorkKind};
 use crate::query::UploadQuery;
-use crate::repo::{Job, NewProxy, NewUpload, Original, Representation};
+use crate::repo::{Job, NewProxy, NewUpload, Original, Representation, StoredPdq};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
@@ -188,7 +188,8 @@ async fn remember(
     let Ready {
         mut stored,
         facts,
-        blurhash,
+        preview,
+        listed,
         source,
     } = ready;
     let representation = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
@@ -197,8 +198,10 @@ async fn remember(
         token: DeleteToken::generate(),
         original: Original {
             representation,
-            blurhash,
+            blurhash: preview.blurhash,
         },
+        pdq: Some(StoredPdq::of(preview.pdq.as_ref())),
+        listed,
         source: Some(source),
     };
     stored.name();

@@ -202,7 +202,7 @@ impl Verifier {
         let job = Job::Keep {
             facts: facts.clone(),
             credits: ctx.config.media.keeps_credits(),
-            blurhash: false,
+            preview: false,
         };
         let take = |source: &[u8], done: JobResult| {
             let made = done.and_then(Done::made)?.into_bytes(source)?;

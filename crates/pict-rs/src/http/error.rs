@@ -143,10 +143,12 @@ pub fn status(code: ErrorCode) -> StatusCode {
         | Code::FileUploadError
         | Code::InvalidFileExtension
         | Code::InvalidJson
+        | Code::InvalidList
         | Code::InvalidProcessPath
         | Code::InvalidQuery
         | Code::MediaDamaged
         | Code::MediaDisallowed
+        | Code::NoPdq
         | Code::ParseDeadline
         | Code::ProcessTimeout
         | Code::ProxyNotAllowed

@@ -5,6 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
+use pict_rs_core::repo::Refused;
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{find, import, remove, upload};
@@ -56,16 +57,30 @@ pub async fn import(
     Ok(HttpResponse::Created().json(view::uploads(&imported)))
 }
 
-/// `POST /internal/purge?alias=` or `?proxy=`; `block=true` also blocks the content.
+/// `POST /internal/purge?alias=` or `?proxy=`; `block=true` also blocks the content, and with
+/// `near=true` what looks like it.
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let target = target::plain(request.query_string())?;
     let block = target::switch(request.query_string(), "block")?;
+    let near = target::switch(request.query_string(), "near")?;
+    let refused = match (block, near) {
+        (false, false) => Refused::Nothing,
+        (true, false) => Refused::Same,
+        (true, true) => Refused::Similar,
+        (false, true) => {
+            let message = "near=true says what block=true refuses, which is missing";
+            return Err(ApiError::user(ErrorCode::InvalidQuery, message));
+        }
+    };
     let cause = cause::admin(&request)?;
-    let purge = async |alias: &Alias| remove::purge(&ctx, alias, block, cause.clone()).await;
+    let purge = async |alias: &Alias| remove::purge(&ctx, alias, refused, cause.clone()).await;
     let purged = target.with_alias(&ctx, Unknown::Refuse, purge).await?;
     let mut answer = aliases_json(&purged.aliases);
     if block {
         answer["blocked"] = view::digests(&purged.blocked);
+    }
+    if near {
+        answer["listed"] = purged.listed.map(|hash| hash.to_string()).into();
     }
     Ok(HttpResponse::Ok().json(answer))
 }

@@ -5,6 +5,7 @@
 //! are taken from the program.
 
 mod internal;
+mod lookalikes;
 mod paths;
 mod schemas;
 
@@ -38,6 +39,7 @@ fn document() -> Value {
     let mut schemas = schemas::all();
     if let Some(all) = schemas.as_object_mut() {
         all.extend(internal::schemas());
+        all.extend(lookalikes::schemas());
     }
     json!({
         "openapi": "3.1.0",

@@ -131,13 +131,17 @@ pub struct Query<'a>(pub &'a str);
 
 impl Query<'_> {
     /// An empty value counts as missing.
-    fn find(&self, name: &str) -> Option<String> {
+    pub fn find(&self, name: &str) -> Option<String> {
         query::pairs(self.0)
             .find(|(key, value)| key == name && !value.is_empty())
             .map(|(_, value)| value.into_owned())
     }
 
-    fn number(&self, name: &str) -> Result<Option<u32>> {
+    /// A number of 0 or more; `None` when it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] for anything else.
+    pub fn number(&self, name: &str) -> Result<Option<u32>> {
         let Some(text) = self.find(name) else {
             return Ok(None);
         };

@@ -6,7 +6,7 @@ use crate::colour::Colours;
 use crate::rows::Layout;
 use crate::{
     Control, Error, Format, Orientation, Output, OutputFormat, Result, Speed,
-    codec::testing::inspect as inspect_any, preview::blurhash, transform::transform,
+    codec::testing::inspect as inspect_any, preview::preview, transform::transform,
 };
 
 /// Four tiles of 64×64 form 120×100, rotated by 90° clockwise, which EXIF repeats.
@@ -178,7 +178,7 @@ fn damaged_files_are_refused_politely() {
         if u64::from(facts.stored_width) * u64::from(facts.stored_height) > 1 << 18 {
             return;
         }
-        if let Err(error) = blurhash(file, &facts, &Control::new()) {
+        if let Err(error) = preview(file, &facts, &Control::new()) {
             assert!(blames(&error), "{error:?}");
         }
     };
@@ -194,7 +194,7 @@ fn damaged_files_are_refused_politely() {
             }
         }
         let half = &file[..file.len() - 150];
-        let outcome = inspect(half).and_then(|facts| blurhash(half, &facts, &Control::new()));
+        let outcome = inspect(half).and_then(|facts| preview(half, &facts, &Control::new()));
         assert!(outcome.is_err());
     }
 }

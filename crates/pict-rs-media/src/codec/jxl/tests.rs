@@ -5,7 +5,7 @@ use jxl_encoder::{AnimationFrame, AnimationParams, LosslessConfig, PixelLayout};
 use super::*;
 use crate::codec::testing::{Collect, Film, Picture, picture};
 use crate::rows::{Layout, RowSink};
-use crate::{codec::testing::inspect as inspect_any, preview::blurhash};
+use crate::{codec::testing::inspect as inspect_any, preview::preview};
 
 const LAYOUTS: [Layout; 5] = [
     Layout::Gray8,
@@ -271,7 +271,7 @@ fn survives(file: &[u8]) {
     }
     for outcome in [
         crate::clean::clean(file, &facts, &Control::new()).map(|_| ()),
-        blurhash(file, &facts, &Control::new()).map(|_| ()),
+        preview(file, &facts, &Control::new()).map(|_| ()),
     ] {
         if let Err(error) = outcome {
             assert!(blames(&error), "{error:?}");
@@ -297,7 +297,7 @@ fn damaged_files_are_refused_politely() {
             }
         }
         let half = &file[..file.len() / 2];
-        let refused = inspect(half).and_then(|facts| blurhash(half, &facts, &Control::new()));
+        let refused = inspect(half).and_then(|facts| preview(half, &facts, &Control::new()));
         assert!(refused.is_err());
     }
 }

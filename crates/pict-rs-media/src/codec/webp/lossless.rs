@@ -338,7 +338,7 @@ impl<'a> Bits<'a> {
 mod tests {
     use super::*;
     use crate::codec::webp::{self, riff};
-    use crate::{Control, Error, preview::blurhash};
+    use crate::{Control, Error, preview::preview};
 
     /// Writes bits, lowest first.
     #[derive(Default)]
@@ -440,7 +440,7 @@ mod tests {
 
     fn is_decoded(file: &[u8]) {
         let facts = webp::inspect(file, &Control::new()).expect("a WebP");
-        blurhash(file, &facts, &Control::default()).expect("libwebp takes it");
+        preview(file, &facts, &Control::default()).expect("libwebp takes it");
     }
 
     #[test]
@@ -546,7 +546,7 @@ mod tests {
             assert_eq!(tables(&file), 0, "{broken}");
             let facts =
                 webp::inspect(&file, &Control::new()).expect("only its container is looked at");
-            let error = blurhash(&file, &facts, &Control::default()).expect_err("broken");
+            let error = preview(&file, &facts, &Control::default()).expect_err("broken");
             assert!(matches!(error, Error::Corrupt { .. }), "{broken}: {error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use pict_rs_core::repo::Original;
+use pict_rs_core::repo::{Original, Refused};
 use pict_rs_core::repo::audit::Cause;
 use pict_rs_core::service::inspect::{Inspected, inspect};
 use pict_rs_core::service::target::{Target, Unknown};
@@ -296,8 +296,11 @@ pub async fn purge(
     form: web::Form<Removal>,
 ) -> Result<HttpResponse> {
     let (target, cause) = form.of(&request)?;
-    let block = form.block.is_some();
-    let purge = async |alias: &Alias| remove::purge(&ctx, alias, block, cause.clone()).await;
+    let refused = match form.block {
+        Some(_) => Refused::Same,
+        None => Refused::Nothing,
+    };
+    let purge = async |alias: &Alias| remove::purge(&ctx, alias, refused, cause.clone()).await;
     target.with_alias(&ctx, Unknown::Refuse, purge).await?;
     Ok(see(PATH))
 }

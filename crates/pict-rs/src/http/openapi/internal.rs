@@ -17,18 +17,22 @@ pub(super) fn paths() -> Vec<(&'static str, Vec<Operation>)> {
     all
 }
 
-fn call(methods: &'static [&'static str], id: &'static str, summary: &'static str) -> Operation {
+pub(super) fn call(
+    methods: &'static [&'static str],
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
     Operation::new(methods, id, summary)
         .refusals([(400, "The request is not valid, or the server is read-only")])
         .with_key()
 }
 
 /// The reason for the audit log.
-fn reason() -> Value {
+pub(super) fn reason() -> Value {
     text("reason", "Why, for the audit log: up to 1000 bytes")
 }
 
-fn page() -> [Value; 2] {
+pub(super) fn page() -> [Value; 2] {
     [
         text("before", "What the page before has as next"),
         number("limit", "Entries of a page, up to 1000"),
@@ -62,7 +66,11 @@ fn about_one_media() -> Vec<(&'static str, Vec<Operation>)> {
                     "Remove a content with all its aliases",
                     "Aliases",
                 )
-                .parameters([switch("block", "True keeps it out for ever"), reason()]),
+                .parameters([
+                    switch("block", "True keeps it out for ever"),
+                    switch("near", "With block: true keeps out what looks like it, too"),
+                    reason(),
+                ]),
             ],
         ),
         (

@@ -3,13 +3,14 @@
 use super::schemas::{
     form, formatted, in_path, needed, process, subject, switch, text, upload_query,
 };
-use super::{GET, GET_OR_HEAD, Operation, POST, internal};
+use super::{GET, GET_OR_HEAD, Operation, POST, internal, lookalikes};
 
 /// Every path with its methods.
 pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
     let mut all = images();
     all.extend(details());
     all.extend(internal::paths());
+    all.extend(lookalikes::paths());
     all.extend([
         (
             "/",

@@ -113,6 +113,12 @@ pub fn json_body(schema: &str) -> Value {
     json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } })
 }
 
+/// A body of lines.
+pub fn text_body(description: &str) -> Value {
+    let schema = json!({ "type": "string" });
+    json!({ "required": true, "description": description, "content": { "text/plain": { "schema": schema } } })
+}
+
 /// The multipart form of uploads.
 pub fn form() -> Value {
     let file = json!({

@@ -1,0 +1,218 @@
+//! Finds stored pictures that look like another one, by their PDQ hashes.
+
+use std::sync::Arc;
+
+use pict_rs_media::limits::Bounds;
+use pict_rs_media::{Facts, Kind, PdqHash, Preview};
+
+use crate::clock::now;
+use crate::media::{InputFile, Permit, Slot};
+use crate::repo::{ContentWithAliases, StoredPdq};
+use crate::service::spool::{Incoming, Spooled};
+use crate::service::{adopt, clip, find};
+use crate::state::pdq::StoredHashes;
+use crate::task::blocking;
+use crate::{Alias, Context, Error, ErrorCode, Result};
+
+/// Bits in which found pictures differ at most, by default.
+pub const DISTANCE: u32 = 31;
+/// The largest distance that can be asked for. Beyond it everything looks alike.
+pub const MAX_DISTANCE: u32 = 128;
+/// Pictures that are returned by default.
+const DEFAULT: u32 = 20;
+/// Pictures that are returned at most.
+const MOST: u32 = 100;
+/// Contents read at a time.
+const BATCH: u32 = 10_000;
+/// How much the clocks of servers may differ, and a transaction last, in milliseconds.
+const OVERLAP: i64 = 10 * 60 * 1000;
+
+/// A picture that was found.
+#[derive(Clone, Debug)]
+pub struct Similar {
+    /// The content.
+    pub content: ContentWithAliases,
+    /// Bits in which it differs from what was asked for.
+    pub distance: u32,
+}
+
+/// What to look for.
+#[derive(Debug)]
+pub enum Wanted {
+    /// The hash of a picture, which may be stored turned or mirrored only if these are the hashes of
+    /// all turns.
+    Hashes(Vec<PdqHash>),
+    /// A file that was sent.
+    File(Spooled),
+    /// A stored picture, whether or not it is in quarantine.
+    Alias(Alias),
+}
+
+/// The stored pictures that are nearest to `wanted`, at most `distance` bits away.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`] for a distance that is too large, [`ErrorCode::AliasNotFound`],
+/// [`ErrorCode::NoPdq`] for a file that has no hash, the limits for one that was sent, and those of
+/// [`crate::media::Pool::work`].
+pub async fn search(
+    ctx: &Arc<Context>,
+    wanted: Wanted,
+    distance: Option<u32>,
+    limit: Option<u32>,
+) -> Result<Vec<Similar>> {
+    let distance = distance.unwrap_or(DISTANCE);
+    if distance > MAX_DISTANCE {
+        let message = format!("distance={distance} is too much, the limit is {MAX_DISTANCE}");
+        let error = Error::user(ErrorCode::InvalidQuery, message);
+        return Err(error.limit(MAX_DISTANCE).found(distance));
+    }
+    let limit = limit.unwrap_or(DEFAULT).min(MOST);
+    let wanted = match wanted {
+        Wanted::Hashes(hashes) => hashes,
+        Wanted::File(spooled) => of_sent(ctx, spooled).await?,
+        Wanted::Alias(alias) => of_stored(ctx, &alias).await?,
+    };
+    let mut found = Vec::new();
+    for (key, distance) in near(ctx, wanted, distance).await? {
+        if found.len() == limit as usize {
+            break;
+        }
+        // It may have been removed since it was read.
+        if let Some(content) = ctx.repo.content_with_aliases(&key).await? {
+            found.push(Similar { content, distance });
+        }
+    }
+    Ok(found)
+}
+
+async fn near(
+    ctx: &Context,
+    wanted: Vec<PdqHash>,
+    distance: u32,
+) -> Result<Vec<(crate::ContentKey, u32)>> {
+    // One search at a time: each keeps a processor busy.
+    let mut index = Arc::clone(&ctx.stored_pdq).lock_owned().await;
+    if index.as_ref().is_some_and(StoredHashes::is_stale) {
+        *index = None;
+    }
+    if index.is_none() {
+        *index = Some(read(ctx).await?);
+    }
+    if let Some(stored) = index.as_mut() {
+        let since = stored.read_at - OVERLAP;
+        let recent = ctx.repo.pdq_since(since, BATCH).await?;
+        if recent.len() == BATCH as usize {
+            // There may be more, so the next search reads all of them.
+            *stored = read(ctx).await?;
+        } else {
+            stored.refresh(recent);
+        }
+    }
+    blocking(move || {
+        let found = index.as_ref().map(|stored| stored.near(&wanted, distance));
+        Ok::<_, Error>(found.unwrap_or_default())
+    })
+    .await
+}
+
+async fn read(ctx: &Context) -> Result<StoredHashes> {
+    let mut stored = StoredHashes::new(now());
+    let mut after = None;
+    loop {
+        let (contents, last) = ctx.repo.pdq_after(after.as_ref(), BATCH).await?;
+        stored.push(contents);
+        after = last;
+        if after.is_none() {
+            return Ok(stored);
+        }
+    }
+}
+
+/// Frees the memory of the index when there was no search for a while.
+pub(crate) fn forget_unused(ctx: &Context) {
+    if let Ok(mut index) = ctx.stored_pdq.try_lock()
+        && index.as_ref().is_some_and(StoredHashes::is_unused)
+    {
+        *index = None;
+    }
+}
+
+async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Vec<PdqHash>> {
+    let permit = ctx.media.acquire().await?;
+    let (source, _sent) = Incoming::Spooled(spooled).read(ctx).await?;
+    let media = &ctx.config.media;
+    let bounds = Bounds {
+        image: media.image.limits(),
+        animation: media.animation.limits(),
+        video: media.video.limits(),
+        ..Bounds::NONE
+    };
+    let inspected = ctx.media.inspect(permit, source, bounds).await?;
+    let facts = inspected.result?;
+    let preview = compute(ctx, inspected.permit, inspected.source, facts).await?;
+    hashes(preview)
+}
+
+async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<PdqHash>> {
+    let key = find::content(ctx, alias).await?;
+    let content = ctx.repo.content_with_aliases(&key).await?;
+    let content = content.ok_or_else(Error::alias_not_found)?;
+    let permit = ctx.media.acquire().await?;
+    hashes(preview_of(ctx, permit, &content.original.representation).await?)
+}
+
+fn hashes(preview: Option<Preview>) -> Result<Vec<PdqHash>> {
+    let pdq = preview.and_then(|preview| preview.pdq).ok_or_else(|| {
+        let message = "This file has no PDQ hash: it is too small, or a clip that cannot be read";
+        Error::user(ErrorCode::NoPdq, message)
+    })?;
+    Ok(pdq.turned().to_vec())
+}
+
+/// The hashes of a stored file; `None` when it has none.
+///
+/// # Errors
+/// [`ErrorCode::LostFile`], and those of [`crate::media::Pool::work`].
+pub(crate) async fn preview_of(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    stored: &crate::repo::Representation,
+) -> Result<Option<Preview>> {
+    let source = find::whole(ctx, stored).await?;
+    let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
+    match inspected.result {
+        Ok(facts) => compute(ctx, inspected.permit, inspected.source, facts).await,
+        Err(_) => Ok(None),
+    }
+}
+
+/// The PDQ hash of a stored file, to be recorded.
+///
+/// # Errors
+/// As [`preview_of`].
+pub(crate) async fn stored_pdq(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    stored: &crate::repo::Representation,
+) -> Result<(StoredPdq, Vec<PdqHash>)> {
+    let preview = preview_of(ctx, permit, stored).await?;
+    let pdq = preview.and_then(|preview| preview.pdq);
+    let turned = pdq.map_or(Vec::new(), |pdq| pdq.turned().to_vec());
+    Ok((StoredPdq::of(pdq.as_ref()), turned))
+}
+
+async fn compute(
+    ctx: &Arc<Context>,
+    permit: Permit,
+    source: InputFile,
+    facts: Facts,
+) -> Result<Option<Preview>> {
+    let size = source.len() as u64;
+    let memory = match facts.kind() {
+        Kind::Video => clip::memory(&facts, size),
+        _ => size.saturating_add(pict_rs_media::preview_memory(&facts)),
+    };
+    let context = ctx.clone();
+    let work = move |slot: &mut Slot| Ok(adopt::compute(&context, &source, &facts, slot));
+    ctx.media.run(permit, memory, work).await
+}
