@@ -107,6 +107,9 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "/moderation",
         "/storage",
         "/settings",
+        "/similar",
+        "/quarantine",
+        "/quarantine/picture",
     ];
     for path in paths.map(|path| format!("/admin{path}")) {
         let answer = server.get(&path);
@@ -123,6 +126,12 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "upload",
         "sign-out",
         "drop-variants",
+        "list",
+        "unlist",
+        "scan",
+        "quarantine",
+        "release",
+        "similar",
     ];
     let admin = Admin::sign_in(&server);
     let genuine = admin.action("/admin", "/admin/sign-out");
@@ -572,6 +581,57 @@ async fn anybody_can_upload_by_the_form_of_the_front_page() {
     browser.end().await;
 }
 
+/// Lists a hash, finds what looks like it in quarantine, and decides.
+async fn lookalikes(browser: &Browser, server: &Server, check: &impl AsyncFn(&str)) {
+    const BRIDGE: &[u8] = include_bytes!("../crates/pict-rs-media/src/codec/testdata/bridge.jpeg");
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("friends.txt");
+    let hash = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22";
+    std::fs::write(&list, hash).expect("written");
+    browser.fill("#list", &list.display().to_string()).await;
+    browser.click("Add a list").await;
+    browser.sees("td", "friends.txt").await;
+    let upload = server.upload(BRIDGE);
+    let path = format!("/image/original/{}", upload.alias);
+    server.get(&path).refused(404, "alias-not-found");
+    browser.click("Quarantine").await;
+    browser.wait_for_pictures(1).await;
+    browser.sees("article", "on the list friends.txt").await;
+    check("quarantine").await;
+    browser.click("Release").await;
+    browser.sees("main", "Nothing is in quarantine.").await;
+    server.get(&path).ok();
+
+    let picture = folder.path().join("mirrored.png");
+    let mirrored = image::load_from_memory(BRIDGE).expect("a JPEG").fliph();
+    std::fs::write(&picture, pictures::png(&mirrored.thumbnail(400, 400))).expect("written");
+    browser.click("Similar").await;
+    browser.fill("#file", &picture.display().to_string()).await;
+    browser.click("Search").await;
+    browser.wait_for_pictures(1).await;
+    check("similar").await;
+    browser.press(".grid a").await;
+    browser.sees("h1", &upload.alias).await;
+    browser.click("Put it into quarantine").await;
+    browser.fill("#quarantine-reason", "reported twice").await;
+    browser
+        .press("form[action^='/admin/quarantine'] button")
+        .await;
+    browser.sees("article", "reported twice").await;
+    browser.wait_for_pictures(1).await;
+    browser.press("article a").await;
+    browser.sees("[role=status]", "In quarantine.").await;
+    check("quarantined").await;
+    browser.click("Purge and refuse").await;
+    browser.sees("h1", "Media").await;
+    browser.click("Moderation").await;
+    browser.click("Scan").await;
+    browser.sees("[role=status]", "looked at").await;
+    check("lists").await;
+    browser.click("Remove the list").await;
+    browser.sees("main", "There is no list.").await;
+}
+
 /// A person who does everything that there is.
 async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     const TEST: &str = "the admin page in a browser";
@@ -588,7 +648,10 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     };
     let axe = Path::new(&clients).join("axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(axe).expect("axe");
-    let server = Server::with([("server.api_key", KEY)]);
+    let server = Server::with([
+        ("server.api_key", KEY),
+        ("media.pdq.on_match", "quarantine"),
+    ]);
     let home = format!("http://{}/admin", server.address);
     let check = async |page: &str| {
         check(&browser, &axe, page).await;
@@ -649,6 +712,7 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.click("Allow").await;
     browser.sees("td", "unblock").await;
     assert_eq!(browser.count("td form").await, before - 1);
+    lookalikes(&browser, &server, &check).await;
     browser.click("Storage").await;
     browser.click("Look for orphans").await;
     browser.sees("[role=status]", "none is an orphan.").await;

@@ -371,6 +371,47 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 [web::post().to(admin_pages::block)],
             ))
             .service(resource(
+                "/list",
+                "POST",
+                [web::post().to(admin_pages::list)],
+            ))
+            .service(resource(
+                "/unlist",
+                "POST",
+                [web::post().to(admin_pages::unlist)],
+            ))
+            .service(resource(
+                "/scan",
+                "POST",
+                [web::post().to(admin_pages::begin_scan)],
+            ))
+            .service(resource(
+                "/quarantine",
+                both,
+                [
+                    web::get().to(admin_pages::quarantined),
+                    web::post().to(admin_pages::quarantine),
+                ],
+            ))
+            .service(resource(
+                "/quarantine/picture",
+                page,
+                [web::get().to(admin_pages::quarantined_picture)],
+            ))
+            .service(resource(
+                "/release",
+                "POST",
+                [web::post().to(admin_pages::release)],
+            ))
+            .service(resource(
+                "/similar",
+                both,
+                [
+                    web::get().to(admin_pages::similar_form),
+                    web::post().to(admin_pages::similar),
+                ],
+            ))
+            .service(resource(
                 "/unblock",
                 "POST",
                 [web::post().to(admin_pages::unblock)],

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::repo::{Original, Representation};
+use crate::repo::{Original, Quarantined, Representation, StoredPdq};
 use crate::service::find;
-use crate::{Alias, Context, Result};
+use crate::{Alias, Context, ErrorCode, Result};
 
 /// Variants that are listed at most.
 const MAX_VARIANTS: u32 = 100;
@@ -14,6 +14,10 @@ const MAX_VARIANTS: u32 = 100;
 pub struct Inspected {
     /// The content.
     pub original: Arc<Original>,
+    /// Why it is in quarantine, if it is.
+    pub quarantined: Option<Quarantined>,
+    /// Its PDQ hash; `None` when it was not computed yet.
+    pub pdq: Option<StoredPdq>,
     /// All its aliases, sorted.
     pub aliases: Vec<Alias>,
     /// The URLs that it was fetched from, sorted.
@@ -28,12 +32,20 @@ pub struct Inspected {
 /// [`crate::ErrorCode::AliasNotFound`], [`crate::ErrorCode::LostFile`],
 /// [`crate::ErrorCode::RepoError`]; during a takeover those of [`find::aliases`].
 pub async fn inspect(ctx: &Context, alias: &Alias) -> Result<Inspected> {
-    let original = find::original(ctx, alias).await?;
+    let (original, quarantined) = match find::original(ctx, alias).await {
+        Err(error) if error.code() == ErrorCode::AliasNotFound => {
+            let found = ctx.repo.quarantined_as(alias).await?.ok_or(error)?;
+            (Arc::new(found.original.clone()), Some(found))
+        }
+        found => (found?, None),
+    };
     let hash = original.hash();
     Ok(Inspected {
         aliases: find::aliases(ctx, alias).await?,
+        pdq: ctx.repo.pdq_of(hash).await?,
         urls: ctx.repo.urls_of(hash).await?,
         variants: ctx.repo.variants_of(hash, MAX_VARIANTS).await?,
         original,
+        quarantined,
     })
 }

@@ -4,9 +4,11 @@
 mod media;
 mod moderation;
 mod overview;
+mod quarantine;
 mod session;
 mod settings;
 mod sign_in;
+mod similar;
 mod storage;
 mod upload;
 
@@ -24,11 +26,15 @@ use pict_rs_core::config::Secret;
 use pict_rs_core::{Alias, Context, ErrorCode};
 
 pub use self::media::{delete, grid, picture, purge};
-pub use self::moderation::{block, moderation, unblock};
+pub use self::moderation::{begin_scan, block, list, moderation, unblock, unlist};
 pub use self::overview::overview;
+pub use self::quarantine::{
+    begin as quarantine, picture as quarantined_picture, quarantined, release,
+};
 pub use self::session::Sessions;
 pub use self::settings::settings;
 pub use self::sign_in::{form as sign_in_form, sign_in, sign_out};
+pub use self::similar::{form as similar_form, search as similar};
 pub use self::storage::{collect, drop_variants, storage};
 pub use self::upload::{form as upload_form, upload};
 
@@ -43,10 +49,12 @@ pub type Shared = Option<Arc<Sessions>>;
 /// The page that needs no session.
 const SIGN_IN: &str = "/admin/sign-in";
 /// The pages that each of them leads to.
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 8] = [
     ("/admin", "Overview"),
     ("/admin/media", "Media"),
     ("/admin/upload", "Upload"),
+    ("/admin/similar", "Similar"),
+    ("/admin/quarantine", "Quarantine"),
     ("/admin/moderation", "Moderation"),
     ("/admin/storage", "Storage"),
     ("/admin/settings", "Settings"),

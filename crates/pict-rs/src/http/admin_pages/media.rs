@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use pict_rs_core::repo::{Original, Refused};
 use pict_rs_core::repo::audit::Cause;
+use pict_rs_core::repo::{Original, Refused};
 use pict_rs_core::service::inspect::{Inspected, inspect};
 use pict_rs_core::service::target::{Target, Unknown};
 use pict_rs_core::service::{find, hashes, remove};
@@ -12,7 +12,7 @@ use pict_rs_media::Kind;
 use serde::Deserialize;
 
 use super::session::Session;
-use super::{action, counted, page_of, see, shown, size, time};
+use super::{action, counted, page_of, quarantine, see, shown, size, time};
 use crate::http::error::Result;
 use crate::http::page::encoded;
 use crate::http::{cause, index, target};
@@ -100,7 +100,7 @@ fn named_by(text: &str) -> Result<Target> {
     Ok(Target::Alias(Alias::parse(text)?))
 }
 
-fn tile(original: &Original, alias: &Alias) -> Markup {
+pub fn tile(original: &Original, alias: &Alias) -> Markup {
     let shown = &original.representation;
     let about = format!(
         "{} × {}, {}, {}",
@@ -143,7 +143,13 @@ pub async fn picture(
     let found = inspect(&ctx, &alias).await?;
     let content = html! {
         h1 { (alias.as_str()) }
-        (preview(&found, &alias))
+        @if let Some(quarantined) = &found.quarantined {
+            p.state.bad role="status" { "In quarantine. " (quarantine::why(quarantined)) }
+            (quarantine::picture_of(&found.original, &alias))
+            (quarantine::decision(&session, &alias))
+        } @else {
+            (preview(&found, &alias))
+        }
         (facts(&found))
         @if found.original.representation.kind() == Kind::Image {
             details {
@@ -153,6 +159,7 @@ pub async fn picture(
                 }
             }
         }
+        p { a href=(format!("/admin/similar?alias={}", encoded(alias.as_str()))) { "Similar pictures" } }
         h2 { "Aliases" }
         ul {
             @for one in &found.aliases {
@@ -200,6 +207,9 @@ fn facts(found: &Inspected) -> Markup {
                 }
                 tr { th scope="row" { "Stored" } td { (time(shown.created_at)) " UTC" } }
                 tr { th scope="row" { "Digest" } td { code { (shown.key.digest().to_hex()) } } }
+                @if let Some(hash) = found.pdq.and_then(|pdq| pdq.hash) {
+                    tr { th scope="row" { "PDQ hash" } td { code { (hash.to_string()) } } }
+                }
                 tr { th scope="row" { "Object" } td { code { (shown.object.as_str()) } } }
             }
         }
@@ -247,12 +257,22 @@ fn removal(session: &Session, alias: &Alias, aliases: usize) -> Markup {
             }
         }
         details {
+            summary { "Put it into quarantine" }
+            p { "Only administrators see it until it is released." }
+            form method="post" action=(action("/admin/quarantine", session)) {
+                input type="hidden" name="alias" value=(alias.as_str());
+                (reason("quarantine-reason"))
+                button { "Put into quarantine" }
+            }
+        }
+        details {
             summary { "Purge the content" }
             p { "Removes it with " (counted(aliases as u64, "alias", "aliases")) " and all its variants." }
             form method="post" action=(action("/admin/purge", session)) {
                 input type="hidden" name="alias" value=(alias.as_str());
                 (reason("purge-reason"))
                 label.check { input type="checkbox" name="block" value="true"; " and refuse it from now on" }
+                label.check { input type="checkbox" name="near" value="true"; " and what looks like it" }
                 button { "Purge" }
             }
         }
@@ -266,6 +286,7 @@ pub struct Removal {
     #[serde(default)]
     reason: String,
     block: Option<String>,
+    near: Option<String>,
 }
 
 impl Removal {
@@ -296,9 +317,10 @@ pub async fn purge(
     form: web::Form<Removal>,
 ) -> Result<HttpResponse> {
     let (target, cause) = form.of(&request)?;
-    let refused = match form.block {
-        Some(_) => Refused::Same,
-        None => Refused::Nothing,
+    let refused = match (&form.block, &form.near) {
+        (_, Some(_)) => Refused::Similar,
+        (Some(_), None) => Refused::Same,
+        (None, None) => Refused::Nothing,
     };
     let purge = async |alias: &Alias| remove::purge(&ctx, alias, refused, cause.clone()).await;
     target.with_alias(&ctx, Unknown::Refuse, purge).await?;

@@ -1,18 +1,23 @@
-//! `/admin/moderation`: what is refused, and what was removed by whom.
+//! `/admin/moderation`: what is refused, what looks like it, and what was removed by whom.
 
+use actix_multipart::Field;
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use pict_rs_core::repo::Blocked;
+use pict_rs_core::config::{OnMatch, PdqConfig};
+use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::audit::Entry;
+use pict_rs_core::repo::{Blocked, Run, Unlisted};
 use pict_rs_core::service::moderate::{self, Subject};
+use pict_rs_core::service::{maintain, perceptual};
 use pict_rs_core::{Context, Digest};
 use serde::Deserialize;
 
+use super::quarantine::list_name;
 use super::session::Session;
-use super::{action, see, shown, time};
-use crate::http::cause;
+use super::{action, counted, see, shown, time};
 use crate::http::error::Result;
 use crate::http::pages::{self, Query};
+use crate::http::{cause, form, perceptual as http_perceptual};
 
 const PATH: &str = "/admin/moderation";
 
@@ -39,6 +44,9 @@ pub async fn moderation(
         @if let Some(next) = next_blocked {
             p.pages { a rel="next" href=(format!("{PATH}?blocked={}", pages::cursor(next))) { "Older" } }
         }
+        h2 { "Refused pictures" }
+        (lists(&session, &perceptual::lists(&ctx).await?, &ctx.config.media.pdq))
+        (scan(&session, maintain::last_scan(&ctx).await?.as_ref()))
         h2 { "Removals" }
         (removals(&entries))
         @if let Some(next) = next_entry {
@@ -71,6 +79,70 @@ fn blocklist(entries: &[Blocked], session: &Session) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The lists of PDQ hashes.
+fn lists(session: &Session, lists: &[(String, usize)], settings: &PdqConfig) -> Markup {
+    html! {
+        p {
+            "What differs from a listed PDQ hash in at most " (settings.distance) " of 256 bits "
+            @match settings.on_match {
+                OnMatch::Refuse => "is refused.",
+                OnMatch::Quarantine => "is put into quarantine.",
+            }
+        }
+        @if lists.is_empty() { p { "There is no list." } }
+        @else {
+            table {
+                thead { tr { th { "List" } th.number { "Hashes" } th { "Change" } } }
+                tbody {
+                    @for (list, count) in lists {
+                        tr {
+                            td.long { (list_name(list)) }
+                            td.number { (count) }
+                            td {
+                                form method="post" action=(action("/admin/unlist", session)) {
+                                    input type="hidden" name="list" value=(list);
+                                    button { "Remove the list" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        form method="post" action=(action("/admin/list", session)) enctype="multipart/form-data" {
+            label for="list" { "A file with a hash on each line, or CSV. The list gets its name" }
+            input #list type="file" name="images[]" accept=".txt,.csv,text/*" required;
+            button { "Add a list" }
+        }
+    }
+}
+
+fn scan(session: &Session, run: Option<&Run>) -> Markup {
+    html! {
+        p { "A scan looks at everything that is stored: missing hashes are computed, and what looks like a \
+             listed one is put into quarantine." }
+        @match run {
+            Some(run) if run.is_finished => {
+                p.state.good role="status" {
+                    "The scan of " (time(run.started_at)) " looked at "
+                    (counted(run.progress, "content", "contents")) "."
+                }
+            }
+            Some(run) => {
+                p.state.good role="status" {
+                    (run.progress) " of " (counted(run.total, "content", "contents"))
+                    " were looked at. Open this page again to see more."
+                }
+                progress aria-label="Scanned contents" max=(run.total.max(1)) value=(run.progress) {}
+            }
+            None => {}
+        }
+        form method="post" action=(action("/admin/scan", session)) {
+            button { "Scan" }
         }
     }
 }
@@ -118,6 +190,47 @@ pub async fn block(
 ) -> Result<HttpResponse> {
     let subject = Subject::Digest(Digest::parse(form.hash.trim())?);
     moderate::block(&ctx, &subject, &cause::given(&request, None)?).await?;
+    Ok(see(PATH))
+}
+
+/// `POST /admin/list`, with a file, whose name the list gets.
+pub async fn list(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let take = async |_: &UploadQuery, field: Field| {
+        let name = form::filename(&field).unwrap_or_default();
+        Ok((name, http_perceptual::text(field).await?))
+    };
+    let (files, _) = form::receive(&ctx, &request, "", payload, take).await?;
+    let cause = cause::given(&request, None)?;
+    for (name, text) in files {
+        perceptual::import(&ctx, &name, &text, &cause).await?;
+    }
+    Ok(see(PATH))
+}
+
+/// What the form of a list sends.
+#[derive(Deserialize)]
+pub struct NamedList {
+    list: String,
+}
+
+/// `POST /admin/unlist`
+pub async fn unlist(
+    ctx: web::Data<Context>,
+    request: HttpRequest,
+    form: web::Form<NamedList>,
+) -> Result<HttpResponse> {
+    let what = Unlisted::List(form.list.clone());
+    perceptual::unlist(&ctx, &what, &cause::given(&request, None)?).await?;
+    Ok(see(PATH))
+}
+
+/// `POST /admin/scan`
+pub async fn begin_scan(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    maintain::scan(&ctx, &cause::given(&request, None)?).await?;
     Ok(see(PATH))
 }
 
