@@ -1,5 +1,7 @@
 //! The database: one suite for whatever is behind `Repo`, run once for each engine.
 
+/// What goes first when the disk is full by its budget.
+mod budget;
 /// Contents and their aliases.
 mod contents;
 /// The file of SQLite.

@@ -33,7 +33,7 @@ pub use limits::{
 pub use place::{OldStoreConfig, StoreConfig};
 pub use proxies::Network;
 pub use takeover::TakeoverConfig;
-pub use types::{List, Seconds, Secret, Secrets, Span};
+pub use types::{ByteSize, List, Seconds, Secret, Secrets, Span};
 pub use words::{
     AnimationFormat, AudioCodec, Heal, ImageFormat, Isolation, LogFormat, OnMatch, RepoType,
     StoreType, ValidationAs, ValidationFailure, ValidationForm, VideoCodec,
@@ -44,6 +44,8 @@ use crate::{Error, ErrorCode, Result, query};
 
 /// Upper bound of `media.concurrency`: a larger value is a typo, and each slot costs a task.
 const MAX_CONCURRENCY: usize = 1024;
+/// Lower bound of `media.disk`: a smaller value is a typo, such as a forgotten unit.
+const LEAST_DISK: u64 = 16 * 1024 * 1024;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -337,6 +339,8 @@ pub struct MediaConfig {
     pub background_length: usize,
     /// Memory that all media work together may use, in MiB.
     pub memory: u64,
+    /// What everything that is stored may take. Variants and proxied media give way to uploads.
+    pub disk: Option<ByteSize>,
     /// Variants that one original may have; 0 means no limit.
     pub variants_per_original: u32,
     /// Make small variants of large photographs from a reduced copy.
@@ -387,6 +391,7 @@ impl Default for MediaConfig {
             queue_timeout: Seconds(30),
             background_length: 256,
             memory: 512,
+            disk: None,
             variants_per_original: 128,
             reduced_copies: true,
             fast: false,
@@ -718,6 +723,11 @@ impl Config {
                 self.media.concurrency
             )));
         }
+        if let Some(disk) = self.media.disk.filter(|disk| disk.bytes() < LEAST_DISK) {
+            return Err(invalid(format!(
+                "media.disk = \"{disk}\": it must be at least 16 MiB"
+            )));
+        }
         self.media.validate_quality()
     }
 
@@ -801,6 +811,16 @@ mod tests {
         assert_eq!(place.to_string(), "postgres://a@h:5432/d");
         config.repo.max_connections = 1;
         assert!(refusal(&config).contains("repo.max_connections = 1"));
+    }
+
+    #[test]
+    fn a_disk_budget_without_its_unit_is_found_at_start() {
+        let mut config = Config::default();
+        config.media.disk = ByteSize::parse("15");
+        let message = config.validate().expect_err("refused").to_string();
+        assert!(message.contains("media.disk = \"15 MiB\""), "{message}");
+        config.media.disk = ByteSize::parse("40 GiB");
+        config.validate().expect("valid");
     }
 
     #[test]

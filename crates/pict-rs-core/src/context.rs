@@ -15,6 +15,7 @@ use crate::repo::{Repo, Representation};
 use crate::scratch::Scratch;
 use crate::state::arrivals::Arrivals;
 use crate::state::auto::Auto;
+use crate::state::disk_budget::{DayNoted, DiskBudget};
 use crate::state::fact_cache::FactCache;
 use crate::state::failures::Failures;
 use crate::state::flights::Flights;
@@ -61,6 +62,10 @@ pub struct Context {
     pub(crate) fact_cache: FactCache,
     /// Uses of media that are not yet recorded in the database.
     pub(crate) last_used: LastUsed,
+    /// Files that the budget of the disk counts although no row names them yet.
+    pub(crate) disk_budget: DiskBudget,
+    /// The day whose sums were recorded last.
+    pub(crate) day_noted: DayNoted,
     /// When a write was last known to succeed.
     pub(crate) last_proof: LastProof,
     /// What the run of a move of the files remembers.
@@ -128,6 +133,8 @@ impl Context {
             exporting: tokio::sync::Mutex::default(),
             fact_cache: FactCache::new(repo.is_shared()),
             last_used: LastUsed::new(&config),
+            disk_budget: DiskBudget::default(),
+            day_noted: DayNoted::default(),
             last_proof: LastProof::default(),
             move_notes: MoveNotes::default(),
             collecting: Arc::default(),

@@ -14,6 +14,7 @@ mod content;
 mod export;
 mod fault;
 mod garbage;
+mod growth;
 pub(crate) mod hash;
 mod job;
 mod legacy_files;
@@ -41,6 +42,7 @@ mod takeover;
 pub mod transfer;
 mod upload;
 mod usage;
+mod value;
 mod variant;
 
 use std::fmt;
@@ -60,6 +62,7 @@ pub(crate) use blocklist::blocked;
 pub use content::Original;
 pub use export::restore;
 pub(crate) use fault::{UNCERTAIN_FOR, is_uncertain};
+pub use growth::DaySums;
 pub use hash::{Added, NewUpload};
 pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;
@@ -81,7 +84,8 @@ pub use sql::postgres::Connections;
 pub use store_move::{MovePhase, StoreMove};
 pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
-pub use usage::{Total, Usage};
+pub use usage::{Sums, Total, Usage};
+pub use value::DroppedByValue;
 pub use variant::StoredVariant;
 
 /// After this time it is asked why the database does not answer.

@@ -3,6 +3,7 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod auto;
+pub(crate) mod disk_budget;
 pub(crate) mod fact_cache;
 pub(crate) mod failures;
 pub(crate) mod flights;

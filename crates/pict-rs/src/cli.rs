@@ -386,6 +386,8 @@ media_flags! {
     media_background_length: usize => "media.background_length",
     /// MiB that media work may use in all [default: 512]
     media_memory: u64 => "media.memory",
+    /// What all that is stored may take, such as 40 GiB; variants and proxied media give way to uploads
+    media_disk: String => "media.disk",
     /// Variants that one original may have; 0 is any number [default: 128]
     media_variants_per_original: u32 => "media.variants_per_original",
     /// What happens to pictures that look like listed ones: refuse or quarantine [default: refuse]

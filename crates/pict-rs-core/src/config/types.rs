@@ -98,6 +98,76 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A number of bytes with a unit: `40 GiB`, `500 MiB`, `2 TB`. A bare number means MiB, as in all other
+/// sizes of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(u64);
+
+const BYTE_UNITS: [(&str, u64); 8] = [
+    ("tib", 1 << 40),
+    ("tb", 1_000_000_000_000),
+    ("gib", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("mib", 1 << 20),
+    ("mb", 1_000_000),
+    ("kib", 1 << 10),
+    ("kb", 1_000),
+];
+
+impl ByteSize {
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// From text; `None` when it is not a size. Case and the space before the unit do not matter, and
+    /// a number may have decimals: `1.5 TiB`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_number = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+        let (number, unit) = text.split_at(text.bytes().take_while(is_number).count());
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" => 1 << 20,
+            unit => BYTE_UNITS.iter().find(|(name, _)| *name == unit)?.1,
+        };
+        if let Ok(whole) = number.parse::<u64>() {
+            return whole.checked_mul(factor).map(Self);
+        }
+        let bytes = number.parse::<f64>().ok()? * factor as f64;
+        // Beyond that a float has no whole bytes.
+        (bytes < (1_u64 << 53) as f64).then_some(Self(bytes as u64))
+    }
+}
+
+/// In the largest binary unit that divides it, or else in KiB, rounded down.
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let binary = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20)];
+        let (unit, factor) = binary
+            .into_iter()
+            .find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor))
+            .unwrap_or(("KiB", 1 << 10));
+        write!(f, "{} {unit}", self.0 / factor)
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "'{text}' is not a size such as 40 GiB or 500 MiB, or a number of MiB"
+            ))
+        })
+    }
+}
+
 /// Text that must not be printed.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(transparent)]
@@ -195,6 +265,36 @@ mod tests {
         check("7w", None);
         check("99999999999999999999d", None);
         check("999999999999999999y", None);
+    }
+
+    #[test]
+    fn sizes_take_every_documented_unit_and_print_as_they_are_written() {
+        let check =
+            |text, bytes| assert_eq!(ByteSize::parse(text).map(ByteSize::bytes), bytes, "{text}");
+        check("40 GiB", Some(40 << 30));
+        check("40gib", Some(40 << 30));
+        check(" 500 MB ", Some(500_000_000));
+        check("1.5 TiB", Some(3 << 39));
+        check("2 TB", Some(2_000_000_000_000));
+        check("64", Some(64 << 20));
+        check("0", Some(0));
+        for wrong in [
+            "",
+            "GiB",
+            "-1 GiB",
+            "40 Gib/s",
+            "40 G",
+            "1.2.3 GiB",
+            ".",
+            "99999999999999999999",
+            "99999999999 TiB",
+        ] {
+            check(wrong, None);
+        }
+        for text in ["40 GiB", "2 TiB", "500 MiB", "3 KiB", "1536 GiB"] {
+            let size = ByteSize::parse(text).expect("valid");
+            assert_eq!(size.to_string(), text);
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 6] = [
+    const FILES: [(i64, &str, &str); 7] = [
         (
             8,
             "tables",
@@ -194,6 +194,11 @@ fn all_of_postgres() -> Migrator {
             "pdq",
             include_str!("../../migrations/postgres/0013_pdq.sql"),
         ),
+        (
+            14,
+            "growth",
+            include_str!("../../migrations/postgres/0014_growth.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -216,7 +221,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 11] = [
+    const FILES: [(i64, &str, &str); 12] = [
         (
             1,
             "media",
@@ -271,6 +276,11 @@ pub(super) fn all() -> Migrator {
             11,
             "pdq",
             include_str!("../../migrations/sqlite/0011_pdq.sql"),
+        ),
+        (
+            12,
+            "growth",
+            include_str!("../../migrations/sqlite/0012_growth.sql"),
         ),
     ];
     migrator(&FILES)

@@ -12,8 +12,9 @@ use super::sql::sqlite_text;
 use super::{FILE, Location, Repo, Server, ServerSettings};
 
 /// Tables that stay small: bounded by a setting, or nearly empty.
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 9] = [
     "garbage",
+    "growth",
     "jobs",
     "leases",
     "maintenance",

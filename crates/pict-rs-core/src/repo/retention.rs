@@ -7,10 +7,10 @@
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::fault::again;
-use super::sql::{Row, sql};
+use super::sql::{self, Row, sql};
 use super::usage::{self, Class};
 use super::{Removal, Repo, garbage, node, removal, takeover, variant};
-use crate::{ContentKey, ObjectKey, Result, VariantKey};
+use crate::{Alias, ContentKey, ObjectKey, Result, VariantKey};
 
 /// What was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Repo {
             .bind(i64::from(limit))
             .all(&mut tx)
             .await?;
-            let dropped = drop_variants(&mut tx, &rows, u64::MAX).await?;
+            let dropped = drop_variants(&mut tx, &named(&rows)?, u64::MAX).await?;
             node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
@@ -101,7 +101,7 @@ impl Repo {
                 .bind(i64::from(limit))
                 .all(&mut tx)
                 .await?;
-            let dropped = drop_variants(&mut tx, &rows, excess).await?;
+            let dropped = drop_variants(&mut tx, &named(&rows)?, excess).await?;
             node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
@@ -140,13 +140,13 @@ impl Repo {
             }
             stay += 1;
         }
-        let excess = &rows[stay..];
+        let excess = named(&rows[stay..])?;
         if excess.is_empty() {
             return Ok(Dropped::default());
         }
         again(|| async {
             let mut tx = self.begin().await?;
-            let dropped = drop_variants(&mut tx, excess, u64::MAX).await?;
+            let dropped = drop_variants(&mut tx, &excess, u64::MAX).await?;
             node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
@@ -172,7 +172,7 @@ impl Repo {
             .bind(i64::from(limit))
             .all(&mut tx)
             .await?;
-            let dropped = drop_proxies(&mut tx, &rows, None, now).await?;
+            let dropped = drop_proxies(&mut tx, &sql::aliases(&rows)?, None, now).await?;
             node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
@@ -203,7 +203,7 @@ impl Repo {
             .bind(i64::from(limit))
             .all(&mut tx)
             .await?;
-            let dropped = drop_proxies(&mut tx, &rows, Some(bytes), now).await?;
+            let dropped = drop_proxies(&mut tx, &sql::aliases(&rows)?, Some(bytes), now).await?;
             node::announce_in(&mut tx, &dropped.removal).await?;
             tx.commit().await?;
             Ok(dropped)
@@ -213,28 +213,27 @@ impl Repo {
 }
 
 /// Drops proxied media in the given order, until all take at most `bytes` if that is given.
-async fn drop_proxies(
+pub(super) async fn drop_proxies(
     tx: &mut Change,
-    rows: &[Row],
+    aliases: &[Alias],
     bytes: Option<u64>,
     now: i64,
 ) -> Result<Dropped> {
     let mut dropped = Dropped::default();
     let before = usage::allocated(&mut *tx, Class::Proxied).await?;
     let mut left = before;
-    for row in rows {
+    for alias in aliases {
         if bytes.is_some_and(|bytes| left <= bytes) {
             break;
         }
-        let alias = row.alias("alias")?;
-        let removed = removal::remove_in(tx, &alias).await?.0;
+        let removed = removal::remove_in(tx, alias).await?.0;
         if removed.aliases.is_empty() {
             // Another removal was first.
             continue;
         }
         dropped.removal.objects.extend(removed.objects);
         dropped.count += 1;
-        dropped.removal.aliases.push(alias);
+        dropped.removal.aliases.push(alias.clone());
         left = before.saturating_add_signed(tx.counted(Class::Proxied).allocated);
     }
     takeover::bury_in(tx, &dropped.removal.aliases, false, now).await?;
@@ -251,20 +250,29 @@ async fn drop_proxies(
     Ok(dropped)
 }
 
+/// The contents and objects of variants.
+fn named(rows: &[Row]) -> Result<Vec<(ContentKey, ObjectKey)>> {
+    let name = |row: &Row| Ok((row.content_key("hash")?, row.object("object")?));
+    rows.iter().map(name).collect()
+}
+
 /// Drops variants in the given order until `enough` bytes are freed.
-async fn drop_variants(tx: &mut Change, rows: &[Row], enough: u64) -> Result<Dropped> {
+pub(super) async fn drop_variants(
+    tx: &mut Change,
+    variants: &[(ContentKey, ObjectKey)],
+    enough: u64,
+) -> Result<Dropped> {
     let mut dropped = Dropped::default();
-    for row in rows {
+    for (hash, object) in variants {
         if dropped.bytes >= enough {
             break;
         }
-        let object = row.object("object")?;
-        let Some(size) = variant::drop_in(tx, &object).await? else {
+        let Some(size) = variant::drop_in(tx, object).await? else {
             continue;
         };
         dropped.count += 1;
-        dropped.removal.contents.push(row.content_key("hash")?);
-        dropped.removal.objects.push(object);
+        dropped.removal.contents.push(*hash);
+        dropped.removal.objects.push(object.clone());
         dropped.bytes += usage::on_disk(size);
     }
     garbage::discard_in(tx, &dropped.removal.objects).await?;

@@ -59,7 +59,7 @@ const fn table(
 }
 
 /// A row comes after the rows that it refers to.
-pub(super) const TABLES: [CopiedTable; 19] = [
+pub(super) const TABLES: [CopiedTable; 20] = [
     table(
         "hashes",
         1,
@@ -244,6 +244,20 @@ pub(super) const TABLES: [CopiedTable; 19] = [
             1,
             &[
                 ("number", Int),
+                ("class", Text),
+                ("count", Int),
+                ("bytes", Int),
+                ("allocated", Int),
+            ],
+        )
+    },
+    CopiedTable {
+        is_of_server: true,
+        ..table(
+            "growth",
+            2,
+            &[
+                ("day", Int),
                 ("class", Text),
                 ("count", Int),
                 ("bytes", Int),

@@ -45,13 +45,38 @@ pub struct Usage {
     pub unclaimed: u64,
 }
 
+/// The sums of what takes space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Number of aliases.
+    pub aliases: u64,
+    /// Contents.
+    pub originals: Total,
+    /// Pictures made from them.
+    pub variants: Total,
+    /// Proxied URLs. Their bytes are part of those of the originals.
+    pub proxied: Total,
+}
+
+impl Sums {
+    /// Sets the sum of a class.
+    pub(super) fn set(&mut self, class: Class, total: Total) {
+        match class {
+            Class::Aliases => self.aliases = total.count,
+            Class::Originals => self.originals = total,
+            Class::Variants => self.variants = total,
+            Class::Proxied => self.proxied = total,
+        }
+    }
+}
+
 impl Repo {
-    /// The current sums.
+    /// The current sums of what takes space.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn usage(&self) -> Result<Usage> {
-        let sums = sql(
+    pub async fn sums(&self) -> Result<Sums> {
+        let rows = sql(
             "SELECT class, CAST(SUM(count) AS BIGINT) AS count, CAST(SUM(bytes) AS BIGINT) AS bytes, \
              CAST(SUM(allocated) AS BIGINT) AS allocated FROM (\
              SELECT class, count, bytes, allocated FROM usage \
@@ -59,19 +84,29 @@ impl Repo {
         )
         .all(&self.read)
         .await?;
-        let mut usage = Usage::default();
-        for row in sums {
+        let mut sums = Sums::default();
+        for row in rows {
             let Some(class) = Class::of(&row)? else {
                 continue;
             };
-            let total = Delta::of(&row)?.total();
-            match class {
-                Class::Aliases => usage.aliases = total.count,
-                Class::Originals => usage.originals = total,
-                Class::Variants => usage.variants = total,
-                Class::Proxied => usage.proxied = total,
-            }
+            sums.set(class, Delta::of(&row)?.total());
         }
+        Ok(sums)
+    }
+
+    /// The current sums, and what waits.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn usage(&self) -> Result<Usage> {
+        let sums = self.sums().await?;
+        let mut usage = Usage {
+            aliases: sums.aliases,
+            originals: sums.originals,
+            variants: sums.variants,
+            proxied: sums.proxied,
+            ..Usage::default()
+        };
         let row = sql(
             "SELECT (SELECT MIN(accessed_at) FROM variants) AS oldest_variant, \
              (SELECT MIN(accessed_at) FROM proxies) AS oldest_proxied, \
@@ -161,14 +196,14 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 4] = [
         Self::Aliases,
         Self::Originals,
         Self::Variants,
         Self::Proxied,
     ];
 
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Aliases => "aliases",
             Self::Originals => "originals",
@@ -178,7 +213,7 @@ impl Class {
     }
 
     /// `None` for a class of a newer version.
-    fn of(row: &Row) -> Result<Option<Self>> {
+    pub(super) fn of(row: &Row) -> Result<Option<Self>> {
         let name = row.text("class")?;
         Ok(Self::ALL.into_iter().find(|class| class.as_str() == name))
     }
@@ -205,7 +240,7 @@ impl Delta {
         }
     }
 
-    fn of(row: &Row) -> Result<Self> {
+    pub(super) fn of(row: &Row) -> Result<Self> {
         Ok(Self {
             count: row.int("count")?,
             bytes: row.int("bytes")?,
@@ -213,7 +248,7 @@ impl Delta {
         })
     }
 
-    fn total(self) -> Total {
+    pub(super) fn total(self) -> Total {
         Total {
             count: unsigned(self.count),
             bytes: unsigned(self.bytes),

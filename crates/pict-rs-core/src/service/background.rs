@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::query::{ProcessRequest, UploadQuery};
 use crate::repo::node::Notice;
 use crate::repo::{Enqueued, Failure, Job, Work};
+use crate::service::budget::{self, Intake};
 use crate::service::forget::collect;
 use crate::service::spool::Spooled;
 use crate::service::variant;
@@ -38,6 +39,9 @@ pub async fn admit(ctx: &Context) -> Result<()> {
 pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Result<Vec<UploadId>> {
     let (ctx, query) = (ctx.clone(), query.to_owned());
     run_to_completion(async move {
+        let size = files.iter().map(Spooled::size).sum();
+        // They count again when they are worked on; until then they are bounded by their number.
+        let _admitted = budget::admit(&ctx, size, Intake::Upload).await?;
         let ids: Vec<_> = files.iter().map(|_| UploadId::generate()).collect();
         let mut stored = Vec::with_capacity(files.len());
         for (id, file) in ids.iter().zip(files) {

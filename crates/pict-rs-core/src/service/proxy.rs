@@ -18,7 +18,7 @@ use crate::query::UploadQuery;
 use crate::repo::{NewProxy, Proxy};
 use crate::requester;
 use crate::service::spool::Spool;
-use crate::service::{download, remove, takeover, upload};
+use crate::service::{budget, download, remove, takeover, upload};
 use crate::{Alias, Context, Error, ErrorCode, Result, SourceUrl};
 
 /// How long an upstream is not asked again after a failed fetch.
@@ -40,8 +40,8 @@ pub async fn known(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
 /// URL share one fetch.
 ///
 /// # Errors
-/// Those of [`crate::fetch::Fetcher::get`] and of [`upload::ingest`], [`ErrorCode::ReadOnly`]
-/// when it would have to be fetched.
+/// Those of [`crate::fetch::Fetcher::get`] and of [`upload::ingest`]; when it would have to be
+/// fetched, [`ErrorCode::ReadOnly`], and [`ErrorCode::InsufficientStorage`] if `media.disk` leaves no room.
 pub async fn obtain(ctx: &Arc<Context>, url: &SourceUrl) -> Result<Alias> {
     let Some(proxy) = find(ctx, url).await? else {
         remove::writable(ctx)?;
@@ -182,6 +182,9 @@ async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Re
             ),
         }
     }
+    if stale.is_none() {
+        budget::await_turn(ctx).await?;
+    }
     let validators = stale.map(|stale| Validators {
         etag: stale.etag.clone(),
         last_modified: stale.last_modified.clone(),
@@ -204,6 +207,12 @@ async fn fetch(ctx: &Arc<Context>, url: &SourceUrl, stale: Option<&Proxy>) -> Re
             let row = row(url, body.freshness().clone(), stale);
             let alias = match store(ctx, *body, row.clone()).await {
                 Err(error) if error.code() == ErrorCode::InsufficientStorage && stale.is_none() => {
+                    if error.is_users() {
+                        // The settings leave no room for it. Asking again would fetch all of it again.
+                        let copy = Error::user(error.code(), error.to_string());
+                        ctx.proxies.fail(url, RETRY_DELAY, Arc::new(copy));
+                        return Err(error);
+                    }
                     return in_memory(ctx, url, error).await;
                 }
                 stored => stored?,

@@ -1,5 +1,6 @@
-//! Drops what can be recreated: variants and proxied media that were not used for a while, and the
-//! least recently used when they exceed their size limit. Run by the worker.
+//! Drops what can be recreated: variants and proxied media that were not used for a while, the least
+//! recently used when they exceed their size limit, and those of least value when everything exceeds
+//! `media.disk` ([`budget`]). Run by the worker.
 //!
 //! A client that is reading a file keeps it open, so no answer is cut short. Uploads are never
 //! touched: if a proxied alias shares its bytes with an upload, only the alias is dropped.
@@ -13,7 +14,7 @@ use crate::clock::{millis, now};
 use crate::config::Span;
 use crate::repo::Dropped;
 use crate::service::forget::{collect, forget};
-use crate::service::{guard, reduced};
+use crate::service::{budget, growth, guard, reduced};
 use crate::task::run_to_completion;
 use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
@@ -43,8 +44,12 @@ pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
 /// Called after a variant was made or a medium was proxied: if a limit may be exceeded, the next
 /// sweep is brought forward.
 pub(crate) fn grown(ctx: &Context) {
-    let retention = &ctx.config.media.retention;
-    if retention.variants_size.is_some() || retention.proxy_size.is_some() {
+    let media = &ctx.config.media;
+    let retention = &media.retention;
+    let is_bounded = [retention.variants_size, retention.proxy_size]
+        .iter()
+        .any(Option::is_some);
+    if is_bounded || media.disk.is_some() {
         ctx.last_used.ring();
     }
 }
@@ -113,6 +118,8 @@ pub(crate) async fn evict(ctx: &Arc<Context>) -> Result<()> {
             evict_all(ctx, class, Reason::Size(budget - budget / 20)).await?;
         }
     }
+    budget::sweep(ctx).await?;
+    growth::note(ctx).await?;
     // Objects whose work came to no end, and files that could not be deleted earlier.
     ctx.repo.expire_intents(ctx.repo.time()).await?;
     let garbage = ctx.repo.some_garbage(BATCH).await?;

@@ -8,7 +8,7 @@ use pict_rs_media::limits::{LimitKind, at_most};
 use crate::query::UploadQuery;
 use crate::sandbox::InputFile;
 use crate::scratch::{Scratch, ScratchFile, ScratchWriter};
-use crate::service::keep;
+use crate::service::{budget, keep};
 use crate::store::{Source, Store, StoredObject};
 use crate::task::blocking;
 use crate::{Context, Digest, Error, ErrorCode, ObjectKey, Result, UploadId};
@@ -70,6 +70,7 @@ impl Spool {
     ) -> Result<Self> {
         super::remove::writable(ctx)?;
         ctx.repo.admit().await?;
+        budget::refuse_early(ctx).await?;
         let scratch = ctx.scratch.clone();
         let file = blocking(move || create(&scratch)).await?;
         Ok(Self {

@@ -7,6 +7,7 @@ use crate::config::Heal;
 use crate::metrics::{self, WorkKind};
 use crate::query::UploadQuery;
 use crate::repo::{Job, NewProxy, NewUpload, Original, Representation, StoredPdq};
+use crate::service::budget::{self, Intake};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
 use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
@@ -68,6 +69,7 @@ async fn ingest_as(
     let damaged = Damaged::of_uploads(ctx);
     // It need not wait only to fail again.
     refuse_failed(ctx, &spooled.digest(), query, damaged)?;
+    let admitted = budget::admit(ctx, spooled.size(), Intake::Upload).await?;
     let permit = ctx.media.acquire().await?;
     let incoming = Incoming::Spooled(spooled);
     let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
@@ -75,6 +77,7 @@ async fn ingest_as(
     let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
         let uploaded = remember(&ctx, ready, alias, Destination::Upload).await?;
+        drop(admitted);
         Ok(PendingUpload::new(ctx, uploaded.ok_or_else(lease_lost)?))
     })
     .await?;
@@ -94,6 +97,7 @@ pub(crate) async fn ingest_proxied(
     proxy: NewProxy,
 ) -> Result<Option<Alias>> {
     let running = metrics::begin(WorkKind::Ingest);
+    let admitted = budget::admit(ctx, spooled.size(), Intake::Proxied).await?;
     let permit = ctx.media.acquire().await?;
     let query = UploadQuery::default();
     // The upstream will not send a better copy.
@@ -103,6 +107,7 @@ pub(crate) async fn ingest_proxied(
     let ctx = ctx.clone();
     let alias = run_to_completion(async move {
         let uploaded = remember(&ctx, ready, None, Destination::Proxy(&proxy)).await?;
+        drop(admitted);
         retention::grown(&ctx);
         Ok(uploaded.map(|uploaded| uploaded.alias))
     })

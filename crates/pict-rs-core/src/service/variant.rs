@@ -19,7 +19,7 @@ use crate::scratch::ScratchFile;
 use crate::service::convert::convert;
 use crate::service::forget::forget;
 use crate::service::nodes::{self, Turn};
-use crate::service::{find, keep, reduced, remove, retention};
+use crate::service::{budget, find, keep, reduced, remove, retention};
 use crate::state::pending_variants::Storing;
 use crate::store::{Lent, Prefix, Source, Store, StoredObject};
 use crate::task::{blocking, run_to_completion};
@@ -352,6 +352,9 @@ async fn keep(
     turn: Turn,
     rank: Rank,
 ) -> Result<Arc<Representation>> {
+    if let Rank::Foreground = rank {
+        budget::refuse_variant(ctx)?;
+    }
     let scratch = ctx.scratch.clone();
     let write = move || {
         let mut writer = scratch.create()?;
