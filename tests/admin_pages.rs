@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::client::{content_type, multipart};
 use crate::support::upstream::Upstream;
 use crate::support::webdriver::Browser;
-use crate::support::{Answer, File, Launch, Server, eventually, pictures, programs};
+use crate::support::{Answer, File, Launch, Server, database, eventually, pictures, programs};
 
 const KEY: &str = "the key & no other";
 
@@ -94,6 +94,31 @@ fn without_a_key_or_by_the_settings_there_is_no_page() {
         }
         post(server, "/admin/sign-in", "", &[("key", KEY)]).refused(404, "not-found");
     }
+}
+
+#[test]
+fn the_overview_tells_how_fast_the_store_grows_and_when_it_is_full() {
+    let server = Server::with([("server.api_key", KEY), ("media.disk", "64 MiB")]);
+    let page = Admin::sign_in(&server).page("/admin");
+    assert!(page.contains("It takes three days"), "{page}");
+    assert!(page.contains("media.disk") && !page.contains("svg class=\"growth\""));
+    server.upload(&pictures::png(&pictures::noise(300, 300, 1)));
+    let data = server.data();
+    eventually("the sums of a day", || {
+        let rows = database::texts(&data, "SELECT class FROM growth");
+        (!rows.is_empty()).then_some(())
+    });
+    for ago in 1..6 {
+        let row = format!(
+            "INSERT INTO growth (day, class, count, bytes, allocated) SELECT day - {ago}, class, \
+             1, 1, 1000 FROM growth WHERE day = (SELECT MAX(day) FROM growth) AND class = 'originals'"
+        );
+        database::change(&data, &row);
+    }
+    let page = Admin::sign_in(&server).page("/admin");
+    assert!(page.contains("svg class=\"growth\""), "{page}");
+    assert!(page.contains("The budget is full in about"), "{page}");
+    assert_eq!(page.matches("<rect class=\"uploads\"").count(), 6 + 1);
 }
 
 #[test]

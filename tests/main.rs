@@ -12,6 +12,8 @@ mod api;
 mod backup;
 /// What a browser sees of uploads, stored files and variants.
 mod browser;
+/// One budget for all that is stored, and how it fills.
+mod budget;
 /// Metadata goes, pixels and colour profiles stay.
 mod cleaning;
 /// Arguments, exit codes and messages of a program that does not serve.

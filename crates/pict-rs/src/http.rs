@@ -306,6 +306,14 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             ))
             .service(resource(
+                "/growth",
+                get_or_head,
+                [
+                    web::get().to(storage::growth),
+                    web::head().to(storage::growth),
+                ],
+            ))
+            .service(resource(
                 "/collect",
                 "POST",
                 [web::post().to(storage::collect)],

@@ -1,6 +1,7 @@
 //! `/admin`: pages for administrators, made on the server. They sign in with an API key. What a page
 //! changes, the API below `/internal` can change as well.
 
+mod growth;
 mod media;
 mod moderation;
 mod overview;

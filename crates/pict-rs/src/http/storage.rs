@@ -1,21 +1,33 @@
-//! Disk usage and orphaned files, with an API key.
+//! Disk usage, its growth, and orphaned files, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::config::Span;
 use pict_rs_core::repo::Total;
+use pict_rs_core::service::budget;
 use pict_rs_core::service::collect::{self, Fate};
+use pict_rs_core::service::growth::{self, Bound};
 use pict_rs_core::{Context, ErrorCode, query};
 use serde_json::json;
 
 use super::error::{ApiError, Result};
 use super::target;
-use super::view::rfc3339;
+use super::view::{date, rfc3339};
 
 const MIB: u64 = 1024 * 1024;
 
 /// `GET /internal/usage`
 pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
     let usage = collect::usage(&ctx).await?;
+    let disk = budget::figures(&ctx).await?.map(|disk| {
+        json!({
+            "budget": disk.budget,
+            "capacity": disk.capacity,
+            "used": disk.used,
+            "uploads": disk.uploads,
+            "takes_proxied": !disk.refuses_proxied(),
+            "takes_uploads": disk.left() > 0,
+        })
+    });
     let retention = &ctx.config.media.retention;
     let total = |total: Total| json!({ "count": total.count, "bytes": total.bytes });
     let bounded = |sum: Total, budget: Option<u64>, oldest: Option<i64>| {
@@ -33,8 +45,46 @@ pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
         "originals": total(usage.originals),
         "variants": bounded(usage.variants, retention.variants_size, usage.oldest_variant),
         "proxied": bounded(usage.proxied, retention.proxy_size, usage.oldest_proxied),
+        "disk": disk,
         "garbage": { "count": usage.garbage },
         "uploads": { "waiting": usage.waiting, "unclaimed": usage.unclaimed },
+    })))
+}
+
+/// `GET /internal/growth`
+pub async fn growth(ctx: web::Data<Context>) -> Result<HttpResponse> {
+    let report = growth::report(&ctx).await?;
+    let days: Vec<_> = report
+        .days
+        .iter()
+        .map(|day| {
+            json!({
+                "day": date(day.day),
+                "uploads": day.stored.uploads,
+                "variants": day.stored.variants,
+                "proxied": day.stored.proxied,
+            })
+        })
+        .collect();
+    let pace = report.pace.map(|pace| {
+        json!({
+            "uploads": pace.uploads.round() as i64,
+            "variants": pace.variants.round() as i64,
+            "proxied": pace.proxied.round() as i64,
+        })
+    });
+    let full = report.full.map(|full| {
+        let bound = match full.bound {
+            Bound::Budget => "budget",
+            Bound::Disk => "disk",
+        };
+        json!({ "bound": bound, "left": full.left, "days": full.days })
+    });
+    Ok(HttpResponse::Ok().json(json!({
+        "msg": "ok",
+        "days": days,
+        "bytes_per_day": pace,
+        "full": full,
     })))
 }
 

@@ -115,6 +115,13 @@ pub fn rfc3339(unix_ms: i64) -> String {
         .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
+/// A day of UTC, such as `2026-12-01`, from days since 1970.
+pub fn date(day: i64) -> String {
+    let mut text = rfc3339(day.saturating_mul(24 * 60 * 60 * 1000));
+    text.truncate("2026-12-01".len());
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

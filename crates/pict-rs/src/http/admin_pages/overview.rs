@@ -4,11 +4,12 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::Context;
 use pict_rs_core::repo::{Total, Usage};
-use pict_rs_core::service::collect;
+use pict_rs_core::service::growth as growth_of;
 use pict_rs_core::service::health::{self, Health, Part};
+use pict_rs_core::service::{budget, collect};
 
 use super::session::Session;
-use super::{counted, shown, size, time};
+use super::{counted, growth, shown, size, time};
 use crate::http::error::{Result, with_cause};
 use crate::programs;
 
@@ -22,12 +23,19 @@ pub async fn overview(
     let health = health::deep(&ctx).await;
     // A database that fails is told above.
     let usage = collect::usage(&ctx).await.ok();
+    let disk = budget::figures(&ctx).await.ok().flatten();
+    let grown = growth_of::report(&ctx).await.ok();
     let content = html! {
         h1 { "Overview" }
         (state(&ctx, &health))
         @if let Some(usage) = &usage {
             h2 { "Stored" }
             (stored(&ctx, usage, &health))
+            @if let Some(figures) = &disk { (growth::used(figures)) }
+        }
+        @if let Some(grown) = &grown {
+            h2 { "Growth" }
+            (growth::growth(grown, disk.as_ref()))
         }
         h2 { "At work" }
         (work(&ctx, &health, usage.as_ref()))

@@ -160,6 +160,16 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
             vec![call(GET_OR_HEAD, "usage", "How much is stored").json(200, "Usage", "So much")],
         ),
         (
+            "/internal/growth",
+            vec![
+                call(GET_OR_HEAD, "growth", "How fast the store grows").json(
+                    200,
+                    "Growth",
+                    "Day by day",
+                ),
+            ],
+        ),
+        (
             "/internal/collect",
             vec![
                 call(POST, "collect", "Find or remove files that nothing names")
@@ -259,6 +269,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let maybe_number = json!({ "type": ["integer", "null"] });
     let time = json!({ "type": "string", "format": "date-time" });
     let any = json!({ "type": "object" });
+    let maybe_any = json!({ "type": ["object", "null"] });
     let slug = json!({ "type": "string", "description": "Left out where there is none" });
     let all = [
         (
@@ -308,6 +319,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "originals": any,
                     "variants": any,
                     "proxied": any,
+                    "disk": maybe_any,
                     "garbage": any,
                     "uploads": any,
                 }),
@@ -317,9 +329,22 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "originals",
                     "variants",
                     "proxied",
+                    "disk",
                     "garbage",
                     "uploads",
                 ],
+            ),
+        ),
+        (
+            "Growth",
+            object(
+                json!({
+                    "msg": ok(),
+                    "days": { "type": "array", "items": any },
+                    "bytes_per_day": maybe_any,
+                    "full": maybe_any,
+                }),
+                &["msg", "days", "bytes_per_day", "full"],
             ),
         ),
         (
