@@ -18,10 +18,12 @@ mod growth;
 pub(crate) mod hash;
 mod job;
 mod legacy_files;
+mod listeners;
 mod log_flush;
 mod maintenance;
 mod migrations;
 pub(crate) mod node;
+pub(crate) mod outbox;
 mod page;
 mod pdq;
 #[cfg(test)]
@@ -30,6 +32,7 @@ mod postgres;
 mod proxy;
 mod quarantine;
 mod removal;
+mod removed;
 mod reserve;
 mod retention;
 mod scan;
@@ -52,6 +55,7 @@ use std::time::Duration;
 use pict_rs_media::{Facts, Kind};
 
 use self::change::Change;
+use self::listeners::Listeners;
 use self::node::Node;
 use self::sql::{RepoPool, Row, sql};
 use self::sqlite::Embedded;
@@ -68,8 +72,10 @@ pub use job::{Enqueued, Job, Work};
 pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]
 pub(crate) use legacy_files::{FJALL_FOLDER, SLED_FOLDER, is_fjall, is_sled, what_is_in};
+pub use listeners::Wanted;
 pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
+pub use outbox::{OutboxStatus, OutboxTarget};
 pub use page::{ContentWithAliases, Page};
 pub use pdq::{ListedPdq, PdqMatch, StoredPdq, Unlisted};
 #[cfg(feature = "migrate")]
@@ -77,7 +83,8 @@ pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
 pub use postgres::{Server, ServerSettings};
 pub use proxy::{NewProxy, Proxied, Proxy};
 pub use quarantine::Quarantined;
-pub use removal::{PurgedContent, Refused, Removal};
+pub use removal::{PurgedContent, Refused};
+pub use removed::{Destroyed, Removal};
 pub use retention::Dropped;
 pub use scan::{Scanned, ToScan};
 pub use sql::postgres::Connections;
@@ -202,6 +209,7 @@ pub struct Repo {
     engine: Engine,
     node: Node,
     needs_intents: bool,
+    listeners: Listeners,
 }
 
 /// What an engine needs besides its connections.
@@ -246,6 +254,7 @@ impl Repo {
                     engine: Engine::Sqlite(embedded),
                     node: Node::default(),
                     needs_intents: false,
+                    listeners: Listeners::default(),
                 }
             }
             Location::Server(server) => {
@@ -256,6 +265,7 @@ impl Repo {
                     engine: Engine::Postgres(server.clone()),
                     node: Node::default(),
                     needs_intents: false,
+                    listeners: Listeners::default(),
                 }
             }
         };
@@ -289,6 +299,7 @@ impl Repo {
             engine: Engine::Observed(path.clone()),
             node: Node::default(),
             needs_intents: false,
+            listeners: Listeners::default(),
         })
     }
 
@@ -362,7 +373,7 @@ impl Repo {
     /// with [`Repo::begin_removal`].
     async fn begin(&self) -> Result<Change> {
         self.admit().await?;
-        Change::begin(&self.write, self.needs_intents).await
+        Change::begin(&self.write, self.needs_intents, &self.listeners).await
     }
 
     /// As [`Repo::begin`], for removals, which must work on a full disk because only they can empty
@@ -371,7 +382,7 @@ impl Repo {
         if let Engine::Sqlite(embedded) = &self.engine {
             embedded.make_room(&self.write).await?;
         }
-        Change::begin(&self.write, self.needs_intents).await
+        Change::begin(&self.write, self.needs_intents, &self.listeners).await
     }
 
     /// Whether a sweep has anything to remove. Without this check, a sweep on a full disk would

@@ -1,7 +1,10 @@
 //! The audit log: what was removed, by whom and why. Entries are written in the transaction that
 //! removes, so a removal and its entry always exist together.
 
+use serde_json::{Value, json};
+
 use super::change::Change;
+use super::removed::Destroyed;
 use super::sql::{Row, broken, sql};
 use super::{Repo, bigint};
 use crate::{Alias, Result};
@@ -18,7 +21,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Admin => "admin",
@@ -79,7 +82,7 @@ pub enum Action {
 }
 
 impl Action {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Delete => "delete",
             Self::Purge => "purge",
@@ -108,6 +111,8 @@ pub struct Event<'a> {
     pub hash: Option<String>,
     /// To how many it is done, if they are not listed.
     pub amount: Option<u64>,
+    /// What is destroyed with it, for what removes files.
+    pub destroyed: Option<Destroyed>,
 }
 
 /// An entry of the audit log.
@@ -131,19 +136,28 @@ pub struct Entry {
     pub request_id: Option<String>,
     /// Unix time in milliseconds.
     pub created_at: i64,
+    /// What was destroyed with it; `None` for what removes no files, and in entries of older
+    /// versions.
+    pub destroyed: Option<Destroyed>,
+    /// Whether caches in front have dropped it, as JSON; `None` where the server knew of none.
+    pub caches: Option<Value>,
 }
 
-/// Records an event in the transaction. All entries are written by this function.
+/// Records an event in the transaction, and returns the number of the entry. All entries are written
+/// by this function.
 pub(super) async fn record_in(
     tx: &mut Change,
     cause: &Cause,
     event: &Event<'_>,
     now: i64,
-) -> Result<()> {
+) -> Result<i64> {
     let aliases: Vec<_> = event.aliases.iter().map(Alias::as_str).collect();
-    sql(
-        "INSERT INTO audit (action, actor, aliases, hash, amount, reason, request_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    let is_cached =
+        tx.listeners().wanted.caches && event.destroyed.is_some() && !event.aliases.is_empty();
+    let row = sql(
+        "INSERT INTO audit (action, actor, aliases, hash, amount, reason, request_id, created_at, \
+         variants, bytes, caches) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING number",
     )
     .bind(event.action.as_str())
     .bind(cause.actor.as_str())
@@ -153,9 +167,12 @@ pub(super) async fn record_in(
     .bind(&cause.reason)
     .bind(&cause.request_id)
     .bind(now)
-    .run(&mut *tx)
+    .bind(event.destroyed.map(|destroyed| bigint(destroyed.variants)))
+    .bind(event.destroyed.map(|destroyed| bigint(destroyed.bytes)))
+    .bind(is_cached.then(|| json!({ "state": "waiting" }).to_string()))
+    .one(&mut *tx)
     .await?;
-    Ok(())
+    row.int("number")
 }
 
 impl Repo {
@@ -165,8 +182,8 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn audit(&self, before: Option<i64>, limit: u32) -> Result<Vec<Entry>> {
         let rows = sql(
-            "SELECT number, action, actor, aliases, hash, amount, reason, request_id, created_at \
-             FROM audit WHERE number < $1 ORDER BY number DESC LIMIT $2",
+            "SELECT number, action, actor, aliases, hash, amount, reason, request_id, created_at, \
+             variants, bytes, caches FROM audit WHERE number < $1 ORDER BY number DESC LIMIT $2",
         )
         .bind(before.unwrap_or(i64::MAX))
         .bind(i64::from(limit))
@@ -192,7 +209,18 @@ impl Repo {
 
 fn from_row(row: &Row) -> Result<Entry> {
     let amount = row.int_or_null("amount")?;
+    let destroyed = match row.int_or_null("bytes")? {
+        None => None,
+        Some(_) => Some(Destroyed {
+            variants: row.number("variants")?,
+            bytes: row.number("bytes")?,
+        }),
+    };
+    let caches = row.text_or_null("caches")?;
+    let caches = caches.map(|text| serde_json::from_str(&text).map_err(|_| broken("caches")));
     Ok(Entry {
+        destroyed,
+        caches: caches.transpose()?,
         number: row.int("number")?,
         action: row.text("action")?,
         actor: row.text("actor")?,

@@ -4,6 +4,7 @@
 
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
+use super::outbox::{self, EventKind};
 use super::sql::{Row, broken, sql};
 use super::{Repo, content};
 use crate::{ContentKey, Digest, Error, ErrorCode, Result};
@@ -111,8 +112,10 @@ async fn block_in(
         aliases: &[],
         hash: Some(hash),
         amount: Some(digests.len() as u64),
+        destroyed: None,
     };
-    audit::record_in(tx, cause, &event, now).await
+    let entry = audit::record_in(tx, cause, &event, now).await?;
+    outbox::listed_in(tx, EventKind::Blocked, &sorted, event.action, cause, entry).await
 }
 
 impl Repo {
@@ -177,8 +180,11 @@ impl Repo {
             aliases: &[],
             hash: Some(digest.to_hex()),
             amount: None,
+            destroyed: None,
         };
-        audit::record_in(&mut tx, cause, &event, now).await?;
+        let entry = audit::record_in(&mut tx, cause, &event, now).await?;
+        let (kind, digests) = (EventKind::Unblocked, [*digest]);
+        outbox::listed_in(&mut tx, kind, &digests, event.action, cause, entry).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -3,6 +3,7 @@
 //! The counts are written when the transaction commits, one row for each class, so that a change
 //! and its counts are always committed together.
 
+use super::listeners::Listeners;
 use super::sql::{On, RepoPool, Tx};
 use super::usage::{Class, Delta, Deltas};
 use crate::Result;
@@ -13,15 +14,23 @@ pub(super) struct Change {
     tx: Tx,
     deltas: Deltas,
     needs_intents: bool,
+    listeners: Listeners,
+    has_queued: bool,
 }
 
 impl Change {
     /// Begins a transaction. With `needs_intents` it can only name objects that were intended.
-    pub(super) async fn begin(pool: &RepoPool, needs_intents: bool) -> Result<Self> {
+    pub(super) async fn begin(
+        pool: &RepoPool,
+        needs_intents: bool,
+        listeners: &Listeners,
+    ) -> Result<Self> {
         Ok(Self {
             tx: pool.begin().await?,
             deltas: Deltas::default(),
             needs_intents,
+            listeners: listeners.clone(),
+            has_queued: false,
         })
     }
 
@@ -38,6 +47,16 @@ impl Change {
     /// Whether objects must have been intended before a row names them.
     pub(super) fn needs_intents(&self) -> bool {
         self.needs_intents
+    }
+
+    /// Who is told of the change.
+    pub(super) fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    /// Called when a row for others was written.
+    pub(super) fn has_queued(&mut self) {
+        self.has_queued = true;
     }
 
     /// Adds `count`, which may be negative, to the number of a class.
@@ -69,7 +88,11 @@ impl Change {
     /// Commits the change and its counts durably.
     pub(super) async fn commit(mut self) -> Result<()> {
         self.deltas.write_in(&mut self.tx).await?;
-        self.tx.commit().await
+        self.tx.commit().await?;
+        if self.has_queued {
+            self.listeners.ring();
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,8 @@ use super::fault::{self, again};
 use super::sql::{self, On, Row, composed, sql};
 use super::usage::Class;
 use super::{
-    PdqMatch, Removal, Repo, StoredPdq, bigint, blocklist, content, garbage, node, quarantine,
+    PdqMatch, Removal, Repo, StoredPdq, bigint, blocklist, content, garbage, node, outbox,
+    quarantine,
 };
 use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
 
@@ -368,14 +369,16 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     let added = add_content_in(tx, original, pdq.as_ref()).await?;
     // Only with the row locked, because blocking a content locks it too.
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
-    if let Some(listed) = listed.as_ref().filter(|_| added.is_new) {
-        if listed.is_refused {
-            return Err(blocklist::blocked());
-        }
-        quarantine::match_in(tx, &stored.key, listed, stored.created_at).await?;
+    // What is known was let in before, or is in quarantine.
+    let listed = listed.as_ref().filter(|_| added.is_new);
+    if listed.is_some_and(|listed| listed.is_refused) {
+        return Err(blocklist::blocked());
     }
     if !name_in(tx, alias, &stored.key, token, stored.created_at).await? {
         return Err(duplicate(alias));
+    }
+    if let Some(listed) = listed {
+        quarantine::match_in(tx, &stored.key, listed, stored.created_at).await?;
     }
     if !added.is_new {
         // At this point the new alias is not proxied.
@@ -407,6 +410,7 @@ pub(super) async fn name_in(
     .await?;
     if named == 1 {
         tx.count(Class::Aliases, 1);
+        outbox::added_in(tx, alias, content).await?;
     }
     Ok(named == 1)
 }

@@ -153,6 +153,7 @@ impl Repo {
                 aliases: &[],
                 hash: None,
                 amount: Some(total),
+                destroyed: None,
             };
             audit::record_in(&mut tx, cause, &event, now).await?;
         }

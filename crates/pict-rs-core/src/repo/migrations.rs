@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 7] = [
+    const FILES: [(i64, &str, &str); 8] = [
         (
             8,
             "tables",
@@ -199,6 +199,11 @@ fn all_of_postgres() -> Migrator {
             "growth",
             include_str!("../../migrations/postgres/0014_growth.sql"),
         ),
+        (
+            15,
+            "events",
+            include_str!("../../migrations/postgres/0015_events.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -221,7 +226,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 12] = [
+    const FILES: [(i64, &str, &str); 13] = [
         (
             1,
             "media",
@@ -281,6 +286,11 @@ pub(super) fn all() -> Migrator {
             12,
             "growth",
             include_str!("../../migrations/sqlite/0012_growth.sql"),
+        ),
+        (
+            13,
+            "events",
+            include_str!("../../migrations/sqlite/0013_events.sql"),
         ),
     ];
     migrator(&FILES)
@@ -506,8 +516,10 @@ mod tests {
 
         let database = connect(folder.path()).await;
         sqlx::raw_sql(
-            "INSERT INTO audit SELECT 4, 'delete', 'admin', '[]', NULL, NULL, NULL, NULL, 13;
-             INSERT INTO audit SELECT 7, 'evict', 'server', '[]', NULL, 3, 'r', 'id', 14;",
+            "INSERT INTO audit (number, action, actor, aliases, created_at)
+                SELECT 4, 'delete', 'admin', '[]', 13;
+             INSERT INTO audit (number, action, actor, aliases, amount, reason, request_id, created_at)
+                SELECT 7, 'evict', 'server', '[]', 3, 'r', 'id', 14;",
         )
         .execute(&database)
         .await

@@ -281,8 +281,9 @@ async fn change_in(
         aliases: &[],
         hash: Some(name.to_owned()).filter(|name| !name.is_empty()),
         amount: Some(amount),
+        destroyed: None,
     };
-    audit::record_in(tx, cause, &event, now).await
+    audit::record_in(tx, cause, &event, now).await.map(drop)
 }
 
 /// Adds the hash of a content that is purged to the list of administrators.

@@ -2,6 +2,7 @@
 
 use super::change::Change;
 use super::fault::again;
+use super::outbox::{self, EventKind};
 use super::sql::sql;
 use super::usage::Class;
 use super::{Added, NewUpload, Removal, Repo, bigint, content, hash, node, removal, takeover};
@@ -141,7 +142,10 @@ impl Repo {
             };
             if let Some(old) = old.filter(|_| other.is_some()) {
                 // Not in the audit log: the upstream replaced its content, it was not removed.
-                proxied.removal = removal::remove_in(&mut tx, &old.alias).await?.0;
+                let removed = removal::remove_in(&mut tx, &old.alias).await?;
+                let kind = EventKind::Removed;
+                outbox::removed_in(&mut tx, kind, "replace", &removed, (None, None)).await?;
+                proxied.removal = removed.removal;
                 takeover::bury_in(&mut tx, &proxied.removal.aliases, false, now).await?;
             }
             node::announce_in(&mut tx, &proxied.removal).await?;

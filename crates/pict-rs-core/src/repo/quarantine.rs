@@ -6,8 +6,10 @@ use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::fault::again;
+use super::outbox::{self, EventKind};
 use super::pdq::hash_of;
-use super::sql::{Row, composed, sql};
+use super::removed::{self, Removed};
+use super::sql::{self, Row, composed, sql};
 use super::{PdqMatch, Removal, Repo, node};
 use crate::{Alias, ContentKey, Result};
 
@@ -189,8 +191,41 @@ async fn record_in(
         aliases: &[],
         hash: Some(content.to_hex()),
         amount: None,
+        destroyed: None,
     };
-    audit::record_in(tx, cause, &event, now).await
+    let entry = audit::record_in(tx, cause, &event, now).await?;
+    let kind = match action {
+        Action::Release => EventKind::Released,
+        _ => EventKind::Quarantined,
+    };
+    let hidden = shown_in(tx, content).await?;
+    let by = (Some(cause), Some(entry));
+    outbox::removed_in(tx, kind, action.as_str(), &hidden, by).await
+}
+
+/// What caches in front may hold of a content, or may hold as missing.
+async fn shown_in(tx: &mut Change, content: &ContentKey) -> Result<Removed> {
+    let mut shown = Removed {
+        hash: Some(*content),
+        ..Removed::default()
+    };
+    let wanted = tx.listeners().wanted;
+    if !wanted.events && !wanted.caches {
+        return Ok(shown);
+    }
+    let aliases = sql("SELECT alias FROM aliases WHERE hash = $1 ORDER BY alias")
+        .bind(content.as_bytes())
+        .all(&mut *tx)
+        .await?;
+    shown.removal.aliases = sql::aliases(&aliases)?;
+    let urls =
+        sql("SELECT p.url FROM aliases a JOIN proxies p ON p.alias = a.alias WHERE a.hash = $1")
+            .bind(content.as_bytes())
+            .all(&mut *tx)
+            .await?;
+    shown.shown.urls = removed::texts(&urls, "url")?;
+    shown.shown.variants = removed::variants_in(tx, content).await?;
+    Ok(shown)
 }
 
 /// Without its aliases.

@@ -7,22 +7,12 @@ use pict_rs_media::PdqHash;
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
 use super::fault::again;
+use super::outbox::{self, EventKind};
+use super::removed::{self, Removal, Removed, Shown};
 use super::sql::{self, sql};
 use super::usage::Class;
 use super::{Repo, bigint, blocklist, content, garbage, node, pdq, quarantine, takeover, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
-
-/// What a transaction has removed. After the commit it is passed on, so that caches and store
-/// remove it too.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removal {
-    /// Removed aliases.
-    pub aliases: Vec<Alias>,
-    /// Contents that remain, but lost variants or point to another object.
-    pub contents: Vec<ContentKey>,
-    /// Objects that no row names any more.
-    pub objects: Vec<ObjectKey>,
-}
 
 /// The result of purging a content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +57,12 @@ impl Repo {
                     takeover::bury_in(&mut tx, &removed.aliases, true, now).await?;
                     removed
                 }
-                None => remove_in(&mut tx, alias).await?.0,
+                None => {
+                    let removed = remove_in(&mut tx, alias).await?;
+                    let kind = EventKind::Removed;
+                    outbox::removed_in(&mut tx, kind, "undo", &removed, (None, None)).await?;
+                    removed.removal
+                }
             };
             node::announce_in(&mut tx, &removed).await?;
             tx.commit().await?;
@@ -121,12 +116,23 @@ pub(super) async fn purge_in(
     now: i64,
 ) -> Result<Removal> {
     content::lock_in(tx, hash).await?;
-    let urls =
-        sql("DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1)")
-            .bind(hash.as_bytes())
-            .run(&mut *tx)
-            .await?;
-    tx.count(Class::Proxied, -bigint(urls));
+    let mut removed = Removed {
+        hash: Some(*hash),
+        shown: Shown {
+            variants: removed::variants_in(tx, hash).await?,
+            urls: Vec::new(),
+        },
+        ..Removed::default()
+    };
+    let urls = sql(
+        "DELETE FROM proxies WHERE alias IN (SELECT alias FROM aliases WHERE hash = $1) \
+         RETURNING url",
+    )
+    .bind(hash.as_bytes())
+    .all(&mut *tx)
+    .await?;
+    tx.count(Class::Proxied, -bigint(urls.len() as u64));
+    removed.shown.urls = removed::texts(&urls, "url")?;
     let rows = sql("DELETE FROM aliases WHERE hash = $1 RETURNING alias")
         .bind(hash.as_bytes())
         .all(&mut *tx)
@@ -134,21 +140,24 @@ pub(super) async fn purge_in(
     let mut aliases = sql::aliases(&rows)?;
     aliases.sort();
     tx.count(Class::Aliases, -bigint(rows.len() as u64));
-    let objects = remove_content(tx, hash).await?;
+    removed.removal.aliases = aliases;
+    remove_content(tx, hash, &mut removed).await?;
+    let Removal {
+        aliases, objects, ..
+    } = &removed.removal;
     if !aliases.is_empty() || !objects.is_empty() {
         let event = Event {
             action,
-            aliases: &aliases,
+            aliases,
             hash: Some(hash.to_hex()),
             amount: None,
+            destroyed: Some(removed.destroyed),
         };
-        audit::record_in(tx, cause, &event, now).await?;
+        let entry = audit::record_in(tx, cause, &event, now).await?;
+        let (kind, by) = (EventKind::Purged, (Some(cause), Some(entry)));
+        outbox::removed_in(tx, kind, action.as_str(), &removed, by).await?;
     }
-    Ok(Removal {
-        aliases,
-        contents: Vec::new(),
-        objects,
-    })
+    Ok(removed.removal)
 }
 
 /// As [`remove_in`], with an audit entry.
@@ -159,50 +168,62 @@ pub(super) async fn remove_for(
     cause: &Cause,
     now: i64,
 ) -> Result<Removal> {
-    let (removed, hash) = remove_in(tx, alias).await?;
-    if !removed.aliases.is_empty() {
+    let removed = remove_in(tx, alias).await?;
+    if !removed.removal.aliases.is_empty() {
         let event = Event {
             action,
             aliases: std::slice::from_ref(alias),
-            hash: hash.map(|hash| hash.to_hex()),
+            hash: removed.hash.map(|hash| hash.to_hex()),
             amount: None,
+            destroyed: Some(removed.destroyed),
         };
-        audit::record_in(tx, cause, &event, now).await?;
+        let entry = audit::record_in(tx, cause, &event, now).await?;
+        let (kind, by) = (EventKind::Removed, (Some(cause), Some(entry)));
+        outbox::removed_in(tx, kind, action.as_str(), &removed, by).await?;
     }
-    Ok(removed)
+    Ok(removed.removal)
 }
 
-/// Removes one alias, and its content if this was the last. Returns the key of the content too.
-pub(super) async fn remove_in(
-    tx: &mut Change,
-    alias: &Alias,
-) -> Result<(Removal, Option<ContentKey>)> {
+/// Removes one alias, and its content if this was the last. The caller tells others of it.
+pub(super) async fn remove_in(tx: &mut Change, alias: &Alias) -> Result<Removed> {
     let named = sql("SELECT hash FROM aliases WHERE alias = $1")
         .bind(alias.as_str())
         .optional(&mut *tx)
         .await?;
     let Some(hash) = named.map(|row| row.content_key("hash")).transpose()? else {
-        return Ok((Removal::default(), None));
+        return Ok(Removed::default());
     };
     content::lock_in(tx, &hash).await?;
     // The alias may have been removed and given to another content before the lock was had.
     let urls = sql("DELETE FROM proxies WHERE alias IN \
-         (SELECT alias FROM aliases WHERE alias = $1 AND hash = $2)")
+         (SELECT alias FROM aliases WHERE alias = $1 AND hash = $2) RETURNING url")
     .bind(alias.as_str())
     .bind(hash.as_bytes())
-    .run(&mut *tx)
+    .all(&mut *tx)
     .await?;
-    tx.count(Class::Proxied, -bigint(urls));
-    let removed = sql("DELETE FROM aliases WHERE alias = $1 AND hash = $2")
+    tx.count(Class::Proxied, -bigint(urls.len() as u64));
+    let deleted = sql("DELETE FROM aliases WHERE alias = $1 AND hash = $2")
         .bind(alias.as_str())
         .bind(hash.as_bytes())
         .run(&mut *tx)
         .await?;
-    if removed == 0 {
+    if deleted == 0 {
         // Another removal held the lock first.
-        return Ok((Removal::default(), None));
+        return Ok(Removed::default());
     }
     tx.count(Class::Aliases, -1);
+    let mut removed = Removed {
+        removal: Removal {
+            aliases: vec![alias.clone()],
+            ..Removal::default()
+        },
+        hash: Some(hash),
+        shown: Shown {
+            variants: removed::variants_in(tx, &hash).await?,
+            urls: removed::texts(&urls, "url")?,
+        },
+        ..Removed::default()
+    };
     let left = sql(
         "SELECT COUNT(*) FILTER (WHERE lost_at IS NULL) AS served, COUNT(lost_at) AS lost \
          FROM aliases WHERE hash = $1",
@@ -210,45 +231,36 @@ pub(super) async fn remove_in(
     .bind(hash.as_bytes())
     .one(&mut *tx)
     .await?;
-    let objects = match (left.int("served")?, left.int("lost")?) {
-        (0, 0) => remove_content(tx, &hash).await?,
+    match (left.int("served")?, left.int("lost")?) {
+        (0, 0) => remove_content(tx, &hash, &mut removed).await?,
         (0, _) => {
             content::settle_in(tx, &hash).await?;
-            lose_content(tx, &hash).await?
+            lose_content(tx, &hash, &mut removed).await?;
         }
-        _ => {
-            content::settle_in(tx, &hash).await?;
-            Vec::new()
-        }
-    };
-    let removed = Removal {
-        aliases: vec![alias.clone()],
-        contents: Vec::new(),
-        objects,
-    };
-    Ok((removed, Some(hash)))
+        _ => content::settle_in(tx, &hash).await?,
+    }
+    Ok(removed)
 }
 
 /// Removes the bytes of a content that is named only by aliases whose file was lost before. The row
 /// gets the key of an object that never existed, so that an upload can restore it.
-async fn lose_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
-    let mut objects = remove_variants(tx, hash).await?;
+async fn lose_content(tx: &mut Change, hash: &ContentKey, removed: &mut Removed) -> Result<()> {
+    remove_variants(tx, hash, removed).await?;
     let original = sql("SELECT object FROM hashes WHERE hash = $1")
         .bind(hash.as_bytes())
         .all(&mut *tx)
         .await?;
-    objects.extend(sql::objects(&original)?);
+    removed.take_original(hash, &original)?;
     sql("UPDATE hashes SET object = $2 WHERE hash = $1")
         .bind(hash.as_bytes())
         .bind(ObjectKey::generate(hash.format()).as_str())
         .run(&mut *tx)
         .await?;
-    garbage::discard_in(tx, &objects).await?;
-    Ok(objects)
+    garbage::discard_in(tx, &removed.removal.objects).await
 }
 
-async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
-    let mut objects = remove_variants(tx, hash).await?;
+async fn remove_content(tx: &mut Change, hash: &ContentKey, removed: &mut Removed) -> Result<()> {
+    remove_variants(tx, hash, removed).await?;
     quarantine::end_in(tx, hash).await?;
     sql("DELETE FROM sources WHERE hash = $1")
         .bind(hash.as_bytes())
@@ -263,16 +275,20 @@ async fn remove_content(tx: &mut Change, hash: &ContentKey) -> Result<Vec<Object
         tx.count(Class::Originals, -1);
         tx.take_file(Class::Originals, hash.size());
     }
-    objects.extend(sql::objects(&original)?);
-    garbage::discard_in(tx, &objects).await?;
-    Ok(objects)
+    removed.take_original(hash, &original)?;
+    garbage::discard_in(tx, &removed.removal.objects).await
 }
 
-async fn remove_variants(tx: &mut Change, hash: &ContentKey) -> Result<Vec<ObjectKey>> {
+async fn remove_variants(tx: &mut Change, hash: &ContentKey, removed: &mut Removed) -> Result<()> {
     let rows = sql("DELETE FROM variants WHERE hash = $1 RETURNING object, size")
         .bind(hash.as_bytes())
         .all(&mut *tx)
         .await?;
     variant::discount(tx, &rows)?;
-    sql::objects(&rows)
+    for row in &rows {
+        removed.destroyed.variants += 1;
+        removed.destroyed.bytes += row.number::<u64>("size")?;
+    }
+    removed.removal.objects.extend(sql::objects(&rows)?);
+    Ok(())
 }

@@ -7,6 +7,8 @@
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
 use super::fault::again;
+use super::outbox::{self, EventKind};
+use super::removed::Destroyed;
 use super::sql::{self, Row, sql};
 use super::usage::{self, Class};
 use super::{Removal, Repo, garbage, node, removal, takeover, variant};
@@ -220,18 +222,23 @@ pub(super) async fn drop_proxies(
     now: i64,
 ) -> Result<Dropped> {
     let mut dropped = Dropped::default();
+    let mut destroyed = Destroyed::default();
     let before = usage::allocated(&mut *tx, Class::Proxied).await?;
     let mut left = before;
     for alias in aliases {
         if bytes.is_some_and(|bytes| left <= bytes) {
             break;
         }
-        let removed = removal::remove_in(tx, alias).await?.0;
-        if removed.aliases.is_empty() {
+        let removed = removal::remove_in(tx, alias).await?;
+        if removed.removal.aliases.is_empty() {
             // Another removal was first.
             continue;
         }
-        dropped.removal.objects.extend(removed.objects);
+        destroyed.variants += removed.destroyed.variants;
+        destroyed.bytes += removed.destroyed.bytes;
+        let (kind, action) = (EventKind::Removed, Action::Evict.as_str());
+        outbox::removed_in(tx, kind, action, &removed, (None, None)).await?;
+        dropped.removal.objects.extend(removed.removal.objects);
         dropped.count += 1;
         dropped.removal.aliases.push(alias.clone());
         left = before.saturating_add_signed(tx.counted(Class::Proxied).allocated);
@@ -244,6 +251,7 @@ pub(super) async fn drop_proxies(
             aliases: &[],
             hash: None,
             amount: Some(dropped.count as u64),
+            destroyed: Some(destroyed),
         };
         audit::record_in(tx, &Cause::new(Actor::Server), &event, now).await?;
     }

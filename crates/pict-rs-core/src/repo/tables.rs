@@ -59,7 +59,7 @@ const fn table(
 }
 
 /// A row comes after the rows that it refers to.
-pub(super) const TABLES: [CopiedTable; 20] = [
+pub(super) const TABLES: [CopiedTable; 21] = [
     table(
         "hashes",
         1,
@@ -193,6 +193,28 @@ pub(super) const TABLES: [CopiedTable; 20] = [
                 ("amount", Int),
                 ("reason", Text),
                 ("request_id", Text),
+                ("created_at", Int),
+                ("variants", Int),
+                ("bytes", Int),
+                ("caches", Text),
+            ],
+        )
+    },
+    CopiedTable {
+        is_numbered: true,
+        ..table(
+            "outbox",
+            1,
+            &[
+                ("number", Int),
+                ("target", Text),
+                ("subjects", Text),
+                ("body", Text),
+                ("entry", Int),
+                ("stage", Int),
+                ("attempts", Int),
+                ("error", Text),
+                ("due_at", Int),
                 ("created_at", Int),
             ],
         )

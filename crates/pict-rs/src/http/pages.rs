@@ -1,9 +1,11 @@
 //! Paged lists, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use pict_rs_core::repo::Destroyed;
+use pict_rs_core::repo::audit::Entry;
 use pict_rs_core::service::{hashes, moderate};
 use pict_rs_core::{ContentKey, Context, Digest, Error, ErrorCode, query};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -107,10 +109,21 @@ pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
                 "amount": entry.amount,
                 "reason": entry.reason,
                 "request_id": entry.request_id,
+                "receipt": receipt(entry),
             })
         })
         .collect();
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "audit": entries, "next": next })))
+}
+
+/// What an entry tells of files that were destroyed; null for what destroys none.
+fn receipt(entry: &Entry) -> Value {
+    let Some(Destroyed { variants, bytes }) = entry.destroyed else {
+        return Value::Null;
+    };
+    // A key of a content begins with its digest.
+    let sha256 = entry.hash.as_deref().and_then(|hash| hash.get(..64));
+    json!({ "sha256": sha256, "variants": variants, "bytes": bytes, "caches": entry.caches })
 }
 
 /// The entry of the audit log that a page begins after.
