@@ -6,12 +6,14 @@
 //! pict-rs.
 
 mod auto;
+mod events;
 mod hosts;
 mod limits;
 mod old_store;
 pub(crate) mod output;
 mod place;
 mod proxies;
+mod purge;
 mod store;
 mod takeover;
 mod types;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use auto::AutoConfig;
+pub use events::EventsConfig;
 pub use hosts::{Allowed, AllowedHost};
 pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
@@ -32,6 +35,7 @@ pub use limits::{
 };
 pub use place::{OldStoreConfig, StoreConfig};
 pub use proxies::Network;
+pub use purge::PurgeConfig;
 pub use takeover::TakeoverConfig;
 pub use types::{ByteSize, List, Seconds, Secret, Secrets, Span};
 pub use words::{
@@ -71,6 +75,10 @@ pub struct Config {
     pub old_store: OldStoreConfig,
     /// The running server that this one takes over from.
     pub takeover: TakeoverConfig,
+    /// Another program that is told what is added and removed.
+    pub events: EventsConfig,
+    /// Caches in front.
+    pub purge: PurgeConfig,
 }
 
 /// `[server]`
@@ -681,6 +689,8 @@ impl Config {
         self.server.trusted_proxies()?;
         validation::parse_url(&self.media)?;
         self.takeover.validate(&self.server)?;
+        self.events.validate()?;
+        self.purge.validate()?;
         for (key, value) in [
             ("server.max_file_count", self.server.max_file_count as u64),
             ("server.write_timeout", self.server.write_timeout.0),

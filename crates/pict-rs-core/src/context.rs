@@ -7,11 +7,13 @@ use pict_rs_media::operation::Operation;
 
 use crate::config::{Config, Isolation, StoreConfig};
 use crate::fetch::Fetcher;
+use crate::fetch::caches::Caches;
 use crate::fetch::predecessor::Predecessor;
+use crate::fetch::receiver::Receiver;
 use crate::fetch::validator::Validator;
 use crate::helper::Helpers;
 use crate::media::Pool;
-use crate::repo::{Repo, Representation};
+use crate::repo::{Repo, Representation, Wanted};
 use crate::scratch::Scratch;
 use crate::state::arrivals::Arrivals;
 use crate::state::auto::Auto;
@@ -95,6 +97,10 @@ pub struct Context {
     pub(crate) arrivals: Arrivals,
     /// The external validation, if one is configured.
     pub(crate) validator: Option<Validator>,
+    /// Who receives events, if that is configured.
+    pub(crate) receiver: Option<Receiver>,
+    /// Caches in front, if any are configured.
+    pub(crate) caches: Option<Caches>,
     /// Wakes tasks that wait for background work.
     pub(crate) notifier: Notifier,
     /// Outlives the runtimes that serve requests.
@@ -117,6 +123,12 @@ impl Context {
             true => repo.with_intents(),
             false => repo,
         };
+        let receiver = Receiver::open(&config.events)?;
+        let caches = Caches::open(&config.purge)?;
+        let repo = repo.with_listeners(Wanted {
+            events: receiver.is_some(),
+            caches: caches.is_some(),
+        });
         let media = Pool::open(&config.media, helpers.own()).await?;
         Ok(Self {
             store_id: StoreId::open(&repo, &store).await?,
@@ -151,6 +163,8 @@ impl Context {
                 .map(|server| crate::legacy::Names::at(&server)),
             arrivals: Arrivals::default(),
             validator: Validator::open(&config.media)?,
+            receiver,
+            caches,
             notifier: Notifier::default(),
             runtime: tokio::runtime::Handle::current(),
             config,

@@ -5,13 +5,18 @@
 //! once and connects only to addresses that passed the check. Every redirect starts over. A
 //! connection serves one request, so none is reused for another host, and proxies from the
 //! environment are ignored. Knows neither `store` nor `repo`.
+//!
+//! `predecessor`, `validator`, `receiver` and `caches` speak to servers that the settings name.
 
 mod address;
 mod answer;
+pub(crate) mod caches;
 mod coding;
 mod connect;
+pub(crate) mod outgoing;
 mod policy;
 pub(crate) mod predecessor;
+pub(crate) mod receiver;
 pub(crate) mod validator;
 
 use std::sync::Arc;

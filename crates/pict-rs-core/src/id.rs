@@ -247,6 +247,11 @@ impl ContentKey {
         Format::from_byte(self.0[38]).expect("both constructors put a known format here")
     }
 
+    /// What caches in front know the content by, with all its variants.
+    pub fn to_cache_tag(&self) -> String {
+        tag_of_digest(&hex::encode(&self.0[..Digest::BYTES / 2]))
+    }
+
     /// The key in URL-safe base64, as used for paging. It needs no padding.
     pub fn to_slug(&self) -> String {
         URL_SAFE.encode(self.0)
@@ -277,6 +282,12 @@ impl fmt::Debug for ContentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_hex())
     }
+}
+
+/// What caches in front know a content by, with all its variants, from the digest in hexadecimal
+/// digits. Half of it is enough to tell contents apart.
+pub(crate) fn tag_of_digest(digest: &str) -> String {
+    format!("pict-rs-{}", digest.get(..32).unwrap_or(digest))
 }
 
 /// The location of bytes in the store: a random path under its root, never derived from content, so

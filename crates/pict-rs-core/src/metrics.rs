@@ -160,6 +160,12 @@ pub(crate) fn validation(answer: &'static str) {
     counter!("pict_rs_ingest_external_validation", "answer" => answer).increment(1);
 }
 
+/// Something was sent to a receiver of events or to caches: `confirmed`, `failed`, or `given_up`.
+pub(crate) fn delivered(target: &'static str, outcome: &'static str) {
+    let labels = [("target", target), ("outcome", outcome)];
+    counter!("pict_rs_deliveries", &labels).increment(1);
+}
+
 /// A connection to PostgreSQL was opened.
 pub(crate) fn connection_opened() {
     counter!("pict_rs_postgres_pool_connection_create").increment(1);

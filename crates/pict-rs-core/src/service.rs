@@ -9,6 +9,7 @@ pub mod claim;
 pub(crate) mod clip;
 pub mod collect;
 pub(crate) mod convert;
+pub mod deliver;
 pub mod download;
 pub(crate) mod dummy;
 pub mod export;

@@ -17,7 +17,8 @@ use tracing::Instrument as _;
 
 use crate::clock::{millis, now};
 use crate::metrics;
-use crate::repo::{Job, Work};
+use crate::repo::{Job, OutboxTarget, Work};
+use crate::service::deliver::{self, Next};
 use crate::service::health::SpaceWatch;
 use crate::service::move_store::{self, Stepped};
 use crate::service::recover::VARIANT_RETRY_DELAY;
@@ -46,6 +47,8 @@ const TAKEOVER_RETRY_DELAY: Duration = Duration::from_secs(5);
 const MOVE_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How often the free space on the disks is checked.
 const SPACE_INTERVAL: Duration = Duration::from_secs(10);
+/// What is being sent when the server stops may be confirmed for so long; else it is sent again.
+const SENDING: Duration = Duration::from_secs(2);
 /// The longest sleep, in case the clock is set meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -72,6 +75,9 @@ impl Worker {
             tasks.spawn(evict(ctx.clone()));
             tasks.spawn(take_over(ctx.clone()));
             tasks.spawn(move_files(ctx.clone()));
+            for target in OutboxTarget::ALL {
+                tasks.spawn(tell_others(ctx.clone(), target));
+            }
         }
         if ctx.repo.is_shared() {
             tasks.spawn(nodes::follow(ctx.clone()));
@@ -258,6 +264,29 @@ async fn move_files(ctx: Arc<Context>) {
         };
         if !pause.is_zero() {
             rest(&ctx, pause, std::future::pending()).await;
+        }
+    }
+}
+
+/// Tells a receiver of events, or caches in front, what has changed.
+async fn tell_others(ctx: Arc<Context>, target: OutboxTarget) {
+    while deliver::is_on(&ctx, target) && !ctx.notifier.is_stopping() {
+        let queued = ctx.repo.queued_for_others();
+        let cut_off = async {
+            ctx.notifier.stopped().await;
+            sleep(SENDING).await;
+        };
+        let next = tokio::select! {
+            next = deliver::pass(&ctx, target) => next,
+            () = cut_off => return,
+        };
+        match next {
+            Ok(Next::Look(pause)) => rest(&ctx, pause, queued).await,
+            Ok(Next::Wait(pause)) => rest(&ctx, pause, std::future::pending()).await,
+            Err(error) => {
+                log(&error, "others cannot be told what has changed");
+                rest(&ctx, RETRY_DELAY, std::future::pending()).await;
+            }
         }
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::clock::now;
 use crate::media::Load;
 use crate::repo::node::DEAD_AFTER;
-use crate::repo::{Connections, NodeStatus, Usage};
+use crate::repo::{Connections, NodeStatus, OutboxStatus, OutboxTarget, Usage};
+use crate::service::deliver;
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, Result};
 
@@ -38,6 +39,8 @@ pub struct Health {
     pub media: Load,
     /// The servers that share the database; none for an embedded one, unknown when it fails.
     pub nodes: Option<Vec<NodeStatus>>,
+    /// How events and purges of caches are delivered, where they are; none when the database fails.
+    pub deliveries: Vec<(OutboxTarget, OutboxStatus)>,
 }
 
 /// The health of database or store.
@@ -68,6 +71,8 @@ pub struct Figures {
     pub nodes: Option<u64>,
     /// Connections to a PostgreSQL server, by what they are for.
     pub connections: Vec<(&'static str, Connections)>,
+    /// How events and purges of caches are delivered, where they are.
+    pub deliveries: Vec<(OutboxTarget, OutboxStatus)>,
 }
 
 /// Bytes of a file system.
@@ -155,7 +160,12 @@ pub async fn deep(ctx: &Context) -> Health {
         Ok(()) => (ctx.repo.jobs().await.ok(), ctx.repo.nodes().await.ok()),
         Err(_) => (None, None),
     };
+    let deliveries = match repo.written {
+        Ok(()) => deliver::status(ctx).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
     Health {
+        deliveries,
         jobs,
         nodes,
         repo,
@@ -167,11 +177,12 @@ pub async fn deep(ctx: &Context) -> Health {
 /// Collects the values for monitoring; answers even if database or disk do not.
 pub async fn figures(ctx: &Context) -> Figures {
     let media = ctx.media.load();
-    let ((repo, store), jobs, usage, nodes) = tokio::join!(
+    let ((repo, store), jobs, usage, nodes, deliveries) = tokio::join!(
         prove(ctx),
         tokio::time::timeout(TIMEOUT, ctx.repo.jobs()),
         tokio::time::timeout(TIMEOUT, ctx.repo.usage()),
         tokio::time::timeout(TIMEOUT, ctx.repo.nodes()),
+        tokio::time::timeout(TIMEOUT, deliver::status(ctx)),
     );
     let lives = |node: &&NodeStatus| node.silent_for < DEAD_AFTER;
     let living = |nodes: Vec<NodeStatus>| nodes.iter().filter(lives).count() as u64;
@@ -183,6 +194,7 @@ pub async fn figures(ctx: &Context) -> Figures {
         usage: usage.ok().and_then(Result::ok),
         nodes: nodes.ok().and_then(Result::ok).map(living),
         connections: ctx.repo.connections(),
+        deliveries: deliveries.ok().and_then(Result::ok).unwrap_or_default(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::query::ProcessRequest;
 use crate::repo::Representation;
 use crate::service::variant::Found;
 use crate::service::{auto, background, variant};
-use crate::{Alias, Context, Result};
+use crate::{Alias, ContentKey, Context, Result};
 
 /// The requested variant.
 #[derive(Clone, Debug)]
@@ -93,6 +93,11 @@ impl From<auto::Answer> for Chosen {
 }
 
 impl Chosen {
+    /// The content that it was made from.
+    pub fn content(&self) -> &ContentKey {
+        self.found.0.hash()
+    }
+
     /// The variant.
     pub fn variant(&self) -> &Representation {
         &self.found.1

@@ -16,14 +16,14 @@ use pict_rs_core::repo::Representation;
 use pict_rs_core::service::find;
 use pict_rs_core::store::outgoing::{Answering, Room, SMALLEST};
 use pict_rs_core::store::{Content, SMALL};
-use pict_rs_core::{Context, ErrorCode, ObjectKey, Result};
+use pict_rs_core::{ContentKey, Context, ErrorCode, ObjectKey, Result};
 
 use super::conditional::{Decision, Validators, decide};
 use super::error::ApiError;
 use super::listen::streams::{Turn, Turns};
 use super::request::Settings;
 
-/// Answers `request` with `representation`.
+/// Answers `request` with `representation` of `content`.
 ///
 /// # Errors
 /// [`ErrorCode::LostFile`], [`ErrorCode::RangeNotSatisfiable`].
@@ -31,6 +31,7 @@ pub async fn respond(
     ctx: &Context,
     settings: &Settings,
     request: &HttpRequest,
+    content: &ContentKey,
     representation: &Representation,
 ) -> Result<HttpResponse> {
     let size = representation.key.size();
@@ -39,10 +40,21 @@ pub async fn respond(
     if matches!(decision, Decision::Whole | Decision::Part { .. })
         && let Some(redirect) = redirect(ctx, settings, request, representation).await?
     {
-        return Ok(redirect);
+        return Ok(tagged(redirect, settings, content));
     }
     let response = HttpResponse::Ok();
-    answer(ctx, settings, request, representation, response, decision).await
+    let answer = answer(ctx, settings, request, representation, response, decision).await?;
+    Ok(tagged(answer, settings, content))
+}
+
+/// Tells caches which content an answer belongs to, where they want to know.
+fn tagged(mut response: HttpResponse, settings: &Settings, content: &ContentKey) -> HttpResponse {
+    for name in &settings.tag_headers {
+        let tag = HeaderValue::try_from(content.to_cache_tag());
+        let tag = tag.expect("letters, digits and dashes");
+        response.headers_mut().insert(name.clone(), tag);
+    }
+    response
 }
 
 /// Sends the client to where the bytes are, if the settings say so. The answer there has validators

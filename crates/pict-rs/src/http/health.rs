@@ -1,7 +1,7 @@
 //! Health checks.
 
 use actix_web::{HttpResponse, web};
-use pict_rs_core::repo::NodeStatus;
+use pict_rs_core::repo::{NodeStatus, OutboxStatus};
 use pict_rs_core::sandbox::Protection;
 use pict_rs_core::service::health::{self, Part};
 use pict_rs_core::service::move_store::{self, MoveStatus};
@@ -57,6 +57,9 @@ pub async fn deep(ctx: web::Data<Context>) -> HttpResponse {
     if let Some(nodes) = health.nodes.filter(|nodes| !nodes.is_empty()) {
         answer["nodes"] = nodes.iter().map(node).collect();
     }
+    for (target, status) in &health.deliveries {
+        answer[target.as_str()] = deliveries(status);
+    }
     if let Some(status) = takeover {
         answer["takeover"] = takeover_json(&status);
     }
@@ -110,6 +113,14 @@ fn takeover_json(status: &TakeoverStatus) -> Value {
         "cause": cause,
         "started_at": view::rfc3339(run.started_at),
         "finished_at": run.finished_at.map(view::rfc3339),
+    })
+}
+
+fn deliveries(status: &OutboxStatus) -> Value {
+    json!({
+        "waiting": status.waiting,
+        "oldest": status.oldest.map(view::rfc3339),
+        "error": status.error,
     })
 }
 

@@ -53,8 +53,9 @@ async fn serve(
     target: CoreResult<Target>,
 ) -> Result<HttpResponse> {
     let found = async {
-        let answer =
-            async |original: &Representation| body::respond(ctx, settings, request, original).await;
+        let answer = async |original: &Representation| {
+            body::respond(ctx, settings, request, &original.key, original).await
+        };
         serve::original(ctx, &target?, on_get(request), answer).await
     };
     placeholder::or_placeholder(ctx, settings, request, found.await).await

@@ -119,6 +119,10 @@ fn set(figures: &Figures) {
     if let Some(jobs) = figures.jobs {
         gauge!("pict_rs_jobs_waiting").set(jobs as f64);
     }
+    for (target, status) in &figures.deliveries {
+        let waiting = status.waiting as f64;
+        gauge!("pict_rs_deliveries_waiting", "target" => target.as_str()).set(waiting);
+    }
     if let Some(usage) = figures.usage {
         for (class, total) in [
             ("originals", usage.originals),

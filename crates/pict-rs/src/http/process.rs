@@ -44,7 +44,8 @@ async fn respond(
     request: &HttpRequest,
     chosen: &Chosen,
 ) -> CoreResult<HttpResponse> {
-    let mut response = body::respond(ctx, settings, request, chosen.variant()).await?;
+    let (content, variant) = (chosen.content(), chosen.variant());
+    let mut response = body::respond(ctx, settings, request, content, variant).await?;
     requested_variant::mark(chosen, settings, &mut response);
     Ok(response)
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, CacheControl, CacheDirective, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CacheControl, CacheDirective, HeaderName, HeaderValue,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub fallback_cache_control: HeaderValue,
     /// `Cache-Control` of answers for missing media.
     pub missing_cache_control: HeaderValue,
+    /// Headers by which caches in front know what belongs together; none without such caches.
+    pub tag_headers: Vec<HeaderName>,
     /// The metrics of requests.
     pub requests: Requests,
     /// Memory for bytes that wait for clients.
@@ -61,6 +65,9 @@ impl Settings {
             cache_control: cache_control(config),
             fallback_cache_control: fallback_cache_control(config),
             missing_cache_control: missing_cache_control(config),
+            tag_headers: (config.purge.tag_headers())
+                .map(HeaderName::from_static)
+                .collect(),
             requests: Requests::new(config.metrics.prometheus_address.is_some()),
             outgoing: Outgoing::new(config.server.response_memory),
             clients: Clients::new(config),

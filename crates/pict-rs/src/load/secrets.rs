@@ -19,7 +19,7 @@ enum Shape {
 }
 
 /// Every secret key.
-const SECRETS: [(&str, Shape); 11] = [
+const SECRETS: [(&str, Shape); 14] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
     ("repo.url", Shape::Whole),
@@ -31,6 +31,9 @@ const SECRETS: [(&str, Shape); 11] = [
     ("old_store.session_token", Shape::Whole),
     ("takeover.api_key", Shape::Whole),
     ("takeover.repo_url", Shape::Whole),
+    ("events.secret", Shape::Whole),
+    ("purge.cloudflare_token", Shape::Whole),
+    ("purge.fastly_token", Shape::Whole),
 ];
 
 /// Far more than any secret needs; prevents reading a whole disk by mistake.

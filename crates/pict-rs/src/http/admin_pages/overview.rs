@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::Context;
-use pict_rs_core::repo::{Total, Usage};
+use pict_rs_core::repo::{OutboxTarget, Total, Usage};
 use pict_rs_core::service::growth as growth_of;
 use pict_rs_core::service::health::{self, Health, Part};
 use pict_rs_core::service::{budget, collect};
@@ -68,6 +68,17 @@ fn state(ctx: &Context, health: &Health) -> Markup {
     html! {
         @for (name, why) in &broken {
             p.state.bad role="alert" { (name) ": " (why) }
+        }
+        @for (target, status) in &health.deliveries {
+            @if let Some(error) = &status.error {
+                p.state.bad role="alert" {
+                    @match target {
+                        OutboxTarget::Events => "The receiver of events does not confirm",
+                        OutboxTarget::Caches => "A cache does not confirm that it dropped removed media",
+                    }
+                    ", " (status.waiting) " waiting: " (error)
+                }
+            }
         }
         @if broken.is_empty() {
             p.state.good role="status" {

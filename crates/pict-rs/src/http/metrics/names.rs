@@ -4,7 +4,7 @@
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Values that only grow.
-pub const COUNTERS: [(&str, &str); 35] = [
+pub const COUNTERS: [(&str, &str); 36] = [
     ("pict_rs_request_start", "Requests that came in"),
     (
         "pict_rs_request_end",
@@ -89,6 +89,10 @@ pub const COUNTERS: [(&str, &str); 35] = [
     ),
     ("pict_rs_evicted_bytes", "What these took on the disk"),
     (
+        "pict_rs_deliveries",
+        "Events, and removals that caches were told of, that were sent, by outcome",
+    ),
+    (
         "pict_rs_postgres_pool_connection_create",
         "Connections to PostgreSQL that were opened",
     ),
@@ -115,7 +119,7 @@ pub const COUNTERS: [(&str, &str); 35] = [
 ];
 
 /// Current values.
-pub const GAUGES: [(&str, &str); 13] = [
+pub const GAUGES: [(&str, &str); 14] = [
     ("pict_rs_build_info", "Always 1; the version is a label"),
     (
         "pict_rs_healthy",
@@ -136,6 +140,10 @@ pub const GAUGES: [(&str, &str); 13] = [
     (
         "pict_rs_jobs_waiting",
         "Jobs in the queue, held ones included",
+    ),
+    (
+        "pict_rs_deliveries_waiting",
+        "Events, and removals for caches, that are not confirmed",
     ),
     ("pict_rs_media_waiting", "Media work in line"),
     ("pict_rs_media_running", "Media work that is being done"),

@@ -386,6 +386,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "nodes": list("Node"),
                     "takeover": any,
                     "store_move": any,
+                    "events": reference("Deliveries"),
+                    "caches": reference("Deliveries"),
                 }),
                 &["msg", "broken", "version", "repo", "store"],
             ),
@@ -414,6 +416,13 @@ pub(super) fn schemas() -> Map<String, Value> {
             ),
         ),
         (
+            "Deliveries",
+            object(
+                json!({ "waiting": number, "oldest": maybe_text, "error": maybe_text }),
+                &["waiting", "oldest", "error"],
+            ),
+        ),
+        (
             "Removal",
             object(
                 json!({
@@ -426,6 +435,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "amount": maybe_number,
                     "reason": maybe_text,
                     "request_id": maybe_text,
+                    "receipt": { "type": ["object", "null"] },
                 }),
                 &["number", "time", "action", "actor", "aliases"],
             ),
