@@ -14,6 +14,8 @@ mod backup;
 mod browser;
 /// One budget for all that is stored, and how it fills.
 mod budget;
+/// Caches in front that are told of removals: nginx, Varnish, and the requests that services want.
+mod caches;
 /// Metadata goes, pixels and colour profiles stay.
 mod cleaning;
 /// Arguments, exit codes and messages of a program that does not serve.
@@ -34,6 +36,8 @@ mod crash;
 mod cross;
 /// What the documentation shows, done.
 mod docs;
+/// A receiver of events that is down, slow or picky.
+mod events;
 /// One row for each format, in and out.
 mod formats;
 /// Database and files held against each other.

@@ -18,4 +18,6 @@ pub mod webdriver;
 pub mod work;
 
 pub use testkit::{Answer, Client, File, Launch, Server, Uploaded};
-pub use testkit::{client, eventually, nginx, pictures, postgres, programs, proxy, s3, server};
+pub use testkit::{
+    client, eventually, nginx, pictures, postgres, programs, proxy, s3, server, varnish,
+};

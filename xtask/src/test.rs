@@ -194,7 +194,7 @@ fn documentation(gate: &mut Gate) -> Result<()> {
 
 /// Tests whose answers come from the database, and those of deaths of the server. Exports and what
 /// is done to the file of SQLite are left out.
-const ON_POSTGRES: [&str; 22] = [
+const ON_POSTGRES: [&str; 24] = [
     "admin_pages",
     "api::audit",
     "api::background",
@@ -216,7 +216,9 @@ const ON_POSTGRES: [&str; 22] = [
     "api::retention",
     "api::storage",
     "api::upload",
+    "caches::",
     "crash::",
+    "events::",
 ];
 
 /// Repeats the tests that touch the database, with servers whose database is on PostgreSQL.

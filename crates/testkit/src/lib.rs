@@ -1,5 +1,5 @@
 //! Code that tests and chores share: a [`Server`] under test, a [`Client`] with its forms, an
-//! [`upstream`] to fetch from, [`nginx`], and [`pictures`] made in code. It uses the server through
+//! [`upstream`] to fetch from, [`nginx`], [`varnish`], and [`pictures`] made in code. It uses the server through
 //! its command line and its API, and does not link it.
 //!
 //! Methods for tests panic on failure; those that begin with `try_` return errors, which chores
@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod s3;
 pub mod server;
 pub mod upstream;
+pub mod varnish;
 
 pub use client::{Answer, Client, File, Uploaded};
 pub use server::{Launch, Program, Server};

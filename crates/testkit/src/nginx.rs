@@ -32,6 +32,30 @@ impl std::ops::Deref for Nginx {
     }
 }
 
+/// The address of an nginx that is still to be started, so that a server can be told it before.
+pub struct Place(TcpListener);
+
+impl Place {
+    /// A port that the system chose.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn reserve() -> io::Result<Self> {
+        // nginx takes over a listening socket, so no other program can take the port.
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
+        Ok(Self(listener))
+    }
+
+    /// The address.
+    ///
+    /// # Panics
+    /// Never: the socket is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("bound")
+    }
+}
+
 impl Nginx {
     /// As [`Nginx::start`], with one worker; or reports that the test was skipped. If
     /// `PICTRS_TEST_REQUIRE` names programs, a skip is a failure.
@@ -52,12 +76,23 @@ impl Nginx {
     /// # Errors
     /// When it is not installed, or complains about the lines.
     pub fn start(workers: &str, http: &str, server: &str) -> io::Result<Self> {
+        Self::start_at(Place::reserve()?, workers, "", http, server)
+    }
+
+    /// The same at a place, with these lines before its sections, such as modules to load.
+    ///
+    /// # Errors
+    /// As [`Nginx::start`].
+    pub fn start_at(
+        place: Place,
+        workers: &str,
+        modules: &str,
+        http: &str,
+        server: &str,
+    ) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        // nginx takes over a listening socket, so no other program can take the port.
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        rustix::io::fcntl_setfd(&listener, FdFlags::empty())?;
-        let address = listener.local_addr()?;
-        let config = config(address, workers, http, server);
+        let address = place.address();
+        let config = modules.to_owned() + &config(address, workers, http, server);
         std::fs::write(folder.path().join("nginx.conf"), config)?;
         let command = || {
             let mut command = Command::new(PROGRAM);
@@ -74,7 +109,7 @@ impl Nginx {
             return Err(io::Error::other(said.into_owned()));
         }
         let child = command()
-            .env("NGINX", format!("{};", listener.as_raw_fd()))
+            .env("NGINX", format!("{};", place.0.as_raw_fd()))
             .stderr(Stdio::null())
             .spawn()?;
         Ok(Self {
