@@ -38,7 +38,7 @@ pub struct Similar {
 
 /// What to look for.
 #[derive(Debug)]
-pub enum Wanted {
+pub enum Sample {
     /// The hash of a picture, which may be stored turned or mirrored only if these are the hashes of
     /// all turns.
     Hashes(Vec<PdqHash>),
@@ -56,7 +56,7 @@ pub enum Wanted {
 /// [`crate::media::Pool::work`].
 pub async fn search(
     ctx: &Arc<Context>,
-    wanted: Wanted,
+    wanted: Sample,
     distance: Option<u32>,
     limit: Option<u32>,
 ) -> Result<Vec<Similar>> {
@@ -68,9 +68,9 @@ pub async fn search(
     }
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
     let wanted = match wanted {
-        Wanted::Hashes(hashes) => hashes,
-        Wanted::File(spooled) => of_sent(ctx, spooled).await?,
-        Wanted::Alias(alias) => of_stored(ctx, &alias).await?,
+        Sample::Hashes(hashes) => hashes,
+        Sample::File(spooled) => of_sent(ctx, spooled).await?,
+        Sample::Alias(alias) => of_stored(ctx, &alias).await?,
     };
     let mut found = Vec::new();
     for (key, distance) in near(ctx, wanted, distance).await? {

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::{Stream, StreamExt as _};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::{ListedPdq, Quarantined, Run, Unlisted};
-use pict_rs_core::service::similar::{Similar, Wanted};
+use pict_rs_core::service::similar::{Sample, Similar};
 use pict_rs_core::service::spool::{Spool, Spooled};
 use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{maintain, perceptual, quarantine, similar};
@@ -155,12 +155,12 @@ pub async fn similar_to_stored(
     let (distance, limit) = (query.number("distance")?, query.number("limit")?);
     let found = match query.find("hash") {
         Some(hash) => {
-            let wanted = Wanted::Hashes(vec![pdq(&hash)?]);
+            let wanted = Sample::Hashes(vec![pdq(&hash)?]);
             similar::search(&ctx, wanted, distance, limit).await?
         }
         None => {
             let search = async |alias: &Alias| {
-                let wanted = Wanted::Alias(alias.clone());
+                let wanted = Sample::Alias(alias.clone());
                 similar::search(&ctx, wanted, distance, limit).await
             };
             let target = target::plain(request.query_string())?;
@@ -179,7 +179,7 @@ pub async fn similar_to_sent(
     let query = Query(request.query_string());
     let (distance, limit) = (query.number("distance")?, query.number("limit")?);
     let file = one_file(&ctx, &request, payload).await?;
-    let found = similar::search(&ctx, Wanted::File(file), distance, limit).await?;
+    let found = similar::search(&ctx, Sample::File(file), distance, limit).await?;
     Ok(HttpResponse::Ok().json(similar_json(&found)))
 }
 

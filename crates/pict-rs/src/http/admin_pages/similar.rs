@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
-use pict_rs_core::service::similar::{self, Similar, Wanted};
+use pict_rs_core::service::similar::{self, Sample, Similar};
 use pict_rs_core::{Alias, Context};
 
 use super::media::tile;
@@ -26,7 +26,7 @@ pub async fn form(
     let Some(alias) = query.find("alias") else {
         return Ok(page(&session, None));
     };
-    let wanted = Wanted::Alias(Alias::parse(alias)?);
+    let wanted = Sample::Alias(Alias::parse(alias)?);
     let distance = query.number("distance")?;
     let found = similar::search(&ctx, wanted, distance, Some(SHOWN)).await?;
     Ok(page(&session, Some(&found)))
@@ -41,7 +41,7 @@ pub async fn search(
 ) -> Result<HttpResponse> {
     let file = perceptual::one_file(&ctx, &request, payload).await?;
     let distance = Query(request.query_string()).number("distance")?;
-    let found = similar::search(&ctx, Wanted::File(file), distance, Some(SHOWN)).await?;
+    let found = similar::search(&ctx, Sample::File(file), distance, Some(SHOWN)).await?;
     Ok(page(&session, Some(&found)))
 }
 
