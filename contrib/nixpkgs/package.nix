@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-qBoQlsUtA6itvAUihhpMwvNeU/qfnMYTXP1on3ZQ4vo=";
+  cargoHash = "sha256-jhvcDOHhYzSE8y3+BtJXy3f2gRkY46SxaGNsQ0CBpZc=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.
