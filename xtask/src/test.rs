@@ -194,7 +194,7 @@ fn documentation(gate: &mut Gate) -> Result<()> {
 
 /// Tests whose answers come from the database, and those of deaths of the server. Exports and what
 /// is done to the file of SQLite are left out.
-const ON_POSTGRES: [&str; 24] = [
+const ON_POSTGRES: [&str; 25] = [
     "admin_pages",
     "api::audit",
     "api::background",
@@ -210,6 +210,7 @@ const ON_POSTGRES: [&str; 24] = [
     "api::lemmy",
     "api::metrics",
     "api::not_found",
+    "api::perceptual",
     "api::proxy",
     "api::prune",
     "api::read_only",
@@ -240,7 +241,7 @@ fn postgres(args: &Args, gate: &mut Gate) -> Result<()> {
 }
 
 /// Tests that write, change and remove files, which are repeated with the files in a bucket.
-const OF_FILES: [&str; 13] = [
+const OF_FILES: [&str; 14] = [
     "admin_pages",
     "api::background",
     "api::contract",
@@ -249,6 +250,7 @@ const OF_FILES: [&str; 13] = [
     "api::hashes",
     "api::import",
     "api::original",
+    "api::perceptual",
     "api::process",
     "api::proxy",
     "api::retention",
