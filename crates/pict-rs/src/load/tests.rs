@@ -512,6 +512,7 @@ fn every_flag_is_a_key_that_exists_and_media_have_one_for_each_key() {
             "media-external-validation-as" => "original",
             "media-heal" => "alias",
             "media-isolation" => "thread",
+            "media-pdq-on-match" => "refuse",
             _ => "1",
         };
         let parse = |words: &[&str]| <crate::cli::Cli as clap::Parser>::try_parse_from(words);
