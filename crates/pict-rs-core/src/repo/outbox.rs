@@ -94,6 +94,17 @@ pub(crate) struct OutboxRow {
     pub(crate) created_at: i64,
 }
 
+/// What came of delivering a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DeliveryOutcome<'a> {
+    /// It was confirmed, or given up.
+    Ended,
+    /// It was confirmed, and is delivered once more at this unix time in milliseconds.
+    Repeat { due_at: i64 },
+    /// It could not be delivered, and is tried again at this unix time in milliseconds.
+    Failed { error: &'a str, due_at: i64 },
+}
+
 /// How deliveries go.
 #[derive(Clone, Debug)]
 pub struct OutboxStatus {
@@ -267,73 +278,45 @@ impl Repo {
         rows.iter().map(from_row).collect()
     }
 
-    /// Removes a row that was confirmed, or given up. `caches` is written into the entry of the audit
-    /// log that belongs to it.
+    /// Notes what came of delivering a row. `caches` is written into the entry of the audit log that
+    /// belongs to it.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub(crate) async fn outbox_end(&self, row: &OutboxRow, caches: Option<&Value>) -> Result<()> {
+    pub(crate) async fn outbox_delivered(
+        &self,
+        row: &OutboxRow,
+        delivery: DeliveryOutcome<'_>,
+        caches: Option<&Value>,
+    ) -> Result<()> {
         again(|| async {
             let mut tx = self.begin_removal().await?;
-            sql("DELETE FROM outbox WHERE number = $1")
+            let statement = match delivery {
+                DeliveryOutcome::Ended => {
+                    sql("DELETE FROM outbox WHERE number = $1").bind(row.number)
+                }
+                DeliveryOutcome::Repeat { due_at } => sql(
+                    "UPDATE outbox SET stage = stage + 1, attempts = 0, error = NULL, due_at = $2 \
+                     WHERE number = $1",
+                )
                 .bind(row.number)
-                .run(&mut tx)
-                .await?;
-            note_in(&mut tx, row, caches).await?;
-            tx.commit().await
-        })
-        .await
-    }
-
-    /// Keeps a row that was confirmed, to be delivered once more at `due_at`.
-    ///
-    /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
-    pub(crate) async fn outbox_repeat(
-        &self,
-        row: &OutboxRow,
-        due_at: i64,
-        caches: Option<&Value>,
-    ) -> Result<()> {
-        again(|| async {
-            let mut tx = self.begin_removal().await?;
-            sql(
-                "UPDATE outbox SET stage = stage + 1, attempts = 0, error = NULL, due_at = $2 \
-                 WHERE number = $1",
-            )
-            .bind(row.number)
-            .bind(due_at)
-            .run(&mut tx)
-            .await?;
-            note_in(&mut tx, row, caches).await?;
-            tx.commit().await
-        })
-        .await
-    }
-
-    /// Notes that a row could not be delivered, and when it is tried again.
-    ///
-    /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
-    pub(crate) async fn outbox_failed(
-        &self,
-        row: &OutboxRow,
-        error: &str,
-        due_at: i64,
-        caches: Option<&Value>,
-    ) -> Result<()> {
-        again(|| async {
-            let mut tx = self.begin_removal().await?;
-            sql(
-                "UPDATE outbox SET attempts = attempts + 1, error = $2, due_at = $3 \
-                 WHERE number = $1",
-            )
-            .bind(row.number)
-            .bind(error)
-            .bind(due_at)
-            .run(&mut tx)
-            .await?;
-            note_in(&mut tx, row, caches).await?;
+                .bind(due_at),
+                DeliveryOutcome::Failed { error, due_at } => sql(
+                    "UPDATE outbox SET attempts = attempts + 1, error = $3, due_at = $2 \
+                     WHERE number = $1",
+                )
+                .bind(row.number)
+                .bind(due_at)
+                .bind(error),
+            };
+            statement.run(&mut tx).await?;
+            if let Some((entry, caches)) = row.entry.zip(caches) {
+                sql("UPDATE audit SET caches = $2 WHERE number = $1")
+                    .bind(entry)
+                    .bind(caches.to_string())
+                    .run(&mut tx)
+                    .await?;
+            }
             tx.commit().await
         })
         .await
@@ -364,18 +347,6 @@ impl Repo {
             error: failed.map(|row| row.text("error")).transpose()?,
         })
     }
-}
-
-async fn note_in(tx: &mut Change, row: &OutboxRow, caches: Option<&Value>) -> Result<()> {
-    let Some((entry, caches)) = row.entry.zip(caches) else {
-        return Ok(());
-    };
-    sql("UPDATE audit SET caches = $2 WHERE number = $1")
-        .bind(entry)
-        .bind(caches.to_string())
-        .run(tx)
-        .await
-        .map(drop)
 }
 
 fn from_row(row: &Row) -> Result<OutboxRow> {

@@ -15,7 +15,7 @@ use crate::fetch::caches::Confirmation;
 use crate::fetch::caches::urls::Doomed;
 use crate::fetch::outgoing::Unconfirmed;
 use crate::metrics;
-use crate::repo::outbox::OutboxRow;
+use crate::repo::outbox::{DeliveryOutcome, OutboxRow};
 use crate::repo::{OutboxStatus, OutboxTarget};
 use crate::{Context, Result};
 
@@ -165,12 +165,15 @@ async fn deliver(ctx: &Context, target: OutboxTarget, row: &OutboxRow) -> Result
                 "delivered at last"
             );
         }
-        if caches.is_some() && row.stage == 0 {
+        let delivery = if caches.is_some() && row.stage == 0 {
             let due_at = now().saturating_add(millis(AGAIN_AFTER));
-            ctx.repo.outbox_repeat(row, due_at, caches.as_ref()).await?;
-            return Ok(Settled::Done);
-        }
-        ctx.repo.outbox_end(row, caches.as_ref()).await?;
+            DeliveryOutcome::Repeat { due_at }
+        } else {
+            DeliveryOutcome::Ended
+        };
+        ctx.repo
+            .outbox_delivered(row, delivery, caches.as_ref())
+            .await?;
         return Ok(Settled::Done);
     };
     fail(ctx, target, row, caches, &failure).await
@@ -201,7 +204,9 @@ async fn fail(
         if let Some(caches) = &mut caches {
             caches["state"] = "failed".into();
         }
-        ctx.repo.outbox_end(row, caches.as_ref()).await?;
+        ctx.repo
+            .outbox_delivered(row, DeliveryOutcome::Ended, caches.as_ref())
+            .await?;
         return Ok(Settled::Done);
     }
     metrics::delivered(target.as_str(), "failed");
@@ -216,7 +221,11 @@ async fn fail(
     let pause = back_off(row.attempts);
     let due_at = now().saturating_add(millis(pause));
     ctx.repo
-        .outbox_failed(row, error, due_at, caches.as_ref())
+        .outbox_delivered(
+            row,
+            DeliveryOutcome::Failed { error, due_at },
+            caches.as_ref(),
+        )
         .await?;
     Ok(match failure {
         Unconfirmed::Away(_) => Settled::Away(pause),
