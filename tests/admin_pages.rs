@@ -718,6 +718,12 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.click("Media").await;
     browser.wait_for_pictures(3).await;
     check("media").await;
+    browser.click("Filter").await;
+    check("filter").await;
+    browser.fill("#min_bytes", "100000000").await;
+    browser.click("Show").await;
+    browser.sees("main", "Nothing more is like that.").await;
+    browser.click("Media").await;
     browser.press(".grid a").await;
     browser.wait_for_pictures(1).await;
     browser.click("Purge the content").await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::upstream::Upstream;
 use crate::support::{Answer, Server, pictures};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
@@ -160,5 +161,82 @@ fn a_limit_of_nothing_gives_nothing_and_a_large_one_is_bounded() {
         "timestamp=2026",
     ] {
         ask(&server, query).refused(400, "invalid-query");
+    }
+}
+
+#[test]
+fn a_filter_leaves_out_what_it_does_not_take() {
+    let server = Server::with([
+        ("server.api_key", KEY.1),
+        ("client.allow_local_connections", "true"),
+    ]);
+    let still = server
+        .upload(&pictures::png(&pictures::photo(20, 20)))
+        .alias;
+    let large = server
+        .upload(&pictures::png(&pictures::noise(90, 90, 1)))
+        .alias;
+    let photo = server
+        .upload(&pictures::jpeg(&pictures::photo(64, 48)))
+        .alias;
+    let frames = [1, 2].map(|seed| pictures::noise(9, 9, seed).to_rgba8());
+    let moving = server.upload(&pictures::gif(&frames)).alias;
+    let webp = server
+        .upload(&pictures::webp(&pictures::photo(33, 33)))
+        .alias;
+    let upstream = Upstream::serving(&pictures::png(&pictures::photo(31, 31)));
+    server
+        .get(&format!("/image/original?proxy={}", upstream.url("/a.png")))
+        .ok();
+    let found = |query: &str| {
+        let page = page(&server, query);
+        let mut found: Vec<_> = aliases(&page)
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .collect();
+        found.sort();
+        found
+    };
+    let sorted = |aliases: &[&String]| {
+        let mut sorted: Vec<_> = aliases.iter().map(|alias| (*alias).clone()).collect();
+        sorted.sort();
+        sorted
+    };
+    assert_eq!(found("kind=animation"), [moving.as_str()]);
+    assert_eq!(found("format=jpeg"), [photo.as_str()]);
+    assert_eq!(found("format=jpg"), [photo.as_str()]);
+    assert_eq!(found("kind=image&format=webp"), [webp.as_str()]);
+    assert_eq!(found("min_bytes=20000"), [large.as_str()]);
+    assert_eq!(
+        found("max_bytes=20000&format=png&origin=uploaded"),
+        [still.as_str()]
+    );
+    assert_eq!(
+        found("origin=uploaded"),
+        sorted(&[&still, &large, &photo, &moving, &webp])
+    );
+    let proxied = found("origin=proxied");
+    assert_eq!(proxied.len(), 1);
+    assert!(!sorted(&[&still, &large, &photo, &moving, &webp]).contains(&proxied[0]));
+    assert_eq!(found("kind=video"), Vec::<String>::new());
+    // From page to page, each once.
+    let (mut all, mut slug) = (Vec::new(), String::new());
+    loop {
+        let page = page(&server, &format!("origin=uploaded&limit=1{slug}"));
+        all.extend(aliases(&page).iter().map(|alias| (*alias).to_owned()));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        slug = format!("&slug={next}");
+    }
+    assert_eq!(all, [webp, moving, photo, large, still]);
+    for wrong in [
+        "kind=gif",
+        "format=tga",
+        "origin=here",
+        "min_bytes=x",
+        "max_bytes=-1",
+    ] {
+        ask(&server, wrong).refused(400, "invalid-query");
     }
 }

@@ -7,9 +7,10 @@ use super::sql::{self, composed, sql};
 use crate::{Error, ErrorCode, ObjectKey, Result};
 
 /// Objects that are looked up in one statement.
-const ASKED: usize = 16;
+pub(super) const ASKED: usize = 16;
 /// The same number of parameters.
-const PARAMETERS: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16";
+pub(super) const PARAMETERS: &str =
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16";
 
 impl Repo {
     /// All objects that must still be removed from the store.

@@ -1,7 +1,10 @@
 //! Lists all contents in pages, newest first. Every page costs the same: its neighbours are found
 //! by key in an index, never by counting.
 
+use std::collections::HashMap;
+
 use super::content::COLUMNS;
+use super::garbage::{ASKED, PARAMETERS};
 use super::sql::{composed, sql};
 use super::{Original, Repo, content};
 use crate::{Alias, ContentKey, Result};
@@ -66,20 +69,7 @@ impl Repo {
         time: Option<i64>,
         limit: u32,
     ) -> Result<Page> {
-        let mut bound = time.map(|time| (time, LAST.to_vec()));
-        if let Some(first) = first {
-            let row = sql("SELECT created_at FROM hashes WHERE hash = $1")
-                .bind(first.as_bytes())
-                .optional(&self.read)
-                .await?;
-            let created_at = row.map(|row| row.int("created_at")).transpose()?;
-            let first = created_at.map(|time| (time, first.as_bytes().to_vec()));
-            // The older of the two.
-            bound = match (first, bound) {
-                (Some(first), Some(bound)) => Some(first.min(bound)),
-                (first, bound) => first.or(bound),
-            };
-        }
+        let bound = self.bound(first, time).await?;
         let mut page = Page::default();
         if let Some((time, key)) = &bound {
             let newer = sql("SELECT hash FROM (SELECT created_at, hash FROM hashes \
@@ -92,7 +82,7 @@ impl Repo {
             .await?;
             page.prev = newer.map(|row| row.content_key("hash")).transpose()?;
         }
-        let (time, key) = bound.unwrap_or((i64::MAX, LAST.to_vec()));
+        let (time, key) = bound.unwrap_or_else(newest);
         // In one statement, so that no content is without the aliases that it had.
         let rows = composed(format!(
             "SELECT h.*, a.alias FROM (SELECT {COLUMNS} FROM hashes h \
@@ -122,4 +112,84 @@ impl Repo {
         }
         Ok(page)
     }
+
+    /// Up to `limit` contents, as [`Repo::page`], each with whether only proxied aliases name it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn contents(
+        &self,
+        first: Option<&ContentKey>,
+        time: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(Original, bool)>> {
+        let (time, key) = self.bound(first, time).await?.unwrap_or_else(newest);
+        let rows = composed(format!(
+            "SELECT {COLUMNS}, p.hash AS proxied FROM hashes h LEFT JOIN proxied p ON p.hash = h.hash \
+             WHERE (h.created_at, h.hash) <= ($1, $2) ORDER BY h.created_at DESC, h.hash DESC LIMIT $3"
+        ))
+        .bind(time)
+        .bind(key.as_slice())
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let is_proxied = row.blob_or_null("proxied")?.is_some();
+                Ok((content::from_row(row)?, is_proxied))
+            })
+            .collect()
+    }
+
+    /// All aliases of these contents, those of each sorted.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn aliases_of_all(
+        &self,
+        hashes: &[ContentKey],
+    ) -> Result<HashMap<ContentKey, Vec<Alias>>> {
+        let mut found: HashMap<_, Vec<_>> = HashMap::new();
+        for asked in hashes.chunks(ASKED) {
+            // A shorter list is padded with its last one, so that one statement is prepared for all.
+            let filled = asked.iter().chain(asked.last().into_iter().cycle());
+            let statement = composed(format!(
+                "SELECT hash, alias FROM aliases WHERE hash IN ({PARAMETERS}) ORDER BY alias"
+            ));
+            let rows = filled
+                .take(ASKED)
+                .fold(statement, |statement, hash| statement.bind(hash.as_bytes()))
+                .all(&self.read)
+                .await?;
+            for row in &rows {
+                let names = found.entry(row.content_key("hash")?).or_default();
+                names.push(row.alias("alias")?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where a page begins: at the older of a content, which may be gone, and a time.
+    async fn bound(
+        &self,
+        first: Option<&ContentKey>,
+        time: Option<i64>,
+    ) -> Result<Option<(i64, Vec<u8>)>> {
+        let bound = time.map(|time| (time, LAST.to_vec()));
+        let Some(first) = first else { return Ok(bound) };
+        let row = sql("SELECT created_at FROM hashes WHERE hash = $1")
+            .bind(first.as_bytes())
+            .optional(&self.read)
+            .await?;
+        let created_at = row.map(|row| row.int("created_at")).transpose()?;
+        let first = created_at.map(|time| (time, first.as_bytes().to_vec()));
+        Ok(match (first, bound) {
+            (Some(first), Some(bound)) => Some(first.min(bound)),
+            (first, bound) => first.or(bound),
+        })
+    }
+}
+
+fn newest() -> (i64, Vec<u8>) {
+    (i64::MAX, LAST.to_vec())
 }

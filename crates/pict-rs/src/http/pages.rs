@@ -3,8 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::repo::Destroyed;
 use pict_rs_core::repo::audit::Entry;
-use pict_rs_core::service::{hashes, moderate};
+use pict_rs_core::service::hashes::{self, MediaFilter, MediaOrigin};
+use pict_rs_core::service::moderate;
 use pict_rs_core::{ContentKey, Context, Digest, Error, ErrorCode, query};
+use pict_rs_media::{Format, Kind};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -12,7 +14,8 @@ use time::format_description::well_known::Rfc3339;
 use super::error::Result;
 use super::view;
 
-/// `GET /internal/hashes?slug=&timestamp=&limit=`
+/// `GET /internal/hashes?slug=&timestamp=&limit=`, with `kind=`, `format=`, `min_bytes=`,
+/// `max_bytes=` and `origin=` of those that fulfil them
 pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
     // An invalid slug is ignored, as in the existing pict-rs.
@@ -21,7 +24,10 @@ pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
         .and_then(|slug| ContentKey::from_slug(&slug));
     let time = query.time("timestamp")?;
     let limit = query.number("limit")?;
-    let (limit, page) = hashes::page(&ctx, first.as_ref(), time, limit).await?;
+    let (limit, page) = match filter(&query)? {
+        None => hashes::page(&ctx, first.as_ref(), time, limit).await?,
+        Some(filter) => hashes::filtered(&ctx, &filter, first.as_ref(), time, limit).await?,
+    };
     let mut answer = json!({ "limit": limit, "hashes": [] });
     for (original, aliases) in &page.contents {
         let aliases: Vec<_> = aliases.iter().map(pict_rs_core::Alias::as_str).collect();
@@ -46,6 +52,38 @@ pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
         }
     }
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "page": answer })))
+}
+
+/// Which contents are wanted; `None` for all of them.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`].
+pub fn filter(query: &Query<'_>) -> Result<Option<MediaFilter>> {
+    let kind = query.word("kind", |word| match word {
+        "image" => Some(Kind::Image),
+        "animation" => Some(Kind::Animation),
+        "video" => Some(Kind::Video),
+        _ => None,
+    })?;
+    let extension = query.word("format", |word| {
+        let wanted = if word == "jpg" { "jpeg" } else { word };
+        let mut known = Format::all().filter(|format| format.is_kept());
+        let found = known.find(|format| format.extension() == wanted);
+        found.map(Format::extension)
+    })?;
+    let origin = query.word("origin", |word| match word {
+        "uploaded" => Some(MediaOrigin::Uploaded),
+        "proxied" => Some(MediaOrigin::Proxied),
+        _ => None,
+    })?;
+    let filter = MediaFilter {
+        kind,
+        extension,
+        min_bytes: query.word("min_bytes", |word| word.parse().ok())?,
+        max_bytes: query.word("max_bytes", |word| word.parse().ok())?,
+        origin,
+    };
+    Ok((filter != MediaFilter::default()).then_some(filter))
 }
 
 /// `GET /internal/blocklist?before=&limit=`
@@ -163,6 +201,32 @@ impl Query<'_> {
             .parse()
             .map_err(|_| bad(format!("{name}={text} is no number of 0 or more")))?;
         Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    /// What `read` makes of a value; `None` when it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] for what `read` does not know.
+    fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        match read(&text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(bad(format!("{name}={text} is not a value that it can have")).into()),
+        }
+    }
+
+    /// The end of a day such as `2026-12-01`, in UTC, as unix time in milliseconds.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] for anything else.
+    pub fn day(&self, name: &str) -> Result<Option<i64>> {
+        let end = |word: &str| {
+            let end = OffsetDateTime::parse(&format!("{word}T23:59:59.999Z"), &Rfc3339).ok()?;
+            i64::try_from(end.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+        };
+        self.word(name, end)
     }
 
     /// Unix time in milliseconds.

@@ -15,7 +15,8 @@ use super::session::Session;
 use super::{action, counted, page_of, quarantine, see, shown, size, time};
 use crate::http::error::Result;
 use crate::http::page::encoded;
-use crate::http::{cause, index, target};
+use crate::http::pages::{self, Query};
+use crate::http::{cause, index, target, view};
 
 /// Contents on a page.
 const ON_A_PAGE: u32 = 60;
@@ -48,10 +49,18 @@ pub async fn grid(
         let found = target.with_alias(&ctx, Unknown::Refuse, named).await?;
         return Ok(see(&page_of(&found)));
     }
-    let first = target::find(request.query_string(), "slug");
+    let query = Query(request.query_string());
+    let first = query.find("slug");
     let first = first.and_then(|slug| ContentKey::from_slug(&slug));
-    let (_, page) = hashes::page(&ctx, first.as_ref(), None, Some(ON_A_PAGE)).await?;
-    let link = |key: &ContentKey| format!("{PATH}?slug={}", key.to_slug());
+    let (first, limit) = (first.as_ref(), Some(ON_A_PAGE));
+    let filter = pages::filter(&query)?;
+    let time = query.day("until")?;
+    let (_, page) = match &filter {
+        None => hashes::page(&ctx, first, time, limit).await?,
+        Some(filter) => hashes::filtered(&ctx, filter, first, time, limit).await?,
+    };
+    let kept = kept(&query);
+    let link = |key: &ContentKey| format!("{PATH}?{kept}slug={}", key.to_slug());
     let content = html! {
         h1 { "Media" }
         form method="get" action=(PATH) role="search" {
@@ -59,6 +68,7 @@ pub async fn grid(
             input #find type="search" name="find" required;
             button { "Find" }
         }
+        (filters(&query))
         @if page.contents.is_empty() {
             p { "Nothing is stored yet." }
         }
@@ -73,6 +83,63 @@ pub async fn grid(
         }
     };
     Ok(shown(&session, PATH, "Media", &content))
+}
+
+/// The names of what the grid is filtered by, with the values to choose from.
+const CHOICES: [(&str, &str, &[&str]); 3] = [
+    ("kind", "Kind", &["image", "animation", "video"]),
+    (
+        "format",
+        "Format",
+        &[
+            "jpeg", "png", "webp", "gif", "avif", "jxl", "apng", "mp4", "webm",
+        ],
+    ),
+    ("origin", "From", &["uploaded", "proxied"]),
+];
+
+/// Everything that the grid is filtered by, for the addresses of other pages.
+fn kept(query: &Query<'_>) -> String {
+    let names = CHOICES.iter().map(|(name, ..)| *name);
+    let names = names.chain(["min_bytes", "max_bytes", "until"]);
+    let kept = names.filter_map(|name| {
+        let value = query.find(name)?;
+        Some(format!("{name}={}&", encoded(&value)))
+    });
+    kept.collect()
+}
+
+fn filters(query: &Query<'_>) -> Markup {
+    html! {
+        details open[!kept(query).is_empty()] {
+            summary { "Filter" }
+            form.filters method="get" action=(PATH) {
+                @for (name, label, values) in CHOICES {
+                    @let chosen = query.find(name);
+                    div {
+                        label for=(name) { (label) }
+                        select #(name) name=(name) {
+                            option value="" { "any" }
+                            @for value in values {
+                                option value=(value) selected[chosen.as_deref() == Some(*value)] { (value) }
+                            }
+                        }
+                    }
+                }
+                @for (name, label) in [("min_bytes", "Bytes, at least"), ("max_bytes", "Bytes, at most")] {
+                    div {
+                        label for=(name) { (label) }
+                        input #(name) name=(name) type="number" min="0" value=[query.find(name)];
+                    }
+                }
+                div {
+                    label for="until" { "Stored until" }
+                    input #until name="until" type="date" value=[query.find("until")];
+                }
+                button { "Show" }
+            }
+        }
+    }
 }
 
 /// A SHA-256, which no alias of ours looks like.

@@ -131,6 +131,11 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
                             "date-time",
                         ),
                         number("limit", "Contents of a page, up to 1000"),
+                        text("kind", "Only image, animation or video"),
+                        text("format", "Only this extension, such as jpeg"),
+                        number("min_bytes", "Only files of so many bytes, or more"),
+                        number("max_bytes", "Only files of so many bytes, or less"),
+                        text("origin", "Only uploaded, or proxied"),
                     ])
                     .json(200, "Hashes", "A page"),
             ],
