@@ -481,8 +481,20 @@ fn the_settings_are_shown_without_their_secrets() {
     let server = start();
     let admin = Admin::sign_in(&server);
     let page = admin.page("/admin/settings");
-    assert!(page.contains("max_file_count = 5"), "{page}");
-    assert!(page.contains("api_key = &quot;***&quot;"), "{page}");
+    let row = |key: &str| {
+        let (_, rest) = page
+            .split_once(&format!("<code>{key}</code>"))
+            .unwrap_or_else(|| panic!("{key}: {page}"));
+        rest.split("</tr>").next().unwrap_or_default().to_owned()
+    };
+    for (key, value) in [("max_file_count", "5"), ("api_key", "&quot;***&quot;")] {
+        let row = row(&format!("server.{key}"));
+        assert!(row.contains(&format!("<code>{value}</code>")), "{row}");
+        assert!(row.contains("the environment"), "{row}");
+    }
+    let default = row("server.public_upload");
+    assert!(default.contains("<code>false</code>"), "{default}");
+    assert!(!default.contains("the environment"), "{default}");
     assert!(
         !page.contains("the-key") && !page.contains("no other"),
         "{page}"

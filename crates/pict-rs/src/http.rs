@@ -51,6 +51,7 @@ use pict_rs_core::worker::Worker;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::listen::Listener;
+use crate::load::Origins;
 
 /// The route table. Unsupported methods of a path are answered with 405 and `Allow`.
 fn routes(app: &mut web::ServiceConfig) {
@@ -473,7 +474,9 @@ pub async fn serve(
     context: Arc<Context>,
     worker: Worker,
     counted: Option<PrometheusHandle>,
+    origins: Origins,
 ) -> anyhow::Result<()> {
+    let origins = web::Data::new(origins);
     let server = &context.config.server;
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
@@ -484,6 +487,7 @@ pub async fn serve(
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
             .app_data(sessions.clone())
+            .app_data(origins.clone())
             .wrap(from_fn(fallback::in_json))
             .wrap(cors::layer(&shared.config.server))
             .wrap(from_fn(request::identify))

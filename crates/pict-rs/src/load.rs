@@ -13,7 +13,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use config::{ConfigError, Environment, File, FileFormat, Map, Value};
+use config::{ConfigError, Environment, File, FileFormat, Map, Source as _, Value};
 use pict_rs_core::Config;
 use pict_rs_core::config::LogFormat;
 
@@ -32,6 +32,8 @@ pub struct Loaded {
     pub unknown: BTreeSet<String>,
     /// Warnings about old names that are still accepted.
     pub renamed: Vec<String>,
+    /// Where each setting was set.
+    pub origins: Origins,
 }
 
 /// Merges all layers.
@@ -46,11 +48,21 @@ pub fn load(
     let mut environment: Map<String, String> = environment.into_iter().collect();
     let mut renamed = Vec::new();
     let mut builder = config::Config::builder();
+    let mut origins = Origins::default();
     if let Some(file) = file {
         let source = File::from(file).format(format_of(file)?);
         builder = builder.add_source(source.clone());
+        origins.file = Some(file.to_owned());
+        // What cannot be read is reported below.
+        if let Ok(values) = source.collect() {
+            let table = Value::from(values);
+            keys_in("", table, &mut |key| {
+                origins.in_file.insert(key);
+            });
+        }
         if let Some((old, address)) = address::in_file(source) {
             builder = builder.add_source(layer(address::KEY, address)?);
+            origins.in_file.insert(address::KEY.to_owned());
             renamed.push(address::explained(&old));
         }
     }
@@ -58,15 +70,14 @@ pub fn load(
         .get("RUST_LOG")
         .filter(|filter| !filter.is_empty())
     {
-        builder = builder.add_source(layer("tracing.logging.targets", filter.as_str())?);
+        const KEY: &str = "tracing.logging.targets";
+        builder = builder.add_source(layer(KEY, filter.as_str())?);
+        origins.environment.insert(KEY.to_owned());
     }
     renamed.extend(address::rename(&mut environment).map(|old| address::explained(&old)));
     let (environment, unknown) = ours(environment)?;
-    let mut origins = Origins {
-        file,
-        environment: environment.keys().filter_map(|name| key_of(name)).collect(),
-        flags: BTreeSet::new(),
-    };
+    let variables = environment.keys().filter_map(|name| key_of(name));
+    origins.environment.extend(variables);
     builder = builder.add_source(
         Environment::with_prefix("PICTRS")
             .prefix_separator("__")
@@ -90,6 +101,7 @@ pub fn load(
         written,
         unknown,
         renamed,
+        origins,
     })
 }
 
@@ -99,21 +111,50 @@ fn layer(key: &str, value: impl Into<Value>) -> Result<config::Config, ConfigErr
 }
 
 /// Which source set which key.
-struct Origins<'a> {
-    file: Option<&'a Path>,
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    file: Option<PathBuf>,
+    in_file: BTreeSet<String>,
     environment: BTreeSet<String>,
     flags: BTreeSet<&'static str>,
 }
 
-impl Origins<'_> {
-    /// A description for people. A key in a list counts as the list.
-    fn of(&self, key: &str) -> String {
+impl Origins {
+    /// A description for people; `None` for a default. A key in a list counts as the list.
+    pub fn of(&self, key: &str) -> Option<String> {
         let key = key.split('[').next().unwrap_or(key);
-        match self.file {
-            _ if self.flags.contains(key) => "the command line".to_owned(),
-            Some(file) if !self.environment.contains(key) => file.display().to_string(),
-            _ => "the environment".to_owned(),
+        if self.flags.contains(key) {
+            return Some("the command line".to_owned());
         }
+        if self.environment.contains(key) {
+            return Some("the environment".to_owned());
+        }
+        // An error may be about a whole section.
+        let is_in = |found: &String| {
+            let rest = found.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let file = self
+            .file
+            .as_ref()
+            .filter(|_| self.in_file.iter().any(is_in));
+        file.map(|file| file.display().to_string())
+    }
+}
+
+/// Calls `take` with each key below `prefix` that has a value.
+fn keys_in(prefix: &str, value: Value, take: &mut impl FnMut(String)) {
+    match value.into_table() {
+        Ok(table) if !table.is_empty() => {
+            for (key, value) in table {
+                let key = match prefix {
+                    "" => key,
+                    prefix => format!("{prefix}.{key}"),
+                };
+                keys_in(&key, value, take);
+            }
+        }
+        _ => take(prefix.to_owned()),
     }
 }
 
@@ -227,7 +268,7 @@ fn explain(error: ConfigError, merged: &config::Config, origins: &Origins) -> an
         expected => expected,
     };
     let value = merged.get::<Value>(key).ok();
-    let origin = origins.of(key);
+    let origin = origins.of(key).unwrap_or_else(|| "the defaults".to_owned());
     let value = match value.as_ref().map(ToString::to_string) {
         _ if secrets::is_secret(key) => "***".to_owned(),
         Some(value) => format!("\"{value}\""),
@@ -289,6 +330,31 @@ pub fn data_folder(state_directory: Option<String>) -> PathBuf {
 /// # Errors
 /// Never in practice: every setting can be written as TOML.
 pub fn printable(config: &Config) -> anyhow::Result<String> {
+    Ok(toml::to_string(&masked(config)?)?)
+}
+
+/// Every setting that has a value, with its key and its value as TOML, sorted; secrets are masked.
+///
+/// # Errors
+/// As [`printable`].
+pub fn settings(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
+    fn add(prefix: &str, value: &toml::Value, all: &mut Vec<(String, String)>) {
+        match value {
+            toml::Value::Table(table) => table
+                .iter()
+                .for_each(|(key, value)| add(&format!("{prefix}.{key}"), value, all)),
+            value => all.push((prefix.to_owned(), value.to_string())),
+        }
+    }
+    let mut all = Vec::new();
+    for (section, value) in &masked(config)? {
+        add(section, value, &mut all);
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn masked(config: &Config) -> anyhow::Result<toml::Table> {
     let mut table = toml::Table::try_from(config)?;
     table
         .iter_mut()
@@ -301,7 +367,7 @@ pub fn printable(config: &Config) -> anyhow::Result<String> {
             *value = "***".into();
         }
     }
-    Ok(toml::to_string(&table)?)
+    Ok(table)
 }
 
 /// Any URL may contain a password.

@@ -268,7 +268,7 @@ fn run(cli: &Cli, loaded: load::Loaded) -> anyhow::Result<ExitCode> {
         programs::announce(&helpers);
         let context = recover::open(config, &data, helpers).await?;
         let worker = Worker::start(context.clone());
-        http::serve(context, worker, counted).await
+        http::serve(context, worker, counted, loaded.origins).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
