@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 8] = [
+    const FILES: [(i64, &str, &str); 11] = [
         (
             8,
             "tables",
@@ -204,6 +204,21 @@ fn all_of_postgres() -> Migrator {
             "events",
             include_str!("../../migrations/postgres/0015_events.sql"),
         ),
+        (
+            16,
+            "released",
+            include_str!("../../migrations/postgres/0016_released.sql"),
+        ),
+        (
+            17,
+            "hints",
+            include_str!("../../migrations/postgres/0017_hints.sql"),
+        ),
+        (
+            18,
+            "owners",
+            include_str!("../../migrations/postgres/0018_owners.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -226,7 +241,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 13] = [
+    const FILES: [(i64, &str, &str); 16] = [
         (
             1,
             "media",
@@ -291,6 +306,21 @@ pub(super) fn all() -> Migrator {
             13,
             "events",
             include_str!("../../migrations/sqlite/0013_events.sql"),
+        ),
+        (
+            14,
+            "released",
+            include_str!("../../migrations/sqlite/0014_released.sql"),
+        ),
+        (
+            15,
+            "hints",
+            include_str!("../../migrations/sqlite/0015_hints.sql"),
+        ),
+        (
+            16,
+            "owners",
+            include_str!("../../migrations/sqlite/0016_owners.sql"),
         ),
     ];
     migrator(&FILES)

@@ -59,7 +59,7 @@ const fn table(
 }
 
 /// A row comes after the rows that it refers to.
-pub(super) const TABLES: [CopiedTable; 21] = [
+pub(super) const TABLES: [CopiedTable; 22] = [
     table(
         "hashes",
         1,
@@ -71,6 +71,8 @@ pub(super) const TABLES: [CopiedTable; 21] = [
             ("frames", Int),
             ("duration_ms", Int),
             ("blurhash", Text),
+            ("thumbhash", Blob),
+            ("colour", Int),
             ("created_at", Int),
             ("size", Int),
             ("format", Int),
@@ -87,6 +89,7 @@ pub(super) const TABLES: [CopiedTable; 21] = [
             ("token", Text),
             ("created_at", Int),
             ("lost_at", Int),
+            ("owner", Text),
         ],
     ),
     table(
@@ -179,6 +182,7 @@ pub(super) const TABLES: [CopiedTable; 21] = [
             ("created_at", Int),
         ],
     ),
+    table("released", 1, &[("hash", Blob), ("created_at", Int)]),
     CopiedTable {
         is_numbered: true,
         ..table(
