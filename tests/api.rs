@@ -78,6 +78,8 @@ mod process;
 mod proxy;
 /// Long work over everything.
 mod prune;
+/// Lists of pictures that others publish.
+mod published_lists;
 /// A server that changes nothing.
 mod read_only;
 /// Small variants of large photographs.

@@ -29,8 +29,9 @@ use std::time::Duration;
 
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::repo::{
-    Dropped, Enqueued, Failure, Job, Location, NewProxy, NewUpload, Original, Outcome, Plan,
-    Progress, Refused, Removal, Repo, Representation, Server, ServerSettings, Task, Work,
+    Dropped, Enqueued, Failure, Job, LoadingHints, Location, NewProxy, NewUpload, Original,
+    Outcome, Plan, Progress, Refused, Removal, Repo, Representation, Server, ServerSettings, Task,
+    Work,
 };
 use pict_rs_core::{
     Alias, ContentKey, DeleteToken, Digest, ErrorCode, ObjectKey, UploadId, UserMessage, VariantKey,
@@ -173,7 +174,11 @@ fn upload() -> NewUpload {
         token: DeleteToken::generate(),
         original: Original {
             representation: representation(Format::Png),
-            blurhash: "LGF5?xYk^6".to_owned(),
+            hints: LoadingHints {
+                blurhash: "LGF5?xYk^6".to_owned(),
+                thumbhash: Some(vec![0, 7, 0xff]),
+                colour: Some([0xff, 0, 0x80]),
+            },
         },
         pdq: None,
         listed: None,

@@ -3035,7 +3035,7 @@ _pict__rs() {
             return 0
             ;;
         pict__subcmd__rs__subcmd__run)
-            opts="-a -h --address --api-key --read-only --danger-dummy-mode --max-file-count --temporary-directory --no-cleanup-temporary-directory --certificate --private-key --client-timeout --client-allow-local-connections --client-allowed-hosts --client-concurrency --upgrade-concurrency --metrics-prometheus-address --media-external-validation --media-external-validation-timeout --media-external-validation-form --media-external-validation-failure --media-external-validation-as --media-heal --media-max-file-size --media-process-timeout --media-isolation --media-preprocess-steps --media-concurrency --media-queue-length --media-queue-timeout --media-background-length --media-memory --media-disk --media-variants-per-original --media-pdq-on-match --media-pdq-distance --media-pdq-quality --media-auto-budget --media-auto-fallback-max-age --media-retention-claims --media-retention-variants --media-retention-proxy --media-retention-variants-size --media-retention-proxy-size --media-magick-max-width --media-magick-max-height --media-magick-max-area --media-magick-memory --media-magick-map --media-magick-disk --media-image-max-width --media-image-max-height --media-image-max-area --media-image-max-file-size --media-image-format --media-image-quality-avif --media-image-quality-png --media-image-quality-jpeg --media-image-quality-jxl --media-image-quality-webp --media-animation-max-width --media-animation-max-height --media-animation-max-area --media-animation-max-frame-count --media-animation-max-file-size --media-animation-format --media-animation-quality-apng --media-animation-quality-avif --media-animation-quality-webp --media-video-max-width --media-video-max-height --media-video-max-area --media-video-max-frame-count --media-video-max-file-size --media-video-codec --media-video-audio-codec --media-video-quality-max --media-video-quality-240 --media-video-quality-360 --media-video-quality-480 --media-video-quality-720 --media-video-quality-1080 --media-video-quality-1440 --media-video-quality-2160 --media-filters --media-helpers --media-magick-formats --media-keep-metadata --media-auto-formats --media-auto-slow --media-fast --media-no-reduced-copies --media-strict-operations --media-image-accept-damaged --media-svg-enable --media-video-disable --media-video-allow-audio --help filesystem object-storage help"
+            opts="-a -h --address --api-key --read-only --danger-dummy-mode --max-file-count --temporary-directory --no-cleanup-temporary-directory --certificate --private-key --client-timeout --client-allow-local-connections --client-allowed-hosts --client-concurrency --upgrade-concurrency --metrics-prometheus-address --media-external-validation --media-external-validation-timeout --media-external-validation-form --media-external-validation-failure --media-external-validation-as --media-heal --media-max-file-size --media-process-timeout --media-isolation --media-preprocess-steps --media-concurrency --media-queue-length --media-queue-timeout --media-background-length --media-memory --media-disk --media-owner-quota --media-variants-per-original --media-pdq-on-match --media-pdq-distance --media-pdq-quality --media-pdq-subscriptions --media-pdq-refresh --media-auto-budget --media-auto-fallback-max-age --media-retention-claims --media-retention-variants --media-retention-proxy --media-retention-variants-size --media-retention-proxy-size --media-magick-max-width --media-magick-max-height --media-magick-max-area --media-magick-memory --media-magick-map --media-magick-disk --media-image-max-width --media-image-max-height --media-image-max-area --media-image-max-file-size --media-image-format --media-image-quality-avif --media-image-quality-png --media-image-quality-jpeg --media-image-quality-jxl --media-image-quality-webp --media-animation-max-width --media-animation-max-height --media-animation-max-area --media-animation-max-frame-count --media-animation-max-file-size --media-animation-format --media-animation-quality-apng --media-animation-quality-avif --media-animation-quality-webp --media-video-max-width --media-video-max-height --media-video-max-area --media-video-max-frame-count --media-video-max-file-size --media-video-codec --media-video-audio-codec --media-video-quality-max --media-video-quality-240 --media-video-quality-360 --media-video-quality-480 --media-video-quality-720 --media-video-quality-1080 --media-video-quality-1440 --media-video-quality-2160 --media-filters --media-helpers --media-magick-formats --media-keep-metadata --media-auto-formats --media-auto-slow --media-fast --media-no-reduced-copies --media-strict-operations --media-image-accept-damaged --media-svg-enable --media-video-disable --media-video-allow-audio --help filesystem object-storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3153,6 +3153,10 @@ _pict__rs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --media-owner-quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --media-variants-per-original)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3166,6 +3170,14 @@ _pict__rs() {
                     return 0
                     ;;
                 --media-pdq-quality)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --media-pdq-subscriptions)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --media-pdq-refresh)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-jhvcDOHhYzSE8y3+BtJXy3f2gRkY46SxaGNsQ0CBpZc=";
+  cargoHash = "sha256-/xRzzJtduGxxMM7C6pLZ+b77YOMgZPgE/clXwgg0Ack=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

@@ -168,6 +168,82 @@ fn a_clip_is_compared_by_a_frame() {
     server.upload_refused("", &clip("32"), 400, "blocked");
 }
 
+/// A photograph for two and a half seconds, then the bridge for one and a half.
+fn cut() -> Vec<u8> {
+    let words = [
+        "-f",
+        "image2",
+        "-loop",
+        "1",
+        "-t",
+        "2.5",
+        "-i",
+        "0",
+        "-f",
+        "image2",
+        "-loop",
+        "1",
+        "-t",
+        "1.5",
+        "-i",
+        "1",
+        "-filter_complex",
+        "[0]scale=480:300[a];[1]scale=480:300[b];[a][b]concat",
+        "-r",
+        "10",
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv420p",
+        "clip.mp4",
+    ];
+    let other = pictures::png(&pictures::photo(480, 300));
+    clips::run(&words, &[&other, &pictures::png(&small())])
+}
+
+#[test]
+fn further_frames_are_compared_as_well() {
+    let test = "further_frames_are_compared_as_well";
+    let path = clips::path_or_skip(test);
+    let small = small();
+    let (width, height) = (small.width(), small.height());
+    let other = |seed| pictures::noise(width, height, seed).to_rgba8();
+    let animations = [
+        vec![other(1), other(2), small.to_rgba8()],
+        vec![
+            other(3),
+            small.fliph().to_rgba8(),
+            small.fliph().to_rgba8(),
+            other(4),
+        ],
+    ];
+    let mut files = animations.map(|frames| pictures::gif(&frames)).to_vec();
+    let mut launch = launch();
+    if let Some(path) = path {
+        launch = launch.environment("PATH", path);
+        files.push(cut());
+    }
+    let server = launch.start();
+    let uploads: Vec<_> = files.iter().map(|file| server.upload(file)).collect();
+    let harmless = server.upload(&pictures::gif(&[other(5), other(6)]));
+    list(&server);
+    scan(&server, files.len() + 1);
+    for (file, upload) in files.iter().zip(&uploads) {
+        let original = format!("/image/original/{}", upload.alias);
+        server.get(&original).refused(404, "alias-not-found");
+        call(&server, "POST", &format!("purge?alias={}", upload.alias)).ok();
+        server.upload_refused("", file, 400, "blocked");
+        server
+            .claim(&server.background(file))
+            .refused(422, "blocked");
+    }
+    server
+        .get(&format!("/image/original/{}", harmless.alias))
+        .ok();
+    server.upload(&pictures::gif(&[other(7), other(8)]));
+    disk::assert_nothing_unfinished(&server);
+}
+
 #[test]
 fn what_is_in_quarantine_only_administrators_see_until_they_decide() {
     let server = quarantining().start();
@@ -310,6 +386,18 @@ fn a_purge_refuses_what_looks_like_the_picture_if_it_is_told_to() {
     );
 }
 
+/// Scans `total` contents.
+fn scan(server: &Server, total: usize) {
+    let answer = call(server, "POST", "pdq/scan").status(202).json();
+    assert_eq!(answer["scan"]["complete"], false);
+    assert_eq!(answer["scan"]["total"], total);
+    let scan = || call(server, "GET", "pdq").ok().json()["scan"].clone();
+    eventually("the scan ends", || {
+        (scan()["complete"] == true).then_some(())
+    });
+    assert_eq!(scan()["progress"], total);
+}
+
 #[test]
 fn a_scan_finds_what_was_stored_before_the_list_and_without_a_hash() {
     let server = refusing();
@@ -328,14 +416,7 @@ fn a_scan_finds_what_was_stored_before_the_list_and_without_a_hash() {
     );
     let server = launch.start();
     assert_eq!(call(&server, "GET", "pdq").ok().json()["scan"], Value::Null);
-    let answer = call(&server, "POST", "pdq/scan").status(202).json();
-    assert_eq!(answer["scan"]["complete"], false);
-    assert_eq!(answer["scan"]["total"], found.len() + kept.len());
-    let scan = || call(&server, "GET", "pdq").ok().json()["scan"].clone();
-    eventually("the scan ends", || {
-        (scan()["complete"] == true).then_some(())
-    });
-    assert_eq!(scan()["progress"], found.len() + kept.len());
+    scan(&server, found.len() + kept.len());
     for upload in &found {
         server
             .get(&format!("/image/original/{}", upload.alias))
@@ -361,6 +442,67 @@ fn a_scan_finds_what_was_stored_before_the_list_and_without_a_hash() {
         similar.iter().all(|one| one["quarantined"] == true),
         "{similar:?}"
     );
+}
+
+/// Of what has a hash only that of the upright picture is stored.
+#[test]
+fn a_scan_finds_turned_pictures_by_the_hashes_that_they_have() {
+    let server = refusing();
+    let files = lookalikes();
+    let uploads: Vec<_> = files.iter().map(|(_, file)| server.upload(file)).collect();
+    let found = call(&server, "GET", &format!("similar?hash={BRIDGE_PDQ}"));
+    let found = found.ok().json()["similar"].as_array().map(Vec::len);
+    assert_eq!(found, Some(files.len()));
+    list(&server);
+    scan(&server, files.len());
+    for ((name, _), upload) in files.iter().zip(&uploads) {
+        let answer = server.get(&format!("/image/original/{}", upload.alias));
+        assert_eq!(answer.status, 404, "{name}");
+    }
+}
+
+#[test]
+fn what_was_released_is_not_matched_again() {
+    let launch = quarantining();
+    let server = launch.start();
+    list(&server);
+    let file = pictures::png(&small());
+    let upload = server.upload(&file);
+    let upstream = Upstream::serving(&pictures::jpeg(&small()));
+    let proxied = format!("/image/original?proxy={}", upstream.url("/bridge.jpg"));
+    server.get(&proxied).refused(404, "alias-not-found");
+    let page = call(&server, "GET", "quarantine").ok().json();
+    for one in page["quarantine"].as_array().expect("a list") {
+        let alias = one["aliases"][0].as_str().expect("an alias");
+        call(&server, "DELETE", &format!("quarantine?alias={alias}")).status(204);
+    }
+    scan(&server, 2);
+    let original = format!("/image/original/{}", upload.alias);
+    server.get(&original).ok();
+    server.get(&proxied).ok();
+
+    // Also when the file comes again after it was removed.
+    let page = call(&server, "GET", "quarantine").ok().json();
+    assert_eq!(page["quarantine"], json!([]));
+    server
+        .delete(&format!("/image/delete/{}/{}", upload.token, upload.alias))
+        .status(204);
+    let server = server
+        .stop()
+        .setting("media.pdq.on_match", "refuse")
+        .start();
+    let upload = server.upload(&file);
+    let original = format!("/image/original/{}", upload.alias);
+    server.get(&original).ok();
+
+    // Until an administrator decides otherwise.
+    let route = format!("quarantine?alias={}", upload.alias);
+    call(&server, "POST", &route).status(201);
+    server.get(&original).refused(404, "alias-not-found");
+    call(&server, "DELETE", &route).status(204);
+    server.get(&original).ok();
+    call(&server, "POST", &format!("purge?alias={}", upload.alias)).ok();
+    server.upload_refused("", &file, 400, "blocked");
 }
 
 #[test]

@@ -31,6 +31,10 @@ fn one_upload_is_told_in_the_shapes_of_both_versions() {
     assert_eq!(details["format"], "Image");
     let blurhash = details["blurhash"].as_str().expect("a blurhash");
     assert!(blurhash.len() >= 6, "{blurhash}");
+    let thumbhash = details["thumbhash"].as_str().expect("a ThumbHash");
+    assert!((8..=36).contains(&thumbhash.len()), "{thumbhash}");
+    let colour = details["colour"].as_str().expect("a colour");
+    assert!(colour.len() == 7 && colour.starts_with('#'), "{colour}");
     let created = details["created_at"].as_str().expect("a time");
     let created =
         time::OffsetDateTime::parse(created, &time::format_description::well_known::Rfc3339)

@@ -11,6 +11,7 @@ mod hosts;
 mod limits;
 mod old_store;
 pub(crate) mod output;
+mod pdq;
 mod place;
 mod proxies;
 mod purge;
@@ -33,6 +34,8 @@ pub use limits::{
     AnimationConfig, AnimationQuality, ImageConfig, ImageQuality, MagickConfig, SvgConfig,
     VideoConfig, VideoQuality,
 };
+pub(crate) use pdq::MAX_NAME;
+pub use pdq::{PdqConfig, Subscription};
 pub use place::{OldStoreConfig, StoreConfig};
 pub use proxies::Network;
 pub use purge::PurgeConfig;
@@ -412,43 +415,6 @@ impl Default for MediaConfig {
             image: ImageConfig::default(),
             animation: AnimationConfig::default(),
             video: VideoConfig::default(),
-        }
-    }
-}
-
-/// `[media.pdq]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default)]
-pub struct PdqConfig {
-    /// What happens to a file that looks like a listed one.
-    pub on_match: OnMatch,
-    /// Bits, 0 to 128, in which the hash of a file may differ from a listed one that it matches.
-    pub distance: u32,
-    /// Files match only with a hash of at least this quality, 0 to 100.
-    pub quality: u8,
-}
-
-impl PdqConfig {
-    fn validate(&self) -> Result<()> {
-        for (key, value, limit) in [
-            ("distance", self.distance, 128),
-            ("quality", u32::from(self.quality), 100),
-        ] {
-            if value > limit {
-                let message = format!("media.pdq.{key} = {value}: it must be at most {limit}");
-                return Err(invalid(message));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Default for PdqConfig {
-    fn default() -> Self {
-        Self {
-            on_match: OnMatch::default(),
-            distance: 31,
-            quality: 50,
         }
     }
 }

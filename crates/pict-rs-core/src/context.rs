@@ -8,6 +8,7 @@ use pict_rs_media::operation::Operation;
 use crate::config::{Config, Isolation, StoreConfig};
 use crate::fetch::Fetcher;
 use crate::fetch::caches::Caches;
+use crate::fetch::lists::Lists;
 use crate::fetch::predecessor::Predecessor;
 use crate::fetch::receiver::Receiver;
 use crate::fetch::validator::Validator;
@@ -101,6 +102,8 @@ pub struct Context {
     pub(crate) receiver: Option<Receiver>,
     /// Caches in front, if any are configured.
     pub(crate) caches: Option<Caches>,
+    /// Fetches lists that others publish.
+    pub(crate) published: Lists,
     /// Wakes tasks that wait for background work.
     pub(crate) notifier: Notifier,
     /// Outlives the runtimes that serve requests.
@@ -165,6 +168,7 @@ impl Context {
             validator: Validator::open(&config.media)?,
             receiver,
             caches,
+            published: Lists::open()?,
             notifier: Notifier::default(),
             runtime: tokio::runtime::Handle::current(),
             config,

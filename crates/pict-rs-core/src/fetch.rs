@@ -6,13 +6,14 @@
 //! connection serves one request, so none is reused for another host, and proxies from the
 //! environment are ignored. Knows neither `store` nor `repo`.
 //!
-//! `predecessor`, `validator`, `receiver` and `caches` speak to servers that the settings name.
+//! `predecessor`, `validator`, `receiver`, `caches` and `lists` speak to servers that the settings name.
 
 mod address;
 mod answer;
 pub(crate) mod caches;
 mod coding;
 mod connect;
+pub(crate) mod lists;
 pub(crate) mod outgoing;
 mod policy;
 pub(crate) mod predecessor;

@@ -491,6 +491,11 @@ pub enum Rank {
 }
 
 impl Permit {
+    /// Whether it was acquired for a client that waits, or in the background.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
     fn with(self, share: Share) -> Self {
         Self {
             share: Some(share),

@@ -63,7 +63,7 @@ use crate::{ContentKey, ErrorCode, ObjectKey, Result};
 
 pub use blocklist::Blocked;
 pub(crate) use blocklist::blocked;
-pub use content::Original;
+pub use content::{LoadingHints, Original};
 pub use export::restore;
 pub(crate) use fault::{UNCERTAIN_FOR, is_uncertain};
 pub use growth::DaySums;
@@ -450,7 +450,7 @@ mod tests {
                     duration_ms: None,
                     created_at: 5,
                 },
-                blurhash: String::new(),
+                hints: LoadingHints::default(),
             },
             pdq: None,
             listed: None,

@@ -22,7 +22,7 @@ use crate::service::deliver::{self, Next};
 use crate::service::health::SpaceWatch;
 use crate::service::move_store::{self, Stepped};
 use crate::service::recover::VARIANT_RETRY_DELAY;
-use crate::service::{background, claim, maintain, nodes, retention, similar, takeover};
+use crate::service::{background, claim, maintain, nodes, retention, similar, subscribe, takeover};
 use crate::{Context, Error, ErrorCode, Result};
 
 /// How long a job is held without a renewal. Long enough for a disk that hangs for a while.
@@ -74,6 +74,7 @@ impl Worker {
             tasks.spawn(run_maintenance(ctx.clone()));
             tasks.spawn(evict(ctx.clone()));
             tasks.spawn(take_over(ctx.clone()));
+            tasks.spawn(follow_lists(ctx.clone()));
             tasks.spawn(move_files(ctx.clone()));
             for target in OutboxTarget::ALL {
                 tasks.spawn(tell_others(ctx.clone(), target));
@@ -205,6 +206,30 @@ async fn run_maintenance(ctx: Arc<Context>) {
             Err(error) => log(&error, "maintenance fails and is tried again"),
         }
         rest(&ctx, POLL_INTERVAL, due).await;
+    }
+}
+
+/// Keeps lists of PDQ hashes as other servers publish them.
+async fn follow_lists(ctx: Arc<Context>) {
+    while !ctx.notifier.is_stopping() {
+        if !nodes::keeps_house(&ctx).await {
+            rest(&ctx, nodes::HOUSE_LEASE, std::future::pending()).await;
+            continue;
+        }
+        let passed = tokio::select! {
+            passed = subscribe::pass(&ctx) => passed,
+            // A list that was begun is begun again by the next start.
+            _ = ctx.notifier.stopped() => return,
+        };
+        let pause = match passed {
+            Ok(None) => return,
+            Ok(Some(pause)) => pause.min(POLL_INTERVAL),
+            Err(error) => {
+                log(&error, "lists of PDQ hashes cannot be followed");
+                POLL_INTERVAL
+            }
+        };
+        rest(&ctx, pause, std::future::pending()).await;
     }
 }
 

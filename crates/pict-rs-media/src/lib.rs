@@ -29,6 +29,7 @@ mod preview;
 mod repair;
 mod resample;
 mod rows;
+mod small;
 mod transform;
 mod unsupported;
 
@@ -43,7 +44,7 @@ pub use facts::{ColourModel, Facts, Orientation};
 pub use format::{Format, Kind, OutputFormat};
 pub use job::{ClipFile, Done, Job, Kinds, Made, Piece, run};
 pub use memory::{predicted_memory, preview_memory};
-pub use pdq::{NotPdq, Pdq, PdqHash, near};
+pub use pdq::{NotPdq, Pdq, PdqHash, Turned, near};
 pub use preview::Preview;
 pub use transform::{Output, Speed};
 pub use unsupported::{Foreign, converted};

@@ -11,6 +11,7 @@ use crate::{
     operation::Rect,
     pdq::{Luma, Pdq},
     rows::{Layout, Row, RowSink, Shape},
+    small::Small,
     transform::pipeline::{conversion, decode},
 };
 
@@ -19,6 +20,10 @@ use crate::{
 pub struct Preview {
     /// For clients that show it while the picture is loading.
     pub blurhash: String,
+    /// The same in other bytes: smaller, with alpha and the ratio of the sides.
+    pub thumbhash: Vec<u8>,
+    /// The dominant colour in sRGB; `None` when nothing can be seen.
+    pub colour: Option<[u8; 3]>,
     /// For comparing it with others. `None` when the picture is too small to be compared.
     pub pdq: Option<Pdq>,
 }
@@ -92,6 +97,7 @@ struct Hash {
     upright: Vec<[u8; 4]>,
     rgba: Vec<u8>,
     encoder: Option<Encoder>,
+    small: Option<Small>,
     luma: Option<Luma>,
 }
 
@@ -105,12 +111,15 @@ impl Hash {
             upright: Vec::new(),
             rgba: Vec::new(),
             encoder: None,
+            small: None,
             luma: None,
         }
     }
 
     fn finish(mut self) -> Result<Preview> {
-        let (Some(mut encoder), Some(shape)) = (self.encoder.take(), self.shape) else {
+        let (Some(mut encoder), Some(small), Some(shape)) =
+            (self.encoder.take(), self.small.take(), self.shape)
+        else {
             return Err(Error::Internal("a picture without rows".into()));
         };
         if self.orientation != Orientation::Normal {
@@ -128,8 +137,11 @@ impl Hash {
                 encoder.update(&row);
             }
         }
+        let (thumbhash, colour) = small.finish(self.orientation)?;
         Ok(Preview {
             blurhash: encoder.finalize(),
+            thumbhash,
+            colour,
             pdq: self.luma.and_then(|luma| luma.finish(self.orientation)),
         })
     }
@@ -180,6 +192,7 @@ impl RowSink for Hash {
         };
         self.shape = Some(shape);
         self.luma = Luma::new(shape);
+        self.small = Some(Small::new(shape));
         self.skip = skip(area);
         self.encoder = Some(Encoder::auto(ImageBounds { width, height }));
         if self.orientation != Orientation::Normal {
@@ -206,6 +219,9 @@ impl RowSink for Hash {
                 .rgba
                 .extend(row.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255])),
             _ => self.rgba.extend(row.iter().flat_map(|&v| [v, v, v, 255])),
+        }
+        if let Some(small) = &mut self.small {
+            small.row(&self.rgba);
         }
         if self.orientation == Orientation::Normal {
             if let Some(encoder) = &mut self.encoder {

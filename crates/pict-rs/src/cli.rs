@@ -396,6 +396,10 @@ media_flags! {
     media_pdq_distance: u32 => "media.pdq.distance",
     /// Least quality of hashes that match, 0-100 [default: 50]
     media_pdq_quality: u8 => "media.pdq.quality",
+    /// Signed lists of other servers, each as its URL, a space and its key, separated by commas
+    media_pdq_subscriptions: String => "media.pdq.subscriptions",
+    /// How often they are looked at [default: 1h]
+    media_pdq_refresh: String => "media.pdq.refresh",
     /// Milliseconds that clients of process.auto wait for a slow format [default: 300]
     media_auto_budget: u64 => "media.auto.budget",
     /// max-age of the answer in another format meanwhile [default: 1m]

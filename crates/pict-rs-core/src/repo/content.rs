@@ -1,5 +1,7 @@
 //! The row of a content: its columns, its lock, and whether only proxied aliases name it.
 
+use pict_rs_media::Preview;
+
 use super::Representation;
 use super::change::Change;
 use super::sql::{Row, composed, sql};
@@ -11,8 +13,45 @@ use crate::{ContentKey, Result};
 pub struct Original {
     /// The stored file.
     pub representation: Representation,
+    /// What clients show while it is loading.
+    pub hints: LoadingHints,
+}
+
+/// What clients show of a picture while it is loading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadingHints {
     /// Its blurhash.
     pub blurhash: String,
+    /// Its ThumbHash; `None` when it was not computed.
+    pub thumbhash: Option<Vec<u8>>,
+    /// Its dominant colour in sRGB; `None` when it was not computed, or nothing can be seen.
+    pub colour: Option<[u8; 3]>,
+}
+
+impl LoadingHints {
+    /// With nothing else.
+    pub fn of_blurhash(blurhash: impl Into<String>) -> Self {
+        Self {
+            blurhash: blurhash.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The dominant colour as in the database: red, green and blue, a byte each.
+    pub(super) fn colour_number(&self) -> Option<i64> {
+        let [r, g, b] = self.colour?;
+        Some(u32::from_be_bytes([0, r, g, b]).into())
+    }
+}
+
+impl From<Preview> for LoadingHints {
+    fn from(preview: Preview) -> Self {
+        Self {
+            blurhash: preview.blurhash,
+            thumbhash: Some(preview.thumbhash),
+            colour: preview.colour,
+        }
+    }
 }
 
 impl Original {
@@ -22,13 +61,19 @@ impl Original {
     }
 }
 
-pub(super) const COLUMNS: &str =
-    "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.created_at";
+pub(super) const COLUMNS: &str = "h.hash, h.object, h.width, h.height, h.frames, h.duration_ms, h.blurhash, h.thumbhash, h.colour, h.created_at";
 
 pub(super) fn from_row(row: &Row) -> Result<Original> {
     Ok(Original {
         representation: Representation::from_row(row, "hash")?,
-        blurhash: row.text("blurhash")?,
+        hints: LoadingHints {
+            blurhash: row.text("blurhash")?,
+            thumbhash: row.blob_or_null("thumbhash")?.map(<[u8]>::to_vec),
+            colour: row.int_or_null("colour")?.map(|number| {
+                let [.., r, g, b] = number.to_be_bytes();
+                [r, g, b]
+            }),
+        },
     })
 }
 

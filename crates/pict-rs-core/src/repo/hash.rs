@@ -330,7 +330,8 @@ async fn insert_in(tx: &mut Change, original: &Original, pdq: Option<&StoredPdq>
     let stored = &original.representation;
     let inserted = sql(
         "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at, size, format, \
-         pdq, pdq_quality) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (hash) DO NOTHING",
+         pdq, pdq_quality, thumbhash, colour) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (hash) DO NOTHING",
     )
     .bind(stored.key.as_bytes())
     .bind(stored.object.as_str())
@@ -338,12 +339,14 @@ async fn insert_in(tx: &mut Change, original: &Original, pdq: Option<&StoredPdq>
     .bind(i64::from(stored.height))
     .bind(i64::from(stored.frames))
     .bind(stored.duration_ms.map(bigint))
-    .bind(&original.blurhash)
+    .bind(&original.hints.blurhash)
     .bind(stored.created_at)
     .bind(bigint(stored.key.size()))
     .bind(i64::from(stored.key.format().byte()))
     .bind(pdq.map(StoredPdq::as_bytes))
     .bind(pdq.map(|pdq| i64::from(pdq.quality)))
+    .bind(original.hints.thumbhash.as_deref())
+    .bind(original.hints.colour_number())
     .run(&mut *tx)
     .await?;
     if inserted == 0 {
@@ -370,7 +373,10 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     // Only with the row locked, because blocking a content locks it too.
     blocklist::check_in(tx, &stored.key, source.as_ref()).await?;
     // What is known was let in before, or is in quarantine.
-    let listed = listed.as_ref().filter(|_| added.is_new);
+    let mut listed = listed.as_ref().filter(|_| added.is_new);
+    if listed.is_some() && quarantine::is_released_in(&mut *tx, &stored.key).await? {
+        listed = None;
+    }
     if listed.is_some_and(|listed| listed.is_refused) {
         return Err(blocklist::blocked());
     }

@@ -1,5 +1,7 @@
 //! PDQ hashes: those of contents, beside their other facts, and lists of those that are not wanted.
 
+use std::collections::HashSet;
+
 use pict_rs_media::{Pdq, PdqHash};
 
 use super::Repo;
@@ -11,6 +13,8 @@ use crate::{ContentKey, Result};
 
 /// Entries added in one transaction, so that no upload waits long for the database.
 const BATCH: usize = 500;
+/// Entries read at a time.
+const READ: i64 = 10_000;
 /// The setting that changes with the lists.
 const VERSION: &str = "pdq-lists";
 
@@ -105,6 +109,85 @@ impl Repo {
             .await?;
         }
         Ok(added)
+    }
+
+    /// Makes a list what `hashes` are. Those that it has already keep their reasons. Returns how many
+    /// were added and removed.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`]; then a part may have been done.
+    pub async fn replace_pdq_list(
+        &self,
+        list: &str,
+        hashes: &[(PdqHash, Option<String>)],
+        cause: &Cause,
+        now: i64,
+    ) -> Result<(u64, u64)> {
+        let (mut old, mut after) = (HashSet::new(), Vec::new());
+        loop {
+            let rows = sql("SELECT pdq FROM listed_pdq \
+                 WHERE list = $1 AND pdq > $2 ORDER BY pdq LIMIT $3")
+            .bind(list)
+            .bind(after.as_slice())
+            .bind(READ)
+            .all(&self.read)
+            .await?;
+            for row in &rows {
+                old.insert(hash_of(row)?);
+            }
+            match rows.last() {
+                Some(last) => after = last.blob("pdq")?.to_vec(),
+                None => break,
+            }
+        }
+        let mut new = Vec::new();
+        for (hash, reason) in hashes {
+            if !old.remove(hash) {
+                new.push((*hash, reason.clone()));
+            }
+        }
+        let added = self.list_pdq(list, &new, cause, now).await?;
+        let gone: Vec<_> = old.into_iter().collect();
+        let mut removed = 0;
+        for batch in gone.chunks(BATCH) {
+            removed += self.remove_listed(list, batch, cause, now).await?;
+        }
+        Ok((added, removed))
+    }
+
+    /// Whether a list has any entry.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn has_pdq_list(&self, list: &str) -> Result<bool> {
+        sql("SELECT 1 FROM listed_pdq WHERE list = $1 LIMIT 1")
+            .bind(list)
+            .any(&self.read)
+            .await
+    }
+
+    async fn remove_listed(
+        &self,
+        list: &str,
+        hashes: &[PdqHash],
+        cause: &Cause,
+        now: i64,
+    ) -> Result<u64> {
+        again(|| async {
+            let mut tx = self.begin_removal().await?;
+            let mut removed = 0;
+            for hash in hashes {
+                removed += sql("DELETE FROM listed_pdq WHERE list = $1 AND pdq = $2")
+                    .bind(list)
+                    .bind(hash.as_bytes().as_slice())
+                    .run(&mut tx)
+                    .await?;
+            }
+            change_in(&mut tx, Action::Unlist, list, removed, cause, now).await?;
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
     }
 
     /// Removes a hash from all lists, or a whole list. Returns how many entries were removed.

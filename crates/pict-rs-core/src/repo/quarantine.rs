@@ -9,7 +9,7 @@ use super::fault::again;
 use super::outbox::{self, EventKind};
 use super::pdq::hash_of;
 use super::removed::{self, Removed};
-use super::sql::{self, Row, composed, sql};
+use super::sql::{self, On, Row, composed, sql};
 use super::{PdqMatch, Removal, Repo, node};
 use crate::{Alias, ContentKey, Result};
 
@@ -57,7 +57,8 @@ impl Repo {
         .await
     }
 
-    /// Serves a content again. Returns whether it was in quarantine.
+    /// Serves a content again, which no list matches from now on. Returns whether it was in
+    /// quarantine.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -68,11 +69,24 @@ impl Repo {
             if !end_in(&mut tx, content).await? {
                 return Ok(false);
             }
+            sql("INSERT INTO released (hash, created_at) VALUES ($1, $2)")
+                .bind(content.as_bytes())
+                .bind(now)
+                .run(&mut tx)
+                .await?;
             record_in(&mut tx, Action::Release, content, cause, now).await?;
             tx.commit().await?;
             Ok(true)
         })
         .await
+    }
+
+    /// Whether an administrator has released these bytes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn is_released(&self, content: &ContentKey) -> Result<bool> {
+        is_released_in(&self.read, content).await
     }
 
     /// Up to `limit` contents in quarantine after the content `after`, newest first.
@@ -135,14 +149,35 @@ impl Repo {
 }
 
 /// Puts a content whose row is locked into quarantine because it looks like an entry of a list.
-/// Returns false when it is there already.
+/// Returns false when it is there already, or was released.
 pub(super) async fn match_in(
     tx: &mut Change,
     content: &ContentKey,
     listed: &PdqMatch,
     now: i64,
 ) -> Result<bool> {
-    begin_in(tx, content, Some(listed), &Cause::new(Actor::Server), now).await
+    Ok(!is_released_in(&mut *tx, content).await?
+        && begin_in(tx, content, Some(listed), &Cause::new(Actor::Server), now).await?)
+}
+
+/// Whether an administrator has released these bytes.
+pub(super) async fn is_released_in<'a>(
+    on: impl Into<On<'a>>,
+    content: &ContentKey,
+) -> Result<bool> {
+    sql("SELECT 1 FROM released WHERE hash = $1")
+        .bind(content.as_bytes())
+        .any(on)
+        .await
+}
+
+/// Lists match a content again.
+pub(super) async fn unrelease_in(tx: &mut Change, content: &ContentKey) -> Result<()> {
+    sql("DELETE FROM released WHERE hash = $1")
+        .bind(content.as_bytes())
+        .run(tx)
+        .await
+        .map(drop)
 }
 
 async fn begin_in(
@@ -165,6 +200,7 @@ async fn begin_in(
     .run(&mut *tx)
     .await?;
     if added == 1 {
+        unrelease_in(tx, content).await?;
         record_in(tx, Action::Quarantine, content, cause, now).await?;
     }
     Ok(added == 1)

@@ -93,6 +93,7 @@ impl Repo {
                 Refused::Similar => pdq::list_content_in(&mut tx, hash, cause, now).await?,
                 _ => None,
             };
+            quarantine::unrelease_in(&mut tx, hash).await?;
             let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;
             takeover::bury_in(&mut tx, &removal.aliases, true, now).await?;
             node::announce_in(&mut tx, &removal).await?;

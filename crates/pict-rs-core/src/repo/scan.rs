@@ -4,7 +4,7 @@ use super::content::{COLUMNS, Original, from_row};
 use super::fault::again;
 use super::maintenance::advance_in;
 use super::sql::{composed, sql};
-use super::{PdqMatch, Removal, Repo, Run, StoredPdq, content, node, quarantine};
+use super::{LoadingHints, PdqMatch, Removal, Repo, Run, StoredPdq, content, node, quarantine};
 use crate::{ContentKey, Result};
 
 /// A content that a run looks at.
@@ -12,7 +12,7 @@ use crate::{ContentKey, Result};
 pub struct ToScan {
     /// The content.
     pub original: Original,
-    /// Its hash; `None` when it was not computed yet.
+    /// Its hash; `None` when it, or its ThumbHash, was not computed yet.
     pub pdq: Option<StoredPdq>,
 }
 
@@ -21,8 +21,8 @@ pub struct ToScan {
 pub struct Scanned {
     /// The content.
     pub key: ContentKey,
-    /// Its hash, if it was computed just now.
-    pub computed: Option<StoredPdq>,
+    /// Its hashes, if they were computed just now.
+    pub computed: Option<(StoredPdq, LoadingHints)>,
     /// The entry that it looks like.
     pub listed: Option<PdqMatch>,
 }
@@ -43,9 +43,14 @@ impl Repo {
         .await?;
         rows.iter()
             .map(|row| {
+                let original = from_row(row)?;
+                let pdq = StoredPdq::from_row(row)?;
+                // Versions before 0.7 computed none; what cannot be decoded has neither.
+                let is_known =
+                    |pdq: &StoredPdq| pdq.hash.is_none() || original.hints.thumbhash.is_some();
                 Ok(ToScan {
-                    original: from_row(row)?,
-                    pdq: StoredPdq::from_row(row)?,
+                    pdq: pdq.filter(is_known),
+                    original,
                 })
             })
             .collect()
@@ -53,7 +58,8 @@ impl Repo {
 
     /// A step of [`super::Task::Scan`]: records computed hashes, and puts contents into quarantine.
     /// `cursor` is the last content that was looked at; without a cursor the run has ended. Returns
-    /// what is no longer served; `None` when the run was started over.
+    /// what caches must forget, and how many contents are no longer served; `None` when the run was
+    /// started over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -63,10 +69,10 @@ impl Repo {
         cursor: Option<&ContentKey>,
         scanned: &[Scanned],
         now: i64,
-    ) -> Result<Option<Removal>> {
+    ) -> Result<Option<(Removal, usize)>> {
         again(|| async {
             let mut tx = self.begin_removal().await?;
-            let mut hidden = Removal::default();
+            let (mut changed, mut hidden) = (Removal::default(), 0);
             for Scanned {
                 key,
                 computed,
@@ -76,27 +82,34 @@ impl Repo {
                 if content::lock_in(&mut tx, key).await?.is_none() {
                     continue;
                 }
-                if let Some(pdq) = computed {
-                    sql("UPDATE hashes SET pdq = $2, pdq_quality = $3 WHERE hash = $1")
-                        .bind(key.as_bytes())
-                        .bind(pdq.as_bytes())
-                        .bind(i64::from(pdq.quality))
-                        .run(&mut tx)
-                        .await?;
+                if let Some((pdq, hints)) = computed {
+                    sql(
+                        "UPDATE hashes SET pdq = $2, pdq_quality = $3, thumbhash = $4, colour = $5 \
+                         WHERE hash = $1",
+                    )
+                    .bind(key.as_bytes())
+                    .bind(pdq.as_bytes())
+                    .bind(i64::from(pdq.quality))
+                    .bind(hints.thumbhash.as_deref())
+                    .bind(hints.colour_number())
+                    .run(&mut tx)
+                    .await?;
+                    changed.contents.push(*key);
                 }
                 if let Some(listed) = listed
                     && quarantine::match_in(&mut tx, key, listed, now).await?
                 {
-                    hidden.contents.push(*key);
+                    changed.contents.push(*key);
+                    hidden += 1;
                 }
             }
             let end = cursor.is_none().then_some(now);
             if !advance_in(&mut tx, run, cursor, scanned.len(), end).await? {
                 return Ok(None);
             }
-            node::announce_in(&mut tx, &hidden).await?;
+            node::announce_in(&mut tx, &changed).await?;
             tx.commit().await?;
-            Ok(Some(hidden))
+            Ok(Some((changed, hidden)))
         })
         .await
     }

@@ -15,6 +15,9 @@ pub(super) const STORE_ID: &str = "store-id";
 /// The latest time that the server has seen.
 const CLOCK: &str = "clock";
 
+/// Before the name of a list.
+const SUBSCRIPTION: &str = "pdq-subscription ";
+
 /// Pieces of 32 bytes that need room in any case: pages of PostgreSQL have 8192 bytes.
 const FILLER: usize = 2048;
 
@@ -174,6 +177,22 @@ impl Repo {
             found.extend(more);
         }
         sql::objects(&found)
+    }
+
+    /// How the subscription of a list goes, as it was last set.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn subscription_status(&self, list: &str) -> Result<Option<String>> {
+        self.get(&format!("{SUBSCRIPTION}{list}")).await
+    }
+
+    /// Records that.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn set_subscription_status(&self, list: &str, status: &str) -> Result<()> {
+        self.set(&format!("{SUBSCRIPTION}{list}"), status).await
     }
 
     async fn get(&self, name: &str) -> Result<Option<String>> {

@@ -486,8 +486,8 @@ fn from_row(row: &Row) -> Result<TakeoverRun> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::Representation;
     use crate::repo::audit::{Actor, Cause};
+    use crate::repo::{LoadingHints, Representation};
     use crate::{ErrorCode, ObjectKey};
     use pict_rs_media::Format;
 
@@ -507,7 +507,7 @@ mod tests {
                 duration_ms: None,
                 created_at,
             },
-            blurhash: String::new(),
+            hints: LoadingHints::default(),
         }
     }
 

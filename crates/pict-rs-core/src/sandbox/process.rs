@@ -36,6 +36,8 @@ const DESCRIPTORS: u64 = 8;
 const WORDS: u64 = 4096;
 /// A blurhash is 6 to 99 letters long.
 const BLURHASH: usize = 128;
+/// A ThumbHash has 5 to 25 bytes.
+const THUMBHASH: usize = 25;
 
 /// A running sandbox. Dropping it kills it.
 #[derive(Debug)]
@@ -271,7 +273,10 @@ impl Process {
         };
         let blurhash = preview.map(|preview| preview.blurhash.as_str());
         if blurhash.is_some_and(|text| text.len() > BLURHASH || !text.is_ascii()) {
-            return wrong("a result has a blurhash that is none");
+            return wrong("a result has an invalid blurhash");
+        }
+        if preview.is_some_and(|preview| preview.thumbhash.len() > THUMBHASH) {
+            return wrong("a result has an invalid ThumbHash");
         }
         if let (Job::Inspect(bounds), Done::Facts(facts)) = (job, &done) {
             let limits = bounds.of(facts.kind());

@@ -8,7 +8,7 @@ use pict_rs_media::{Done, Facts, Job, Kind, Preview};
 
 use crate::helper::Helper;
 use crate::media::{InputFile, Permit, Slot};
-use crate::repo::Representation;
+use crate::repo::{LoadingHints, Representation};
 use crate::service::{clip, dummy};
 use crate::{ContentKey, Context, Error, ErrorCode, ObjectKey, Result};
 
@@ -17,7 +17,7 @@ pub(crate) struct Examined {
     pub(crate) source: InputFile,
     /// Its facts, or why the engine cannot read it.
     pub(crate) facts: pict_rs_media::Result<Facts>,
-    pub(crate) blurhash: String,
+    pub(crate) hints: LoadingHints,
 }
 
 /// Pixels and frames, as the other server recorded them.
@@ -43,23 +43,23 @@ pub(crate) async fn examine(
     let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
-    let (blurhash, memory) = match (blurhash, &facts) {
-        (Some(blurhash), _) => (blurhash, None),
+    let (hints, memory) = match (blurhash, &facts) {
+        (Some(blurhash), _) => (LoadingHints::of_blurhash(blurhash), None),
         (None, Ok(facts)) => {
             let memory = match facts.kind() {
                 Kind::Video => clip::memory(facts, size),
                 _ => size.saturating_add(pict_rs_media::preview_memory(facts)),
             };
             let memory = Some(memory).filter(|memory| *memory <= limit);
-            (dummy::BLURHASH.to_owned(), memory)
+            (LoadingHints::of_blurhash(dummy::BLURHASH), memory)
         }
-        (None, Err(_)) => (dummy::BLURHASH.to_owned(), None),
+        (None, Err(_)) => (LoadingHints::of_blurhash(dummy::BLURHASH), None),
     };
     let Some(memory) = memory else {
         return Ok(Examined {
             source,
             facts,
-            blurhash,
+            hints,
         });
     };
     let context = ctx.clone();
@@ -71,7 +71,7 @@ pub(crate) async fn examine(
         Ok(Examined {
             source,
             facts,
-            blurhash: found.map_or(blurhash, |preview| preview.blurhash),
+            hints: found.map_or(hints, LoadingHints::from),
         })
     };
     ctx.media.run(permit, memory, work).await

@@ -6,6 +6,9 @@ use pict_rs_media::{ColourModel, Facts, Format, Orientation};
 /// The blurhash of every upload.
 pub(crate) const BLURHASH: &str = "LGF5?xYk^6AAAAAAAAAAAAAAAAAA";
 
+/// The ThumbHash of every upload: gray.
+pub(crate) const THUMBHASH: [u8; 5] = [0xdf, 0xf7, 0x81, 0x07, 0x00];
+
 /// The facts of every upload.
 pub(crate) fn facts() -> Facts {
     Facts {

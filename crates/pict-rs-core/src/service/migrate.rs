@@ -314,7 +314,7 @@ async fn store(
     let Examined {
         source,
         facts,
-        blurhash,
+        hints,
     } = examined;
     let size = source.len() as u64;
     let (scratch, is_own) = (ctx.scratch.clone(), matches!(place, Place::Own));
@@ -358,7 +358,7 @@ async fn store(
             stored,
             Original {
                 representation,
-                blurhash,
+                hints,
             },
         )),
         Err(error) => {

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use pict_rs_media::{PdqHash, Preview};
+use pict_rs_media::{PdqHash, Preview, Turned};
 
 use crate::clock::now;
-use crate::config::OnMatch;
+use crate::config::{MAX_NAME, OnMatch};
+use crate::media::Rank;
 use crate::repo::audit::Cause;
 use crate::repo::{ListedPdq, PdqMatch, Unlisted};
-use crate::service::remove;
+use crate::service::{frames, remove};
 use crate::state::pdq::ListedHashes;
 use crate::task::blocking;
-use crate::{Context, Error, ErrorCode, Result};
+use crate::{Context, Error, ErrorCode, ObjectKey, Result};
 
 /// Entries in a page by default.
 const DEFAULT: u32 = 20;
@@ -20,8 +21,8 @@ const DEFAULT: u32 = 20;
 const MOST: u32 = 1000;
 /// Entries read at a time.
 const BATCH: u32 = 10_000;
-/// Characters of the name of a list at most.
-const MAX_NAME: usize = 100;
+/// Bytes of a list at most: a million hashes without reasons.
+pub const MAX_LIST: usize = 65 << 20;
 /// Characters of a reason at most.
 const MAX_REASON: usize = 1000;
 
@@ -37,13 +38,38 @@ pub(crate) async fn listed(ctx: &Context, preview: &Preview) -> Result<Option<Pd
     }
 }
 
+/// As [`listed`], for further frames of an animation or clip that is stored. It is not even read while
+/// there is no list; what cannot be decoded matches nothing.
+///
+/// # Errors
+/// When database or store fail, and those of [`frames::hashes`].
+pub(crate) async fn listed_frame(
+    ctx: &Arc<Context>,
+    rank: Rank,
+    object: &ObjectKey,
+    size: u64,
+) -> Result<Option<PdqMatch>> {
+    if current(ctx).await?.len() == 0 {
+        return Ok(None);
+    }
+    let permit = ctx.media.acquire_as(rank).await?;
+    let content = ctx.store.read(object, size, 0..size).await?;
+    let source = content.into_input().await?;
+    for pdq in frames::hashes(ctx, permit, source).await? {
+        if let Some(listed) = nearest(ctx, pdq.turned(), pdq.quality()).await? {
+            return Ok(Some(listed));
+        }
+    }
+    Ok(None)
+}
+
 /// As [`listed`], for hashes that are known.
 ///
 /// # Errors
 /// When the database fails.
 pub(crate) async fn nearest(
     ctx: &Context,
-    wanted: &[PdqHash],
+    wanted: &Turned,
     quality: u8,
 ) -> Result<Option<PdqMatch>> {
     let settings = &ctx.config.media.pdq;
@@ -54,7 +80,7 @@ pub(crate) async fn nearest(
     if lists.len() == 0 {
         return Ok(None);
     }
-    let (wanted, distance) = (wanted.to_vec(), settings.distance);
+    let (wanted, distance) = (*wanted, settings.distance);
     let is_refused = settings.on_match == OnMatch::Refuse;
     let found = blocking(move || {
         let found = lists.nearest(&wanted, distance);
@@ -138,6 +164,21 @@ pub async fn entries(
     Ok((entries, last.filter(|_| has_more)))
 }
 
+/// All hashes of a list, one a line, as others can import them and subscribe to them. Reasons, which
+/// may tell more than others should know, are left out.
+///
+/// # Errors
+/// [`ErrorCode::HashNotFound`] when there is no such list, and when the database fails.
+pub async fn plain(ctx: &Context, list: &str) -> Result<String> {
+    let lists = current(ctx).await?;
+    let hashes = lists.of(list);
+    if hashes.is_empty() {
+        let message = format!("There is no list '{list}'");
+        return Err(Error::user(ErrorCode::HashNotFound, message));
+    }
+    Ok(hashes.iter().map(|hash| format!("{hash}\n")).collect())
+}
+
 /// What came of adding hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Import {
@@ -203,32 +244,33 @@ const REASON_COLUMNS: [&str; 4] = ["reason", "description", "notes", "comment"];
 type Hashes = Vec<(PdqHash, Option<String>)>;
 
 /// Each hash once, with its first reason.
-fn parse(text: &[u8]) -> Result<Hashes> {
+///
+/// # Errors
+/// [`ErrorCode::InvalidList`].
+pub(crate) fn parse(text: &[u8]) -> Result<Hashes> {
+    // A comment needs the end of its line.
+    let text = [text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), b"\n"].concat();
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .comment(Some(b'#'))
         .trim(csv::Trim::All)
-        .from_reader(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
+        .from_reader(text.as_slice());
     let (mut columns, mut seen, mut hashes) = (None, HashSet::new(), Vec::new());
     for record in reader.records() {
         let record = record.map_err(|error| bad(&error.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let Some((hash_column, reason_column)) = columns else {
-            let found = columns_of(&record);
-            columns = Some(found.unwrap_or((0, Some(1))));
-            if found.is_some() {
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        if columns.is_none() {
+            columns = columns_of(&record);
+            if columns.is_some() {
                 continue;
             }
-            hashes.extend(entry(&record, (0, Some(1)), line, &mut seen)?);
-            continue;
-        };
-        hashes.extend(entry(
-            &record,
-            (hash_column, reason_column),
-            line,
-            &mut seen,
-        )?);
+        }
+        let columns = *columns.get_or_insert((0, Some(1)));
+        hashes.extend(entry(&record, columns, line, &mut seen)?);
     }
     Ok(hashes)
 }
@@ -301,6 +343,8 @@ mod tests {
         );
         assert_eq!(parsed(""), vec![]);
         assert_eq!(parsed("hash\n"), vec![]);
+        assert_eq!(parsed("# nothing"), vec![]);
+        assert_eq!(parsed(&format!(" \n# a\n{A}\n \n{B}\n# end")), plain);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use pict_rs_media::{Done, Facts, Foreign, Format, Job, Kind, Kinds, OutputFormat
 use crate::clock::now;
 use crate::config::output::output;
 use crate::helper::{Helper, magick};
-use crate::media::{InputFile, JobResult, Permit, Slot, Worked};
+use crate::media::{InputFile, JobResult, Permit, Rank, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
 use crate::repo::{Original, PdqMatch, Representation, blocked};
@@ -60,10 +60,11 @@ pub(super) async fn prepare(
         if ctx.config.server.danger_dummy_mode {
             return dummy_ready(ctx, prefix, sent).await;
         }
-        let scratch = &ctx.scratch;
+        let (scratch, rank) = (&ctx.scratch, permit.rank());
         let made = attempt_all(ctx, scratch, permit, query, damaged, source, &sent).await?;
         let listed = perceptual::listed(ctx, &made.preview).await?;
-        keep(ctx, made, listed, prefix, sent).await
+        let ready = keep(ctx, made, listed, prefix, sent).await?;
+        with_frames(ctx, rank, ready).await
     };
     ready.await.map_err(|error| {
         let error = Arc::new(error);
@@ -89,10 +90,7 @@ pub(super) async fn prepare_in_memory(
     let scratch = ctx.scratch.in_memory();
     let made = attempt_all(ctx, &scratch, permit, &query, damaged, source, &sent).await?;
     metrics::blurhash();
-    // It would be quarantined, for which it needs a row.
-    if perceptual::listed(ctx, &made.preview).await?.is_some() {
-        return Err(blocked());
-    }
+    let mut listed = perceptual::listed(ctx, &made.preview).await?;
     let file = match (made.bytes, sent) {
         (MadeBytes::Written(file), _) | (MadeBytes::OfSource, Sent::Scratch(file)) => file,
         (MadeBytes::OfSource, Sent::Object(..)) => {
@@ -102,9 +100,16 @@ pub(super) async fn prepare_in_memory(
     let (store, format) = (ctx.store.clone(), made.facts.format);
     let kept = blocking(move || store.keep_in_memory(format, &file.read()?));
     let (object, key) = kept.await?;
+    if listed.is_none() && made.facts.kind() != Kind::Image {
+        listed = perceptual::listed_frame(ctx, Rank::Foreground, &object, key.size()).await?;
+    }
+    // It would be quarantined, for which it needs a row.
+    if listed.is_some() && !ctx.repo.is_released(&key).await? {
+        return Err(blocked());
+    }
     Ok(Original {
         representation: Representation::new(object, key, &made.facts, now()),
-        blurhash: made.preview.blurhash,
+        hints: made.preview.into(),
     })
 }
 
@@ -117,6 +122,8 @@ async fn dummy_ready(ctx: &Arc<Context>, prefix: Prefix, sent: Sent) -> Result<R
         facts,
         preview: Preview {
             blurhash: dummy::BLURHASH.to_owned(),
+            thumbhash: dummy::THUMBHASH.to_vec(),
+            colour: None,
             pdq: None,
         },
         listed: None,
@@ -378,6 +385,24 @@ async fn keep(
         listed,
         source: digest,
     })
+}
+
+/// Compares the frames of an animation or clip with the lists, unless the first one has matched.
+async fn with_frames(ctx: &Arc<Context>, rank: Rank, mut ready: Ready) -> Result<Ready> {
+    if ready.listed.is_some() || ready.facts.kind() == Kind::Image {
+        return Ok(ready);
+    }
+    let (object, size) = (ready.stored.object(), ready.stored.key().size());
+    match perceptual::listed_frame(ctx, rank, object, size).await {
+        Ok(listed) => {
+            ready.listed = listed;
+            Ok(ready)
+        }
+        Err(error) => {
+            ready.stored.discard().await;
+            Err(error)
+        }
+    }
 }
 
 fn disabled() -> Error {

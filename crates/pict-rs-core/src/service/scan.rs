@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
+use pict_rs_media::Kind;
+
 use crate::clock::now;
+use crate::helper::Helper;
+use crate::media::Rank;
 use crate::repo::{Run, Scanned, ToScan};
 use crate::service::forget::forget;
 use crate::service::{guard, perceptual, similar};
@@ -26,19 +30,18 @@ pub(crate) async fn step(ctx: &Arc<Context>, run: &Run) -> Result<()> {
             scanned.push(found);
         }
     }
-    let hidden = ctx
+    let noted = ctx
         .repo
         .note_scanned(run, cursor.as_ref(), &scanned, now())
         .await?;
-    if let Some(hidden) = hidden {
-        if !hidden.contents.is_empty() {
-            let contents = hidden.contents.len();
+    if let Some((changed, hidden)) = noted {
+        if hidden > 0 {
             tracing::warn!(
-                contents,
+                contents = hidden,
                 "stored media look like listed ones and are in quarantine"
             );
         }
-        forget(ctx, hidden).await;
+        forget(ctx, changed).await;
     }
     if cursor.is_none() {
         // It may lack hashes that were computed since it was read.
@@ -50,12 +53,19 @@ pub(crate) async fn step(ctx: &Arc<Context>, run: &Run) -> Result<()> {
 /// `None` for a content whose file is lost or cannot be read at the moment. A later run tries again.
 async fn look(ctx: &Arc<Context>, content: &ToScan) -> Result<Option<Scanned>> {
     let (computed, turned) = match content.pdq {
-        Some(pdq) => (None, (pdq.hash.into_iter().collect(), pdq.quality)),
+        Some(pdq) => {
+            let turned = pdq.hash.map(|hash| hash.turned());
+            (None, (turned, pdq.quality))
+        }
         None => {
             let permit = ctx.media.acquire_background().await?;
             let stored = &content.original.representation;
-            match similar::stored_pdq(ctx, permit, stored).await {
-                Ok((pdq, turned)) => (Some(pdq), (turned, pdq.quality)),
+            match similar::stored_hashes(ctx, permit, stored).await {
+                // The next run may find ffmpeg.
+                Ok((pdq, turned, _)) if pdq.hash.is_none() && !can_show(ctx, stored.kind()) => {
+                    (None, (turned, pdq.quality))
+                }
+                Ok((pdq, turned, hints)) => (Some((pdq, hints)), (turned, pdq.quality)),
                 Err(error) if error.code() == ErrorCode::LostFile => return Ok(None),
                 Err(error) if error.is_users() || error.code() == ErrorCode::MediaFailed => {
                     tracing::warn!(%error, "a stored file has no PDQ hash");
@@ -65,10 +75,29 @@ async fn look(ctx: &Arc<Context>, content: &ToScan) -> Result<Option<Scanned>> {
             }
         }
     };
-    let (hashes, quality) = turned;
+    let (turned, quality) = turned;
+    let mut listed = match turned {
+        Some(turned) => perceptual::nearest(ctx, &turned, quality).await?,
+        None => None,
+    };
+    let stored = &content.original.representation;
+    if listed.is_none() && stored.kind() != Kind::Image {
+        let (object, size) = (&stored.object, stored.key.size());
+        let found = perceptual::listed_frame(ctx, Rank::Background, object, size).await;
+        listed = match found {
+            // Of a clip without ffmpeg, or with a lost file, it is not known.
+            Err(error) if error.is_users() || error.code() == ErrorCode::LostFile => None,
+            listed => listed?,
+        };
+    }
     Ok(Some(Scanned {
         key: *content.original.hash(),
         computed,
-        listed: perceptual::nearest(ctx, &hashes, quality).await?,
+        listed,
     }))
+}
+
+/// Whether pictures of this kind of media can be had here.
+fn can_show(ctx: &Context, kind: Kind) -> bool {
+    kind != Kind::Video || ctx.helpers.path(Helper::Ffmpeg).is_some()
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use pict_rs_media::limits::Bounds;
-use pict_rs_media::{Facts, Kind, PdqHash, Preview};
+use pict_rs_media::{Facts, Kind, PdqHash, Preview, Turned};
 
 use crate::clock::now;
 use crate::media::{InputFile, Permit, Slot};
-use crate::repo::{ContentWithAliases, StoredPdq};
+use crate::repo::{ContentWithAliases, LoadingHints, StoredPdq};
 use crate::service::spool::{Incoming, Spooled};
 use crate::service::{adopt, clip, find};
 use crate::state::pdq::StoredHashes;
@@ -39,9 +39,8 @@ pub struct Similar {
 /// What to look for.
 #[derive(Debug)]
 pub enum Sample {
-    /// The hash of a picture, which may be stored turned or mirrored only if these are the hashes of
-    /// all turns.
-    Hashes(Vec<PdqHash>),
+    /// The hash of a picture.
+    Hash(PdqHash),
     /// A file that was sent.
     File(Spooled),
     /// A stored picture, whether or not it is in quarantine.
@@ -68,7 +67,7 @@ pub async fn search(
     }
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
     let wanted = match wanted {
-        Sample::Hashes(hashes) => hashes,
+        Sample::Hash(hash) => hash.turned(),
         Sample::File(spooled) => of_sent(ctx, spooled).await?,
         Sample::Alias(alias) => of_stored(ctx, &alias).await?,
     };
@@ -87,7 +86,7 @@ pub async fn search(
 
 async fn near(
     ctx: &Context,
-    wanted: Vec<PdqHash>,
+    wanted: Turned,
     distance: u32,
 ) -> Result<Vec<(crate::ContentKey, u32)>> {
     // One search at a time: each keeps a processor busy.
@@ -137,7 +136,7 @@ pub(crate) fn forget_unused(ctx: &Context) {
     }
 }
 
-async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Vec<PdqHash>> {
+async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Turned> {
     let permit = ctx.media.acquire().await?;
     let (source, _sent) = Incoming::Spooled(spooled).read(ctx).await?;
     let media = &ctx.config.media;
@@ -153,7 +152,7 @@ async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Vec<PdqHash>> {
     hashes(preview)
 }
 
-async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<PdqHash>> {
+async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Turned> {
     let key = find::content(ctx, alias).await?;
     let content = ctx.repo.content_with_aliases(&key).await?;
     let content = content.ok_or_else(Error::alias_not_found)?;
@@ -161,12 +160,12 @@ async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<PdqHash>> {
     hashes(preview_of(ctx, permit, &content.original.representation).await?)
 }
 
-fn hashes(preview: Option<Preview>) -> Result<Vec<PdqHash>> {
+fn hashes(preview: Option<Preview>) -> Result<Turned> {
     let pdq = preview.and_then(|preview| preview.pdq).ok_or_else(|| {
         let message = "This file has no PDQ hash: it is too small, or a clip that cannot be read";
         Error::user(ErrorCode::NoPdq, message)
     })?;
-    Ok(pdq.turned().to_vec())
+    Ok(*pdq.turned())
 }
 
 /// The hashes of a stored file; `None` when it has none.
@@ -186,19 +185,20 @@ pub(crate) async fn preview_of(
     }
 }
 
-/// The PDQ hash of a stored file, to be recorded.
+/// The hashes of a stored file, to be recorded, and the PDQ hashes of its turns.
 ///
 /// # Errors
 /// As [`preview_of`].
-pub(crate) async fn stored_pdq(
+pub(crate) async fn stored_hashes(
     ctx: &Arc<Context>,
     permit: Permit,
     stored: &crate::repo::Representation,
-) -> Result<(StoredPdq, Vec<PdqHash>)> {
+) -> Result<(StoredPdq, Option<Turned>, LoadingHints)> {
     let preview = preview_of(ctx, permit, stored).await?;
-    let pdq = preview.and_then(|preview| preview.pdq);
-    let turned = pdq.map_or(Vec::new(), |pdq| pdq.turned().to_vec());
-    Ok((StoredPdq::of(pdq.as_ref()), turned))
+    let pdq = preview.as_ref().and_then(|preview| preview.pdq);
+    let turned = pdq.map(|pdq| *pdq.turned());
+    let hints = preview.map_or_else(LoadingHints::default, LoadingHints::from);
+    Ok((StoredPdq::of(pdq.as_ref()), turned, hints))
 }
 
 async fn compute(

@@ -421,7 +421,7 @@ async fn keep(
     let representation = adopt::representation(object, key, facts, Some(shape), created_at)?;
     let original = Original {
         representation,
-        blurhash: examined.blurhash,
+        hints: examined.hints,
     };
     let (ctx, names) = (ctx.clone(), names.to_vec());
     run_to_completion(async move {

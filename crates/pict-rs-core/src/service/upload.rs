@@ -201,11 +201,11 @@ async fn remember(
     let mut upload = NewUpload {
         alias: alias.unwrap_or_else(|| Alias::generate(facts.format)),
         token: DeleteToken::generate(),
+        pdq: Some(StoredPdq::of(preview.pdq.as_ref())),
         original: Original {
             representation,
-            blurhash: preview.blurhash,
+            hints: preview.into(),
         },
-        pdq: Some(StoredPdq::of(preview.pdq.as_ref())),
         listed,
         source: Some(source),
     };

@@ -78,7 +78,8 @@ impl CacheTable {
                 + size_of::<CachedFacts>()
                 + alias.as_str().len()
                 + size_of::<Original>()
-                + original.blurhash.len()
+                + original.hints.blurhash.len()
+                + original.hints.thumbhash.as_ref().map_or(0, Vec::len)
                 + original.representation.object.as_str().len(),
             original,
             variants: HashMap::new(),
@@ -243,6 +244,7 @@ mod tests {
     use super::*;
     use crate::clock::now;
     use crate::config::{Config, Span};
+    use crate::repo::LoadingHints;
     use crate::{ContentKey, ObjectKey};
     use pict_rs_media::{Format, OutputFormat, operation::Operation};
     use std::time::Duration;
@@ -258,7 +260,7 @@ mod tests {
                 duration_ms: None,
                 created_at: 0,
             },
-            blurhash: String::new(),
+            hints: LoadingHints::default(),
         })
     }
 

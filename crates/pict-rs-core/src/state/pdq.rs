@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pict_rs_media::{PdqHash, near};
+use pict_rs_media::{PdqHash, Turned, near};
 use tokio::time::Instant;
 
 use crate::ContentKey;
@@ -45,12 +45,17 @@ impl ListedHashes {
         })
     }
 
+    /// The hashes of a list; none if there is no such list.
+    pub(crate) fn of(&self, list: &str) -> &[PdqHash] {
+        let Some(at) = self.lists.iter().position(|(name, _)| name == list) else {
+            return &[];
+        };
+        let start = at.checked_sub(1).map_or(0, |before| self.lists[before].1);
+        &self.hashes[start..self.lists[at].1]
+    }
+
     /// The nearest hash to any of `wanted` within `distance`: its list, itself and its distance.
-    pub(crate) fn nearest(
-        &self,
-        wanted: &[PdqHash],
-        distance: u32,
-    ) -> Option<(&str, PdqHash, u32)> {
+    pub(crate) fn nearest(&self, wanted: &Turned, distance: u32) -> Option<(&str, PdqHash, u32)> {
         let found = near(&self.hashes, wanted, distance);
         let (at, distance) = found.into_iter().min_by_key(|(_, distance)| *distance)?;
         let list = self.lists.partition_point(|(_, end)| *end <= at);
@@ -139,7 +144,7 @@ impl StoredHashes {
     }
 
     /// The contents that are near any of `wanted`, with their distances, the nearest first.
-    pub(crate) fn near(&self, wanted: &[PdqHash], distance: u32) -> Vec<(ContentKey, u32)> {
+    pub(crate) fn near(&self, wanted: &Turned, distance: u32) -> Vec<(ContentKey, u32)> {
         let mut found = near(&self.hashes, wanted, distance);
         found.sort_by_key(|(_, distance)| *distance);
         let mut seen = HashSet::new();
@@ -166,17 +171,24 @@ mod tests {
     #[test]
     fn the_nearest_entry_is_told_with_its_list() {
         let mut lists = ListedHashes::default();
-        assert_eq!(lists.nearest(&[hash(0)], 256), None);
+        assert_eq!(lists.nearest(&[hash(0); 8], 256), None);
         for (list, byte) in [("", 0xff), ("a", 0x0f), ("a", 0x00), ("b", 0x01)] {
             lists.push(list.to_owned(), hash(byte));
         }
         let counts: Vec<_> = lists.lists().collect();
         assert_eq!(counts, [("", 1), ("a", 2), ("b", 1)]);
-        assert_eq!(lists.nearest(&[hash(0x00)], 31), Some(("a", hash(0), 0)));
-        assert_eq!(lists.nearest(&[hash(0x01)], 31), Some(("b", hash(1), 0)));
-        assert_eq!(lists.nearest(&[hash(0x7f)], 32), Some(("", hash(0xff), 32)));
-        assert_eq!(lists.nearest(&[hash(0x7f)], 31), None);
-        let turned = [hash(0x33), hash(0xfe)];
+        assert_eq!(lists.of(""), [hash(0xff)]);
+        assert_eq!(lists.of("a"), [hash(0x0f), hash(0x00)]);
+        assert_eq!(lists.of("c"), []);
+        assert_eq!(lists.nearest(&[hash(0x00); 8], 31), Some(("a", hash(0), 0)));
+        assert_eq!(lists.nearest(&[hash(0x01); 8], 31), Some(("b", hash(1), 0)));
+        assert_eq!(
+            lists.nearest(&[hash(0x7f); 8], 32),
+            Some(("", hash(0xff), 32))
+        );
+        assert_eq!(lists.nearest(&[hash(0x7f); 8], 31), None);
+        let mut turned = [hash(0x33); 8];
+        turned[5] = hash(0xfe);
         assert_eq!(lists.nearest(&turned, 64), Some(("", hash(0xff), 32)));
     }
 
@@ -187,7 +199,7 @@ mod tests {
         stored.push(vec![(key(1), hash(0x01)), (key(2), hash(0x00))]);
         stored.refresh(vec![(key(2), hash(0x00)), (key(3), hash(0x03))]);
         stored.refresh(vec![(key(2), hash(0x00)), (key(4), hash(0x03))]);
-        let found = stored.near(&[hash(0)], 64);
+        let found = stored.near(&[hash(0); 8], 64);
         assert_eq!(found, [(key(2), 0), (key(1), 32), (key(4), 64)]);
     }
 }

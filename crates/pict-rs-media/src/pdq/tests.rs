@@ -82,6 +82,26 @@ fn the_published_hash_of_each_turn_is_among_the_eight() {
     }
 }
 
+/// All that is known of a stored picture is its hash.
+#[test]
+fn turning_a_hash_gives_almost_the_hashes_of_the_turned_picture() {
+    let pdq = whole(BRIDGE).hash(Orientation::Normal);
+    let turned = pdq.hash().turned();
+    assert_eq!(turned[0], pdq.hash());
+    for (index, (found, expected)) in turned.iter().zip(pdq.turned()).enumerate() {
+        let distance = found.distance(expected);
+        assert!(distance <= 16, "{index}: {distance}");
+    }
+    for hash in turned {
+        let back = hash
+            .turned()
+            .iter()
+            .filter(|back| **back == pdq.hash())
+            .count();
+        assert_eq!(back, 1, "{hash}");
+    }
+}
+
 #[test]
 fn a_reduced_picture_has_almost_the_hash_of_the_whole_one() {
     let facts = inspect(BRIDGE).expect("is read");
@@ -201,14 +221,12 @@ fn near_hashes_are_found_whichever_way_they_are_turned() {
         (0..bits as usize).for_each(|bit| bytes[31 - bit / 8] ^= 1 << (bit % 8));
         PdqHash(bytes)
     };
-    assert_eq!(near(&hashes, &[changed(31)], 31), [(3, 31)]);
-    assert_eq!(near(&hashes, &[changed(32)], 31), []);
-    assert_eq!(
-        near(&hashes, &[changed(9), hashes[6], hashes[3]], 31),
-        [(3, 0), (6, 0)]
-    );
-    assert_eq!(near(&hashes, &[], 256), []);
-    let every = near(&hashes, &[hashes[0]], 256);
+    assert_eq!(near(&hashes, &[changed(31); 8], 31), [(3, 31)]);
+    assert_eq!(near(&hashes, &[changed(32); 8], 31), []);
+    let mut several = [changed(9); 8];
+    (several[3], several[7]) = (hashes[6], hashes[3]);
+    assert_eq!(near(&hashes, &several, 31), [(3, 0), (6, 0)]);
+    let every = near(&hashes, &[hashes[0]; 8], 256);
     let expected: Vec<_> = hashes
         .iter()
         .map(|hash| hash.distance(&hashes[0]))

@@ -55,6 +55,6 @@ pub async fn blurhash(ctx: web::Data<Context>, request: HttpRequest) -> Result<H
     let target = target::plain(request.query_string())?;
     let find = async |alias: &Alias| find::original(&ctx, alias).await;
     let original = target.with_alias(&ctx, on_get(&request), find).await?;
-    let answer = serde_json::json!({ "msg": "ok", "blurhash": original.blurhash });
+    let answer = serde_json::json!({ "msg": "ok", "blurhash": original.hints.blurhash });
     Ok(HttpResponse::Ok().json(answer))
 }

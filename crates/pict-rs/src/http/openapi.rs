@@ -123,6 +123,14 @@ impl Operation {
         self
     }
 
+    /// The last answer is text, if that is asked for.
+    fn or_text(mut self) -> Self {
+        if let Some((_, answer)) = self.answers.last_mut() {
+            answer["content"]["text/plain"] = json!({ "schema": { "type": "string" } });
+        }
+        self
+    }
+
     /// A success without a body.
     fn empty(mut self, status: u16, description: &str) -> Self {
         let answer = json!({ "description": description });

@@ -7,10 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::{Stream, StreamExt as _};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::{ListedPdq, Quarantined, Run, Unlisted};
+use pict_rs_core::service::perceptual::MAX_LIST;
 use pict_rs_core::service::similar::{Sample, Similar};
 use pict_rs_core::service::spool::{Spool, Spooled};
 use pict_rs_core::service::target::Unknown;
-use pict_rs_core::service::{maintain, perceptual, quarantine, similar};
+use pict_rs_core::service::{maintain, perceptual, quarantine, similar, subscribe};
 use pict_rs_core::{Alias, ContentKey, Context, Error, ErrorCode};
 use pict_rs_media::PdqHash;
 use serde_json::{Value, json};
@@ -18,9 +19,6 @@ use serde_json::{Value, json};
 use super::error::{ApiError, Result};
 use super::pages::Query;
 use super::{cause, form, target, view};
-
-/// Bytes of a list that is imported at once: a million hashes without reasons.
-const MAX_LIST: usize = 65 << 20;
 
 /// `GET /internal/pdq`
 pub async fn overview(ctx: web::Data<Context>) -> Result<HttpResponse> {
@@ -31,7 +29,25 @@ pub async fn overview(ctx: web::Data<Context>) -> Result<HttpResponse> {
         .collect();
     let scan = maintain::last_scan(&ctx).await?;
     let scan = scan.as_ref().map(run_json);
-    Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "lists": lists, "scan": scan })))
+    let subscriptions = subscribe::statuses(&ctx).await?;
+    let subscriptions: Vec<_> = subscriptions
+        .iter()
+        .map(|(list, status)| {
+            json!({
+                "list": list,
+                "signed_at": status.signed_at.map(|time| view::rfc3339(time.saturating_mul(1000))),
+                "changed_at": status.changed_at.map(view::rfc3339),
+                "checked_at": status.checked_at.map(view::rfc3339),
+                "error": status.error,
+            })
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({
+        "msg": "ok",
+        "lists": lists,
+        "subscriptions": subscriptions,
+        "scan": scan,
+    })))
 }
 
 fn run_json(run: &Run) -> Value {
@@ -49,9 +65,16 @@ pub async fn scan(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpR
     Ok(HttpResponse::Accepted().json(json!({ "msg": "ok", "scan": run_json(&run) })))
 }
 
-/// `GET /internal/pdq/list?after=&limit=`
+/// `GET /internal/pdq/list?after=&limit=`, or `?list=&plain=true`
 pub async fn entries(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
+    if target::switch(request.query_string(), "plain")? {
+        let list = target::find(request.query_string(), "list").unwrap_or_default();
+        let text = perceptual::plain(&ctx, &list).await?;
+        return Ok(HttpResponse::Ok()
+            .content_type("text/plain; charset=utf-8")
+            .body(text));
+    }
     let after = query.find("after").map(|text| place(&text)).transpose()?;
     let limit = query.number("limit")?;
     let (entries, next) = perceptual::entries(&ctx, after.as_ref(), limit).await?;
@@ -155,7 +178,7 @@ pub async fn similar_to_stored(
     let (distance, limit) = (query.number("distance")?, query.number("limit")?);
     let found = match query.find("hash") {
         Some(hash) => {
-            let wanted = Sample::Hashes(vec![pdq(&hash)?]);
+            let wanted = Sample::Hash(pdq(&hash)?);
             similar::search(&ctx, wanted, distance, limit).await?
         }
         None => {

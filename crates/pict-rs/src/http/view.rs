@@ -1,5 +1,7 @@
 //! The JSON in answers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use pict_rs_core::repo::{Original, Representation};
 use pict_rs_core::service::pending_upload::Uploaded;
 use pict_rs_core::{Digest, UploadId};
@@ -17,6 +19,8 @@ pub struct Details {
     content_type: &'static str,
     created_at: String,
     blurhash: String,
+    thumbhash: Option<String>,
+    colour: Option<String>,
     format: &'static str,
     /// Duration of one run of an animation, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +38,13 @@ impl Details {
             frames: (shown.frames > 1).then_some(shown.frames),
             content_type: format.mime(),
             created_at: rfc3339(shown.created_at),
-            blurhash: original.blurhash.clone(),
+            blurhash: original.hints.blurhash.clone(),
+            thumbhash: original
+                .hints
+                .thumbhash
+                .as_ref()
+                .map(|hash| BASE64.encode(hash)),
+            colour: original.hints.colour.map(hex_colour),
             format: kind.name(),
             duration: shown
                 .duration_ms
@@ -42,6 +52,11 @@ impl Details {
                 .map(|ms| ms as f64 / 1000.0),
         }
     }
+}
+
+/// As in CSS.
+pub fn hex_colour([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 /// A GIF or an APNG counts as an animation even with one frame, unless we made it from a still or

@@ -70,7 +70,13 @@ pub async fn grid(
         }
         (filters(&query))
         @if page.contents.is_empty() {
-            p { "Nothing is stored yet." }
+            p {
+                @match (kept.is_empty(), page.next.is_some()) {
+                    (true, _) => "Nothing is stored yet.",
+                    (false, false) => "Nothing more is like that.",
+                    (false, true) => "Nothing among the next 10,000 is like that. There are older ones.",
+                }
+            }
         }
         ul.grid {
             @for (original, aliases) in &page.contents {
@@ -218,7 +224,7 @@ pub async fn picture(
             (preview(&found, &alias))
         }
         (facts(&found))
-        @if found.original.representation.kind() == Kind::Image {
+        @if found.original.representation.kind() == Kind::Image && found.quarantined.is_none() {
             details {
                 summary { "For a page" }
                 pre tabindex="0" {
@@ -240,7 +246,7 @@ pub async fn picture(
         h2 { "Variants" }
         (variants(&found))
         h2 { "Remove" }
-        (removal(&session, &alias, found.aliases.len()))
+        (removal(&session, &alias, &found))
     };
     Ok(shown(&session, "", alias.as_str(), &content))
 }
@@ -274,6 +280,15 @@ fn facts(found: &Inspected) -> Markup {
                 }
                 tr { th scope="row" { "Stored" } td { (time(shown.created_at)) " UTC" } }
                 tr { th scope="row" { "Digest" } td { code { (shown.key.digest().to_hex()) } } }
+                @if let Some(colour) = found.original.hints.colour {
+                    @let colour = view::hex_colour(colour);
+                    tr { th scope="row" { "Colour" }
+                        td {
+                            svg.key viewBox="0 0 1 1" aria-hidden="true" { rect width="1" height="1" fill=(colour) {} }
+                            code { (colour) }
+                        }
+                    }
+                }
                 @if let Some(hash) = found.pdq.and_then(|pdq| pdq.hash) {
                     tr { th scope="row" { "PDQ hash" } td { code { (hash.to_string()) } } }
                 }
@@ -305,7 +320,8 @@ fn variants(found: &Inspected) -> Markup {
 }
 
 /// Each form is behind a click, so that nothing is removed by a slip.
-fn removal(session: &Session, alias: &Alias, aliases: usize) -> Markup {
+fn removal(session: &Session, alias: &Alias, found: &Inspected) -> Markup {
+    let aliases = found.aliases.len();
     let reason = |id: &str| {
         html! {
             label for=(id) { "Reason, for the log" }
@@ -323,7 +339,7 @@ fn removal(session: &Session, alias: &Alias, aliases: usize) -> Markup {
                 button { "Delete" }
             }
         }
-        details {
+        @if found.quarantined.is_none() { details {
             summary { "Put it into quarantine" }
             p { "Only administrators see it until it is released." }
             form method="post" action=(action("/admin/quarantine", session)) {
@@ -331,7 +347,7 @@ fn removal(session: &Session, alias: &Alias, aliases: usize) -> Markup {
                 (reason("quarantine-reason"))
                 button { "Put into quarantine" }
             }
-        }
+        } }
         details {
             summary { "Purge the content" }
             p { "Removes it with " (counted(aliases as u64, "alias", "aliases")) " and all its variants." }

@@ -8,6 +8,7 @@ use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::audit::Entry;
 use pict_rs_core::repo::{Blocked, Run, Unlisted};
 use pict_rs_core::service::moderate::{self, Subject};
+use pict_rs_core::service::subscribe::{self, SubscriptionStatus};
 use pict_rs_core::service::{maintain, perceptual};
 use pict_rs_core::{Context, Digest};
 use serde::Deserialize;
@@ -46,6 +47,7 @@ pub async fn moderation(
         }
         h2 { "Refused pictures" }
         (lists(&session, &perceptual::lists(&ctx).await?, &ctx.config.media.pdq))
+        (subscriptions(&subscribe::statuses(&ctx).await?))
         (scan(&session, maintain::last_scan(&ctx).await?.as_ref()))
         h2 { "Removals" }
         (removals(&entries))
@@ -117,6 +119,31 @@ fn lists(session: &Session, lists: &[(String, usize)], settings: &PdqConfig) -> 
             label for="list" { "A file with a hash on each line, or CSV. The list gets its name" }
             input #list type="file" name="images[]" accept=".txt,.csv,text/*" required;
             button { "Add a list" }
+        }
+    }
+}
+
+/// Lists that other servers publish.
+fn subscriptions(all: &[(String, SubscriptionStatus)]) -> Markup {
+    if all.is_empty() {
+        return Markup::default();
+    }
+    html! {
+        h3 { "Subscriptions" }
+        table {
+            thead { tr { th { "List" } th { "Signed" } th { "Looked at" } } }
+            tbody {
+                @for (list, status) in all {
+                    tr {
+                        td.long {
+                            (list)
+                            @if let Some(error) = &status.error { br; strong { "It stays as it is: " (error) } }
+                        }
+                        td { @if let Some(at) = status.signed_at { (time(at.saturating_mul(1000))) } @else { "–" } }
+                        td { @if let Some(at) = status.checked_at { (time(at)) } @else { "–" } }
+                    }
+                }
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ fn about_one_media() -> Vec<(&'static str, Vec<Operation>)> {
                     POST,
                     "purge",
                     "Remove a content with all its aliases",
-                    "Aliases",
+                    "Purged",
                 )
                 .parameters([
                     switch("block", "True keeps it out for ever"),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::internal::{call, page, reason};
-use super::schemas::{form, list, number, object, ok, subject, text, text_body, texts};
+use super::schemas::{form, list, number, object, ok, subject, switch, text, text_body, texts};
 use super::{DELETE, GET_OR_HEAD, Operation, POST, reference};
 
 /// Their paths.
@@ -18,7 +18,7 @@ pub(super) fn paths() -> Vec<(&'static str, Vec<Operation>)> {
                 call(
                     GET_OR_HEAD,
                     "pdq",
-                    "The lists of PDQ hashes, and the last scan",
+                    "The lists of PDQ hashes, subscriptions, and the last scan",
                 )
                 .json(200, "Pdq", "All lists"),
             ],
@@ -42,8 +42,12 @@ pub(super) fn paths() -> Vec<(&'static str, Vec<Operation>)> {
                     .parameters([
                         text("after", "What the page before has as next"),
                         number("limit", "Entries of a page, up to 1000"),
+                        switch("plain", "True answers with the hashes of a list as text"),
+                        text("list", "With plain: the list"),
                     ])
-                    .json(200, "ListedPdq", "A page"),
+                    .json(200, "ListedPdq", "A page")
+                    .or_text()
+                    .refusals([(404, "There is no such list")]),
                 call(POST, "listPdq", "Add hashes to a list")
                     .parameters([text("list", "Its name"), reason()])
                     .body(text_body("A hash a line, or CSV"))
@@ -103,12 +107,13 @@ pub(super) fn schemas() -> Map<String, Value> {
     let text = json!({ "type": "string" });
     let maybe_text = json!({ "type": ["string", "null"] });
     let time = json!({ "type": "string", "format": "date-time" });
+    let maybe_time = json!({ "type": ["string", "null"], "format": "date-time" });
     let all = [
         (
             "Pdq",
             object(
-                json!({ "msg": ok(), "lists": list("PdqList"), "scan": json!({ "oneOf": [reference("Scan"), { "type": "null" }] }) }),
-                &["msg", "lists", "scan"],
+                json!({ "msg": ok(), "lists": list("PdqList"), "subscriptions": list("PdqSubscription"), "scan": json!({ "oneOf": [reference("Scan"), { "type": "null" }] }) }),
+                &["msg", "lists", "subscriptions", "scan"],
             ),
         ),
         (
@@ -116,6 +121,19 @@ pub(super) fn schemas() -> Map<String, Value> {
             object(
                 json!({ "list": text, "hashes": number }),
                 &["list", "hashes"],
+            ),
+        ),
+        (
+            "PdqSubscription",
+            object(
+                json!({
+                    "list": text,
+                    "signed_at": maybe_time,
+                    "changed_at": maybe_time,
+                    "checked_at": maybe_time,
+                    "error": maybe_text,
+                }),
+                &["list", "signed_at", "changed_at", "checked_at", "error"],
             ),
         ),
         (

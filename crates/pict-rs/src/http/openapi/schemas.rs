@@ -17,6 +17,8 @@ pub fn all() -> Value {
         "content_type": { "type": "string" },
         "created_at": { "type": "string", "format": "date-time" },
         "blurhash": { "type": "string" },
+        "thumbhash": { "type": ["string", "null"], "description": "In base64; null when it was not computed" },
+        "colour": { "type": ["string", "null"], "description": "The dominant colour, such as #14c8d2" },
         "format": { "enum": ["Image", "Animation", "Video"] },
         "duration": { "type": "number", "description": "Seconds of one run of an animation" },
     });
@@ -77,7 +79,7 @@ pub fn all() -> Value {
         ),
         "UploadIds": object(json!({ "msg": ok(), "uploads": list("UploadId") }), &["msg", "uploads"]),
         "Aliases": object(
-            json!({ "msg": ok(), "aliases": texts(), "blocked": texts() }),
+            json!({ "msg": ok(), "aliases": texts() }),
             &["msg", "aliases"],
         ),
         "Identifier": object(
