@@ -137,6 +137,7 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "/similar",
         "/quarantine",
         "/quarantine/picture",
+        "/owners",
     ];
     for path in paths.map(|path| format!("/admin{path}")) {
         let answer = server.get(&path);
@@ -159,6 +160,7 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "quarantine",
         "release",
         "similar",
+        "purge-owner",
     ];
     let admin = Admin::sign_in(&server);
     let genuine = admin.action("/admin", "/admin/sign-out");
@@ -671,6 +673,33 @@ async fn lookalikes(browser: &Browser, server: &Server, check: &impl AsyncFn(&st
     browser.sees("main", "There is no list.").await;
 }
 
+/// Looks at what an owner has, and removes it.
+async fn owners(browser: &Browser, server: &Server, check: &impl AsyncFn(&str)) {
+    let kind = content_type();
+    let headers = [("X-Api-Token", KEY), ("content-type", &*kind)];
+    for seed in 50..53 {
+        let file = pictures::png(&pictures::noise(64, 64, seed));
+        let form = multipart(&[File::new(&file)]);
+        server
+            .send("POST", "/image?owner=Ada%20%26%20co", &headers, Some(&form))
+            .status(201);
+    }
+    browser.click("Owners").await;
+    browser.sees("td", "Ada & co").await;
+    check("owners").await;
+    browser.click("Ada & co").await;
+    browser.wait_for_pictures(3).await;
+    browser.click("Purge everything of this owner").await;
+    check("owner").await;
+    browser.press(".grid a").await;
+    browser.sees("li", "of Ada & co").await;
+    browser.click("Ada & co").await;
+    browser.click("Purge everything of this owner").await;
+    browser.fill("#purge-reason", "asked for it").await;
+    browser.click("Purge").await;
+    browser.sees("main", "No upload has an owner.").await;
+}
+
 /// A person who does everything that there is.
 async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     const TEST: &str = "the admin page in a browser";
@@ -758,6 +787,7 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.sees("td", "unblock").await;
     assert_eq!(browser.count("td form").await, before - 1);
     lookalikes(&browser, &server, &check).await;
+    owners(&browser, &server, &check).await;
     browser.click("Storage").await;
     browser.click("Look for orphans").await;
     browser.sees("[role=status]", "none is an orphan.").await;

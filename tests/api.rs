@@ -70,6 +70,8 @@ mod not_found;
 mod openapi;
 /// Originals: headers, ranges, conditions.
 mod original;
+/// For whom something is uploaded.
+mod owners;
 /// Pictures that look like others.
 mod perceptual;
 /// Variants.

@@ -183,6 +183,7 @@ fn upload() -> NewUpload {
         pdq: None,
         listed: None,
         source: None,
+        owned: None,
     }
 }
 
@@ -195,6 +196,7 @@ fn duplicate(of: &NewUpload) -> NewUpload {
         pdq: None,
         listed: None,
         source: None,
+        owned: None,
     };
     again.original.representation.object = ObjectKey::generate(Format::Png);
     again.original.representation.created_at += 5000;

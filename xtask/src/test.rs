@@ -194,7 +194,7 @@ fn documentation(gate: &mut Gate) -> Result<()> {
 
 /// Tests whose answers come from the database, and those of deaths of the server. Exports and what
 /// is done to the file of SQLite are left out.
-const ON_POSTGRES: [&str; 25] = [
+const ON_POSTGRES: [&str; 27] = [
     "admin_pages",
     "api::audit",
     "api::background",
@@ -210,9 +210,11 @@ const ON_POSTGRES: [&str; 25] = [
     "api::lemmy",
     "api::metrics",
     "api::not_found",
+    "api::owners",
     "api::perceptual",
     "api::proxy",
     "api::prune",
+    "api::published_lists",
     "api::read_only",
     "api::retention",
     "api::storage",
@@ -241,7 +243,7 @@ fn postgres(args: &Args, gate: &mut Gate) -> Result<()> {
 }
 
 /// Tests that write, change and remove files, which are repeated with the files in a bucket.
-const OF_FILES: [&str; 14] = [
+const OF_FILES: [&str; 15] = [
     "admin_pages",
     "api::background",
     "api::contract",
@@ -250,6 +252,7 @@ const OF_FILES: [&str; 14] = [
     "api::hashes",
     "api::import",
     "api::original",
+    "api::owners",
     "api::perceptual",
     "api::process",
     "api::proxy",

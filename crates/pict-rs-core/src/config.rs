@@ -352,6 +352,8 @@ pub struct MediaConfig {
     pub memory: u64,
     /// What everything that is stored may take. Variants and proxied media give way to uploads.
     pub disk: Option<ByteSize>,
+    /// What the originals of one owner may take.
+    pub owner_quota: Option<ByteSize>,
     /// Variants that one original may have; 0 means no limit.
     pub variants_per_original: u32,
     /// Make small variants of large photographs from a reduced copy.
@@ -403,6 +405,7 @@ impl Default for MediaConfig {
             background_length: 256,
             memory: 512,
             disk: None,
+            owner_quota: None,
             variants_per_original: 128,
             reduced_copies: true,
             fast: false,
@@ -703,6 +706,15 @@ impl Config {
             return Err(invalid(format!(
                 "media.disk = \"{disk}\": it must be at least 16 MiB"
             )));
+        }
+        if self
+            .media
+            .owner_quota
+            .is_some_and(|quota| quota.bytes() == 0)
+        {
+            let message =
+                "media.owner_quota = 0: nothing could be uploaded; leave it out for any number";
+            return Err(invalid(message.to_owned()));
         }
         self.media.validate_quality()
     }

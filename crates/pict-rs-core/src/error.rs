@@ -115,6 +115,10 @@ codes! {
     ProgramMissing = "program-missing",
     /// Proxied media cannot be used for this.
     ProxyNotAllowed = "proxy-not-allowed",
+    /// Nothing belongs to this owner.
+    OwnerNotFound = "owner-not-found",
+    /// The originals of an owner would have more bytes than allowed.
+    OwnerQuota = "owner-quota",
     /// The URL has not been proxied.
     ProxyNotFound = "proxy-not-found",
     /// The asked range does not lie inside the file.

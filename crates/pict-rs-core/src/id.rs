@@ -52,6 +52,48 @@ impl fmt::Display for Alias {
     }
 }
 
+/// Whom an upload belongs to, as an application with an API key says: the name or number of a user,
+/// for example.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(String);
+
+impl Owner {
+    const MAX_BYTES: usize = 200;
+
+    /// Any text without control characters can be an owner, unless it is empty or too long.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`].
+    pub fn parse(text: impl Into<String>) -> Result<Self> {
+        let text = text.into();
+        if text.is_empty() || text.chars().any(char::is_control) {
+            let message = "An owner is a text without control characters, and not empty";
+            return Err(Error::user(ErrorCode::InvalidQuery, message));
+        }
+        if text.len() > Self::MAX_BYTES {
+            let message = format!(
+                "An owner has at most {} bytes, found {}",
+                Self::MAX_BYTES,
+                text.len()
+            );
+            let error = Error::user(ErrorCode::InvalidQuery, message);
+            return Err(error.limit(Self::MAX_BYTES).found(text.len()));
+        }
+        Ok(Self(text))
+    }
+
+    /// As the application wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The secret that lets its holder delete one alias.
 #[derive(Clone)]
 pub struct DeleteToken(String);

@@ -33,4 +33,6 @@ pub mod worker;
 pub use config::Config;
 pub use context::Context;
 pub use error::{Error, ErrorCode, Result, UserMessage};
-pub use id::{Alias, ContentKey, DeleteToken, Digest, ObjectKey, SourceUrl, UploadId, VariantKey};
+pub use id::{
+    Alias, ContentKey, DeleteToken, Digest, ObjectKey, Owner, SourceUrl, UploadId, VariantKey,
+};

@@ -11,7 +11,7 @@ use pict_rs_media::{
     operation::{self, Operation},
 };
 
-use crate::{Error, ErrorCode, Result, VariantKey};
+use crate::{Error, ErrorCode, Owner, Result, VariantKey};
 
 pub use source::{Download, take_url};
 
@@ -209,6 +209,8 @@ pub struct UploadQuery {
     pub allow_animation: Option<bool>,
     /// Refuse clips when false.
     pub allow_video: Option<bool>,
+    /// Whom the upload belongs to. Only with an API key.
+    pub owner: Option<Owner>,
     /// In the order of the query; `None` when the query contains no operation.
     pub operations: Option<Vec<Operation>>,
 }
@@ -230,6 +232,7 @@ impl UploadQuery {
                 "allow_image" => parsed.allow_image = Some(switch(&key, &value)?),
                 "allow_animation" => parsed.allow_animation = Some(switch(&key, &value)?),
                 "allow_video" => parsed.allow_video = Some(switch(&key, &value)?),
+                "owner" => parsed.owner = Some(Owner::parse(value)?),
                 _ => {
                     let operation = operation::parse(&key, &value)?;
                     parsed.operations.get_or_insert_default().extend(operation);
@@ -426,6 +429,11 @@ mod tests {
         assert_eq!(code("allow_video=1"), ErrorCode::InvalidQuery);
         assert_eq!(code("max_width=wide"), ErrorCode::InvalidQuery);
         assert_eq!(code("resize=a100"), ErrorCode::InvalidProcessPath);
+        let long = "a".repeat(201);
+        for owner in ["", "a%00b", &long] {
+            let code = UploadQuery::parse(&format!("owner={owner}")).map_err(|e| e.code());
+            assert_eq!(code, Err(ErrorCode::InvalidQuery), "{owner}");
+        }
         assert_eq!(
             UploadQuery::parse("").expect("valid"),
             UploadQuery::default()

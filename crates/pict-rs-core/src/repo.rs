@@ -24,6 +24,7 @@ mod maintenance;
 mod migrations;
 pub(crate) mod node;
 pub(crate) mod outbox;
+pub(crate) mod owner;
 mod page;
 mod pdq;
 #[cfg(test)]
@@ -76,6 +77,7 @@ pub use listeners::Wanted;
 pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
 pub use outbox::{OutboxStatus, OutboxTarget};
+pub use owner::{Owned, OwnedAlias, OwnerUsage};
 pub use page::{ContentWithAliases, Page};
 pub use pdq::{ListedPdq, PdqMatch, StoredPdq, Unlisted};
 #[cfg(feature = "migrate")]
@@ -452,6 +454,7 @@ mod tests {
                 },
                 hints: LoadingHints::default(),
             },
+            owned: None,
             pdq: None,
             listed: None,
             source: None,

@@ -30,6 +30,7 @@ pub mod migrate;
 pub mod moderate;
 pub mod move_store;
 pub(crate) mod nodes;
+pub mod owner;
 pub mod pending_upload;
 pub mod perceptual;
 pub mod placeholder;

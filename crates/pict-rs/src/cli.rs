@@ -388,6 +388,8 @@ media_flags! {
     media_memory: u64 => "media.memory",
     /// What all that is stored may take, such as 40 GiB; variants and proxied media give way to uploads
     media_disk: String => "media.disk",
+    /// What the originals of one owner may take, such as 500 MiB; any number if it is not set
+    media_owner_quota: String => "media.owner_quota",
     /// Variants that one original may have; 0 is any number [default: 128]
     media_variants_per_original: u32 => "media.variants_per_original",
     /// What happens to pictures that look like listed ones: refuse or quarantine [default: refuse]

@@ -23,6 +23,7 @@ mod limits;
 mod listen;
 pub mod metrics;
 mod openapi;
+mod owners;
 mod page;
 mod pages;
 mod perceptual;
@@ -299,6 +300,21 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             ))
             .service(resource(
+                "/owners",
+                get_or_head,
+                [web::get().to(owners::list), web::head().to(owners::list)],
+            ))
+            .service(resource(
+                "/owner",
+                "GET, HEAD, POST, DELETE",
+                [
+                    web::get().to(owners::of_one),
+                    web::head().to(owners::of_one),
+                    web::post().to(owners::set),
+                    web::delete().to(owners::unset),
+                ],
+            ))
+            .service(resource(
                 "/usage",
                 get_or_head,
                 [
@@ -419,6 +435,16 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                     web::get().to(admin_pages::similar_form),
                     web::post().to(admin_pages::similar),
                 ],
+            ))
+            .service(resource(
+                "/owners",
+                page,
+                [web::get().to(admin_pages::owners)],
+            ))
+            .service(resource(
+                "/purge-owner",
+                "POST",
+                [web::post().to(admin_pages::purge_owner)],
             ))
             .service(resource(
                 "/unblock",

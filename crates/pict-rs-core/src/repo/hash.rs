@@ -6,10 +6,10 @@ use super::fault::{self, again};
 use super::sql::{self, On, Row, composed, sql};
 use super::usage::Class;
 use super::{
-    PdqMatch, Removal, Repo, StoredPdq, bigint, blocklist, content, garbage, node, outbox,
-    quarantine,
+    Owned, PdqMatch, Removal, Repo, StoredPdq, bigint, blocklist, content, garbage, node, outbox,
+    owner, quarantine,
 };
-use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Result};
+use crate::{Alias, ContentKey, DeleteToken, Digest, Error, ErrorCode, ObjectKey, Owner, Result};
 
 /// An alias with the content that it names.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct NewUpload {
     pub token: DeleteToken,
     /// The stored file.
     pub original: Original,
+    /// Whom the alias belongs to, if that was said.
+    pub owned: Option<Owned>,
     /// Its PDQ hash; `None` when it was not computed.
     pub pdq: Option<StoredPdq>,
     /// The entry of the lists that it looks like, if there is one.
@@ -364,6 +366,7 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
         alias,
         token,
         original,
+        owned,
         pdq,
         listed,
         source,
@@ -380,8 +383,12 @@ pub(super) async fn add_in(tx: &mut Change, upload: &NewUpload) -> Result<Added>
     if listed.is_some_and(|listed| listed.is_refused) {
         return Err(blocklist::blocked());
     }
-    if !name_in(tx, alias, &stored.key, token, stored.created_at).await? {
+    let owner = owned.as_ref().map(|owned| &owned.owner);
+    if !name_in(tx, alias, &stored.key, token, owner, stored.created_at).await? {
         return Err(duplicate(alias));
+    }
+    if let Some(owned) = owned {
+        owner::check_quota_in(tx, owned).await?;
     }
     if let Some(listed) = listed {
         quarantine::match_in(tx, &stored.key, listed, stored.created_at).await?;
@@ -402,21 +409,23 @@ pub(super) async fn name_in(
     alias: &Alias,
     content: &ContentKey,
     token: &DeleteToken,
+    owner: Option<&Owner>,
     created_at: i64,
 ) -> Result<bool> {
     let named = sql(
-        "INSERT INTO aliases (alias, hash, token, created_at) VALUES ($1, $2, $3, $4) \
+        "INSERT INTO aliases (alias, hash, token, owner, created_at) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (alias) DO NOTHING",
     )
     .bind(alias.as_str())
     .bind(content.as_bytes())
     .bind(token.expose())
+    .bind(owner.map(Owner::as_str))
     .bind(created_at)
     .run(&mut *tx)
     .await?;
     if named == 1 {
         tx.count(Class::Aliases, 1);
-        outbox::added_in(tx, alias, content).await?;
+        outbox::added_in(tx, alias, content, owner).await?;
     }
     Ok(named == 1)
 }
@@ -441,6 +450,7 @@ pub(super) async fn find_in<'a>(on: impl Into<On<'a>>, alias: Alias) -> Result<O
         alias,
         token: token(&row)?,
         original: from_row(&row)?,
+        owned: None,
         pdq: None,
         listed: None,
         source: None,

@@ -17,7 +17,7 @@ use super::listeners::Wanted;
 use super::removed::{Destroyed, Removed};
 use super::sql::{Row, broken, sql};
 use crate::clock::now;
-use crate::{Alias, ContentKey, Digest, Result};
+use crate::{Alias, ContentKey, Digest, Owner, Result};
 
 /// What an event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,12 @@ fn subject_of_alias(alias: &Alias) -> String {
 }
 
 /// Tells that an alias was added to a content.
-pub(super) async fn added_in(tx: &mut Change, alias: &Alias, content: &ContentKey) -> Result<()> {
+pub(super) async fn added_in(
+    tx: &mut Change,
+    alias: &Alias,
+    content: &ContentKey,
+    owner: Option<&Owner>,
+) -> Result<()> {
     if !tx.listeners().wanted.events {
         return Ok(());
     }
@@ -136,6 +141,7 @@ pub(super) async fn added_in(tx: &mut Change, alias: &Alias, content: &ContentKe
         "sha256": content.digest().to_hex(),
         "bytes": content.size(),
         "content_type": content.format().mime(),
+        "owner": owner.map(Owner::as_str),
     });
     let subjects = [subject_of(&content.digest()), subject_of_alias(alias)];
     tell_in(tx, EventKind::Added, &subjects, body).await

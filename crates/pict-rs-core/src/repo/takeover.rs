@@ -240,7 +240,9 @@ impl Repo {
                     .any(&mut tx)
                     .await?;
                 let token = DeleteToken::unknown();
-                if !is_deleted && hash::name_in(&mut tx, alias, &key, &token, created_at).await? {
+                if !is_deleted
+                    && hash::name_in(&mut tx, alias, &key, &token, None, created_at).await?
+                {
                     count += 1;
                 }
             }

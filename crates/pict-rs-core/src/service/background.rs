@@ -14,7 +14,7 @@ use crate::service::budget::{self, Intake};
 use crate::service::forget::collect;
 use crate::service::spool::Spooled;
 use crate::service::variant;
-use crate::service::{find, remove, upload};
+use crate::service::{find, owner, remove, upload};
 use crate::store::StoredObject;
 use crate::task::run_to_completion;
 use crate::{Alias, Context, Error, ErrorCode, ObjectKey, Result, UploadId};
@@ -42,6 +42,7 @@ pub async fn accept(ctx: &Arc<Context>, files: Vec<Spooled>, query: &str) -> Res
         let size = files.iter().map(Spooled::size).sum();
         // They count again when they are worked on; until then they are bounded by their number.
         let _admitted = budget::admit(&ctx, size, Intake::Upload).await?;
+        owner::admit(&ctx, &UploadQuery::parse(&query)?).await?;
         let ids: Vec<_> = files.iter().map(|_| UploadId::generate()).collect();
         let mut stored = Vec::with_capacity(files.len());
         for (id, file) in ids.iter().zip(files) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::repo::{Original, Quarantined, Representation, StoredPdq};
 use crate::service::find;
-use crate::{Alias, Context, ErrorCode, Result};
+use crate::{Alias, Context, ErrorCode, Owner, Result};
 
 /// Variants that are listed at most.
 const MAX_VARIANTS: u32 = 100;
@@ -20,6 +20,8 @@ pub struct Inspected {
     pub pdq: Option<StoredPdq>,
     /// All its aliases, sorted.
     pub aliases: Vec<Alias>,
+    /// Those of them that have an owner.
+    pub owners: Vec<(Alias, Owner)>,
     /// The URLs that it was fetched from, sorted.
     pub urls: Vec<String>,
     /// Its variants with their names, sorted; at most a hundred.
@@ -42,6 +44,7 @@ pub async fn inspect(ctx: &Context, alias: &Alias) -> Result<Inspected> {
     let hash = original.hash();
     Ok(Inspected {
         aliases: find::aliases(ctx, alias).await?,
+        owners: ctx.repo.owners_of(hash).await?,
         pdq: ctx.repo.pdq_of(hash).await?,
         urls: ctx.repo.urls_of(hash).await?,
         variants: ctx.repo.variants_of(hash, MAX_VARIANTS).await?,

@@ -416,6 +416,7 @@ async fn add(ctx: &Context, original: &Original, name: &Name) -> Result<crate::r
         alias: name.alias.clone(),
         token: name.token.clone(),
         original: original.clone(),
+        owned: None,
         pdq: None,
         listed: None,
         source: None,

@@ -149,6 +149,10 @@ pub(super) fn refuse_failed(
 
 /// What is wanted with a file, as far as clients choose. The settings do not change.
 fn wish(query: &UploadQuery, damaged: Damaged) -> String {
+    let query = UploadQuery {
+        owner: None,
+        ..query.clone()
+    };
     format!("{damaged:?} {query:?}")
 }
 

@@ -6,10 +6,11 @@ use crate::clock::now;
 use crate::config::Heal;
 use crate::metrics::{self, WorkKind};
 use crate::query::UploadQuery;
-use crate::repo::{Job, NewProxy, NewUpload, Original, Representation, StoredPdq};
+use crate::repo::{Job, NewProxy, NewUpload, Original, Owned, Representation, StoredPdq};
 use crate::service::budget::{self, Intake};
 use crate::service::forget::forget;
 use crate::service::keep::{discard_if_unreferenced, replace_lost_object};
+use crate::service::owner;
 use crate::service::pending_upload::{PendingUpload, Uploaded, undo_if_committed};
 use crate::service::prepare::{Damaged, Ready, prepare, prepare_in_memory, refuse_failed};
 use crate::service::retention;
@@ -23,7 +24,7 @@ use crate::{Alias, Context, DeleteToken, Error, ErrorCode, Result, UploadId, rep
 /// the answer begins.
 ///
 /// # Errors
-/// The limits, [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
+/// The limits, [`ErrorCode::OwnerQuota`], [`crate::ErrorCode::DiscoverError`], [`crate::ErrorCode::MediaDamaged`],
 /// [`crate::ErrorCode::MediaDisallowed`], [`crate::ErrorCode::TooBusy`],
 /// [`crate::ErrorCode::FailedExternalValidation`]. Nothing is left of a refused file.
 pub(crate) async fn ingest(
@@ -69,14 +70,15 @@ async fn ingest_as(
     let damaged = Damaged::of_uploads(ctx);
     // It need not wait only to fail again.
     refuse_failed(ctx, &spooled.digest(), query, damaged)?;
+    owner::admit(ctx, query).await?;
     let admitted = budget::admit(ctx, spooled.size(), Intake::Upload).await?;
     let permit = ctx.media.acquire().await?;
     let incoming = Incoming::Spooled(spooled);
     let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
-    let ctx = ctx.clone();
+    let (ctx, owned) = (ctx.clone(), owner::of(ctx, query));
     let uploaded = run_to_completion(async move {
         // Without a job there is no lease to lose.
-        let uploaded = remember(&ctx, ready, alias, Destination::Upload).await?;
+        let uploaded = remember(&ctx, ready, alias, owned, Destination::Upload).await?;
         drop(admitted);
         Ok(PendingUpload::new(ctx, uploaded.ok_or_else(lease_lost)?))
     })
@@ -106,7 +108,7 @@ pub(crate) async fn ingest_proxied(
     let ready = prepare(ctx, permit, &query, damaged, Prefix::Proxied, incoming).await?;
     let ctx = ctx.clone();
     let alias = run_to_completion(async move {
-        let uploaded = remember(&ctx, ready, None, Destination::Proxy(&proxy)).await?;
+        let uploaded = remember(&ctx, ready, None, None, Destination::Proxy(&proxy)).await?;
         drop(admitted);
         retention::grown(&ctx);
         Ok(uploaded.map(|uploaded| uploaded.alias))
@@ -152,9 +154,9 @@ pub(crate) async fn ingest_waiting(
     let damaged = Damaged::of_uploads(ctx);
     let incoming = Incoming::Waiting(*id);
     let ready = prepare(ctx, permit, query, damaged, Prefix::Original, incoming).await?;
-    let (ctx, job, id) = (ctx.clone(), job.clone(), *id);
+    let (ctx, job, id, owned) = (ctx.clone(), job.clone(), *id, owner::of(ctx, query));
     run_to_completion(async move {
-        let uploaded = remember(&ctx, ready, None, Destination::Waiting(&job, &id)).await?;
+        let uploaded = remember(&ctx, ready, None, owned, Destination::Waiting(&job, &id)).await?;
         uploaded.map(drop).ok_or_else(lease_lost)
     })
     .await?;
@@ -188,6 +190,7 @@ async fn remember(
     ctx: &Arc<Context>,
     ready: Ready,
     alias: Option<Alias>,
+    owned: Option<Owned>,
     destination: Destination<'_>,
 ) -> Result<Option<Uploaded>> {
     let Ready {
@@ -208,6 +211,7 @@ async fn remember(
         },
         listed,
         source: Some(source),
+        owned,
     };
     stored.name();
     // Nothing else was to be committed that would find the upload again.

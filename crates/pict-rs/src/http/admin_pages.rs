@@ -5,6 +5,7 @@ mod growth;
 mod media;
 mod moderation;
 mod overview;
+mod owners;
 mod quarantine;
 mod session;
 mod settings;
@@ -24,11 +25,12 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::config::Secret;
-use pict_rs_core::{Alias, Context, ErrorCode};
+use pict_rs_core::{Alias, Context, ErrorCode, Owner};
 
 pub use self::media::{delete, grid, picture, purge};
 pub use self::moderation::{begin_scan, block, list, moderation, unblock, unlist};
 pub use self::overview::overview;
+pub use self::owners::{list as owners, purge as purge_owner};
 pub use self::quarantine::{
     begin as quarantine, picture as quarantined_picture, quarantined, release,
 };
@@ -50,10 +52,11 @@ pub type Shared = Option<Arc<Sessions>>;
 /// The page that needs no session.
 const SIGN_IN: &str = "/admin/sign-in";
 /// The pages that each of them leads to.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("/admin", "Overview"),
     ("/admin/media", "Media"),
     ("/admin/upload", "Upload"),
+    ("/admin/owners", "Owners"),
     ("/admin/similar", "Similar"),
     ("/admin/quarantine", "Quarantine"),
     ("/admin/moderation", "Moderation"),
@@ -154,6 +157,11 @@ fn see(path: &str) -> HttpResponse {
 /// The page of a picture.
 fn page_of(alias: &Alias) -> String {
     format!("/admin/media/{}", encoded(alias.as_str()))
+}
+
+/// The page of an owner.
+fn page_of_owner(owner: &Owner) -> String {
+    format!("/admin/owners?owner={}", encoded(owner.as_str()))
 }
 
 /// Whether the client has come over TLS, as far as a proxy in front tells.

@@ -7,11 +7,12 @@ use pict_rs_core::query::Download;
 use pict_rs_core::service::download;
 
 use super::error::Result;
-use super::view;
+use super::{owners, view};
 
 /// `GET /image/download?url=…&backgrounded=…&{limit or operation}=…`
 pub async fn get(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let wanted = Download::parse(request.query_string())?;
+    owners::check_key(&ctx, &request, wanted.query.owner.as_ref())?;
     // Each request creates something, and the answer contains a secret.
     let uncached = (CACHE_CONTROL, "no-store");
     if wanted.is_backgrounded {

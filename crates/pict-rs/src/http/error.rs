@@ -122,9 +122,11 @@ pub fn with_cause(fault: &Error) -> String {
 pub fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as Code;
     match code {
-        Code::AliasNotFound | Code::HashNotFound | Code::NotFound | Code::ProxyNotFound => {
-            StatusCode::NOT_FOUND
-        }
+        Code::AliasNotFound
+        | Code::HashNotFound
+        | Code::NotFound
+        | Code::OwnerNotFound
+        | Code::ProxyNotFound => StatusCode::NOT_FOUND,
         Code::Gone => StatusCode::GONE,
         Code::AlreadyRunning
         | Code::ConfigInvalid
@@ -179,7 +181,7 @@ pub fn status(code: ErrorCode) -> StatusCode {
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::PredecessorError | Code::UpstreamError => StatusCode::BAD_GATEWAY,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
-        Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::OwnerQuota | Code::ValidateFileSize => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }
 

@@ -20,6 +20,7 @@ use pict_rs_core::{Context, Error, ErrorCode};
 
 use self::heads::Heads;
 use super::error::{ApiError, Result};
+use super::owners;
 
 /// The name of the only accepted field.
 const FIELD: &str = "images[]";
@@ -49,6 +50,10 @@ pub async fn receive<T>(
     let mut form = Multipart::new(request.headers(), heads);
     let limit = ctx.config.server.upload_timeout;
     let query = plain_body(request).and_then(|()| UploadQuery::parse(query));
+    let query = query.map_err(ApiError::from).and_then(|query| {
+        owners::check_key(ctx, request, query.owner.as_ref())?;
+        Ok(query)
+    });
     let received = match query {
         Ok(query) => {
             let files = files(ctx, &mut form, &query, take);
@@ -61,7 +66,7 @@ pub async fn receive<T>(
             });
             received.map(|files| (files, query))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     if received.is_err() {
         drain(body).await;

@@ -12,7 +12,7 @@ use pict_rs_core::service::{find, import, remove, upload};
 use pict_rs_core::{Alias, Context, Digest, Error, ErrorCode};
 
 use super::error::{ApiError, Result};
-use super::{cause, form, target, view};
+use super::{cause, form, owners, target, view};
 
 /// Refuses requests without a valid key, before path and method are checked.
 pub async fn require_api_key(
@@ -57,10 +57,9 @@ pub async fn import(
     Ok(HttpResponse::Created().json(view::uploads(&imported)))
 }
 
-/// `POST /internal/purge?alias=` or `?proxy=`; `block=true` also blocks the content, and with
+/// `POST /internal/purge?alias=`, `?proxy=` or `?owner=`; `block=true` also blocks the content, and with
 /// `near=true` what looks like it.
 pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let target = target::plain(request.query_string())?;
     let block = target::switch(request.query_string(), "block")?;
     let near = target::switch(request.query_string(), "near")?;
     let refused = match (block, near) {
@@ -72,6 +71,10 @@ pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
             return Err(ApiError::user(ErrorCode::InvalidQuery, message));
         }
     };
+    if let Some(owner) = target::find(request.query_string(), "owner") {
+        return owners::purge(&ctx, &request, owner, refused).await;
+    }
+    let target = target::plain(request.query_string())?;
     let cause = cause::admin(&request)?;
     let purge = async |alias: &Alias| remove::purge(&ctx, alias, refused, cause.clone()).await;
     let purged = target.with_alias(&ctx, Unknown::Refuse, purge).await?;

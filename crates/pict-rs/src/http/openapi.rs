@@ -6,6 +6,7 @@
 
 mod internal;
 mod lookalikes;
+mod owners;
 mod paths;
 mod schemas;
 
@@ -40,6 +41,7 @@ fn document() -> Value {
     if let Some(all) = schemas.as_object_mut() {
         all.extend(internal::schemas());
         all.extend(lookalikes::schemas());
+        all.extend(owners::schemas());
     }
     json!({
         "openapi": "3.1.0",

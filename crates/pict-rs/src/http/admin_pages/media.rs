@@ -12,7 +12,7 @@ use pict_rs_media::Kind;
 use serde::Deserialize;
 
 use super::session::Session;
-use super::{action, counted, page_of, quarantine, see, shown, size, time};
+use super::{action, counted, page_of, page_of_owner, quarantine, see, shown, size, time};
 use crate::http::error::Result;
 use crate::http::page::encoded;
 use crate::http::pages::{self, Query};
@@ -236,7 +236,12 @@ pub async fn picture(
         h2 { "Aliases" }
         ul {
             @for one in &found.aliases {
-                li.long { a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) } }
+                li.long {
+                    a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) }
+                    @if let Some((_, owner)) = found.owners.iter().find(|(alias, _)| alias == one) {
+                        " of " a href=(page_of_owner(owner)) { bdi { (owner.as_str()) } }
+                    }
+                }
             }
         }
         @if !found.urls.is_empty() {

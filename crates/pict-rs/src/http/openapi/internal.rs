@@ -67,6 +67,7 @@ fn about_one_media() -> Vec<(&'static str, Vec<Operation>)> {
                     "Purged",
                 )
                 .parameters([
+                    text("owner", "Whose media, in place of alias and proxy"),
                     switch("block", "True keeps it out for ever"),
                     switch("near", "With block: true keeps out what looks like it, too"),
                     reason(),

@@ -3,7 +3,7 @@
 use super::schemas::{
     form, formatted, in_path, needed, process, subject, switch, text, upload_query,
 };
-use super::{GET, GET_OR_HEAD, Operation, POST, internal, lookalikes};
+use super::{GET, GET_OR_HEAD, Operation, POST, internal, lookalikes, owners};
 
 /// Every path with its methods.
 pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
@@ -11,6 +11,7 @@ pub(super) fn all() -> Vec<(&'static str, Vec<Operation>)> {
     all.extend(details());
     all.extend(internal::paths());
     all.extend(lookalikes::paths());
+    all.extend(owners::paths());
     all.extend([
         (
             "/",
@@ -61,7 +62,8 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
             .body(form())
             .refusals([
                 (400, "The form, the query or a file is not acceptable"),
-                (413, "A file has too many bytes"),
+                (401, "owner= came without the API key"),
+                (413, "A file has too many bytes, or its owner would have"),
             ])
     };
     let serve = |id, summary| {
@@ -120,7 +122,10 @@ fn images() -> Vec<(&'static str, Vec<Operation>)> {
                     .parameters(upload_query())
                     .json(201, "Uploads", "It is stored")
                     .json(202, "UploadIds", "It was fetched and waits")
-                    .refusals([(400, "The URL, the query or the file is not acceptable")])
+                    .refusals([
+                        (400, "The URL, the query or the file is not acceptable"),
+                        (401, "owner= came without the API key"),
+                    ])
                     .refusals(of_fetch()),
             ],
         ),

@@ -82,6 +82,20 @@ pub fn all() -> Value {
             json!({ "msg": ok(), "aliases": texts() }),
             &["msg", "aliases"],
         ),
+        "Purged": json!({ "oneOf": [reference("PurgedContent"), reference("PurgedOwner")] }),
+        "PurgedContent": object(
+            json!({
+                "msg": ok(),
+                "aliases": texts(),
+                "blocked": texts(),
+                "listed": { "type": ["string", "null"] },
+            }),
+            &["msg", "aliases"],
+        ),
+        "PurgedOwner": object(
+            json!({ "msg": ok(), "owner": { "type": "string" }, "removed": { "type": "integer" }, "blocked": { "type": "integer" } }),
+            &["msg", "owner", "removed", "blocked"],
+        ),
         "Identifier": object(
             json!({ "msg": ok(), "identifier": { "type": "string" } }),
             &["msg", "identifier"],
@@ -240,6 +254,7 @@ pub fn upload_query() -> Vec<Value> {
         kind("allow_image"),
         kind("allow_animation"),
         kind("allow_video"),
+        text("owner", "Whom it belongs to. Needs the API key"),
     ];
     all.extend(operations());
     all
