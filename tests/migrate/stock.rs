@@ -75,6 +75,9 @@ fn details(server: &Client, alias: &str) -> (Value, OffsetDateTime) {
     let fields = details.as_object_mut().expect("an object");
     fields.remove("duration");
     fields.remove("msg");
+    // The existing pict-rs has none.
+    fields.remove("thumbhash");
+    fields.remove("colour");
     let created_at = fields.remove("created_at").expect("a time");
     (details, time_of(&created_at))
 }
