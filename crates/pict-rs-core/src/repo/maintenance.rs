@@ -161,9 +161,10 @@ impl Repo {
         Ok(run)
     }
 
-    /// A step of [`Task::Variants`]: removes up to `limit` variants that are older than the run,
-    /// and ends the run after the last. Returns their objects; `None` when the run was started
-    /// over.
+    /// A step of [`Task::Variants`]: removes up to `limit` variants that are older than the run.
+    /// The run ends with a step that finds none, so that this server's cache has forgotten the
+    /// variants of all steps when the run is reported as ended. Returns their objects; `None` when the run was
+    /// started over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -185,8 +186,8 @@ impl Repo {
                 removal.objects.push(row.object("object")?);
             }
             garbage::discard_in(&mut tx, &removal.objects).await?;
-            let is_last = rows.len() < limit as usize;
-            if !advance_in(&mut tx, run, None, rows.len(), is_last.then_some(now)).await? {
+            let end = rows.is_empty().then_some(now);
+            if !advance_in(&mut tx, run, None, rows.len(), end).await? {
                 return Ok(None);
             }
             node::announce_in(&mut tx, &removal).await?;
