@@ -31,6 +31,7 @@ pub mod moderate;
 pub mod move_store;
 pub(crate) mod nodes;
 pub mod owner;
+pub(crate) mod paging;
 pub mod pending_upload;
 pub mod perceptual;
 pub mod placeholder;

@@ -6,7 +6,7 @@ use crate::config::ByteSize;
 use crate::query::UploadQuery;
 use crate::repo::audit::Cause;
 use crate::repo::{Owned, OwnedAlias, OwnerUsage, Refused, owner};
-use crate::service::{find, remove};
+use crate::service::{find, paging, remove};
 use crate::task::run_to_completion;
 use crate::{Alias, Context, ErrorCode, Owner, Result};
 
@@ -59,16 +59,14 @@ pub async fn owners(
     limit: Option<u32>,
 ) -> Result<(Vec<(Owner, OwnerUsage)>, Option<Owner>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST_OWNERS);
-    let mut names = ctx.repo.owners(after, limit + 1).await?;
-    let has_more = names.len() > limit as usize;
-    names.truncate(limit as usize);
+    let names = ctx.repo.owners(after, limit + 1).await?;
+    let (names, next) = paging::cut(names, limit, Owner::clone);
     let mut found = Vec::with_capacity(names.len());
     for name in names {
         let usage = ctx.repo.usage_of_owner(&name).await?;
         found.push((name, usage));
     }
-    let next = found.last().map(|(name, _)| name.clone());
-    Ok((found, next.filter(|_| has_more)))
+    Ok((found, next))
 }
 
 /// A page of the aliases of an owner after this one, newest first. Also returns the alias that the
@@ -83,11 +81,8 @@ pub async fn owned(
     limit: Option<u32>,
 ) -> Result<(Vec<OwnedAlias>, Option<OwnedAlias>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST_ALIASES);
-    let mut found = ctx.repo.owned(owner, after, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found.last().cloned().filter(|_| has_more);
-    Ok((found, next))
+    let found = ctx.repo.owned(owner, after, limit + 1).await?;
+    Ok(paging::cut(found, limit, OwnedAlias::clone))
 }
 
 /// Gives an alias another owner, or none.

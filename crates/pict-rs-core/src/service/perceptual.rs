@@ -10,7 +10,7 @@ use crate::config::{MAX_NAME, OnMatch};
 use crate::media::Rank;
 use crate::repo::audit::Cause;
 use crate::repo::{ListedPdq, PdqMatch, Unlisted};
-use crate::service::{frames, remove};
+use crate::service::{frames, paging, remove};
 use crate::state::pdq::ListedHashes;
 use crate::task::blocking;
 use crate::{Context, Error, ErrorCode, ObjectKey, Result};
@@ -157,11 +157,10 @@ pub async fn entries(
     limit: Option<u32>,
 ) -> Result<(Vec<ListedPdq>, Option<(String, PdqHash)>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    let mut entries = ctx.repo.listed_pdq(after, limit + 1).await?;
-    let has_more = entries.len() > limit as usize;
-    entries.truncate(limit as usize);
-    let last = entries.last().map(|entry| (entry.list.clone(), entry.pdq));
-    Ok((entries, last.filter(|_| has_more)))
+    let entries = ctx.repo.listed_pdq(after, limit + 1).await?;
+    Ok(paging::cut(entries, limit, |entry| {
+        (entry.list.clone(), entry.pdq)
+    }))
 }
 
 /// All hashes of a list, one a line, as others can import them and subscribe to them. Reasons, which

@@ -9,7 +9,7 @@ use crate::query::ProcessRequest;
 use crate::repo::Quarantined;
 use crate::repo::audit::Cause;
 use crate::service::forget::forget;
-use crate::service::{convert, find, remove};
+use crate::service::{convert, find, paging, remove};
 use crate::task::run_to_completion;
 use crate::{Alias, ContentKey, Context, Error, Result};
 
@@ -63,12 +63,10 @@ pub async fn page(
     limit: Option<u32>,
 ) -> Result<(Vec<Quarantined>, Option<QuarantinePlace>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    let mut found = ctx.repo.quarantined(after, limit + 1).await?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let last = found.last();
-    let last = last.map(|last| (last.created_at, *last.original.hash()));
-    Ok((found, last.filter(|_| has_more)))
+    let found = ctx.repo.quarantined(after, limit + 1).await?;
+    Ok(paging::cut(found, limit, |last| {
+        (last.created_at, *last.original.hash())
+    }))
 }
 
 /// A small WebP of a content in quarantine, at most `side` pixels wide and high. It is not stored.
