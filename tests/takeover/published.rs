@@ -36,7 +36,9 @@ fn known(server: &Client, alias: &str) -> Seen {
     let second = created.get(..19).expect("a time").to_owned();
     seen.details["created_at"] = second.into();
     let details = seen.details.as_object_mut().expect("an object");
-    details.remove("duration");
+    for ours in ["duration", "thumbhash", "colour"] {
+        details.remove(ours);
+    }
     details.remove("msg");
     seen
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use bytes::Bytes;
 use reqwest::header::{ETAG, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect};
@@ -57,9 +59,25 @@ pub(crate) struct Recorded {
     /// Only from version 0.5.17 on.
     #[serde(default)]
     pub(crate) blurhash: Option<String>,
+    /// In base 64. Only servers of this project tell it.
+    #[serde(default)]
+    thumbhash: Option<String>,
+    /// As `#rrggbb`. Only servers of this project tell it.
+    #[serde(default)]
+    colour: Option<String>,
 }
 
 impl Recorded {
+    pub(crate) fn thumbhash(&self) -> Option<Vec<u8>> {
+        BASE64.decode(self.thumbhash.as_deref()?).ok()
+    }
+
+    /// In sRGB.
+    pub(crate) fn colour(&self) -> Option<[u8; 3]> {
+        let digits = self.colour.as_deref()?.strip_prefix('#')?;
+        hex::decode(digits).ok()?.try_into().ok()
+    }
+
     /// Unix time in milliseconds; 0 when it is not a time.
     pub(crate) fn created_at(&self) -> i64 {
         let time = OffsetDateTime::parse(&self.created_at, &Rfc3339).ok();
@@ -464,6 +482,8 @@ mod tests {
             content_type: "image/png".to_owned(),
             created_at: created_at.to_owned(),
             blurhash: None,
+            thumbhash: None,
+            colour: None,
         };
         let time = recorded("2026-11-22T11:07:22.915017293Z").created_at();
         assert_eq!(time, 1_795_345_642_915);

@@ -28,7 +28,7 @@ pub(crate) struct Shape {
     pub(crate) frames: Option<u32>,
 }
 
-/// Reads the facts of a file, and computes its blurhash unless the other server has recorded one. A
+/// Reads the facts of a file, and computes its hints unless the other server has recorded them. A
 /// missing blurhash is no reason to lose a file.
 ///
 /// # Errors
@@ -37,14 +37,14 @@ pub(crate) async fn examine(
     ctx: &Arc<Context>,
     permit: Permit,
     source: InputFile,
-    blurhash: Option<String>,
+    recorded: Option<LoadingHints>,
 ) -> Result<Examined> {
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     let (permit, source, facts) = (inspected.permit, inspected.source, inspected.result);
     let size = source.len() as u64;
     let limit = ctx.media.load().memory_limit;
-    let (hints, memory) = match (blurhash, &facts) {
-        (Some(blurhash), _) => (LoadingHints::of_blurhash(blurhash), None),
+    let (hints, memory) = match (recorded, &facts) {
+        (Some(hints), _) => (hints, None),
         (None, Ok(facts)) => {
             let memory = match facts.kind() {
                 Kind::Video => clip::memory(facts, size),

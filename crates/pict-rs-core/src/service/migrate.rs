@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::clock::now;
 use crate::config::StoreConfig;
 use crate::legacy::{Existing, Files, LegacyContent, Name};
-use crate::repo::{NewUpload, Original};
+use crate::repo::{LoadingHints, NewUpload, Original};
 use crate::service::adopt::{self, Examined, Shape};
 use crate::service::keep::{self, discard_if_unreferenced, replace_lost_object};
 use crate::service::takeover::{stale, tokens};
@@ -310,7 +310,8 @@ async fn store(
     source: Vec<u8>,
 ) -> Result<(Option<StoredObject>, Original)> {
     let permit = ctx.media.acquire().await?;
-    let examined = adopt::examine(ctx, permit, source.into(), content.blurhash.clone()).await?;
+    let hints = content.blurhash.clone().map(LoadingHints::of_blurhash);
+    let examined = adopt::examine(ctx, permit, source.into(), hints).await?;
     let Examined {
         source,
         facts,

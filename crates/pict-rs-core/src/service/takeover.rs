@@ -17,7 +17,7 @@ use crate::clock::now;
 use crate::fetch::predecessor::{self, Delivery, IncomingFile, Named, Predecessor, Recorded};
 use crate::fetch::{Body, Fetched};
 use crate::media::{Permit, Rank};
-use crate::repo::{Brought, NewProxy, Original, TakeoverRun};
+use crate::repo::{Brought, LoadingHints, NewProxy, Original, TakeoverRun};
 use crate::scratch::ScratchFile;
 use crate::service::adopt::{self, Shape};
 use crate::service::forget::forget;
@@ -385,6 +385,16 @@ async fn copy(
     })
 }
 
+/// What the predecessor tells of a file for the time in which it is loading.
+fn hints(recorded: &Recorded) -> Option<LoadingHints> {
+    let blurhash = recorded.blurhash.clone()?;
+    Some(LoadingHints {
+        blurhash,
+        thumbhash: recorded.thumbhash(),
+        colour: recorded.colour(),
+    })
+}
+
 /// Stores a file as it is, and adds its aliases. Returns how many were added.
 async fn keep(
     ctx: &Arc<Context>,
@@ -395,7 +405,7 @@ async fn keep(
     names: &[Alias],
 ) -> Result<u64> {
     let (source, file) = blocking(move || Ok((file.read()?, file))).await?;
-    let examined = adopt::examine(ctx, permit, source.into(), recorded.blurhash.clone()).await?;
+    let examined = adopt::examine(ctx, permit, source.into(), hints(&recorded)).await?;
     let facts = examined.facts;
     let format = claimed
         .map(|key| key.format())
