@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use pict_rs_core::repo::audit::{Actor, Cause};
+use pict_rs_core::repo::audit::{Actor, AuditFilter, Cause};
 use pict_rs_core::repo::{
     Dropped, Enqueued, Failure, Job, LoadingHints, Location, NewProxy, NewUpload, Original,
     Outcome, Plan, Progress, Refused, Removal, Repo, Representation, Server, ServerSettings, Task,

@@ -222,6 +222,7 @@ in
               !(
                 cfg.settings.server ? api_key
                 || cfg.settings.server ? api_keys
+                || cfg.settings.server ? named_keys
                 || cfg.settings.repo.url or localDatabase != localDatabase
                 || cfg.settings.store ? secret_key
                 || cfg.settings.store ? session_token

@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-/xRzzJtduGxxMM7C6pLZ+b77YOMgZPgE/clXwgg0Ack=";
+  cargoHash = "sha256-A8QTXCMaPM597wxZgd5RwVHiPE/W+CVN9haz8HGCPw8=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

@@ -163,3 +163,148 @@ fn old_entries_are_forgotten() {
     });
     assert_eq!(log(&server, "")[0]["number"], 2);
 }
+
+/// A server with named keys, and a log of five entries.
+fn with_log() -> Server {
+    let server = Server::with([
+        ("server.api_key", KEY.1),
+        ("server.named_keys.ada", "key-of-ada"),
+        ("server.named_keys.grace_h", "key-of-grace"),
+    ]);
+    for (number, key) in ["key-of-ada", "key-of-grace", KEY.1].iter().enumerate() {
+        let bytes = pictures::png(&pictures::photo(30 + number as u32, 20));
+        let alias = server.upload(&bytes).alias;
+        let path = format!("/internal/purge?alias={alias}&reason=%3D1%2B1,%20%22{number}%22");
+        let answer = server.send("POST", &path, &[("X-Api-Token", key)], None);
+        answer.ok();
+    }
+    let uploaded = server.upload(&pictures::png(&pictures::photo(40, 20)));
+    let path = format!("/image/delete/{}/{}", uploaded.token, uploaded.alias);
+    let headers = [("X-Request-Id", "-1")];
+    server.send("DELETE", &path, &headers, None).status(204);
+    let digest = "ab".repeat(32);
+    call(&server, "POST", &format!("blocklist?hash={digest}")).status(201);
+    server
+}
+
+#[test]
+fn the_log_tells_the_name_of_the_key_and_is_filtered() {
+    let server = with_log();
+    let of = |query: &str, column: &str| {
+        let entries = log(&server, query).into_iter();
+        let mut texts: Vec<_> = entries
+            .map(|entry| entry[column].as_str().unwrap_or("-").to_owned())
+            .collect();
+        texts.reverse();
+        texts.join(" ")
+    };
+    assert_eq!(of("", "action"), "purge purge purge delete block");
+    assert_eq!(of("", "key"), "ada grace_h - - -");
+    assert_eq!(of("?action=purge", "key"), "ada grace_h -");
+    assert_eq!(of("?actor=token", "action"), "delete");
+    assert_eq!(of("?key=ada", "key"), "ada");
+    assert_eq!(of("?key=ada&action=block", "key"), "");
+    assert_eq!(of("?key=nobody", "key"), "");
+    let first = log(&server, "?key=ada")[0]["time"].clone();
+    let first = first.as_str().expect("a time");
+    assert_eq!(of(&format!("?until={first}&key=ada"), "key"), "ada");
+    let day = &first[..10];
+    let query = format!("?since={day}&until={day}&key=ada");
+    assert_eq!(of(&query, "key"), "ada");
+    assert_eq!(of("?until=2020-01-01", "key"), "");
+    assert_eq!(of("?since=2999-12-31", "key"), "");
+
+    // Filters hold on every page.
+    let json = call(&server, "GET", "audit?action=purge&limit=2")
+        .ok()
+        .json();
+    let next = json["next"].as_i64().expect("one more");
+    assert_eq!(of(&format!("?action=purge&before={next}"), "key"), "ada");
+    for query in [
+        "action=burn",
+        "actor=nobody",
+        "key=Ada",
+        "since=yesterday",
+        "until=2026-13-01",
+        "format=xml",
+    ] {
+        let message = call(&server, "GET", &format!("audit?{query}")).refused(400, "invalid-query");
+        let (name, value) = query.split_once('=').expect("a pair");
+        assert!(
+            message.contains(name) && message.contains(value),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn the_log_is_had_as_csv_that_no_spreadsheet_takes_for_formulas() {
+    let server = with_log();
+    let answer = call(&server, "GET", "audit?format=csv&limit=1").ok();
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/csv; charset=utf-8")
+    );
+    assert!(
+        answer
+            .header("content-disposition")
+            .is_some_and(|value| value.starts_with("attachment"))
+    );
+    let mut reader = csv::Reader::from_reader(&answer.body[..]);
+    let head = reader.headers().expect("a head").clone();
+    let rows: Vec<_> = reader.records().map(|row| row.expect("a row")).collect();
+    let cells = |column: &str| {
+        let at = head.iter().position(|name| name == column);
+        let at = at.expect("a column");
+        rows.iter().map(move |row| row[at].to_owned())
+    };
+    let column = |column: &str| cells(column).collect::<Vec<_>>();
+    assert_eq!(
+        column("action"),
+        ["block", "delete", "purge", "purge", "purge"]
+    );
+    assert_eq!(column("key"), ["", "", "", "grace_h", "ada"]);
+    assert_eq!(
+        column("reason")[2..],
+        ["'=1+1, \"2\"", "'=1+1, \"1\"", "'=1+1, \"0\""]
+    );
+    assert_eq!(column("request_id")[1], "'-1");
+    assert!(
+        column("bytes")[2]
+            .parse::<u64>()
+            .is_ok_and(|bytes| bytes > 0)
+    );
+    assert_eq!(column("amount")[0], "1");
+    // The same as JSON tells.
+    let json = log(&server, "");
+    let numbers: Vec<_> = json
+        .iter()
+        .map(|entry| entry["number"].to_string())
+        .collect();
+    assert_eq!(column("number"), numbers);
+    let text = call(&server, "GET", "audit?format=csv&key=ada").ok().text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let empty = call(&server, "GET", "audit?format=csv&until=2020-01-01");
+    assert_eq!(empty.ok().text().lines().count(), 1);
+}
+
+#[test]
+fn a_long_log_is_sent_whole() {
+    let server = with_key();
+    let alias = server
+        .upload(&pictures::png(&pictures::photo(30, 20)))
+        .alias;
+    call(&server, "POST", &format!("delete?alias={alias}")).ok();
+    let launch = server.stop();
+    let data = launch.folder().join("data");
+    database::change(
+        &data,
+        "INSERT INTO audit (action, actor, aliases, created_at) \
+         WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 2500) \
+         SELECT 'delete', 'admin', '[]', 1795000000000 + n FROM more",
+    );
+    let server = launch.start();
+    let answer = call(&server, "GET", "audit?format=csv").ok();
+    let text = String::from_utf8(answer.body).expect("UTF-8");
+    assert_eq!(text.lines().count(), 1 + 2501);
+}

@@ -79,6 +79,7 @@ async fn a_removal_and_its_entry_are_one(engine: Engine) {
     repo.add_upload(&second).await.expect("added");
     let cause = Cause {
         actor: Actor::Token,
+        key: None,
         reason: Some("because".to_owned()),
         request_id: Some("r1".to_owned()),
     };
@@ -93,7 +94,10 @@ async fn a_removal_and_its_entry_are_one(engine: Engine) {
     repo.purge(first.original.hash(), Refused::Nothing, &admin(), NOW)
         .await
         .expect("asked");
-    let entries = repo.audit(None, 10).await.expect("asked");
+    let entries = repo
+        .audit(&AuditFilter::default(), None, 10)
+        .await
+        .expect("asked");
     assert_eq!(entries.len(), 1);
     let entry = &entries[0];
     assert_eq!(entry.aliases, [first.alias.as_str()]);
@@ -107,10 +111,20 @@ async fn a_removal_and_its_entry_are_one(engine: Engine) {
         (&cause.reason, &cause.request_id)
     );
     assert_eq!(entry.created_at, NOW);
-    assert_eq!(repo.audit(Some(entry.number), 10).await.expect("asked"), []);
+    assert_eq!(
+        repo.audit(&AuditFilter::default(), Some(entry.number), 10)
+            .await
+            .expect("asked"),
+        []
+    );
     assert_eq!(repo.forget_audit(NOW, 10).await.expect("asked"), 0);
     assert_eq!(repo.forget_audit(NOW + 1, 10).await.expect("asked"), 1);
-    assert_eq!(repo.audit(None, 10).await.expect("asked"), []);
+    assert_eq!(
+        repo.audit(&AuditFilter::default(), None, 10)
+            .await
+            .expect("asked"),
+        []
+    );
 }
 
 async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past(engine: Engine) {

@@ -269,6 +269,9 @@ async fn long_urls_and_odd_reasons_are_kept() {
     };
     let removed = repo.remove_alias(&fetched.alias, Some(&cause), NOW).await;
     assert_eq!(removed.expect("removed").aliases.len(), 1);
-    let entries = repo.audit(None, 1).await.expect("asked");
+    let entries = repo
+        .audit(&AuditFilter::default(), None, 1)
+        .await
+        .expect("asked");
     assert_eq!(entries[0].reason.as_deref(), Some("a\u{fffd}b"));
 }

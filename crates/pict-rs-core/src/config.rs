@@ -21,6 +21,7 @@ mod types;
 pub(crate) mod validation;
 mod words;
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub use place::{OldStoreConfig, StoreConfig};
 pub use proxies::Network;
 pub use purge::PurgeConfig;
 pub use takeover::TakeoverConfig;
-pub use types::{ByteSize, List, Seconds, Secret, Secrets, Span};
+pub use types::{ByteSize, KeyName, List, NamedKeys, Seconds, Secret, Secrets, Span};
 pub use words::{
     AnimationFormat, AudioCodec, Heal, ImageFormat, Isolation, LogFormat, OnMatch, RepoType,
     StoreType, ValidationAs, ValidationFailure, ValidationForm, VideoCodec,
@@ -106,6 +107,10 @@ pub struct ServerConfig {
     pub api_keys: Secrets,
     /// File that holds `api_keys`, one a line.
     pub api_keys_file: Option<PathBuf>,
+    /// More keys with names, which the audit log tells.
+    pub named_keys: NamedKeys,
+    /// File that holds `named_keys`, on each line a name, a space and a key.
+    pub named_keys_file: Option<PathBuf>,
     /// How long the audit log remembers removals.
     pub audit_retention: Span,
     /// How many rows `prune_missing` and `collect` remove at most unless forced; the larger of this
@@ -160,6 +165,8 @@ impl Default for ServerConfig {
             api_key_file: None,
             api_keys: Secrets::default(),
             api_keys_file: None,
+            named_keys: NamedKeys::default(),
+            named_keys_file: None,
             audit_retention: Span::days(365),
             max_removal_count: 100,
             max_removal_percent: 1,
@@ -526,15 +533,53 @@ impl ServerConfig {
     /// All keys. A variable that a deployment left empty does not count: it must not match an empty
     /// header.
     pub fn api_keys(&self) -> impl Iterator<Item = &Secret> {
-        let keys = self.api_key.iter().chain(&self.api_keys.0);
-        keys.filter(|key| !key.expose().is_empty())
+        self.keys().map(|(_, key)| key)
     }
 
-    /// Whether this is one of the keys. All are compared, so that the time does not reveal which one
-    /// matches.
-    pub fn is_api_key(&self, given: &[u8]) -> bool {
-        self.api_keys()
-            .fold(false, |found, key| found | key.matches(given))
+    /// All keys with their names. Those with a name come first, so that a key that is also given
+    /// without one has it.
+    pub fn keys(&self) -> impl Iterator<Item = (Option<&str>, &Secret)> {
+        let unnamed = self.api_key.iter().chain(&self.api_keys.0);
+        let named = self.named_keys.0.iter();
+        let all = (named.map(|(name, key)| (Some(name.as_str()), key)))
+            .chain(unnamed.map(|key| (None, key)));
+        all.filter(|(_, key)| !key.expose().is_empty())
+    }
+
+    /// Which of the keys this is, if it is one. All are compared, so that the time does not reveal
+    /// which one matches.
+    pub fn find_api_key(&self, given: &[u8]) -> Option<KeyName> {
+        self.keys().fold(None, |found, (name, key)| {
+            let is_right = key.matches(given);
+            let matched = is_right.then(|| KeyName(name.map(str::to_owned)));
+            found.or(matched)
+        })
+    }
+
+    /// # Errors
+    /// [`ErrorCode::ConfigInvalid`] when a name of `named_keys` has other characters than small
+    /// letters, digits, `-` and `_`, or a key is empty or has two names.
+    fn validate_keys(&self) -> Result<()> {
+        let mut seen = HashMap::new();
+        for (name, key) in &self.named_keys.0 {
+            if !KeyName::is_valid(name) {
+                return Err(invalid(format!(
+                    "server.named_keys: the name '{name}' must have 1 to {} small letters, digits, - and _",
+                    KeyName::MAX
+                )));
+            }
+            if key.expose().is_empty() {
+                return Err(invalid(format!(
+                    "server.named_keys: the key of '{name}' is empty"
+                )));
+            }
+            if let Some(other) = seen.insert(key.expose(), name) {
+                return Err(invalid(format!(
+                    "server.named_keys: '{other}' and '{name}' have the same key"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -655,6 +700,7 @@ impl Config {
         self.preprocess_steps()?;
         self.allowed_hosts()?;
         self.server.validate_origins()?;
+        self.server.validate_keys()?;
         self.server.trusted_proxies()?;
         validation::parse_url(&self.media)?;
         self.takeover.validate(&self.server)?;

@@ -419,7 +419,7 @@ fn bigint(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repo::audit::{Actor, Cause};
+    use crate::repo::audit::{Actor, AuditFilter, Cause};
     use crate::{Alias, DeleteToken};
     use pict_rs_media::Format;
 
@@ -528,7 +528,10 @@ mod tests {
         let dropped = repo.expire_proxies(4, 9, 6).await.expect("dropped");
         assert_eq!((dropped.count, dropped.bytes), (1, 4608));
         assert_eq!(used(&repo).await, (1, 80));
-        let entries = repo.audit(None, 9).await.expect("listed");
+        let entries = repo
+            .audit(&AuditFilter::default(), None, 9)
+            .await
+            .expect("listed");
         let entries: Vec<_> = entries
             .iter()
             .map(|entry| (&*entry.action, &*entry.actor, entry.amount))

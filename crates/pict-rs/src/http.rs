@@ -4,6 +4,7 @@
 mod about;
 mod admin;
 mod admin_pages;
+mod audit;
 mod background;
 mod body;
 mod cause;
@@ -222,7 +223,7 @@ fn routes(app: &mut web::ServiceConfig) {
             .service(resource(
                 "/audit",
                 get_or_head,
-                [web::get().to(pages::audit), web::head().to(pages::audit)],
+                [web::get().to(audit::list), web::head().to(audit::list)],
             ))
             .service(resource(
                 "/blocklist",
@@ -389,6 +390,12 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "/moderation",
                 page,
                 [web::get().to(admin_pages::moderation)],
+            ))
+            .service(resource("/log", page, [web::get().to(admin_pages::log)]))
+            .service(resource(
+                "/log.csv",
+                page,
+                [web::get().to(admin_pages::log_as_csv)],
             ))
             .service(resource(
                 "/block",

@@ -364,7 +364,12 @@ fn masked(config: &Config) -> anyhow::Result<toml::Table> {
             .get_mut(section)
             .and_then(|section| section.get_mut(key))
         {
-            *value = "***".into();
+            match value {
+                toml::Value::Table(table) => table
+                    .iter_mut()
+                    .for_each(|(_, value)| *value = "***".into()),
+                value => *value = "***".into(),
+            }
         }
     }
     Ok(table)

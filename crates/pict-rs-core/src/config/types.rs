@@ -1,5 +1,6 @@
 //! Small types of settings, and how they are written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -206,6 +207,26 @@ impl<'de> Deserialize<'de> for Secrets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let List(words) = List::deserialize(deserializer)?;
         Ok(Self(words.into_iter().map(Secret).collect()))
+    }
+}
+
+/// Keys by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NamedKeys(pub BTreeMap<String, Secret>);
+
+/// The name of an API key, if it has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyName(pub Option<String>);
+
+impl KeyName {
+    /// Characters of a name at most.
+    pub const MAX: usize = 32;
+
+    /// Whether a key may be named so.
+    pub fn is_valid(name: &str) -> bool {
+        let is_one = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        (1..=Self::MAX).contains(&name.len()) && name.bytes().all(is_one)
     }
 }
 

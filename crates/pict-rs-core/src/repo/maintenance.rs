@@ -81,7 +81,7 @@ pub struct Plan {
 }
 
 const COLUMNS: &str = "task, cursor, progress, total, allowed, lost, counted, block, stopped, \
-                       reason, request_id, started_at, finished_at";
+                       reason, request_id, key_name, started_at, finished_at";
 
 impl Repo {
     /// How many rows a task has to process.
@@ -129,10 +129,10 @@ impl Repo {
         let mut tx = self.begin_removal().await?;
         let row = composed(format!(
             "INSERT INTO maintenance (task, progress, total, reason, request_id, started_at, \
-             allowed, block) VALUES ($1, 0, $2, $3, $4, $5, $6, $7) \
+             allowed, block, key_name) VALUES ($1, 0, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (task) DO UPDATE SET cursor = NULL, \
              progress = 0, total = excluded.total, reason = excluded.reason, \
-             request_id = excluded.request_id, finished_at = NULL, \
+             request_id = excluded.request_id, key_name = excluded.key_name, finished_at = NULL, \
              allowed = excluded.allowed, block = excluded.block, lost = 0, counted = 0, stopped = 0, \
              started_at = CASE WHEN excluded.started_at > maintenance.started_at \
              THEN excluded.started_at ELSE maintenance.started_at + 1 END RETURNING {COLUMNS}"
@@ -144,6 +144,7 @@ impl Repo {
         .bind(now)
         .bind(plan.allowed.map(bigint))
         .bind(i64::from(plan.block))
+        .bind(&cause.key)
         .one(&mut tx).await?;
         let run = from_row(&row)?;
         if task == Task::Variants {
@@ -370,6 +371,7 @@ fn from_row(row: &Row) -> Result<Run> {
         is_stopped: row.int("stopped")? != 0,
         cause: Cause {
             actor: Actor::Server,
+            key: row.text_or_null("key_name")?,
             reason: row.text_or_null("reason")?,
             request_id: row.text_or_null("request_id")?,
         },

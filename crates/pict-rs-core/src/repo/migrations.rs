@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 11] = [
+    const FILES: [(i64, &str, &str); 12] = [
         (
             8,
             "tables",
@@ -219,6 +219,11 @@ fn all_of_postgres() -> Migrator {
             "owners",
             include_str!("../../migrations/postgres/0018_owners.sql"),
         ),
+        (
+            19,
+            "key_names",
+            include_str!("../../migrations/postgres/0019_key_names.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -241,7 +246,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 16] = [
+    const FILES: [(i64, &str, &str); 17] = [
         (
             1,
             "media",
@@ -322,6 +327,11 @@ pub(super) fn all() -> Migrator {
             "owners",
             include_str!("../../migrations/sqlite/0016_owners.sql"),
         ),
+        (
+            17,
+            "key_names",
+            include_str!("../../migrations/sqlite/0017_key_names.sql"),
+        ),
     ];
     migrator(&FILES)
 }
@@ -365,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::Alias;
-    use crate::repo::audit::{Actor, Cause};
+    use crate::repo::audit::{Actor, AuditFilter, Cause};
     use crate::repo::{FILE, Repo, Total};
 
     /// A database as of the first `migrations` migrations, filled with `rows`.
@@ -535,7 +545,10 @@ mod tests {
         repo.block(&original.hash().digest(), &cause, 20)
             .await
             .expect("blocked");
-        let entries = repo.audit(None, 1).await.expect("asked");
+        let entries = repo
+            .audit(&AuditFilter::default(), None, 1)
+            .await
+            .expect("asked");
         assert_eq!(entries[0].number, 8);
         repo.unblock(&original.hash().digest(), &cause, 20)
             .await

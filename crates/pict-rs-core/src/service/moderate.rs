@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::clock::now;
 use crate::repo::Blocked;
-use crate::repo::audit::{Cause, Entry};
-use crate::service::{find, remove};
+use crate::repo::audit::{AuditFilter, Cause, Entry};
+use crate::service::{find, paging, remove};
 use crate::{Alias, Context, Digest, Error, ErrorCode, Result};
 
 /// Entries in a page by default.
 const DEFAULT: u32 = 20;
 /// Entries in a page at most.
-const MOST: u32 = 1000;
+pub const MOST: u32 = 1000;
 
 /// What to block.
 #[derive(Clone, Debug)]
@@ -66,27 +66,24 @@ pub async fn blocklist(
     limit: Option<u32>,
 ) -> Result<(Vec<Blocked>, Option<(i64, Digest)>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    let mut entries = ctx.repo.blocklist(after, limit + 1).await?;
-    let has_more = entries.len() > limit as usize;
-    entries.truncate(limit as usize);
-    let last = entries.last().map(|entry| (entry.created_at, entry.digest));
-    Ok((entries, last.filter(|_| has_more)))
+    let entries = ctx.repo.blocklist(after, limit + 1).await?;
+    Ok(paging::cut(entries, limit, |entry| {
+        (entry.created_at, entry.digest)
+    }))
 }
 
-/// A page of the audit log, newest first, with numbers below `before`. Also returns the cursor of
-/// the next page, if there are more.
+/// A page of the audit log, newest first, of what `filter` wants with numbers below `before`. Also
+/// returns the cursor of the next page, if there are more.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn audit(
     ctx: &Context,
+    filter: &AuditFilter,
     before: Option<i64>,
     limit: Option<u32>,
 ) -> Result<(Vec<Entry>, Option<i64>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    let mut entries = ctx.repo.audit(before, limit + 1).await?;
-    let has_more = entries.len() > limit as usize;
-    entries.truncate(limit as usize);
-    let last = entries.last().map(|entry| entry.number);
-    Ok((entries, last.filter(|_| has_more)))
+    let entries = ctx.repo.audit(filter, before, limit + 1).await?;
+    Ok(paging::cut(entries, limit, |entry| entry.number))
 }

@@ -2,6 +2,7 @@
 //! changes, the API below `/internal` can change as well.
 
 mod growth;
+mod log;
 mod media;
 mod moderation;
 mod overview;
@@ -27,6 +28,7 @@ use maud::{Markup, html};
 use pict_rs_core::config::Secret;
 use pict_rs_core::{Alias, Context, ErrorCode, Owner};
 
+pub use self::log::{log, log_as_csv};
 pub use self::media::{delete, grid, picture, purge};
 pub use self::moderation::{begin_scan, block, list, moderation, unblock, unlist};
 pub use self::overview::overview;
@@ -52,7 +54,7 @@ pub type Shared = Option<Arc<Sessions>>;
 /// The page that needs no session.
 const SIGN_IN: &str = "/admin/sign-in";
 /// The pages that each of them leads to.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("/admin", "Overview"),
     ("/admin/media", "Media"),
     ("/admin/upload", "Upload"),
@@ -60,6 +62,7 @@ const PAGES: [(&str, &str); 9] = [
     ("/admin/similar", "Similar"),
     ("/admin/quarantine", "Quarantine"),
     ("/admin/moderation", "Moderation"),
+    ("/admin/log", "Log"),
     ("/admin/storage", "Storage"),
     ("/admin/settings", "Settings"),
 ];
@@ -98,6 +101,7 @@ pub async fn guard(
             let answer = page::fill(answer, "Refused", &frame(&session, "", &content));
             return Ok(request.into_response(answer));
         }
+        request.extensions_mut().insert(session.key.clone());
         request.extensions_mut().insert(session);
     }
     let response = next.call(request).await?.map_into_boxed_body();

@@ -1,6 +1,7 @@
 //! Who requests a removal, and why: the part of a request that the audit log records.
 
 use actix_web::{HttpMessage as _, HttpRequest};
+use pict_rs_core::config::KeyName;
 use pict_rs_core::repo::audit::{Actor, Cause};
 use pict_rs_core::{Error, ErrorCode, query};
 
@@ -13,9 +14,9 @@ const REASON: usize = 1000;
 /// A client with the delete token of an alias.
 pub fn token(request: &HttpRequest) -> Cause {
     Cause {
-        actor: Actor::Token,
         reason: None,
         request_id: id(request),
+        ..Cause::new(Actor::Token)
     }
 }
 
@@ -41,8 +42,12 @@ pub fn given(request: &HttpRequest, reason: Option<String>) -> Result<Cause> {
         let error = Error::user(ErrorCode::InvalidQuery, message);
         return Err(error.limit(REASON).found(length).into());
     }
+    let extensions = request.extensions();
+    let key = extensions.get::<KeyName>().and_then(|key| key.0.clone());
+    drop(extensions);
     Ok(Cause {
         actor: Actor::Admin,
+        key,
         reason,
         request_id: id(request),
     })

@@ -3,7 +3,7 @@
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
 use pict_rs_core::repo::Refused;
 use pict_rs_core::service::spool::Spool;
@@ -24,16 +24,17 @@ pub async fn require_api_key(
         .get("x-api-token")
         .map(|token| token.as_bytes());
     let ctx = request.app_data::<web::Data<Context>>();
-    let is_right = match (given, ctx) {
-        (Some(given), Some(ctx)) => ctx.config.server.is_api_key(given),
-        _ => false,
+    let found = match (given, ctx) {
+        (Some(given), Some(ctx)) => ctx.config.server.find_api_key(given),
+        _ => None,
     };
-    if !is_right {
+    let Some(key) = found else {
         let detail = "The header X-Api-Token is missing, or is not the API key of this server";
         let error = Error::user(ErrorCode::InvalidApiToken, "Invalid API Token").detail(detail);
         let error = ApiError(error);
         return Ok(request.error_response(error));
-    }
+    };
+    request.extensions_mut().insert(key);
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 

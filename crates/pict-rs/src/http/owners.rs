@@ -126,7 +126,8 @@ pub fn check_key(ctx: &Context, request: &HttpRequest, owner: Option<&Owner>) ->
         return Ok(());
     }
     let given = request.headers().get("x-api-token");
-    let is_right = given.is_some_and(|key| ctx.config.server.is_api_key(key.as_bytes()));
+    let is_right =
+        given.is_some_and(|key| ctx.config.server.find_api_key(key.as_bytes()).is_some());
     match is_right {
         true => Ok(()),
         false => Err(Error::user(ErrorCode::InvalidApiToken, "Invalid API Token")

@@ -1,13 +1,11 @@
 //! Paged lists, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::repo::Destroyed;
-use pict_rs_core::repo::audit::Entry;
 use pict_rs_core::service::hashes::{self, MediaFilter, MediaOrigin};
 use pict_rs_core::service::moderate;
 use pict_rs_core::{ContentKey, Context, Digest, Error, ErrorCode, query};
 use pict_rs_media::{Format, Kind};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -130,53 +128,6 @@ fn place(text: &str) -> Option<(i64, Digest)> {
     Some((time.parse().ok()?, Digest::parse(digest).ok()?))
 }
 
-/// `GET /internal/audit?before=&limit=`
-pub async fn audit(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
-    let query = Query(request.query_string());
-    let (entries, next) = moderate::audit(&ctx, before(&query)?, query.number("limit")?).await?;
-    let entries: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "number": entry.number,
-                "time": view::rfc3339(entry.created_at),
-                "action": entry.action,
-                "actor": entry.actor,
-                "aliases": entry.aliases,
-                "hash": entry.hash,
-                "amount": entry.amount,
-                "reason": entry.reason,
-                "request_id": entry.request_id,
-                "receipt": receipt(entry),
-            })
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "audit": entries, "next": next })))
-}
-
-/// What an entry tells of files that were destroyed; null for what destroys none.
-fn receipt(entry: &Entry) -> Value {
-    let Some(Destroyed { variants, bytes }) = entry.destroyed else {
-        return Value::Null;
-    };
-    // A key of a content begins with its digest.
-    let sha256 = entry.hash.as_deref().and_then(|hash| hash.get(..64));
-    json!({ "sha256": sha256, "variants": variants, "bytes": bytes, "caches": entry.caches })
-}
-
-/// The entry of the audit log that a page begins after.
-///
-/// # Errors
-/// [`ErrorCode::InvalidQuery`] when it is not a number.
-pub fn before(query: &Query<'_>) -> Result<Option<i64>> {
-    let Some(text) = query.find("before") else {
-        return Ok(None);
-    };
-    let number = text.parse();
-    let number = number.map_err(|_| bad(format!("before={text} is not the number of an entry")))?;
-    Ok(Some(number))
-}
-
 /// A query string.
 pub struct Query<'a>(pub &'a str);
 
@@ -207,7 +158,7 @@ impl Query<'_> {
     ///
     /// # Errors
     /// [`ErrorCode::InvalidQuery`] for what `read` does not know.
-    fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+    pub fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
         let Some(text) = self.find(name) else {
             return Ok(None);
         };
@@ -217,16 +168,34 @@ impl Query<'_> {
         }
     }
 
-    /// The end of a day such as `2026-12-01`, in UTC, as unix time in milliseconds.
+    /// A time or the beginning of a day such as `2026-12-01`, in UTC, as unix time in milliseconds.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidQuery`] for anything else.
-    pub fn day(&self, name: &str) -> Result<Option<i64>> {
-        let end = |word: &str| {
-            let end = OffsetDateTime::parse(&format!("{word}T23:59:59.999Z"), &Rfc3339).ok()?;
-            i64::try_from(end.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+    pub fn since(&self, name: &str) -> Result<Option<i64>> {
+        self.day_or_time(name, "T00:00:00Z")
+    }
+
+    /// A time or the end of a day, as [`Self::since`].
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidQuery`] for anything else.
+    pub fn until(&self, name: &str) -> Result<Option<i64>> {
+        self.day_or_time(name, "T23:59:59.999Z")
+    }
+
+    /// `of_day` is what a day without a time means.
+    fn day_or_time(&self, name: &str, of_day: &str) -> Result<Option<i64>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
         };
-        self.word(name, end)
+        match unix_ms(&format!("{text}{of_day}")).or_else(|| unix_ms(&text)) {
+            Some(time) => Ok(Some(time)),
+            None => Err(bad(format!(
+                "{name}={text} is neither a day such as 2026-11-22 nor a time such as 2026-11-22T11:07:22Z"
+            ))
+            .into()),
+        }
     }
 
     /// Unix time in milliseconds.
@@ -234,16 +203,23 @@ impl Query<'_> {
         let Some(text) = self.find(name) else {
             return Ok(None);
         };
-        let time = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| {
-            bad(format!(
+        match unix_ms(&text) {
+            Some(time) => Ok(Some(time)),
+            None => Err(bad(format!(
                 "{name}={text} is no time such as 2026-11-22T11:07:22Z"
             ))
-        })?;
-        let ms = time.unix_timestamp_nanos().div_euclid(1_000_000);
-        Ok(i64::try_from(ms).ok())
+            .into()),
+        }
     }
 }
 
-fn bad(message: String) -> Error {
+/// A time as RFC 3339 writes it, as unix time in milliseconds.
+fn unix_ms(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
+/// A query that cannot be understood.
+pub fn bad(message: String) -> Error {
     Error::user(ErrorCode::InvalidQuery, message)
 }

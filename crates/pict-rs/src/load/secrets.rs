@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use config::builder::DefaultState;
-use config::{ConfigBuilder, Value};
+use config::{ConfigBuilder, Map, Value};
+use pict_rs_core::config::KeyName;
 
 /// How a file contains the value of its key.
 #[derive(Clone, Copy)]
@@ -16,12 +17,15 @@ enum Shape {
     Whole,
     /// One value per line.
     Lines,
+    /// On each line a name, a space and a value.
+    Named,
 }
 
 /// Every secret key.
-const SECRETS: [(&str, Shape); 14] = [
+const SECRETS: [(&str, Shape); 15] = [
     ("server.api_key", Shape::Whole),
     ("server.api_keys", Shape::Lines),
+    ("server.named_keys", Shape::Named),
     ("repo.url", Shape::Whole),
     ("store.access_key", Shape::Whole),
     ("store.secret_key", Shape::Whole),
@@ -39,11 +43,11 @@ const SECRETS: [(&str, Shape); 14] = [
 /// Far more than any secret needs; prevents reading a whole disk by mistake.
 const MOST_BYTES: u64 = 64 * 1024;
 
-/// Whether the value of the key must be masked. A key in a list counts as the list.
+/// Whether the value of the key must be masked. A key in a list or table counts as the whole.
 pub fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|(secret, _)| {
         key.strip_prefix(secret)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
     })
 }
 
@@ -90,6 +94,28 @@ pub fn read(
             Shape::Lines => {
                 let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
                 builder.set_override(key, lines.collect::<Vec<_>>())?
+            }
+            Shape::Named => {
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+                let mut named = Map::new();
+                for (number, line) in lines.enumerate() {
+                    let parts = line.split_once(char::is_whitespace);
+                    // What is no name may be a key, so it is not repeated.
+                    let parts = parts.filter(|(name, _)| KeyName::is_valid(name));
+                    let (name, value) = parts.with_context(|| {
+                        format!(
+                            "{file_key} = \"{path}\": entry {} is not a name, a space and a key",
+                            number + 1
+                        )
+                    })?;
+                    let before = named.insert(name.to_owned(), value.trim().to_owned());
+                    ensure!(
+                        before.is_none(),
+                        "{file_key} = \"{path}\": entry {} has the name of another one",
+                        number + 1
+                    );
+                }
+                builder.set_override(key, named)?
             }
         };
     }

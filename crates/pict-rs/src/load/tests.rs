@@ -462,6 +462,94 @@ fn a_file_of_several_keys_has_one_a_line() {
 }
 
 #[test]
+fn keys_have_names_in_a_table_a_variable_or_a_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let keys = |config: &Config| {
+        let keys = config.server.named_keys.0.iter();
+        keys.map(|(name, key)| format!("{name}={}", key.expose()))
+            .collect::<Vec<_>>()
+    };
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "[server.named_keys]\nada-l = 'hush'\n").expect("written");
+    let variable = |name: &str| {
+        let name = format!("PICTRS__SERVER__NAMED_KEYS__{name}");
+        [(name, "secret=1".to_owned())]
+    };
+    let loaded = load(Some(&file), variable("GRACE_H"), Overrides::default()).expect("loaded");
+    assert!(loaded.unknown.is_empty(), "{:?}", loaded.unknown);
+    assert_eq!(keys(&loaded.config), ["ada-l=hush", "grace_h=secret=1"]);
+    loaded.config.validate().expect("valid");
+    let server = &loaded.config.server;
+    let name = |key: &[u8]| server.find_api_key(key).map(|name| name.0);
+    assert_eq!(name(b"hush"), Some(Some("ada-l".to_owned())));
+    assert_eq!(name(b"ada-l"), None);
+    let printed = printable(&loaded.config).expect("printed");
+    assert!(
+        !printed.contains("hush") && !printed.contains("secret=1"),
+        "{printed}"
+    );
+
+    let listed = folder.path().join("keys");
+    std::fs::write(&listed, "ada\thush\n\ngrace  two words \n").expect("written");
+    let variables = [(
+        "PICTRS__SERVER__NAMED_KEYS_FILE".to_owned(),
+        listed.display().to_string(),
+    )];
+    let loaded = load(None, variables.clone(), Overrides::default()).expect("loaded");
+    assert_eq!(keys(&loaded.config), ["ada=hush", "grace=two words"]);
+    for (text, word) in [
+        ("ada hush\nhush2\n", "entry 2"),
+        ("ada hush\nada hush2\n", "entry 2"),
+        ("HUSH ada\n", "entry 1"),
+    ] {
+        std::fs::write(&listed, text).expect("written");
+        let error = load(None, variables.clone(), Overrides::default()).err();
+        let text = format!("{:#}", error.expect("refused"));
+        assert!(
+            text.contains(word) && text.contains("named_keys_file"),
+            "{text}"
+        );
+        assert!(!text.to_lowercase().contains("hush"), "{text}");
+    }
+    let error = load(Some(&file), variables, Overrides::default()).err();
+    assert!(format!("{:#}", error.expect("refused")).contains("both given"));
+
+    let mut config = Config::default();
+    config.server.api_key = Some(Secret::new("key"));
+    for name in ["ada", "grace"] {
+        let keys = &mut config.server.named_keys.0;
+        keys.insert(name.to_owned(), Secret::new("key"));
+    }
+    let error = config.validate().expect_err("refused").to_string();
+    assert!(
+        error.contains("'ada' and 'grace' have the same key"),
+        "{error}"
+    );
+    config.server.named_keys.0.remove("grace");
+    config.validate().expect("valid");
+    let found = config.server.find_api_key(b"key").expect("a key");
+    assert_eq!(found.0.as_deref(), Some("ada"));
+
+    let long = "a".repeat(33);
+    for (name, key) in [
+        ("Ada", "key"),
+        ("a b", "key"),
+        ("", "key"),
+        (&*long, "key"),
+        ("ada", ""),
+    ] {
+        let mut config = Config::default();
+        let key = Secret::new(key);
+        config.server.named_keys.0.insert(name.to_owned(), key);
+        let error = config.validate().expect_err("refused").to_string();
+        assert!(
+            error.contains("server.named_keys") && error.contains(name),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_secret_that_is_given_twice_or_cannot_be_read_is_refused_and_not_shown() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("key");

@@ -54,7 +54,7 @@ pub async fn grid(
     let first = first.and_then(|slug| ContentKey::from_slug(&slug));
     let (first, limit) = (first.as_ref(), Some(ON_A_PAGE));
     let filter = pages::filter(&query)?;
-    let time = query.day("until")?;
+    let time = query.until("until")?;
     let (_, page) = match &filter {
         None => hashes::page(&ctx, first, time, limit).await?,
         Some(filter) => hashes::filtered(&ctx, filter, first, time, limit).await?,

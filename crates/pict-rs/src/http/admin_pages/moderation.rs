@@ -1,11 +1,10 @@
-//! `/admin/moderation`: what is refused, what looks like it, and what was removed by whom.
+//! `/admin/moderation`: what is refused, and what looks like it.
 
 use actix_multipart::Field;
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::config::{OnMatch, PdqConfig};
 use pict_rs_core::query::UploadQuery;
-use pict_rs_core::repo::audit::Entry;
 use pict_rs_core::repo::{Blocked, Run, Unlisted};
 use pict_rs_core::service::moderate::{self, Subject};
 use pict_rs_core::service::subscribe::{self, SubscriptionStatus};
@@ -22,7 +21,7 @@ use crate::http::{cause, form, perceptual as http_perceptual};
 
 const PATH: &str = "/admin/moderation";
 
-/// `GET /admin/moderation?before=&blocked=`, with the cursors of both lists.
+/// `GET /admin/moderation?blocked=`, with the cursor of the list of files
 pub async fn moderation(
     ctx: web::Data<Context>,
     session: web::ReqData<Session>,
@@ -31,8 +30,6 @@ pub async fn moderation(
     let query = Query(request.query_string());
     let after = pages::after(&query, "blocked")?;
     let (blocked, next_blocked) = moderate::blocklist(&ctx, after, None).await?;
-    let before = pages::before(&query)?;
-    let (entries, next_entry) = moderate::audit(&ctx, before, None).await?;
     let content = html! {
         h1 { "Moderation" }
         h2 { "Refused files" }
@@ -49,11 +46,6 @@ pub async fn moderation(
         (lists(&session, &perceptual::lists(&ctx).await?, &ctx.config.media.pdq))
         (subscriptions(&subscribe::statuses(&ctx).await?))
         (scan(&session, maintain::last_scan(&ctx).await?.as_ref()))
-        h2 { "Removals" }
-        (removals(&entries))
-        @if let Some(next) = next_entry {
-            p.pages { a rel="next" href=(format!("{PATH}?before={next}")) { "Older" } }
-        }
     };
     Ok(shown(&session, PATH, "Moderation", &content))
 }
@@ -170,35 +162,6 @@ fn scan(session: &Session, run: Option<&Run>) -> Markup {
         }
         form method="post" action=(action("/admin/scan", session)) {
             button { "Scan" }
-        }
-    }
-}
-
-fn removals(entries: &[Entry]) -> Markup {
-    if entries.is_empty() {
-        return html! { p { "Nothing was removed yet." } };
-    }
-    html! {
-        table {
-            thead { tr { th { "When" } th { "What" } th { "By" } th { "Of" } th { "Reason" } } }
-            tbody {
-                @for entry in entries {
-                    tr {
-                        td { (time(entry.created_at)) }
-                        td { (entry.action) }
-                        td { (entry.actor) }
-                        td.long {
-                            @for alias in &entry.aliases { (alias) " " }
-                            @match (entry.aliases.is_empty(), &entry.hash, entry.amount) {
-                                (true, Some(hash), _) => code { (hash) },
-                                (true, None, Some(amount)) => (amount),
-                                _ => {}
-                            }
-                        }
-                        td.long { (entry.reason.as_deref().unwrap_or("–")) }
-                    }
-                }
-            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Sessions of the admin page: a signed cookie, so that no server has to remember them and every
 //! server of a site accepts them.
 //!
-//! The cookie is `<end>.<token>.<signature>`: when the session ends (Unix time in seconds), a random
-//! token that every form has to carry (against requests that other sites make a browser send), and
-//! an HMAC-SHA256 of both. Its key is made from the API keys, so that a change of these ends every
+//! The cookie is `<end>.<token>.<name>.<signature>`: when the session ends (Unix time in seconds), a
+//! random token that every form has to carry (against requests that other sites make a browser
+//! send), the name of the API key or nothing, and an HMAC-SHA256 of these. Its key is made from the API keys, so that a change of these ends every
 //! session.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::cookie::{Cookie, SameSite, time as cookie_time};
-use pict_rs_core::config::{Secret, ServerConfig};
+use pict_rs_core::config::{KeyName, ServerConfig};
 use pict_rs_core::requester::Requester;
 use ring::hmac;
 use uuid::Uuid;
@@ -40,6 +40,8 @@ pub struct Sessions {
 pub struct Session {
     /// What each form has to carry.
     pub token: String,
+    /// The API key that was used to sign in.
+    pub key: KeyName,
 }
 
 /// Wrong keys of a client.
@@ -51,15 +53,17 @@ struct Failures {
 impl Sessions {
     /// For the API keys of this server; `None` without any, or when the settings want no admin page.
     pub fn new(server: &ServerConfig) -> Option<Self> {
-        let mut keys = server.api_keys().map(Secret::expose).peekable();
+        let mut keys = server.keys().peekable();
         if !server.admin || keys.peek().is_none() {
             return None;
         }
         let mut secret = b"pict-rs session".to_vec();
-        for key in keys {
-            // With its length, so that no other keys give the same secret.
-            secret.extend((key.len() as u64).to_be_bytes());
-            secret.extend(key.as_bytes());
+        for (name, key) in keys {
+            for text in [name.unwrap_or_default(), key.expose()] {
+                // With its length, so that no other keys give the same secret.
+                secret.extend((text.len() as u64).to_be_bytes());
+                secret.extend(text.as_bytes());
+            }
         }
         Some(Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
@@ -68,9 +72,11 @@ impl Sessions {
     }
 
     /// The cookie of a new session. `now` is Unix time in seconds.
-    pub fn begin(&self, now: u64, is_secure: bool) -> Cookie<'static> {
+    pub fn begin(&self, key: &KeyName, now: u64, is_secure: bool) -> Cookie<'static> {
         let end = now.saturating_add(LIFETIME.as_secs());
-        let signed = format!("{end}.{}", Uuid::new_v4().simple());
+        // A name has no dot.
+        let name = key.0.as_deref().unwrap_or_default();
+        let signed = format!("{end}.{}.{name}", Uuid::new_v4().simple());
         let signature = hmac::sign(&self.key, signed.as_bytes());
         let value = format!("{signed}.{}", hex::encode(signature));
         cookie(value, is_secure)
@@ -81,10 +87,12 @@ impl Sessions {
         let (signed, signature) = value.rsplit_once('.')?;
         let signature = hex::decode(signature).ok()?;
         hmac::verify(&self.key, signed.as_bytes(), &signature).ok()?;
-        let (end, token) = signed.split_once('.')?;
+        let mut parts = signed.split('.');
+        let (end, token, name) = (parts.next()?, parts.next()?, parts.next()?);
         let end: u64 = end.parse().ok()?;
         (now < end).then(|| Session {
             token: token.to_owned(),
+            key: KeyName((!name.is_empty()).then(|| name.to_owned())),
         })
     }
 
@@ -145,6 +153,8 @@ fn cookie(value: String, is_secure: bool) -> Cookie<'static> {
 
 #[cfg(test)]
 mod tests {
+    use pict_rs_core::config::Secret;
+
     use super::*;
 
     fn sessions(keys: &[&str]) -> Sessions {
@@ -156,10 +166,15 @@ mod tests {
     #[test]
     fn a_session_ends_after_its_time_or_with_the_keys() {
         let ours = sessions(&["a", "b"]);
-        let cookie = ours.begin(1_000, false);
+        let cookie = ours.begin(&KeyName::default(), 1_000, false);
         let end = 1_000 + LIFETIME.as_secs();
         let session = ours.find(cookie.value(), 1_000).expect("valid");
         assert_eq!(session.token.len(), 32);
+        assert_eq!(session.key, KeyName(None));
+        let ada = KeyName(Some("ada".to_owned()));
+        let named = ours.begin(&ada, 1_000, false);
+        let named = ours.find(named.value(), 1_000).expect("valid");
+        assert_eq!(named.key, ada);
         assert_eq!(ours.find(cookie.value(), end - 1), Some(session));
         assert_eq!(ours.find(cookie.value(), end), None);
         // Another server of the site has the same keys.
@@ -172,7 +187,10 @@ mod tests {
     #[test]
     fn no_other_value_is_a_session() {
         let ours = sessions(&["a"]);
-        let value = ours.begin(1_000, false).value().to_owned();
+        let value = ours
+            .begin(&KeyName::default(), 1_000, false)
+            .value()
+            .to_owned();
         for at in 0..value.len() {
             let mut changed = value.clone().into_bytes();
             changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
@@ -193,7 +211,9 @@ mod tests {
 
     #[test]
     fn a_cookie_stays_on_this_site_and_away_from_scripts() {
-        let text = sessions(&["a"]).begin(0, true).to_string();
+        let text = sessions(&["a"])
+            .begin(&KeyName::default(), 0, true)
+            .to_string();
         for part in [
             "; HttpOnly",
             "; SameSite=Strict",
@@ -204,7 +224,7 @@ mod tests {
         }
         assert!(
             !sessions(&["a"])
-                .begin(0, false)
+                .begin(&KeyName::default(), 0, false)
                 .to_string()
                 .contains("Secure")
         );

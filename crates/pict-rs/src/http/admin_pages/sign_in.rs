@@ -42,17 +42,17 @@ pub async fn sign_in(
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         return answer;
     }
-    if !ctx.config.server.is_api_key(given.key.as_bytes()) {
+    let Some(key) = ctx.config.server.find_api_key(given.key.as_bytes()) else {
         sessions.failed(client);
         tracing::warn!(?client, "a wrong key for the admin page");
         return ask(
             StatusCode::UNAUTHORIZED,
             Some("That is no API key of this server."),
         );
-    }
-    tracing::info!(?client, "signed in to the admin page");
+    };
+    tracing::info!(?client, key = key.0, "signed in to the admin page");
     let mut answer = see("/admin");
-    let cookie = sessions.begin(unix_time(), is_secure(&ctx, &request));
+    let cookie = sessions.begin(&key, unix_time(), is_secure(&ctx, &request));
     // Its value has only characters that a cookie may have.
     let _ = answer.add_cookie(&cookie);
     answer
@@ -82,7 +82,7 @@ fn ask(status: StatusCode, why: Option<&str>) -> HttpResponse {
                 input #key type="password" name="key" autocomplete="current-password" required;
                 button { "Sign in" }
             }
-            p { "One of " code { "server.api_key" } " and " code { "server.api_keys" } " in the settings of this server." }
+            p { "One of " code { "server.api_key" } " and " code { "server.api_keys" } " or those of " code { "server.named_keys" } " in the settings of this server." }
         }
     };
     page::fill(HttpResponse::build(status).finish(), "Sign in", &body)

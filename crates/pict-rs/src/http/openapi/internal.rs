@@ -240,6 +240,14 @@ fn moderation() -> Vec<(&'static str, Vec<Operation>)> {
             vec![
                 call(GET_OR_HEAD, "audit", "The log of removals, newest first")
                     .parameters(page())
+                    .parameters([
+                        text("action", "Only what was done so, such as purge"),
+                        text("actor", "Only by token, admin or server"),
+                        text("key", "Only with the API key of this name"),
+                        text("since", "A day or RFC 3339: nothing older"),
+                        text("until", "A day or RFC 3339: nothing younger"),
+                        text("format", "With csv everything as text/csv, without limit"),
+                    ])
                     .json(200, "Audit", "A page"),
             ],
         ),
@@ -436,6 +444,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "time": time,
                     "action": text,
                     "actor": text,
+                    "key": maybe_text,
                     "aliases": texts(),
                     "hash": maybe_text,
                     "amount": maybe_number,
