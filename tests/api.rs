@@ -52,6 +52,8 @@ mod hostile;
 mod import;
 /// The holder of the API key.
 mod internal;
+/// Jobs and long runs, as administrators see them.
+mod jobs;
 /// JPEG XL, in and out.
 mod jxl;
 /// The calls of Lemmy, one by one.

@@ -130,3 +130,68 @@ fn a_search_with_a_bad_query_is_refused_and_a_read_only_server_only_looks() {
     send("dry_run=false").refused(400, "read-only");
     send("dry_run=true").ok();
 }
+
+#[test]
+fn what_other_limits_would_drop_is_told_and_stays() {
+    let server = Server::with([("server.api_key", "key")]);
+    let preview = |query: &str| {
+        let answer = server.get_with(&format!("/internal/retention{query}"), &KEY);
+        answer.ok().json()
+    };
+    assert_eq!(
+        preview(""),
+        json!({ "msg": "ok", "disk": null, "unused": null })
+    );
+    // Noise, so that files have sizes that can be told apart.
+    let alias = server
+        .upload(&pictures::png(&pictures::noise(600, 600, 1)))
+        .alias;
+    server.process("png", &alias, "resize=500");
+    server.settle();
+    let now = usage(&server);
+    let variants = now["variants"]["bytes"].as_u64().expect("bytes");
+    assert!(variants > 300_000, "{now}");
+
+    let large = &preview("?disk=1%20GiB")["disk"];
+    assert_eq!(large["budget"], 1 << 30);
+    assert_eq!(
+        (&large["would_drop"], &large["first"]),
+        (&json!(0), &json!([]))
+    );
+    assert_eq!(large["takes_uploads"], true);
+
+    // Room for the upload, but not for both.
+    let small = &preview("?disk=1.5MiB")["disk"];
+    let number = |name: &str| small[name].as_u64().expect("a number");
+    assert!(number("uploads") < number("capacity"), "{small}");
+    assert!(number("used") > number("capacity"), "{small}");
+    assert!(number("would_drop") > 0 && number("would_drop") <= number("used") - number("uploads"));
+    let first = small["first"].as_array().expect("a list");
+    assert_eq!(first.len(), 1, "{small}");
+    assert_eq!(first[0]["kind"], "variant");
+    let page = server.get_with("/internal/hashes", &KEY).ok().json();
+    assert_eq!(first[0]["hex"], page["page"]["hashes"][0]["hex"]);
+    assert!(
+        first[0]["bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bytes >= variants)
+    );
+
+    // Not even for the upload, which is never dropped.
+    let tiny = &preview("?disk=1MiB")["disk"];
+    assert_eq!(
+        (&tiny["takes_uploads"], &tiny["takes_proxied"]),
+        (&json!(false), &json!(false))
+    );
+
+    assert_eq!(
+        preview("?unused=0s")["unused"],
+        json!({ "variants": { "count": 1, "bytes": variants }, "proxied": { "count": 0 } })
+    );
+    assert_eq!(preview("?unused=1d")["unused"]["variants"]["count"], 0);
+    for query in ["disk=much", "unused=long"] {
+        let path = format!("/internal/retention?{query}");
+        server.get_with(&path, &KEY).refused(400, "invalid-query");
+    }
+    assert_eq!(usage(&server), now);
+}

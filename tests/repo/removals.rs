@@ -6,7 +6,9 @@ on_each_engine!(
     what_is_blocked_is_not_added_in_any_form,
     files_of_a_content_are_forgotten_with_it_and_bounded,
     a_removal_and_its_entry_are_one,
-    a_run_that_was_begun_anew_is_not_advanced_by_its_past,
+    a_run_that_was_restarted_is_not_advanced_by_its_past,
+    a_run_that_has_not_ended_goes_on_as_it_was_requested,
+    variants_are_all_gone_when_their_removal_has_ended,
 );
 
 fn sent(bytes: &[u8]) -> Option<Digest> {
@@ -127,7 +129,7 @@ async fn a_removal_and_its_entry_are_one(engine: Engine) {
     );
 }
 
-async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past(engine: Engine) {
+async fn a_run_that_was_restarted_is_not_advanced_by_its_past(engine: Engine) {
     let (repo, folder) = engine.empty().await;
     let lost = upload();
     repo.add_upload(&lost).await.expect("added");
@@ -136,6 +138,7 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past(engine: Engine) {
         total: 1,
         allowed: None,
         block: false,
+        restart: true,
     };
     let old = repo.begin_run(plan, &admin(), NOW).await.expect("begun");
     let new = repo.begin_run(plan, &admin(), NOW).await.expect("begun");
@@ -169,4 +172,64 @@ async fn a_run_that_was_begun_anew_is_not_advanced_by_its_past(engine: Engine) {
     assert!(repo.unfinished_run().await.expect("asked").is_none());
     let run = repo.run_of(Task::Prune).await.expect("asked").expect("one");
     assert!(run.is_finished);
+}
+
+async fn a_run_that_has_not_ended_goes_on_as_it_was_requested(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
+    let plan = Plan {
+        task: Task::Prune,
+        total: 1,
+        allowed: Some(7),
+        block: false,
+        restart: false,
+    };
+    let cause = Cause {
+        key: Some("ada".to_owned()),
+        ..admin()
+    };
+    let first = repo.begin_run(plan, &cause, NOW).await.expect("begun");
+    let other = Plan {
+        allowed: None,
+        block: true,
+        ..plan
+    };
+    let second = repo.begin_run(other, &admin(), NOW + 1).await;
+    let second = second.expect("the first");
+    assert_eq!(second.started_at, first.started_at);
+    assert_eq!((second.allowed, second.block), (Some(7), false));
+    assert_eq!(second.cause.key.as_deref(), Some("ada"));
+    repo.stop_run(&first, 8, NOW + 2).await.expect("stopped");
+    let third = repo.begin_run(other, &admin(), NOW + 3).await;
+    let third = third.expect("another");
+    assert_eq!((third.allowed, third.block), (None, true));
+    assert_eq!((third.cause.key, third.is_stopped), (None, false));
+    assert!(third.started_at > first.started_at);
+}
+
+async fn variants_are_all_gone_when_their_removal_has_ended(engine: Engine) {
+    let (repo, _folder) = engine.empty().await;
+    let first = upload();
+    repo.add_upload(&first).await.expect("added");
+    let made = add_variant(&repo, &first, &thumbnail(1)).await;
+    let plan = Plan {
+        task: Task::Variants,
+        total: 1,
+        allowed: None,
+        block: false,
+        restart: true,
+    };
+    let run = repo
+        .begin_run(plan, &admin(), made.created_at)
+        .await
+        .expect("begun");
+    let mut ended = Vec::new();
+    for removed in [1, 0] {
+        let removal = repo.drop_variants(&run, 10, NOW + 2).await;
+        let removal = removal.expect("asked").expect("ours");
+        assert_eq!(removal.objects.len(), removed);
+        let now = repo.run_of(Task::Variants).await.expect("asked");
+        ended.push(now.expect("a run").is_finished);
+    }
+    // Between the two steps, caches forget what the first one has removed.
+    assert_eq!(ended, [false, true]);
 }

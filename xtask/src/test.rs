@@ -194,7 +194,7 @@ fn documentation(gate: &mut Gate) -> Result<()> {
 
 /// Tests whose answers come from the database, and those of deaths of the server. Exports and what
 /// is done to the file of SQLite are left out.
-const ON_POSTGRES: [&str; 27] = [
+const ON_POSTGRES: [&str; 28] = [
     "admin_pages",
     "api::audit",
     "api::background",
@@ -207,6 +207,7 @@ const ON_POSTGRES: [&str; 27] = [
     "api::health",
     "api::import",
     "api::internal",
+    "api::jobs",
     "api::lemmy",
     "api::metrics",
     "api::not_found",
@@ -263,7 +264,8 @@ const OF_FILES: [&str; 15] = [
 
 /// Those of them that are about a folder: they put something else in the place of a file, or are
 /// about a moment that is too short in a bucket.
-const OF_A_FOLDER: [&str; 3] = [
+const OF_A_FOLDER: [&str; 4] = [
+    "what_has_lost_its_file_is_purged_and_a_run_that_was_stopped_says_so",
     "orphans_are_listed_first_and_removed_then",
     "what_fails_for_a_while_is_done_when_the_fault_has_gone",
     "a_claim_whose_client_has_gone_is_not_lost",

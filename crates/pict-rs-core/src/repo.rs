@@ -69,7 +69,7 @@ pub use export::restore;
 pub(crate) use fault::{UNCERTAIN_FOR, is_uncertain};
 pub use growth::DaySums;
 pub use hash::{Added, NewUpload};
-pub use job::{Enqueued, Job, Work};
+pub use job::{Enqueued, Job, QueuedJob, Work};
 pub use legacy_files::refuse_foreign_database;
 #[cfg(feature = "migrate")]
 pub(crate) use legacy_files::{FJALL_FOLDER, SLED_FOLDER, is_fjall, is_sled, what_is_in};
@@ -87,14 +87,14 @@ pub use proxy::{NewProxy, Proxied, Proxy};
 pub use quarantine::Quarantined;
 pub use removal::{PurgedContent, Refused};
 pub use removed::{Destroyed, Removal};
-pub use retention::Dropped;
+pub use retention::{Dropped, Unused};
 pub use scan::{Scanned, ToScan};
 pub use sql::postgres::Connections;
 pub use store_move::{MovePhase, StoreMove};
 pub use takeover::{Brought, BroughtIn, Onward, Step, TakeoverRun};
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Sums, Total, Usage};
-pub use value::DroppedByValue;
+pub use value::{DropCandidate, DroppedByValue};
 pub use variant::StoredVariant;
 
 /// After this time it is asked why the database does not answer.

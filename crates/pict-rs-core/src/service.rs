@@ -23,6 +23,7 @@ pub mod hashes;
 pub mod health;
 pub mod import;
 pub mod inspect;
+pub mod jobs;
 pub(crate) mod keep;
 pub mod maintain;
 #[cfg(feature = "migrate")]
@@ -36,6 +37,7 @@ pub mod pending_upload;
 pub mod perceptual;
 pub mod placeholder;
 pub(crate) mod prepare;
+pub mod preview;
 pub mod proxy;
 pub mod quarantine;
 pub mod recover;

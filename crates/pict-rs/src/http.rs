@@ -20,6 +20,7 @@ mod health;
 mod image;
 mod index;
 mod internal;
+mod jobs;
 mod limits;
 mod listen;
 pub mod metrics;
@@ -332,6 +333,19 @@ fn routes(app: &mut web::ServiceConfig) {
                 ],
             ))
             .service(resource(
+                "/retention",
+                get_or_head,
+                [
+                    web::get().to(storage::retention),
+                    web::head().to(storage::retention),
+                ],
+            ))
+            .service(resource(
+                "/jobs",
+                get_or_head,
+                [web::get().to(jobs::list), web::head().to(jobs::list)],
+            ))
+            .service(resource(
                 "/collect",
                 "POST",
                 [web::post().to(storage::collect)],
@@ -467,6 +481,12 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "/collect",
                 "POST",
                 [web::post().to(admin_pages::collect)],
+            ))
+            .service(resource("/jobs", page, [web::get().to(admin_pages::jobs)]))
+            .service(resource(
+                "/prune",
+                "POST",
+                [web::post().to(admin_pages::prune)],
             ))
             .service(resource(
                 "/drop-variants",

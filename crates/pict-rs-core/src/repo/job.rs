@@ -44,6 +44,25 @@ pub struct Job {
     lease: String,
 }
 
+/// A job in the queue, as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedJob {
+    /// The alias whose variant is made; `None` for an upload, whose id only its client may know.
+    pub variant_of: Option<Alias>,
+    /// The variant's key, as text.
+    pub variant: Option<String>,
+    /// Whether a worker holds it, or held it when it died.
+    pub is_held: bool,
+    /// How often it was started.
+    pub attempts: u32,
+    /// How often the server died while it was running.
+    pub deaths: u32,
+    /// When it may start, or when its lease ends; unix time in milliseconds.
+    pub due_at: i64,
+    /// Unix time in milliseconds.
+    pub created_at: i64,
+}
+
 /// Result of trying to enqueue a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
@@ -53,6 +72,13 @@ pub enum Enqueued {
     Known,
     /// The queue is full; nothing was added.
     Full,
+}
+
+impl QueuedJob {
+    /// Whether a worker holds it now; `now` is unix time in milliseconds, by the clock of the queue.
+    pub fn is_running(&self, now: i64) -> bool {
+        self.is_held && self.due_at > now
+    }
 }
 
 impl Repo {
@@ -140,6 +166,33 @@ impl Repo {
     pub async fn jobs(&self) -> Result<u64> {
         let jobs = sql("SELECT COUNT(*) AS jobs FROM jobs");
         jobs.one(&self.read).await?.number("jobs")
+    }
+
+    /// Up to `limit` jobs, those first that are due first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn queued_jobs(&self, limit: u32) -> Result<Vec<QueuedJob>> {
+        let rows = sql(
+            "SELECT kind, subject, detail, attempts, deaths, lease, due_at, created_at FROM jobs \
+             ORDER BY due_at, created_at, key LIMIT $1",
+        )
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        let job = |row: &Row| {
+            let is_variant = row.text("kind")? == "variant";
+            Ok(QueuedJob {
+                variant_of: is_variant.then(|| row.alias("subject")).transpose()?,
+                variant: row.text_or_null("detail")?,
+                is_held: row.text_or_null("lease")?.is_some(),
+                attempts: row.number("attempts")?,
+                deaths: row.number("deaths")?,
+                due_at: row.int("due_at")?,
+                created_at: row.int("created_at")?,
+            })
+        };
+        rows.iter().map(job).collect()
     }
 
     /// Extends the lease of a job. Returns false when the lease was lost.

@@ -2,6 +2,7 @@
 //! transaction that makes the changes, so a run resumes where it was when the server died.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::audit::{self, Action, Actor, Cause, Event};
 use super::change::Change;
@@ -22,7 +23,11 @@ pub enum Task {
 }
 
 impl Task {
-    fn as_str(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Prune, Self::Variants, Self::Scan];
+
+    /// Its name in database and API.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Prune => "prune",
             Self::Variants => "variants",
@@ -67,9 +72,44 @@ pub struct Run {
     pub is_finished: bool,
 }
 
+impl Run {
+    /// The fraction that is done, from 0 to 1.
+    pub fn fraction_done(&self) -> f64 {
+        if self.is_finished {
+            return 1.0;
+        }
+        let of_total = (self.progress as f64 / self.total.max(1) as f64).min(1.0);
+        match self.task {
+            Task::Variants | Task::Scan => of_total,
+            // Counts everything, then removes what is lost. Keys begin with a digest, so they are
+            // spread evenly.
+            Task::Prune => {
+                let digits = self.cursor.as_ref().map(|key| &key.as_bytes()[..4]);
+                let first = digits.and_then(|digits| digits.try_into().ok());
+                let at = first.map_or(0, u32::from_be_bytes);
+                let half = if self.is_counted { 0.5 } else { 0.0 };
+                half + f64::from(at) / f64::from(u32::MAX) / 2.0
+            }
+        }
+    }
+
+    /// The time that the rest takes at the rate so far; `None` while there is no rate. `now` is unix
+    /// time in milliseconds.
+    pub fn time_left(&self, now: i64) -> Option<Duration> {
+        let (done, elapsed) = (self.fraction_done(), now.saturating_sub(self.started_at));
+        if self.is_finished || done < 0.01 || elapsed < 1000 {
+            return None;
+        }
+        let left = elapsed as f64 / done * (1.0 - done);
+        Duration::try_from_secs_f64(left / 1e3).ok()
+    }
+}
+
 /// The parameters of a new run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Whether a run that has not ended is started over; otherwise it goes on as it was requested.
+    pub restart: bool,
     /// What to do.
     pub task: Task,
     /// The result of [`Repo::count_for`].
@@ -106,6 +146,17 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
+    /// The last run of every task that had one.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn runs(&self) -> Result<Vec<Run>> {
+        let rows = composed(format!("SELECT {COLUMNS} FROM maintenance ORDER BY task"))
+            .all(&self.read)
+            .await?;
+        rows.iter().map(from_row).collect()
+    }
+
     /// The oldest unfinished run.
     ///
     /// # Errors
@@ -120,7 +171,7 @@ impl Repo {
         row.map(|row| from_row(&row)).transpose()
     }
 
-    /// Starts a run, or starts it over.
+    /// Starts a run, or starts it over. Returns the one that is there then.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -135,7 +186,8 @@ impl Repo {
              request_id = excluded.request_id, key_name = excluded.key_name, finished_at = NULL, \
              allowed = excluded.allowed, block = excluded.block, lost = 0, counted = 0, stopped = 0, \
              started_at = CASE WHEN excluded.started_at > maintenance.started_at \
-             THEN excluded.started_at ELSE maintenance.started_at + 1 END RETURNING {COLUMNS}"
+             THEN excluded.started_at ELSE maintenance.started_at + 1 END \
+             WHERE maintenance.finished_at IS NOT NULL OR $9 = 1 RETURNING {COLUMNS}"
         ))
         .bind(task.as_str())
         .bind(bigint(total))
@@ -145,7 +197,13 @@ impl Repo {
         .bind(plan.allowed.map(bigint))
         .bind(i64::from(plan.block))
         .bind(&cause.key)
-        .one(&mut tx).await?;
+        .bind(i64::from(plan.restart))
+        .optional(&mut tx).await?;
+        let Some(row) = row else {
+            drop(tx);
+            let run = self.run_of(task).await?;
+            return run.ok_or_else(|| broken("task"));
+        };
         let run = from_row(&row)?;
         if task == Task::Variants {
             // One entry for all of them: they are made again on request.
@@ -357,7 +415,7 @@ fn from_row(row: &Row) -> Result<Run> {
     let task = row.text("task")?;
     let allowed = row.int_or_null("allowed")?;
     Ok(Run {
-        task: [Task::Prune, Task::Variants, Task::Scan]
+        task: Task::ALL
             .into_iter()
             .find(|known| known.as_str() == task)
             .ok_or_else(|| broken("task"))?,
@@ -378,4 +436,50 @@ fn from_row(row: &Row) -> Result<Run> {
         started_at: row.int("started_at")?,
         is_finished: row.int_or_null("finished_at")?.is_some(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use pict_rs_media::Format;
+
+    use super::*;
+
+    #[test]
+    fn a_run_tells_which_part_is_done_and_how_long_the_rest_takes() {
+        let run = |task, cursor: Option<u8>, progress, is_counted| Run {
+            task,
+            cursor: cursor.map(|first| ContentKey::new([first; 32], 1, Format::Png)),
+            progress,
+            total: 200,
+            allowed: None,
+            lost: 0,
+            is_counted,
+            block: false,
+            is_stopped: false,
+            cause: Cause::new(Actor::Server),
+            started_at: 10_000,
+            is_finished: false,
+        };
+        let check = |run: &Run, done: f64, left: Option<u64>| {
+            assert!(
+                (run.fraction_done() - done).abs() < 0.01,
+                "{run:?}: {}",
+                run.fraction_done()
+            );
+            let seconds = run.time_left(70_000).map(|left| left.as_secs());
+            assert_eq!(seconds, left, "{run:?}");
+        };
+        check(&run(Task::Variants, None, 0, false), 0.0, None);
+        check(&run(Task::Variants, None, 50, false), 0.25, Some(180));
+        // More were made meanwhile.
+        check(&run(Task::Scan, None, 300, false), 1.0, Some(0));
+        check(&run(Task::Prune, None, 0, false), 0.0, None);
+        check(&run(Task::Prune, Some(0x80), 0, false), 0.25, Some(179));
+        check(&run(Task::Prune, Some(0x80), 1, true), 0.75, Some(19));
+        let ended = Run {
+            is_finished: true,
+            ..run(Task::Prune, None, 0, false)
+        };
+        check(&ended, 1.0, None);
+    }
 }

@@ -25,6 +25,17 @@ pub struct Dropped {
     pub bytes: u64,
 }
 
+/// What was not used for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unused {
+    /// How many variants.
+    pub variants: u64,
+    /// The bytes of their files.
+    pub bytes: u64,
+    /// How many proxied media.
+    pub proxied: u64,
+}
+
 impl Repo {
     /// Records when variants were used, in one transaction. A recorded time that is less than
     /// `coarse` milliseconds older is not updated.
@@ -80,6 +91,27 @@ impl Repo {
             Ok(dropped)
         })
         .await
+    }
+
+    /// What was not used since `before`, in unix milliseconds: variants with the bytes of their files,
+    /// and the number of proxied media. Its cost grows with that number.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn unused_since(&self, before: i64) -> Result<Unused> {
+        let row = sql(
+            "SELECT COUNT(*) AS variants, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes, \
+             (SELECT COUNT(*) FROM proxies WHERE accessed_at <= $1) AS proxied \
+             FROM variants WHERE accessed_at <= $1",
+        )
+        .bind(before)
+        .one(&self.read)
+        .await?;
+        Ok(Unused {
+            variants: row.number("variants")?,
+            bytes: row.number("bytes")?,
+            proxied: row.number("proxied")?,
+        })
     }
 
     /// Drops up to `limit` variants, least recently used first, until all variants together take at

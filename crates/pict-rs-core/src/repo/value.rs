@@ -53,9 +53,26 @@ enum Droppable {
 #[derive(Clone, Debug)]
 struct Weighed {
     what: Droppable,
+    /// The content that it is made from, or that it is.
+    content: ContentKey,
     /// Bytes on the disk.
     size: u64,
+    /// Unix time in milliseconds.
+    accessed_at: i64,
     weight: f64,
+}
+
+/// A file that the budget may drop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropCandidate {
+    /// The content that it is made from, or that it is.
+    pub content: ContentKey,
+    /// Whether it is a proxied medium; otherwise it is a variant.
+    pub is_proxied: bool,
+    /// Bytes on the disk.
+    pub size: u64,
+    /// When it was last used, as unix time in milliseconds.
+    pub accessed_at: i64,
 }
 
 /// What a batch has dropped.
@@ -115,6 +132,23 @@ impl Repo {
             Ok(dropped)
         })
         .await
+    }
+
+    /// Up to `limit` files that [`Repo::drop_by_value`] would drop first. It looks at a random sample,
+    /// so the next time these may be others. `now` is in unix milliseconds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn drop_candidates(&self, limit: usize, now: i64) -> Result<Vec<DropCandidate>> {
+        let weighed = self.weigh(now).await?;
+        let candidates = weighed.into_iter().take(limit);
+        let candidates = candidates.map(|one| DropCandidate {
+            content: one.content,
+            is_proxied: matches!(one.what, Droppable::Proxied(_)),
+            size: one.size,
+            accessed_at: one.accessed_at,
+        });
+        Ok(candidates.collect())
     }
 
     /// What may be dropped, heaviest first.
@@ -181,13 +215,10 @@ fn weighed_variant(row: &Row, now: i64) -> Result<Weighed> {
         _ => cost::ENCODED,
     };
     let cost = cost::VARIANT + decoded * cost::DECODED + encoded * each;
-    let what = Droppable::Variant(row.content_key("hash")?, row.object("object")?);
-    Ok(weighed(
-        what,
-        key.size(),
-        now - row.int("accessed_at")?,
-        cost,
-    ))
+    let content = row.content_key("hash")?;
+    let what = Droppable::Variant(content, row.object("object")?);
+    let accessed_at = row.int("accessed_at")?;
+    Ok(weighed(what, content, key.size(), accessed_at, now, cost))
 }
 
 /// `None` for a row that another transaction has just removed.
@@ -197,19 +228,29 @@ fn weighed_proxied(row: &Row, now: i64) -> Result<Option<Weighed>> {
     let (Some(_), Some(accessed_at)) = (alias, accessed_at) else {
         return Ok(None);
     };
-    let size = row.content_key("hash")?.size();
+    let content = row.content_key("hash")?;
+    let size = content.size();
     let cost = cost::FETCH + size as f64 * cost::FETCHED;
     let what = Droppable::Proxied(row.alias("alias")?);
-    Ok(Some(weighed(what, size, now - accessed_at, cost)))
+    Ok(Some(weighed(what, content, size, accessed_at, now, cost)))
 }
 
-/// `unused` is in milliseconds.
-fn weighed(what: Droppable, size: u64, unused: i64, cost: f64) -> Weighed {
+/// Times are in unix milliseconds.
+fn weighed(
+    what: Droppable,
+    content: ContentKey,
+    size: u64,
+    accessed_at: i64,
+    now: i64,
+    cost: f64,
+) -> Weighed {
     let size = on_disk(size);
-    let seconds = unused.max(0) as f64 / 1e3 + NEW;
+    let seconds = now.saturating_sub(accessed_at).max(0) as f64 / 1e3 + NEW;
     Weighed {
         what,
+        content,
         size,
+        accessed_at,
         weight: size as f64 * seconds / cost,
     }
 }
@@ -222,7 +263,8 @@ mod tests {
     fn large_old_and_cheap_files_weigh_more() {
         let weight = |size, hours: i64, cost| {
             let what = Droppable::Proxied(Alias::generate(Format::Png));
-            weighed(what, size, hours * 3_600_000, cost).weight
+            let content = ContentKey::new([1; 32], size, Format::Png);
+            weighed(what, content, size, 0, hours * 3_600_000, cost).weight
         };
         let usual = weight(100_000, 24, 50.0);
         assert!(weight(1_000_000, 24, 50.0) > usual);

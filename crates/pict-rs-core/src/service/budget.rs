@@ -46,6 +46,19 @@ pub struct BudgetFigures {
 }
 
 impl BudgetFigures {
+    /// How much a sweep drops.
+    pub(crate) fn excess(&self) -> u64 {
+        match self.used > self.capacity {
+            true => self.used.saturating_sub(self.target()),
+            false => 0,
+        }
+    }
+
+    /// What a sweep leaves.
+    fn target(&self) -> u64 {
+        self.capacity.saturating_sub(self.left() / SPARE)
+    }
+
     /// What uploads leave for variants and proxied media.
     pub fn left(&self) -> u64 {
         self.capacity.saturating_sub(self.uploads)
@@ -96,9 +109,15 @@ impl BudgetFigures {
 /// # Errors
 /// When the database fails.
 pub async fn figures(ctx: &Context) -> Result<Option<BudgetFigures>> {
-    let Some(budget) = ctx.config.media.disk.map(ByteSize::bytes) else {
-        return Ok(None);
-    };
+    match ctx.config.media.disk {
+        None => Ok(None),
+        Some(budget) => figures_with(ctx, budget).await.map(Some),
+    }
+}
+
+/// The same with this budget.
+pub(crate) async fn figures_with(ctx: &Context, budget: ByteSize) -> Result<BudgetFigures> {
+    let budget = budget.bytes();
     let sums = ctx.repo.sums().await?;
     let uploads = spent(ctx, sums.originals).saturating_sub(spent(ctx, sums.proxied));
     let used = spent(ctx, sums.originals).saturating_add(spent(ctx, sums.variants));
@@ -109,12 +128,12 @@ pub async fn figures(ctx: &Context) -> Result<Option<BudgetFigures>> {
         let room = used.saturating_add(space.free);
         capacity = capacity.min(room.saturating_sub(budget / FREE));
     }
-    Ok(Some(BudgetFigures {
+    Ok(BudgetFigures {
         budget,
         capacity,
         used,
         uploads,
-    }))
+    })
 }
 
 /// What counts of a sum: blocks on a disk, bytes in a bucket.
@@ -244,9 +263,8 @@ pub(crate) async fn sweep(ctx: &Arc<Context>) -> Result<()> {
         let began = Instant::now();
         let used = figures.used.saturating_add(ctx.disk_budget.admitted());
         // Decided once: some file systems free blocks late, and that must not make everything be dropped.
-        let spare = figures.left() / SPARE;
         let target = *least.get_or_insert(match used > figures.capacity {
-            true => figures.capacity.saturating_sub(spare),
+            true => figures.target(),
             false => u64::MAX,
         });
         if used <= target {

@@ -29,6 +29,7 @@ pub async fn drop_variants(ctx: &Arc<Context>, cause: &Cause) -> Result<()> {
     ctx.pending_variants.all_stored().await;
     let plan = Plan {
         task: Task::Variants,
+        restart: true,
         total: ctx.repo.count_for(Task::Variants).await?,
         // All of them are requested, and can be made again.
         allowed: None,
@@ -54,6 +55,7 @@ pub async fn scan(ctx: &Context, cause: &Cause) -> Result<Run> {
     remove::writable(ctx)?;
     let plan = Plan {
         task: Task::Scan,
+        restart: true,
         total: ctx.repo.count_for(Task::Scan).await?,
         // Nothing is removed.
         allowed: None,
@@ -95,17 +97,44 @@ pub async fn prune_missing(
             run.allowed.unwrap_or(0),
         )),
         Some(run) if !force => Ok(run),
-        _ => {
-            let total = ctx.repo.count_for(Task::Prune).await?;
-            let plan = Plan {
-                task: Task::Prune,
-                total,
-                allowed: (!force).then(|| guard::allowance(&ctx.config.server, total)),
-                block,
-            };
-            begin(ctx, plan, cause).await
-        }
+        _ => begin_prune(ctx, force, block, true, cause).await,
     }
+}
+
+/// Requests a run of [`prune_missing`], also after one that has ended. One that has not goes on as it
+/// was requested. `force` purges however much is lost.
+///
+/// # Errors
+/// [`crate::ErrorCode::ReadOnly`].
+pub async fn request_prune(ctx: &Context, force: bool, block: bool, cause: &Cause) -> Result<Run> {
+    remove::writable(ctx)?;
+    begin_prune(ctx, force, block, false, cause).await
+}
+
+async fn begin_prune(
+    ctx: &Context,
+    force: bool,
+    block: bool,
+    restart: bool,
+    cause: &Cause,
+) -> Result<Run> {
+    let total = ctx.repo.count_for(Task::Prune).await?;
+    let plan = Plan {
+        task: Task::Prune,
+        restart,
+        total,
+        allowed: (!force).then(|| guard::allowance(&ctx.config.server, total)),
+        block,
+    };
+    begin(ctx, plan, cause).await
+}
+
+/// The last removal of what has lost its file, if there was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_prune(ctx: &Context) -> Result<Option<Run>> {
+    ctx.repo.run_of(Task::Prune).await
 }
 
 async fn begin(ctx: &Context, plan: Plan, cause: &Cause) -> Result<Run> {

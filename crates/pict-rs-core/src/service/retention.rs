@@ -41,6 +41,14 @@ pub(crate) fn period(ctx: &Context) -> (Duration, Duration) {
     )
 }
 
+/// What was recorded as used before this time, in unix milliseconds, was not used for `age`. Uses are
+/// recorded coarsely, but nothing may be dropped too early.
+pub(crate) fn unused_since(ctx: &Context, age: Span) -> i64 {
+    let age = age.duration();
+    let time = ctx.retention_clock.time();
+    time.saturating_sub(millis(age.saturating_add(PRECISION.min(age / 10))))
+}
+
 /// Called after a variant was made or a medium was proxied: if a limit may be exceeded, the next
 /// sweep is brought forward.
 pub(crate) fn grown(ctx: &Context) {
@@ -223,12 +231,7 @@ async fn evict_all(ctx: &Arc<Context>, class: Expiring, reason: Reason) -> Resul
 async fn evict_some(ctx: &Arc<Context>, class: Expiring, reason: Reason) -> Result<Dropped> {
     let ctx = ctx.clone();
     run_to_completion(async move {
-        let before = |age: Span| {
-            // Uses are recorded coarsely, but nothing may be dropped too early.
-            let age = age.duration();
-            let time = ctx.retention_clock.time();
-            time.saturating_sub(millis(age.saturating_add(PRECISION.min(age / 10))))
-        };
+        let before = |age: Span| unused_since(&ctx, age);
         let repo = &ctx.repo;
         let mut dropped = match (class, reason) {
             (Expiring::Proxies, Reason::Age(age)) => {

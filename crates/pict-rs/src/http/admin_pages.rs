@@ -2,6 +2,7 @@
 //! changes, the API below `/internal` can change as well.
 
 mod growth;
+mod jobs;
 mod log;
 mod media;
 mod moderation;
@@ -28,6 +29,7 @@ use maud::{Markup, html};
 use pict_rs_core::config::Secret;
 use pict_rs_core::{Alias, Context, ErrorCode, Owner};
 
+pub use self::jobs::jobs;
 pub use self::log::{log, log_as_csv};
 pub use self::media::{delete, grid, picture, purge};
 pub use self::moderation::{begin_scan, block, list, moderation, unblock, unlist};
@@ -40,7 +42,7 @@ pub use self::session::Sessions;
 pub use self::settings::settings;
 pub use self::sign_in::{form as sign_in_form, sign_in, sign_out};
 pub use self::similar::{form as similar_form, search as similar};
-pub use self::storage::{collect, drop_variants, storage};
+pub use self::storage::{collect, drop_variants, prune, storage};
 pub use self::upload::{form as upload_form, upload};
 
 use self::session::Session;
@@ -54,7 +56,7 @@ pub type Shared = Option<Arc<Sessions>>;
 /// The page that needs no session.
 const SIGN_IN: &str = "/admin/sign-in";
 /// The pages that each of them leads to.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("/admin", "Overview"),
     ("/admin/media", "Media"),
     ("/admin/upload", "Upload"),
@@ -64,6 +66,7 @@ const PAGES: [(&str, &str); 10] = [
     ("/admin/moderation", "Moderation"),
     ("/admin/log", "Log"),
     ("/admin/storage", "Storage"),
+    ("/admin/jobs", "Jobs"),
     ("/admin/settings", "Settings"),
 ];
 

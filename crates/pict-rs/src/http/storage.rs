@@ -1,19 +1,21 @@
 //! Disk usage, its growth, and orphaned files, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::config::Span;
+use pict_rs_core::config::{ByteSize, Span};
 use pict_rs_core::repo::Total;
-use pict_rs_core::service::budget;
 use pict_rs_core::service::collect::{self, Fate};
 use pict_rs_core::service::growth::{self, Bound};
+use pict_rs_core::service::{budget, preview};
 use pict_rs_core::{Context, ErrorCode, query};
 use serde_json::json;
 
 use super::error::{ApiError, Result};
+use super::pages::Query;
 use super::target;
 use super::view::{date, rfc3339};
 
-const MIB: u64 = 1024 * 1024;
+/// Bytes.
+pub const MIB: u64 = 1024 * 1024;
 
 /// `GET /internal/usage`
 pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
@@ -86,6 +88,60 @@ pub async fn growth(ctx: web::Data<Context>) -> Result<HttpResponse> {
         "bytes_per_day": pace,
         "full": full,
     })))
+}
+
+/// `GET /internal/retention?disk=&unused=`: what these limits would drop
+pub async fn retention(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
+    let (disk, unused) = previewed(&Query(request.query_string()))?;
+    let mut answer = json!({ "msg": "ok", "disk": null, "unused": null });
+    if let Some(disk) = disk {
+        let preview = preview::budget(&ctx, disk).await?;
+        let first: Vec<_> = preview
+            .candidates
+            .iter()
+            .map(|file| {
+                json!({
+                    "kind": if file.is_proxied { "proxied" } else { "variant" },
+                    "hex": file.content.to_hex(),
+                    "bytes": file.size,
+                    "accessed_at": rfc3339(file.accessed_at),
+                })
+            })
+            .collect();
+        let figures = preview.figures;
+        answer["disk"] = json!({
+            "budget": figures.budget,
+            "capacity": figures.capacity,
+            "used": figures.used,
+            "uploads": figures.uploads,
+            "takes_proxied": !figures.refuses_proxied(),
+            "takes_uploads": figures.left() > 0,
+            "would_drop": preview.excess,
+            "first": first,
+        });
+    }
+    if let Some(age) = unused {
+        let unused = preview::retention(&ctx, age).await?;
+        answer["unused"] = json!({
+            "variants": { "count": unused.variants, "bytes": unused.bytes },
+            "proxied": { "count": unused.proxied },
+        });
+    }
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// The limits of a preview: `media.disk`, and how long unused media are kept.
+///
+/// # Errors
+/// [`ErrorCode::InvalidQuery`].
+pub fn previewed(query: &Query<'_>) -> Result<(Option<ByteSize>, Option<Span>)> {
+    let disk = query.find("disk").map(|text| {
+        ByteSize::parse(&text).ok_or_else(|| invalid("disk", &text, "a size such as 40 GiB"))
+    });
+    let unused = query.find("unused").map(|text| {
+        Span::parse(&text).ok_or_else(|| invalid("unused", &text, "a time such as 30m, 6h or 7d"))
+    });
+    Ok((disk.transpose()?, unused.transpose()?))
 }
 
 /// `POST /internal/collect?dry_run=&min_age=&force=`

@@ -12,9 +12,10 @@ use pict_rs_core::service::{maintain, perceptual};
 use pict_rs_core::{Context, Digest};
 use serde::Deserialize;
 
+use super::jobs::progress;
 use super::quarantine::list_name;
 use super::session::Session;
-use super::{action, counted, see, shown, time};
+use super::{action, see, shown, time};
 use crate::http::error::Result;
 use crate::http::pages::{self, Query};
 use crate::http::{cause, form, perceptual as http_perceptual};
@@ -144,22 +145,7 @@ fn scan(session: &Session, run: Option<&Run>) -> Markup {
     html! {
         p { "A scan looks at everything that is stored: missing hashes are computed, and what looks like a \
              listed one is put into quarantine." }
-        @match run {
-            Some(run) if run.is_finished => {
-                p.state.good role="status" {
-                    "The scan of " (time(run.started_at)) " looked at "
-                    (counted(run.progress, "content", "contents")) "."
-                }
-            }
-            Some(run) => {
-                p.state.good role="status" {
-                    (run.progress) " of " (counted(run.total, "content", "contents"))
-                    " were looked at. Open this page again to see more."
-                }
-                progress aria-label="Scanned contents" max=(run.total.max(1)) value=(run.progress) {}
-            }
-            None => {}
-        }
+        @if let Some(run) = run { (progress(run)) }
         form method="post" action=(action("/admin/scan", session)) {
             button { "Scan" }
         }

@@ -176,6 +176,25 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
             ],
         ),
         (
+            "/internal/retention",
+            vec![
+                call(GET_OR_HEAD, "retention", "What other limits would drop")
+                    .parameters([
+                        text("disk", "A value of media.disk: 40 GiB"),
+                        text("unused", "A value of media.retention: 30d"),
+                    ])
+                    .json(200, "Previewed", "So much, now"),
+            ],
+        ),
+        (
+            "/internal/jobs",
+            vec![
+                call(GET_OR_HEAD, "jobs", "What is done in the background")
+                    .parameters([number("limit", "Jobs that are listed, up to 1000")])
+                    .json(200, "Jobs", "Jobs and long runs"),
+            ],
+        ),
+        (
             "/internal/collect",
             vec![
                 call(POST, "collect", "Find or remove files that nothing names")
@@ -359,6 +378,25 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "full": maybe_any,
                 }),
                 &["msg", "days", "bytes_per_day", "full"],
+            ),
+        ),
+        (
+            "Previewed",
+            object(
+                json!({ "msg": ok(), "disk": maybe_any, "unused": maybe_any }),
+                &["msg", "disk", "unused"],
+            ),
+        ),
+        (
+            "Jobs",
+            object(
+                json!({
+                    "msg": ok(),
+                    "queue": any,
+                    "jobs": { "type": "array", "items": any },
+                    "runs": { "type": "array", "items": any },
+                }),
+                &["msg", "queue", "jobs", "runs"],
             ),
         ),
         (
