@@ -97,6 +97,8 @@ pub struct ServerConfig {
     pub public_upload: bool,
     /// Whether there is an admin page at `/admin`, where there is an API key.
     pub admin: bool,
+    /// A socket of its own for the admin page, which is not at `address` then.
+    pub admin_address: Option<SocketAddr>,
     /// Accept any bytes as a picture; for the tests of other projects.
     pub danger_dummy_mode: bool,
     /// Key for `/internal/*`; unset refuses all of it.
@@ -160,6 +162,7 @@ impl Default for ServerConfig {
             read_only: false,
             public_upload: false,
             admin: true,
+            admin_address: None,
             danger_dummy_mode: false,
             api_key: None,
             api_key_file: None,

@@ -45,9 +45,10 @@ mod who;
 
 use std::sync::Arc;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, Resource, Route, web};
+use futures_util::future::try_join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
@@ -519,6 +520,17 @@ fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Ro
     }))
 }
 
+/// Who can reach a socket.
+#[derive(Clone, Copy)]
+enum Audience {
+    /// Clients and administrators.
+    All,
+    /// Clients, where administrators have a socket of their own.
+    Public,
+    /// Administrators.
+    Admins,
+}
+
 /// Serves until SIGTERM or SIGINT, then lets running requests and jobs end.
 ///
 /// # Errors
@@ -534,8 +546,9 @@ pub async fn serve(
     let shared = web::Data::from(context.clone());
     let settings = Arc::new(request::Settings::new(&context.config));
     let sessions: admin_pages::Shared = admin_pages::Sessions::new(server).map(Arc::new);
+    let has_admins = sessions.is_some();
     let sessions = web::Data::new(sessions);
-    let app = move || {
+    let app = move |listens_to: Audience| {
         App::new()
             .app_data(shared.clone())
             .app_data(web::Data::from(settings.clone()))
@@ -545,7 +558,14 @@ pub async fn serve(
             .wrap(cors::layer(&shared.config.server))
             .wrap(from_fn(request::identify))
             .configure(routes)
-            .configure(pages_of_admins)
+            .configure(|app| match listens_to {
+                Audience::All => pages_of_admins(app),
+                Audience::Public => {}
+                Audience::Admins => {
+                    app.app_data(index::OnlyForAdmins);
+                    pages_of_admins(app);
+                }
+            })
             .default_service(web::to(fallback::not_found))
     };
     let certificate = tls::Certificate::open(server)?;
@@ -554,6 +574,10 @@ pub async fn serve(
     let scheme = if acceptor.is_some() { "https" } else { "http" };
     let listener = Listener::open(server)?;
     let (address, connections) = (listener.address, listener.connections);
+    let for_admins = match has_admins {
+        true => Listener::for_admins(server)?,
+        false => None,
+    };
     let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
     // Before the log line below announces the server: a signal right after it must stop the server
     // cleanly.
@@ -563,7 +587,18 @@ pub async fn serve(
     );
     // Also without TLS: there is nothing to reload then, but the signal must not end the server.
     let hangup = signal(SignalKind::hangup())?;
-    let running = listener.serve(server, acceptor, app)?;
+    let clients = match for_admins {
+        Some(_) => Audience::Public,
+        None => Audience::All,
+    };
+    let mut running = Vec::new();
+    if let Some(listener) = for_admins {
+        let address = listener.address;
+        let app = app.clone();
+        running.push(listener.serve(server, acceptor.clone(), move || app(Audience::Admins))?);
+        tracing::info!("admin page on {scheme}://{address}/admin");
+    }
+    running.push(listener.serve(server, acceptor, move || app(clients))?);
     tracing::info!("listening on {scheme}://{address}");
     // Installers wait for this line, which the existing pict-rs logs.
     tracing::info!("starting in existing Tokio runtime");
@@ -584,15 +619,15 @@ pub async fn serve(
     if let Some(server) = scraped {
         actix_web::rt::spawn(server);
     }
-    let stopper = running.handle();
+    let stoppers = running.iter().map(Server::handle).collect();
     tokio::select! {
         ended = async {
-            running.await?;
+            try_join_all(running).await?;
             worker.ended().await;
             anyhow::Ok(())
         } => ended?,
         // Work that still runs then is aborted as by a crash, and the next start cleans up.
-        () = stop_on_signal(signals, stopper, &context) => {}
+        () = stop_on_signal(signals, stoppers, &context) => {}
     }
     context.repo.close().await;
     tracing::info!("stopped");
@@ -602,7 +637,7 @@ pub async fn serve(
 /// The first signal stops gracefully; returns on the second.
 async fn stop_on_signal(
     (mut terminate, mut interrupt): (Signal, Signal),
-    server: ServerHandle,
+    servers: Vec<ServerHandle>,
     context: &Context,
 ) {
     for is_first in [true, false] {
@@ -615,7 +650,9 @@ async fn stop_on_signal(
             context.stop();
             // Not awaited: it completes when the server has stopped, and a second call would have
             // no effect.
-            drop(server.stop(true));
+            for server in &servers {
+                drop(server.stop(true));
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ pub async fn upload(
     }
     match image::take_in(&ctx, &request, request.query_string(), payload).await {
         Ok(uploaded) => {
-            let content = uploads(&address(&ctx, &request), &uploaded, "/");
+            let content = uploads(&ctx, &request, &uploaded, "/");
             page::answer("Uploaded", &content, None)
         }
         Err(error) => page::refusal("Not uploaded", error),
@@ -70,6 +70,18 @@ pub fn address(ctx: &Context, request: &HttpRequest) -> String {
         None => connection.scheme(),
     };
     format!("{scheme}://{}", connection.host())
+}
+
+/// In the data of an application that listens on `server.admin_address`.
+pub struct OnlyForAdmins;
+
+/// The address in HTML for other pages. It is empty, which leaves paths, if the client has used an
+/// address that only administrators can reach.
+pub fn public_address(ctx: &Context, request: &HttpRequest) -> String {
+    match request.app_data::<OnlyForAdmins>() {
+        Some(OnlyForAdmins) => String::new(),
+        None => address(ctx, request),
+    }
 }
 
 /// Whether the client names HTML, and nothing that JSON would do for before it.
@@ -129,7 +141,9 @@ fn content(ctx: &Context, address: &str, works: bool) -> Markup {
         }
         h2 { "Administer it" }
         @if server.api_keys().next().is_some() {
-            @if server.admin {
+            @if server.admin && server.admin_address.is_some() {
+                p { "The admin page has an address of its own, " code { "server.admin_address" } "." }
+            } @else if server.admin {
                 p { a href="/admin" { "The admin page" } " shows what is stored and how it fares." }
             }
             p { "Paths below " code { "/internal/" } " need the API key of this server:" }
@@ -147,8 +161,9 @@ fn content(ctx: &Context, address: &str, works: bool) -> Markup {
     }
 }
 
-/// What was uploaded, with its addresses. `back` is the page with the form.
-pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
+/// What was uploaded, with addresses for the client of `request`. `back` is the page with the form.
+pub fn uploads(ctx: &Context, request: &HttpRequest, uploaded: &[Uploaded], back: &str) -> Markup {
+    let (address, public) = (address(ctx, request), public_address(ctx, request));
     html! {
         h1 { "Uploaded" }
         @for file in uploaded {
@@ -167,7 +182,7 @@ pub fn uploads(address: &str, uploaded: &[Uploaded], back: &str) -> Markup {
                 @if shown.key.format().kind_of(shown.frames) == Kind::Image {
                     details {
                         summary { "For a page" }
-                        pre tabindex="0" { code { (srcset(address, &file.alias, shown)) } }
+                        pre tabindex="0" { code { (srcset(&public, &file.alias, shown)) } }
                     }
                 }
                 // No link: a click would delete it at once, and show nothing.

@@ -41,6 +41,8 @@ const TLS_BUFFER: usize = 32 * 1024;
 
 /// Connections at a time unless the settings say more.
 const MOST_CONNECTIONS: u64 = 4096;
+/// Connections at a time to the address for administrators.
+const ADMIN_CONNECTIONS: u64 = 64;
 /// Descriptors that are not for connections: database, programs, files that are written.
 const OTHER_DESCRIPTORS: u64 = 256;
 
@@ -58,6 +60,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Connections at a time.
     pub connections: u64,
+    /// Threads that serve them.
+    workers: usize,
 }
 
 impl Listener {
@@ -66,19 +70,35 @@ impl Listener {
     /// # Errors
     /// When the socket cannot be opened.
     pub fn open(config: &ServerConfig) -> anyhow::Result<Self> {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::bind(config.address, connections(config), workers)
+    }
+
+    /// Listens for administrators as configured, if they have an address of their own.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened.
+    pub fn for_admins(config: &ServerConfig) -> anyhow::Result<Option<Self>> {
+        let listen = |address| {
+            Self::bind(address, ADMIN_CONNECTIONS, 1).context("server.admin_address cannot be used")
+        };
+        config.admin_address.map(listen).transpose()
+    }
+
+    fn bind(address: SocketAddr, connections: u64, workers: usize) -> anyhow::Result<Self> {
         let open = || {
-            let socket = TcpListener::bind(config.address)?;
+            let socket = TcpListener::bind(address)?;
             // The standard library lets only 128 connections wait.
             rustix::net::listen(&socket, BACKLOG)?;
             let address = socket.local_addr()?;
             std::io::Result::Ok((socket, address))
         };
-        let (socket, address) =
-            open().with_context(|| format!("cannot listen on {}", config.address))?;
+        let (socket, address) = open().with_context(|| format!("cannot listen on {address}"))?;
         Ok(Self {
             socket,
             address,
-            connections: connections(config),
+            connections,
+            workers,
         })
     }
 
@@ -107,7 +127,7 @@ impl Listener {
             acceptor: tls.map(|tls| TlsAcceptor::from(Arc::new(tls))),
             write_timeout: config.write_timeout.duration(),
         };
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.workers;
         let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
         let builder = Server::build()
             .workers(workers)
@@ -202,7 +222,8 @@ fn connections(config: &ServerConfig) -> u64 {
         None => 2,
         Some(_) => 1 + streams::BODIES as u64,
     };
-    let most = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / each).max(16);
+    let others = OTHER_DESCRIPTORS + config.admin_address.map_or(0, |_| each * ADMIN_CONNECTIONS);
+    let most = (descriptors.saturating_sub(others) / each).max(16);
     match config.max_connections {
         0 => most.min(MOST_CONNECTIONS),
         wanted => {

@@ -228,7 +228,7 @@ pub async fn picture(
             details {
                 summary { "For a page" }
                 pre tabindex="0" {
-                    code { (index::srcset(&index::address(&ctx, &request), &alias, &found.original.representation)) }
+                    code { (index::srcset(&index::public_address(&ctx, &request), &alias, &found.original.representation)) }
                 }
             }
         }

@@ -41,6 +41,6 @@ pub async fn upload(
 ) -> Result<HttpResponse> {
     // That of the request has the token of the session.
     let uploaded = image::take_in(&ctx, &request, "", payload).await?;
-    let content = index::uploads(&index::address(&ctx, &request), &uploaded, PATH);
+    let content = index::uploads(&ctx, &request, &uploaded, PATH);
     Ok(shown(&session, PATH, "Uploaded", &content))
 }
