@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::client::{content_type, multipart};
+use crate::support::client::{Client, content_type, multipart};
 use crate::support::upstream::Upstream;
 use crate::support::webdriver::Browser;
 use crate::support::{Answer, File, Launch, Server, database, eventually, pictures, programs};
@@ -132,6 +132,9 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "/media",
         "/upload",
         "/moderation",
+        "/log",
+        "/log.csv",
+        "/jobs",
         "/storage",
         "/settings",
         "/similar",
@@ -154,6 +157,7 @@ fn nothing_is_shown_or_changed_without_a_session() {
         "upload",
         "sign-out",
         "drop-variants",
+        "prune",
         "list",
         "unlist",
         "scan",
@@ -420,12 +424,13 @@ fn what_is_removed_by_a_form_is_gone_and_in_the_log() {
         .upload_form("", &[File::new(&bytes)])
         .refused(400, "blocked");
 
-    let text = admin.page("/admin/moderation");
+    let text = admin.page("/admin/log");
     assert!(text.contains("a &quot;slip&quot; &lt;b&gt;"), "{text}");
     for word in ["delete", "purge", "block"] {
         assert!(text.contains(&format!("<td>{word}</td>")), "{word}: {text}");
     }
-    let hash = text
+    let hash = admin.page("/admin/moderation");
+    let hash = hash
         .split("<code>")
         .nth(1)
         .and_then(|rest| rest.get(..64))
@@ -471,11 +476,269 @@ fn all_variants_are_removed_and_the_page_tells_how_far_it_is() {
     });
     server.get(&path).status(404);
     server.original(&uploaded.alias);
+    assert!(admin.page("/admin/log").contains("<td>variants</td>"));
+    let jobs = admin.page("/admin/jobs");
+    assert!(jobs.contains("Removal of all variants"), "{jobs}");
+}
+
+#[test]
+fn what_has_lost_its_file_is_purged_and_a_run_that_was_stopped_says_so() {
+    let launch = Launch::new()
+        .setting("server.named_keys.ada", KEY)
+        .setting("server.max_removal_count", "1")
+        .setting("server.max_removal_percent", "0");
+    let server = launch.start();
+    let uploads: Vec<_> = (0..3)
+        .map(|n| {
+            server
+                .upload(&pictures::png(&pictures::photo(30 + n, 20)))
+                .alias
+        })
+        .collect();
+    let admin = Admin::sign_in(&server);
+    assert!(!admin.page("/admin/storage").contains("The run of "));
+    for alias in &uploads[..2] {
+        let path = format!("/internal/identifier?alias={alias}");
+        let answer = server.get_with(&path, &[("X-Api-Token", KEY)]).ok();
+        let identifier = answer.json()["identifier"].clone();
+        let identifier = identifier.as_str().expect("a path");
+        std::fs::remove_file(server.files().join(identifier)).expect("removed");
+    }
+    let prune = |fields: &[(&str, &str)]| {
+        let answer = admin.send("/admin/storage", "/admin/prune", fields);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+    };
+    let shows = |text: &str| {
+        eventually(text, || {
+            let page = admin.page("/admin/storage");
+            page.contains(text).then_some(page)
+        })
+    };
+    prune(&[]);
+    let page = shows("was stopped, because at least 2 of 3 contents have lost their files");
+    assert!(page.contains("it purges 1 at most"), "{page}");
+    server.original(&uploads[2]);
+    prune(&[
+        ("force", "true"),
+        ("block", "true"),
+        ("reason", "they are gone"),
+    ]);
+    shows("purged 2 of 3 contents.");
+    server
+        .get(&format!("/image/original/{}", uploads[0]))
+        .status(404);
+    server.original(&uploads[2]);
+    let log = admin.page("/admin/log?action=prune&key=ada");
+    assert_eq!(log.matches("<td>prune</td>").count(), 2);
+    assert!(log.contains("they are gone"), "{log}");
+    // A run that has ended can be repeated, without force.
+    prune(&[]);
+    shows("purged 0 of 1 content.");
+}
+
+#[test]
+fn the_log_is_filtered_and_had_as_csv_and_tells_whose_key_it_was() {
+    let server = Server::with([("server.named_keys.ada", KEY), ("server.api_key", "other")]);
+    let picture = server.upload(&pictures::png(&pictures::photo(40, 30)));
+    let admin = Admin::sign_in(&server);
     assert!(
         admin
-            .page("/admin/moderation")
-            .contains("<td>variants</td>")
+            .page("/admin/log")
+            .contains("Nothing was removed yet.")
     );
+    let page = format!("/admin/media/{}", picture.alias);
+    let fields = [("alias", picture.alias.as_str()), ("reason", "<old>")];
+    assert_eq!(admin.send(&page, "/admin/delete", &fields).status, 303);
+    let log = admin.page("/admin/log");
+    assert!(
+        log.contains("admin (ada)") && log.contains("&lt;old&gt;"),
+        "{log}"
+    );
+    assert!(log.contains("<option value=\"ada\">"), "{log}");
+    let log = admin.page("/admin/log?action=purge&since=2026-01-01");
+    assert!(log.contains("No entries match."), "{log}");
+    assert!(log.contains("<option value=\"purge\" selected>"), "{log}");
+    assert!(log.contains("value=\"2026-01-01\""), "{log}");
+    let log = admin.page("/admin/log?key=ada&before=");
+    assert!(log.contains("/admin/log.csv?key=ada&amp;\""), "{log}");
+    let csv = admin.get("/admin/log.csv?key=ada&").ok();
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert!(csv.text().contains(&picture.alias), "{}", csv.text());
+    assert_eq!(server.get("/admin/log.csv").status, 303);
+    assert_eq!(admin.get("/admin/log?action=burn").status, 400);
+    for number in 0..60 {
+        let digest = format!("{number:064x}");
+        admin.send("/admin/moderation", "/admin/block", &[("hash", &digest)]);
+    }
+    let log = admin.page("/admin/log?action=block");
+    assert_eq!(log.matches("<td>block</td>").count(), 50);
+    let (_, rest) = log.split_once("rel=\"next\" href=\"").expect("older ones");
+    let next = rest
+        .split('"')
+        .next()
+        .expect("an end")
+        .replace("&amp;", "&");
+    let log = admin.page(&next);
+    assert_eq!(log.matches("<td>block</td>").count(), 10);
+}
+
+/// How often the server has asked the database about a medium to be served.
+fn asked(metrics: &Client) -> u64 {
+    let text = metrics.get("/metrics").ok();
+    let text = String::from_utf8(text.body).expect("UTF-8");
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix("pict_rs_known_misses "));
+    value.expect("the metric").parse().expect("a number")
+}
+
+#[test]
+fn the_grid_reads_what_its_pictures_need_in_one_go() {
+    let launch = Launch::new()
+        .setting("server.api_key", KEY)
+        .setting("metrics.prometheus_address", "127.0.0.1:0");
+    let server = launch.start();
+    let film = pictures::gif(&pictures::film(20, 20, 3));
+    let mut aliases = vec![server.upload(&film).alias];
+    for n in 0..70 {
+        let bytes = pictures::png(&pictures::photo(20 + n, 20));
+        aliases.push(server.upload(&bytes).alias);
+    }
+    // One in quarantine must not be shown because of it.
+    let admin = Admin::sign_in(&server);
+    let hidden = aliases.pop().expect("the newest");
+    let page = format!("/admin/media/{hidden}");
+    let fields = [("alias", hidden.as_str())];
+    assert_eq!(admin.send(&page, "/admin/quarantine", &fields).status, 303);
+    let addresses = |text: &str| {
+        let parts = text.split("<img src=\"").skip(1);
+        let addresses = parts.filter_map(|part| part.split('"').next());
+        addresses
+            .map(|address| address.replace("&amp;", "&"))
+            .collect::<Vec<_>>()
+    };
+    let newest = admin.page("/admin/media");
+    let (_, rest) = newest
+        .split_once("rel=\"next\" href=\"")
+        .expect("older ones");
+    let next = rest.split('"').next().expect("an end").to_owned();
+    let oldest = admin.page(&next);
+    assert!(oldest.contains("rel=\"prev\""), "{oldest}");
+    let shown = [addresses(&newest), addresses(&oldest)].concat();
+    assert_eq!(shown.len(), 71);
+    for address in &shown {
+        let expected = if address.contains(&hidden) { 404 } else { 200 };
+        assert_eq!(server.get(address).status, expected, "{address}");
+    }
+    server.settle();
+    // With nothing in memory, the pages alone know all.
+    let server = server.stop().start();
+    let admin = Admin::sign_in(&server);
+    let metrics = eventually("the listener says where it is", || {
+        let output = server.output();
+        let mut lines = output.lines();
+        lines.find_map(|line| line.split_once("metrics on http://")?.1.trim().parse().ok())
+    });
+    let metrics = Client::new(metrics);
+    admin.page("/admin/media");
+    admin.page(&next);
+    let before = asked(&metrics);
+    for address in &shown {
+        let is_hidden = address.contains(&hidden);
+        server
+            .get(address)
+            .status(if is_hidden { 404 } else { 200 });
+    }
+    // The hidden one is no fact to remember.
+    assert!(
+        asked(&metrics) - before <= 2,
+        "{}",
+        asked(&metrics) - before
+    );
+}
+
+#[test]
+fn limits_are_tried_without_dropping_anything() {
+    let server = Server::with([("server.api_key", KEY), ("media.disk", "64 MiB")]);
+    let alias = server
+        .upload(&pictures::png(&pictures::noise(600, 600, 1)))
+        .alias;
+    server.process("png", &alias, "resize=500");
+    server.settle();
+    let admin = Admin::sign_in(&server);
+    let page = admin.page("/admin/storage");
+    assert!(page.contains("<td>64 MiB</td>"), "{page}");
+    let page = admin.page("/admin/storage?disk=1+GiB&unused=0s");
+    assert!(page.contains("Nothing would be dropped."), "{page}");
+    assert!(page.contains("1 variant with"), "{page}");
+    let page = admin.page("/admin/storage?disk=1.5+MiB");
+    assert!(page.contains(" would be dropped."), "{page}");
+    assert!(page.contains("<td>variant</td>"), "{page}");
+    let (_, rest) = page.split_once("/admin/media?find=").expect("a link");
+    let digest = rest.get(..64).expect("a digest");
+    let answer = admin.get(&format!("/admin/media?find={digest}"));
+    assert_eq!(
+        answer.header("location"),
+        Some(&*format!("/admin/media/{alias}"))
+    );
+    let page = admin.page("/admin/storage?disk=1+MiB");
+    assert!(page.contains("No upload would be taken in."), "{page}");
+    assert_eq!(admin.get("/admin/storage?disk=much").status, 400);
+    server
+        .get(&format!(
+            "/image/details/process.png?src={alias}&resize=500"
+        ))
+        .ok();
+}
+
+#[test]
+fn the_page_has_an_address_of_its_own_where_the_settings_say_so() {
+    let server = Server::with([
+        ("server.api_key", KEY),
+        ("server.admin_address", "127.0.0.1:0"),
+    ]);
+    let picture = server.upload(&pictures::png(&pictures::photo(40, 30)));
+    server.get("/admin").refused(404, "not-found");
+    server.get("/admin/sign-in").refused(404, "not-found");
+    let front = html(&server.get_with("/", &[("accept", "text/html")]).ok());
+    assert!(front.contains("server.admin_address") && !front.contains("href=\"/admin\""));
+    let address = eventually("the listener says where it is", || {
+        let output = server.output();
+        let mut lines = output.lines();
+        lines.find_map(|line| {
+            let (_, rest) = line.split_once("admin page on http://")?;
+            rest.split_once("/admin")?.0.parse().ok()
+        })
+    });
+    assert_ne!(Some(address), Some(server.address));
+    let client = Client::new(address);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("key", KEY)
+        .finish();
+    let answer = client.send("POST", "/admin/sign-in", &form, Some(body.as_bytes()));
+    assert_eq!(answer.status, 303);
+    let cookie = answer.header("set-cookie").expect("a cookie");
+    let cookie = cookie.split(';').next().expect("a value");
+    let page = format!("/admin/media/{}", picture.alias);
+    let page = html(&client.send("GET", &page, &[("cookie", cookie)], None).ok());
+    // A snippet for other pages does not name the address that they cannot reach.
+    assert!(page.contains("src=&quot;/image/process.webp?"), "{page}");
+    let shown = format!("/image/original/{}", picture.alias);
+    client.send("GET", &shown, &[], None).ok();
+    // The session is no key for the other address.
+    assert_eq!(server.get_with("/admin", &[("cookie", cookie)]).status, 404);
+
+    let taken = address.to_string();
+    let launch = Launch::new()
+        .setting("server.api_key", KEY)
+        .setting("server.admin_address", &taken);
+    let output = launch.refused().output;
+    assert!(
+        output.contains("server.admin_address") && output.contains(&taken),
+        "{output}"
+    );
+    let without_key = Server::with([("server.admin_address", taken.as_str())]);
+    without_key.get("/healthz").ok();
 }
 
 #[test]
@@ -780,19 +1043,48 @@ async fn visit(name: &str, size: (u32, u32), is_dark: bool) {
     browser.click("Moderation").await;
     browser.sees("h1", "Moderation").await;
     check("moderation").await;
-    browser.sees("main", "seen enough").await;
     let before = browser.count("td form").await;
     assert!(before > 0);
     browser.click("Allow").await;
-    browser.sees("td", "unblock").await;
+    browser.sees("h1", "Moderation").await;
     assert_eq!(browser.count("td form").await, before - 1);
+    browser.click("Log").await;
+    browser.sees("main", "seen enough").await;
+    browser.sees("td", "unblock").await;
+    browser.click("Filter").await;
+    check("log").await;
+    browser.fill("#since", "01/01/2027").await;
+    browser.click("Show").await;
+    browser.sees("main", "No entries match.").await;
+    browser.click("Moderation").await;
     lookalikes(&browser, &server, &check).await;
     owners(&browser, &server, &check).await;
     browser.click("Storage").await;
     browser.click("Look for orphans").await;
     browser.sees("[role=status]", "none is an orphan.").await;
     browser.click("Remove all variants").await;
+    browser.click("Purge what has lost its file").await;
+    browser.fill("#disk", "40 GiB").await;
+    browser.fill("#unused", "30d").await;
+    browser.click("Preview").await;
+    browser.sees("main", "Nothing would be dropped.").await;
+    browser.click("Purge what has lost its file").await;
+    browser.click("Purge what is lost").await;
+    eventually("the run has ended", || {
+        let answer = server.get_with("/internal/jobs", &[("X-Api-Token", KEY)]);
+        let json = answer.ok().json();
+        let mut runs = json["runs"].as_array().expect("a list").iter();
+        let is_over = |run: &Value| run["task"] == "prune" && run["complete"] == json!(true);
+        runs.any(is_over).then_some(())
+    });
+    browser.click("Storage").await;
+    browser
+        .sees("[role=status]", "purged 0 of 2 contents.")
+        .await;
     check("storage").await;
+    browser.click("Jobs").await;
+    browser.sees("h3", "Purge of what has lost its file").await;
+    check("jobs").await;
     browser.click("Settings").await;
     browser.sees("h1", "Settings").await;
     check("settings").await;

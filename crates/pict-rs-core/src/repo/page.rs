@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::content::COLUMNS;
 use super::garbage::{ASKED, PARAMETERS};
-use super::sql::{composed, sql};
+use super::sql::{broken, composed, sql};
 use super::{Original, Repo, content};
 use crate::{Alias, ContentKey, Result};
 
@@ -69,19 +69,23 @@ impl Repo {
         time: Option<i64>,
         limit: u32,
     ) -> Result<Page> {
-        let bound = self.bound(first, time).await?;
         let mut page = Page::default();
-        if let Some((time, key)) = &bound {
-            let newer = sql("SELECT hash FROM (SELECT created_at, hash FROM hashes \
-                 WHERE (created_at, hash) > ($1, $2) ORDER BY created_at, hash LIMIT $3) AS newer \
-                 ORDER BY created_at DESC, hash DESC LIMIT 1")
-            .bind(*time)
-            .bind(key.as_slice())
-            .bind(i64::from(limit))
-            .optional(&self.read)
-            .await?;
-            page.prev = newer.map(|row| row.content_key("hash")).transpose()?;
-        }
+        let bound = match (first, time) {
+            (Some(first), None) => {
+                let start = self.start(first, limit).await?;
+                start.map(|(time, prev)| {
+                    page.prev = prev;
+                    (time, first.as_bytes().to_vec())
+                })
+            }
+            _ => {
+                let bound = self.bound(first, time).await?;
+                if let Some((time, key)) = &bound {
+                    page.prev = self.before(*time, key, limit).await?;
+                }
+                bound
+            }
+        };
         let (time, key) = bound.unwrap_or_else(newest);
         // In one statement, so that no content is without the aliases that it had.
         let rows = composed(format!(
@@ -167,6 +171,43 @@ impl Repo {
             }
         }
         Ok(found)
+    }
+
+    /// The time of a content, and where the page before it begins, in one statement; `None` when it
+    /// does not exist.
+    async fn start(
+        &self,
+        first: &ContentKey,
+        limit: u32,
+    ) -> Result<Option<(i64, Option<ContentKey>)>> {
+        let row = sql(
+            "SELECT f.created_at, (SELECT n.hash FROM (SELECT created_at, hash FROM hashes \
+             WHERE (created_at, hash) > (f.created_at, f.hash) ORDER BY created_at, hash LIMIT $2) AS n \
+             ORDER BY n.created_at DESC, n.hash DESC LIMIT 1) AS prev \
+             FROM hashes f WHERE f.hash = $1",
+        )
+        .bind(first.as_bytes())
+        .bind(i64::from(limit))
+        .optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let prev = row.blob_or_null("prev")?;
+        let prev = prev.map(|key| ContentKey::from_bytes(key).ok_or_else(|| broken("prev")));
+        let prev = prev.transpose()?;
+        Ok(Some((row.int("created_at")?, prev)))
+    }
+
+    /// Where the page before this place begins, if there is one.
+    async fn before(&self, time: i64, key: &[u8], limit: u32) -> Result<Option<ContentKey>> {
+        let newer = sql("SELECT hash FROM (SELECT created_at, hash FROM hashes \
+             WHERE (created_at, hash) > ($1, $2) ORDER BY created_at, hash LIMIT $3) AS newer \
+             ORDER BY created_at DESC, hash DESC LIMIT 1")
+        .bind(time)
+        .bind(key)
+        .bind(i64::from(limit))
+        .optional(&self.read)
+        .await?;
+        newer.map(|row| row.content_key("hash")).transpose()
     }
 
     /// Where a page begins: at the older of a content, which may be gone, and a time.

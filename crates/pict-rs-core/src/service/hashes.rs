@@ -3,7 +3,7 @@
 use pict_rs_media::Kind;
 
 use crate::repo::{Original, Page};
-use crate::{ContentKey, Context, Result};
+use crate::{ContentKey, Context, Result, VariantKey};
 
 /// Contents in a page by default.
 pub const DEFAULT: u32 = 20;
@@ -112,6 +112,29 @@ pub async fn filtered(
         }
     }
     Ok((limit, with_aliases(ctx, page).await?))
+}
+
+/// Reads what is needed to serve two variants of the first alias of each content into the cache, so that
+/// requests for them take no statement of their own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn preload(ctx: &Context, page: &Page, variants: [&VariantKey; 2]) -> Result<()> {
+    let aliases = page.contents.iter();
+    let aliases: Vec<_> = aliases
+        .filter_map(|(_, names)| names.first().cloned())
+        .collect();
+    let generation = ctx.fact_cache.generation();
+    let found = ctx.repo.originals_with_variants(&aliases, variants).await?;
+    for (alias, shown) in found {
+        let variants = shown.variants.into_iter().filter_map(|(name, variant)| {
+            let key = variants.into_iter().find(|key| key.as_str() == name)?;
+            Some((key, variant))
+        });
+        ctx.fact_cache
+            .preload(generation, &alias, shown.original, variants);
+    }
+    Ok(())
 }
 
 async fn with_aliases(ctx: &Context, mut page: Page) -> Result<Page> {

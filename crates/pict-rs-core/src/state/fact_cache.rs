@@ -189,6 +189,34 @@ impl FactCache {
         }
     }
 
+    /// Remembers facts that are likely to be asked for soon, besides those that are known.
+    pub(crate) fn preload<'a>(
+        &self,
+        generation: Generation,
+        alias: &Alias,
+        original: Original,
+        variants: impl IntoIterator<Item = (&'a VariantKey, Representation)>,
+    ) {
+        let mut inner = self.lock();
+        if inner.generation != generation.0 {
+            return;
+        }
+        if inner.trusted(alias).is_none() {
+            inner.insert(alias, Arc::new(original));
+        }
+        for (key, facts) in variants {
+            let entry = inner.entries.peek(alias);
+            if entry.is_some_and(|entry| !entry.variants.contains_key(key)) {
+                let variant = Variant {
+                    facts: Arc::new(facts),
+                    // It was not used yet here. The database knows when it was.
+                    noted_at: 0,
+                };
+                inner.insert_variant(alias, key, variant);
+            }
+        }
+    }
+
     /// `noted_at` is when its use was last recorded, in unix milliseconds.
     pub(crate) fn remember_variant(
         &self,

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
+use pict_rs_core::query::ProcessRequest;
 use pict_rs_core::repo::audit::Cause;
 use pict_rs_core::repo::{Original, Refused};
 use pict_rs_core::service::inspect::{Inspected, inspect};
@@ -22,6 +23,9 @@ use crate::http::{cause, index, target, view};
 const ON_A_PAGE: u32 = 60;
 /// The side of a square in the grid, in pixels of a screen with two for each.
 const THUMBNAIL: u32 = 320;
+/// Extensions of the pictures in the grid.
+const OF_STILLS: &str = "webp";
+const OF_ANIMATIONS: &str = "jpg";
 const PATH: &str = "/admin/media";
 
 /// `GET /admin/media?slug=` or `?find=`
@@ -59,6 +63,13 @@ pub async fn grid(
         None => hashes::page(&ctx, first, time, limit).await?,
         Some(filter) => hashes::filtered(&ctx, filter, first, time, limit).await?,
     };
+    let allowed = &ctx.config.media.filters.0;
+    let [still, moving] = [OF_STILLS, OF_ANIMATIONS]
+        .map(|extension| ProcessRequest::parse(extension, &operations(), allowed));
+    if let Err(error) = hashes::preload(&ctx, &page, [&still?.key, &moving?.key]).await {
+        // It only saves statements.
+        tracing::warn!(%error, "pictures of the grid are looked up one by one");
+    }
     let kept = kept(&query);
     let link = |key: &ContentKey| format!("{PATH}?{kept}slug={}", key.to_slug());
     let content = html! {
@@ -194,15 +205,20 @@ pub fn tile(original: &Original, alias: &Alias) -> Markup {
 fn thumbnail(original: &Original, alias: &Alias) -> Markup {
     let alias = encoded(alias.as_str());
     let extension = match original.representation.kind() {
-        Kind::Image => "webp",
-        Kind::Animation => "jpg",
+        Kind::Image => OF_STILLS,
+        Kind::Animation => OF_ANIMATIONS,
         Kind::Video => {
             let address = format!("/image/original/{alias}");
             return html! { video src=(address) preload="metadata" muted {} };
         }
     };
-    let address = format!("/image/process.{extension}?src={alias}&thumbnail={THUMBNAIL}");
+    let address = format!("/image/process.{extension}?src={alias}&{}", operations());
     html! { img src=(address) loading="lazy" width="160" height="160" alt=""; }
+}
+
+/// What makes a picture of the grid.
+fn operations() -> String {
+    format!("thumbnail={THUMBNAIL}")
 }
 
 /// `GET /admin/media/{alias}`
