@@ -163,10 +163,23 @@ fn a_sandbox_that_is_killed_in_the_middle_of_an_upload_costs_only_that() {
     answer.refused(500, "media-failed");
     server.wait_for_output("it was killed");
     assert_unharmed(&server);
-    // One that has no work is replaced without a word.
-    for sandbox in server.children() {
-        kill_process(sandbox, Signal::KILL).expect("it runs");
+    // One that dies without work is replaced without a word.
+    let idle = server.children();
+    for sandbox in &idle {
+        kill_process(*sandbox, Signal::KILL).expect("it runs");
     }
+    let is_running = |id: &rustix::process::Pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
+        stat.is_ok_and(|stat| {
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| !rest.starts_with(" Z"))
+        })
+    };
+    // A signal is sent before it takes effect.
+    eventually("they have ended", || {
+        (!idle.iter().any(is_running)).then_some(())
+    });
     assert_unharmed(&server);
 }
 
