@@ -739,6 +739,11 @@ fn the_page_has_an_address_of_its_own_where_the_settings_say_so() {
     );
     let without_key = Server::with([("server.admin_address", taken.as_str())]);
     without_key.get("/healthz").ok();
+    assert!(
+        without_key
+            .output()
+            .contains("server.admin_address has no effect")
+    );
 }
 
 #[test]

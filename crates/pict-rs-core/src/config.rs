@@ -110,6 +110,7 @@ pub struct ServerConfig {
     /// File that holds `api_keys`, one a line.
     pub api_keys_file: Option<PathBuf>,
     /// More keys with names, which the audit log tells.
+    #[serde(skip_serializing_if = "NamedKeys::is_empty")]
     pub named_keys: NamedKeys,
     /// File that holds `named_keys`, on each line a name, a space and a key.
     pub named_keys_file: Option<PathBuf>,
@@ -561,7 +562,7 @@ impl ServerConfig {
 
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`] when a name of `named_keys` has other characters than small
-    /// letters, digits, `-` and `_`, or a key is empty or has two names.
+    /// letters, digits, `-` and `_`, or a key is empty, has two names or cannot be in a header.
     fn validate_keys(&self) -> Result<()> {
         let mut seen = HashMap::new();
         for (name, key) in &self.named_keys.0 {
@@ -569,6 +570,20 @@ impl ServerConfig {
                 return Err(invalid(format!(
                     "server.named_keys: the name '{name}' must have 1 to {} small letters, digits, - and _",
                     KeyName::MAX
+                )));
+            }
+            // Otherwise the path would be the key.
+            if name.ends_with("_file") {
+                return Err(invalid(format!(
+                    "server.named_keys: the name '{name}' ends in _file, but a name has no file of its \
+                     own; server.named_keys_file holds all of them"
+                )));
+            }
+            let text = key.expose();
+            if text.trim() != text || text.chars().any(char::is_control) {
+                return Err(invalid(format!(
+                    "server.named_keys: the key of '{name}' has white space at its ends or control \
+                     characters, which a header cannot have"
                 )));
             }
             if key.expose().is_empty() {
@@ -669,6 +684,16 @@ impl Config {
     /// # Errors
     /// [`ErrorCode::ConfigInvalid`], naming the key.
     pub fn validate(&self) -> Result<()> {
+        let ServerConfig {
+            address,
+            admin_address,
+            ..
+        } = &self.server;
+        if *admin_address == Some(*address) && address.port() != 0 {
+            return Err(invalid(format!(
+                "server.admin_address = {address}: it must differ from server.address"
+            )));
+        }
         if self.repo.r#type == RepoType::Postgres {
             self.repo.server()?;
         }

@@ -576,7 +576,14 @@ pub async fn serve(
     let (address, connections) = (listener.address, listener.connections);
     let for_admins = match has_admins {
         true => Listener::for_admins(server)?,
-        false => None,
+        false => {
+            if server.admin_address.is_some() {
+                tracing::warn!(
+                    "server.admin_address has no effect without an API key or with server.admin = false"
+                );
+            }
+            None
+        }
     };
     let scraped = counted.map_or(Ok(None), |handle| metrics::listen(&context, handle))?;
     // Before the log line below announces the server: a signal right after it must stop the server

@@ -262,6 +262,14 @@ fn explain(error: ConfigError, merged: &config::Config, origins: &Origins) -> an
         } => (key, error.to_string()),
         _ => return anyhow!(error).context("the configuration is not valid"),
     };
+    // The other part of it may repeat the value.
+    let expected = match expected.rsplit_once(", expected ") {
+        Some((_, wanted)) if secrets::is_secret(key) => format!("expected {wanted}"),
+        None if secrets::is_secret(key) && !expected.starts_with("expected ") => {
+            "it is not valid".to_owned()
+        }
+        _ => expected,
+    };
     // The error of the standard library does not say what an address looks like.
     let expected = match expected.as_str() {
         "invalid socket address syntax" => "expected an address and port such as 0.0.0.0:8080",

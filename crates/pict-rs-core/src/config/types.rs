@@ -215,6 +215,13 @@ impl<'de> Deserialize<'de> for Secrets {
 #[serde(transparent)]
 pub struct NamedKeys(pub BTreeMap<String, Secret>);
 
+impl NamedKeys {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// The name of an API key, if it has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyName(pub Option<String>);

@@ -497,6 +497,15 @@ fn keys_have_names_in_a_table_a_variable_or_a_file() {
     )];
     let loaded = load(None, variables.clone(), Overrides::default()).expect("loaded");
     assert_eq!(keys(&loaded.config), ["ada=hush", "grace=two words"]);
+    let saved = folder.path().join("saved.toml");
+    save(&loaded.written, &saved).expect("saved");
+    let again = load(Some(&saved), [], Overrides::default()).expect("loaded");
+    assert_eq!(keys(&again.config), keys(&loaded.config));
+    let text = refusal(&[("PICTRS__SERVER__NAMED_KEYS", "hush")]);
+    assert!(
+        text.contains("server.named_keys") && !text.contains("hush"),
+        "{text}"
+    );
     for (text, word) in [
         ("ada hush\nhush2\n", "entry 2"),
         ("ada hush\nada hush2\n", "entry 2"),
@@ -537,6 +546,9 @@ fn keys_have_names_in_a_table_a_variable_or_a_file() {
         ("", "key"),
         (&*long, "key"),
         ("ada", ""),
+        ("ada", " key"),
+        ("ada", "k\ney"),
+        ("ada_file", "/run/secrets/ada"),
     ] {
         let mut config = Config::default();
         let key = Secret::new(key);
@@ -547,6 +559,18 @@ fn keys_have_names_in_a_table_a_variable_or_a_file() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn the_admin_page_cannot_have_the_address_of_the_others() {
+    let mut config = Config::default();
+    config.server.admin_address = Some(config.server.address);
+    let error = config.validate().expect_err("refused").to_string();
+    assert!(error.contains("server.admin_address"), "{error}");
+    // Of two ports that the system chooses, none is the other.
+    config.server.address.set_port(0);
+    config.server.admin_address = Some(config.server.address);
+    config.validate().expect("valid");
 }
 
 #[test]

@@ -119,9 +119,9 @@ async fn page(
         @if let Some(run) = &pruned { (progress(run)) }
         @if pruned.as_ref().is_none_or(|run| run.is_finished) { details {
             summary { "Purge what has lost its file" }
-            p { "It looks for all files first. Without being forced it stops where more than "
-                (ctx.config.server.max_removal_count) " files and " (ctx.config.server.max_removal_percent)
-                " % are lost, because then a disk may be missing." }
+            p { "It looks for all files first. Unless forced, it stops if what is lost is more than "
+                (ctx.config.server.max_removal_count) " files and also more than " (ctx.config.server.max_removal_percent)
+                " % of all, because then a disk may be missing." }
             form method="post" action=(action("/admin/prune", session)) {
                 label for="prune-reason" { "Reason, for the log" }
                 input #prune-reason name="reason" maxlength="1000";
