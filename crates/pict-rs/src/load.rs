@@ -90,6 +90,7 @@ pub fn load(
     }
     let merged = builder
         .build_cloned()
+        .map_err(|error| anyhow!(without_source(&error.to_string())))
         .context("the configuration cannot be read")?;
     let mut unknown: BTreeSet<_> = unknown.iter().map(|name| names::explained(name)).collect();
     let written = parse(&merged, |name, value| leaves(name, value, &mut unknown))
@@ -245,6 +246,17 @@ fn leaves(name: &str, value: Option<Value>, found: &mut BTreeSet<String>) {
             found.insert(names::explained(name));
         }
     }
+}
+
+/// An error without the lines of the file that it shows, because they may hold a secret. Their numbers
+/// stay.
+fn without_source(error: &str) -> String {
+    let is_shown = |line: &&str| {
+        let number = |c: char| c == ' ' || c.is_ascii_digit();
+        line.trim_start_matches(number).starts_with('|')
+    };
+    let lines = error.lines().filter(|line| !is_shown(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Explains which key has which value, where it was set, and what it should be.

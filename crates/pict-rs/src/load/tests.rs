@@ -562,6 +562,25 @@ fn keys_have_names_in_a_table_a_variable_or_a_file() {
 }
 
 #[test]
+fn a_file_that_cannot_be_parsed_is_not_shown() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (name, text) in [
+        ("a.toml", "[server]\napi_key = 'a'\napi_key = 'hush'\n"),
+        ("b.toml", "[server]\napi_key = 'hush\n"),
+        ("c.json", "{\"server\": {\"api_key\": \"hush\" \"hush\"}}"),
+        ("d.yaml", "server:\n  api_key: 'hush\n"),
+        ("e.ron", "(server: (api_key: hush hush))"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("written");
+        let error = load(Some(&file), [], Overrides::default()).err();
+        let error = format!("{:#}", error.expect("refused"));
+        assert!(error.contains(name), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
 fn the_admin_page_cannot_have_the_address_of_the_others() {
     let mut config = Config::default();
     config.server.admin_address = Some(config.server.address);
