@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::config::{ByteSize, Span};
 use pict_rs_core::repo::Total;
+use pict_rs_core::service::budget::{self, BudgetFigures};
 use pict_rs_core::service::collect::{self, Fate};
 use pict_rs_core::service::growth::{self, Bound};
-use pict_rs_core::service::{budget, preview};
+use pict_rs_core::service::preview;
 use pict_rs_core::{Context, ErrorCode, query};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{ApiError, Result};
 use super::pages::Query;
@@ -20,16 +21,7 @@ pub const MIB: u64 = 1024 * 1024;
 /// `GET /internal/usage`
 pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
     let usage = collect::usage(&ctx).await?;
-    let disk = budget::figures(&ctx).await?.map(|disk| {
-        json!({
-            "budget": disk.budget,
-            "capacity": disk.capacity,
-            "used": disk.used,
-            "uploads": disk.uploads,
-            "takes_proxied": !disk.refuses_proxied(),
-            "takes_uploads": disk.left() > 0,
-        })
-    });
+    let disk = budget::figures(&ctx).await?.map(figures_json);
     let retention = &ctx.config.media.retention;
     let total = |total: Total| json!({ "count": total.count, "bytes": total.bytes });
     let bounded = |sum: Total, budget: Option<u64>, oldest: Option<i64>| {
@@ -51,6 +43,17 @@ pub async fn usage(ctx: web::Data<Context>) -> Result<HttpResponse> {
         "garbage": { "count": usage.garbage },
         "uploads": { "waiting": usage.waiting, "unclaimed": usage.unclaimed },
     })))
+}
+
+fn figures_json(figures: BudgetFigures) -> Value {
+    json!({
+        "budget": figures.budget,
+        "capacity": figures.capacity,
+        "used": figures.used,
+        "uploads": figures.uploads,
+        "takes_proxied": !figures.refuses_proxied(),
+        "takes_uploads": figures.left() > 0,
+    })
 }
 
 /// `GET /internal/growth`
@@ -108,17 +111,10 @@ pub async fn retention(ctx: web::Data<Context>, request: HttpRequest) -> Result<
                 })
             })
             .collect();
-        let figures = preview.figures;
-        answer["disk"] = json!({
-            "budget": figures.budget,
-            "capacity": figures.capacity,
-            "used": figures.used,
-            "uploads": figures.uploads,
-            "takes_proxied": !figures.refuses_proxied(),
-            "takes_uploads": figures.left() > 0,
-            "would_drop": preview.excess,
-            "first": first,
-        });
+        let mut disk = figures_json(preview.figures);
+        disk["would_drop"] = preview.excess.into();
+        disk["first"] = first.into();
+        answer["disk"] = disk;
     }
     if let Some(age) = unused {
         let unused = preview::retention(&ctx, age).await?;
