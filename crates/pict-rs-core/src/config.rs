@@ -109,7 +109,7 @@ pub struct ServerConfig {
     pub api_keys: Secrets,
     /// File that holds `api_keys`, one a line.
     pub api_keys_file: Option<PathBuf>,
-    /// More keys with names, which the audit log tells.
+    /// More keys with names, which the audit log records.
     #[serde(skip_serializing_if = "NamedKeys::is_empty")]
     pub named_keys: NamedKeys,
     /// File that holds `named_keys`, on each line a name, a space and a key.
@@ -586,12 +586,12 @@ impl ServerConfig {
                      characters, which a header cannot have"
                 )));
             }
-            if key.expose().is_empty() {
+            if text.is_empty() {
                 return Err(invalid(format!(
                     "server.named_keys: the key of '{name}' is empty"
                 )));
             }
-            if let Some(other) = seen.insert(key.expose(), name) {
+            if let Some(other) = seen.insert(text, name) {
                 return Err(invalid(format!(
                     "server.named_keys: '{other}' and '{name}' have the same key"
                 )));

@@ -222,8 +222,8 @@ impl Repo {
 
     /// A step of [`Task::Variants`]: removes up to `limit` variants that are older than the run.
     /// The run ends with a step that finds none, so that this server's cache has forgotten the
-    /// variants of all steps when the run is reported as ended. Returns their objects; `None` when the run was
-    /// started over.
+    /// variants of all steps when the run is reported as ended. Returns their objects; `None` when
+    /// the run was started over.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].

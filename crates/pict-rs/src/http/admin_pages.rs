@@ -48,6 +48,7 @@ pub use self::upload::{form as upload_form, upload};
 use self::session::Session;
 use super::error::{self, ApiError};
 use super::page::encoded;
+use super::pages::Query;
 use super::{index, page, target};
 
 /// The sessions of this server; `None` where it has no admin page.
@@ -146,6 +147,32 @@ fn frame(session: &Session, path: &str, content: &Markup) -> Markup {
             }
         }
         main.wide { (content) }
+    }
+}
+
+/// Everything that a page is filtered by, for the addresses of other pages.
+fn kept<'a>(query: &Query<'_>, names: impl IntoIterator<Item = &'a str>) -> String {
+    let kept = names.into_iter().filter_map(|name| {
+        let value = query.find(name)?;
+        Some(format!("{name}={}&", encoded(&value)))
+    });
+    kept.collect()
+}
+
+/// A field of a form with filters. What was chosen is there even if it is none of the values.
+fn choice(query: &Query<'_>, name: &str, label: &str, values: &[&str]) -> Markup {
+    let chosen = query.find(name);
+    let other = chosen.as_deref().filter(|chosen| !values.contains(chosen));
+    html! {
+        div {
+            label for=(name) { (label) }
+            select #(name) name=(name) {
+                option value="" { "any" }
+                @for value in other.iter().chain(values) {
+                    option value=(value) selected[chosen.as_deref() == Some(*value)] { (value) }
+                }
+            }
+        }
     }
 }
 

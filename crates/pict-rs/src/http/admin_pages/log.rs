@@ -7,10 +7,9 @@ use pict_rs_core::repo::audit::{Action, Actor, Entry};
 use pict_rs_core::service::moderate;
 
 use super::session::Session;
-use super::{shown, size, time};
+use super::{choice, kept, shown, size, time};
 use crate::http::audit;
 use crate::http::error::Result;
-use crate::http::page::encoded;
 use crate::http::pages::Query;
 
 /// Entries on a page.
@@ -28,7 +27,7 @@ pub async fn log(
     let query = Query(request.query_string());
     let (filter, before) = (audit::filter(&query)?, audit::before(&query)?);
     let (entries, next) = moderate::audit(&ctx, &filter, before, Some(ON_A_PAGE)).await?;
-    let kept = kept(&query);
+    let kept = kept(&query, FILTERS);
     let names: Vec<_> = ctx.config.server.named_keys.0.keys().collect();
     let content = html! {
         h1 { "Log" }
@@ -53,15 +52,6 @@ pub async fn log_as_csv(ctx: web::Data<Context>, request: HttpRequest) -> Result
     Ok(audit::csv(ctx.into_inner(), audit::filter(&query)?, None))
 }
 
-/// Everything that the log is filtered by, for the addresses of other pages.
-fn kept(query: &Query<'_>) -> String {
-    let kept = FILTERS.iter().filter_map(|name| {
-        let value = query.find(name)?;
-        Some(format!("{name}={}&", encoded(&value)))
-    });
-    kept.collect()
-}
-
 fn filters(query: &Query<'_>, names: &[&String]) -> Markup {
     let actions = Action::ALL.map(Action::as_str);
     let actors = Actor::ALL.map(Actor::as_str);
@@ -72,25 +62,11 @@ fn filters(query: &Query<'_>, names: &[&String]) -> Markup {
         ("key", "With the key", &names),
     ];
     html! {
-        details open[!kept(query).is_empty()] {
+        details open[!kept(query, FILTERS).is_empty()] {
             summary { "Filter" }
             form.filters method="get" action=(PATH) {
                 @for (name, label, values) in choices {
-                    @let chosen = query.find(name);
-                    @if !values.is_empty() || chosen.is_some() {
-                        div {
-                            label for=(name) { (label) }
-                            select #(name) name=(name) {
-                                option value="" { "any" }
-                                @if let Some(other) = chosen.as_deref().filter(|chosen| !values.contains(chosen)) {
-                                    option value=(other) selected { (other) }
-                                }
-                                @for value in values {
-                                    option value=(value) selected[chosen.as_deref() == Some(*value)] { (value) }
-                                }
-                            }
-                        }
-                    }
+                    @if !values.is_empty() || query.find(name).is_some() { (choice(query, name, label, values)) }
                 }
                 @for (name, label) in [("since", "From"), ("until", "Until")] {
                     div {

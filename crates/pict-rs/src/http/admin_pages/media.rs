@@ -13,7 +13,9 @@ use pict_rs_media::Kind;
 use serde::Deserialize;
 
 use super::session::Session;
-use super::{action, counted, page_of, page_of_owner, quarantine, see, shown, size, time};
+use super::{
+    action, choice, counted, kept, page_of, page_of_owner, quarantine, see, shown, size, time,
+};
 use crate::http::error::Result;
 use crate::http::page::encoded;
 use crate::http::pages::{self, Query};
@@ -70,7 +72,7 @@ pub async fn grid(
         // It only saves statements.
         tracing::warn!(%error, "pictures of the grid are looked up one by one");
     }
-    let kept = kept(&query);
+    let kept = kept(&query, names());
     let link = |key: &ContentKey| format!("{PATH}?{kept}slug={}", key.to_slug());
     let content = html! {
         h1 { "Media" }
@@ -115,33 +117,19 @@ const CHOICES: [(&str, &str, &[&str]); 3] = [
     ("origin", "From", &["uploaded", "proxied"]),
 ];
 
-/// Everything that the grid is filtered by, for the addresses of other pages.
-fn kept(query: &Query<'_>) -> String {
+/// The names of all that the grid is filtered by.
+fn names() -> impl Iterator<Item = &'static str> {
     let names = CHOICES.iter().map(|(name, ..)| *name);
-    let names = names.chain(["min_bytes", "max_bytes", "until"]);
-    let kept = names.filter_map(|name| {
-        let value = query.find(name)?;
-        Some(format!("{name}={}&", encoded(&value)))
-    });
-    kept.collect()
+    names.chain(["min_bytes", "max_bytes", "until"])
 }
 
 fn filters(query: &Query<'_>) -> Markup {
     html! {
-        details open[!kept(query).is_empty()] {
+        details open[!kept(query, names()).is_empty()] {
             summary { "Filter" }
             form.filters method="get" action=(PATH) {
                 @for (name, label, values) in CHOICES {
-                    @let chosen = query.find(name);
-                    div {
-                        label for=(name) { (label) }
-                        select #(name) name=(name) {
-                            option value="" { "any" }
-                            @for value in values {
-                                option value=(value) selected[chosen.as_deref() == Some(*value)] { (value) }
-                            }
-                        }
-                    }
+                    (choice(query, name, label, values))
                 }
                 @for (name, label) in [("min_bytes", "Bytes, at least"), ("max_bytes", "Bytes, at most")] {
                     div {
