@@ -239,4 +239,9 @@ fn a_filter_leaves_out_what_it_does_not_take() {
     ] {
         ask(&server, wrong).refused(400, "invalid-query");
     }
+    let answer = ask(&server, "origin=here");
+    assert_eq!(
+        answer.json()["msg"],
+        "origin=here is not possible: uploaded or proxied"
+    );
 }

@@ -54,6 +54,7 @@ fn routes() -> Vec<String> {
     let table = table.split_once("fn routes(").expect("a route table").1;
     let table = table.split_once("\nfn ").expect("more functions").0;
     let mut found = Vec::new();
+    let table = table.replace("reading(", "resource(");
     for piece in table.split("resource(").skip(1) {
         let path = piece.split('"').nth(1).expect("a path");
         found.push(path.replace(":.+}", "}").replace("{extension}", "{ext}"));

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpRequest, Resource, Route, web};
+use actix_web::{App, FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 use futures_util::future::try_join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
@@ -64,67 +64,18 @@ fn routes(app: &mut web::ServiceConfig) {
     app.service(resource("/image", "POST", [web::post().to(image::upload)]));
     app.service(
         web::scope("/image")
-            .service(resource(
-                "/original/{alias:.+}",
-                get_or_head,
-                [
-                    web::get().to(image::by_path),
-                    web::head().to(image::by_path),
-                ],
-            ))
-            .service(resource(
-                "/original",
-                get_or_head,
-                [
-                    web::get().to(image::by_query),
-                    web::head().to(image::by_query),
-                ],
-            ))
+            .service(reading("/original/{alias:.+}", image::by_path))
+            .service(reading("/original", image::by_query))
             .service(resource(
                 "/process.{extension}",
                 get_or_head,
                 [web::get().to(process::get), web::head().to(process::head)],
             ))
-            .service(resource(
-                "/details/original/{alias:.+}",
-                get_or_head,
-                [
-                    web::get().to(details::by_path),
-                    web::head().to(details::by_path),
-                ],
-            ))
-            .service(resource(
-                "/details/original",
-                get_or_head,
-                [
-                    web::get().to(details::by_query),
-                    web::head().to(details::by_query),
-                ],
-            ))
-            .service(resource(
-                "/details/process.{extension}",
-                get_or_head,
-                [
-                    web::get().to(details::of_variant),
-                    web::head().to(details::of_variant),
-                ],
-            ))
-            .service(resource(
-                "/blurhash",
-                get_or_head,
-                [
-                    web::get().to(details::blurhash),
-                    web::head().to(details::blurhash),
-                ],
-            ))
-            .service(resource(
-                "/limits",
-                get_or_head,
-                [
-                    web::get().to(limits::public),
-                    web::head().to(limits::public),
-                ],
-            ))
+            .service(reading("/details/original/{alias:.+}", details::by_path))
+            .service(reading("/details/original", details::by_query))
+            .service(reading("/details/process.{extension}", details::of_variant))
+            .service(reading("/blurhash", details::blurhash))
+            .service(reading("/limits", limits::public))
             .service(resource(
                 "/backgrounded",
                 "POST",
@@ -161,24 +112,9 @@ fn routes(app: &mut web::ServiceConfig) {
             web::post().to(index::upload),
         ],
     ))
-    .service(resource(
-        "/healthz",
-        get_or_head,
-        [web::get().to(health::live), web::head().to(health::live)],
-    ))
-    .service(resource(
-        "/readyz",
-        get_or_head,
-        [web::get().to(health::ready), web::head().to(health::ready)],
-    ))
-    .service(resource(
-        "/openapi.json",
-        get_or_head,
-        [
-            web::get().to(openapi::serve),
-            web::head().to(openapi::serve),
-        ],
-    ))
+    .service(reading("/healthz", health::live))
+    .service(reading("/readyz", health::ready))
+    .service(reading("/openapi.json", openapi::serve))
     .service(
         web::scope("/internal")
             .app_data(metrics::Route::named("/internal"))
@@ -188,11 +124,7 @@ fn routes(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(internal::import)],
             ))
-            .service(resource(
-                "/hashes",
-                get_or_head,
-                [web::get().to(pages::hashes), web::head().to(pages::hashes)],
-            ))
+            .service(reading("/hashes", pages::hashes))
             .service(resource(
                 "/variants",
                 "DELETE",
@@ -209,24 +141,9 @@ fn routes(app: &mut web::ServiceConfig) {
                 [web::post().to(admin::prune_missing)],
             ))
             .service(resource("/export", "POST", [web::post().to(admin::export)]))
-            .service(resource(
-                "/limits",
-                get_or_head,
-                [
-                    web::get().to(limits::internal),
-                    web::head().to(limits::internal),
-                ],
-            ))
-            .service(resource(
-                "/health",
-                get_or_head,
-                [web::get().to(health::deep), web::head().to(health::deep)],
-            ))
-            .service(resource(
-                "/audit",
-                get_or_head,
-                [web::get().to(audit::list), web::head().to(audit::list)],
-            ))
+            .service(reading("/limits", limits::internal))
+            .service(reading("/health", health::deep))
+            .service(reading("/audit", audit::list))
             .service(resource(
                 "/blocklist",
                 "GET, HEAD, POST, DELETE",
@@ -237,14 +154,7 @@ fn routes(app: &mut web::ServiceConfig) {
                     web::delete().to(admin::unblock),
                 ],
             ))
-            .service(resource(
-                "/pdq",
-                get_or_head,
-                [
-                    web::get().to(perceptual::overview),
-                    web::head().to(perceptual::overview),
-                ],
-            ))
+            .service(reading("/pdq", perceptual::overview))
             .service(resource(
                 "/pdq/scan",
                 "POST",
@@ -294,19 +204,8 @@ fn routes(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(internal::delete)],
             ))
-            .service(resource(
-                "/aliases",
-                get_or_head,
-                [
-                    web::get().to(internal::aliases),
-                    web::head().to(internal::aliases),
-                ],
-            ))
-            .service(resource(
-                "/owners",
-                get_or_head,
-                [web::get().to(owners::list), web::head().to(owners::list)],
-            ))
+            .service(reading("/aliases", internal::aliases))
+            .service(reading("/owners", owners::list))
             .service(resource(
                 "/owner",
                 "GET, HEAD, POST, DELETE",
@@ -317,66 +216,34 @@ fn routes(app: &mut web::ServiceConfig) {
                     web::delete().to(owners::unset),
                 ],
             ))
-            .service(resource(
-                "/usage",
-                get_or_head,
-                [
-                    web::get().to(storage::usage),
-                    web::head().to(storage::usage),
-                ],
-            ))
-            .service(resource(
-                "/growth",
-                get_or_head,
-                [
-                    web::get().to(storage::growth),
-                    web::head().to(storage::growth),
-                ],
-            ))
-            .service(resource(
-                "/retention",
-                get_or_head,
-                [
-                    web::get().to(storage::retention),
-                    web::head().to(storage::retention),
-                ],
-            ))
-            .service(resource(
-                "/jobs",
-                get_or_head,
-                [web::get().to(jobs::list), web::head().to(jobs::list)],
-            ))
+            .service(reading("/usage", storage::usage))
+            .service(reading("/growth", storage::growth))
+            .service(reading("/retention", storage::retention))
+            .service(reading("/jobs", jobs::list))
             .service(resource(
                 "/collect",
                 "POST",
                 [web::post().to(storage::collect)],
             ))
-            .service(resource(
-                "/identifier",
-                get_or_head,
-                [
-                    web::get().to(internal::identifier),
-                    web::head().to(internal::identifier),
-                ],
-            )),
+            .service(reading("/identifier", internal::identifier)),
     );
 }
 
 /// The pages for administrators. They are no part of the API.
 fn pages_of_admins(app: &mut web::ServiceConfig) {
-    let page = "GET";
-    let both = "GET, POST";
+    let both = "GET, HEAD, POST";
     app.service(
         web::scope("/admin")
             .app_data(metrics::Route::named("/admin"))
             .wrap(from_fn(admin_pages::guard))
-            .service(resource("", page, [web::get().to(admin_pages::overview)]))
-            .service(resource("/", page, [web::get().to(admin_pages::overview)]))
+            .service(reading("", admin_pages::overview))
+            .service(reading("/", admin_pages::overview))
             .service(resource(
                 "/sign-in",
                 both,
                 [
                     web::get().to(admin_pages::sign_in_form),
+                    web::head().to(admin_pages::sign_in_form),
                     web::post().to(admin_pages::sign_in),
                 ],
             ))
@@ -385,12 +252,8 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(admin_pages::sign_out)],
             ))
-            .service(resource("/media", page, [web::get().to(admin_pages::grid)]))
-            .service(resource(
-                "/media/{alias:.+}",
-                page,
-                [web::get().to(admin_pages::picture)],
-            ))
+            .service(reading("/media", admin_pages::grid))
+            .service(reading("/media/{alias:.+}", admin_pages::picture))
             .service(resource(
                 "/delete",
                 "POST",
@@ -401,17 +264,9 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(admin_pages::purge)],
             ))
-            .service(resource(
-                "/moderation",
-                page,
-                [web::get().to(admin_pages::moderation)],
-            ))
-            .service(resource("/log", page, [web::get().to(admin_pages::log)]))
-            .service(resource(
-                "/log.csv",
-                page,
-                [web::get().to(admin_pages::log_as_csv)],
-            ))
+            .service(reading("/moderation", admin_pages::moderation))
+            .service(reading("/log", admin_pages::log))
+            .service(reading("/log.csv", admin_pages::log_as_csv))
             .service(resource(
                 "/block",
                 "POST",
@@ -437,13 +292,13 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 both,
                 [
                     web::get().to(admin_pages::quarantined),
+                    web::head().to(admin_pages::quarantined),
                     web::post().to(admin_pages::quarantine),
                 ],
             ))
-            .service(resource(
+            .service(reading(
                 "/quarantine/picture",
-                page,
-                [web::get().to(admin_pages::quarantined_picture)],
+                admin_pages::quarantined_picture,
             ))
             .service(resource(
                 "/release",
@@ -455,14 +310,11 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 both,
                 [
                     web::get().to(admin_pages::similar_form),
+                    web::head().to(admin_pages::similar_form),
                     web::post().to(admin_pages::similar),
                 ],
             ))
-            .service(resource(
-                "/owners",
-                page,
-                [web::get().to(admin_pages::owners)],
-            ))
+            .service(reading("/owners", admin_pages::owners))
             .service(resource(
                 "/purge-owner",
                 "POST",
@@ -473,17 +325,13 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(admin_pages::unblock)],
             ))
-            .service(resource(
-                "/storage",
-                page,
-                [web::get().to(admin_pages::storage)],
-            ))
+            .service(reading("/storage", admin_pages::storage))
             .service(resource(
                 "/collect",
                 "POST",
                 [web::post().to(admin_pages::collect)],
             ))
-            .service(resource("/jobs", page, [web::get().to(admin_pages::jobs)]))
+            .service(reading("/jobs", admin_pages::jobs))
             .service(resource(
                 "/prune",
                 "POST",
@@ -494,20 +342,28 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
                 "POST",
                 [web::post().to(admin_pages::drop_variants)],
             ))
-            .service(resource(
-                "/settings",
-                page,
-                [web::get().to(admin_pages::settings)],
-            ))
+            .service(reading("/settings", admin_pages::settings))
             .service(resource(
                 "/upload",
                 both,
                 [
                     web::get().to(admin_pages::upload_form),
+                    web::head().to(admin_pages::upload_form),
                     web::post().to(admin_pages::upload),
                 ],
             )),
     );
+}
+
+/// A resource that is only read, so that HEAD is as GET.
+fn reading<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args> + Clone,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let routes = [web::get().to(handler.clone()), web::head().to(handler)];
+    resource(path, "GET, HEAD", routes)
 }
 
 fn resource(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {

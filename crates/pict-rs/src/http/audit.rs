@@ -37,7 +37,7 @@ const COLUMNS: [&str; 12] = [
 /// those that fulfil them, or `?format=csv` for all of them
 pub async fn list(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
-    let is_csv = query.word("format", |word| match word {
+    let is_csv = query.word("format", "csv or json", |word| match word {
         "csv" => Some(true),
         "json" => Some(false),
         _ => None,
@@ -67,9 +67,9 @@ pub fn filter(query: &Query<'_>) -> Result<AuditFilter> {
     };
     let key = |word: &str| KeyName::is_valid(word).then(|| word.to_owned());
     Ok(AuditFilter {
-        action: query.word("action", action)?,
-        actor: query.word("actor", actor)?,
-        key: query.word("key", key)?,
+        action: query.word("action", Action::ALL.map(Action::as_str).join(", "), action)?,
+        actor: query.word("actor", Actor::ALL.map(Actor::as_str).join(", "), actor)?,
+        key: query.word("key", "the name of a key", key)?,
         since: query.since("since")?,
         until: query.until("until")?,
     })

@@ -1,5 +1,8 @@
 //! Paged lists, with an API key.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::hashes::{self, MediaFilter, MediaOrigin};
 use pict_rs_core::service::moderate;
@@ -11,6 +14,9 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::Result;
 use super::view;
+
+/// What a filter by size can be.
+const NUMBER: &str = "a number of 0 or more";
 
 /// `GET /internal/hashes?slug=&timestamp=&limit=`, with `kind=`, `format=`, `min_bytes=`,
 /// `max_bytes=` and `origin=` of those that fulfil them
@@ -57,19 +63,22 @@ pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<Htt
 /// # Errors
 /// [`ErrorCode::InvalidQuery`].
 pub fn filter(query: &Query<'_>) -> Result<Option<MediaFilter>> {
-    let kind = query.word("kind", |word| match word {
+    let kind = query.word("kind", "image, animation or video", |word| match word {
         "image" => Some(Kind::Image),
         "animation" => Some(Kind::Animation),
         "video" => Some(Kind::Video),
         _ => None,
     })?;
-    let extension = query.word("format", |word| {
+    let extensions: BTreeSet<_> = Format::all()
+        .filter(|format| format.is_kept())
+        .map(Format::extension)
+        .collect();
+    let possible = extensions.iter().copied().collect::<Vec<_>>().join(", ");
+    let extension = query.word("format", possible, |word| {
         let wanted = if word == "jpg" { "jpeg" } else { word };
-        let mut known = Format::all().filter(|format| format.is_kept());
-        let found = known.find(|format| format.extension() == wanted);
-        found.map(Format::extension)
+        extensions.get(wanted).copied()
     })?;
-    let origin = query.word("origin", |word| match word {
+    let origin = query.word("origin", "uploaded or proxied", |word| match word {
         "uploaded" => Some(MediaOrigin::Uploaded),
         "proxied" => Some(MediaOrigin::Proxied),
         _ => None,
@@ -77,8 +86,8 @@ pub fn filter(query: &Query<'_>) -> Result<Option<MediaFilter>> {
     let filter = MediaFilter {
         kind,
         extension,
-        min_bytes: query.word("min_bytes", |word| word.parse().ok())?,
-        max_bytes: query.word("max_bytes", |word| word.parse().ok())?,
+        min_bytes: query.word("min_bytes", NUMBER, |word| word.parse().ok())?,
+        max_bytes: query.word("max_bytes", NUMBER, |word| word.parse().ok())?,
         origin,
     };
     Ok((filter != MediaFilter::default()).then_some(filter))
@@ -154,17 +163,22 @@ impl Query<'_> {
         Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
     }
 
-    /// What `read` makes of a value; `None` when it is missing.
+    /// What `read` makes of a value; `None` when it is missing. `possible` names the values.
     ///
     /// # Errors
     /// [`ErrorCode::InvalidQuery`] for what `read` does not know.
-    pub fn word<T>(&self, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+    pub fn word<T>(
+        &self,
+        name: &str,
+        possible: impl Display,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(text) = self.find(name) else {
             return Ok(None);
         };
         match read(&text) {
             Some(value) => Ok(Some(value)),
-            None => Err(bad(format!("{name}={text} is not a value that it can have")).into()),
+            None => Err(bad(format!("{name}={text} is not possible: {possible}")).into()),
         }
     }
 

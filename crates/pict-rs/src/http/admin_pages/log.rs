@@ -37,7 +37,7 @@ pub async fn log(
             p { @if kept.is_empty() { "Nothing was removed yet." } @else { "No entries match." } }
         } @else {
             (table(&entries))
-            p { a href=(format!("/admin/log.csv?{kept}")) { "Download as CSV" } }
+            p { a href=(format!("/admin/log.csv?{}", kept.trim_end_matches('&'))) { "Download as CSV" } }
         }
         @if let Some(next) = next {
             p.pages { a rel="next" href=(format!("{PATH}?{kept}before={next}")) { "Older" } }
