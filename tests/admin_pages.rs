@@ -321,6 +321,54 @@ fn the_overview_tells_what_is_stored_and_what_is_wrong() {
 }
 
 #[test]
+fn looking_through_the_pages_does_not_count_as_use() {
+    let server = start();
+    let seen = server.upload(&pictures::png(&pictures::photo(400, 300)));
+    let used = server.upload(&pictures::png(&pictures::photo(300, 400)));
+    server.process("webp", &used.alias, "thumbnail=64");
+    let admin = Admin::sign_in(&server);
+    let grid = admin.page("/admin/media");
+    let page_of = |alias: &str| admin.page(&format!("/admin/media/{alias}"));
+    for page in [&grid, &page_of(&seen.alias)] {
+        let shown: Vec<_> = page.split("src=\"").skip(1).collect();
+        assert!(!shown.is_empty());
+        for rest in shown {
+            let (address, _) = rest.split_once('"').expect("an end");
+            let address = address.replace("&amp;", "&");
+            assert!(address.starts_with("/admin/"), "{address}");
+            let picture = admin.get(&address).ok();
+            assert!(
+                picture
+                    .header("content-type")
+                    .is_some_and(|kind| kind.starts_with("image/"))
+            );
+            // A cache in front keeps nothing for those who have no session.
+            let cached = picture.header("cache-control");
+            assert_eq!(cached, Some("private, no-cache"), "{address}");
+            assert_eq!(server.get(&address).status, 303, "without a session");
+        }
+    }
+    let address = format!("/admin/original/{}", seen.alias);
+    let etag = admin.get(&address).ok();
+    let etag = etag.header("etag").expect("an ETag");
+    let headers = [("cookie", &*admin.cookie), ("if-none-match", etag)];
+    let again = server.get_with(&address, &headers);
+    assert_eq!(again.status, 304);
+    assert_eq!(again.header("cache-control"), Some("private, no-cache"));
+    // Nothing is fetched for a page.
+    let proxied = "/admin/process.webp?proxy=http%3A%2F%2Fexample.org%2Fa.png&thumbnail=64";
+    admin.get(proxied).status(400);
+    let unused = admin.page("/admin/media?last_used=never");
+    assert!(unused.contains(&seen.alias) && !unused.contains(&used.alias));
+    let last_used = |page: &str| {
+        let (_, rest) = page.split_once("Last used</th><td>").expect("a row");
+        rest.split_once('<').expect("an end").0.to_owned()
+    };
+    assert_eq!(last_used(&page_of(&seen.alias)), "Never");
+    assert!(last_used(&page_of(&used.alias)).starts_with("On 20"));
+}
+
+#[test]
 fn pages_answer_head_as_they_do_get() {
     let server = start();
     let admin = Admin::sign_in(&server);
@@ -650,7 +698,7 @@ fn the_grid_reads_what_its_pictures_need_in_one_go() {
     assert_eq!(shown.len(), 71);
     for address in &shown {
         let expected = if address.contains(&hidden) { 404 } else { 200 };
-        assert_eq!(server.get(address).status, expected, "{address}");
+        assert_eq!(admin.get(address).status, expected, "{address}");
     }
     server.settle();
     // With nothing in memory, the pages alone know all.

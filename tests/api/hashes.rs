@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::client::{content_type, multipart};
 use crate::support::upstream::Upstream;
-use crate::support::{Answer, Server, pictures};
+use crate::support::{Answer, File, Server, pictures};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
 
@@ -236,12 +237,106 @@ fn a_filter_leaves_out_what_it_does_not_take() {
         "origin=here",
         "min_bytes=x",
         "max_bytes=-1",
+        "last_used=rarely",
     ] {
         ask(&server, wrong).refused(400, "invalid-query");
     }
     let answer = ask(&server, "origin=here");
     assert_eq!(
         answer.json()["msg"],
-        "origin=here is not possible: uploaded or proxied"
+        "origin=here is not valid; expected uploaded or proxied"
     );
+}
+
+#[test]
+fn what_no_client_was_served_is_unused() {
+    let server = with_key();
+    let [variant, original, headed, never] = [0, 1, 2, 3].map(|n| {
+        let bytes = pictures::png(&pictures::photo(40 + n, 40));
+        server.upload(&bytes).alias
+    });
+    let unused = |query: &str| {
+        let page = page(&server, query);
+        let mut found: Vec<_> = aliases(&page).into_iter().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    let mut all = [&variant, &original, &headed, &never].map(Clone::clone);
+    all.sort();
+    assert_eq!(unused("last_used=never"), all);
+    // Facts are no use, and neither is what could not be served.
+    server.get(&format!("/image/details/original/{never}")).ok();
+    server.get(&format!("/image/process.webp?src={never}&thumbnail=x"));
+    server.process("webp", &variant, "thumbnail=16");
+    server.get(&format!("/image/original/{original}")).ok();
+    server.head(&format!("/image/process.webp?src={headed}&thumbnail=16"));
+    server.head(&format!("/image/original/{headed}"));
+    let mut rest = [&headed, &never].map(Clone::clone);
+    rest.sort();
+    assert_eq!(unused("last_used=never"), rest);
+    assert_eq!(unused("last_used=0s"), rest);
+    assert_eq!(unused("last_used=1d"), Vec::<String>::new());
+    // A content by any of its names.
+    let again = server
+        .upload(&pictures::png(&pictures::photo(43, 40)))
+        .alias;
+    assert!(unused("last_used=never").contains(&never.clone().min(again.clone())));
+    server.get(&format!("/image/original/{again}")).ok();
+    assert_eq!(unused("last_used=never"), [headed.as_str()]);
+
+    let content = |alias: &str| {
+        let path = format!("/internal/content?alias={alias}");
+        server.get_with(&path, &[KEY]).ok().json()["content"].clone()
+    };
+    let used = content(&variant);
+    assert!(
+        used["used_at"].is_string() && used["uses_since"].is_null(),
+        "{used}"
+    );
+    assert!(content(&headed)["used_at"].is_null());
+}
+
+#[test]
+fn everything_about_a_content_is_in_one_answer() {
+    let server = with_key();
+    let picture = pictures::png(&pictures::photo(400, 300));
+    let kind = content_type();
+    let headers = [KEY, ("content-type", &kind)];
+    let form = multipart(&[File::new(&picture)]);
+    let owned = server.send("POST", "/image?owner=ann", &headers, Some(&form));
+    let owned = owned.status(201).uploaded().remove(0).alias;
+    let other = server.upload(&picture).alias;
+    server.process("webp", &other, "resize=64");
+    // It is answered before it is stored.
+    server.settle();
+    let details = server
+        .get(&format!("/image/details/original/{other}"))
+        .ok()
+        .json();
+    let path = format!("/internal/content?alias={other}");
+    let found = server.get_with(&path, &[KEY]).ok().json()["content"].clone();
+    let mut names = [(owned, json!("ann")), (other.clone(), Value::Null)];
+    names.sort_by(|one, two| one.0.cmp(&two.0));
+    let names = names.map(|(alias, owner)| json!({ "alias": alias, "owner": owner }));
+    assert_eq!(found["aliases"], json!(names));
+    assert_eq!(found["details"]["blurhash"], details["blurhash"]);
+    let pdq = found["pdq"]["hash"].as_str().expect("a hash");
+    assert_eq!(pdq.len(), 64);
+    assert!(found["size"].as_u64().is_some_and(|size| size > 1000));
+    let variant = &found["variants"][0];
+    assert_eq!(variant["variant"], "resize/64/webp");
+    assert_eq!(
+        (variant["width"].as_u64(), variant["height"].as_u64()),
+        (Some(64), Some(48))
+    );
+    assert_eq!(found["quarantined"], Value::Null);
+    // It is there for what only administrators see.
+    let quarantine = format!("/internal/quarantine?alias={other}&reason=look");
+    server.send("POST", &quarantine, &[KEY], None).status(201);
+    let found = server.get_with(&path, &[KEY]).ok().json()["content"].clone();
+    assert_eq!(found["quarantined"]["reason"], "look");
+    server
+        .get_with("/internal/content?alias=absent.png", &[KEY])
+        .refused(404, "alias-not-found");
+    server.get(&path).refused(401, "invalid-api-token");
 }

@@ -246,6 +246,7 @@ fn answers_have_the_keys_that_are_described_and_no_others() {
     let about = format!("?alias={doomed}");
     call("GET", "aliases", &about);
     call("GET", "identifier", &about);
+    call("GET", "content", &about);
     call("GET", "hashes", "?limit=2");
     call("POST", "purge", &format!("{about}&block=true&reason=why"));
     call("POST", "blocklist", &format!("?alias={alias}"));

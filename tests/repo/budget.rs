@@ -26,7 +26,7 @@ async fn variant(repo: &Repo, of: &NewUpload, at: u32, (size, side): (u64, u32),
 
 async fn variants(repo: &Repo, of: &NewUpload) -> Vec<String> {
     let found = repo.variants_of(of.original.hash(), 100).await;
-    let found = found.expect("listed").into_iter().map(|(name, _)| name);
+    let found = found.expect("listed").into_iter().map(|one| one.name);
     found.collect()
 }
 

@@ -16,6 +16,7 @@ on_each_engine!(
     pages_of_contents_of_one_moment_miss_none,
     sums_follow_every_removal,
     only_objects_without_a_row_are_unnamed,
+    a_use_is_recorded_once_within_its_precision,
 );
 
 async fn an_upload_is_found_by_its_alias_with_all_its_facts(engine: Engine) {
@@ -379,4 +380,39 @@ async fn only_objects_without_a_row_are_unnamed(engine: Engine) {
     assert_eq!(repo.some_garbage(1).await.expect("asked").len(), 1);
     repo.collected(&garbage).await.expect("removed");
     assert_eq!(repo.unnamed(&all).await.expect("asked").len(), 3);
+}
+
+async fn a_use_is_recorded_once_within_its_precision(engine: Engine) {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (repo, _folder) = engine.empty().await;
+    assert_eq!(repo.uses_since().await.expect("asked"), 0);
+    let upload = upload();
+    repo.add_upload(&upload).await.expect("added");
+    let hash = upload.original.hash();
+    let used_at = async || repo.used_at(hash).await.expect("asked");
+    assert_eq!(used_at().await, None);
+    for (at, recorded) in [
+        (NOW, NOW),
+        (NOW + DAY - 1, NOW),
+        (NOW + DAY + 1, NOW + DAY + 1),
+        // The clock was wrong.
+        (NOW, NOW),
+    ] {
+        repo.touch_contents(&[(*hash, at)], DAY)
+            .await
+            .expect("recorded");
+        assert_eq!(used_at().await, Some(recorded), "{at}");
+    }
+    let listed = repo.contents(None, None, 10).await.expect("listed");
+    assert_eq!(listed[0].used_at, Some(NOW));
+    repo.record_uses_since(NOW).await.expect("recorded");
+    assert_eq!(repo.uses_since().await.expect("asked"), NOW);
+    // What is gone is not used.
+    repo.purge(hash, Refused::Nothing, &admin(), NOW)
+        .await
+        .expect("removed");
+    repo.touch_contents(&[(*hash, NOW)], DAY)
+        .await
+        .expect("nothing to do");
+    assert_eq!(used_at().await, None);
 }

@@ -47,6 +47,7 @@ mod thumbnails;
 pub mod transfer;
 mod upload;
 mod usage;
+mod uses;
 mod value;
 mod variant;
 
@@ -79,7 +80,7 @@ pub use maintenance::{Plan, Run, Task};
 pub use node::NodeStatus;
 pub use outbox::{OutboxStatus, OutboxTarget};
 pub use owner::{Owned, OwnedAlias, OwnerUsage};
-pub use page::{ContentWithAliases, Page};
+pub use page::{ContentWithAliases, FilteredContent, Page};
 pub use pdq::{ListedPdq, PdqMatch, StoredPdq, Unlisted};
 #[cfg(feature = "migrate")]
 pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
@@ -97,7 +98,7 @@ pub use thumbnails::OriginalWithVariants;
 pub use upload::{Failure, Finished, Outcome, Progress};
 pub use usage::{Sums, Total, Usage};
 pub use value::{DropCandidate, DroppedByValue};
-pub use variant::StoredVariant;
+pub use variant::{ListedVariant, StoredVariant};
 
 /// After this time it is asked why the database does not answer.
 const UNEXPLAINED: Duration = Duration::from_millis(2500);

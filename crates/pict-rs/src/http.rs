@@ -9,6 +9,7 @@ mod background;
 mod body;
 mod cause;
 mod conditional;
+mod content;
 mod cors;
 mod deadline;
 mod details;
@@ -125,6 +126,7 @@ fn routes(app: &mut web::ServiceConfig) {
                 [web::post().to(internal::import)],
             ))
             .service(reading("/hashes", pages::hashes))
+            .service(reading("/content", content::content))
             .service(resource(
                 "/variants",
                 "DELETE",
@@ -254,6 +256,13 @@ fn pages_of_admins(app: &mut web::ServiceConfig) {
             ))
             .service(reading("/media", admin_pages::grid))
             .service(reading("/media/{alias:.+}", admin_pages::picture))
+            // What the pages show: looking at it does not count as use.
+            .service(reading("/original/{alias:.+}", image::by_path))
+            .service(resource(
+                "/process.{extension}",
+                "GET, HEAD",
+                [web::get().to(process::get), web::head().to(process::head)],
+            ))
             .service(resource(
                 "/delete",
                 "POST",

@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 12] = [
+    const FILES: [(i64, &str, &str); 13] = [
         (
             8,
             "tables",
@@ -224,6 +224,11 @@ fn all_of_postgres() -> Migrator {
             "key_names",
             include_str!("../../migrations/postgres/0019_key_names.sql"),
         ),
+        (
+            20,
+            "uses",
+            include_str!("../../migrations/postgres/0020_uses.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -246,7 +251,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 17] = [
+    const FILES: [(i64, &str, &str); 18] = [
         (
             1,
             "media",
@@ -332,6 +337,11 @@ pub(super) fn all() -> Migrator {
             "key_names",
             include_str!("../../migrations/sqlite/0017_key_names.sql"),
         ),
+        (
+            18,
+            "uses",
+            include_str!("../../migrations/sqlite/0018_uses.sql"),
+        ),
     ];
     migrator(&FILES)
 }
@@ -415,6 +425,19 @@ mod tests {
         INSERT INTO aliases VALUES ('y.png', X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 't', 5);
         INSERT INTO variants VALUES (X'00000000000000000000000000000000000000000000000000000000000000000123456789ab01', 'webp',
             X'000000000000000000000000000000000000000000000000000000000000000000000000fffe03', 'b', 1, 1, 1, NULL, 5);";
+
+    #[tokio::test]
+    async fn nothing_is_claimed_of_uses_before_they_were_recorded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = crate::clock::now() - 1000;
+        older(folder.path(), 2, OLD).await.close().await;
+        let repo = Repo::open(folder.path()).await.expect("migrated");
+        let since = repo.uses_since().await.expect("asked");
+        assert!((before..=crate::clock::now()).contains(&since), "{since}");
+        let fresh = tempfile::tempdir().expect("a folder");
+        let repo = Repo::open(fresh.path()).await.expect("made");
+        assert_eq!(repo.uses_since().await.expect("asked"), 0);
+    }
 
     #[tokio::test]
     async fn an_older_database_is_counted_when_it_is_migrated_and_nothing_in_it_is_old() {

@@ -31,6 +31,17 @@ pub struct ContentWithAliases {
     pub is_quarantined: bool,
 }
 
+/// A content in a list that is filtered.
+#[derive(Clone, Debug)]
+pub struct FilteredContent {
+    /// The content.
+    pub original: Original,
+    /// Whether only proxied aliases name it.
+    pub is_proxied: bool,
+    /// When it was last used, in unix milliseconds, as far as uses are recorded.
+    pub used_at: Option<i64>,
+}
+
 /// Sorts after every content of the same time, because it is longer than their keys.
 const LAST: [u8; ContentKey::BYTES + 1] = [0xff; ContentKey::BYTES + 1];
 
@@ -117,7 +128,8 @@ impl Repo {
         Ok(page)
     }
 
-    /// Up to `limit` contents, as [`Repo::page`], each with whether only proxied aliases name it.
+    /// Up to `limit` contents, as [`Repo::page`], with what they are filtered by instead of their
+    /// aliases.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -126,10 +138,10 @@ impl Repo {
         first: Option<&ContentKey>,
         time: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<(Original, bool)>> {
+    ) -> Result<Vec<FilteredContent>> {
         let (time, key) = self.bound(first, time).await?.unwrap_or_else(newest);
         let rows = composed(format!(
-            "SELECT {COLUMNS}, p.hash AS proxied FROM hashes h LEFT JOIN proxied p ON p.hash = h.hash \
+            "SELECT {COLUMNS}, h.used_at, p.hash AS proxied FROM hashes h LEFT JOIN proxied p ON p.hash = h.hash \
              WHERE (h.created_at, h.hash) <= ($1, $2) ORDER BY h.created_at DESC, h.hash DESC LIMIT $3"
         ))
         .bind(time)
@@ -139,8 +151,11 @@ impl Repo {
         .await?;
         rows.iter()
             .map(|row| {
-                let is_proxied = row.blob_or_null("proxied")?.is_some();
-                Ok((content::from_row(row)?, is_proxied))
+                Ok(FilteredContent {
+                    original: content::from_row(row)?,
+                    is_proxied: row.blob_or_null("proxied")?.is_some(),
+                    used_at: row.int_or_null("used_at")?,
+                })
             })
             .collect()
     }

@@ -15,6 +15,9 @@ pub(super) const STORE_ID: &str = "store-id";
 /// The latest time that the server has seen.
 const CLOCK: &str = "clock";
 
+/// Since when uses of contents are recorded; migrations write it, too.
+pub(super) const USES_SINCE: &str = "uses-since";
+
 /// Before the name of a list.
 const SUBSCRIPTION: &str = "pdq-subscription ";
 
@@ -195,7 +198,7 @@ impl Repo {
         self.set(&format!("{SUBSCRIPTION}{list}"), status).await
     }
 
-    async fn get(&self, name: &str) -> Result<Option<String>> {
+    pub(super) async fn get(&self, name: &str) -> Result<Option<String>> {
         let row = sql("SELECT value FROM settings WHERE name = $1")
             .bind(name)
             .optional(&self.read)

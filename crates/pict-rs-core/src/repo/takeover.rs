@@ -4,7 +4,7 @@ use super::change::Change;
 use super::content::{self, Original};
 use super::fault::again;
 use super::sql::{self, Row, sql};
-use super::{Removal, Repo, bigint, blocklist, hash, node};
+use super::{Removal, Repo, bigint, blocklist, hash, node, uses};
 use crate::{Alias, ContentKey, DeleteToken, Result};
 
 /// The name of the only row.
@@ -128,6 +128,7 @@ impl Repo {
         .one(&mut tx)
         .await?;
         let run = from_row(&row)?;
+        uses::record_since(now).run(&mut tx).await?;
         tx.commit().await?;
         Ok(run)
     }
@@ -200,6 +201,9 @@ impl Repo {
         .bind((onward == Onward::Finished).then_some(now))
         .run(&mut tx)
         .await?;
+        if onward == Onward::Finished {
+            uses::record_since(now).run(&mut tx).await?;
+        }
         tx.commit().await
     }
 

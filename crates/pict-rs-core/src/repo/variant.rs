@@ -21,6 +21,17 @@ pub struct StoredVariant {
     pub object: ObjectKey,
 }
 
+/// A variant in the list of its content.
+#[derive(Clone, Debug)]
+pub struct ListedVariant {
+    /// Its name.
+    pub name: String,
+    /// The variant.
+    pub made: Representation,
+    /// When its last recorded use was, in unix milliseconds.
+    pub used_at: i64,
+}
+
 impl Repo {
     /// Up to `limit` variants after the one with this content and name, in their order.
     ///
@@ -65,26 +76,25 @@ impl Repo {
         find_in(&self.read, hash, variant).await
     }
 
-    /// Up to `limit` variants of a content, with their names, in the order of these.
+    /// Up to `limit` variants of a content, sorted by name.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn variants_of(
-        &self,
-        hash: &ContentKey,
-        limit: u32,
-    ) -> Result<Vec<(String, Representation)>> {
+    pub async fn variants_of(&self, hash: &ContentKey, limit: u32) -> Result<Vec<ListedVariant>> {
         let rows = sql(
-            "SELECT variant, content_key, object, width, height, frames, duration_ms, created_at \
-             FROM variants WHERE hash = $1 ORDER BY variant LIMIT $2",
+            "SELECT variant, content_key, object, width, height, frames, duration_ms, created_at, \
+             accessed_at FROM variants WHERE hash = $1 ORDER BY variant LIMIT $2",
         )
         .bind(hash.as_bytes())
         .bind(i64::from(limit))
         .all(&self.read)
         .await?;
         let read = |row: &Row| {
-            let made = Representation::from_row(row, "content_key")?;
-            Ok((row.text("variant")?, made))
+            Ok(ListedVariant {
+                name: row.text("variant")?,
+                made: Representation::from_row(row, "content_key")?,
+                used_at: row.int("accessed_at")?,
+            })
         };
         rows.iter().map(read).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::repo::{Original, Quarantined, Representation, StoredPdq};
+use crate::repo::{ListedVariant, Original, Quarantined, StoredPdq};
 use crate::service::find;
 use crate::{Alias, Context, ErrorCode, Owner, Result};
 
@@ -24,8 +24,13 @@ pub struct Inspected {
     pub owners: Vec<(Alias, Owner)>,
     /// The URLs that it was fetched from, sorted.
     pub urls: Vec<String>,
-    /// Its variants with their names, sorted; at most a hundred.
-    pub variants: Vec<(String, Representation)>,
+    /// When it was last used, in unix milliseconds, to within a day; `None` when it was not since
+    /// `uses_since`.
+    pub used_at: Option<i64>,
+    /// Since when uses are recorded, in unix milliseconds; 0 when they always were.
+    pub uses_since: i64,
+    /// Its variants, sorted by name; at most a hundred.
+    pub variants: Vec<ListedVariant>,
 }
 
 /// The content that `alias` names.
@@ -47,6 +52,11 @@ pub async fn inspect(ctx: &Context, alias: &Alias) -> Result<Inspected> {
         owners: ctx.repo.owners_of(hash).await?,
         pdq: ctx.repo.pdq_of(hash).await?,
         urls: ctx.repo.urls_of(hash).await?,
+        used_at: match ctx.last_used.contents.noted_at(hash) {
+            Some(noted_at) => Some(noted_at),
+            None => ctx.repo.used_at(hash).await?,
+        },
+        uses_since: ctx.repo.uses_since().await?,
         variants: ctx.repo.variants_of(hash, MAX_VARIANTS).await?,
         original,
         quarantined,

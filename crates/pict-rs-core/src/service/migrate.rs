@@ -144,6 +144,7 @@ pub async fn migrate(
 ) -> Result<MigrationReport> {
     // Of a run that was interrupted.
     ctx.repo.end_adoption().await?;
+    ctx.repo.record_uses_since(now()).await?;
     let mut report = MigrationReport::default();
     let mut running = JoinSet::new();
     let at_once = match place.store(ctx).root() {

@@ -18,7 +18,7 @@ pub async fn set(ctx: &Context, alias: Option<&Alias>) -> Result<()> {
     ctx.repo.set_not_found_alias(alias).await
 }
 
-/// The placeholder, if its alias exists.
+/// The placeholder to be served, if its alias exists.
 ///
 /// # Errors
 /// When the database fails.
@@ -27,7 +27,10 @@ pub async fn get(ctx: &Context) -> Result<Option<Arc<Original>>> {
         return Ok(None);
     };
     match find::original(ctx, &alias).await {
-        Ok(original) => Ok(Some(original)),
+        Ok(original) => {
+            (ctx.fact_cache).note_use(&alias, original.hash(), &ctx.last_used);
+            Ok(Some(original))
+        }
         Err(error) if matches!(error.code(), ErrorCode::AliasNotFound | ErrorCode::LostFile) => {
             Ok(None)
         }

@@ -5,6 +5,7 @@
 //! A client that is reading a file keeps it open, so no answer is cut short. Uploads are never
 //! touched: if a proxied alias shares its bytes with an upload, only the alias is dropped.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,14 @@ use crate::config::Span;
 use crate::repo::Dropped;
 use crate::service::forget::{collect, forget};
 use crate::service::{budget, growth, guard, reduced};
+use crate::state::last_used::Uses;
 use crate::task::run_to_completion;
 use crate::{ContentKey, Context, ErrorCode, ObjectKey, Result, metrics};
 
 /// Rows changed in one transaction, so that no upload waits long for the database.
 const BATCH: u32 = 256;
+/// Contents whose uses are written in one transaction. It locks their rows, and uploads and removals wait.
+const CONTENTS: usize = 32;
 /// The longest interval between two sweeps.
 const MAX_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest interval between two sweeps.
@@ -73,17 +77,35 @@ pub(crate) async fn flush(ctx: &Arc<Context>) -> Result<()> {
     }
     let ctx = ctx.clone();
     run_to_completion(async move {
-        let coarse = ctx.last_used.coarse();
-        let used = ctx.last_used.take();
-        for (at, batch) in used.chunks(BATCH as usize).enumerate() {
-            if let Err(error) = ctx.repo.touch_variants(batch, coarse).await {
-                ctx.last_used.put_back(&used[at * BATCH as usize..]);
-                return Err(error);
-            }
-        }
-        Ok(())
+        let (repo, uses) = (&ctx.repo, &ctx.last_used);
+        let coarse = uses.variants.coarse();
+        write(&uses.variants, BATCH as usize, |used: Vec<_>| async move {
+            repo.touch_variants(&used, coarse).await
+        })
+        .await?;
+        let coarse = uses.contents.coarse();
+        write(&uses.contents, CONTENTS, |used: Vec<_>| async move {
+            repo.touch_contents(&used, coarse).await
+        })
+        .await
     })
     .await
+}
+
+/// Writes uses of one kind with `touch`, in batches. What could not be written is put back.
+async fn write<K: Clone + Eq + Hash, F: Future<Output = Result<()>>>(
+    uses: &Uses<K>,
+    batch: usize,
+    touch: impl Fn(Vec<(K, i64)>) -> F,
+) -> Result<()> {
+    let used = uses.take();
+    for (at, some) in used.chunks(batch).enumerate() {
+        if let Err(error) = touch(some.to_vec()).await {
+            uses.put_back(&used[at * batch..]);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Records uses, then drops what is too old or exceeds a limit. Ends early when the server stops.

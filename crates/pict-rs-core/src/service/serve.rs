@@ -10,7 +10,25 @@ use crate::service::find;
 use crate::service::requested::{Chosen, Requested};
 use crate::service::target::{Target, Unknown};
 use crate::service::variant;
-use crate::{Context, Error, ErrorCode, Result};
+use crate::{Alias, ContentKey, Context, Error, ErrorCode, Result};
+
+/// What a medium is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client shows it: its content counts as used.
+    Use,
+    /// Somebody wants to know what is stored.
+    Inspection,
+}
+
+impl Purpose {
+    /// Called when `content` was served as `alias`.
+    fn note_use(self, ctx: &Context, alias: &Alias, content: &ContentKey) {
+        if self == Self::Use {
+            ctx.fact_cache.note_use(alias, content, &ctx.last_used);
+        }
+    }
+}
 
 /// Answers with the original of `target`.
 ///
@@ -20,13 +38,17 @@ pub async fn original<T>(
     ctx: &Arc<Context>,
     target: &Target,
     unknown: Unknown,
+    purpose: Purpose,
     answer: impl AsyncFn(&Representation) -> Result<T>,
 ) -> Result<T> {
     let with_original = async |alias: &_| {
         let original = find::original(ctx, alias).await?;
         match answer(&original.representation).await {
             Err(error) => Err(find::lost_or_removed(ctx, alias, error).boxed().await),
-            answered => answered,
+            Ok(answered) => {
+                purpose.note_use(ctx, alias, original.hash());
+                Ok(answered)
+            }
         }
     };
     target.with_alias(ctx, unknown, with_original).await
@@ -41,11 +63,12 @@ pub async fn variant<T>(
     ctx: &Arc<Context>,
     target: &Target,
     requested: &Requested,
+    purpose: Purpose,
     answer: impl AsyncFn(&Chosen) -> Result<T>,
 ) -> Result<T> {
     let made = async |alias: &_| {
         let chosen = requested.variant(ctx, alias).await?;
-        match answer(&chosen).await {
+        let answered = match answer(&chosen).await {
             Err(error) if error.code() == ErrorCode::LostFile => {
                 variant::forget_lost(ctx, alias, chosen.variant())
                     .boxed()
@@ -53,7 +76,11 @@ pub async fn variant<T>(
                 answer(&requested.variant(ctx, alias).await?).await
             }
             answered => answered,
+        };
+        if answered.is_ok() {
+            purpose.note_use(ctx, alias, chosen.content());
         }
+        answered
     };
     let with_variant = async |alias: &_| match made(alias).await {
         Err(error) => Err(find::lost_or_removed(ctx, alias, error).boxed().await),

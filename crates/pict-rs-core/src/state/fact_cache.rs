@@ -41,6 +41,8 @@ struct CachedFacts {
     original: Arc<Original>,
     variants: HashMap<VariantKey, Variant>,
     bytes: usize,
+    /// When a use of the content was last recorded, in unix milliseconds.
+    noted_at: i64,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,8 @@ impl CacheTable {
                 + original.representation.object.as_str().len(),
             original,
             variants: HashMap::new(),
+            // The database knows when it was used, and does the comparison.
+            noted_at: 0,
         };
         self.bytes += entry.bytes;
         if let Some((_, replaced)) = self.entries.push(alias.clone(), entry) {
@@ -168,14 +172,24 @@ impl FactCache {
         &self,
         alias: &Alias,
         key: &VariantKey,
-        accesses: &LastUsed,
+        uses: &LastUsed,
     ) -> Option<(Arc<Original>, Arc<Representation>)> {
         let found = self.lock().trusted(alias).and_then(|entry| {
             let variant = entry.variants.get_mut(key)?;
-            variant.noted_at = accesses.variant(&variant.facts.object, variant.noted_at);
+            variant.noted_at = uses.variant(&variant.facts.object, variant.noted_at);
             Some((entry.original.clone(), variant.facts.clone()))
         });
         self.lookups.count(found)
+    }
+
+    /// Records that a client was served `content`, or a variant of it, as `alias`.
+    pub(crate) fn note_use(&self, alias: &Alias, content: &ContentKey, uses: &LastUsed) {
+        let mut inner = self.lock();
+        let entry = inner.entries.peek_mut(alias);
+        match entry.filter(|entry| entry.original.hash() == content) {
+            Some(entry) => entry.noted_at = uses.content(content, entry.noted_at),
+            None => drop(uses.content(content, 0)),
+        }
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -402,9 +416,9 @@ mod tests {
             for _ in 0..3 {
                 known.variant(&alias, &key, &accesses).expect("known");
             }
-            let first = accesses.take().len();
+            let first = accesses.variants.take().len();
             known.variant(&alias, &key, &accesses).expect("known");
-            (first, accesses.take().len())
+            (first, accesses.variants.take().len())
         };
         let mut config = Config::default();
         let a_minute_ago = now() - 60_000;

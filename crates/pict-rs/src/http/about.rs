@@ -30,7 +30,9 @@ impl About {
     }
 
     fn new(path: &str, named: Option<&str>, query: &str) -> Self {
-        let is_process = path.starts_with("/image/process") || path.contains("/details/process");
+        let is_process = ["/image/process", "/admin/process", "/image/details/process"]
+            .iter()
+            .any(|start| path.starts_with(start));
         let key = match path {
             "/image/download" => "url",
             _ => "proxy",

@@ -27,6 +27,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use pict_rs_core::config::Secret;
+use pict_rs_core::service::serve::Purpose;
 use pict_rs_core::{Alias, Context, ErrorCode, Owner};
 
 pub use self::jobs::jobs;
@@ -49,6 +50,7 @@ use self::session::Session;
 use super::error::{self, ApiError};
 use super::page::encoded;
 use super::pages::Query;
+use super::request::Settings;
 use super::{index, page, target};
 
 /// The sessions of this server; `None` where it has no admin page.
@@ -107,8 +109,10 @@ pub async fn guard(
         }
         request.extensions_mut().insert(session.key.clone());
         request.extensions_mut().insert(session);
+        request.extensions_mut().insert(Purpose::Inspection);
     }
-    let response = next.call(request).await?.map_into_boxed_body();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    keep_private(&mut response);
     let cause = response.response().error().and_then(error::cause);
     let Some(message) = cause.map(page::told) else {
         return Ok(response);
@@ -125,6 +129,21 @@ pub async fn guard(
     let (request, answer) = response.into_parts();
     let answer = page::fill(answer, "It did not work", &body);
     Ok(ServiceResponse::new(request, answer))
+}
+
+/// Makes caches in front ask again for media that the pages show: the address alone must not be enough.
+fn keep_private(response: &mut ServiceResponse<BoxBody>) {
+    let settings = response.request().app_data::<web::Data<Settings>>();
+    let tags = settings.map_or_else(Vec::new, |settings| settings.tag_headers.clone());
+    let headers = response.headers_mut();
+    tags.iter().for_each(|name| drop(headers.remove(name)));
+    let is_stored = headers
+        .get(header::CACHE_CONTROL)
+        .is_some_and(|value| value != "no-store");
+    if is_stored {
+        let private = HeaderValue::from_static("private, no-cache");
+        headers.insert(header::CACHE_CONTROL, private);
+    }
 }
 
 /// A page of a session. `path` is its own among [`PAGES`].

@@ -14,7 +14,7 @@ use pict_rs_core::{Alias, Context, DeleteToken, Result as CoreResult};
 
 use super::error::Result;
 use super::request::Settings;
-use super::{body, cause, form, placeholder, target, view};
+use super::{body, cause, form, placeholder, target, view, who};
 
 /// `GET /image/original/{alias}`
 pub async fn by_path(
@@ -56,7 +56,8 @@ async fn serve(
         let answer = async |original: &Representation| {
             body::respond(ctx, settings, request, &original.key, original).await
         };
-        serve::original(ctx, &target?, on_get(request), answer).await
+        let purpose = who::purpose(request);
+        serve::original(ctx, &target?, on_get(request), purpose, answer).await
     };
     placeholder::or_placeholder(ctx, settings, request, found.await).await
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::service::hashes::{self, MediaFilter, MediaOrigin};
+use pict_rs_core::config::Span;
+use pict_rs_core::service::hashes::{self, Disuse, MediaFilter, MediaOrigin};
 use pict_rs_core::service::moderate;
 use pict_rs_core::{ContentKey, Context, Digest, Error, ErrorCode, query};
 use pict_rs_media::{Format, Kind};
@@ -19,7 +20,7 @@ use super::view;
 const NUMBER: &str = "a number of 0 or more";
 
 /// `GET /internal/hashes?slug=&timestamp=&limit=`, with `kind=`, `format=`, `min_bytes=`,
-/// `max_bytes=` and `origin=` of those that fulfil them
+/// `max_bytes=`, `origin=` and `last_used=` of those that fulfil them
 pub async fn hashes(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
     // An invalid slug is ignored, as in the existing pict-rs.
@@ -89,6 +90,14 @@ pub fn filter(query: &Query<'_>) -> Result<Option<MediaFilter>> {
         min_bytes: query.word("min_bytes", NUMBER, |word| word.parse().ok())?,
         max_bytes: query.word("max_bytes", NUMBER, |word| word.parse().ok())?,
         origin,
+        disuse: query.word(
+            "last_used",
+            "never, or a time such as 30d",
+            |word| match word {
+                "never" => Some(Disuse::Always),
+                _ => Span::parse(word).map(|span| Disuse::For(span.duration())),
+            },
+        )?,
     };
     Ok((filter != MediaFilter::default()).then_some(filter))
 }
@@ -178,7 +187,7 @@ impl Query<'_> {
         };
         match read(&text) {
             Some(value) => Ok(Some(value)),
-            None => Err(bad(format!("{name}={text} is not possible: {possible}")).into()),
+            None => Err(bad(format!("{name}={text} is not valid; expected {possible}")).into()),
         }
     }
 

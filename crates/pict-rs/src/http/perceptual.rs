@@ -261,7 +261,8 @@ pub async fn quarantined(ctx: web::Data<Context>, request: HttpRequest) -> Resul
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "quarantine": found, "next": next })))
 }
 
-fn quarantined_json(found: &Quarantined) -> Value {
+/// A content in quarantine.
+pub fn quarantined_json(found: &Quarantined) -> Value {
     let matched = found
         .matched
         .as_ref()

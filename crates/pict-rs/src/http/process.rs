@@ -2,12 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use pict_rs_core::service::requested::Chosen;
-use pict_rs_core::service::serve;
-use pict_rs_core::{Context, Result as CoreResult};
+use pict_rs_core::service::serve::{self, Purpose};
+use pict_rs_core::service::target::Target;
+use pict_rs_core::{Context, Error, ErrorCode, Result as CoreResult};
 
 use super::error::Result;
 use super::request::Settings;
-use super::{body, placeholder, requested_variant, target};
+use super::{body, placeholder, requested_variant, target, who};
 
 /// `GET /image/process.{ext}?src=…&{operation}={argument}…`
 pub async fn get(
@@ -20,7 +21,12 @@ pub async fn get(
         let (target, rest) = target::of_process(request.query_string())?;
         let requested = requested_variant::parse(&ctx, &extension, &rest, &request)?;
         let answer = async |chosen: &Chosen| respond(&ctx, &settings, &request, chosen).await;
-        serve::variant(&ctx, &target, &requested, answer).await
+        let purpose = who::purpose(&request);
+        if purpose == Purpose::Inspection && matches!(target, Target::Proxy(_)) {
+            let message = "A page shows only what is stored: give src, not proxy";
+            return Err(Error::user(ErrorCode::InvalidQuery, message));
+        }
+        serve::variant(&ctx, &target, &requested, purpose, answer).await
     };
     placeholder::or_placeholder(&ctx, &settings, &request, found.await).await
 }

@@ -1,12 +1,26 @@
-//! Whose request it is: the holder of an API key, or an address. Only shares of the server depend on
-//! it, no permission.
+//! Whose request it is: the holder of an API key, or an address; and whether a client or an
+//! administrator looks at a medium. No permission depends on it, only shares of the server, and what
+//! counts as used.
 
 use std::net::IpAddr;
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage as _, HttpRequest};
 use pict_rs_core::Config;
 use pict_rs_core::config::{Network, Secret};
 use pict_rs_core::requester::Requester;
+use pict_rs_core::service::serve::Purpose;
+
+/// What a medium is asked for: to be shown, unless the pages for administrators show it, or only the
+/// head is asked for.
+pub fn purpose(request: &HttpRequest) -> Purpose {
+    let found = request.extensions().get().copied();
+    found.unwrap_or(match *request.method() {
+        Method::HEAD => Purpose::Inspection,
+        _ => Purpose::Use,
+    })
+}
 
 /// How clients are told apart.
 pub struct Clients {

@@ -105,7 +105,7 @@ pub async fn grid(
 }
 
 /// The names of what the grid is filtered by, with the values to choose from.
-const CHOICES: [(&str, &str, &[&str]); 3] = [
+const CHOICES: [(&str, &str, &[&str]); 4] = [
     ("kind", "Kind", &["image", "animation", "video"]),
     (
         "format",
@@ -115,6 +115,7 @@ const CHOICES: [(&str, &str, &[&str]); 3] = [
         ],
     ),
     ("origin", "From", &["uploaded", "proxied"]),
+    ("last_used", "Last used", &["never", "30d", "90d", "1y"]),
 ];
 
 /// The names of all that the grid is filtered by.
@@ -196,11 +197,11 @@ fn thumbnail(original: &Original, alias: &Alias) -> Markup {
         Kind::Image => OF_STILLS,
         Kind::Animation => OF_ANIMATIONS,
         Kind::Video => {
-            let address = format!("/image/original/{alias}");
+            let address = format!("/admin/original/{alias}");
             return html! { video src=(address) preload="metadata" muted {} };
         }
     };
-    let address = format!("/image/process.{extension}?src={alias}&{}", operations());
+    let address = format!("/admin/process.{extension}?src={alias}&{}", operations());
     html! { img src=(address) loading="lazy" width="160" height="160" alt=""; }
 }
 
@@ -241,7 +242,7 @@ pub async fn picture(
         ul {
             @for one in &found.aliases {
                 li.long {
-                    a href=(format!("/image/original/{}", encoded(one.as_str()))) { (one.as_str()) }
+                    a href=(format!("/admin/original/{}", encoded(one.as_str()))) { (one.as_str()) }
                     @if let Some((_, owner)) = found.owners.iter().find(|(alias, _)| alias == one) {
                         " of " a href=(page_of_owner(owner)) { bdi { (owner.as_str()) } }
                     }
@@ -262,7 +263,7 @@ pub async fn picture(
 
 fn preview(found: &Inspected, alias: &Alias) -> Markup {
     let shown = &found.original.representation;
-    let address = format!("/image/original/{}", encoded(alias.as_str()));
+    let address = format!("/admin/original/{}", encoded(alias.as_str()));
     html! {
         @match shown.kind() {
             Kind::Video => { video controls src=(address) {} }
@@ -288,6 +289,7 @@ fn facts(found: &Inspected) -> Markup {
                     tr { th scope="row" { "Duration" } td { (format!("{:.1} s", ms as f64 / 1000.0)) } }
                 }
                 tr { th scope="row" { "Stored" } td { (time(shown.created_at)) " UTC" } }
+                tr { th scope="row" { "Last used" } td { (used(found)) } }
                 tr { th scope="row" { "Digest" } td { code { (shown.key.digest().to_hex()) } } }
                 @if let Some(colour) = found.original.hints.colour {
                     @let colour = view::hex_colour(colour);
@@ -307,20 +309,42 @@ fn facts(found: &Inspected) -> Markup {
     }
 }
 
+/// When a client was last served it.
+fn used(found: &Inspected) -> Markup {
+    let stored_at = found.original.representation.created_at;
+    html! {
+        @match found.used_at {
+            Some(used_at) => { "On " (day(used_at)) " or the day after" }
+            None if stored_at < found.uses_since => {
+                "Not since " (day(found.uses_since)) ", when recording began"
+            }
+            None => "Never",
+        }
+    }
+}
+
+/// A day of UTC.
+fn day(unix_ms: i64) -> String {
+    let mut text = time(unix_ms);
+    text.truncate("2026-12-01".len());
+    text
+}
+
 fn variants(found: &Inspected) -> Markup {
     if found.variants.is_empty() {
         return html! { p { "There is none." } };
     }
     html! {
         table {
-            thead { tr { th { "Operations" } th.number { "Pixels" } th.number { "Size" } th { "Made" } } }
+            thead { tr { th { "Operations" } th.number { "Pixels" } th.number { "Size" } th { "Made, last used" } } }
             tbody {
-                @for (name, made) in &found.variants {
+                @for variant in &found.variants {
+                    @let made = &variant.made;
                     tr {
-                        td { code { (name) } }
+                        td { code { (variant.name) } }
                         td.number { (made.width) " × " (made.height) }
                         td.number { (size(made.key.size())) }
-                        td { (time(made.created_at)) }
+                        td { span.day { (day(made.created_at)) } " " span.day { (day(variant.used_at)) } }
                     }
                 }
             }

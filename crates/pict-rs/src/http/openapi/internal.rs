@@ -103,6 +103,15 @@ fn about_one_media() -> Vec<(&'static str, Vec<Operation>)> {
             )],
         ),
         (
+            "/internal/content",
+            vec![about_one(
+                GET_OR_HEAD,
+                "content",
+                "Everything about a content, and its variants",
+                "ContentAnswer",
+            )],
+        ),
+        (
             "/internal/set_not_found",
             vec![
                 call(
@@ -137,6 +146,10 @@ fn about_all_media() -> Vec<(&'static str, Vec<Operation>)> {
                         number("min_bytes", "Only files of so many bytes, or more"),
                         number("max_bytes", "Only files of so many bytes, or less"),
                         text("origin", "Only uploaded, or proxied"),
+                        text(
+                            "last_used",
+                            "Only what was never used, or not for a time such as 30d",
+                        ),
                     ])
                     .json(200, "Hashes", "A page"),
             ],
@@ -301,6 +314,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let maybe_text = json!({ "type": ["string", "null"] });
     let maybe_number = json!({ "type": ["integer", "null"] });
     let time = json!({ "type": "string", "format": "date-time" });
+    let maybe_time = json!({ "type": ["string", "null"], "format": "date-time" });
     let any = json!({ "type": "object" });
     let maybe_any = json!({ "type": ["object", "null"] });
     let slug = json!({ "type": "string", "description": "Left out where there is none" });
@@ -308,6 +322,74 @@ pub(super) fn schemas() -> Map<String, Value> {
         (
             "SetNotFound",
             object(json!({ "alias": maybe_text }), &["alias"]),
+        ),
+        (
+            "ContentAnswer",
+            object(
+                json!({ "msg": ok(), "content": reference("InspectedContent") }),
+                &["msg", "content"],
+            ),
+        ),
+        (
+            "InspectedContent",
+            object(
+                json!({
+                    "hex": text,
+                    "size": number,
+                    "identifier": text,
+                    "details": reference("Details"),
+                    "aliases": list("AliasWithOwner"),
+                    "urls": texts(),
+                    "pdq": maybe_any,
+                    "used_at": maybe_time,
+                    "uses_since": maybe_time,
+                    "quarantined": json!({ "oneOf": [reference("Quarantined"), { "type": "null" }] }),
+                    "variants": list("ListedVariant"),
+                }),
+                &[
+                    "hex",
+                    "size",
+                    "identifier",
+                    "details",
+                    "aliases",
+                    "urls",
+                    "pdq",
+                    "used_at",
+                    "uses_since",
+                    "quarantined",
+                    "variants",
+                ],
+            ),
+        ),
+        (
+            "AliasWithOwner",
+            object(
+                json!({ "alias": text, "owner": maybe_text }),
+                &["alias", "owner"],
+            ),
+        ),
+        (
+            "ListedVariant",
+            object(
+                json!({
+                    "variant": text,
+                    "content_type": text,
+                    "width": number,
+                    "height": number,
+                    "size": number,
+                    "created_at": time,
+                    "used_at": time,
+                }),
+                &[
+                    "variant",
+                    "content_type",
+                    "width",
+                    "height",
+                    "size",
+                    "created_at",
+                    "used_at",
+                ],
+            ),
         ),
         (
             "Content",
