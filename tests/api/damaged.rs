@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::support::client::process_path;
+use crate::support::client::{Client, process_path};
 use crate::support::server::address_after;
 use crate::support::{Launch, Server, disk, eventually, pictures, pixels};
 
@@ -112,4 +112,57 @@ fn an_answer_that_breaks_off_is_logged_and_counted() {
     let metrics = crate::support::client::Client::new(address);
     let text = String::from_utf8(metrics.get("/metrics").ok().body).expect("text");
     assert!(text.contains("pict_rs_bodies_broken_off 1"), "{text}");
+}
+
+/// Asks so often in a row that the bytes come from memory.
+fn ask_often(server: &Server, path: &str) {
+    for _ in 0..6 {
+        server.get(path).ok();
+    }
+}
+
+#[test]
+fn what_is_served_from_memory_follows_its_file_and_its_removal() {
+    let launch = Launch::new()
+        .setting("server.api_key", "the-key")
+        .setting("metrics.prometheus_address", "127.0.0.1:0");
+    let server = launch.start();
+    let metrics = eventually("the listener says where it is", || {
+        let output = server.output();
+        let mut lines = output.lines();
+        lines.find_map(|line| address_after("metrics on http://", line))
+    });
+    let metrics = Client::new(metrics);
+    let from_memory = || {
+        let text = metrics.get("/metrics").ok();
+        let text = String::from_utf8(text.body).expect("UTF-8");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix("pict_rs_read_cache_hits "));
+        value.map_or(0, |value| value.parse::<u64>().expect("a number"))
+    };
+    let bytes = pictures::png(&pictures::noise(36, 36, 9));
+    let uploaded = server.upload(&bytes);
+    let path = format!("/image/original/{}", uploaded.alias);
+    assert_eq!(from_memory(), 0);
+    ask_often(&server, &path);
+    assert!(from_memory() > 0);
+    let whole = server.get(&path).ok();
+    let part = server.get_with(&path, &[("Range", "bytes=10-19")]);
+    assert_eq!((part.status, &*part.body), (206, &whole.body[10..20]));
+    // Somebody removes the file while it is asked for.
+    std::fs::remove_file(file(&server, &[])).expect("removed");
+    let lost = eventually("the file is missed", || {
+        let answer = server.get(&path);
+        (answer.status != 200).then_some(answer)
+    });
+    lost.refused(500, "lost-file");
+
+    let again = server.upload(&bytes);
+    let path = format!("/image/original/{}", again.alias);
+    ask_often(&server, &path);
+    let purge = format!("/internal/purge?alias={}", again.alias);
+    server
+        .send("POST", &purge, &[("X-Api-Token", "the-key")], None)
+        .ok();
+    server.get(&path).refused(404, "alias-not-found");
 }

@@ -120,7 +120,9 @@ impl Context {
     pub(crate) async fn open(config: Config, data: &Path, helpers: Helpers) -> Result<Self> {
         config.validate()?;
         let repo = Repo::open_at(&config.database(data)?, config.server.read_only).await?;
-        let store = open_store(&config, data, repo.is_shared())?;
+        let in_memory = config.store.memory_cache_size.saturating_mul(1024 * 1024);
+        let store = open_store(&config, data, repo.is_shared())?
+            .with_read_cache(usize::try_from(in_memory).unwrap_or(usize::MAX));
         let store = store_move::join(&repo, store, old_store(&config, data, &repo)?).await?;
         let repo = match store.needs_intents() {
             true => repo.with_intents(),

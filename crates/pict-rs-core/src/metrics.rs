@@ -212,22 +212,21 @@ fn label(is_true: bool) -> &'static str {
     if is_true { "true" } else { "false" }
 }
 
-/// Hits and misses of the fact cache. Looked up once, because every request counts here.
+/// Hits and misses of a cache. Looked up once, because every request counts here.
 pub(crate) struct Lookups {
     hits: Counter,
     misses: Counter,
 }
 
-impl Default for Lookups {
-    fn default() -> Self {
+impl Lookups {
+    /// With the names of both metrics.
+    pub(crate) fn named(hits: &'static str, misses: &'static str) -> Self {
         Self {
-            hits: counter!("pict_rs_known_hits"),
-            misses: counter!("pict_rs_known_misses"),
+            hits: counter!(hits),
+            misses: counter!(misses),
         }
     }
-}
 
-impl Lookups {
     /// Counts a hit or a miss, and returns `found`.
     pub(crate) fn count<T>(&self, found: Option<T>) -> Option<T> {
         let counter = if found.is_some() {

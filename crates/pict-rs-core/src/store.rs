@@ -16,6 +16,7 @@ mod memory;
 mod objects;
 pub mod outgoing;
 mod prefix;
+mod read_cache;
 mod sides;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub(crate) use memory::Lent;
 use memory::Memory;
 use objects::Objects;
 pub use prefix::Prefix;
+use read_cache::ReadCache;
 use sides::OldSide;
 pub(crate) use sides::{Carried, CopyState};
 
@@ -56,6 +58,7 @@ pub struct Store {
     /// Where the others come from, while they are moved.
     old: Arc<OldSide>,
     memory: Arc<Memory>,
+    read_cache: Arc<ReadCache>,
 }
 
 /// The source of an object.
@@ -116,7 +119,14 @@ impl Store {
             objects,
             old: Arc::default(),
             memory: Arc::default(),
+            read_cache: Arc::new(ReadCache::new(0)),
         }
+    }
+
+    /// Keeps up to `capacity` bytes of small objects in memory that are read often.
+    pub(crate) fn with_read_cache(mut self, capacity: usize) -> Self {
+        self.read_cache = Arc::new(ReadCache::new(capacity));
+        self
     }
 
     /// Whether no other server uses it, as far as that is known.
@@ -210,7 +220,7 @@ impl Store {
 
     /// Bytes of an object of `size` bytes; an empty range only checks that it exists. An object of
     /// another size counts as lost. Small objects that the system has cached are read without a
-    /// blocking thread.
+    /// blocking thread, and those that are read often come from memory.
     ///
     /// # Errors
     /// [`ErrorCode::LostFile`] when it is missing or has another size, [`ErrorCode::FileIoError`]
@@ -225,10 +235,22 @@ impl Store {
             }
             return Ok(Content::file(file, range));
         }
-        match self.old.get() {
-            None => self.objects.read(object, size, range).await,
-            Some(old) => self.read_either(&old, object, size, range).await,
+        let is_small = size <= SMALL && !range.is_empty();
+        if is_small && let Some(bytes) = self.read_cache.get(object) {
+            return Ok(Content::Bytes(content::part(bytes, range)));
         }
+        let is_whole = range == (0..size);
+        let content = match self.old.get() {
+            None => self.objects.read(object, size, range).await?,
+            Some(old) => self.read_either(&old, object, size, range).await?,
+        };
+        if is_small
+            && is_whole
+            && let Content::Bytes(bytes) = &content
+        {
+            self.read_cache.offer(object, bytes);
+        }
+        Ok(content)
     }
 
     /// The size of an object; `None` when it does not exist. A failed check is an error.
@@ -257,6 +279,7 @@ impl Store {
     /// # Errors
     /// When the work panicked.
     pub async fn remove(&self, objects: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
+        self.read_cache.forget(&objects);
         let mut gone = objects;
         for side in self.sides() {
             gone = side.remove(gone).await?;

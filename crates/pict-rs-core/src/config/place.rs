@@ -24,7 +24,9 @@ macro_rules! sections {
             pub signed_redirects: Option<Span>,
             /// What small objects of the bucket may take on a local disk, in MiB; 0 keeps none.
             pub cache_size: u64,
-            /// Folder for them; with the temporary files by default.
+            /// What small objects that are served often may take in memory, in MiB; 0 keeps none.
+            pub memory_cache_size: u64,
+            /// Folder for those on disk; with the temporary files by default.
             pub cache_path: Option<PathBuf>,
             /// Accepted, without effect: a health check stores no object.
             pub tag_healthz: bool,
@@ -38,6 +40,7 @@ macro_rules! sections {
                     public_endpoint: None,
                     signed_redirects: None,
                     cache_size: 256,
+                    memory_cache_size: 32,
                     cache_path: None,
                     tag_healthz: false,
                 }
@@ -79,6 +82,7 @@ macro_rules! sections {
                     $($key: self.$key.clone(),)*
                     // Every file is read once.
                     cache_size: 0,
+                    memory_cache_size: 0,
                     ..StoreConfig::default()
                 })
             }

@@ -139,7 +139,7 @@ impl FactCache {
                 generation: 0,
                 trusted_until: is_shared.then(Instant::now),
             }),
-            lookups: Lookups::default(),
+            lookups: Lookups::named("pict_rs_known_hits", "pict_rs_known_misses"),
         }
     }
 

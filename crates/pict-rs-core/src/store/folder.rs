@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use pict_rs_media::Format;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::{Errno, retry_on_intr};
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
@@ -317,7 +317,13 @@ impl Folder {
     }
 
     fn open_any(&self, object: &ObjectKey) -> Result<File> {
-        File::open(self.path(object)).map_err(|error| lost(object, error))
+        // As `File::open`, which asks the system twice for the same flag where the C library is musl.
+        let path = self.path(object);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = retry_on_intr(|| rustix::fs::open(&path, flags, Mode::empty()));
+        opened
+            .map(File::from)
+            .map_err(|error| lost(object, error.into()))
     }
 
     pub(super) async fn read(

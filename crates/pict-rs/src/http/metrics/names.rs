@@ -4,7 +4,7 @@
 use metrics::{describe_counter, describe_gauge, describe_histogram};
 
 /// Values that only grow.
-pub const COUNTERS: [(&str, &str); 36] = [
+pub const COUNTERS: [(&str, &str); 38] = [
     ("pict_rs_request_start", "Requests that came in"),
     (
         "pict_rs_request_end",
@@ -26,6 +26,14 @@ pub const COUNTERS: [(&str, &str); 36] = [
     (
         "pict_rs_known_misses",
         "Lookups that the database had to answer",
+    ),
+    (
+        "pict_rs_read_cache_hits",
+        "Small objects that were served from memory",
+    ),
+    (
+        "pict_rs_read_cache_misses",
+        "Small objects that had to be read",
     ),
     (
         "pict_rs_files",
