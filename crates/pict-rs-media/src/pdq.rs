@@ -205,6 +205,9 @@ const SMALL: usize = 64;
 /// Both sides of the part of the transform that is kept: low frequencies without the mean.
 const KEPT: usize = 16;
 
+/// Rows of 8-bit samples that have a sum of 16 bits.
+const MOST_ADDED: u32 = u16::MAX as u32 / u8::MAX as u32;
+
 /// The longest side of a picture whose memory a hash takes, in bytes: its luma, and once more while
 /// it is blurred.
 pub(crate) const MEMORY: u64 = (LONGEST_SIDE as u64).pow(2) * 4 * 2;
@@ -216,10 +219,14 @@ pub(crate) struct Luma {
     shape: Shape,
     /// Columns and rows that become one.
     factors: (usize, usize),
-    /// Sums of the reduced row that is being filled, in thousandths.
+    /// Sums of the samples of some rows, one for each column and channel.
+    columns: Vec<u16>,
+    /// Rows in `columns`.
+    added: u32,
+    /// Sums of the reduced row that is being filled, in thousandths, without what is in `columns`.
     sums: Vec<u64>,
     received: u32,
-    /// Rows in `sums`.
+    /// Rows of the reduced row so far.
     summed: usize,
     reduced: Picture,
 }
@@ -237,6 +244,8 @@ impl Luma {
         Some(Self {
             shape,
             factors: (factors.0 as usize, factors.1 as usize),
+            columns: vec![0; shape.width as usize * shape.layout.channels()],
+            added: 0,
             sums: vec![0; width],
             received: 0,
             summed: 0,
@@ -249,18 +258,23 @@ impl Luma {
 
     /// Takes the next row of 8-bit samples.
     pub(crate) fn row(&mut self, row: &[u8]) {
-        let step = self.shape.layout.channels() * self.factors.0;
-        let parts = self.sums.iter_mut().zip(row.chunks(step));
-        match self.shape.layout {
-            Layout::Rgba8 => parts.for_each(|(sum, part)| *sum += sum_of_luma(part, 4)),
-            Layout::Rgb8 => parts.for_each(|(sum, part)| *sum += sum_of_luma(part, 3)),
-            _ => parts.for_each(|(sum, part)| {
-                *sum += 1000 * part.iter().map(|&v| u64::from(v)).sum::<u64>();
-            }),
-        }
+        // Rows are added to each other first, because that is a few instructions for many samples.
+        // What is done for each pixel is done once for all of them.
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let samples = self.columns.iter_mut().zip(row);
+                samples.for_each(|(sum, sample)| *sum += u16::from(*sample));
+            },
+        );
+        self.added += 1;
         self.received += 1;
         self.summed += 1;
-        if self.summed < self.factors.1 && self.received < self.shape.height {
+        let is_last = self.summed == self.factors.1 || self.received == self.shape.height;
+        if is_last || self.added == MOST_ADDED {
+            self.gather();
+        }
+        if !is_last {
             return;
         }
         let mut rest = self.shape.width as usize;
@@ -275,18 +289,36 @@ impl Luma {
         self.summed = 0;
     }
 
+    /// Moves what is in `columns` to `sums`.
+    fn gather(&mut self) {
+        let step = self.shape.layout.channels() * self.factors.0;
+        let parts = self.sums.iter_mut().zip(self.columns.chunks(step));
+        match self.shape.layout {
+            Layout::Rgba8 => parts.for_each(|(sum, part)| *sum += sum_of_luma::<4>(part)),
+            Layout::Rgb8 => parts.for_each(|(sum, part)| *sum += sum_of_luma::<3>(part)),
+            _ => parts.for_each(|(sum, part)| {
+                *sum += 1000 * part.iter().map(|&v| u64::from(v)).sum::<u64>();
+            }),
+        }
+        self.columns.fill(0);
+        self.added = 0;
+    }
+
     /// The hashes, when all rows have been taken. `orientation` is how the stored picture is shown.
     pub(crate) fn finish(self, orientation: Orientation) -> Option<Pdq> {
         (self.received == self.shape.height).then(|| self.reduced.hash(orientation))
     }
 }
 
-/// The luma of pixels of `channels` bytes, in thousandths (ITU-R BT.601).
-fn sum_of_luma(pixels: &[u8], channels: usize) -> u64 {
-    let pixels = pixels.chunks_exact(channels);
-    let luma =
-        pixels.map(|p| 299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2]));
-    luma.map(u64::from).sum()
+/// The luma of pixels of `N` samples, in thousandths (ITU-R BT.601).
+fn sum_of_luma<const N: usize>(samples: &[u16]) -> u64 {
+    let (pixels, _) = samples.as_chunks::<N>();
+    let mut sums = [0u64; N];
+    for pixel in pixels {
+        let sums = sums.iter_mut().zip(pixel);
+        sums.for_each(|(sum, sample)| *sum += u64::from(*sample));
+    }
+    299 * sums[0] + 587 * sums[1] + 114 * sums[2]
 }
 
 /// A picture of one channel, 0 to 255, in rows.

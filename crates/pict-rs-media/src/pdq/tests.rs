@@ -213,6 +213,51 @@ fn layouts_agree_about_gray() {
     );
 }
 
+/// Rows are added up before their luma is computed; that must not change any sum.
+#[test]
+fn a_reduced_pixel_is_the_mean_of_its_pixels() {
+    // The last one has more rows in a reduced row than a sum of 16 bits takes.
+    for (width, height) in [(64, 64), (1025, 513), (1537, 7), (6, 512 * 300 - 1)] {
+        for layout in [Layout::Gray8, Layout::Rgb8, Layout::Rgba8] {
+            let shape = Shape {
+                width,
+                height,
+                layout,
+            };
+            let channels = layout.channels();
+            let length = shape.row_len() * height as usize;
+            // Bright, so that sums are as large as they can be.
+            let samples: Vec<_> = (0..length)
+                .map(|at| 255 - (at % 7 * at % 5) as u8)
+                .collect();
+            let mut luma = Luma::new(shape).expect("is large enough");
+            samples
+                .chunks_exact(shape.row_len())
+                .for_each(|row| luma.row(row));
+            let (across, down) = luma.factors;
+            let mut expected = Vec::new();
+            for y in (0..height as usize).step_by(down) {
+                for x in (0..width as usize).step_by(across) {
+                    let (mut sum, mut pixels) = (0, 0);
+                    for y in y..(y + down).min(height as usize) {
+                        for x in x..(x + across).min(width as usize) {
+                            let pixel = &samples[(y * width as usize + x) * channels..][..channels];
+                            let of = |at: usize| u64::from(pixel[at % channels]);
+                            sum += 299 * of(0) + 587 * of(1) + 114 * of(2);
+                            pixels += 1;
+                        }
+                    }
+                    expected.push((sum as f64 / f64::from(1000 * pixels)) as f32);
+                }
+            }
+            assert!(
+                luma.reduced.values == expected,
+                "{width} × {height} {layout:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn near_hashes_are_found_whichever_way_they_are_turned() {
     let hashes: Vec<_> = (0..8).map(published).collect();

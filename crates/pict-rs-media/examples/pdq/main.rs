@@ -1,10 +1,16 @@
-//! What PDQ hashes recognise, and what they cost: `pdq FILE…` changes each of these photographs in
-//! several ways, and tells in how many bits the hashes differ. It also compares all of them with each
-//! other, and small squares of half of them with those of the other half, searches a million random
-//! hashes, and times the hash of the first file.
+//! What PDQ hashes recognise, what they confuse, and what they cost.
+//!
+//! `pdq PHOTOGRAPH…` changes each of these photographs in several ways, and tells in how many bits the
+//! hashes differ. It also compares all of them with each other, searches a million random hashes, and
+//! times the hashes of the first file.
+//!
+//! `pdq NAME=FOLDER… NAME:SIDE=FOLDER…` lists some of the pictures in each folder, and counts which of
+//! the others look like a listed one of any folder. With a side, files are cut into squares of so many
+//! pixels. With `--sheets FOLDER` it draws what it found there. Both can be asked for at once.
 #![expect(clippy::print_stdout, reason = "figures are its purpose")]
 
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 use std::{env, error::Error, fs};
 
 use image::{DynamicImage, ImageFormat, Rgba};
@@ -12,24 +18,47 @@ use pict_rs_media::{
     Control, Facts, Job, Output, OutputFormat, Pdq, PdqHash, Speed, limits::Bounds, near,
     operation, run,
 };
+use rustix::time::{ClockId, clock_gettime};
+
+mod mistakes;
+
+use mistakes::Kind;
 
 /// The distance for a match by default.
 const MATCH: u32 = 31;
 /// The quality that hashes need for a match by default.
 const QUALITY: u8 = 50;
-/// Side of the squares that photographs are cut into, in pixels.
-const SQUARE: u32 = 64;
-/// Squares that are listed.
-const LISTED: usize = 1000;
 /// Hashes that are searched.
 const MANY: usize = 1_000_000;
 /// Runs of what is timed; the median counts.
-const RUNS: usize = 15;
+const RUNS: usize = 51;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files: Vec<_> = env::args().skip(1).collect();
+    let (mut files, mut kinds, mut sheets) = (Vec::new(), Vec::new(), None);
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--sheets" {
+            sheets = arguments.next().map(PathBuf::from);
+        } else if let Some(kind) = Kind::parse(&argument)? {
+            kinds.push(kind);
+        } else {
+            files.push(argument);
+        }
+    }
+    if files.is_empty() && kinds.is_empty() {
+        return Err("pdq [--sheets FOLDER] PHOTOGRAPH… NAME=FOLDER… NAME:SIDE=FOLDER…".into());
+    }
+    if !files.is_empty() {
+        photographs(&files)?;
+    }
+    if !kinds.is_empty() {
+        mistakes::count(&kinds, sheets.as_deref())?;
+    }
+    Ok(())
+}
+
+fn photographs(files: &[String]) -> Result<(), Box<dyn Error>> {
     let sources: Vec<_> = files.iter().map(fs::read).collect::<Result<_, _>>()?;
-    let first = sources.first().ok_or("pdq FILE…")?;
     let hashes: Vec<_> = sources
         .iter()
         .map(|source| pdq(source))
@@ -76,41 +105,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!("\nTwo different photographs differ in {nearest} bits or more.");
-    mistakes(&sources)?;
     search(&hashes[0])?;
-    cost(first)
-}
-
-/// How many squares of each second photograph look like one of a thousand squares of the others.
-fn mistakes(sources: &[Vec<u8>]) -> Result<(), Box<dyn Error>> {
-    let mut squares = [Vec::new(), Vec::new()];
-    for (at, source) in sources.iter().enumerate() {
-        let png = convert(source, "", OutputFormat::Png, 85)?;
-        let picture = image::load_from_memory(&png)?;
-        for y in (0..picture.height() / SQUARE).map(|y| y * SQUARE) {
-            for x in (0..picture.width() / SQUARE).map(|x| x * SQUARE) {
-                let square = picture.crop_imm(x, y, SQUARE, SQUARE).to_rgb8();
-                let mut file = std::io::Cursor::new(Vec::new());
-                square.write_to(&mut file, ImageFormat::Png)?;
-                squares[at % 2].push(pdq(&file.into_inner())?);
-            }
-        }
-    }
-    let [listed, others] = squares.map(|squares| {
-        let mut matched = squares;
-        matched.retain(|pdq| pdq.quality() >= QUALITY);
-        matched
-    });
-    let step = (listed.len() / LISTED).max(1);
-    let listed: Vec<_> = listed.iter().step_by(step).map(Pdq::hash).collect();
-    let is_match = |pdq: &&Pdq| !near(&listed, pdq.turned(), MATCH).is_empty();
-    println!(
-        "Of {} squares of other photographs {} look like one of {} listed ones.",
-        others.len(),
-        others.iter().filter(is_match).count(),
-        listed.len()
-    );
-    Ok(())
+    cost(&sources[0])
 }
 
 type Change = fn(&[u8]) -> Result<Vec<u8>, Box<dyn Error>>;
@@ -218,17 +214,28 @@ fn pdq(source: &[u8]) -> Result<Pdq, Box<dyn Error>> {
     Ok(preview.pdq.ok_or("the picture is too small")?)
 }
 
-fn median(
-    mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
-) -> Result<Duration, Box<dyn Error>> {
-    let mut times = Vec::with_capacity(RUNS);
+/// The processor time of this program so far.
+fn now() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// The median of the processor times of each of `work`, which take turns.
+fn medians<const N: usize>(
+    mut work: [&mut dyn FnMut() -> Result<(), Box<dyn Error>>; N],
+) -> Result<[f64; N], Box<dyn Error>> {
+    let mut times = [const { Vec::new() }; N];
     for _ in 0..RUNS {
-        let begun = Instant::now();
-        work()?;
-        times.push(begun.elapsed());
+        for (work, times) in work.iter_mut().zip(&mut times) {
+            let begun = now();
+            work()?;
+            times.push(now() - begun);
+        }
     }
-    times.sort_unstable();
-    Ok(times[RUNS / 2])
+    Ok(times.map(|mut times| {
+        times.sort_unstable();
+        times[RUNS / 2].as_secs_f64() * 1e3
+    }))
 }
 
 fn search(wanted: &Pdq) -> Result<(), Box<dyn Error>> {
@@ -244,37 +251,30 @@ fn search(wanted: &Pdq) -> Result<(), Box<dyn Error>> {
         PdqHash::from_bytes(&bytes).ok_or("32 bytes")
     };
     let stored: Vec<_> = (0..MANY).map(hash).collect::<Result<_, _>>()?;
-    let took = median(|| {
+    let [took] = medians([&mut || {
         std::hint::black_box(near(&stored, wanted.turned(), MATCH));
         Ok(())
-    })?;
-    println!(
-        "A search for all turns among {MANY} hashes takes {:.1} ms.",
-        took.as_secs_f64() * 1e3
-    );
+    }])?;
+    println!("A search for all turns among {MANY} hashes takes {took:.1} ms of a processor.");
     Ok(())
 }
 
 /// Cleaning with both hashes, beside cleaning alone: the difference is what hashes cost.
 fn cost(source: &[u8]) -> Result<(), Box<dyn Error>> {
     let facts = inspect(source)?;
-    let mut times = Vec::new();
-    for preview in [false, true] {
+    let clean = |preview| {
         let job = Job::Keep {
             facts: facts.clone(),
             credits: false,
             preview,
         };
-        times.push(median(|| {
-            run(&job, source, &Control::new())?;
-            Ok(())
-        })?);
-    }
+        run(&job, source, &Control::new())?;
+        Ok(())
+    };
+    let [alone, with_hashes] = medians([&mut || clean(false), &mut || clean(true)])?;
     println!(
-        "Cleaning the first one, of {:.1} MP, takes {:.1} ms, with its hashes {:.1} ms.",
+        "Cleaning the first one, of {:.1} MP, takes {alone:.1} ms of a processor, with all hashes {with_hashes:.1} ms.",
         f64::from(facts.width()) * f64::from(facts.height()) / 1e6,
-        times[0].as_secs_f64() * 1e3,
-        times[1].as_secs_f64() * 1e3
     );
     Ok(())
 }
