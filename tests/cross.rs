@@ -6,6 +6,8 @@
 mod admin;
 /// Service, crashes and limits, on each processor.
 mod boot;
+/// The unit under a systemd that boots, and the image in a container.
+mod confined;
 /// Class, machine, hardening, and no path of the machine that built it.
 mod elf;
 /// Images for containers.

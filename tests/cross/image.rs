@@ -281,7 +281,7 @@ fn instructions(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// No container engine runs here: what can be compared is what it would be told.
+/// No engine builds images here: what can be compared is what it would be told.
 #[test]
 fn containerfile_and_nix_make_images_with_the_same_settings() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

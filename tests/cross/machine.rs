@@ -23,7 +23,7 @@ esac
 SYSTEMD_OFFLINE=1 exec /usr/bin/systemctl.real \"$@\"
 ";
 
-/// A machine with systemd whose presets enable nothing.
+/// A machine with systemd.
 pub struct Machine {
     folder: TempDir,
 }
@@ -32,7 +32,13 @@ impl Machine {
     /// Only root can make one, and only of a Debian without a user pict-rs. Elsewhere this
     /// says which test is skipped.
     pub fn new(test: &str) -> Option<Self> {
-        match Self::make() {
+        let made = Self::make().and_then(|machine| {
+            let devices = machine.path("dev").display().to_string();
+            mount(&["--bind", "/dev", &devices])?;
+            machine.dress();
+            Ok(machine)
+        });
+        match made {
             Ok(machine) => Some(machine),
             Err(reason) => {
                 programs::skip("cross", test, &reason);
@@ -41,7 +47,8 @@ impl Machine {
         }
     }
 
-    fn make() -> Result<Self, String> {
+    /// One with its own `systemctl` and presets and without devices, to be booted, or why there is none.
+    pub fn make() -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("only root can install".to_owned());
         }
@@ -62,11 +69,12 @@ impl Machine {
         let options = format!("lowerdir=/,upperdir={at}/above,workdir={at}/work");
         let root = format!("{at}/root");
         mount(&["-t", "overlay", "-o", &options, "overlay", &root])?;
-        mount(&["--bind", "/dev", &format!("{root}/dev")])?;
-        machine.dress();
+        // A container's image may forbid packages to start anything.
+        let _ = std::fs::remove_file(machine.path("usr/sbin/policy-rc.d"));
         Ok(machine)
     }
 
+    /// Has its systemctl note what it is asked for, and presets that enable nothing.
     fn dress(&self) {
         std::fs::rename(
             self.path("usr/bin/systemctl"),
@@ -75,8 +83,6 @@ impl Machine {
         .expect("systemd is there");
         self.write_program("usr/bin/systemctl", SYSTEMCTL);
         self.write("etc/systemd/system-preset/00-none.preset", "disable *\n");
-        // A container's image may forbid packages to start anything.
-        let _ = std::fs::remove_file(self.path("usr/sbin/policy-rc.d"));
         // By this folder programs know that systemd runs.
         std::fs::create_dir_all(self.path("run/systemd/system")).expect("made");
         for folder in ["tmp", "var/tmp"] {

@@ -28,8 +28,8 @@ use crate::{
 #[derive(Clone, clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
-    /// cross, clients, corpus, nix, advisories. `all` leaves out advisories, whose database no package registry
-    /// carries: name them where the network allows it.
+    /// cross, systemd, container, clients, corpus, nix, advisories. `all` leaves out advisories, whose database no
+    /// package registry carries: name them where the network allows it.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     require: Vec<String>,
     /// Only formatting, lints and tests.
@@ -43,12 +43,14 @@ pub struct Args {
     fresh: bool,
 }
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 11] = [
     "all",
     "programs",
     "postgres",
     "s3",
     "cross",
+    "systemd",
+    "container",
     "clients",
     "corpus",
     "nix",

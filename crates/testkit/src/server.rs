@@ -489,17 +489,7 @@ impl Server {
 
     /// The processes that it has started and that still run.
     pub fn children(&self) -> Vec<Pid> {
-        let processes = std::fs::read_dir("/proc").expect("there is /proc");
-        let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let own = self.child.id().to_string();
-        let is_child = |id: &i32| {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            // Behind the name, which may hold anything: the state, and whose child it is.
-            let rest = stat.rsplit(')').next().unwrap_or_default();
-            let mut words = rest.split_whitespace();
-            words.next() != Some("Z") && words.next() == Some(own.as_str())
-        };
-        ids.filter(is_child).filter_map(Pid::from_raw).collect()
+        children_of(self.child.id())
     }
 
     /// Sends a signal, without waiting.
@@ -549,6 +539,24 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     LISTENING
         .iter()
         .find_map(|words| address_after(words, line))
+}
+
+/// The processes that a process has started and that still run.
+///
+/// # Panics
+/// When there is no `/proc`.
+pub fn children_of(id: u32) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").expect("there is /proc");
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let parent = id.to_string();
+    let is_child = |id: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // Behind the name, which may hold anything: the state, and whose child it is.
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        let mut words = rest.split_whitespace();
+        words.next() != Some("Z") && words.next() == Some(parent.as_str())
+    };
+    ids.filter(is_child).filter_map(Pid::from_raw).collect()
 }
 
 /// A line of `/proc/PID/status`, in KiB.
