@@ -1,5 +1,9 @@
 //! Several servers on one PostgreSQL and one folder of files: equal, and any of them may die.
 
+/// Clients of servers on a bucket, who remember what was acknowledged.
+mod load;
+/// Networks that fail between servers and what they share.
+mod networks;
 /// The same on a bucket, and everything else that may fail.
 mod outages;
 

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod exiftool;
 pub mod icc;
 pub mod mount;
+pub mod network;
 pub mod pixels;
 pub mod published;
 pub mod upstream;

@@ -48,6 +48,8 @@ pub struct Cluster {
     folder: PathBuf,
     /// Where it listens besides its socket.
     address: Option<SocketAddr>,
+    /// Whether connections to that address are encrypted.
+    encrypts: bool,
     flushes: bool,
     running: Option<Running>,
 }
@@ -121,6 +123,7 @@ impl Cluster {
             programs,
             folder: Self::new_folder()?,
             address: None,
+            encrypts: false,
             flushes: false,
             running: None,
         };
@@ -183,6 +186,21 @@ impl Cluster {
         let text = std::fs::read_to_string(&rules)?.replace("\nhost ", "\nhostssl ");
         std::fs::write(&rules, text)?;
         self.address = Some(address);
+        self.encrypts = true;
+        self.resume()
+    }
+
+    /// Starts it again, where it listens on an address as well and lets everybody in: for networks of
+    /// a test's own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn open_at(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.stop();
+        let rules = self.folder.join("data/pg_hba.conf");
+        let text = std::fs::read_to_string(&rules)?;
+        std::fs::write(&rules, format!("{text}host all all all trust\n"))?;
+        self.address = Some(address);
         self.resume()
     }
 
@@ -195,6 +213,7 @@ impl Cluster {
             programs: self.programs.clone(),
             folder: Self::new_folder().expect("a folder"),
             address: None,
+            encrypts: false,
             flushes: false,
             running: None,
         };
@@ -228,10 +247,13 @@ impl Cluster {
         for setting in SETTINGS.iter().chain(forgetful) {
             shell.args(["-c", setting]);
         }
+        if self.encrypts {
+            shell.args(["-c", "ssl=on"]);
+        }
         match self.address {
             None => shell.args(["-c", "listen_addresses="]),
             Some(address) => shell
-                .args(["-c", "ssl=on", "-c"])
+                .arg("-c")
                 .arg(format!("listen_addresses={}", address.ip()))
                 .arg("-p")
                 .arg(address.port().to_string()),

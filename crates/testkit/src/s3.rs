@@ -3,7 +3,7 @@
 mod garage;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -61,12 +61,8 @@ impl S3 {
     /// # Panics
     /// When it is installed and does not start.
     pub fn shared(kind: Kind, test: &str) -> Option<&'static Self> {
-        let Some(folder) = std::env::var_os("PICTRS_TEST_S3_DIR") else {
-            let reason = "PICTRS_TEST_S3_DIR is not set; cargo xtask test sets it";
-            skip("s3", test, reason);
-            return None;
-        };
-        Some(Self::shared_in(kind, Path::new(&folder)))
+        let folder = programs_or_skip(test)?;
+        Some(Self::shared_in(kind, &folder))
     }
 
     /// The same, with the programs in this folder.
@@ -78,18 +74,37 @@ impl S3 {
         SERVERS[kind as usize].get_or_init(|| Self::start(kind, folder))
     }
 
+    /// A server of s3s-fs for one test, which listens on this address and is kept until this process
+    /// ends; skipped as [`S3::shared`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn own_at(address: IpAddr, test: &str) -> Option<&'static Self> {
+        let folder = programs_or_skip(test)?;
+        Some(Box::leak(Box::new(Self::start_at(
+            Kind::S3sFs,
+            &folder,
+            address,
+        ))))
+    }
+
     fn start(kind: Kind, folder: &Path) -> Self {
+        Self::start_at(kind, folder, Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn start_at(kind: Kind, folder: &Path, address: IpAddr) -> Self {
+        let host = address.to_string();
         let root = tempfile::tempdir().expect("a temporary folder can be made");
         let (child, address) = match kind {
             Kind::Moto => {
                 let mut command = Command::new(folder.join("moto/bin/moto_server"));
-                command.args(["-H", "127.0.0.1", "-p", "0"]);
+                command.args(["-H", &host, "-p", "0"]);
                 started(&command)
             }
             Kind::S3sFs => {
                 let mut command = Command::new(folder.join("s3s-fs/bin/s3s-fs"));
                 command
-                    .args(["--host", "127.0.0.1", "--port", "0"])
+                    .args(["--host", &host, "--port", "0"])
                     .args(["--access-key", KEY, "--secret-key", SECRET])
                     .arg(root.path());
                 started(&command)
@@ -126,6 +141,16 @@ impl S3 {
             name: format!("bucket-{number}"),
         }
     }
+}
+
+/// The folder with the programs, or a line that says which test was skipped.
+fn programs_or_skip(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PICTRS_TEST_S3_DIR").map(PathBuf::from);
+    if folder.is_none() {
+        let reason = "PICTRS_TEST_S3_DIR is not set; cargo xtask test sets it";
+        skip("s3", test, reason);
+    }
+    folder
 }
 
 /// Runs a program until standard input ends, which it does however the caller ends. The shell's own
