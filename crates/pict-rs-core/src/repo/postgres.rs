@@ -19,7 +19,7 @@ use url::Url;
 use super::fault::{code, repo_error};
 use super::migrations;
 use super::sql::RepoPool;
-use super::sql::postgres::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT, Sessions};
+use super::sql::postgres::{ACQUIRE_TIMEOUT, Doubt, STATEMENT_TIMEOUT, Sessions};
 use crate::{Error, ErrorCode, Result, metrics};
 
 /// How long one attempt to connect may take.
@@ -380,6 +380,8 @@ pub(super) async fn look_at(server: &Server) -> Result<String> {
 /// Connections that are opened when they are needed.
 fn sessions(server: &Server, connections: u32, is_read: bool, shares_lock: bool) -> Sessions {
     let mut settings = session_settings(is_read);
+    let doubt = Doubt::default();
+    let doubted = doubt.clone();
     if shares_lock {
         settings.push_str(&sharing_the_lock());
     }
@@ -397,7 +399,12 @@ fn sessions(server: &Server, connections: u32, is_read: bool, shares_lock: bool)
         })
         .before_acquire(move |connection, meta| {
             metrics::connection_reused();
+            let is_doubted = doubted.is_about(meta.idle_for);
             Box::pin(async move {
+                if is_doubted {
+                    // Closing it politely could take long.
+                    return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+                }
                 if is_read || meta.idle_for < IDLE {
                     return Ok(true);
                 }
@@ -406,7 +413,7 @@ fn sessions(server: &Server, connections: u32, is_read: bool, shares_lock: bool)
         })
         .after_release(|connection, _| is_clean(connection))
         .connect_lazy_with(server.options.clone());
-    Sessions::new(pool, is_read)
+    Sessions::new(pool, is_read, doubt)
 }
 
 /// Shares the lock of the database, or refuses the connection.

@@ -6,12 +6,13 @@
 //! check. Connections for writing are checked before they are used if they were idle
 //! ([`super::super::postgres`]), because a statement that writes must not be run twice.
 //!
-//! A network that is cut without a word closes nothing. The library cannot set the options of a socket
-//! that would tell, so while an answer is waited for a new connection is tried: see [`Pulse`].
+//! A network that is cut without a word closes nothing, and a firewall may forget connections of which
+//! both ends know. The library cannot set the options of a socket that would tell, so while an answer
+//! is waited for a new connection is tried, and asked whether the server works for us: see [`Pulse`].
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgRow, Postgres};
@@ -40,6 +41,14 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// Whether the server works on a statement of ours that it did not get just now. Of other roles it
+/// tells nothing, and of ours neither where `track_activities` is off.
+const IS_AT_WORK: &str = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity \
+     WHERE usename = session_user AND datname = current_database() AND pid <> pg_backend_pid() \
+     AND (state = 'disabled' OR state NOT IN \
+     ('idle', 'idle in transaction', 'idle in transaction (aborted)') \
+     AND query_start < clock_timestamp() - interval '2 seconds'))";
+
 const TOO_LATE: &str = "no connection to the database could be had in time";
 
 /// Transactions that only read see the database as of one moment.
@@ -67,9 +76,9 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub(in crate::repo) fn new(pool: PgPool, is_read: bool) -> Self {
+    pub(in crate::repo) fn new(pool: PgPool, is_read: bool, doubt: Doubt) -> Self {
         Self {
-            pulse: Pulse::of(pool.connect_options()),
+            pulse: Pulse::of(pool.connect_options(), doubt),
             pool,
             is_read,
             fullness: Fullness::default(),
@@ -101,7 +110,13 @@ impl Sessions {
                 connection.close_on_drop();
             }
             match rows {
-                Err(error) if self.is_read && is_lost(&error) && attempts > 0 => attempts -= 1,
+                Err(error)
+                    if self.is_read
+                        && attempts > 0
+                        && (is_lost(&error) || is_forgotten(&error)) =>
+                {
+                    attempts -= 1;
+                }
                 rows => return self.fullness.note(rows),
             }
         }
@@ -216,20 +231,50 @@ fn is_broken(error: &sqlx::Error) -> bool {
     !matches!(error, sqlx::Error::Database(_)) || is_lost(error)
 }
 
-/// Whether the server is there at all, which new connections tell. Shared by all that wait for answers, so
+/// When connections were found dead that looked alive: others that have not been used since may be dead
+/// as well, and are not used again.
+#[derive(Clone, Debug, Default)]
+pub(in crate::repo) struct Doubt(Arc<std::sync::Mutex<Option<Instant>>>);
+
+impl Doubt {
+    fn arise(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it is about a connection that was idle for so long.
+    pub(in crate::repo) fn is_about(&self, idle_for: Duration) -> bool {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < idle_for)
+    }
+}
+
+/// What a new connection tells about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// No answer.
+    Silence,
+    /// It answers, and does nothing for us: what we wait for has been lost on its way.
+    Idleness,
+    /// It may be working for us.
+    Work,
+}
+
+/// What is there at the other end, which new connections tell. Shared by all that wait for answers, so
 /// that one connection at a time is tried.
 #[derive(Clone, Debug)]
 struct Pulse {
     options: Arc<PgConnectOptions>,
-    /// When a connection was tried last, and whether it was answered.
-    last: Arc<Mutex<Option<(Instant, bool)>>>,
+    /// When a connection was tried last, and what it told.
+    last: Arc<Mutex<Option<(Instant, Sign)>>>,
+    doubt: Doubt,
 }
 
 impl Pulse {
-    fn of(options: Arc<PgConnectOptions>) -> Self {
+    fn of(options: Arc<PgConnectOptions>, doubt: Doubt) -> Self {
         Self {
             options,
             last: Arc::default(),
+            doubt,
         }
     }
 
@@ -239,51 +284,78 @@ impl Pulse {
         let done = tokio::select! {
             biased;
             done = tokio::time::timeout(STATEMENT_TIMEOUT + GRACE, work) => done,
-            () = self.stops() => {
+            error = self.stops() => {
+                self.doubt.arise();
                 metrics::statement(began.elapsed());
-                return Err(late("the database answers no statement and no new connection"));
+                return Err(error);
             }
         };
         metrics::statement(began.elapsed());
         done.unwrap_or_else(|_| Err(late("the database did not answer")))
     }
 
-    /// Waits until two attempts in a row had no answer. What connects is on the heap, as it is large and
-    /// hardly ever needed.
-    async fn stops(&self) {
+    /// Waits until two attempts in a row have told that no answer will come. What connects is on the
+    /// heap, as it is large and hardly ever needed.
+    async fn stops(&self) -> sqlx::Error {
         loop {
             tokio::time::sleep(SILENCE).await;
-            if Box::pin(self.is_felt()).await {
+            if Box::pin(self.sign()).await == Sign::Work {
                 continue;
             }
             tokio::time::sleep(PULSE_PAUSE).await;
-            if !Box::pin(self.is_felt()).await {
-                return;
+            match Box::pin(self.sign()).await {
+                Sign::Work => {}
+                Sign::Idleness => return forgotten(),
+                Sign::Silence => {
+                    return late("the database answers no statement and no new connection");
+                }
             }
         }
     }
 
-    /// Whether a new connection is answered; a refusal is an answer as well.
-    async fn is_felt(&self) -> bool {
+    async fn sign(&self) -> Sign {
         let mut last = self.last.lock().await;
-        if let Some((time, was_felt)) = *last
+        if let Some((time, sign)) = *last
             && time.elapsed() < PULSE_PAUSE / 2
         {
-            return was_felt;
+            return sign;
         }
-        let tried = PgConnection::connect_with(&self.options);
-        let is_felt = match tokio::time::timeout(PULSE_TIMEOUT, tried).await {
-            Ok(Ok(connection)) => {
-                // The server ends the session by itself if that fails.
-                let _ = tokio::time::timeout(PULSE_TIMEOUT, connection.close()).await;
-                true
-            }
-            Ok(Err(error)) => !matches!(error, sqlx::Error::Io(_)),
-            Err(_) => false,
+        let asked = tokio::time::timeout(PULSE_TIMEOUT, self.ask()).await;
+        let sign = match asked {
+            Ok(Ok(true)) => Sign::Work,
+            Ok(Ok(false)) => Sign::Idleness,
+            Ok(Err(sqlx::Error::Io(_))) | Err(_) => Sign::Silence,
+            // A refusal is an answer as well, which tells nothing else.
+            Ok(Err(_)) => Sign::Work,
         };
-        *last = Some((Instant::now(), is_felt));
-        is_felt
+        *last = Some((Instant::now(), sign));
+        sign
     }
+
+    /// Asks a new connection whether the server works for us.
+    async fn ask(&self) -> sqlx::Result<bool> {
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let is_at_work = sqlx::query_scalar(IS_AT_WORK)
+            .fetch_one(&mut connection)
+            .await?;
+        // The server ends the session by itself if that fails.
+        let _ = connection.close().await;
+        Ok(is_at_work)
+    }
+}
+
+/// The connection looks open, and nothing passes.
+#[derive(Debug, thiserror::Error)]
+#[error("the database does not know of the statement: its connection has been lost")]
+struct Forgotten;
+
+/// A timeout for everybody who may not ask again.
+fn forgotten() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, Forgotten))
+}
+
+fn is_forgotten(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.get_ref().is_some_and(|it| it.is::<Forgotten>()))
 }
 
 /// Waits for a connection, also while the server is started again. An attempt that takes long is begun
