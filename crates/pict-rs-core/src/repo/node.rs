@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::change::Change;
 use super::fault::{again, repo_error};
+use super::postgres::check_listener;
 use super::sql::{RepoPool, sql};
 use super::{Engine, Removal, Repo};
 use crate::clock::{self, millis};
@@ -26,6 +28,8 @@ const CHANNEL: &str = "pict_rs";
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// How long removals stay announced. A server that was cut off for longer forgets all it knows.
 pub(crate) const ANNOUNCED_FOR: Duration = Duration::from_secs(10 * 60);
+/// After how long without a notice it is checked whether any could be heard.
+const QUIET_FOR: Duration = Duration::from_secs(5);
 /// Announcements that are read at a time.
 const BATCH: i64 = 500;
 /// Where transactions that announce pass one at a time.
@@ -123,21 +127,24 @@ impl Notice {
     }
 }
 
-/// Hears what other servers do. Notices that come while the connection is lost are missed.
+/// Hears what other servers do. What was told before it was opened is missed.
 pub(crate) struct Notices(PgListener);
 
 impl Notices {
-    /// The next notice that this version knows; `None` when some may have been missed.
+    /// The next notice that this version knows.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoUnavailable`]; then the listener must be opened again.
-    pub(crate) async fn next(&mut self) -> Result<Option<Notice>> {
+    pub(crate) async fn next(&mut self) -> Result<Notice> {
         loop {
-            let Some(heard) = self.0.try_recv().await.map_err(repo_error)? else {
-                return Ok(None);
+            let Ok(heard) = timeout(QUIET_FOR, self.0.try_recv()).await else {
+                check_listener(&mut self.0).await.map_err(repo_error)?;
+                continue;
             };
-            if let Some(notice) = Notice::from_text(heard.payload()) {
-                return Ok(Some(notice));
+            let lost = || sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
+            let heard = heard.and_then(|heard| heard.ok_or_else(lost));
+            if let Some(notice) = Notice::from_text(heard.map_err(repo_error)?.payload()) {
+                return Ok(notice);
             }
         }
     }

@@ -452,7 +452,7 @@ fn is_clean(connection: &mut PgConnection) -> BoxFuture<'_, sqlx::Result<bool>> 
     })
 }
 
-/// A connection of its own that hears notices. It opens another one by itself when that is lost.
+/// A connection of its own that hears notices.
 pub(super) async fn listener(server: &Server) -> sqlx::Result<PgListener> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -461,9 +461,20 @@ pub(super) async fn listener(server: &Server) -> sqlx::Result<PgListener> {
         .max_lifetime(None)
         .connect_lazy_with(server.options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
+    // So that waiting for a notice can be broken off at any moment.
+    listener.eager_reconnect(false);
     // Nothing else uses the pool.
     listener.ignore_pool_close_event(true);
     Ok(listener)
+}
+
+/// Whether the connection of a listener still works, which cannot be told from hearing nothing.
+pub(super) async fn check_listener(listener: &mut PgListener) -> sqlx::Result<()> {
+    let asked = sqlx::query("SELECT 1").execute(listener);
+    match timeout(CHECK_TIMEOUT, asked).await {
+        Ok(answer) => answer.map(drop),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// Why the server gives no connections; `None` when it gives one.

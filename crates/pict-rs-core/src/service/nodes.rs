@@ -99,27 +99,23 @@ async fn hear_until_lost(ctx: &Context) -> Result<()> {
     let Some(mut notices) = ctx.repo.listen().await? else {
         return Ok(());
     };
+    // Some were missed: everything may have happened.
+    ctx.notifier.removal_announced();
+    ctx.notifier.job_queued();
+    ctx.notifier.ring_all();
     loop {
         let notice = notices.next().await?;
-        if notice.is_some() {
-            metrics::notification();
-        }
+        metrics::notification();
         match notice {
-            Some(Notice::Removal) => ctx.notifier.removal_announced(),
-            Some(Notice::Job) => {
+            Notice::Removal => ctx.notifier.removal_announced(),
+            Notice::Job => {
                 metrics::job_notification();
                 ctx.notifier.job_queued();
             }
-            Some(Notice::Maintenance) => ctx.notifier.maintenance_due(),
-            Some(Notice::Upload(id)) => {
+            Notice::Maintenance => ctx.notifier.maintenance_due(),
+            Notice::Upload(id) => {
                 metrics::upload_notification();
                 ctx.notifier.ring(&id);
-            }
-            // Some were missed: everything may have happened.
-            None => {
-                ctx.notifier.removal_announced();
-                ctx.notifier.job_queued();
-                ctx.notifier.ring_all();
             }
         }
     }
