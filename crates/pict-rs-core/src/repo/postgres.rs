@@ -37,6 +37,10 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 const ABANDONMENT: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
      SET tcp_keepalives_count = 2; SELECT set_config('tcp_user_timeout', '20000', false) \
      WHERE current_setting('tcp_user_timeout', true) IS NOT NULL";
+/// Ends a transaction that should not be there, and does nothing where there is none. When the wait for
+/// the answer to a BEGIN is given up, the library takes the connection for one without a transaction;
+/// what came after it would not be committed, or read what is long past.
+const OUT_OF_TRANSACTION: &str = "BEGIN; ROLLBACK";
 /// How long a check of a connection may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection for writing that was idle for longer is checked before it is used.
@@ -447,11 +451,12 @@ fn session_settings(is_read: bool) -> String {
     )
 }
 
-/// Whether a connection answers and has no open transaction. One that fails this is closed.
+/// Whether a connection answers and has no open transaction, as this program and the server see it. One
+/// that fails this is closed.
 fn is_clean(connection: &mut PgConnection) -> BoxFuture<'_, sqlx::Result<bool>> {
     Box::pin(async move {
-        match timeout(CHECK_TIMEOUT, connection.ping()).await {
-            Ok(Ok(())) => Ok(!connection.is_in_transaction()),
+        match timeout(CHECK_TIMEOUT, connection.execute(OUT_OF_TRANSACTION)).await {
+            Ok(Ok(_)) => Ok(!connection.is_in_transaction()),
             // It is broken, and closing it politely could take long too.
             Ok(Err(error)) => Err(error),
             Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
