@@ -28,8 +28,8 @@ use crate::{
 #[derive(Clone, clap::Args)]
 pub struct Args {
     /// Make a skip of one of these a failure: `all`, or a list of programs, postgres, s3,
-    /// cross, systemd, container, clients, corpus, nix, advisories. `all` leaves out advisories, whose database no
-    /// package registry carries: name them where the network allows it.
+    /// cross, systemd, container, mounts, cgroups, networks, clients, corpus, nix, advisories. `all` leaves out
+    /// advisories, whose database no package registry carries: name them where the network allows it.
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     require: Vec<String>,
     /// Only formatting, lints and tests.
@@ -43,7 +43,7 @@ pub struct Args {
     fresh: bool,
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 14] = [
     "all",
     "programs",
     "postgres",
@@ -51,6 +51,9 @@ const KINDS: [&str; 11] = [
     "cross",
     "systemd",
     "container",
+    "mounts",
+    "cgroups",
+    "networks",
     "clients",
     "corpus",
     "nix",
