@@ -1,5 +1,5 @@
-//! Records when variants and proxied media were last used, and drops the least recently used. Rows
-//! are removed and their objects move to the garbage table in one transaction.
+//! Drops variants and proxied media, the least recently used first. Rows are removed and their objects
+//! move to the garbage table in one transaction.
 //!
 //! A proxied alias is dropped as if by its delete token: the content is removed with its last
 //! alias. The audit log gets one entry for all that are dropped at a time.
@@ -37,35 +37,6 @@ pub struct Unused {
 }
 
 impl Repo {
-    /// Records when variants were used, in one transaction. A recorded time that is less than
-    /// `coarse` milliseconds older is not updated.
-    ///
-    /// # Errors
-    /// [`crate::ErrorCode::RepoError`].
-    pub async fn touch_variants(&self, used: &[(ObjectKey, i64)], coarse: i64) -> Result<()> {
-        if used.is_empty() {
-            return Ok(());
-        }
-        // In one order for all transactions.
-        let mut used: Vec<_> = used.iter().collect();
-        used.sort_unstable_by(|(one, _), (two, _)| one.as_str().cmp(two.as_str()));
-        again(|| async {
-            let mut tx = self.begin().await?;
-            for (object, at) in &used {
-                // A time in the future was recorded while the clock was wrong.
-                sql("UPDATE variants SET accessed_at = $2 \
-                     WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2")
-                .bind(object.as_str())
-                .bind(*at)
-                .bind(at.saturating_sub(coarse))
-                .run(&mut tx)
-                .await?;
-            }
-            tx.commit().await
-        })
-        .await
-    }
-
     /// Drops up to `limit` variants that were not used since `before`, oldest use first.
     ///
     /// # Errors

@@ -1,35 +1,58 @@
-//! When contents were last served to clients, and since when that is recorded.
+//! When variants and contents were last served to clients, and since when the latter is recorded.
 
 use super::Repo;
 use super::fault::again;
 use super::setting::USES_SINCE;
+use super::sql::value::Value;
 use super::sql::{Statement, broken, sql};
-use crate::{ContentKey, Result};
+use crate::{ContentKey, ObjectKey, Result};
 
 impl Repo {
-    /// Records when contents were used, in one transaction. A recorded time that is less than
+    /// Records when variants were used, in one transaction. A recorded time that is less than
     /// `coarse` milliseconds older is not updated.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
+    pub async fn touch_variants(&self, used: &[(ObjectKey, i64)], coarse: i64) -> Result<()> {
+        let update = "UPDATE variants SET accessed_at = $2 \
+             WHERE object = $1 AND NOT accessed_at BETWEEN $3 AND $2";
+        let used = used.iter().map(|(object, at)| (object.as_str(), *at));
+        self.touch(update, used.collect(), coarse).await
+    }
+
+    /// As [`Repo::touch_variants`], of contents.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
     pub async fn touch_contents(&self, used: &[(ContentKey, i64)], coarse: i64) -> Result<()> {
+        let update = "UPDATE hashes SET used_at = $2 \
+             WHERE hash = $1 AND (used_at IS NULL OR NOT used_at BETWEEN $3 AND $2)";
+        let used = used.iter().map(|(hash, at)| (hash.as_bytes(), *at));
+        self.touch(update, used.collect(), coarse).await
+    }
+
+    /// Runs `update` for each use in one transaction: `$1` is what was used, `$2` when, and an earlier
+    /// time from `$3` on is near enough. A later time was recorded while the clock was wrong.
+    async fn touch<K: Copy + Ord + Into<Value>>(
+        &self,
+        update: &'static str,
+        mut used: Vec<(K, i64)>,
+        coarse: i64,
+    ) -> Result<()> {
         if used.is_empty() {
             return Ok(());
         }
         // In one order for all transactions.
-        let mut used: Vec<_> = used.iter().collect();
         used.sort_unstable();
         again(|| async {
             let mut tx = self.begin().await?;
-            for (hash, at) in &used {
-                // A time in the future was recorded while the clock was wrong.
-                sql("UPDATE hashes SET used_at = $2 \
-                     WHERE hash = $1 AND (used_at IS NULL OR NOT used_at BETWEEN $3 AND $2)")
-                .bind(hash.as_bytes())
-                .bind(*at)
-                .bind(at.saturating_sub(coarse))
-                .run(&mut tx)
-                .await?;
+            for &(key, at) in &used {
+                sql(update)
+                    .bind(key)
+                    .bind(at)
+                    .bind(at.saturating_sub(coarse))
+                    .run(&mut tx)
+                    .await?;
             }
             tx.commit().await
         })
