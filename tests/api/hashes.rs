@@ -264,7 +264,7 @@ fn what_no_client_was_served_is_unused() {
     let mut all = [&variant, &original, &headed, &never].map(Clone::clone);
     all.sort();
     assert_eq!(unused("last_used=never"), all);
-    // Facts are no use, and neither is what could not be served.
+    // Details do not count, nor does what could not be served.
     server.get(&format!("/image/details/original/{never}")).ok();
     server.get(&format!("/image/process.webp?src={never}&thumbnail=x"));
     server.process("webp", &variant, "thumbnail=16");

@@ -53,7 +53,7 @@ impl Default for Node {
 }
 
 impl Node {
-    /// Begins to count anew.
+    /// Counts from zero.
     pub(super) fn begin(&self) {
         for count in [
             &self.phase.answers,
@@ -506,7 +506,7 @@ pub(super) fn examine(world: &World, site: &Site) {
         (aliases.len() <= unknown).then_some(())
     });
     // Each object has a row that names it, or an intent that removes it.
-    eventually("no object is forgotten", || {
+    eventually("all objects have a row", || {
         let named = site.rows(
             "SELECT object FROM hashes UNION SELECT object FROM variants \
              UNION SELECT object FROM garbage",

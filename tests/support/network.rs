@@ -1,5 +1,5 @@
 //! Networks of a test's own: servers, what they share and their clients, each in a network namespace,
-//! and a router that can fail. No address is used outside these namespaces.
+//! and a router that can fail. Addresses are used only inside these namespaces.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -29,7 +29,7 @@ const RULES: &str = "table inet test {
 pub enum NetworkFault {
     /// A cable is pulled.
     LinkDown,
-    /// No packet passes, and nobody is told.
+    /// Packets are dropped without a reply.
     Silent,
     /// The same, in the direction of the server only: what it sends arrives.
     NothingComes,

@@ -25,7 +25,7 @@ const SETTINGS: [&str; 3] = [
     "PICTRS__MEDIA__ISOLATION=process",
     "PICTRS__MEDIA__SVG__ENABLE=true",
 ];
-/// After so many seconds podman ends the container, if nobody else did.
+/// After so many seconds podman ends the container if it still runs.
 const AT_MOST: &str = "--timeout=120";
 
 /// podman with images, containers and volumes of its own. Dropping it removes all of them.

@@ -297,7 +297,7 @@ fn the_package_does_all_of_its_work_under_systemd() {
         assert!(report.contains(line), "{report}");
     }
 
-    // A crash is no stop: it is started again, and what the dead one had started is gone.
+    // After a crash it is started again, and what the dead one had started is gone.
     let before = booted.processes();
     let server = booted.server();
     kill(Pid::from_raw(server.cast_signed()).expect("an id"));

@@ -113,7 +113,7 @@ impl<K: Clone + Eq + Hash> Uses<K> {
         self.lock().get(key).copied()
     }
 
-    /// The time to remember; `None` when there is no room for the use.
+    /// The time to remember; `None` when the use does not fit.
     fn note(&self, key: &K, noted_at: i64) -> Option<i64> {
         let Some(coarse) = self.coarse else {
             return Some(noted_at);

@@ -212,7 +212,7 @@ fn group(path: &Path) -> u64 {
 
 type Hashed = (Option<(u32, u32)>, Pdq);
 
-/// `None` for what is no picture.
+/// `None` for what is not a picture.
 fn read_file(path: &Path, square: Option<u32>) -> Option<Vec<Hashed>> {
     let source = fs::read(path).ok()?;
     let Some(side) = square else {
