@@ -163,24 +163,36 @@ fn a_sandbox_that_is_killed_in_the_middle_of_an_upload_costs_only_that() {
     answer.refused(500, "media-failed");
     server.wait_for_output("it was killed");
     assert_unharmed(&server);
-    // One that dies without work is replaced without a word.
-    let idle = server.children();
-    for sandbox in &idle {
-        kill_process(*sandbox, Signal::KILL).expect("it runs");
-    }
-    let is_running = |id: &rustix::process::Pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero()));
-        stat.is_ok_and(|stat| {
-            stat.rsplit(')')
-                .next()
-                .is_some_and(|rest| !rest.starts_with(" Z"))
-        })
+}
+
+#[test]
+fn sandboxes_that_are_killed_without_work_cost_nothing() {
+    let Some(launch) = launch("killed idle sandboxes") else {
+        return;
     };
-    // A signal is sent before it takes effect.
-    eventually("they have ended", || {
-        (!idle.iter().any(is_running)).then_some(())
+    let server = launch.start();
+    let photo = photo();
+    // One that has ended is replaced.
+    let idle = server.children();
+    idle.iter().for_each(|id| signal(*id, Signal::KILL));
+    server.upload(&photo);
+    // One that was sent a job and ends before it reads it, too.
+    let idle = server.children();
+    assert!(!idle.is_empty());
+    idle.iter().for_each(|id| signal(*id, Signal::STOP));
+    std::thread::scope(|scope| {
+        let uploading = scope.spawn(|| server.upload(&photo));
+        // The job is sent as soon as the file is there.
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(!uploading.is_finished());
+        idle.iter().for_each(|id| signal(*id, Signal::KILL));
+        uploading.join().expect("uploaded");
     });
-    assert_unharmed(&server);
+    assert!(!server.output().contains("a sandbox has died"));
+}
+
+fn signal(process: rustix::process::Pid, signal: Signal) {
+    kill_process(process, signal).expect("it runs");
 }
 
 /// The sandbox that works, once it has used some processor time.

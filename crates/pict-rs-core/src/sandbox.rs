@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use pict_rs_media::{Control, Done, Job};
 
 pub use crate::system::Protection;
-use process::Process;
+use process::{Interruption, Process};
 
 /// The hidden command that makes this program a sandbox.
 pub const COMMAND: &str = "sandbox";
@@ -275,10 +275,15 @@ impl Sandbox {
                 Err(interruption) => interruption,
             };
             let end = process.kill();
-            if !may_try_again || !end.is_bidden() || control.check().is_err() {
+            // It ended before it read the job, as when the kernel kills it for lack of memory, or was
+            // told to end with the service.
+            let is_innocent = matches!(interruption, Interruption::Unread(_)) || end.is_bidden();
+            if !may_try_again || !is_innocent || control.check().is_err() {
                 return Err(end.explain(job, input.len(), allowance, interruption));
             }
             may_try_again = false;
+            // Others that had no work may have been ended as well.
+            self.process = Some(self.home.start().map_err(cannot_start)?);
         }
     }
 }

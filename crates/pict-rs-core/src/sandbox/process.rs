@@ -75,6 +75,8 @@ struct Ceilings {
 pub(super) enum Interruption {
     /// It was cancelled.
     Cancelled,
+    /// The sandbox has ended before it read the job.
+    Unread(io::Error),
     /// The sandbox does not answer any more, or not as it should.
     Broken(io::Error),
 }
@@ -182,7 +184,13 @@ impl Process {
             return Err(Interruption::Cancelled);
         }
         let outcome = answer.and_then(|answer| self.completed(answer, job, input, allowance));
-        let outcome = outcome.map_err(Interruption::Broken)?;
+        let outcome = outcome.map_err(|error| match error.kind() {
+            // The kernel says so of a socket that was closed with something unread.
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+                Interruption::Unread(error)
+            }
+            _ => Interruption::Broken(error),
+        })?;
         self.is_busy = false;
         self.worked += started.elapsed();
         Ok(outcome)
@@ -412,8 +420,9 @@ impl End {
         allowance: Allowance,
         interruption: Interruption,
     ) -> pict_rs_media::Error {
-        let Interruption::Broken(cause) = interruption else {
-            return pict_rs_media::Error::Cancelled;
+        let cause = match interruption {
+            Interruption::Cancelled => return pict_rs_media::Error::Cancelled,
+            Interruption::Unread(cause) | Interruption::Broken(cause) => cause,
         };
         let signal = self.status.and_then(|status| status.signal());
         let signal = signal.and_then(Signal::from_named_raw);
