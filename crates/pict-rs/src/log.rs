@@ -1,17 +1,21 @@
 //! Logs to standard output, and exports spans to a collector.
 
 mod console;
+mod journal;
 
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use pict_rs_core::config::{LogFormat, LoggingConfig, TracingConfig};
+use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 #[cfg(not(feature = "otlp"))]
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+
+use journal::Output;
 
 /// Kept until the program ends; see [`start`].
 #[cfg(feature = "otlp")]
@@ -33,6 +37,7 @@ pub fn start(config: &TracingConfig) -> anyhow::Result<Traces> {
         FmtSpan::NONE
     };
     let lines = fmt::layer()
+        .with_writer(Output::new(std::io::stdout))
         .with_span_events(spans)
         .with_ansi(!logging.no_ansi && std::io::stdout().is_terminal());
     let lines = match logging.format {
@@ -85,11 +90,13 @@ pub fn fatal(error: &anyhow::Error, format: Option<LogFormat>) {
             let head = if number == 0 { "\nCaused by:\n" } else { "" };
             text.push_str(&format!("{head}    {cause}\n"));
         }
+        let output = Output::new(std::io::stderr);
         // There is no other place to report this failure.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = output.lines(Level::ERROR).write_all(text.as_bytes());
         return;
     };
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let output = Output::new(std::io::stderr);
+    let lines = fmt::layer().with_writer(output).with_ansi(false);
     let lines = match format {
         LogFormat::Normal => lines.boxed(),
         LogFormat::Compact => lines.compact().boxed(),
