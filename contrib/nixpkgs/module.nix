@@ -252,7 +252,10 @@ in
           wants = [ "network-online.target" ];
 
           serviceConfig = {
-            Type = "exec";
+            # A start is done when the server listens, and has failed when it refuses its configuration.
+            Type = "notify";
+            # The first start of a new version may rebuild a database of millions of media.
+            TimeoutStartSec = "15min";
             ExecStart = "${lib.getExe cfg.package} --config-file ${settingsFile} run";
             Environment = map (name: "${name}_FILE=%d/${name}") (lib.attrNames cfg.credentials);
             LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") cfg.credentials;

@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-A8QTXCMaPM597wxZgd5RwVHiPE/W+CVN9haz8HGCPw8=";
+  cargoHash = "sha256-0TWaDrp7RrJL21o6XKs/kjfoKHE9F3iUskH1R35rW5c=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

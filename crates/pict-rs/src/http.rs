@@ -53,6 +53,7 @@ use futures_util::future::try_join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
 use pict_rs_core::Context;
 use pict_rs_core::worker::Worker;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::listen::Listener;
@@ -485,6 +486,10 @@ pub async fn serve(
         api_key = if server.api_keys().next().is_some() { "set" } else { "not set, /internal is closed" },
         "ready"
     );
+    tell_service_manager(&[
+        NotifyState::Ready,
+        NotifyState::Status(&format!("listening on {scheme}://{address}")),
+    ]);
     if let Some(certificate) = certificate {
         actix_web::rt::spawn(certificate.follow(hangup));
     }
@@ -506,6 +511,13 @@ pub async fn serve(
     Ok(())
 }
 
+/// Tells systemd, if it has started the server and waits for this (sd_notify(3)).
+fn tell_service_manager(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told: {state:?}");
+    }
+}
+
 /// The first signal stops gracefully; returns on the second.
 async fn stop_on_signal(
     (mut terminate, mut interrupt): (Signal, Signal),
@@ -518,6 +530,7 @@ async fn stop_on_signal(
             _ = interrupt.recv() => {}
         }
         tracing::info!(graceful = is_first, "stopping");
+        tell_service_manager(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
         if is_first {
             context.stop();
             // Not awaited: it completes when the server has stopped, and a second call would have

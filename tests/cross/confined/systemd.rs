@@ -274,10 +274,14 @@ fn the_package_does_all_of_its_work_under_systemd() {
         booted.machine.write(CONFIGURATION, configuration);
         // systemd counts starts, and these are not what it has to prevent.
         booted.run(&["systemctl", "reset-failed", "pict-rs"]);
-        booted.run(&["systemctl", "restart", "pict-rs"]);
+        booted.try_run(&["systemctl", "restart", "pict-rs"])
     };
-    restart_with(WORKING);
+    restart_with(WORKING).expect("started");
+    let status = booted.property("StatusText");
+    assert!(status.starts_with("listening on http://"), "{status}");
     let first = booted.first();
+    // The start has waited for it.
+    in_network_of(first, |client| client.get("/healthz").ok());
     let has_ffmpeg = booted.machine.path("usr/bin/ffmpeg").exists();
     let alias = in_network_of(first, |client| {
         wait_for(client);
@@ -314,10 +318,8 @@ fn the_package_does_all_of_its_work_under_systemd() {
     assert_eq!(booted.property("NRestarts"), "1");
 
     // What cannot work is not tried again.
-    restart_with(BROKEN);
-    eventually("the unit has failed", || {
-        (booted.property("ActiveState") == "failed").then_some(())
-    });
+    restart_with(BROKEN).expect_err("a start that succeeds");
+    assert_eq!(booted.property("ActiveState"), "failed");
     assert_eq!(booted.property("ExecMainStatus"), "78");
     assert_eq!(
         booted.property("SubState"),
@@ -325,9 +327,8 @@ fn the_package_does_all_of_its_work_under_systemd() {
         "it waits for a start"
     );
 
-    restart_with(WORKING);
+    restart_with(WORKING).expect("started");
     in_network_of(first, |client| {
-        wait_for(client);
         client.process("jpeg", &alias, "thumbnail=48");
         assert!(booted.processes().len() > 1, "nothing decodes files");
     });
@@ -336,7 +337,14 @@ fn the_package_does_all_of_its_work_under_systemd() {
     assert_eq!(booted.property("ExecMainStatus"), "0");
     assert_eq!(booted.processes(), [0; 0], "something is left");
 
+    // The journal knows what is an error.
+    let errors = ["journalctl", "-o", "cat", "-p", "err", "-t", "pict-rs"];
+    let errors = booted.run(&errors);
+    assert!(errors.contains("nonsense"), "{errors}");
+    assert!(!errors.contains("listening on"), "{errors}");
+
     let journal = booted.journal();
+    assert!(journal.contains("INFO"), "{journal}");
     for word in ["not permitted", "EPERM", "does not enforce", "panicked"] {
         assert!(!journal.contains(word), "{word}: {journal}");
     }
