@@ -1,5 +1,7 @@
 //! Pictures that look like listed ones, and the search for pictures that look alike.
 
+use std::collections::HashSet;
+
 use image::DynamicImage;
 use image::imageops::FilterType;
 use serde_json::{Value, json};
@@ -242,6 +244,106 @@ fn further_frames_are_compared_as_well() {
         .ok();
     server.upload(&pictures::gif(&[other(7), other(8)]));
     disk::assert_nothing_unfinished(&server);
+}
+
+/// The aliases of what was found, nearest first, with the bits in which they differ.
+fn found(answer: Answer) -> Vec<(String, u64)> {
+    let answer = answer.ok().json();
+    let found = answer["similar"].as_array().expect("a list").iter();
+    let name = |one: &Value| one["aliases"][0].as_str().expect("an alias").to_owned();
+    found
+        .map(|one| (name(one), one["distance"].as_u64().expect("bits")))
+        .collect()
+}
+
+/// Searches what looks like a file.
+fn search(server: &Server, files: &[File], query: &str) -> Answer {
+    let kind = content_type();
+    let headers = [KEY, ("content-type", &kind)];
+    let path = format!("/internal/similar{query}");
+    server.send("POST", &path, &headers, Some(&multipart(files)))
+}
+
+/// What is known of further frames.
+fn frames_of(server: &Server, alias: &str) -> Value {
+    let content = call(server, "GET", &format!("content?alias={alias}"));
+    content.ok().json()["content"]["pdq"]["frames"].clone()
+}
+
+#[test]
+fn a_search_and_a_purge_know_further_frames() {
+    let test = "a_search_and_a_purge_know_further_frames";
+    let path = clips::path_or_skip(test);
+    let small = small();
+    let other = |seed| pictures::noise(small.width(), small.height(), seed).to_rgba8();
+    let black = |mut image: image::RgbaImage| {
+        image
+            .pixels_mut()
+            .for_each(|pixel| pixel.0 = [0, 0, 0, 255]);
+        image
+    };
+    let film = pictures::gif(&[other(1), black(other(2)), small.to_rgba8()]);
+    let mut files = vec![film];
+    let mut launch = launch();
+    if let Some(path) = path {
+        launch = launch.environment("PATH", path);
+        files.push(cut());
+    }
+    let server = launch.start();
+    let uploads: Vec<_> = files.iter().map(|file| server.upload(file)).collect();
+    server.upload(&pictures::gif(&[other(5), other(6)]));
+    let wanted: HashSet<_> = uploads.iter().map(|upload| upload.alias.clone()).collect();
+    let aliases = |answer: Answer| -> HashSet<String> {
+        found(answer).into_iter().map(|(alias, _)| alias).collect()
+    };
+    let still = pictures::png(&small.fliph());
+    // Uploads do not wait for it.
+    eventually("hashes of frames", || {
+        (aliases(search(&server, &[File::new(&still)], "")) == wanted).then_some(())
+    });
+    let frames = frames_of(&server, &uploads[0].alias);
+    assert_eq!(frames.as_array().map(Vec::len), Some(2), "{frames}");
+    assert_eq!(frames[0]["quality"], 0);
+    // By a frame of what is sent, and by one of what is stored.
+    let sample = pictures::gif(&[other(7), other(8), small.rotate180().to_rgba8()]);
+    let again = aliases(search(&server, &[File::new(&sample)], ""));
+    assert_eq!(again, wanted);
+    for upload in &uploads {
+        let route = format!("similar?alias={}", upload.alias);
+        assert_eq!(aliases(call(&server, "GET", &route)), wanted);
+    }
+    // They are kept.
+    let server = server.stop().start();
+    assert_eq!(aliases(search(&server, &[File::new(&still)], "")), wanted);
+
+    // The hash of a black frame would refuse others.
+    let route = format!("purge?alias={}&block=true&near=true", uploads[0].alias);
+    let purged = call(&server, "POST", &route).ok().json();
+    assert_eq!(purged["listed_frames"], json!([frames[1]["hash"]]));
+    let lists = call(&server, "GET", "pdq").ok().json()["lists"].clone();
+    assert_eq!(lists, json!([{ "list": "", "hashes": 2 }]));
+    server.upload_refused("", &still, 400, "blocked");
+    server.upload(&pictures::png(&black(other(9)).into()));
+    // With a list they are known at once.
+    let photo = pictures::photo(480, 300).to_rgba8();
+    let upload = server.upload(&pictures::gif(&[other(3), photo]));
+    let frames = frames_of(&server, &upload.alias);
+    assert_eq!(frames.as_array().map(Vec::len), Some(1), "{frames}");
+    let route = format!("purge?alias={}&block=true&near=true", upload.alias);
+    let purged = call(&server, "POST", &route).ok().json();
+    assert_eq!(purged["listed_frames"], json!([frames[0]["hash"]]));
+}
+
+#[test]
+fn a_purge_hashes_the_frames_that_it_lists() {
+    let server = refusing();
+    let small = small();
+    let other = pictures::noise(small.width(), small.height(), 1).to_rgba8();
+    let upload = server.upload(&pictures::gif(&[other, small.to_rgba8()]));
+    let route = format!("purge?alias={}&block=true&near=true", upload.alias);
+    let purged = call(&server, "POST", &route).ok().json();
+    assert_eq!(purged["listed_frames"].as_array().map(Vec::len), Some(1));
+    server.upload_refused("", &pictures::png(&small), 400, "blocked");
 }
 
 #[test]
@@ -513,44 +615,28 @@ fn pictures_that_look_alike_are_found_nearest_first() {
     for file in others() {
         server.upload(&file);
     }
-    let names = |answer: Answer| -> Vec<(String, u64)> {
-        let answer = answer.ok().json();
-        let found = answer["similar"].as_array().expect("a list").iter();
-        let name = |one: &Value| one["aliases"][0].as_str().expect("an alias").to_owned();
-        found
-            .map(|one| (name(one), one["distance"].as_u64().expect("bits")))
-            .collect()
-    };
-    let found = names(call(
-        &server,
-        "GET",
-        &format!("similar?alias={}", bridge.alias),
-    ));
-    assert_eq!(found[0], (bridge.alias.clone(), 0));
-    assert_eq!(found[1].0, turned.alias);
-    assert_eq!(found.len(), 2);
+    let route = format!("similar?alias={}", bridge.alias);
+    let all = found(call(&server, "GET", &route));
+    assert_eq!(all[0], (bridge.alias.clone(), 0));
+    assert_eq!(all[1].0, turned.alias);
+    assert_eq!(all.len(), 2);
     let only = call(
         &server,
         "GET",
         &format!("similar?alias={}&limit=1", bridge.alias),
     );
-    assert_eq!(names(only).len(), 1);
+    assert_eq!(found(only).len(), 1);
     // What is uploaded after a search is found by the next one, what is removed is not.
     let small = pictures::webp(&small());
     let later = server.upload(&small);
     server
         .delete(&format!("/image/delete/{}/{}", turned.token, turned.alias))
         .status(204);
-    let kind = content_type();
-    let headers = [KEY, ("content-type", &kind)];
-    let ask = |files: &[File], query: &str| {
-        let path = format!("/internal/similar{query}");
-        server.send("POST", &path, &headers, Some(&multipart(files)))
-    };
-    let found = names(ask(&[File::new(&small)], ""));
-    let found: Vec<_> = found.iter().map(|(alias, _)| alias).collect();
-    assert_eq!(found, [&later.alias, &bridge.alias]);
-    let all = names(ask(&[File::new(&small)], "?distance=0"));
+    let ask = |files: &[File], query: &str| search(&server, files, query);
+    let near = found(ask(&[File::new(&small)], ""));
+    let near: Vec<_> = near.iter().map(|(alias, _)| alias).collect();
+    assert_eq!(near, [&later.alias, &bridge.alias]);
+    let all = found(ask(&[File::new(&small)], "?distance=0"));
     assert_eq!(all, [(later.alias.clone(), 0)]);
     // Nothing of what was sent stays.
     disk::assert_nothing_unfinished(&server);

@@ -81,7 +81,7 @@ pub use node::NodeStatus;
 pub use outbox::{OutboxStatus, OutboxTarget};
 pub use owner::{Owned, OwnedAlias, OwnerUsage};
 pub use page::{ContentWithAliases, FilteredContent, Page};
-pub use pdq::{ListedPdq, PdqMatch, StoredPdq, Unlisted};
+pub use pdq::{ContentHashes, FramePdq, ListedPdq, NewlyListed, PdqMatch, StoredPdq, Unlisted};
 #[cfg(feature = "migrate")]
 pub(crate) use postgres::{FOREIGN_READER, foreign, open_foreign};
 pub use postgres::{Server, ServerSettings};

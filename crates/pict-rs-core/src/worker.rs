@@ -1,8 +1,8 @@
 //! The worker: takes jobs from the queue, calls service functions, renews leases, stops on
 //! shutdown.
 //!
-//! Its tasks run on the runtime that starts it. It uses at most half of the media permits, at least
-//! one; each job waits for its permit in the same line as requests, so requests proceed even if the
+//! Its tasks run on the runtime that starts it. Jobs use at most half of the media permits, at least
+//! one, and long runs and hashes of frames one more each; each waits for its permit in the same line as requests, so requests proceed even if the
 //! queue is long.
 
 use std::panic::AssertUnwindSafe;
@@ -19,6 +19,7 @@ use crate::clock::{millis, now};
 use crate::metrics;
 use crate::repo::{Job, OutboxTarget, Work};
 use crate::service::deliver::{self, Next};
+use crate::service::frames::Backlog;
 use crate::service::health::SpaceWatch;
 use crate::service::move_store::{self, Stepped};
 use crate::service::recover::VARIANT_RETRY_DELAY;
@@ -75,6 +76,7 @@ impl Worker {
             tasks.spawn(evict(ctx.clone()));
             tasks.spawn(take_over(ctx.clone()));
             tasks.spawn(follow_lists(ctx.clone()));
+            tasks.spawn(hash_frames(ctx.clone()));
             tasks.spawn(move_files(ctx.clone()));
             for target in OutboxTarget::ALL {
                 tasks.spawn(tell_others(ctx.clone(), target));
@@ -230,6 +232,29 @@ async fn follow_lists(ctx: Arc<Context>) {
             }
         };
         rest(&ctx, pause, std::future::pending()).await;
+    }
+}
+
+/// Computes PDQ hashes of further frames, which uploads do not wait for.
+async fn hash_frames(ctx: Arc<Context>) {
+    let mut backlog = Backlog::new();
+    while !ctx.notifier.is_stopping() {
+        rest(&ctx, POLL_INTERVAL, ctx.notifier.next_frames()).await;
+        while nodes::keeps_house(&ctx).await {
+            let stepped = tokio::select! {
+                stepped = backlog.step(&ctx) => stepped,
+                // What was begun is begun again by the next start.
+                _ = ctx.notifier.stopped() => return,
+            };
+            match stepped {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log(&error, "frames of animations cannot be hashed");
+                    break;
+                }
+            }
+        }
     }
 }
 

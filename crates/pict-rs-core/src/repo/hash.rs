@@ -3,6 +3,7 @@
 use super::change::Change;
 use super::content::{COLUMNS, Original, from_row, lock_in};
 use super::fault::{self, again};
+use super::pdq::written_frames;
 use super::sql::{self, On, Row, composed, sql};
 use super::usage::Class;
 use super::{
@@ -332,8 +333,8 @@ async fn insert_in(tx: &mut Change, original: &Original, pdq: Option<&StoredPdq>
     let stored = &original.representation;
     let inserted = sql(
         "INSERT INTO hashes (hash, object, width, height, frames, duration_ms, blurhash, created_at, size, format, \
-         pdq, pdq_quality, thumbhash, colour) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (hash) DO NOTHING",
+         pdq, pdq_quality, thumbhash, colour, frame_pdq) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (hash) DO NOTHING",
     )
     .bind(stored.key.as_bytes())
     .bind(stored.object.as_str())
@@ -349,6 +350,7 @@ async fn insert_in(tx: &mut Change, original: &Original, pdq: Option<&StoredPdq>
     .bind(pdq.map(|pdq| i64::from(pdq.quality)))
     .bind(original.hints.thumbhash.as_deref())
     .bind(original.hints.colour_number())
+    .bind(pdq.and_then(|pdq| pdq.frames.as_deref()).map(written_frames))
     .run(&mut *tx)
     .await?;
     if inserted == 0 {

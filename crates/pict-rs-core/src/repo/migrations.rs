@@ -163,7 +163,7 @@ async fn refuse_foreign_tables(connection: &mut PgConnection, place: &str) -> Re
 
 /// All migrations of PostgreSQL. The first has the tables of SQLite's with the same number.
 fn all_of_postgres() -> Migrator {
-    const FILES: [(i64, &str, &str); 13] = [
+    const FILES: [(i64, &str, &str); 14] = [
         (
             8,
             "tables",
@@ -229,6 +229,11 @@ fn all_of_postgres() -> Migrator {
             "uses",
             include_str!("../../migrations/postgres/0020_uses.sql"),
         ),
+        (
+            21,
+            "frames",
+            include_str!("../../migrations/postgres/0021_frames.sql"),
+        ),
     ];
     let mut all = migrator(&FILES);
     // Fine in a database that never had another.
@@ -251,7 +256,7 @@ fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
 
 /// All migrations of SQLite, oldest first.
 pub(super) fn all() -> Migrator {
-    const FILES: [(i64, &str, &str); 18] = [
+    const FILES: [(i64, &str, &str); 19] = [
         (
             1,
             "media",
@@ -341,6 +346,11 @@ pub(super) fn all() -> Migrator {
             18,
             "uses",
             include_str!("../../migrations/sqlite/0018_uses.sql"),
+        ),
+        (
+            19,
+            "frames",
+            include_str!("../../migrations/sqlite/0019_frames.sql"),
         ),
     ];
     migrator(&FILES)

@@ -7,33 +7,67 @@ use pict_rs_media::{Pdq, PdqHash};
 use super::Repo;
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
+use super::content::{COLUMNS, Original, from_row};
 use super::fault::again;
-use super::sql::{Row, broken, sql};
+use super::sql::{Row, broken, composed, sql};
 use crate::{ContentKey, Result};
 
 /// Entries added in one transaction, so that no upload waits long for the database.
 const BATCH: usize = 500;
 /// Entries read at a time.
 const READ: i64 = 10_000;
+/// Frames of a lower quality are not listed when an animation or clip is purged. The reference advises against matching
+/// them: a list with a frame that is nearly black would refuse others.
+const RECOGNISABLE: u8 = 50;
 /// The setting that changes with the lists.
 const VERSION: &str = "pdq-lists";
 
-/// The PDQ hash of a content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The PDQ hashes of a content.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPdq {
     /// `None` when the content has none: it is too small, or cannot be decoded.
     pub hash: Option<PdqHash>,
     /// How much there is to recognise, 0 to 100.
     pub quality: u8,
+    /// Those of up to four further frames of an animation or clip, in the order of time; `None` when
+    /// they were not computed yet.
+    pub frames: Option<Vec<FramePdq>>,
+}
+
+/// The PDQ hash of a further frame of an animation or clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FramePdq {
+    /// The hash.
+    pub hash: PdqHash,
+    /// How much there is to recognise, 0 to 100.
+    pub quality: u8,
+}
+
+impl FramePdq {
+    /// From what the engine computed.
+    pub fn all(found: &[Pdq]) -> Vec<Self> {
+        let frame = |pdq: &Pdq| Self {
+            hash: pdq.hash(),
+            quality: pdq.quality(),
+        };
+        found.iter().map(frame).collect()
+    }
 }
 
 impl StoredPdq {
-    /// From what the engine computed.
+    /// From what the engine computed of the picture, or of the first frame.
     pub fn of(pdq: Option<&Pdq>) -> Self {
         Self {
             hash: pdq.map(Pdq::hash),
             quality: pdq.map_or(0, Pdq::quality),
+            frames: None,
         }
+    }
+
+    /// All its hashes.
+    fn hashes(&self) -> impl Iterator<Item = PdqHash> {
+        let frames = self.frames.iter().flatten().map(|frame| frame.hash);
+        self.hash.into_iter().chain(frames)
     }
 
     /// As in the database; empty for `None`.
@@ -49,8 +83,39 @@ impl StoredPdq {
         Ok(Some(Self {
             hash: PdqHash::from_bytes(bytes),
             quality: row.number("pdq_quality")?,
+            frames: row
+                .blob_or_null("frame_pdq")?
+                .map(read_frames)
+                .transpose()?,
         }))
     }
+}
+
+/// Bytes of a frame in the database: its hash and its quality.
+const FRAME: usize = PdqHash::BYTES + 1;
+
+fn read_frames(bytes: &[u8]) -> Result<Vec<FramePdq>> {
+    let (frames, rest) = bytes.as_chunks::<FRAME>();
+    if !rest.is_empty() {
+        return Err(broken("frame_pdq"));
+    }
+    let frames = frames.iter().map(|frame| {
+        let [hash @ .., quality] = frame;
+        let hash = PdqHash::from_bytes(hash).ok_or_else(|| broken("frame_pdq"))?;
+        Ok(FramePdq {
+            hash,
+            quality: *quality,
+        })
+    });
+    frames.collect()
+}
+
+/// As in the database.
+pub(super) fn written_frames(frames: &[FramePdq]) -> Vec<u8> {
+    let bytes = frames
+        .iter()
+        .flat_map(|frame| frame.hash.as_bytes().iter().chain([&frame.quality]));
+    bytes.copied().collect()
 }
 
 /// An entry of a list that a content looks like.
@@ -261,24 +326,23 @@ impl Repo {
         row.map(|row| row.text("value")).transpose()
     }
 
-    /// Up to `limit` contents with hashes, none older than `time` (Unix time in milliseconds), oldest
-    /// first.
+    /// The hashes of up to `limit` contents that are not older than `time` (Unix time in
+    /// milliseconds), oldest first, and whether there are as many contents.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
-    pub async fn pdq_since(&self, time: i64, limit: u32) -> Result<Vec<(ContentKey, PdqHash)>> {
-        let rows = sql("SELECT hash, pdq, pdq_quality FROM hashes \
+    pub async fn pdq_since(&self, time: i64, limit: u32) -> Result<(ContentHashes, bool)> {
+        let rows = sql("SELECT hash, pdq, pdq_quality, frame_pdq FROM hashes \
              WHERE created_at >= $1 ORDER BY created_at, hash LIMIT $2")
         .bind(time)
         .bind(i64::from(limit))
         .all(&self.read)
         .await?;
-        let found = rows.iter().filter_map(|row| hashed(row).transpose());
-        found.collect()
+        Ok((hashed(&rows)?, rows.len() == limit as usize))
     }
 
-    /// Those with hashes among the `limit` contents after the content `after`, in the order of their
-    /// keys, and the last of all.
+    /// The hashes of up to `limit` contents after the content `after`, in the order of their keys, and
+    /// the last of these contents.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
@@ -286,24 +350,63 @@ impl Repo {
         &self,
         after: Option<&ContentKey>,
         limit: u32,
-    ) -> Result<(Vec<(ContentKey, PdqHash)>, Option<ContentKey>)> {
-        let rows = sql("SELECT hash, pdq, pdq_quality FROM hashes \
+    ) -> Result<(ContentHashes, Option<ContentKey>)> {
+        let rows = sql("SELECT hash, pdq, pdq_quality, frame_pdq FROM hashes \
              WHERE hash > $1 ORDER BY hash LIMIT $2")
         .bind(after.map_or(&[][..], ContentKey::as_bytes))
         .bind(i64::from(limit))
         .all(&self.read)
         .await?;
         let last = rows.last().map(|row| row.content_key("hash")).transpose()?;
-        let found = rows.iter().filter_map(|row| hashed(row).transpose());
-        Ok((found.collect::<Result<_>>()?, last))
+        Ok((hashed(&rows)?, last))
     }
 
-    /// The PDQ hash of a content; `None` when it was not computed yet, or the content is gone.
+    /// Up to `limit` animations and clips whose further frames have no hashes yet, oldest first, after
+    /// one of them and its time.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn without_frame_pdq(
+        &self,
+        after: Option<(i64, ContentKey)>,
+        limit: u32,
+    ) -> Result<Vec<Original>> {
+        let (time, key) = match &after {
+            Some((time, key)) => (*time, key.as_bytes()),
+            None => (i64::MIN, [].as_slice()),
+        };
+        let rows = composed(format!(
+            "SELECT {COLUMNS} FROM hashes h \
+             WHERE h.frame_pdq IS NULL AND h.pdq IS NOT NULL AND h.frames > 1 \
+             AND (h.created_at, h.hash) > ($1, $2) ORDER BY h.created_at, h.hash LIMIT $3"
+        ))
+        .bind(time)
+        .bind(key)
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// Records the hashes of an animation's or clip's further frames, unless they are known.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`], [`crate::ErrorCode::InsufficientStorage`].
+    pub async fn note_frame_pdq(&self, content: &ContentKey, frames: &[FramePdq]) -> Result<()> {
+        again(|| async {
+            let mut tx = self.begin().await?;
+            note_frames_in(&mut tx, content, frames).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// The PDQ hashes of a content; `None` when they were not computed yet, or the content is gone.
     ///
     /// # Errors
     /// [`crate::ErrorCode::RepoError`].
     pub async fn pdq_of(&self, content: &ContentKey) -> Result<Option<StoredPdq>> {
-        let row = sql("SELECT pdq, pdq_quality FROM hashes WHERE hash = $1")
+        let row = sql("SELECT pdq, pdq_quality, frame_pdq FROM hashes WHERE hash = $1")
             .bind(content.as_bytes())
             .optional(&self.read)
             .await?;
@@ -369,32 +472,90 @@ async fn change_in(
     audit::record_in(tx, cause, &event, now).await.map(drop)
 }
 
-/// Adds the hash of a content that is purged to the list of administrators.
+/// Records the hashes of further frames, unless they are known.
+pub(super) async fn note_frames_in(
+    tx: &mut Change,
+    content: &ContentKey,
+    frames: &[FramePdq],
+) -> Result<()> {
+    sql("UPDATE hashes SET frame_pdq = $2 WHERE hash = $1 AND frame_pdq IS NULL")
+        .bind(content.as_bytes())
+        .bind(written_frames(frames))
+        .run(tx)
+        .await
+        .map(drop)
+}
+
+/// What is listed when a content is purged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewlyListed {
+    /// The hash of the picture, or of the first frame, if it has one.
+    pub hash: Option<PdqHash>,
+    /// Those of further frames; `None` when there are some and their hashes are not known.
+    pub frames: Option<Vec<PdqHash>>,
+}
+
+/// Adds the hashes of a content that is purged to the list of administrators.
 pub(super) async fn list_content_in(
     tx: &mut Change,
     content: &ContentKey,
     cause: &Cause,
     now: i64,
-) -> Result<Option<PdqHash>> {
-    let row = sql("SELECT pdq, pdq_quality FROM hashes WHERE hash = $1")
+) -> Result<NewlyListed> {
+    let row = sql("SELECT frames, pdq, pdq_quality, frame_pdq FROM hashes WHERE hash = $1")
         .bind(content.as_bytes())
         .optional(&mut *tx)
         .await?;
-    let stored = row.map(|row| StoredPdq::from_row(&row)).transpose()?;
-    let Some(hash) = stored.flatten().and_then(|stored| stored.hash) else {
-        return Ok(None);
+    let Some(row) = row else {
+        return Ok(NewlyListed::default());
     };
-    if list_in(tx, "", &hash, cause.reason.as_ref(), now).await? > 0 {
-        change_in(tx, Action::List, &hash.to_string(), 1, cause, now).await?;
+    let is_still = row.int("frames")? <= 1;
+    let stored = StoredPdq::from_row(&row)?;
+    let (first, quality, further) = match stored {
+        Some(stored) => (stored.hash, stored.quality, stored.frames),
+        None => (None, 0, None),
+    };
+    let listed = NewlyListed {
+        // Of a still it is what was asked for.
+        hash: first.filter(|_| is_still || quality >= RECOGNISABLE),
+        frames: match further {
+            None if is_still => Some(Vec::new()),
+            further => further.map(|frames| recognisable(&frames, first)),
+        },
+    };
+    for hash in listed.hash.iter().chain(listed.frames.iter().flatten()) {
+        if list_in(tx, "", hash, cause.reason.as_ref(), now).await? > 0 {
+            change_in(tx, Action::List, &hash.to_string(), 1, cause, now).await?;
+        }
     }
-    Ok(Some(hash))
+    Ok(listed)
 }
 
-/// A content with its hash, if that is known.
-fn hashed(row: &Row) -> Result<Option<(ContentKey, PdqHash)>> {
-    let hash = StoredPdq::from_row(row)?.and_then(|stored| stored.hash);
-    hash.map(|hash| Ok((row.content_key("hash")?, hash)))
-        .transpose()
+/// The different hashes of frames that are worth listing.
+fn recognisable(frames: &[FramePdq], first: Option<PdqHash>) -> Vec<PdqHash> {
+    let mut found = Vec::new();
+    for frame in frames {
+        let is_new = first != Some(frame.hash) && !found.contains(&frame.hash);
+        if is_new && frame.quality >= RECOGNISABLE {
+            found.push(frame.hash);
+        }
+    }
+    found
+}
+
+/// Contents with their hashes, of which some have several.
+pub type ContentHashes = Vec<(ContentKey, PdqHash)>;
+
+/// The hashes that are known.
+fn hashed(rows: &[Row]) -> Result<ContentHashes> {
+    let mut found = Vec::new();
+    for row in rows {
+        if let Some(stored) = StoredPdq::from_row(row)? {
+            let key = row.content_key("hash")?;
+            found.extend(stored.hashes().map(|hash| (key, hash)));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn hash_of(row: &Row) -> Result<PdqHash> {

@@ -2,16 +2,15 @@
 //! transaction; its objects move to the garbage table until the store has removed them. The audit
 //! entry is written in the same transaction.
 
-use pict_rs_media::PdqHash;
-
 use super::audit::{self, Action, Cause, Event};
 use super::change::Change;
 use super::fault::again;
 use super::outbox::{self, EventKind};
+use super::pdq::{self, NewlyListed};
 use super::removed::{self, Removal, Removed, Shown};
 use super::sql::{self, sql};
 use super::usage::Class;
-use super::{Repo, bigint, blocklist, content, garbage, node, pdq, quarantine, takeover, variant};
+use super::{Repo, bigint, blocklist, content, garbage, node, quarantine, takeover, variant};
 use crate::{Alias, ContentKey, Digest, ObjectKey, Result};
 
 /// The result of purging a content.
@@ -21,8 +20,8 @@ pub struct PurgedContent {
     pub removal: Removal,
     /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
-    /// The PDQ hash that was listed, if that was requested and there is one.
-    pub listed: Option<PdqHash>,
+    /// The PDQ hashes that were listed, if that was requested.
+    pub listed: NewlyListed,
 }
 
 /// What is refused after a purge.
@@ -91,7 +90,7 @@ impl Repo {
             };
             let listed = match refused {
                 Refused::Similar => pdq::list_content_in(&mut tx, hash, cause, now).await?,
-                _ => None,
+                _ => NewlyListed::default(),
             };
             quarantine::unrelease_in(&mut tx, hash).await?;
             let removal = purge_in(&mut tx, hash, Action::Purge, cause, now).await?;

@@ -3,6 +3,7 @@
 use super::content::{COLUMNS, Original, from_row};
 use super::fault::again;
 use super::maintenance::advance_in;
+use super::pdq::{FramePdq, note_frames_in};
 use super::sql::{composed, sql};
 use super::{LoadingHints, PdqMatch, Removal, Repo, Run, StoredPdq, content, node, quarantine};
 use crate::{ContentKey, Result};
@@ -12,7 +13,7 @@ use crate::{ContentKey, Result};
 pub struct ToScan {
     /// The content.
     pub original: Original,
-    /// Its hash; `None` when it, or its ThumbHash, was not computed yet.
+    /// Its hashes; `None` when they, or its ThumbHash, were not computed yet.
     pub pdq: Option<StoredPdq>,
 }
 
@@ -23,6 +24,8 @@ pub struct Scanned {
     pub key: ContentKey,
     /// Its hashes, if they were computed just now.
     pub computed: Option<(StoredPdq, LoadingHints)>,
+    /// Those of further frames, if they were computed just now.
+    pub frames: Option<Vec<FramePdq>>,
     /// The entry that it looks like.
     pub listed: Option<PdqMatch>,
 }
@@ -34,7 +37,7 @@ impl Repo {
     /// [`crate::ErrorCode::RepoError`].
     pub async fn to_scan(&self, after: Option<&ContentKey>, limit: u32) -> Result<Vec<ToScan>> {
         let rows = composed(format!(
-            "SELECT {COLUMNS}, h.pdq, h.pdq_quality FROM hashes h \
+            "SELECT {COLUMNS}, h.pdq, h.pdq_quality, h.frame_pdq FROM hashes h \
              WHERE h.hash > $1 ORDER BY h.hash LIMIT $2"
         ))
         .bind(after.map_or(&[][..], ContentKey::as_bytes))
@@ -76,6 +79,7 @@ impl Repo {
             for Scanned {
                 key,
                 computed,
+                frames,
                 listed,
             } in scanned
             {
@@ -95,6 +99,9 @@ impl Repo {
                     .run(&mut tx)
                     .await?;
                     changed.contents.push(*key);
+                }
+                if let Some(frames) = frames {
+                    note_frames_in(&mut tx, key, frames).await?;
                 }
                 if let Some(listed) = listed
                     && quarantine::match_in(&mut tx, key, listed, now).await?

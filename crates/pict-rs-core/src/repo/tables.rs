@@ -78,6 +78,7 @@ pub(super) const TABLES: [CopiedTable; 22] = [
             ("format", Int),
             ("pdq", Blob),
             ("pdq_quality", Int),
+            ("frame_pdq", Blob),
             ("used_at", Int),
         ],
     ),

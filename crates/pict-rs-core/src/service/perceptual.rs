@@ -7,13 +7,12 @@ use pict_rs_media::{PdqHash, Preview, Turned};
 
 use crate::clock::now;
 use crate::config::{MAX_NAME, OnMatch};
-use crate::media::Rank;
 use crate::repo::audit::Cause;
 use crate::repo::{ListedPdq, PdqMatch, Unlisted};
-use crate::service::{frames, paging, remove};
+use crate::service::{paging, remove};
 use crate::state::pdq::ListedHashes;
 use crate::task::blocking;
-use crate::{Context, Error, ErrorCode, ObjectKey, Result};
+use crate::{Context, Error, ErrorCode, Result};
 
 /// Entries in a page by default.
 const DEFAULT: u32 = 20;
@@ -38,29 +37,28 @@ pub(crate) async fn listed(ctx: &Context, preview: &Preview) -> Result<Option<Pd
     }
 }
 
-/// As [`listed`], for further frames of an animation or clip that is stored. It is not even read while
-/// there is no list; what cannot be decoded matches nothing.
+/// As [`listed`], for further frames of an animation or clip, each with its quality.
 ///
 /// # Errors
-/// When database or store fail, and those of [`frames::hashes`].
+/// When the database fails.
 pub(crate) async fn listed_frame(
-    ctx: &Arc<Context>,
-    rank: Rank,
-    object: &ObjectKey,
-    size: u64,
+    ctx: &Context,
+    frames: &[(Turned, u8)],
 ) -> Result<Option<PdqMatch>> {
-    if current(ctx).await?.len() == 0 {
-        return Ok(None);
-    }
-    let permit = ctx.media.acquire_as(rank).await?;
-    let content = ctx.store.read(object, size, 0..size).await?;
-    let source = content.into_input().await?;
-    for pdq in frames::hashes(ctx, permit, source).await? {
-        if let Some(listed) = nearest(ctx, pdq.turned(), pdq.quality()).await? {
+    for (turned, quality) in frames {
+        if let Some(listed) = nearest(ctx, turned, *quality).await? {
             return Ok(Some(listed));
         }
     }
     Ok(None)
+}
+
+/// Whether any list has an entry.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn has_lists(ctx: &Context) -> Result<bool> {
+    Ok(current(ctx).await?.len() > 0)
 }
 
 /// As [`listed`], for hashes that are known.

@@ -12,11 +12,11 @@ use crate::helper::{Helper, magick};
 use crate::media::{InputFile, JobResult, Permit, Rank, Slot, Worked};
 use crate::metrics;
 use crate::query::UploadQuery;
-use crate::repo::{Original, PdqMatch, Representation, blocked};
+use crate::repo::{FramePdq, Original, PdqMatch, Representation, blocked};
 use crate::scratch::{Scratch, ScratchFile};
 use crate::service::keep::put;
 use crate::service::spool::{Incoming, Sent, Spooled};
-use crate::service::{clip, dummy, perceptual, validate};
+use crate::service::{clip, dummy, frames, perceptual, validate};
 use crate::store::{Prefix, Source, StoredObject};
 use crate::task::blocking;
 use crate::timing::{Stage, timed};
@@ -36,6 +36,8 @@ pub(super) struct Ready {
     pub(super) preview: Preview,
     /// The entry of the lists that it looks like, if there is one.
     pub(super) listed: Option<PdqMatch>,
+    /// The PDQ hashes of further frames, if they were computed.
+    pub(super) frames: Option<Vec<FramePdq>>,
     /// The digest of the file as it was sent.
     pub(super) source: Digest,
 }
@@ -100,15 +102,16 @@ pub(super) async fn prepare_in_memory(
     let (store, format) = (ctx.store.clone(), made.facts.format);
     let kept = blocking(move || store.keep_in_memory(format, &file.read()?));
     let (object, key) = kept.await?;
-    if listed.is_none() && made.facts.kind() != Kind::Image {
-        listed = perceptual::listed_frame(ctx, Rank::Foreground, &object, key.size()).await?;
+    let representation = Representation::new(object, key, &made.facts, now());
+    if listed.is_none() {
+        (_, listed) = compare_frames(ctx, Rank::Foreground, &representation).await?;
     }
     // It would be quarantined, for which it needs a row.
     if listed.is_some() && !ctx.repo.is_released(&key).await? {
         return Err(blocked());
     }
     Ok(Original {
-        representation: Representation::new(object, key, &made.facts, now()),
+        representation,
         hints: made.preview.into(),
     })
 }
@@ -127,6 +130,7 @@ async fn dummy_ready(ctx: &Arc<Context>, prefix: Prefix, sent: Sent) -> Result<R
             pdq: None,
         },
         listed: None,
+        frames: None,
         source: digest,
     })
 }
@@ -387,19 +391,21 @@ async fn keep(
         facts,
         preview,
         listed,
+        frames: None,
         source: digest,
     })
 }
 
 /// Compares the frames of an animation or clip with the lists, unless the first one has matched.
 async fn with_frames(ctx: &Arc<Context>, rank: Rank, mut ready: Ready) -> Result<Ready> {
-    if ready.listed.is_some() || ready.facts.kind() == Kind::Image {
+    if ready.listed.is_some() {
         return Ok(ready);
     }
-    let (object, size) = (ready.stored.object(), ready.stored.key().size());
-    match perceptual::listed_frame(ctx, rank, object, size).await {
-        Ok(listed) => {
-            ready.listed = listed;
+    let stored = &ready.stored;
+    let stored = Representation::new(stored.object().clone(), *stored.key(), &ready.facts, now());
+    match compare_frames(ctx, rank, &stored).await {
+        Ok((frames, listed)) => {
+            (ready.frames, ready.listed) = (frames, listed);
             Ok(ready)
         }
         Err(error) => {
@@ -407,6 +413,23 @@ async fn with_frames(ctx: &Arc<Context>, rank: Rank, mut ready: Ready) -> Result
             Err(error)
         }
     }
+}
+
+/// The hashes of further frames of an animation or clip, and the entry of a list that one of them looks
+/// like. The frames are not even read while there is no list.
+async fn compare_frames(
+    ctx: &Arc<Context>,
+    rank: Rank,
+    stored: &Representation,
+) -> Result<(Option<Vec<FramePdq>>, Option<PdqMatch>)> {
+    if stored.kind() == Kind::Image || !perceptual::has_lists(ctx).await? {
+        return Ok((None, None));
+    }
+    let Some(found) = frames::hashes_of(ctx, rank, stored).await? else {
+        return Ok((None, None));
+    };
+    let listed = perceptual::listed_frame(ctx, &frames::with_qualities(&found)).await?;
+    Ok((Some(FramePdq::all(&found)), listed))
 }
 
 fn disabled() -> Error {

@@ -6,14 +6,12 @@
 
 use std::sync::Arc;
 
-use pict_rs_media::PdqHash;
-
 use crate::clock::now;
-use crate::repo::Refused;
 use crate::repo::audit::Cause;
-use crate::service::find;
+use crate::repo::{NewlyListed, Refused};
 use crate::service::forget::forget;
 use crate::service::takeover::{self, TokenVerdict};
+use crate::service::{find, frames};
 use crate::task::run_to_completion;
 use crate::{Alias, Context, DeleteToken, Digest, Error, ErrorCode, Result};
 
@@ -120,8 +118,8 @@ pub struct Purged {
     pub aliases: Vec<Alias>,
     /// The digests that were blocked, if that was requested.
     pub blocked: Vec<Digest>,
-    /// The PDQ hash that was listed, if that was requested and there is one.
-    pub listed: Option<PdqHash>,
+    /// The PDQ hashes that were listed, if that was requested.
+    pub listed: NewlyListed,
 }
 
 /// Removes the content of `alias` with all its aliases. `refused` is what is blocked: with the
@@ -141,6 +139,9 @@ pub async fn purge(
     let content = find::content(ctx, alias).await?;
     let ctx = ctx.clone();
     run_to_completion(async move {
+        if refused == Refused::Similar {
+            frames::complete(&ctx, &content).await;
+        }
         let purged = ctx.repo.purge(&content, refused, &cause, now()).await?;
         ctx.arrivals.deleted();
         let aliases = purged.removal.aliases.clone();

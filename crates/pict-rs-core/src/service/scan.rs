@@ -6,11 +6,10 @@ use std::sync::Arc;
 use pict_rs_media::Kind;
 
 use crate::clock::now;
-use crate::helper::Helper;
 use crate::media::Rank;
-use crate::repo::{Run, Scanned, ToScan};
+use crate::repo::{FramePdq, PdqMatch, Run, Scanned, ToScan};
 use crate::service::forget::forget;
-use crate::service::{guard, perceptual, similar};
+use crate::service::{frames, guard, perceptual, similar};
 use crate::{Context, ErrorCode, Result};
 
 /// Contents looked at in one step. Each may have to be decoded.
@@ -52,7 +51,7 @@ pub(crate) async fn step(ctx: &Arc<Context>, run: &Run) -> Result<()> {
 
 /// `None` for a content whose file is lost or cannot be read at the moment. A later run tries again.
 async fn look(ctx: &Arc<Context>, content: &ToScan) -> Result<Option<Scanned>> {
-    let (computed, turned) = match content.pdq {
+    let (computed, turned) = match &content.pdq {
         Some(pdq) => {
             let turned = pdq.hash.map(|hash| hash.turned());
             (None, (turned, pdq.quality))
@@ -62,10 +61,15 @@ async fn look(ctx: &Arc<Context>, content: &ToScan) -> Result<Option<Scanned>> {
             let stored = &content.original.representation;
             match similar::stored_hashes(ctx, permit, stored).await {
                 // The next run may find ffmpeg.
-                Ok((pdq, turned, _)) if pdq.hash.is_none() && !can_show(ctx, stored.kind()) => {
+                Ok((pdq, turned, _))
+                    if pdq.hash.is_none() && !frames::can_show(ctx, stored.kind()) =>
+                {
                     (None, (turned, pdq.quality))
                 }
-                Ok((pdq, turned, hints)) => (Some((pdq, hints)), (turned, pdq.quality)),
+                Ok((pdq, turned, hints)) => {
+                    let quality = pdq.quality;
+                    (Some((pdq, hints)), (turned, quality))
+                }
                 Err(error) if error.code() == ErrorCode::LostFile => return Ok(None),
                 Err(error) if error.is_users() || error.code() == ErrorCode::MediaFailed => {
                     tracing::warn!(%error, "a stored file has no PDQ hash");
@@ -80,24 +84,37 @@ async fn look(ctx: &Arc<Context>, content: &ToScan) -> Result<Option<Scanned>> {
         Some(turned) => perceptual::nearest(ctx, &turned, quality).await?,
         None => None,
     };
-    let stored = &content.original.representation;
-    if listed.is_none() && stored.kind() != Kind::Image {
-        let (object, size) = (&stored.object, stored.key.size());
-        let found = perceptual::listed_frame(ctx, Rank::Background, object, size).await;
-        listed = match found {
-            // Of a clip without ffmpeg, or with a lost file, it is not known.
-            Err(error) if error.is_users() || error.code() == ErrorCode::LostFile => None,
-            listed => listed?,
-        };
+    let mut frames = None;
+    if content.original.representation.kind() != Kind::Image {
+        let (found, of_frame) = look_at_frames(ctx, content).await?;
+        (frames, listed) = (found, listed.or(of_frame));
     }
     Ok(Some(Scanned {
         key: *content.original.hash(),
         computed,
+        frames,
         listed,
     }))
 }
 
-/// Whether pictures of this kind of media can be had here.
-fn can_show(ctx: &Context, kind: Kind) -> bool {
-    kind != Kind::Video || ctx.helpers.path(Helper::Ffmpeg).is_some()
+/// The hashes of further frames, if they were computed just now, and the entry of a list that one of
+/// them looks like.
+async fn look_at_frames(
+    ctx: &Arc<Context>,
+    content: &ToScan,
+) -> Result<(Option<Vec<FramePdq>>, Option<PdqMatch>)> {
+    let known = content.pdq.as_ref().and_then(|pdq| pdq.frames.as_ref());
+    if let Some(known) = known {
+        let turned = known
+            .iter()
+            .map(|frame| (frame.hash.turned(), frame.quality));
+        let turned: Vec<_> = turned.collect();
+        return Ok((None, perceptual::listed_frame(ctx, &turned).await?));
+    }
+    let stored = &content.original.representation;
+    let Some(found) = frames::hashes_of(ctx, Rank::Background, stored).await? else {
+        return Ok((None, None));
+    };
+    let listed = perceptual::listed_frame(ctx, &frames::with_qualities(&found)).await?;
+    Ok((Some(FramePdq::all(&found)), listed))
 }

@@ -6,10 +6,10 @@ use pict_rs_media::limits::Bounds;
 use pict_rs_media::{Facts, Kind, PdqHash, Preview, Turned};
 
 use crate::clock::now;
-use crate::media::{InputFile, Permit, Slot};
+use crate::media::{InputFile, Permit, Rank, Slot, Worked};
 use crate::repo::{ContentWithAliases, LoadingHints, StoredPdq};
 use crate::service::spool::{Incoming, Spooled};
-use crate::service::{adopt, clip, find};
+use crate::service::{adopt, clip, find, frames};
 use crate::state::pdq::StoredHashes;
 use crate::task::blocking;
 use crate::{Alias, Context, Error, ErrorCode, Result};
@@ -24,8 +24,6 @@ const DEFAULT: u32 = 20;
 const MOST: u32 = 100;
 /// Contents read at a time.
 const BATCH: u32 = 10_000;
-/// How much the clocks of servers may differ, and a transaction last, in milliseconds.
-const OVERLAP: i64 = 10 * 60 * 1000;
 
 /// A picture that was found.
 #[derive(Clone, Debug)]
@@ -66,8 +64,10 @@ pub async fn search(
         return Err(error.limit(MAX_DISTANCE).found(distance));
     }
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
+    // If this server keeps house, it need not wait for the next look.
+    ctx.notifier.frames_wanted();
     let wanted = match wanted {
-        Sample::Hash(hash) => hash.turned(),
+        Sample::Hash(hash) => vec![hash.turned()],
         Sample::File(spooled) => of_sent(ctx, spooled).await?,
         Sample::Alias(alias) => of_stored(ctx, &alias).await?,
     };
@@ -86,7 +86,7 @@ pub async fn search(
 
 async fn near(
     ctx: &Context,
-    wanted: Turned,
+    wanted: Vec<Turned>,
     distance: u32,
 ) -> Result<Vec<(crate::ContentKey, u32)>> {
     // One search at a time: each keeps a processor busy.
@@ -98,9 +98,8 @@ async fn near(
         *index = Some(read(ctx).await?);
     }
     if let Some(stored) = index.as_mut() {
-        let since = stored.read_at - OVERLAP;
-        let recent = ctx.repo.pdq_since(since, BATCH).await?;
-        if recent.len() == BATCH as usize {
+        let (recent, may_be_more) = ctx.repo.pdq_since(stored.recent(), BATCH).await?;
+        if may_be_more {
             // There may be more, so the next search reads all of them.
             *stored = read(ctx).await?;
         } else {
@@ -136,7 +135,8 @@ pub(crate) fn forget_unused(ctx: &Context) {
     }
 }
 
-async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Turned> {
+/// The hashes of a file and, if it is an animation or clip, of further frames.
+async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Vec<Turned>> {
     let permit = ctx.media.acquire().await?;
     let (source, _sent) = Incoming::Spooled(spooled).read(ctx).await?;
     let media = &ctx.config.media;
@@ -148,24 +148,46 @@ async fn of_sent(ctx: &Arc<Context>, spooled: Spooled) -> Result<Turned> {
     };
     let inspected = ctx.media.inspect(permit, source, bounds).await?;
     let facts = inspected.result?;
-    let preview = compute(ctx, inspected.permit, inspected.source, facts).await?;
-    hashes(preview)
+    let kind = facts.kind();
+    let computed = compute(ctx, inspected.permit, inspected.source, facts).await?;
+    let further = match kind != Kind::Image && frames::can_show(ctx, kind) {
+        true => frames::hashes(ctx, computed.permit, computed.source).await?,
+        false => Vec::new(),
+    };
+    turned(computed.result, further.iter().map(|pdq| *pdq.turned()))
 }
 
-async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Turned> {
+async fn of_stored(ctx: &Arc<Context>, alias: &Alias) -> Result<Vec<Turned>> {
     let key = find::content(ctx, alias).await?;
     let content = ctx.repo.content_with_aliases(&key).await?;
     let content = content.ok_or_else(Error::alias_not_found)?;
     let permit = ctx.media.acquire().await?;
-    hashes(preview_of(ctx, permit, &content.original.representation).await?)
+    let stored = &content.original.representation;
+    let preview = preview_of(ctx, permit, stored).await?;
+    let known = ctx.repo.pdq_of(&key).await?.and_then(|pdq| pdq.frames);
+    let further: Vec<_> = match known {
+        Some(known) => known.iter().map(|frame| frame.hash.turned()).collect(),
+        None if stored.kind() == Kind::Image => Vec::new(),
+        None => {
+            let found = frames::hashes_of(ctx, Rank::Foreground, stored).await?;
+            found.iter().flatten().map(|pdq| *pdq.turned()).collect()
+        }
+    };
+    turned(preview, further)
 }
 
-fn hashes(preview: Option<Preview>) -> Result<Turned> {
-    let pdq = preview.and_then(|preview| preview.pdq).ok_or_else(|| {
+fn turned(
+    preview: Option<Preview>,
+    further: impl IntoIterator<Item = Turned>,
+) -> Result<Vec<Turned>> {
+    let first = preview.and_then(|preview| preview.pdq);
+    let first = first.map(|pdq| *pdq.turned());
+    let all: Vec<_> = first.into_iter().chain(further).collect();
+    if all.is_empty() {
         let message = "This file has no PDQ hash: it is too small, or a clip that cannot be read";
-        Error::user(ErrorCode::NoPdq, message)
-    })?;
-    Ok(*pdq.turned())
+        return Err(Error::user(ErrorCode::NoPdq, message));
+    }
+    Ok(all)
 }
 
 /// The hashes of a stored file; `None` when it has none.
@@ -180,7 +202,10 @@ pub(crate) async fn preview_of(
     let source = find::whole(ctx, stored).await?;
     let inspected = ctx.media.inspect(permit, source, Bounds::NONE).await?;
     match inspected.result {
-        Ok(facts) => compute(ctx, inspected.permit, inspected.source, facts).await,
+        Ok(facts) => {
+            let computed = compute(ctx, inspected.permit, inspected.source, facts).await?;
+            Ok(computed.result)
+        }
         Err(_) => Ok(None),
     }
 }
@@ -206,13 +231,21 @@ async fn compute(
     permit: Permit,
     source: InputFile,
     facts: Facts,
-) -> Result<Option<Preview>> {
+) -> Result<Worked<Option<Preview>>> {
     let size = source.len() as u64;
     let memory = match facts.kind() {
         Kind::Video => clip::memory(&facts, size),
         _ => size.saturating_add(pict_rs_media::preview_memory(&facts)),
     };
     let context = ctx.clone();
-    let work = move |slot: &mut Slot| Ok(adopt::compute(&context, &source, &facts, slot));
-    ctx.media.run(permit, memory, work).await
+    let work = move |slot: &mut Slot| {
+        let preview = adopt::compute(&context, &source, &facts, slot);
+        Ok((preview, source))
+    };
+    let (permit, (result, source)) = ctx.media.run_on(permit, memory, work).await?;
+    Ok(Worked {
+        source,
+        result,
+        permit,
+    })
 }

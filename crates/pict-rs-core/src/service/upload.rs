@@ -198,13 +198,17 @@ async fn remember(
         facts,
         preview,
         listed,
+        frames,
         source,
     } = ready;
     let representation = Representation::new(stored.object().clone(), *stored.key(), &facts, now());
     let mut upload = NewUpload {
         alias: alias.unwrap_or_else(|| Alias::generate(facts.format)),
         token: DeleteToken::generate(),
-        pdq: Some(StoredPdq::of(preview.pdq.as_ref())),
+        pdq: Some(StoredPdq {
+            frames,
+            ..StoredPdq::of(preview.pdq.as_ref())
+        }),
         original: Original {
             representation,
             hints: preview.into(),

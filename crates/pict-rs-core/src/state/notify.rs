@@ -16,6 +16,7 @@ use crate::UploadId;
 pub(crate) struct Notifier {
     jobs: Notify,
     maintenance: Notify,
+    frames: Notify,
     removals: Notify,
     uploads: Mutex<Uploads>,
     /// Notified when a claim has ended.
@@ -42,6 +43,7 @@ impl Default for Notifier {
         Self {
             jobs: Notify::new(),
             maintenance: Notify::new(),
+            frames: Notify::new(),
             removals: Notify::new(),
             uploads: Mutex::default(),
             claims: Notify::new(),
@@ -69,6 +71,16 @@ impl Notifier {
     /// Completes when a long run is requested, or at once if one was since the last wait.
     pub(crate) fn next_maintenance(&self) -> Notified<'_> {
         self.maintenance.notified()
+    }
+
+    /// Called when hashes of frames are searched.
+    pub(crate) fn frames_wanted(&self) {
+        self.frames.notify_one();
+    }
+
+    /// Completes when hashes of frames are searched, or at once if they were since the last wait.
+    pub(crate) fn next_frames(&self) -> Notified<'_> {
+        self.frames.notified()
     }
 
     /// Called when a server, this or another one, has announced a removal.

@@ -88,11 +88,14 @@ const UNUSED: Duration = Duration::from_secs(10 * 60);
 /// After this time they are read again: other servers may have computed some.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
+/// How much the clocks of servers may differ, and a transaction last, in milliseconds.
+const OVERLAP: i64 = 10 * 60 * 1000;
+
 /// The hashes of what is stored.
 #[derive(Debug)]
 pub(crate) struct StoredHashes {
-    /// Unix time in milliseconds: contents since then must be added before each search.
-    pub(crate) read_at: i64,
+    /// When they were read, in unix milliseconds.
+    read_at: i64,
     since: Instant,
     used: Instant,
     keys: Vec<ContentKey>,
@@ -112,6 +115,11 @@ impl StoredHashes {
             hashes: Vec::new(),
             first: 0,
         }
+    }
+
+    /// Contents since then must be added before each search; unix time in milliseconds.
+    pub(crate) fn recent(&self) -> i64 {
+        self.read_at - OVERLAP
     }
 
     /// Adds contents to those that are read at first.
@@ -144,8 +152,11 @@ impl StoredHashes {
     }
 
     /// The contents that are near any of `wanted`, with their distances, the nearest first.
-    pub(crate) fn near(&self, wanted: &Turned, distance: u32) -> Vec<(ContentKey, u32)> {
-        let mut found = near(&self.hashes, wanted, distance);
+    pub(crate) fn near(&self, wanted: &[Turned], distance: u32) -> Vec<(ContentKey, u32)> {
+        let found = wanted.iter();
+        let mut found: Vec<_> = found
+            .flat_map(|wanted| near(&self.hashes, wanted, distance))
+            .collect();
         found.sort_by_key(|(_, distance)| *distance);
         let mut seen = HashSet::new();
         let found = found
@@ -199,7 +210,11 @@ mod tests {
         stored.push(vec![(key(1), hash(0x01)), (key(2), hash(0x00))]);
         stored.refresh(vec![(key(2), hash(0x00)), (key(3), hash(0x03))]);
         stored.refresh(vec![(key(2), hash(0x00)), (key(4), hash(0x03))]);
-        let found = stored.near(&[hash(0); 8], 64);
+        let found = stored.near(&[[hash(0); 8]], 64);
         assert_eq!(found, [(key(2), 0), (key(1), 32), (key(4), 64)]);
+        // Each with the least distance of any of its frames to any of those that are wanted.
+        stored.refresh(vec![(key(5), hash(0xf0)), (key(5), hash(0x07))]);
+        let found = stored.near(&[[hash(0xff); 8], [hash(0x07); 8]], 32);
+        assert_eq!(found, [(key(5), 0)]);
     }
 }

@@ -1,7 +1,7 @@
 //! `/internal/content`: everything about one content, with an API key.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use pict_rs_core::repo::ListedVariant;
+use pict_rs_core::repo::{FramePdq, ListedVariant};
 use pict_rs_core::service::inspect::{Inspected, inspect};
 use pict_rs_core::service::target::Unknown;
 use pict_rs_core::{Alias, Context};
@@ -25,7 +25,12 @@ fn in_json(found: &Inspected) -> Value {
         json!({ "alias": alias.as_str(), "owner": owner.map(|(_, owner)| owner.as_str()) })
     });
     let pdq = found.pdq.as_ref();
-    let pdq = pdq.and_then(|pdq| Some(json!({ "hash": pdq.hash?, "quality": pdq.quality })));
+    let frame = |frame: &FramePdq| json!({ "hash": frame.hash, "quality": frame.quality });
+    let pdq = pdq.and_then(|pdq| {
+        let frames = pdq.frames.as_ref();
+        let frames = frames.map(|frames| frames.iter().map(frame).collect::<Vec<_>>());
+        Some(json!({ "hash": pdq.hash?, "quality": pdq.quality, "frames": frames }))
+    });
     let uses_since = Some(found.uses_since).filter(|since| *since > 0);
     json!({
         "hex": stored.key.to_hex(),

@@ -5,7 +5,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use pict_rs_core::query::UploadQuery;
-use pict_rs_core::repo::Refused;
+use pict_rs_core::repo::{NewlyListed, Refused};
 use pict_rs_core::service::spool::Spool;
 use pict_rs_core::service::target::Unknown;
 use pict_rs_core::service::{find, import, remove, upload};
@@ -84,7 +84,10 @@ pub async fn purge(ctx: web::Data<Context>, request: HttpRequest) -> Result<Http
         answer["blocked"] = view::digests(&purged.blocked);
     }
     if near {
-        answer["listed"] = purged.listed.map(|hash| hash.to_string()).into();
+        let NewlyListed { hash, frames } = purged.listed;
+        let texts = |frames: Vec<_>| frames.iter().map(ToString::to_string).collect::<Vec<_>>();
+        answer["listed"] = hash.map(|hash| hash.to_string()).into();
+        answer["listed_frames"] = frames.map(texts).into();
     }
     Ok(HttpResponse::Ok().json(answer))
 }

@@ -300,7 +300,7 @@ fn facts(found: &Inspected) -> Markup {
                         }
                     }
                 }
-                @if let Some(hash) = found.pdq.and_then(|pdq| pdq.hash) {
+                @if let Some(hash) = found.pdq.as_ref().and_then(|pdq| pdq.hash) {
                     tr { th scope="row" { "PDQ hash" } td { code { (hash.to_string()) } } }
                 }
                 tr { th scope="row" { "Object" } td { code { (shown.object.as_str()) } } }

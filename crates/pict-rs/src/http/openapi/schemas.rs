@@ -89,6 +89,7 @@ pub fn all() -> Value {
                 "aliases": texts(),
                 "blocked": texts(),
                 "listed": { "type": ["string", "null"] },
+                "listed_frames": { "type": ["array", "null"], "items": { "type": "string" } },
             }),
             &["msg", "aliases"],
         ),
