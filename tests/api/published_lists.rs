@@ -117,6 +117,10 @@ fn a_published_list_is_followed() {
     assert_eq!(subscription["list"], publisher.url());
     assert_eq!(subscription["error"], Value::Null);
     assert_eq!(subscription["signed_at"], "2023-11-14T22:13:20Z");
+    let path = format!("/internal/pdq/list?list={}", publisher.url());
+    let by_hand = server.send("POST", &path, &[KEY], Some(BRIDGE_PDQ.as_bytes()));
+    let message = by_hand.refused(400, "invalid-query");
+    assert!(message.contains("media.pdq.subscriptions"), "{message}");
 
     publisher.publish(&format!("{OTHER}\n"), 1_700_000_001);
     eventually("the change", || (hashes(&server) == [OTHER]).then_some(()));
@@ -139,7 +143,6 @@ fn a_published_list_is_followed() {
     assert_eq!(hashes(&server), [OTHER]);
 
     // What was removed here comes back as long as it is followed.
-    let path = format!("/internal/pdq/list?list={}", publisher.url());
     server.send("DELETE", &path, &[KEY], None).ok();
     eventually("the list again", || {
         (hashes(&server) == [OTHER]).then_some(())

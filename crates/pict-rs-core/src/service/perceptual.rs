@@ -189,11 +189,19 @@ pub struct Import {
 /// or `indicator`. A column `reason`, `description` or `notes` is kept with each.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidQuery`] for the name, [`ErrorCode::InvalidList`] for a text with anything else,
-/// of which nothing is added; [`ErrorCode::ReadOnly`].
+/// [`ErrorCode::InvalidQuery`] for the name and for a list that is followed, [`ErrorCode::InvalidList`]
+/// for a text with anything else, of which nothing is added; [`ErrorCode::ReadOnly`].
 pub async fn import(ctx: &Context, list: &str, text: &[u8], cause: &Cause) -> Result<Import> {
     remove::writable(ctx)?;
     check_name(list)?;
+    let followed = ctx.config.media.pdq.subscriptions()?;
+    if followed.iter().any(|one| one.url.as_str() == list) {
+        // Its next change would remove them.
+        let message = format!(
+            "The list '{list}' is one of media.pdq.subscriptions, and has what its publisher signs"
+        );
+        return Err(Error::user(ErrorCode::InvalidQuery, message));
+    }
     let hashes = parse(text)?;
     let added = ctx.repo.list_pdq(list, &hashes, cause, now()).await?;
     Ok(Import {
