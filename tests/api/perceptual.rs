@@ -695,6 +695,23 @@ fn a_list_is_added_whole_or_not_at_all() {
     assert_eq!(found.len(), 1235);
     assert_eq!(found[0], BRIDGE_PDQ);
     call(&server, "GET", "pdq/list?after=x").refused(400, "invalid-query");
+    // One list, and no other one's place in it.
+    let page = |query: &str| {
+        call(&server, "GET", &format!("pdq/list?{query}"))
+            .ok()
+            .json()
+    };
+    let few = page("list=few");
+    assert_eq!(few["hashes"][0]["hash"], BRIDGE_PDQ);
+    assert_eq!(few["hashes"][1], json!(null));
+    let first = page("list=many&limit=1000");
+    assert_eq!(first["hashes"][999]["hash"], format!("{:064x}", 999));
+    let next = first["next"].as_str().expect("more");
+    let second = page(&format!("list=many&after={next}"));
+    assert_eq!(second["hashes"][0]["hash"], format!("{:064x}", 1000));
+    assert_eq!(page("list=")["hashes"], json!([]));
+    let other = format!("pdq/list?list=few&after={next}");
+    call(&server, "GET", &other).refused(400, "invalid-query");
 
     let answer = call(&server, "DELETE", "pdq/list?list=many").ok().json();
     assert_eq!(answer["removed"], 1234);

@@ -302,16 +302,28 @@ impl Repo {
         .bind(i64::from(limit))
         .all(&self.read)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(ListedPdq {
-                    list: row.text("list")?,
-                    pdq: hash_of(row)?,
-                    reason: row.text_or_null("reason")?,
-                    created_at: row.int("created_at")?,
-                })
-            })
-            .collect()
+        rows.iter().map(listed).collect()
+    }
+
+    /// Up to `limit` entries of one list, sorted by hash, after a hash.
+    ///
+    /// # Errors
+    /// [`crate::ErrorCode::RepoError`].
+    pub async fn listed_pdq_in(
+        &self,
+        list: &str,
+        after: Option<&PdqHash>,
+        limit: u32,
+    ) -> Result<Vec<ListedPdq>> {
+        let after = after.map_or([].as_slice(), |hash| hash.as_bytes().as_slice());
+        let rows = sql("SELECT list, pdq, reason, created_at FROM listed_pdq \
+             WHERE list = $1 AND pdq > $2 ORDER BY pdq LIMIT $3")
+        .bind(list)
+        .bind(after)
+        .bind(i64::from(limit))
+        .all(&self.read)
+        .await?;
+        rows.iter().map(listed).collect()
     }
 
     /// A text that changes with the lists; `None` while there was never one.
@@ -556,6 +568,15 @@ fn hashed(rows: &[Row]) -> Result<ContentHashes> {
         }
     }
     Ok(found)
+}
+
+fn listed(row: &Row) -> Result<ListedPdq> {
+    Ok(ListedPdq {
+        list: row.text("list")?,
+        pdq: hash_of(row)?,
+        reason: row.text_or_null("reason")?,
+        created_at: row.int("created_at")?,
+    })
 }
 
 pub(super) fn hash_of(row: &Row) -> Result<PdqHash> {

@@ -144,18 +144,29 @@ pub async fn lists(ctx: &Context) -> Result<Vec<(String, usize)>> {
     Ok(lists.collect())
 }
 
-/// A page of all entries, sorted by list and hash, after an entry. Also returns the entry that the
-/// next page comes after, if there are more.
+/// A page of the entries of one list or of all, sorted by list and hash, after an entry. Also returns
+/// the entry that the next page comes after, if there are more.
 ///
 /// # Errors
-/// When the database fails.
+/// [`ErrorCode::InvalidQuery`] when `after` is in another list, and when the database fails.
 pub async fn entries(
     ctx: &Context,
+    list: Option<&str>,
     after: Option<&(String, PdqHash)>,
     limit: Option<u32>,
 ) -> Result<(Vec<ListedPdq>, Option<(String, PdqHash)>)> {
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    let entries = ctx.repo.listed_pdq(after, limit + 1).await?;
+    let entries = match (list, after) {
+        (None, _) => ctx.repo.listed_pdq(after, limit + 1).await?,
+        (Some(list), Some((other, _))) if list != other => {
+            let message = format!("after names an entry of the list '{other}', not of '{list}'");
+            return Err(Error::user(ErrorCode::InvalidQuery, message));
+        }
+        (Some(list), _) => {
+            let after = after.map(|(_, hash)| hash);
+            ctx.repo.listed_pdq_in(list, after, limit + 1).await?
+        }
+    };
     Ok(paging::cut(entries, limit, |entry| {
         (entry.list.clone(), entry.pdq)
     }))

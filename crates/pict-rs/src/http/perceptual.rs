@@ -65,19 +65,19 @@ pub async fn scan(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpR
     Ok(HttpResponse::Accepted().json(json!({ "msg": "ok", "scan": run_json(&run) })))
 }
 
-/// `GET /internal/pdq/list?after=&limit=`, or `?list=&plain=true`
+/// `GET /internal/pdq/list?list=&after=&limit=`, or `?list=&plain=true`
 pub async fn entries(ctx: web::Data<Context>, request: HttpRequest) -> Result<HttpResponse> {
     let query = Query(request.query_string());
+    let list = target::find(request.query_string(), "list");
     if target::switch(request.query_string(), "plain")? {
-        let list = target::find(request.query_string(), "list").unwrap_or_default();
-        let text = perceptual::plain(&ctx, &list).await?;
+        let text = perceptual::plain(&ctx, &list.unwrap_or_default()).await?;
         return Ok(HttpResponse::Ok()
             .content_type("text/plain; charset=utf-8")
             .body(text));
     }
     let after = query.find("after").map(|text| place(&text)).transpose()?;
     let limit = query.number("limit")?;
-    let (entries, next) = perceptual::entries(&ctx, after.as_ref(), limit).await?;
+    let (entries, next) = perceptual::entries(&ctx, list.as_deref(), after.as_ref(), limit).await?;
     let entries: Vec<_> = entries.iter().map(entry_json).collect();
     let next = next.map(|(list, hash)| format!("{hash}.{list}"));
     Ok(HttpResponse::Ok().json(json!({ "msg": "ok", "hashes": entries, "next": next })))

@@ -38,16 +38,23 @@ pub(super) fn paths() -> Vec<(&'static str, Vec<Operation>)> {
         (
             "/internal/pdq/list",
             vec![
-                call(GET_OR_HEAD, "listedPdq", "The hashes of all lists")
-                    .parameters([
-                        text("after", "What the page before has as next"),
-                        number("limit", "Entries of a page, up to 1000"),
-                        switch("plain", "True answers with the hashes of a list as text"),
-                        text("list", "With plain: the list"),
-                    ])
-                    .json(200, "ListedPdq", "A page")
-                    .or_text()
-                    .refusals([(404, "There is no such list")]),
+                call(
+                    GET_OR_HEAD,
+                    "listedPdq",
+                    "The hashes of all lists, or of one",
+                )
+                .parameters([
+                    text("after", "What the page before has as next"),
+                    number("limit", "Entries of a page, up to 1000"),
+                    switch("plain", "True answers with the hashes of a list as text"),
+                    text(
+                        "list",
+                        "Only this list; with plain, without it: that of administrators",
+                    ),
+                ])
+                .json(200, "ListedPdq", "A page")
+                .or_text()
+                .refusals([(404, "There is no such list")]),
                 call(POST, "listPdq", "Add hashes to a list")
                     .parameters([text("list", "Its name"), reason()])
                     .body(text_body("A hash a line, or CSV"))
