@@ -1,6 +1,6 @@
 //! A server that changes nothing.
 
-use crate::support::client::process_path;
+use crate::support::client::{content_type, multipart, process_path};
 use crate::support::{File, Server, database, disk, pictures};
 
 #[test]
@@ -68,6 +68,12 @@ fn a_read_only_server_serves_what_there_is_and_refuses_every_change() {
     for path in ["hashes", "audit", "blocklist", "limits", "health"] {
         server.get_with(&format!("/internal/{path}"), &key).ok();
     }
+    // A picture that is searched for is not kept.
+    let kind = content_type();
+    let form = [key[0], ("content-type", &*kind)];
+    let picture = multipart(&[File::new(&pictures::png(&pictures::photo(90, 60)))]);
+    let found = server.send("POST", "/internal/similar", &form, Some(&picture));
+    assert_eq!(found.ok().json()["similar"][0]["aliases"][0], **alias);
     // A backup changes nothing here.
     let exported = if database::is_embedded() { 201 } else { 404 };
     server

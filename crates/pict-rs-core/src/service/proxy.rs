@@ -250,7 +250,7 @@ async fn in_memory(ctx: &Arc<Context>, url: &SourceUrl, full: Error) -> Result<A
     let Fetched::Body(body) = ctx.fetcher.get(url, None, limit).await? else {
         return Err(full);
     };
-    let mut spool = Spool::start_in_memory(ctx).await?;
+    let mut spool = Spool::start_in_memory(ctx, &UploadQuery::default()).await?;
     match download::fill(&mut spool, *body).await {
         // It is too large for memory, not for this server.
         Err(error) if error.code() == ErrorCode::ValidateFileSize => return Err(full),

@@ -48,18 +48,30 @@ impl Spool {
         Self::start_with(ctx, query, Scratch::create).await
     }
 
+    /// As [`Spool::start`], for a file that is only looked at: also in read-only mode, where it is kept
+    /// in memory.
+    ///
+    /// # Errors
+    /// [`ErrorCode::FileIoError`].
+    pub async fn start_sample(ctx: &Context, query: &UploadQuery) -> Result<Self> {
+        match ctx.config.server.read_only {
+            true => Self::start_in_memory(ctx, query).await,
+            false => Self::start(ctx, query).await,
+        }
+    }
+
     /// As [`Spool::start`], in memory, for a file that does not fit on the disk.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
-    pub(super) async fn start_in_memory(ctx: &Context) -> Result<Self> {
+    pub(super) async fn start_in_memory(ctx: &Context, query: &UploadQuery) -> Result<Self> {
         let scratch = ctx.scratch.in_memory();
         let file = blocking(move || scratch.create()).await?;
         Ok(Self {
             file: Some(file),
             batch: Vec::new(),
             size: 0,
-            limit: limit(ctx, &UploadQuery::default()).min(Store::LARGEST_IN_MEMORY),
+            limit: limit(ctx, query).min(Store::LARGEST_IN_MEMORY),
         })
     }
 

@@ -216,7 +216,7 @@ pub async fn one_file(
     payload: web::Payload,
 ) -> Result<Spooled> {
     let take = async |query: &UploadQuery, field| {
-        let mut spool = Spool::start(ctx, query).await?;
+        let mut spool = Spool::start_sample(ctx, query).await?;
         form::fill(&mut spool, field).await?;
         Ok(spool.finish().await?)
     };
