@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::client::{content_type, multipart};
 use crate::support::upstream::Upstream;
-use crate::support::{Answer, File, Launch, Server, clips, database, disk, eventually, pictures};
+use crate::support::{
+    Answer, File, Launch, Server, Uploaded, clips, database, disk, eventually, pictures,
+};
 
 const KEY: (&str, &str) = ("X-Api-Token", "the-key");
 /// A photograph with a published hash.
@@ -203,10 +205,25 @@ fn cut() -> Vec<u8> {
     clips::run(&words, &[&other, &pictures::png(&small())])
 }
 
+/// A server with these files and, where ffmpeg is there, a clip.
+fn with_clip(test: &str, mut files: Vec<Vec<u8>>) -> (Server, Vec<(Vec<u8>, Uploaded)>) {
+    let mut launch = launch();
+    if let Some(path) = clips::path_or_skip(test) {
+        launch = launch.environment("PATH", path);
+        files.push(cut());
+    }
+    let server = launch.start();
+    let sent = files.into_iter().map(|file| {
+        let upload = server.upload(&file);
+        (file, upload)
+    });
+    let sent = sent.collect();
+    (server, sent)
+}
+
 #[test]
 fn further_frames_are_compared_as_well() {
     let test = "further_frames_are_compared_as_well";
-    let path = clips::path_or_skip(test);
     let small = small();
     let (width, height) = (small.width(), small.height());
     let other = |seed| pictures::noise(width, height, seed).to_rgba8();
@@ -219,18 +236,12 @@ fn further_frames_are_compared_as_well() {
             other(4),
         ],
     ];
-    let mut files = animations.map(|frames| pictures::gif(&frames)).to_vec();
-    let mut launch = launch();
-    if let Some(path) = path {
-        launch = launch.environment("PATH", path);
-        files.push(cut());
-    }
-    let server = launch.start();
-    let uploads: Vec<_> = files.iter().map(|file| server.upload(file)).collect();
+    let files = animations.map(|frames| pictures::gif(&frames)).to_vec();
+    let (server, sent) = with_clip(test, files);
     let harmless = server.upload(&pictures::gif(&[other(5), other(6)]));
     list(&server);
-    scan(&server, files.len() + 1);
-    for (file, upload) in files.iter().zip(&uploads) {
+    scan(&server, sent.len() + 1);
+    for (file, upload) in &sent {
         let original = format!("/image/original/{}", upload.alias);
         server.get(&original).refused(404, "alias-not-found");
         call(&server, "POST", &format!("purge?alias={}", upload.alias)).ok();
@@ -273,7 +284,6 @@ fn frames_of(server: &Server, alias: &str) -> Value {
 #[test]
 fn a_search_and_a_purge_know_further_frames() {
     let test = "a_search_and_a_purge_know_further_frames";
-    let path = clips::path_or_skip(test);
     let small = small();
     let other = |seed| pictures::noise(small.width(), small.height(), seed).to_rgba8();
     let black = |mut image: image::RgbaImage| {
@@ -283,16 +293,12 @@ fn a_search_and_a_purge_know_further_frames() {
         image
     };
     let film = pictures::gif(&[other(1), black(other(2)), small.to_rgba8()]);
-    let mut files = vec![film];
-    let mut launch = launch();
-    if let Some(path) = path {
-        launch = launch.environment("PATH", path);
-        files.push(cut());
-    }
-    let server = launch.start();
-    let uploads: Vec<_> = files.iter().map(|file| server.upload(file)).collect();
+    let (server, sent) = with_clip(test, vec![film]);
     server.upload(&pictures::gif(&[other(5), other(6)]));
-    let wanted: HashSet<_> = uploads.iter().map(|upload| upload.alias.clone()).collect();
+    let wanted: HashSet<_> = sent
+        .iter()
+        .map(|(_, upload)| upload.alias.clone())
+        .collect();
     let aliases = |answer: Answer| -> HashSet<String> {
         found(answer).into_iter().map(|(alias, _)| alias).collect()
     };
@@ -301,14 +307,14 @@ fn a_search_and_a_purge_know_further_frames() {
     eventually("hashes of frames", || {
         (aliases(search(&server, &[File::new(&still)], "")) == wanted).then_some(())
     });
-    let frames = frames_of(&server, &uploads[0].alias);
+    let frames = frames_of(&server, &sent[0].1.alias);
     assert_eq!(frames.as_array().map(Vec::len), Some(2), "{frames}");
     assert_eq!(frames[0]["quality"], 0);
     // By a frame of what is sent, and by one of what is stored.
     let sample = pictures::gif(&[other(7), other(8), small.rotate180().to_rgba8()]);
     let again = aliases(search(&server, &[File::new(&sample)], ""));
     assert_eq!(again, wanted);
-    for upload in &uploads {
+    for (_, upload) in &sent {
         let route = format!("similar?alias={}", upload.alias);
         assert_eq!(aliases(call(&server, "GET", &route)), wanted);
     }
@@ -317,7 +323,7 @@ fn a_search_and_a_purge_know_further_frames() {
     assert_eq!(aliases(search(&server, &[File::new(&still)], "")), wanted);
 
     // The hash of a black frame would refuse others.
-    let route = format!("purge?alias={}&block=true&near=true", uploads[0].alias);
+    let route = format!("purge?alias={}&block=true&near=true", sent[0].1.alias);
     let purged = call(&server, "POST", &route).ok().json();
     assert_eq!(purged["listed_frames"], json!([frames[1]["hash"]]));
     let lists = call(&server, "GET", "pdq").ok().json()["lists"].clone();
