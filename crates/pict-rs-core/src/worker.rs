@@ -2,8 +2,8 @@
 //! shutdown.
 //!
 //! Its tasks run on the runtime that starts it. Jobs use at most half of the media permits, at least
-//! one, and long runs and hashes of frames one more each; each waits for its permit in the same line as requests, so requests proceed even if the
-//! queue is long.
+//! one; long runs and hashes of frames use one more each. Each waits for its permit in the same queue as
+//! requests, so requests proceed even if many jobs wait.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
