@@ -6,7 +6,7 @@ mod replay;
 
 use serde_json::Value;
 
-use crate::support::client::process_path;
+use crate::support::client::{content_type, multipart, process_path};
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{Answer, File, Launch, Server, database, disk, eventually, pictures};
 
@@ -161,6 +161,15 @@ fn a_budget_that_is_used_up_refuses_uploads_before_their_bytes_and_serves_on() {
     let server = server.stop().setting("media.disk", "16 MiB").start();
     server.wait_for_output("nothing is taken in");
     no_budget(&upload(&server, 20, 99));
+    // A search keeps nothing.
+    let kind = content_type();
+    let headers = [KEY[0], ("Content-Type", kind.as_str())];
+    let sample = multipart(&[File::new(&noise(500, 3))]);
+    let found = server.send("POST", "/internal/similar", &headers, Some(&sample));
+    assert_eq!(
+        found.ok().json()["similar"][0]["aliases"][0],
+        *uploads[3].alias
+    );
     assert_eq!(usage(&server)["disk"]["takes_uploads"], false);
     let variant = process_path("webp", &uploads[3].alias, "resize=100");
     let made = server.get(&variant).ok();

@@ -48,15 +48,16 @@ impl Spool {
         Self::start_with(ctx, query, Scratch::create).await
     }
 
-    /// As [`Spool::start`], for a file that is only looked at: also in read-only mode, where it is kept
-    /// in memory.
+    /// As [`Spool::start`], for a file that is only looked at. In read-only mode, and when the disk
+    /// budget is used up, it is kept in memory.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn start_sample(ctx: &Context, query: &UploadQuery) -> Result<Self> {
-        match ctx.config.server.read_only {
-            true => Self::start_in_memory(ctx, query).await,
-            false => Self::start(ctx, query).await,
+        let is_writable = !ctx.config.server.read_only && budget::refuse_early(ctx).await.is_ok();
+        match is_writable {
+            true => Self::start(ctx, query).await,
+            false => Self::start_in_memory(ctx, query).await,
         }
     }
 
