@@ -31,7 +31,7 @@ rustPlatform.buildRustPackage (finalAttrs: {
     hash = lib.fakeHash;
   };
 
-  cargoHash = "sha256-0TWaDrp7RrJL21o6XKs/kjfoKHE9F3iUskH1R35rW5c=";
+  cargoHash = "sha256-+5q4D1caqbXTYrWYWXDmzQHo7IZRXfKD04K57V18bcg=";
   cargoBuildFlags = [ "--package=pict-rs" ];
   buildFeatures = features;
   # The integration tests start servers.

@@ -13,7 +13,7 @@ use super::{Target, on_each_target};
 /// So that a binary does not grow unseen, in bytes. The goal was 25 MB before AV1, JPEG XL, HEVC and SVG
 /// came in; see docs/decisions/0004. Relocations of a static-pie are part of it: 24 bytes for each
 /// pointer in constants where pointers have 64 bits.
-const LARGEST: usize = 46_000_000;
+const LARGEST: usize = 47_000_000;
 
 /// "ELF for the ARM Architecture", 4.3.1: version 5 of the ABI, floats in hardware registers.
 const EF_ARM_EABI_MASK: u32 = 0xff00_0000;
