@@ -3,7 +3,7 @@
 
 pub(crate) mod url;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE};
 use pict_rs_media::{Format, OutputFormat, operation};
@@ -430,12 +430,18 @@ impl VariantKey {
         operations: &[operation::Operation],
         format: OutputFormat,
     ) -> Result<Self> {
-        let time = time.map(|millis| format!("time/{}.{:03}", millis / 1000, millis % 1000));
-        let frame = frame.map(|frame| format!("frame/{frame}"));
-        let path = Some(operation::path(operations)).filter(|path| !path.is_empty());
-        let words = time.into_iter().chain(frame).chain(path);
-        let words = words.chain([format.extension().to_owned()]);
-        let key = words.collect::<Vec<_>>().join("/");
+        let mut key = String::new();
+        // Writing to a String cannot fail.
+        if let Some(millis) = time {
+            let _ = write!(key, "time/{}.{:03}/", millis / 1000, millis % 1000);
+        }
+        if let Some(frame) = frame {
+            let _ = write!(key, "frame/{frame}/");
+        }
+        for operation in operations {
+            let _ = write!(key, "{operation}/");
+        }
+        key.push_str(format.extension());
         if key.len() > Self::MAX_BYTES {
             return Err(Error::user(
                 ErrorCode::InvalidProcessPath,

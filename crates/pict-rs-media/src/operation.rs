@@ -1,9 +1,9 @@
 //! The operations of a process URL: parsed once, canonical, and purely geometric.
 //!
-//! Start at [`parse`]. Operations with the same meaning have the same [`path`], which is the
-//! variant's key.
+//! Start at [`parse`]. Operations with the same meaning are the same text, such as `crop/1x1`, of
+//! which the keys of variants consist.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -207,19 +207,6 @@ impl fmt::Display for Operation {
     }
 }
 
-/// The canonical path of a list of operations, e.g. `crop/1x1/resize/64`; empty if there are none.
-pub fn path(operations: &[Operation]) -> String {
-    let mut path = String::new();
-    for operation in operations {
-        if !path.is_empty() {
-            path.push('/');
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(path, "{operation}");
-    }
-    path
-}
-
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rect {
@@ -324,7 +311,8 @@ mod tests {
         for (key, value) in pairs {
             operations.extend(parse(key, value)?);
         }
-        Ok(path(&operations))
+        let words = operations.iter().map(Operation::to_string);
+        Ok(words.collect::<Vec<_>>().join("/"))
     }
 
     #[test]

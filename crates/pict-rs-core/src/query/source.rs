@@ -18,6 +18,10 @@ pub fn take_url<'a>(
     name: &str,
     is_ours: impl Fn(&str, &str) -> bool,
 ) -> (Option<String>, Cow<'a, str>) {
+    // Most queries have no URL. A key that decodes to the name contains it, or an escape.
+    if !query.contains('%') && !query.contains(name) {
+        return (None, query.into());
+    }
     let mut parts = query.split('&');
     let mut rest = Vec::new();
     let (raw, mut url) = loop {

@@ -34,17 +34,22 @@ pub async fn respond(
     content: &ContentKey,
     representation: &Representation,
 ) -> Result<HttpResponse> {
-    let size = representation.key.size();
-    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
-    let decision = decide(request, &validators, size);
+    let validators = validators(representation);
+    let decision = decide(request, &validators, representation.key.size());
     if matches!(decision, Decision::Whole | Decision::Part { .. })
         && let Some(redirect) = redirect(ctx, settings, request, representation).await?
     {
         return Ok(tagged(redirect, settings, content));
     }
-    let response = HttpResponse::Ok();
+    let mut response = HttpResponse::Ok();
+    let (etag, last_modified) = validators.headers();
+    response.insert_header(etag).insert_header(last_modified);
     let answer = answer(ctx, settings, request, representation, response, decision).await?;
     Ok(tagged(answer, settings, content))
+}
+
+fn validators(representation: &Representation) -> Validators {
+    Validators::new(representation.key.to_base64(), representation.created_at)
 }
 
 /// Tells caches which content an answer belongs to, where they want to know.
@@ -93,7 +98,9 @@ pub async fn stand_in(
     request: &HttpRequest,
     representation: &Representation,
 ) -> Result<HttpResponse> {
-    let response = HttpResponse::NotFound();
+    let mut response = HttpResponse::NotFound();
+    let (etag, last_modified) = validators(representation).headers();
+    response.insert_header(etag).insert_header(last_modified);
     let decision = Decision::Whole;
     answer(ctx, settings, request, representation, response, decision).await
 }
@@ -107,12 +114,7 @@ async fn answer(
     decision: Decision,
 ) -> Result<HttpResponse> {
     let size = representation.key.size();
-    let validators = Validators::new(representation.key.to_base64(), representation.created_at);
-    let (etag, last_modified) = validators.headers();
-    response
-        .insert_header(etag)
-        .insert_header(last_modified)
-        .insert_header((header::CACHE_CONTROL, settings.cache_control.clone()));
+    response.insert_header((header::CACHE_CONTROL, settings.cache_control.clone()));
     let (start, length) = match decision {
         Decision::NotModified => return Ok(response.status(StatusCode::NOT_MODIFIED).finish()),
         Decision::PreconditionFailed => {

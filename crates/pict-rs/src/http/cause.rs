@@ -55,5 +55,6 @@ pub fn given(request: &HttpRequest, reason: Option<String>) -> Result<Cause> {
 
 fn id(request: &HttpRequest) -> Option<String> {
     let extensions = request.extensions();
-    extensions.get::<RequestId>().map(|id| id.0.clone())
+    let RequestId(id) = extensions.get()?;
+    id.to_str().ok().map(str::to_owned)
 }

@@ -149,8 +149,7 @@ pub async fn identify<B: MessageBody + 'static>(
         return Ok(response.map_into_left_body());
     };
     let id = settings.ids.of(request.headers());
-    let text = id.to_str().unwrap_or_default().to_owned();
-    request.extensions_mut().insert(RequestId(text));
+    request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),

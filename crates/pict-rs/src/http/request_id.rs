@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, for uses outside the log.
-pub struct RequestId(pub String);
+pub struct RequestId(pub HeaderValue);
 
 /// Generates ids that are unique to this process.
 pub struct RequestIds {
@@ -36,7 +36,7 @@ impl RequestIds {
 
     fn next(&self) -> HeaderValue {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        HeaderValue::from_str(&format!("{:08x}-{count:x}", self.instance))
+        HeaderValue::try_from(format!("{:08x}-{count:x}", self.instance))
             .expect("hexadecimal digits")
     }
 }
