@@ -2,7 +2,7 @@
 //! tmpfs and a small ext4, mounted over the data folder, which only root can do.
 
 use crate::crash::assert_rows_and_objects_agree;
-use crate::support::client::process_path;
+use crate::support::client::{content_type, multipart, process_path};
 use crate::support::mount::{Disk, Kind};
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{
@@ -71,6 +71,15 @@ impl Stage {
         self.server.upload_form("", &[File::new(&png(seed))])
     }
 
+    /// What looks like this picture.
+    fn search(&self, seed: u64) -> Answer {
+        let kind = content_type();
+        let headers = [KEY, ("Content-Type", kind.as_str())];
+        let form = multipart(&[File::new(&png(seed))]);
+        self.server
+            .send("POST", "/internal/similar", &headers, Some(&form))
+    }
+
     /// The same settings and data, looked at while they are not in use.
     fn end(self) {
         let data = self.launch.folder().join("data");
@@ -137,6 +146,9 @@ fn full(kind: Kind, test: &str) {
         // and says that it stores nothing new,
         no_room(&stage.upload(100));
         no_room(&server.background_form("", &[File::new(&png(101))]));
+        // while a search needs no room,
+        let found = stage.search(0).ok().json();
+        assert_eq!(found["similar"][0]["aliases"][0], *kept[0].alias, "{found}");
         eventually("it is not ready", || {
             // What it found a moment ago may count for a second.
             (server.get("/readyz").status != 200).then_some(())

@@ -34,7 +34,7 @@ impl Spool {
     /// Starts an empty file, with the size limit of server and query.
     ///
     /// # Errors
-    /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`].
+    /// [`ErrorCode::FileIoError`], [`ErrorCode::ReadOnly`], [`ErrorCode::InsufficientStorage`].
     pub async fn start(ctx: &Context, query: &UploadQuery) -> Result<Self> {
         Self::start_with(ctx, query, Scratch::create_upload).await
     }
@@ -49,15 +49,21 @@ impl Spool {
     }
 
     /// As [`Spool::start`], for a file that is only looked at. In read-only mode, and when the disk
-    /// budget is used up, it is kept in memory.
+    /// or its budget is full, it is kept in memory.
     ///
     /// # Errors
     /// [`ErrorCode::FileIoError`].
     pub async fn start_sample(ctx: &Context, query: &UploadQuery) -> Result<Self> {
-        let is_writable = !ctx.config.server.read_only && budget::refuse_early(ctx).await.is_ok();
-        match is_writable {
-            true => Self::start(ctx, query).await,
-            false => Self::start_in_memory(ctx, query).await,
+        match Self::start(ctx, query).await {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    ErrorCode::ReadOnly | ErrorCode::InsufficientStorage
+                ) =>
+            {
+                Self::start_in_memory(ctx, query).await
+            }
+            started => started,
         }
     }
 
