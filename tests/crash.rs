@@ -63,10 +63,7 @@ fn after_any_death_what_was_acknowledged_is_there_and_nothing_else_is() {
         assert_rows_and_objects_agree(&data);
         let known = pictures.lock().expect("no panic");
         let deleted = known.iter().filter(|known| known.told == Told::Deleted);
-        if deleted.count() as u64 * 4 < round {
-            // The machine has become busier.
-            slowdown = (slowdown * 2).min(16);
-        }
+        adapt(&mut slowdown, deleted.count() as u64 * 4 >= round);
     }
     let pictures = pictures.into_inner().expect("no panic");
     let log = database::texts(&launch.folder().join("data"), "SELECT aliases FROM audit");
@@ -176,6 +173,13 @@ fn slowdown() -> u32 {
     }
     let slower = since.elapsed().as_millis() / (4 * USUAL).as_millis();
     u32::try_from(slower.clamp(1, 8)).unwrap_or(1)
+}
+
+/// Doubles the slowdown when too little was done until now: the machine has become busier.
+fn adapt(slowdown: &mut u32, enough: bool) {
+    if !enough {
+        *slowdown = (*slowdown * 2).min(32);
+    }
 }
 
 fn picture(seed: u64) -> image::DynamicImage {
@@ -436,7 +440,7 @@ struct Background {
 fn after_any_death_every_acknowledged_upload_is_claimed_once_and_whole() {
     let uploads = Mutex::new(Vec::new());
     let seeds = AtomicU64::new(1);
-    let slowdown = slowdown();
+    let mut slowdown = slowdown();
     let mut launch = Launch::new();
     let (mut pending, mut checked) = (0, 0);
     for round in 0..ROUNDS {
@@ -450,6 +454,11 @@ fn after_any_death_every_acknowledged_upload_is_claimed_once_and_whole() {
             background_until_death(server, &seeds, &uploads);
         });
         pending += database::jobs(&launch.folder().join("data")).len();
+        let known = checked + uploads.lock().expect("no panic").len() as u64;
+        adapt(
+            &mut slowdown,
+            known >= 2 * round && pending as u64 * 4 >= round,
+        );
         if round % 5 != 4 {
             // Die again before all is done.
             continue;

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::{Death, Told, assert_rows_and_objects_agree, live_and_die, picture, slowdown};
+use super::{Death, Told, adapt, assert_rows_and_objects_agree, live_and_die, picture, slowdown};
 use crate::support::client::{Client, claim_path, process_path};
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{File, Launch, Server, database, disk, eventually, pictures};
@@ -100,7 +100,7 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
         Reply::ok(&pictures::png(&picture(seed.expect("a seed"))))
     });
     let mut dice = Dice(seed);
-    let slowdown = slowdown();
+    let mut slowdown = slowdown();
     // So short that variants are dropped at work as well.
     let mut launch = Launch::new()
         .setting("server.api_key", "key")
@@ -118,6 +118,8 @@ fn deaths_under_mixed_load_lose_nothing_that_was_acknowledged_and_leave_nothing_
                 work(server, &upstream, dice, &memory);
             },
         );
+        let enough = memory.count(Told::Stored) as u64 >= 2 * round;
+        adapt(&mut slowdown, enough);
         let server = launch.start();
         check(
             &server,

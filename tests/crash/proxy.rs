@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::upstream::{Reply, Upstream};
 use crate::support::{Launch, Server, database, disk, pictures};
 
-use super::{CLIENTS, assert_rows_and_objects_agree, picture, slowdown};
+use super::{CLIENTS, adapt, assert_rows_and_objects_agree, picture, slowdown};
 
 /// Deaths.
 const ROUNDS: u64 = 15;
@@ -26,7 +26,7 @@ fn after_any_death_each_proxied_url_has_its_alias_and_each_alias_its_bytes() {
         Reply::ok(&pictures::png(&picture(seed)))
     });
     let served = Mutex::new(BTreeSet::new());
-    let slowdown = slowdown();
+    let mut slowdown = slowdown();
     let mut launch = Launch::new()
         .setting("client.allow_local_connections", true)
         .setting("server.api_key", "key");
@@ -43,6 +43,12 @@ fn after_any_death_each_proxied_url_has_its_alias_and_each_alias_its_bytes() {
             server.signal(rustix::process::Signal::KILL);
         });
         launch = server.ended().1;
+        let got = served.lock().expect("no panic").len() as u64;
+        let asked = upstream.asked().len() as u64;
+        adapt(
+            &mut slowdown,
+            got >= round.min(STAYING) && asked >= 2 * round,
+        );
         let server = launch.start();
         assert_eq!(disk::unfinished(&server.files()), Vec::<String>::new());
         for path in served.lock().expect("no panic").iter() {
@@ -63,7 +69,7 @@ fn after_any_death_each_proxied_url_has_its_alias_and_each_alias_its_bytes() {
     }
     // Else nothing was tried out.
     assert!(upstream.asked().len() > 20, "{}", upstream.asked().len());
-    assert_eq!(served.into_inner().expect("no panic").len(), 6);
+    assert_eq!(served.into_inner().expect("no panic").len() as u64, STAYING);
 }
 
 fn ask_until_death(
