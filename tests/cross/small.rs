@@ -4,8 +4,10 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Target, on_each_target};
+use crate::support::client::Client;
 use crate::support::server::Program;
 use crate::support::{Launch, database, disk, pictures, pixels, programs};
 
@@ -148,13 +150,15 @@ fn one_gigabyte_of_memory_is_enough_for_a_small_board() {
         .setting("media.process_timeout", 600)
         .setting("media.queue_timeout", 600)
         .start();
+    // The emulator needs seconds for each, and more of them beside other tests.
+    let client = Client::with_timeout(server.address(), Duration::from_secs(600));
     let large = pictures::webp(&pictures::plain(8000, 5000));
-    let uploaded = server.upload(&large);
+    let uploaded = client.upload(&large);
     std::thread::scope(|scope| {
         for size in [100, 200, 300, 400] {
-            let (server, alias) = (&server, &uploaded.alias);
+            let (client, alias) = (&client, &uploaded.alias);
             scope.spawn(move || {
-                let made = server.process("jpg", alias, &format!("resize={size}"));
+                let made = client.process("jpg", alias, &format!("resize={size}"));
                 assert_eq!(pixels::decode(&made).width(), size);
             });
         }
